@@ -1,0 +1,376 @@
+#include "proto/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "crypto/wipe.h"
+#include "proto/limits.h"
+#include "proto/mesh/state.h"
+
+struct gv_session_self gv_core_self(const struct gv_core *core)
+{
+    return (struct gv_session_self){.identity = &core->identity,
+                                    .certificate = core->certificate_wire,
+                                    .descriptor = &core->descriptor,
+                                    .verifier = &core->verifier,
+                                    .now_min = core->now_min};
+}
+
+uint64_t gv_core_after(const struct gv_core *core, uint64_t delay_ms)
+{
+    return core->now_ms > UINT64_MAX - delay_ms ? UINT64_MAX : core->now_ms + delay_ms;
+}
+
+/* ---- beginning and end ---------------------------------------------------------------------- */
+
+static void set_clock(struct gv_core *core, uint64_t unix_ms)
+{
+    core->unix_ms = unix_ms;
+    core->now_min = (uint32_t)(unix_ms / GV_MINUTE_MS);
+}
+
+static int configure(struct gv_core *core, const struct gv_settings *settings)
+{
+    int rc = gv_policy_configure(&core->policy, settings);
+
+    if (rc != GV_OK)
+        return rc;
+    core->settings = *settings;
+    core->settings.allow = core->settings.deny = NULL;
+    core->settings.allow_count = core->settings.deny_count = 0;
+    core->settings.seeds = NULL;
+    core->settings.seed_count = 0;
+    if (core->settings.max_links == 0)
+        core->settings.max_links = GV_LINKS_DEFAULT;
+    for (size_t i = 0; i < settings->seed_count; i++)
+        gv_book_seed(core, settings->seeds[i]);
+    return GV_OK;
+}
+
+static int admit_kind(struct gv_core *core, uint8_t kind, const uint8_t *wire, size_t len)
+{
+    struct gv_buf record;
+    int rc = GV_ERR_MEMORY;
+
+    gv_buf_init(&record);
+    gv_buf_append(&record, &kind, 1);
+    gv_buf_append(&record, wire, len);
+    if (!record.failed)
+        rc = gv_admit(core, record.data, record.len, GV_FROM_REGISTRY, 0);
+    gv_buf_free(&record);
+    return rc;
+}
+
+static int begin(struct gv_core *core, const struct gv_core_options *options)
+{
+    int rc;
+
+    gv_drbg_init(&core->drbg, options->seed);
+    gv_drbg_fill(&core->drbg, core->hash_key, sizeof core->hash_key);
+    gv_set_init(&core->set, core->hash_key);
+    gv_roster_init(&core->roster, core->hash_key);
+    gv_store_init(&core->store, core->hash_key,
+                  options->statements_max ? options->statements_max : GV_STATEMENTS_MAX);
+    core->history = gv_history_new(options->history_max ? options->history_max : GV_HISTORY_MAX,
+                                   core->hash_key);
+    if (!core->history)
+        return GV_ERR_MEMORY;
+    rc = configure(core, &options->settings);
+    if (rc == GV_OK && options->descriptor)
+        rc = admit_kind(core, GV_RECORD_DESCRIPTOR, options->descriptor, options->descriptor_len);
+    if (rc == GV_OK && options->certificate)
+        rc = admit_kind(core, GV_RECORD_CERTIFICATE, options->certificate, GV_CERTIFICATE_LEN);
+    return rc;
+}
+
+int gv_core_new(struct gv_core **out, const struct gv_core_options *options, uint64_t now_ms,
+                uint64_t unix_ms)
+{
+    struct gv_core *core = calloc(1, sizeof *core);
+    struct gv_effects ignored; /* what is given here is given again next time */
+    int rc;
+
+    *out = NULL;
+    if (!core)
+        return GV_ERR_MEMORY;
+    gv_effects_init(&ignored);
+    core->effects = &ignored;
+    core->identity = *options->identity;
+    core->verifier = options->verifier;
+    core->now_ms = core->minute_ms = now_ms;
+    core->repair_ms = now_ms + GV_REPAIR_MIN_MS;
+    set_clock(core, unix_ms);
+    rc = begin(core, options);
+    core->effects = NULL;
+    core->fresh_count = 0;
+    if (rc == GV_OK && ignored.failed)
+        rc = GV_ERR_MEMORY;
+    gv_effects_free(&ignored);
+    if (rc != GV_OK) {
+        gv_core_free(core);
+        return rc;
+    }
+    *out = core;
+    return GV_OK;
+}
+
+void gv_core_free(struct gv_core *core)
+{
+    if (!core)
+        return;
+    for (size_t i = 0; i < core->link_count; i++) {
+        gv_session_end(&core->links[i]->session);
+        gv_buf_free(&core->links[i]->outbox);
+        free(core->links[i]);
+    }
+    free(core->links);
+    gv_store_free(&core->store);
+    gv_roster_free(&core->roster);
+    gv_set_free(&core->set);
+    gv_history_free(core->history);
+    gv_policy_free(&core->policy);
+    gv_book_free(&core->book);
+    free(core->fresh);
+    free(core->votes);
+    gv_buf_free(&core->plain);
+    gv_buf_free(&core->wire);
+    gv_buf_free(&core->scratch);
+    gv_drbg_wipe(&core->drbg);
+    gv_identity_wipe(&core->identity);
+    gv_wipe(core, sizeof *core);
+    free(core);
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+static int refuse_row(struct gv_core *core, const struct gv_event *event, int error)
+{
+    struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_ROW_REFUSED);
+
+    note->error = error;
+    gv_effect_forget(core->effects, event->loaded.row, event->loaded.key, event->loaded.key_len);
+    return error;
+}
+
+static int load_self(struct gv_core *core, const uint8_t *value, size_t len)
+{
+    uint64_t sequence = 0;
+
+    if (len != 8)
+        return GV_ERR_MALFORMED;
+    for (size_t i = 0; i < 8; i++)
+        sequence = sequence << 8 | value[i];
+    if (sequence > INT64_MAX)
+        return GV_ERR_RANGE;
+    if (sequence > core->sequence)
+        core->sequence = sequence;
+    return GV_OK;
+}
+
+static int load_list(struct gv_core *core, const uint8_t *key, size_t len)
+{
+    struct gv_prefix prefix;
+
+    if (len != 1 + sizeof prefix || key[0] > 1)
+        return GV_ERR_MALFORMED;
+    memcpy(&prefix, key + 1, sizeof prefix);
+    if ((prefix.family != GV_FAMILY_IPV4 || prefix.bits > 32) &&
+        (prefix.family != GV_FAMILY_IPV6 || prefix.bits > 128))
+        return GV_ERR_MALFORMED;
+    int rc = gv_policy_add(&core->policy, &prefix, key[0] == 1);
+    return rc == GV_ERR_DUPLICATE ? GV_OK : rc;
+}
+
+static int load_peer(struct gv_core *core, const uint8_t *key, size_t len)
+{
+    struct gv_address address;
+    int rc = gv_address_unpack(&address, key, len);
+
+    if (rc == GV_OK)
+        gv_book_learn(core, &address, NULL, true);
+    return rc;
+}
+
+static int load_row(struct gv_core *core, const struct gv_event *event)
+{
+    const uint8_t *key = event->loaded.key, *value = event->loaded.value;
+    size_t key_len = event->loaded.key_len, value_len = event->loaded.value_len;
+    int rc;
+
+    switch (event->loaded.row) {
+    case GV_ROW_SELF:
+        rc = load_self(core, value, value_len);
+        break;
+    case GV_ROW_RECORD:
+        rc = value_len < 2 ? GV_ERR_MALFORMED
+                           : gv_admit(core, value, value_len, GV_FROM_STORE, 0);
+        if (rc == GV_ERR_DUPLICATE)
+            rc = GV_OK;
+        break;
+    case GV_ROW_HISTORY:
+        rc = gv_history_load(core->history, value, value_len);
+        break;
+    case GV_ROW_LIST:
+        rc = load_list(core, key, key_len);
+        break;
+    case GV_ROW_PEER:
+        rc = load_peer(core, key, key_len);
+        break;
+    default:
+        return GV_OK; /* telemetry is the shell's */
+    }
+    /* Without a descriptor yet, nothing can be said against a record. */
+    return rc == GV_OK || rc == GV_ERR_MEMORY || rc == GV_ERR_STATE ? rc
+                                                                     : refuse_row(core, event, rc);
+}
+
+static int take_news(struct gv_core *core, const uint8_t *record, size_t len)
+{
+    int rc = len < 2 ? GV_ERR_MALFORMED : gv_admit(core, record, len, GV_FROM_REGISTRY, 0);
+
+    if (rc == GV_OK || rc == GV_ERR_DUPLICATE || rc == GV_ERR_SUPERSEDED)
+        return rc == GV_OK ? GV_OK : GV_ERR_DUPLICATE;
+    gv_effect_note(core->effects, GV_NOTE_NEWS_REFUSED)->error = rc;
+    return rc;
+}
+
+static int list_command(struct gv_core *core, enum gv_command command,
+                        const struct gv_prefix *prefix)
+{
+    uint8_t key[1 + sizeof *prefix];
+    bool deny = command == GV_COMMAND_DENY;
+    int rc;
+
+    memcpy(key + 1, prefix, sizeof *prefix);
+    rc = command == GV_COMMAND_UNLIST ? gv_policy_remove(&core->policy, prefix)
+                                      : gv_policy_add(&core->policy, prefix, deny);
+    if (rc != GV_OK)
+        return rc;
+    for (uint8_t list = 0; list < 2; list++) {
+        key[0] = list;
+        if (command != GV_COMMAND_UNLIST && list == deny)
+            gv_effect_persist(core->effects, GV_ROW_LIST, key, sizeof key, NULL, 0);
+        else
+            gv_effect_forget(core->effects, GV_ROW_LIST, key, sizeof key);
+    }
+    return GV_OK;
+}
+
+static int obey(struct gv_core *core, const struct gv_event *event)
+{
+    switch (event->command.command) {
+    case GV_COMMAND_CONFIGURE:
+        return configure(core, event->command.settings);
+    case GV_COMMAND_ALLOW:
+    case GV_COMMAND_DENY:
+    case GV_COMMAND_UNLIST:
+        return list_command(core, event->command.command, &event->command.prefix);
+    case GV_COMMAND_RETRACT:
+        return gv_speak_retract(core, &event->command.subject);
+    case GV_COMMAND_DISCONNECT:
+        for (size_t i = 0; i < core->link_count; i++)
+            gv_link_close(core, core->links[i], GV_GOODBYE_STOPPING);
+        core->stopping = true;
+        return GV_OK;
+    }
+    return GV_ERR_PROTOCOL;
+}
+
+static int take(struct gv_core *core, const struct gv_event *event)
+{
+    switch (event->kind) {
+    case GV_EVENT_TIMER:
+        return GV_OK;
+    case GV_EVENT_CLOCK:
+        set_clock(core, event->clock.unix_ms);
+        return GV_OK;
+    case GV_EVENT_CONNECTED:
+        gv_link_connected(core, event->connected.link, &event->connected.remote);
+        return GV_OK;
+    case GV_EVENT_DISCONNECTED:
+        gv_link_disconnected(core, event->disconnected.link);
+        return GV_OK;
+    case GV_EVENT_BYTES:
+        gv_link_bytes(core, event->bytes.link, event->bytes.data, event->bytes.len);
+        return GV_OK;
+    case GV_EVENT_OBSERVATION:
+        gv_speak_observation(core, &event->observation);
+        return GV_OK;
+    case GV_EVENT_LOADED:
+        return load_row(core, event);
+    case GV_EVENT_NEWS:
+        return take_news(core, event->news.record, event->news.len);
+    case GV_EVENT_COMMAND:
+        return obey(core, event);
+    }
+    return GV_ERR_PROTOCOL;
+}
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+/* Told once an hour while it lasts: a wrong clock makes our signals worthless and others' look
+ * early or late. */
+static void check_clock(struct gv_core *core)
+{
+    struct gv_core_status status;
+    int64_t off;
+
+    gv_core_status(core, &status);
+    off = status.clock_offset_ms < 0 ? -status.clock_offset_ms : status.clock_offset_ms;
+    if (off < (int64_t)GV_CLOCK_OFF_MS)
+        return;
+    if (core->clock_noted_ms != 0 && core->now_ms - core->clock_noted_ms < 60 * GV_MINUTE_MS)
+        return;
+    core->clock_noted_ms = core->now_ms;
+    gv_effect_note(core->effects, GV_NOTE_CLOCK_OFF)->number = status.clock_offset_ms;
+}
+
+static void minute(struct gv_core *core)
+{
+    core->minute_ms = gv_core_after(core, GV_MINUTE_MS);
+    gv_expire(core);
+    gv_links_make_room(core);
+    check_clock(core);
+}
+
+static void tick(struct gv_core *core)
+{
+    if (core->minute_ms <= core->now_ms)
+        minute(core);
+    gv_speak_address(core);
+    gv_links_tick(core);
+    gv_repair_tick(core);
+    if (!core->stopping)
+        gv_book_tick(core);
+}
+
+int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *event,
+                 struct gv_effects *effects)
+{
+    int rc;
+
+    gv_assert(now_ms >= core->now_ms);
+    set_clock(core, core->unix_ms + (now_ms - core->now_ms));
+    core->now_ms = now_ms;
+    core->effects = effects;
+    rc = take(core, event);
+    if (event->kind != GV_EVENT_LOADED)
+        tick(core);
+    gv_spread_flush(core);
+    gv_links_flush(core);
+    core->effects = NULL;
+    return rc;
+}
+
+uint64_t gv_core_deadline(const struct gv_core *core)
+{
+    uint64_t due = core->minute_ms, other;
+
+    other = gv_links_deadline(core);
+    due = other < due ? other : due;
+    other = core->repair_ms;
+    due = other < due ? other : due;
+    other = core->stopping ? UINT64_MAX : gv_book_deadline(core);
+    return other < due ? other : due;
+}

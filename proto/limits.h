@@ -1,0 +1,68 @@
+/* All limits of the protocol on one page, each with the sum that justifies it (SPEC 13). */
+#ifndef GV_PROTO_LIMITS_H
+#define GV_PROTO_LIMITS_H
+
+#define GV_PROTOCOL_VERSION 1
+#define GV_MINUTE_MS 60000u
+
+/* Frames. 16 KiB of messages a frame: a descriptor (8 KiB) or 64 signals (64 * 130 bytes) fit, and
+ * a link's buffers stay under 40 kB. */
+#define GV_FRAME_PLAIN_MAX 16384u
+#define GV_FRAME_MAX (GV_FRAME_PLAIN_MAX + 16u)
+/* Handshake frames: 32 + 48 + payload (152 + 64 + heads) + 16 = 320. */
+#define GV_FRAME_HANDSHAKE_MAX 512u
+
+/* Sessions. */
+#define GV_REKEY_MESSAGES 224u          /* as BIP 324 */
+#define GV_SESSION_MAX_MS 86400000u     /* then closed and opened anew with fresh keys */
+#define GV_HANDSHAKE_MS 10000u          /* a stranger gets this long */
+#define GV_PING_MS 120000u              /* keepalive when a link is idle */
+#define GV_SILENCE_MS 300000u           /* then it is dead: two pings and a half unanswered */
+#define GV_LINKS_DEFAULT 64u
+#define GV_STRANGERS_MAX 64u            /* half-open incoming handshakes at a time */
+#define GV_STRANGERS_PER_SOURCE 8u      /* of them from one address: several members behind a NAT */
+#define GV_HANDSHAKES_PER_MINUTE 30u    /* tried by one address */
+#define GV_BAN_MS 600000u               /* a source or instance that sent something invalid */
+#define GV_BANS_MAX 256u
+
+#define GV_CLOCK_OFF_MS 300000u         /* half of what signals may be ahead: tell the admin */
+
+/* Membership. */
+#define GV_PEERS_WANTED 5u              /* active view */
+#define GV_PEERS_OUTBOUND 3u            /* of them picked by ourselves, at least */
+#define GV_PEERS_MAX 8u                 /* members connected: a seed must not carry the whole mesh */
+#define GV_PEER_STAYS_MS 60000u         /* who joins here may stay so long before he makes room */
+#define GV_DIAL_BUSY_FAILURES 8u        /* "no room" counts as so many failures: 4 minutes */
+#define GV_PEER_BOOK_MAX 1024u          /* addresses */
+#define GV_DIAL_FIRST_MS 2000u          /* back-off: 2 s, doubling, */
+#define GV_DIAL_LAST_MS 600000u         /* up to 10 min, for ever, +-25% jitter */
+#define GV_DIAL_MS 15000u               /* a connection attempt gets this long */
+#define GV_ADDRESS_LIFE_MIN 4320u       /* an address record counts for 3 days */
+#define GV_ADDRESS_RENEW_MIN 1440u      /* and is made anew after 1 */
+#define GV_ADDRESS_WIRE_MAX 128u
+
+/* Signals. */
+#define GV_AHEAD_MIN 10u                /* ahead of the clock by more: held back */
+#define GV_STATEMENTS_MAX 200000u       /* 250 instances at their 32 * 25, about 60 MB */
+#define GV_HISTORY_MAX 200000u
+#define GV_CERTIFICATES_MAX 200000u
+#define GV_RETRACTS_PER_HOUR 32u        /* of an instance, as signals */
+#define GV_DISPLACED_PER_HOUR 64u       /* signals of an instance that push others out of its 32 */
+
+/* Messages. */
+#define GV_RECORDS_PER_MESSAGE 64u
+#define GV_IDS_PER_MESSAGE 256u
+#define GV_MESSAGE_MAX 12288u           /* RECORDS and RECONCILE are cut at this size */
+#define GV_AGENT_MAX 32u
+#define GV_LINK_QUEUE_MAX (1u << 20)    /* bytes waiting for a slow reader: then it is closed */
+
+/* Spread and repair. */
+#define GV_COALESCE_MS 5000u            /* what is not urgent waits this long for company */
+#define GV_REPAIR_MIN_MS 60000u         /* with a random peer, every 60 to 300 s */
+#define GV_REPAIR_MAX_MS 300000u
+#define GV_REPAIR_SPLIT 16u             /* ranges that one that differs is split into */
+#define GV_REPAIR_LIST 32u              /* a range of up to so many is sent as ids */
+#define GV_REPAIR_PER_MINUTE 128u       /* reconcile messages answered on a link */
+#define GV_WANTS_PER_MINUTE 20000u      /* records fetched by a peer in a minute */
+
+#endif

@@ -1,0 +1,190 @@
+/* Certificates, revocations, address records and the descriptor (SPEC 3, 4, 9.2). */
+#include <string.h>
+
+#include "crypto/error.h"
+#include "proto/mesh/state.h"
+#include "proto/limits.h"
+#include "proto/wire/revocation.h"
+
+/* ---- certificates --------------------------------------------------------------------------- */
+
+static void take_as_own(struct gv_core *core, const struct gv_certificate *certificate,
+                        const uint8_t *wire)
+{
+    if (core->has_certificate && certificate->issued_min <= core->certificate.issued_min)
+        return;
+    core->certificate = *certificate;
+    memcpy(core->certificate_wire, wire, GV_CERTIFICATE_LEN);
+    core->has_certificate = true;
+    struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_CERTIFICATE);
+    note->number = certificate->expires_min;
+    memcpy(note->instance, certificate->instance, GV_ID_LEN);
+}
+
+int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in)
+{
+    struct gv_certificate certificate;
+    int rc = gv_certificate_accept(&certificate, &core->descriptor, &in->verifier, core->now_min,
+                                   in->wire, in->wire_len);
+
+    if (rc != GV_OK)
+        return rc;
+    if (core->roster.certificates.count >= GV_CERTIFICATES_MAX)
+        return GV_ERR_FULL;
+    struct gv_item *item = gv_admit_enter(core, in, GV_TREE_ROSTER, certificate.issued_min);
+    if (!item)
+        return GV_ERR_MEMORY;
+    rc = gv_roster_add(&core->roster, &certificate, item);
+    if (rc != GV_OK) {
+        gv_admit_leave(core, item);
+        return rc;
+    }
+    if (memcmp(certificate.instance, core->identity.id, GV_ID_LEN) == 0)
+        take_as_own(core, &certificate, in->wire);
+    return GV_OK;
+}
+
+/* ---- revocations ---------------------------------------------------------------------------- */
+
+int gv_admit_revocation(struct gv_core *core, const struct gv_incoming *in)
+{
+    struct gv_revocation revocation;
+    int rc = gv_revocation_open(&revocation, &in->verifier, &core->descriptor, in->wire,
+                                in->wire_len);
+
+    if (rc != GV_OK)
+        return rc;
+    if (revocation.revoked_min > core->now_min + GV_AHEAD_MIN)
+        return GV_ERR_EARLY;
+    struct gv_instance *instance = gv_roster_instance(&core->roster, revocation.instance);
+    if (!instance)
+        return GV_ERR_NO_CERTIFICATE;
+    /* The earliest counts, then the smaller id: not the first to arrive. */
+    if (instance->revocation &&
+        (revocation.revoked_min > instance->revoked_min ||
+         (revocation.revoked_min == instance->revoked_min &&
+          memcmp(in->id, instance->revocation->key.id, GV_ID_LEN) > 0)))
+        return GV_ERR_SUPERSEDED;
+    struct gv_item *item = gv_admit_enter(core, in, GV_TREE_ROSTER, revocation.revoked_min);
+    if (!item)
+        return GV_ERR_MEMORY;
+    if (instance->revocation)
+        gv_admit_leave(core, instance->revocation);
+    instance->revocation = item;
+    instance->revoked_min = revocation.revoked_min;
+    gv_drop_author(core, instance, revocation.revoked_min);
+    if (memcmp(instance->id, core->identity.id, GV_ID_LEN) == 0) {
+        core->self_revoked = true;
+        gv_effect_note(core->effects, GV_NOTE_SELF_REVOKED);
+    }
+    struct gv_link *link = gv_link_of(core, instance->id);
+    if (link)
+        gv_link_close(core, link, GV_GOODBYE_REVOKED);
+    return GV_OK;
+}
+
+/* ---- address records ------------------------------------------------------------------------ */
+
+/* Outside a lab an address record may only name a public address: nobody is to make others dial
+ * into their own networks. */
+static bool may_be_dialled(const struct gv_core *core, const struct gv_address *address)
+{
+    struct gv_subject subject = gv_address_subject(address);
+
+    if (address->family == GV_FAMILY_NONE || core->descriptor.lab)
+        return true;
+    return gv_subject_scope(&subject) == GV_SCOPE_PUBLIC;
+}
+
+static int check_address(const struct gv_core *core, const struct gv_incoming *in,
+                         const struct gv_address_record *record, struct gv_instance **instance)
+{
+    if (!may_be_dialled(core, &record->address))
+        return GV_ERR_RANGE;
+    *instance = gv_roster_instance(&core->roster, record->instance);
+    if (!*instance)
+        return GV_ERR_NO_CERTIFICATE;
+    if (record->minute > core->now_min + GV_AHEAD_MIN)
+        return GV_ERR_EARLY;
+    if (record->minute + GV_ADDRESS_LIFE_MIN < core->now_min)
+        return GV_ERR_EXPIRED;
+    const struct gv_item *held = (*instance)->address_item;
+    if (held && (held->key.minute > record->minute ||
+                 (held->key.minute == record->minute &&
+                  memcmp(held->key.id, in->id, GV_ID_LEN) < 0)))
+        return GV_ERR_SUPERSEDED;
+    if ((*instance)->revoked_min != GV_NEVER)
+        return GV_ERR_REVOKED;
+    return gv_address_record_verify(&in->verifier, in->wire, in->wire_len, (*instance)->key,
+                                    core->descriptor.network_id);
+}
+
+int gv_admit_address(struct gv_core *core, const struct gv_incoming *in)
+{
+    struct gv_address_record record;
+    struct gv_instance *instance = NULL;
+    int rc = gv_address_record_parse(&record, in->wire, in->wire_len);
+
+    if (rc == GV_OK)
+        rc = check_address(core, in, &record, &instance);
+    if (rc != GV_OK)
+        return rc;
+    struct gv_item *item = gv_admit_enter(core, in, GV_TREE_ROSTER, record.minute);
+    if (!item)
+        return GV_ERR_MEMORY;
+    if (instance->address_item)
+        gv_admit_leave(core, instance->address_item);
+    instance->address_item = item;
+    instance->address = record.address;
+    if (memcmp(instance->id, core->identity.id, GV_ID_LEN) == 0) {
+        core->address_min = record.minute;
+        core->address_said = record.address;
+    } else if (record.address.family != GV_FAMILY_NONE) {
+        gv_book_learn(core, &record.address, instance->id, false);
+    }
+    return GV_OK;
+}
+
+/* ---- the descriptor ------------------------------------------------------------------------- */
+
+void gv_activate_descriptor(struct gv_core *core)
+{
+    struct gv_descriptor *next = &core->next_descriptor;
+
+    if (!core->descriptor_item || core->descriptor_item->key.minute > core->now_min ||
+        (core->has_descriptor && core->descriptor.version >= next->version))
+        return;
+    core->descriptor = *next;
+    core->has_descriptor = true;
+    for (size_t i = 0; i < core->descriptor.seed_count; i++)
+        gv_book_seed(core, core->descriptor.seeds[i]);
+    struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_DESCRIPTOR);
+    note->number = core->descriptor.version;
+    gv_rejudge_all(core);
+}
+
+int gv_admit_descriptor(struct gv_core *core, const struct gv_incoming *in)
+{
+    struct gv_descriptor *opened = &core->opened_descriptor;
+    int rc = gv_descriptor_open(opened, &in->verifier, in->wire, in->wire_len);
+
+    if (rc != GV_OK)
+        return rc;
+    if (core->has_descriptor &&
+        memcmp(opened->network_id, core->descriptor.network_id, GV_KEY_LEN) != 0)
+        return GV_ERR_NETWORK;
+    /* The first may only come from the admin or the registry that he named. */
+    if (!core->has_descriptor && in->source == GV_FROM_PEER)
+        return GV_ERR_STATE;
+    if (core->descriptor_item && core->next_descriptor.version >= opened->version)
+        return GV_ERR_SUPERSEDED;
+    struct gv_item *item = gv_admit_enter(core, in, GV_TREE_ROSTER, opened->activation_min);
+    if (!item)
+        return GV_ERR_MEMORY;
+    if (core->descriptor_item)
+        gv_admit_leave(core, core->descriptor_item);
+    core->descriptor_item = item;
+    core->next_descriptor = *opened;
+    gv_activate_descriptor(core);
+    return GV_OK;
+}

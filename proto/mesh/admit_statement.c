@@ -1,0 +1,190 @@
+/* Signals, retractions, and the proof that somebody contradicted himself (SPEC 8.1 to 8.4). */
+#include <string.h>
+
+#include "crypto/error.h"
+#include "proto/mesh/state.h"
+#include "proto/limits.h"
+
+/* Pushing others out of the quota costs everybody a message, so it has a quota of its own; what is
+ * refused here comes back with repair, when the author has calmed down. */
+static bool may_displace(const struct gv_core *core, struct gv_instance *author)
+{
+    uint32_t hour = core->now_min / 60;
+
+    if (author->displaced_hour != hour) {
+        author->displaced_hour = hour;
+        author->displaced = 0;
+    }
+    return author->displaced++ < GV_DISPLACED_PER_HOUR;
+}
+
+/* The same sequence number twice: the proof is built here and goes out as a record. */
+static int expose(struct gv_core *core, const struct gv_incoming *in, const struct gv_held *other)
+{
+    struct gv_buf proof;
+    const uint8_t kind = GV_RECORD_FAULT;
+    int rc;
+
+    gv_buf_init(&proof);
+    gv_buf_append(&proof, &kind, 1);
+    rc = gv_fault_build(&proof, in->wire, in->wire_len, other->item->record + 1,
+                        other->item->len - 1);
+    if (rc == GV_OK && !proof.failed)
+        gv_admit(core, proof.data, proof.len, GV_FROM_SELF, 0);
+    gv_buf_free(&proof);
+    return GV_ERR_FAULT;
+}
+
+static int check_time(const struct gv_core *core, const struct gv_statement *statement,
+                      const struct gv_certificate_row *certificate)
+{
+    const struct gv_policy *policy = &core->descriptor.policy;
+
+    if (statement->last_min > core->now_min + GV_AHEAD_MIN)
+        return GV_ERR_EARLY;
+    if ((uint64_t)statement->last_min + policy->alive_min < core->now_min)
+        return GV_ERR_EXPIRED;
+    if (statement->last_min > (uint64_t)certificate->expires_min + policy->grace_min)
+        return GV_ERR_EXPIRED;
+    return GV_OK;
+}
+
+static void cancel(struct gv_core *core, const struct gv_statement *retract,
+                   const struct gv_instance *author)
+{
+    struct gv_held *held;
+
+    while ((held = gv_store_cancelled(&core->store, retract, author)))
+        gv_drop_statement(core, held);
+}
+
+static int hold(struct gv_core *core, const struct gv_incoming *in,
+                const struct gv_statement *statement, const struct gv_certificate_row *certificate)
+{
+    enum gv_verdict_state before = gv_state_of(core, &statement->subject);
+    struct gv_item *item =
+        gv_admit_enter(core, in, GV_TREE_STATEMENTS, statement->last_min);
+
+    if (!item)
+        return GV_ERR_MEMORY;
+    item->row = gv_store_hold(&core->store, statement, in->id, item, certificate);
+    if (!item->row) {
+        gv_admit_leave(core, item);
+        gv_effect_note(core->effects, GV_NOTE_MEMORY);
+        return GV_ERR_MEMORY;
+    }
+    if (statement->kind == GV_STATEMENT_RETRACT)
+        cancel(core, statement, certificate->instance);
+    gv_rejudge(core, &statement->subject, before);
+    return GV_OK;
+}
+
+int gv_admit_statement(struct gv_core *core, const struct gv_incoming *in)
+{
+    const struct gv_policy *policy = &core->descriptor.policy;
+    struct gv_statement statement;
+    int rc = gv_statement_parse(&statement, in->wire, in->wire_len);
+
+    if (rc != GV_OK)
+        return rc;
+    if ((uint8_t)statement.kind != in->record[0])
+        return GV_ERR_MALFORMED;
+    if (!gv_subject_shareable(&statement.subject, core->descriptor.lab))
+        return GV_ERR_SUBJECT;
+    const struct gv_certificate_row *certificate =
+        gv_roster_certificate(&core->roster, statement.certificate);
+    if (!certificate)
+        return GV_ERR_NO_CERTIFICATE;
+    struct gv_instance *author = certificate->instance;
+    rc = check_time(core, &statement, certificate);
+    if (rc == GV_OK && author->revoked_min <= statement.last_min)
+        rc = GV_ERR_REVOKED;
+    if (rc == GV_OK && author->fault_min != GV_NEVER)
+        rc = GV_ERR_FAULT;
+    if (rc != GV_OK)
+        return rc;
+    struct gv_admission admission = gv_store_weigh(&core->store, &statement, author,
+                                                   policy->signals_per_hour,
+                                                   GV_RETRACTS_PER_HOUR);
+    if (admission.error != GV_OK && !admission.contradicts)
+        return admission.error;
+    if (admission.displaced && !may_displace(core, author))
+        return GV_ERR_RATE;
+    rc = gv_statement_verify(&in->verifier, &statement, in->wire, in->wire_len, author->key,
+                             core->descriptor.network_id);
+    if (rc != GV_OK)
+        return rc;
+    if (admission.contradicts)
+        return expose(core, in, admission.contradicts);
+    if (admission.displaced)
+        gv_drop_statement(core, admission.displaced);
+    return hold(core, in, &statement, certificate);
+}
+
+/* ---- faults --------------------------------------------------------------------------------- */
+
+/* Which of two proofs against one instance is kept must not depend on which came first: the one
+ * that counts longer, then the smaller id. */
+static bool is_better_proof(const struct gv_instance *author, const struct gv_fault *fault,
+                            const uint8_t id[GV_ID_LEN])
+{
+    if (!author->fault || fault->later_min != author->fault_min)
+        return !author->fault || fault->later_min > author->fault_min;
+    return memcmp(id, author->fault->key.id, GV_ID_LEN) < 0;
+}
+
+static int check_fault(const struct gv_core *core, const struct gv_incoming *in,
+                       const struct gv_fault *fault, struct gv_instance **author)
+{
+    const struct gv_certificate_row *a = gv_roster_certificate(&core->roster, fault->a.certificate);
+    const struct gv_certificate_row *b = gv_roster_certificate(&core->roster, fault->b.certificate);
+
+    if (!a || !b)
+        return GV_ERR_NO_CERTIFICATE;
+    if (a->instance != b->instance)
+        return GV_ERR_MALFORMED;
+    *author = a->instance;
+    /* Its time is the author's word: one far ahead would keep the owner out for ever. */
+    if (fault->later_min > core->now_min + GV_AHEAD_MIN)
+        return GV_ERR_EARLY;
+    if ((uint64_t)fault->later_min + core->descriptor.policy.fault_min <= core->now_min)
+        return GV_ERR_EXPIRED;
+    if (!is_better_proof(*author, fault, in->id))
+        return GV_ERR_SUPERSEDED;
+    int rc = gv_statement_verify(&in->verifier, &fault->a, fault->a_wire, fault->a_len,
+                                 (*author)->key, core->descriptor.network_id);
+    if (rc == GV_OK)
+        rc = gv_statement_verify(&in->verifier, &fault->b, fault->b_wire, fault->b_len,
+                                 (*author)->key, core->descriptor.network_id);
+    return rc;
+}
+
+int gv_admit_fault(struct gv_core *core, const struct gv_incoming *in)
+{
+    struct gv_fault fault;
+    struct gv_instance *author = NULL;
+    int rc = gv_fault_parse(&fault, in->wire, in->wire_len);
+
+    if (rc == GV_OK)
+        rc = check_fault(core, in, &fault, &author);
+    if (rc != GV_OK)
+        return rc;
+    struct gv_item *item = gv_admit_enter(core, in, GV_TREE_ROSTER, fault.later_min);
+    if (!item)
+        return GV_ERR_MEMORY;
+    if (author->fault)
+        gv_admit_leave(core, author->fault);
+    author->fault = item;
+    author->fault_min = fault.later_min;
+    if (author->owner->fault_min == GV_NEVER || author->owner->fault_min < fault.later_min)
+        author->owner->fault_min = fault.later_min;
+    struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_FAULT);
+    memcpy(note->instance, author->id, GV_ID_LEN);
+    memcpy(note->id, in->id, GV_ID_LEN);
+    gv_drop_author(core, author, 0);
+    gv_rejudge_all(core); /* other instances of the same owner weigh nothing now */
+    struct gv_link *link = gv_link_of(core, author->id);
+    if (link)
+        gv_link_close(core, link, GV_GOODBYE_INVALID);
+    return GV_OK;
+}

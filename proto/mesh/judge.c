@@ -1,0 +1,184 @@
+/* Verdicts as the set changes: judged again where something came, went or lapsed. Lives on this
+ * floor because dropping a statement touches set, store and rows at once. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "proto/mesh/state.h"
+#include "proto/limits.h"
+
+enum gv_verdict_state gv_state_of(const struct gv_core *core, const struct gv_subject *subject)
+{
+    const struct gv_case *row = gv_store_case(&core->store, subject);
+
+    return row ? row->state : GV_VERDICT_UNKNOWN;
+}
+
+static struct gv_vote *scratch_votes(struct gv_core *core, size_t count)
+{
+    if (count > core->votes_cap) {
+        size_t cap = count < 64 ? 64 : 2 * count;
+        struct gv_vote *grown = realloc(core->votes, cap * sizeof *grown);
+        if (!grown)
+            return NULL;
+        core->votes = grown;
+        core->votes_cap = cap;
+    }
+    return core->votes;
+}
+
+void gv_rejudge(struct gv_core *core, const struct gv_subject *subject,
+                enum gv_verdict_state before)
+{
+    struct gv_case *row = gv_store_case(&core->store, subject);
+    struct gv_verdict verdict = {.state = GV_VERDICT_UNKNOWN};
+
+    if (row) {
+        struct gv_vote *votes = scratch_votes(core, row->count);
+        if (!votes) {
+            gv_effect_note(core->effects, GV_NOTE_MEMORY);
+            return;
+        }
+        gv_store_judge(&verdict, row, &core->descriptor.policy, core->descriptor.genesis_min,
+                       core->now_min, votes);
+        gv_store_settle(&core->store, row, &verdict);
+    }
+    if (verdict.state == before)
+        return;
+    struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_VERDICT);
+    note->subject = *subject;
+    note->from = before;
+    note->to = verdict.state;
+    note->number = verdict.weight;
+}
+
+void gv_rejudge_all(struct gv_core *core)
+{
+    size_t cursor = 0;
+    struct gv_case *row;
+
+    /* Judging neither adds nor removes rows of the table that is walked. */
+    while ((row = gv_table_next(&core->store.cases, &cursor)))
+        gv_rejudge(core, &row->subject, row->state);
+}
+
+void gv_drop_statement(struct gv_core *core, struct gv_held *held)
+{
+    struct gv_subject subject = held->statement.subject;
+    enum gv_verdict_state before = held->subject->state;
+    struct gv_instance *author = held->author;
+    struct gv_item *item = held->item;
+
+    gv_store_drop(&core->store, held);
+    gv_admit_leave(core, item);
+    gv_roster_release(&core->roster, author);
+    gv_rejudge(core, &subject, before);
+}
+
+void gv_drop_author(struct gv_core *core, const struct gv_instance *author, uint32_t from_min)
+{
+    size_t index = 0;
+
+    /* From the end of the tree, because dropping shifts what comes after. The author stays: the
+     * caller holds something of his. */
+    for (index = core->set.trees[GV_TREE_STATEMENTS].count; index > 0; index--) {
+        const struct gv_item *item = core->set.trees[GV_TREE_STATEMENTS].items[index - 1];
+        struct gv_held *held;
+        if (item->key.minute < from_min)
+            break;
+        held = item->row;
+        if (held->author == author)
+            gv_drop_statement(core, held);
+    }
+}
+
+/* ---- expiry --------------------------------------------------------------------------------- */
+
+static void expire_statements(struct gv_core *core)
+{
+    const struct gv_tree_order *order = &core->set.trees[GV_TREE_STATEMENTS];
+
+    while (order->count > 0 && (uint64_t)order->items[0]->key.minute +
+                                       core->descriptor.policy.alive_min <
+                                   core->now_min)
+        gv_drop_statement(core, order->items[0]->row);
+}
+
+static void expire_fault(struct gv_core *core, struct gv_instance *instance)
+{
+    uint32_t minute = instance->fault_min;
+
+    if (!instance->fault ||
+        (uint64_t)minute + core->descriptor.policy.fault_min > core->now_min)
+        return;
+    gv_admit_leave(core, instance->fault);
+    instance->fault = NULL;
+    instance->fault_min = GV_NEVER;
+    if (instance->owner->fault_min == minute)
+        instance->owner->fault_min = GV_NEVER;
+}
+
+static void expire_instance(struct gv_core *core, struct gv_instance *instance)
+{
+    expire_fault(core, instance);
+    if (instance->address_item &&
+        instance->address_item->key.minute + GV_ADDRESS_LIFE_MIN < core->now_min) {
+        gv_admit_leave(core, instance->address_item);
+        instance->address_item = NULL;
+        instance->address.family = GV_FAMILY_NONE;
+    }
+    /* Without a certificate nobody can be let in: the revocation has done its work. */
+    if (instance->certificates == 0 && instance->revocation) {
+        gv_admit_leave(core, instance->revocation);
+        instance->revocation = NULL;
+    }
+}
+
+/* Removing shifts a table's rows, so a walk may skip some: the next minute finds them. */
+static void expire_roster(struct gv_core *core)
+{
+    size_t cursor = 0;
+    struct gv_certificate_row *row;
+    struct gv_instance *instance;
+
+    while ((row = gv_table_next(&core->roster.certificates, &cursor))) {
+        if ((uint64_t)row->expires_min + core->descriptor.policy.grace_min > core->now_min)
+            continue;
+        gv_admit_leave(core, row->item);
+        gv_roster_drop(&core->roster, row);
+    }
+    for (cursor = 0; (instance = gv_table_next(&core->roster.instances, &cursor));) {
+        expire_instance(core, instance);
+        gv_roster_release(&core->roster, instance);
+    }
+}
+
+static void lapse_verdicts(struct gv_core *core)
+{
+    size_t cursor = 0;
+    struct gv_case *row;
+
+    while ((row = gv_table_next(&core->store.cases, &cursor)))
+        if (row->until_min <= core->now_min)
+            gv_rejudge(core, &row->subject, row->state);
+}
+
+static void expire_history(struct gv_core *core)
+{
+    struct gv_subject gone;
+    size_t looked = 0;
+
+    while (looked++ < 1024 && gv_history_expire(core->history, &gone, core->unix_ms, 256))
+        gv_effect_forget(core->effects, GV_ROW_HISTORY, &gone, sizeof gone);
+}
+
+void gv_expire(struct gv_core *core)
+{
+    if (core->has_descriptor) {
+        gv_activate_descriptor(core);
+        expire_statements(core);
+        expire_roster(core);
+        lapse_verdicts(core);
+    }
+    expire_history(core);
+}

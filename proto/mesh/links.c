@@ -1,0 +1,520 @@
+/* Links: connections, from the first byte to the last (SPEC 5, 6). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "proto/limits.h"
+#include "proto/mesh/state.h"
+
+#define AGENT "grapevine/" GV_VERSION
+
+struct gv_link *gv_link_find(const struct gv_core *core, uint32_t id)
+{
+    for (size_t i = 0; i < core->link_count; i++)
+        if (core->links[i]->id == id)
+            return core->links[i];
+    return NULL;
+}
+
+struct gv_link *gv_link_of(const struct gv_core *core, const uint8_t instance[GV_ID_LEN])
+{
+    for (size_t i = 0; i < core->link_count; i++) {
+        struct gv_link *link = core->links[i];
+        if (link->member && !link->closing && memcmp(link->instance, instance, GV_ID_LEN) == 0)
+            return link;
+    }
+    return NULL;
+}
+
+static struct gv_link *link_new(struct gv_core *core, uint32_t id, bool outbound)
+{
+    struct gv_link *link;
+
+    if (core->link_count == core->link_cap) {
+        size_t cap = core->link_cap ? 2 * core->link_cap : 16;
+        struct gv_link **grown = realloc(core->links, cap * sizeof *grown);
+        if (!grown)
+            return NULL;
+        core->links = grown;
+        core->link_cap = cap;
+    }
+    link = calloc(1, sizeof *link);
+    if (!link)
+        return NULL;
+    link->id = id;
+    link->outbound = outbound;
+    link->opened_ms = link->heard_ms = link->sent_ms = link->minute_ms = core->now_ms;
+    link->flush_ms = link->repair_ms = UINT64_MAX;
+    link->goodbye = UINT32_MAX;
+    core->links[core->link_count++] = link;
+    return link;
+}
+
+static void link_free(struct gv_core *core, struct gv_link *link)
+{
+    size_t at = 0;
+
+    while (core->links[at] != link)
+        at++;
+    core->links[at] = core->links[--core->link_count];
+    gv_session_end(&link->session);
+    gv_buf_free(&link->outbox);
+    free(link);
+}
+
+/* ---- bans ----------------------------------------------------------------------------------- */
+
+bool gv_is_banned(const struct gv_core *core, const uint8_t instance[GV_ID_LEN])
+{
+    for (size_t i = 0; i < GV_BANS_MAX; i++)
+        if (core->bans[i].until_ms > core->now_ms &&
+            memcmp(core->bans[i].instance, instance, GV_ID_LEN) == 0)
+            return true;
+    return false;
+}
+
+static void ban(struct gv_core *core, const uint8_t instance[GV_ID_LEN])
+{
+    struct gv_ban *slot = &core->bans[0];
+
+    for (size_t i = 1; i < GV_BANS_MAX; i++)
+        if (core->bans[i].until_ms < slot->until_ms)
+            slot = &core->bans[i];
+    memcpy(slot->instance, instance, GV_ID_LEN);
+    slot->until_ms = gv_core_after(core, GV_BAN_MS);
+}
+
+/* ---- sending -------------------------------------------------------------------------------- */
+
+static void send_wire(struct gv_core *core, struct gv_link *link)
+{
+    if (core->wire.len == 0 || core->wire.failed)
+        return;
+    gv_effect_send(core->effects, link->id, core->wire.data, core->wire.len);
+    link->bytes_out += core->wire.len;
+    core->bytes_out += core->wire.len;
+    link->sent_ms = core->now_ms;
+    gv_buf_clear(&core->wire);
+}
+
+static void flush(struct gv_core *core, struct gv_link *link)
+{
+    link->flush_ms = UINT64_MAX;
+    if (link->outbox.len == 0)
+        return;
+    gv_buf_clear(&core->wire);
+    int rc = gv_session_seal(&link->session, &core->wire, link->outbox.data, link->outbox.len);
+    if (rc == GV_OK)
+        send_wire(core, link);
+    /* An outbox that grew for a burst is given back. */
+    if (link->outbox.cap > 1024)
+        gv_buf_free(&link->outbox);
+    else
+        gv_buf_clear(&link->outbox);
+}
+
+void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_buf *message,
+                  bool urgent)
+{
+    uint64_t due = urgent ? core->now_ms : gv_core_after(core, GV_COALESCE_MS);
+
+    if (!link->member || link->closing)
+        return;
+    if (message->failed) {
+        gv_effect_note(core->effects, GV_NOTE_MEMORY);
+        return;
+    }
+    gv_assert(message->len <= GV_FRAME_PLAIN_MAX);
+    if (link->outbox.len + message->len > GV_FRAME_PLAIN_MAX)
+        flush(core, link);
+    gv_buf_append(&link->outbox, message->data, message->len);
+    if (link->outbox.failed) {
+        gv_effect_note(core->effects, GV_NOTE_MEMORY);
+        gv_buf_free(&link->outbox); /* repair makes it good */
+        return;
+    }
+    if (due < link->flush_ms)
+        link->flush_ms = due;
+}
+
+void gv_links_flush(struct gv_core *core)
+{
+    for (size_t i = 0; i < core->link_count; i++)
+        if (core->links[i]->flush_ms <= core->now_ms)
+            flush(core, core->links[i]);
+}
+
+/* ---- ending --------------------------------------------------------------------------------- */
+
+void gv_link_close(struct gv_core *core, struct gv_link *link, enum gv_goodbye reason)
+{
+    if (link->closing)
+        return;
+    if (link->member && link->goodbye == UINT32_MAX) {
+        gv_buf_clear(&core->scratch);
+        gv_message_goodbye(&core->scratch, reason);
+        gv_link_post(core, link, &core->scratch, true);
+        flush(core, link);
+    }
+    link->closing = true;
+    gv_effect_close(core->effects, link->id);
+}
+
+void gv_link_punish(struct gv_core *core, struct gv_link *link, int error)
+{
+    struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_PEER_REFUSED);
+
+    note->link = link->id;
+    note->address = link->remote;
+    note->error = error;
+    memcpy(note->instance, link->instance, GV_ID_LEN);
+    ban(core, link->instance);
+    gv_link_close(core, link, GV_GOODBYE_INVALID);
+}
+
+static void refuse_stranger(struct gv_core *core, struct gv_link *link, int error)
+{
+    struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_HANDSHAKE_FAILED);
+
+    note->link = link->id;
+    note->address = link->remote;
+    note->error = error;
+    gv_link_close(core, link, GV_GOODBYE_INVALID);
+}
+
+void gv_link_disconnected(struct gv_core *core, uint32_t id)
+{
+    struct gv_link *link = gv_link_find(core, id);
+
+    if (!link)
+        return;
+    if (link->member) {
+        struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_PEER_DOWN);
+        note->link = id;
+        note->address = link->remote;
+        note->number = link->goodbye == UINT32_MAX ? -1 : (int64_t)link->goodbye;
+        memcpy(note->instance, link->instance, GV_ID_LEN);
+    } else if (link->outbound && !link->connected) {
+        struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_CONNECT_FAILED);
+        note->link = id;
+        note->address = link->remote;
+    }
+    if (link->outbound)
+        gv_book_ended(core, id, link->member, link->goodbye == GV_GOODBYE_BUSY);
+    link_free(core, link);
+}
+
+/* ---- beginning ------------------------------------------------------------------------------ */
+
+uint32_t gv_link_dial(struct gv_core *core, const struct gv_address *address, const char *host)
+{
+    struct gv_link *link;
+
+    if (core->link_count >= core->settings.max_links)
+        return 0;
+    if (++core->next_link >= GV_LINK_INCOMING)
+        core->next_link = 1;
+    link = link_new(core, core->next_link, true);
+    if (!link)
+        return 0;
+    link->remote = *address;
+    gv_effect_connect(core->effects, link->id, address, host, host ? strlen(host) : 0);
+    return link->id;
+}
+
+static struct gv_source *source_of(struct gv_core *core, const struct gv_address *remote)
+{
+    struct gv_subject subject = gv_address_subject(remote);
+    uint64_t slot = gv_siphash(core->hash_key, &subject, sizeof subject) % GV_SOURCES;
+    struct gv_source *source = &core->sources[slot];
+
+    /* A fixed table: of two sources in one secret slot the later takes it over, so this limit is
+     * about cost, not about safety. */
+    if (!gv_subject_equal(&source->subject, &subject) ||
+        core->now_ms - source->minute_ms >= GV_MINUTE_MS) {
+        source->subject = subject;
+        source->minute_ms = core->now_ms;
+        source->tries = 0;
+    }
+    return source;
+}
+
+/* Limits for those who have not shown a certificate yet; members are never counted (SPEC 5.4). */
+static int admit_stranger(struct gv_core *core, const struct gv_address *remote)
+{
+    struct gv_subject subject = gv_address_subject(remote);
+    size_t strangers = 0, same_source = 0;
+
+    if (!core->has_descriptor || !core->has_certificate || core->self_revoked)
+        return GV_ERR_STATE;
+    if (core->link_count >= core->settings.max_links)
+        return GV_ERR_FULL;
+    for (size_t i = 0; i < core->link_count; i++) {
+        const struct gv_link *link = core->links[i];
+        struct gv_subject other = gv_address_subject(&link->remote);
+        if (link->outbound || link->member || link->closing)
+            continue;
+        strangers++;
+        same_source += gv_subject_equal(&other, &subject);
+    }
+    if (strangers >= GV_STRANGERS_MAX || same_source >= GV_STRANGERS_PER_SOURCE)
+        return GV_ERR_BUSY;
+    if (source_of(core, remote)->tries++ >= GV_HANDSHAKES_PER_MINUTE)
+        return GV_ERR_RATE;
+    return GV_OK;
+}
+
+void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_address *remote)
+{
+    struct gv_link *link = gv_link_find(core, id);
+    struct gv_session_self self = gv_core_self(core);
+    int rc = GV_OK;
+
+    if (!link) {
+        rc = id & GV_LINK_INCOMING ? admit_stranger(core, remote) : GV_ERR_STATE;
+        link = rc == GV_OK ? link_new(core, id, false) : NULL;
+        if (!link) {
+            gv_effect_close(core->effects, id);
+            return;
+        }
+    }
+    link->connected = true;
+    link->remote = *remote;
+    link->opened_ms = link->heard_ms = core->now_ms;
+    gv_buf_clear(&core->wire);
+    rc = core->has_descriptor && core->has_certificate
+             ? gv_session_start(&link->session, link->outbound, &core->wire, &self, &core->drbg)
+             : GV_ERR_STATE;
+    if (rc != GV_OK)
+        refuse_stranger(core, link, rc);
+    else
+        send_wire(core, link);
+}
+
+/* Two nodes that dialled each other keep the session that the smaller id began; a second one of
+ * the same side means that the first is dead and nobody told us. Returns false if this one goes. */
+static bool settle_duplicate(struct gv_core *core, struct gv_link *link)
+{
+    struct gv_link *other = gv_link_of(core, link->session.remote.instance);
+    bool we_are_smaller =
+        memcmp(core->identity.id, link->session.remote.instance, GV_ID_LEN) < 0;
+
+    if (!other)
+        return true;
+    if (other->outbound != link->outbound && link->outbound != we_are_smaller)
+        return false;
+    gv_link_close(core, other, GV_GOODBYE_DUPLICATE);
+    return true;
+}
+
+static bool check_member(struct gv_core *core, struct gv_link *link)
+{
+    const struct gv_certificate *remote = &link->session.remote;
+    const struct gv_instance *instance = gv_roster_instance(&core->roster, remote->instance);
+
+    if (memcmp(remote->instance, core->identity.id, GV_ID_LEN) == 0) {
+        struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_SELF_ELSEWHERE);
+        note->address = link->remote;
+        gv_link_close(core, link, GV_GOODBYE_DUPLICATE);
+        return false;
+    }
+    if (instance && (instance->revoked_min != GV_NEVER || instance->fault_min != GV_NEVER)) {
+        refuse_stranger(core, link,
+                        instance->revoked_min != GV_NEVER ? GV_ERR_REVOKED : GV_ERR_FAULT);
+        return false;
+    }
+    if (gv_is_banned(core, remote->instance)) {
+        refuse_stranger(core, link, GV_ERR_FORBIDDEN);
+        return false;
+    }
+    return true;
+}
+
+static void admit_peer_certificate(struct gv_core *core, const struct gv_link *link)
+{
+    uint8_t record[1 + GV_CERTIFICATE_LEN] = {GV_RECORD_CERTIFICATE};
+
+    memcpy(record + 1, link->session.remote_wire, GV_CERTIFICATE_LEN);
+    gv_admit(core, record, sizeof record, GV_FROM_PEER, link->id);
+}
+
+static void become_member(struct gv_core *core, struct gv_link *link)
+{
+    memcpy(link->instance, link->session.remote.instance, GV_ID_LEN);
+    if (link->outbound)
+        gv_book_reached(core, link->id, link->instance);
+    if (!check_member(core, link))
+        return;
+    if (!settle_duplicate(core, link)) {
+        link->member = true; /* so that the goodbye can be said */
+        gv_link_close(core, link, GV_GOODBYE_DUPLICATE);
+        link->member = false;
+        return;
+    }
+    link->member = true;
+    link->member_ms = core->now_ms;
+    admit_peer_certificate(core, link);
+    gv_buf_clear(&core->scratch);
+    gv_message_hello(&core->scratch, core->unix_ms, AGENT);
+    gv_link_post(core, link, &core->scratch, true);
+    if (link->outbound)
+        gv_repair_join(core, link);
+    struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_PEER_UP);
+    note->link = link->id;
+    note->address = link->remote;
+    note->number = link->outbound;
+    memcpy(note->instance, link->instance, GV_ID_LEN);
+}
+
+/* ---- receiving ------------------------------------------------------------------------------ */
+
+static void work_messages(struct gv_core *core, struct gv_link *link)
+{
+    size_t at = 0, used;
+
+    while (at < core->plain.len && !link->closing) {
+        int rc = gv_message_read(&core->message, &used, core->plain.data + at,
+                                 core->plain.len - at);
+        if (rc == GV_ERR_MEMORY) {
+            gv_effect_note(core->effects, GV_NOTE_MEMORY);
+            return;
+        }
+        /* The first message is HELLO, and it comes once. */
+        if (rc == GV_OK && !link->greeted && core->message.kind != GV_MESSAGE_HELLO &&
+            core->message.kind != GV_MESSAGE_GOODBYE)
+            rc = GV_ERR_PROTOCOL;
+        if (rc != GV_OK) {
+            gv_link_punish(core, link, rc);
+            return;
+        }
+        at += used;
+        gv_spread_message(core, link);
+    }
+}
+
+/* Works off whole frames. Returns false when the link is at its end. */
+static bool work_frame(struct gv_core *core, struct gv_link *link)
+{
+    struct gv_session_self self = gv_core_self(core);
+    bool was_open = link->session.open;
+    int rc;
+
+    gv_buf_clear(&core->wire);
+    rc = gv_session_work(&link->session, &core->wire, &core->plain, &self);
+    if (rc == GV_ERR_NOT_FOUND)
+        return false;
+    send_wire(core, link);
+    if (rc != GV_OK) {
+        if (link->member)
+            gv_link_punish(core, link, rc);
+        else
+            refuse_stranger(core, link, rc);
+        return false;
+    }
+    if (!was_open && link->session.open)
+        become_member(core, link);
+    else if (link->member)
+        work_messages(core, link);
+    return !link->closing;
+}
+
+void gv_link_bytes(struct gv_core *core, uint32_t id, const uint8_t *data, size_t len)
+{
+    struct gv_link *link = gv_link_find(core, id);
+
+    if (!link || !link->connected || link->closing)
+        return;
+    link->bytes_in += len;
+    core->bytes_in += len;
+    link->heard_ms = core->now_ms;
+    if (gv_session_take(&link->session, data, len) != GV_OK) {
+        gv_effect_note(core->effects, GV_NOTE_MEMORY);
+        gv_link_close(core, link, GV_GOODBYE_BUSY);
+        return;
+    }
+    while (work_frame(core, link)) {
+    }
+}
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+/* Newcomers are let in, and fed, and those who dialled us longest ago are sent on: they know others
+ * by now. So seeds serve everybody and the load of spreading stays even. */
+void gv_links_make_room(struct gv_core *core)
+{
+    for (;;) {
+        struct gv_link *oldest = NULL;
+        size_t members = 0;
+        for (size_t i = 0; i < core->link_count; i++) {
+            struct gv_link *link = core->links[i];
+            if (!link->member || link->closing)
+                continue;
+            members++;
+            if (!link->outbound && core->now_ms - link->member_ms >= GV_PEER_STAYS_MS &&
+                (!oldest || link->member_ms < oldest->member_ms))
+                oldest = link;
+        }
+        if (members <= GV_PEERS_MAX || !oldest)
+            return;
+        gv_link_close(core, oldest, GV_GOODBYE_BUSY);
+    }
+}
+
+static void tick_link(struct gv_core *core, struct gv_link *link)
+{
+    uint64_t age = core->now_ms - link->opened_ms;
+
+    if (core->now_ms - link->minute_ms >= GV_MINUTE_MS) {
+        link->minute_ms = core->now_ms;
+        link->repairs_answered = link->records_wanted = 0;
+    }
+    if (!link->member) {
+        if (age >= (link->connected ? GV_HANDSHAKE_MS : GV_DIAL_MS))
+            gv_link_close(core, link, GV_GOODBYE_STOPPING);
+        return;
+    }
+    if (age >= GV_SESSION_MAX_MS) {
+        gv_link_close(core, link, GV_GOODBYE_RENEW);
+    } else if (core->now_ms - link->heard_ms >= GV_SILENCE_MS) {
+        gv_link_close(core, link, GV_GOODBYE_STOPPING);
+    } else if (core->now_ms - link->sent_ms >= GV_PING_MS) {
+        link->sent_ms = core->now_ms; /* one ping, not one a step */
+        gv_buf_clear(&core->scratch);
+        gv_message_ping(&core->scratch, GV_MESSAGE_PING, core->now_ms / 1000);
+        gv_link_post(core, link, &core->scratch, true);
+    }
+}
+
+void gv_links_tick(struct gv_core *core)
+{
+    for (size_t i = 0; i < core->link_count; i++)
+        if (!core->links[i]->closing)
+            tick_link(core, core->links[i]);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t gv_links_deadline(const struct gv_core *core)
+{
+    uint64_t due = UINT64_MAX;
+
+    for (size_t i = 0; i < core->link_count; i++) {
+        const struct gv_link *link = core->links[i];
+        if (link->closing)
+            continue;
+        due = earlier(due, link->flush_ms);
+        due = earlier(due, link->repair_ms);
+        if (!link->member) {
+            due = earlier(due, link->opened_ms +
+                                   (link->connected ? GV_HANDSHAKE_MS : GV_DIAL_MS));
+            continue;
+        }
+        due = earlier(due, link->opened_ms + GV_SESSION_MAX_MS);
+        due = earlier(due, link->heard_ms + GV_SILENCE_MS);
+        due = earlier(due, link->sent_ms + GV_PING_MS);
+    }
+    return due;
+}

@@ -1,0 +1,251 @@
+#include "proto/mesh/peers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "proto/mesh/state.h"
+
+static const uint8_t nobody[GV_ID_LEN];
+
+void gv_book_free(struct gv_book *book)
+{
+    for (size_t i = 0; i < book->count; i++)
+        free(book->entries[i].host);
+    free(book->entries);
+    memset(book, 0, sizeof *book);
+}
+
+static struct gv_book_entry *find(struct gv_book *book, const struct gv_address *address,
+                                  const char *host)
+{
+    for (size_t i = 0; i < book->count; i++) {
+        struct gv_book_entry *entry = &book->entries[i];
+        if (host ? entry->host && strcmp(entry->host, host) == 0
+                 : !entry->host && gv_address_equal(&entry->address, address))
+            return entry;
+    }
+    return NULL;
+}
+
+static struct gv_book_entry *of_link(struct gv_book *book, uint32_t link)
+{
+    for (size_t i = 0; i < book->count; i++)
+        if (book->entries[i].link == link)
+            return &book->entries[i];
+    return NULL;
+}
+
+/* A full book gives up the address that failed most and was never reached; seeds stay. */
+static struct gv_book_entry *weakest(struct gv_book *book)
+{
+    struct gv_book_entry *worst = NULL;
+
+    for (size_t i = 0; i < book->count; i++) {
+        struct gv_book_entry *entry = &book->entries[i];
+        if (entry->seed || entry->link)
+            continue;
+        if (!worst || (worst->reached && !entry->reached) ||
+            (worst->reached == entry->reached && entry->failures > worst->failures))
+            worst = entry;
+    }
+    return worst;
+}
+
+static struct gv_book_entry *book_add(struct gv_core *core, const struct gv_address *address,
+                                      const char *host)
+{
+    struct gv_book *book = &core->book;
+    struct gv_book_entry *entry = NULL;
+    size_t host_size = host ? strlen(host) + 1 : 0;
+    char *copy = host ? malloc(host_size) : NULL;
+
+    if (host && !copy)
+        return NULL;
+    if (host)
+        memcpy(copy, host, host_size);
+    if (book->count >= GV_PEER_BOOK_MAX) {
+        entry = weakest(book);
+        if (entry)
+            free(entry->host);
+    } else {
+        if (book->count == book->cap) {
+            size_t cap = book->cap ? 2 * book->cap : 16;
+            struct gv_book_entry *grown = realloc(book->entries, cap * sizeof *grown);
+            if (grown) {
+                book->entries = grown;
+                book->cap = cap;
+            }
+        }
+        if (book->count < book->cap)
+            entry = &book->entries[book->count++];
+    }
+    if (!entry) {
+        free(copy);
+        return NULL;
+    }
+    memset(entry, 0, sizeof *entry);
+    entry->address = *address;
+    entry->host = copy;
+    entry->rank = gv_drbg_u64(&core->drbg);
+    return entry;
+}
+
+void gv_book_seed(struct gv_core *core, const char *text)
+{
+    struct gv_address address;
+    const char *host = NULL;
+
+    if (gv_address_parse(&address, text, strlen(text)) != GV_OK)
+        host = text;
+    struct gv_book_entry *entry = find(&core->book, &address, host);
+    if (!entry)
+        entry = book_add(core, &address, host);
+    if (entry)
+        entry->seed = true;
+}
+
+void gv_book_learn(struct gv_core *core, const struct gv_address *address,
+                   const uint8_t instance[GV_ID_LEN], bool reached)
+{
+    struct gv_book_entry *entry = find(&core->book, address, NULL);
+
+    if (!entry)
+        entry = book_add(core, address, NULL);
+    if (!entry)
+        return;
+    if (instance)
+        memcpy(entry->instance, instance, GV_ID_LEN);
+    entry->reached = entry->reached || reached;
+}
+
+void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance[GV_ID_LEN])
+{
+    struct gv_book_entry *entry = of_link(&core->book, link);
+    struct gv_link *up = gv_link_find(core, link);
+    uint8_t key[18];
+    size_t key_len;
+
+    if (!entry)
+        return;
+    memcpy(entry->instance, instance, GV_ID_LEN);
+    entry->self = memcmp(instance, core->identity.id, GV_ID_LEN) == 0;
+    entry->failures = 0;
+    if (entry->reached || entry->self || !up)
+        return;
+    entry->reached = true;
+    key_len = gv_address_pack(key, &up->remote);
+    gv_effect_persist(core->effects, GV_ROW_PEER, key, key_len, NULL, 0);
+}
+
+/* 2 s, doubling, up to 10 minutes, for ever; a quarter of jitter either way, so that a mesh that
+ * lost its network does not come back in one moment. */
+static uint64_t back_off(struct gv_core *core, uint32_t failures)
+{
+    uint64_t delay = GV_DIAL_FIRST_MS;
+
+    while (failures-- > 1 && delay < GV_DIAL_LAST_MS)
+        delay *= 2;
+    if (delay > GV_DIAL_LAST_MS)
+        delay = GV_DIAL_LAST_MS;
+    return delay - delay / 4 + gv_drbg_below(&core->drbg, delay / 2);
+}
+
+void gv_book_ended(struct gv_core *core, uint32_t link, bool was_member, bool busy)
+{
+    struct gv_book_entry *entry = of_link(&core->book, link);
+
+    if (!entry)
+        return;
+    entry->link = 0;
+    if (was_member)
+        entry->failures = busy ? GV_DIAL_BUSY_FAILURES - 1 : 0;
+    entry->failures++;
+    entry->next_ms = gv_core_after(core, back_off(core, entry->failures));
+}
+
+/* ---- whom to dial --------------------------------------------------------------------------- */
+
+static bool may_dial(const struct gv_core *core, const struct gv_book_entry *entry)
+{
+    if (entry->self || entry->link || entry->next_ms > core->now_ms)
+        return false;
+    if (!entry->host && gv_address_equal(&entry->address, &core->settings.advertise))
+        return false;
+    if (memcmp(entry->instance, nobody, GV_ID_LEN) == 0)
+        return true;
+    return !gv_link_of(core, entry->instance) && !gv_is_banned(core, entry->instance);
+}
+
+static bool group_is_used(const struct gv_core *core, uint64_t group)
+{
+    for (size_t i = 0; i < core->link_count; i++)
+        if (core->links[i]->outbound && gv_address_group(&core->links[i]->remote) == group)
+            return true;
+    return false;
+}
+
+/* A network group that is not used yet first, so that nobody who owns one network surrounds us;
+ * then the secret rank (after Basalt: an order that the candidates cannot choose). */
+static struct gv_book_entry *choose(struct gv_core *core)
+{
+    struct gv_book_entry *best = NULL;
+    bool best_used = true;
+
+    for (size_t i = 0; i < core->book.count; i++) {
+        struct gv_book_entry *entry = &core->book.entries[i];
+        if (!may_dial(core, entry))
+            continue;
+        bool used = !entry->host && group_is_used(core, gv_address_group(&entry->address));
+        if (!best || (best_used && !used) || (best_used == used && entry->rank < best->rank)) {
+            best = entry;
+            best_used = used;
+        }
+    }
+    return best;
+}
+
+/* How many more to dial: the active view, and so many of it of our own choice. */
+static bool wants_more(const struct gv_core *core)
+{
+    size_t members = 0, outbound = 0;
+
+    if (!core->has_descriptor || !core->has_certificate || core->self_revoked)
+        return false;
+    for (size_t i = 0; i < core->link_count; i++) {
+        const struct gv_link *link = core->links[i];
+        if (link->closing)
+            continue;
+        members += link->member || link->outbound;
+        outbound += link->outbound;
+    }
+    return members < GV_PEERS_WANTED || outbound < GV_PEERS_OUTBOUND;
+}
+
+void gv_book_tick(struct gv_core *core)
+{
+    while (wants_more(core)) {
+        struct gv_book_entry *entry = choose(core);
+        if (!entry)
+            return;
+        entry->link = gv_link_dial(core, &entry->address, entry->host);
+        if (entry->link == 0)
+            return;
+    }
+}
+
+uint64_t gv_book_deadline(const struct gv_core *core)
+{
+    uint64_t due = UINT64_MAX;
+
+    if (!wants_more(core))
+        return due;
+    for (size_t i = 0; i < core->book.count; i++) {
+        const struct gv_book_entry *entry = &core->book.entries[i];
+        if (entry->self || entry->link || entry->next_ms >= due)
+            continue;
+        if (entry->next_ms > core->now_ms || may_dial(core, entry))
+            due = entry->next_ms;
+    }
+    return due;
+}

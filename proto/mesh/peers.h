@@ -1,0 +1,46 @@
+/* The address book: where peers may be reached, who was reached before, and whom to dial next
+ * (SPEC 9.4). Seeds and cached peers are re-contacted for ever, with back-off and jitter. */
+#ifndef GV_PROTO_MESH_PEERS_H
+#define GV_PROTO_MESH_PEERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/hash.h"
+#include "proto/address.h"
+#include "proto/limits.h"
+#include "proto/wire/descriptor.h"
+
+struct gv_book_entry {
+    struct gv_address address;  /* GV_FAMILY_NONE: `host` must be resolved by the shell */
+    char *host;                 /* owned "host:port", or NULL */
+    uint8_t instance[GV_ID_LEN]; /* zero: not known */
+    bool seed, reached, self;   /* reached: cached in the store */
+    uint32_t failures;          /* since it was last reached */
+    uint64_t next_ms;           /* not dialled before */
+    uint32_t link;              /* being dialled, or connected by us; 0: not */
+    uint64_t rank;              /* secret order, so that nobody can place himself in it */
+};
+
+struct gv_book {
+    struct gv_book_entry *entries; /* owned */
+    size_t count, cap;
+};
+
+struct gv_core;
+
+void gv_book_free(struct gv_book *book);
+/* "host:port" of the descriptor or the configuration. */
+void gv_book_seed(struct gv_core *core, const char *text);
+/* An address told by its instance, or (instance NULL) of a stored row. */
+void gv_book_learn(struct gv_core *core, const struct gv_address *address,
+                   const uint8_t instance[GV_ID_LEN], bool reached);
+/* What became of a link that we opened. */
+void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance[GV_ID_LEN]);
+void gv_book_ended(struct gv_core *core, uint32_t link, bool was_member, bool busy);
+/* Dials while too few peers are connected. */
+void gv_book_tick(struct gv_core *core);
+uint64_t gv_book_deadline(const struct gv_core *core);
+
+#endif

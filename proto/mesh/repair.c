@@ -1,0 +1,341 @@
+/* Repair: range-based set reconciliation (A. Meyer, "Range-Based Set Reconciliation", 2023). Both
+ * sides run the same stateless answer: equal fingerprints end a range, a small range is sent as
+ * ids, a large one is split. Whoever sees ids knows both halves of the difference: it sends what
+ * the other lacks and asks for what it lacks itself. (SPEC 9.5) */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "proto/mesh/state.h"
+#include "proto/limits.h"
+
+/* Records pushed in answer to one message: a node that joins is fed at a bounded rate. */
+#define PUSH_MAX 512u
+#define WANT_MAX 512u
+
+static const struct gv_key the_end = {.minute = UINT32_MAX};
+
+struct answer {
+    struct gv_core *core;
+    struct gv_link *link;
+    enum gv_tree tree;
+    struct gv_range ranges[GV_RANGES_MAX];
+    uint32_t count;
+    size_t bytes;                     /* about, of the encoded ranges */
+    bool cut;                         /* no more ranges: the rest is one fingerprint */
+    uint8_t (*fingerprints)[GV_ID_LEN]; /* of the ranges; GV_RANGES_MAX */
+    uint8_t *ids;                     /* of the id lists, one after the other; GV_MESSAGE_MAX */
+    size_t ids_len;
+    struct gv_item *push[PUSH_MAX];
+    size_t push_count;
+    uint8_t want[WANT_MAX * GV_ID_LEN];
+    size_t want_count;
+    bool more; /* something did not fit: again soon */
+};
+
+static size_t index_of(const struct answer *answer, const struct gv_key *key)
+{
+    const struct gv_set *set = &answer->core->set;
+
+    if (gv_key_compare(key, &the_end) >= 0)
+        return set->trees[answer->tree].count;
+    return gv_set_lower(set, answer->tree, key);
+}
+
+static void add_range(struct answer *answer, const struct gv_range *range, size_t payload)
+{
+    /* A skip next to a skip is one skip. */
+    if (range->mode == GV_RANGE_SKIP && answer->count > 0 &&
+        answer->ranges[answer->count - 1].mode == GV_RANGE_SKIP) {
+        answer->ranges[answer->count - 1].high = range->high;
+        return;
+    }
+    answer->ranges[answer->count++] = *range;
+    answer->bytes += 32 + payload;
+}
+
+static bool has_room(const struct answer *answer, size_t ranges, size_t payload)
+{
+    /* One range is always left for the rest. */
+    return answer->count + ranges + 1 < GV_RANGES_MAX &&
+           answer->bytes + ranges * 48 + payload + 64 < GV_MESSAGE_MAX;
+}
+
+static void add_fingerprint(struct answer *answer, const struct gv_key *high, size_t from,
+                            size_t to)
+{
+    uint8_t *at = answer->fingerprints[answer->count];
+    struct gv_range range = {.high = *high, .mode = GV_RANGE_FINGERPRINT, .data = at};
+
+    gv_set_fingerprint(at, &answer->core->set, answer->tree, from, to);
+    add_range(answer, &range, GV_ID_LEN);
+}
+
+static void add_ids(struct answer *answer, const struct gv_key *high, size_t from, size_t to)
+{
+    struct gv_range range = {.high = *high,
+                             .mode = GV_RANGE_IDS,
+                             .data = answer->ids + answer->ids_len,
+                             .count = to - from};
+
+    for (size_t i = from; i < to; i++) {
+        memcpy(answer->ids + answer->ids_len,
+               answer->core->set.trees[answer->tree].items[i]->key.id, GV_ID_LEN);
+        answer->ids_len += GV_ID_LEN;
+    }
+    add_range(answer, &range, range.count * GV_ID_LEN);
+}
+
+static void add_split(struct answer *answer, const struct gv_key *high, size_t from, size_t to)
+{
+    size_t count = to - from;
+
+    for (size_t part = 0; part < GV_REPAIR_SPLIT; part++) {
+        size_t begin = from + count * part / GV_REPAIR_SPLIT;
+        size_t end = from + count * (part + 1) / GV_REPAIR_SPLIT;
+        const struct gv_key *border =
+            part + 1 == GV_REPAIR_SPLIT ? high
+                                        : &answer->core->set.trees[answer->tree].items[end]->key;
+        add_fingerprint(answer, border, begin, end);
+    }
+}
+
+/* What we hold of a range goes back in the form that fits. */
+static void offer(struct answer *answer, const struct gv_key *high, size_t from, size_t to)
+{
+    size_t count = to - from;
+    bool list = count <= GV_REPAIR_LIST;
+
+    if (!has_room(answer, list ? 1 : GV_REPAIR_SPLIT,
+                  (list ? count : GV_REPAIR_SPLIT) * GV_ID_LEN)) {
+        answer->cut = true;
+        return;
+    }
+    if (list)
+        add_ids(answer, high, from, to);
+    else
+        add_split(answer, high, from, to);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, GV_ID_LEN);
+}
+
+static void push(struct answer *answer, struct gv_item *item)
+{
+    if (answer->push_count < PUSH_MAX)
+        answer->push[answer->push_count++] = item;
+    else
+        answer->more = true;
+}
+
+/* The peer listed all it holds of the range. */
+static void settle_ids(struct answer *answer, const struct gv_range *range, size_t from, size_t to)
+{
+    struct gv_core *core = answer->core;
+    uint8_t *theirs = malloc(range->count * GV_ID_LEN + 1);
+
+    if (!theirs) {
+        gv_effect_note(core->effects, GV_NOTE_MEMORY);
+        return;
+    }
+    memcpy(theirs, range->data, range->count * GV_ID_LEN);
+    qsort(theirs, range->count, GV_ID_LEN, compare_ids);
+    for (size_t i = from; i < to; i++) {
+        struct gv_item *item = core->set.trees[answer->tree].items[i];
+        if (!bsearch(item->key.id, theirs, range->count, GV_ID_LEN, compare_ids))
+            push(answer, item);
+    }
+    for (size_t i = 0; i < range->count; i++) {
+        const uint8_t *id = range->data + i * GV_ID_LEN;
+        if (gv_set_find(&core->set, id))
+            continue;
+        if (answer->want_count < WANT_MAX)
+            memcpy(answer->want + answer->want_count++ * GV_ID_LEN, id, GV_ID_LEN);
+        else
+            answer->more = true;
+    }
+    free(theirs);
+}
+
+static void work_range(struct answer *answer, const struct gv_range *range, size_t from, size_t to)
+{
+    static const struct gv_range skip = {.mode = GV_RANGE_SKIP};
+    struct gv_range quiet = skip;
+    uint8_t ours[GV_ID_LEN];
+
+    quiet.high = range->high;
+    switch (range->mode) {
+    case GV_RANGE_SKIP:
+        add_range(answer, &quiet, 0);
+        break;
+    case GV_RANGE_FINGERPRINT:
+        gv_set_fingerprint(ours, &answer->core->set, answer->tree, from, to);
+        if (memcmp(ours, range->data, GV_ID_LEN) == 0)
+            add_range(answer, &quiet, 0);
+        else
+            offer(answer, &range->high, from, to);
+        break;
+    case GV_RANGE_IDS:
+        settle_ids(answer, range, from, to);
+        add_range(answer, &quiet, 0);
+        break;
+    }
+}
+
+/* Ranges at the end with nothing to say need not travel. */
+static void trim(struct answer *answer)
+{
+    while (answer->count > 0 && answer->ranges[answer->count - 1].mode == GV_RANGE_SKIP)
+        answer->count--;
+}
+
+static void end_here(struct gv_core *core, struct gv_link *link, enum gv_tree tree)
+{
+    core->last_repair_ms = core->now_ms;
+    if (!link->repairing)
+        return;
+    link->repairing = false;
+    /* The roster first: statements mean nothing without their certificates. */
+    if (tree == GV_TREE_ROSTER)
+        gv_repair_begin(core, link, GV_TREE_STATEMENTS);
+}
+
+static void send_answer(struct answer *answer, uint32_t low_minute)
+{
+    struct gv_core *core = answer->core;
+    struct gv_link *link = answer->link;
+
+    gv_spread_items(core, link, answer->push, answer->push_count, true);
+    gv_spread_want(core, link, answer->want, answer->want_count);
+    trim(answer);
+    gv_buf_clear(&core->scratch);
+    gv_message_reconcile(&core->scratch, answer->tree, low_minute, answer->ranges, answer->count);
+    gv_link_post(core, link, &core->scratch, true);
+    if (answer->more)
+        link->repair_ms = gv_core_after(core, 1000);
+    if (answer->count == 0)
+        end_here(core, link, answer->tree);
+}
+
+static struct answer *answer_new(struct gv_core *core, struct gv_link *link, enum gv_tree tree)
+{
+    struct answer *answer = calloc(1, sizeof *answer);
+
+    if (!answer)
+        goto failed;
+    answer->core = core;
+    answer->link = link;
+    answer->tree = tree;
+    answer->fingerprints = malloc(GV_RANGES_MAX * sizeof *answer->fingerprints);
+    answer->ids = malloc(GV_MESSAGE_MAX);
+    if (answer->fingerprints && answer->ids)
+        return answer;
+    free(answer->fingerprints);
+    free(answer->ids);
+    free(answer);
+failed:
+    gv_effect_note(core->effects, GV_NOTE_MEMORY);
+    return NULL;
+}
+
+static void answer_free(struct answer *answer)
+{
+    free(answer->fingerprints);
+    free(answer->ids);
+    free(answer);
+}
+
+void gv_repair_answer(struct gv_core *core, struct gv_link *link)
+{
+    const struct gv_message *message = &core->message;
+    struct gv_key low = {.minute = message->low_minute};
+    struct answer *answer;
+
+    if (message->range_count == 0) {
+        end_here(core, link, message->tree);
+        return;
+    }
+    if (link->repairs_answered++ >= GV_REPAIR_PER_MINUTE)
+        return;
+    answer = answer_new(core, link, message->tree);
+    if (!answer)
+        return;
+    size_t from = index_of(answer, &low);
+    for (uint32_t i = 0; i < message->range_count && !answer->cut; i++) {
+        size_t to = index_of(answer, &message->ranges[i].high);
+        work_range(answer, &message->ranges[i], from, to);
+        if (!answer->cut)
+            from = to;
+    }
+    if (answer->cut)
+        add_fingerprint(answer, &the_end, from, core->set.trees[answer->tree].count);
+    send_answer(answer, message->low_minute);
+    answer_free(answer);
+}
+
+void gv_repair_begin(struct gv_core *core, struct gv_link *link, enum gv_tree tree)
+{
+    struct gv_range all = {.high = the_end, .mode = GV_RANGE_FINGERPRINT};
+    uint8_t fingerprint[GV_ID_LEN];
+    struct gv_key low = {0};
+
+    if (!core->has_descriptor || !link->member || link->closing)
+        return;
+    /* What is about to expire need not be argued about: clocks differ by minutes. */
+    if (tree == GV_TREE_STATEMENTS) {
+        uint32_t alive = core->descriptor.policy.alive_min;
+        uint32_t margin = alive > 2 * GV_AHEAD_MIN ? GV_AHEAD_MIN : 0;
+        low.minute = core->now_min > alive ? core->now_min - alive + margin : 0;
+    }
+    gv_set_fingerprint(fingerprint, &core->set, tree, gv_set_lower(&core->set, tree, &low),
+                       core->set.trees[tree].count);
+    all.data = fingerprint;
+    gv_buf_clear(&core->scratch);
+    gv_message_reconcile(&core->scratch, tree, low.minute, &all, 1);
+    gv_link_post(core, link, &core->scratch, true);
+}
+
+void gv_repair_join(struct gv_core *core, struct gv_link *link)
+{
+    link->repairing = true;
+    gv_repair_begin(core, link, GV_TREE_ROSTER);
+}
+
+static struct gv_link *random_member(struct gv_core *core)
+{
+    size_t members = 0, pick;
+
+    for (size_t i = 0; i < core->link_count; i++)
+        members += core->links[i]->member && !core->links[i]->closing;
+    if (members == 0)
+        return NULL;
+    pick = (size_t)gv_drbg_below(&core->drbg, members);
+    for (size_t i = 0; i < core->link_count; i++)
+        if (core->links[i]->member && !core->links[i]->closing && pick-- == 0)
+            return core->links[i];
+    return NULL;
+}
+
+void gv_repair_tick(struct gv_core *core)
+{
+    for (size_t i = 0; i < core->link_count; i++) {
+        struct gv_link *link = core->links[i];
+        if (link->repair_ms > core->now_ms)
+            continue;
+        link->repair_ms = UINT64_MAX;
+        gv_repair_join(core, link);
+    }
+    if (core->repair_ms > core->now_ms)
+        return;
+    core->repair_ms =
+        gv_core_after(core, GV_REPAIR_MIN_MS +
+                                gv_drbg_below(&core->drbg, GV_REPAIR_MAX_MS - GV_REPAIR_MIN_MS));
+    struct gv_link *link = random_member(core);
+    if (!link)
+        return;
+    /* Both in one frame: most of the time both are equal, and headers are what that costs. */
+    gv_repair_begin(core, link, GV_TREE_ROSTER);
+    gv_repair_begin(core, link, GV_TREE_STATEMENTS);
+}

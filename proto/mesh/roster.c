@@ -1,0 +1,168 @@
+#include "proto/mesh/roster.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "proto/limits.h"
+
+void gv_roster_init(struct gv_roster *roster, const uint8_t hash_key[16])
+{
+    memset(roster, 0, sizeof *roster);
+    memcpy(roster->hash_key, hash_key, 16);
+}
+
+static void free_items(struct gv_table *table)
+{
+    size_t cursor = 0;
+    void *item;
+
+    while ((item = gv_table_next(table, &cursor)))
+        free(item);
+    gv_table_free(table);
+}
+
+void gv_roster_free(struct gv_roster *roster)
+{
+    free_items(&roster->instances);
+    free_items(&roster->certificates);
+    free_items(&roster->owners);
+}
+
+static uint64_t hash_of(const struct gv_roster *roster, const uint8_t id[GV_ID_LEN])
+{
+    return gv_siphash(roster->hash_key, id, GV_ID_LEN);
+}
+
+/* All three rows begin with their 16-byte id. */
+static bool has_id(const void *row, const void *id)
+{
+    return memcmp(row, id, GV_ID_LEN) == 0;
+}
+
+struct gv_instance *gv_roster_instance(const struct gv_roster *roster, const uint8_t id[GV_ID_LEN])
+{
+    return gv_table_find(&roster->instances, hash_of(roster, id), has_id, id);
+}
+
+struct gv_certificate_row *gv_roster_certificate(const struct gv_roster *roster,
+                                                 const uint8_t id[GV_ID_LEN])
+{
+    return gv_table_find(&roster->certificates, hash_of(roster, id), has_id, id);
+}
+
+static struct gv_owner *owner_row(struct gv_roster *roster, const uint8_t tag[GV_ID_LEN])
+{
+    uint64_t hash = hash_of(roster, tag);
+    struct gv_owner *owner = gv_table_find(&roster->owners, hash, has_id, tag);
+
+    if (owner)
+        return owner;
+    owner = calloc(1, sizeof *owner);
+    if (!owner)
+        return NULL;
+    memcpy(owner->tag, tag, GV_ID_LEN);
+    owner->fault_min = GV_NEVER;
+    if (gv_table_insert(&roster->owners, hash, owner) != GV_OK) {
+        free(owner);
+        return NULL;
+    }
+    return owner;
+}
+
+static struct gv_instance *instance_row(struct gv_roster *roster,
+                                        const struct gv_certificate *certificate)
+{
+    uint64_t hash = hash_of(roster, certificate->instance);
+    struct gv_instance *instance =
+        gv_table_find(&roster->instances, hash, has_id, certificate->instance);
+
+    if (instance)
+        return instance;
+    instance = calloc(1, sizeof *instance);
+    if (!instance)
+        return NULL;
+    memcpy(instance->id, certificate->instance, GV_ID_LEN);
+    memcpy(instance->key, certificate->key, GV_KEY_LEN);
+    instance->since_min = certificate->since_min;
+    instance->revoked_min = GV_NEVER;
+    instance->fault_min = GV_NEVER;
+    if (gv_table_insert(&roster->instances, hash, instance) != GV_OK) {
+        free(instance);
+        return NULL;
+    }
+    return instance;
+}
+
+int gv_roster_add(struct gv_roster *roster, const struct gv_certificate *certificate,
+                  struct gv_item *item)
+{
+    struct gv_owner *owner = owner_row(roster, certificate->owner);
+    struct gv_instance *instance = owner ? instance_row(roster, certificate) : NULL;
+    struct gv_certificate_row *row = instance ? calloc(1, sizeof *row) : NULL;
+
+    if (!row || (memcpy(row->id, certificate->id, GV_ID_LEN),
+                 gv_table_insert(&roster->certificates, hash_of(roster, row->id), row)) != GV_OK) {
+        free(row);
+        if (instance)
+            gv_roster_release(roster, instance);
+        return GV_ERR_MEMORY;
+    }
+    row->instance = instance;
+    row->group = certificate->group;
+    row->since_min = certificate->since_min;
+    row->issued_min = certificate->issued_min;
+    row->expires_min = certificate->expires_min;
+    row->item = item;
+    instance->certificates++;
+    if (certificate->since_min < instance->since_min)
+        instance->since_min = certificate->since_min;
+    if (!instance->owner || certificate->issued_min >= instance->issued_min) {
+        instance->owner = owner;
+        instance->group = certificate->group;
+        instance->issued_min = certificate->issued_min;
+        instance->expires_min = certificate->expires_min;
+    }
+    return GV_OK;
+}
+
+void gv_roster_drop(struct gv_roster *roster, struct gv_certificate_row *row)
+{
+    struct gv_instance *instance = row->instance;
+
+    gv_table_remove(&roster->certificates, hash_of(roster, row->id), row);
+    free(row);
+    instance->certificates--;
+    gv_roster_release(roster, instance);
+}
+
+bool gv_roster_release(struct gv_roster *roster, struct gv_instance *instance)
+{
+    if (instance->certificates > 0 || instance->statements > 0 || instance->fault ||
+        instance->revocation || instance->address_item)
+        return false;
+    gv_table_remove(&roster->instances, hash_of(roster, instance->id), instance);
+    free(instance);
+    return true;
+}
+
+int gv_certificate_accept(struct gv_certificate *out, const struct gv_descriptor *descriptor,
+                          const struct gv_verifier *verifier, uint32_t now_min,
+                          const uint8_t *wire, size_t len)
+{
+    int rc = gv_certificate_parse(out, wire, len);
+
+    if (rc != GV_OK)
+        return rc;
+    const uint8_t *key = gv_descriptor_key(descriptor, out->signer, out->issued_min);
+    if (!key)
+        return GV_ERR_SIGNER;
+    rc = gv_certificate_verify(verifier, wire, key, descriptor->network_id);
+    if (rc != GV_OK)
+        return rc;
+    if (out->issued_min > now_min + GV_AHEAD_MIN)
+        return GV_ERR_EARLY;
+    if (out->expires_min + descriptor->policy.grace_min <= now_min)
+        return GV_ERR_EXPIRED;
+    return GV_OK;
+}

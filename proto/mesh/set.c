@@ -1,0 +1,136 @@
+#include "proto/mesh/set.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+
+void gv_set_init(struct gv_set *set, const uint8_t hash_key[16])
+{
+    memset(set, 0, sizeof *set);
+    memcpy(set->hash_key, hash_key, 16);
+}
+
+void gv_set_free(struct gv_set *set)
+{
+    for (int t = 0; t < GV_TREE_COUNT; t++) {
+        for (size_t i = 0; i < set->trees[t].count; i++)
+            free(set->trees[t].items[i]);
+        free(set->trees[t].items);
+    }
+    gv_table_free(&set->by_id);
+    memset(set, 0, sizeof *set);
+}
+
+static uint64_t hash_of(const struct gv_set *set, const uint8_t id[GV_ID_LEN])
+{
+    return gv_siphash(set->hash_key, id, GV_ID_LEN);
+}
+
+static bool has_id(const void *item, const void *id)
+{
+    return memcmp(((const struct gv_item *)item)->key.id, id, GV_ID_LEN) == 0;
+}
+
+struct gv_item *gv_set_find(const struct gv_set *set, const uint8_t id[GV_ID_LEN])
+{
+    return gv_table_find(&set->by_id, hash_of(set, id), has_id, id);
+}
+
+int gv_key_compare(const struct gv_key *a, const struct gv_key *b)
+{
+    if (a->minute != b->minute)
+        return a->minute < b->minute ? -1 : 1;
+    return memcmp(a->id, b->id, GV_ID_LEN);
+}
+
+size_t gv_set_lower(const struct gv_set *set, enum gv_tree tree, const struct gv_key *key)
+{
+    const struct gv_tree_order *order = &set->trees[tree];
+    size_t low = 0, high = order->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (gv_key_compare(&order->items[middle]->key, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool make_room(struct gv_tree_order *order)
+{
+    if (order->count < order->cap)
+        return true;
+    size_t cap = order->cap ? 2 * order->cap : 64;
+    struct gv_item **grown = realloc(order->items, cap * sizeof *grown);
+    if (!grown)
+        return false;
+    order->items = grown;
+    order->cap = cap;
+    return true;
+}
+
+struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t minute,
+                              const uint8_t id[GV_ID_LEN], const uint8_t *record, size_t len)
+{
+    struct gv_tree_order *order = &set->trees[tree];
+    struct gv_item *item = malloc(sizeof *item + len);
+
+    if (!item || !make_room(order))
+        goto failed;
+    item->key.minute = minute;
+    memcpy(item->key.id, id, GV_ID_LEN);
+    item->tree = tree;
+    item->row = NULL;
+    item->len = len;
+    memcpy(item->record, record, len);
+    if (gv_table_insert(&set->by_id, hash_of(set, id), item) != GV_OK)
+        goto failed;
+    size_t at = gv_set_lower(set, tree, &item->key);
+    memmove(order->items + at + 1, order->items + at, (order->count - at) * sizeof *order->items);
+    order->items[at] = item;
+    order->count++;
+    return item;
+failed:
+    free(item);
+    return NULL;
+}
+
+void gv_set_remove(struct gv_set *set, struct gv_item *item)
+{
+    struct gv_tree_order *order = &set->trees[item->tree];
+    size_t at = gv_set_lower(set, item->tree, &item->key);
+
+    gv_assert(at < order->count && order->items[at] == item);
+    order->count--;
+    memmove(order->items + at, order->items + at + 1, (order->count - at) * sizeof *order->items);
+    gv_table_remove(&set->by_id, hash_of(set, item->key.id), item);
+    free(item);
+}
+
+void gv_set_fingerprint(uint8_t out[GV_ID_LEN], const struct gv_set *set, enum gv_tree tree,
+                        size_t from, size_t to)
+{
+    uint8_t message[GV_ID_LEN + 8];
+    uint32_t sum[GV_ID_LEN / 4] = {0}; /* limbs of 32 bits, lowest first */
+    uint64_t count = to - from;
+
+    for (size_t i = from; i < to; i++) {
+        const uint8_t *id = set->trees[tree].items[i]->key.id;
+        uint64_t carry = 0;
+        for (size_t limb = 0; limb < GV_ID_LEN / 4; limb++) {
+            carry += (uint64_t)sum[limb] + ((uint32_t)id[4 * limb] | (uint32_t)id[4 * limb + 1] << 8 |
+                                            (uint32_t)id[4 * limb + 2] << 16 |
+                                            (uint32_t)id[4 * limb + 3] << 24);
+            sum[limb] = (uint32_t)carry;
+            carry >>= 32;
+        }
+    }
+    for (size_t i = 0; i < GV_ID_LEN; i++)
+        message[i] = (uint8_t)(sum[i / 4] >> 8 * (i % 4));
+    for (size_t i = 0; i < 8; i++)
+        message[GV_ID_LEN + i] = (uint8_t)(count >> (56 - 8 * i));
+    gv_hash_id(out, "grapevine fingerprint 1", message, sizeof message);
+}

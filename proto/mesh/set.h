@@ -1,0 +1,53 @@
+/* The replicated set: every record that this node holds and would give to others, found by id and
+ * ordered for repair. It knows bytes and places, not meanings; roster.c and trust/store.c hold
+ * those and decide what enters and what leaves. (SPEC 9.1) */
+#ifndef GV_PROTO_MESH_SET_H
+#define GV_PROTO_MESH_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/hash.h"
+#include "proto/table.h"
+#include "proto/wire/messages.h"
+#include "proto/wire/record.h"
+
+struct gv_item {
+    struct gv_key key; /* minute and record id: its place in the tree's order */
+    enum gv_tree tree;
+    void *row; /* for who entered it: what it means there (trust/store.c); borrowed */
+    size_t len;
+    uint8_t record[]; /* kind byte || wire */
+};
+
+struct gv_set {
+    uint8_t hash_key[16];
+    struct gv_table by_id;
+    struct gv_tree_order {
+        struct gv_item **items; /* ascending */
+        size_t count, cap;
+    } trees[GV_TREE_COUNT];
+};
+
+void gv_set_init(struct gv_set *set, const uint8_t hash_key[16]);
+void gv_set_free(struct gv_set *set); /* and every item */
+
+struct gv_item *gv_set_find(const struct gv_set *set, const uint8_t id[GV_ID_LEN]);
+/* Copies the record in under its id, which must not be in the set. Returns NULL without memory. */
+struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t minute,
+                              const uint8_t id[GV_ID_LEN], const uint8_t *record, size_t len);
+/* Takes the item out and frees it. */
+void gv_set_remove(struct gv_set *set, struct gv_item *item);
+
+int gv_key_compare(const struct gv_key *a, const struct gv_key *b);
+/* Index of the first item of the tree that is not below the key. */
+size_t gv_set_lower(const struct gv_set *set, enum gv_tree tree, const struct gv_key *key);
+
+/* What two nodes compare instead of ids: the first 16 bytes of SHA-256("grapevine fingerprint 1",
+ * the sum of the ids modulo 2^128 as little-endian || count, 8 bytes big-endian) over the items
+ * with index in [from, to). */
+void gv_set_fingerprint(uint8_t out[GV_ID_LEN], const struct gv_set *set, enum gv_tree tree,
+                        size_t from, size_t to);
+
+#endif

@@ -1,0 +1,199 @@
+/* What this node says itself: signals, retractions, its address (SPEC 8, 12.3). */
+#include <string.h>
+
+#include "crypto/error.h"
+#include "proto/mesh/state.h"
+#include "proto/limits.h"
+#include "proto/wire/record.h"
+
+#define PREVIEW 0x80 /* kind byte of a SENT row that was only shown to the admin */
+
+static const uint8_t self_sequence_key = 1;
+
+static void persist_history(struct gv_core *core, const struct gv_subject *subject)
+{
+    gv_buf_clear(&core->scratch);
+    if (gv_history_pack(core->history, &core->scratch, subject) == GV_OK && !core->scratch.failed)
+        gv_effect_persist(core->effects, GV_ROW_HISTORY, subject, sizeof *subject,
+                          core->scratch.data, core->scratch.len);
+}
+
+/* max(last + 1, unix milliseconds): a machine that was rolled back does not convict itself. The
+ * number is safe before anything that carries it is sent. */
+static uint64_t take_sequence(struct gv_core *core)
+{
+    uint8_t bytes[8];
+
+    core->sequence = core->sequence >= core->unix_ms ? core->sequence + 1 : core->unix_ms;
+    for (size_t i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(core->sequence >> (56 - 8 * i));
+    gv_effect_persist(core->effects, GV_ROW_SELF, &self_sequence_key, 1, bytes, sizeof bytes);
+    return core->sequence;
+}
+
+/* record = kind byte || signed wire. */
+static int sign_record(struct gv_core *core, struct gv_buf *record, struct gv_statement *statement)
+{
+    uint8_t kind = (uint8_t)statement->kind;
+
+    memcpy(statement->certificate, core->certificate.id, GV_ID_LEN);
+    gv_buf_append(record, &kind, 1);
+    int rc = gv_statement_sign(record, statement, core->identity.sign_secret,
+                               core->descriptor.network_id);
+    return rc == GV_OK && record->failed ? GV_ERR_MEMORY : rc;
+}
+
+static int say(struct gv_core *core, struct gv_statement *statement, enum gv_note note_kind)
+{
+    struct gv_buf record;
+    uint8_t id[GV_ID_LEN];
+    int rc;
+
+    gv_buf_init(&record);
+    statement->sequence = take_sequence(core);
+    rc = sign_record(core, &record, statement);
+    if (rc == GV_OK)
+        rc = gv_record_id(id, record.data, record.len);
+    if (rc == GV_OK)
+        rc = gv_admit(core, record.data, record.len, GV_FROM_SELF, 0);
+    if (rc == GV_OK) {
+        gv_effect_persist(core->effects, GV_ROW_SENT, id, GV_ID_LEN, record.data, record.len);
+        struct gv_effect *note = gv_effect_note(core->effects, note_kind);
+        note->subject = statement->subject;
+        memcpy(note->id, id, GV_ID_LEN);
+        core->signals_made += statement->kind == GV_STATEMENT_SIGNAL;
+    }
+    gv_buf_free(&record);
+    return rc;
+}
+
+/* What would be sent, shown and not sent: signed by nobody's sequence number. */
+static void preview(struct gv_core *core, struct gv_statement *statement)
+{
+    struct gv_buf record;
+    uint8_t id[GV_ID_LEN];
+
+    gv_buf_init(&record);
+    statement->sequence = core->unix_ms;
+    if (sign_record(core, &record, statement) == GV_OK &&
+        gv_record_id(id, record.data, record.len) == GV_OK) {
+        record.data[0] |= PREVIEW;
+        gv_effect_persist(core->effects, GV_ROW_SENT, id, GV_ID_LEN, record.data, record.len);
+        struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_PREVIEWED);
+        note->subject = statement->subject;
+        memcpy(note->id, id, GV_ID_LEN);
+    }
+    gv_buf_free(&record);
+}
+
+static int may_speak(const struct gv_core *core, const struct gv_statement *statement)
+{
+    const struct gv_instance *self;
+
+    if (!core->has_descriptor || !core->has_certificate)
+        return GV_ERR_NO_CERTIFICATE;
+    if (core->self_revoked)
+        return GV_ERR_REVOKED;
+    self = gv_roster_instance(&core->roster, core->identity.id);
+    if (!self)
+        return GV_ERR_NO_CERTIFICATE;
+    /* Beyond the quota it would be worth nothing; the next failure tries again. */
+    if (statement->kind == GV_STATEMENT_SIGNAL &&
+        gv_store_said(&core->store, self, statement->last_min) >=
+            core->descriptor.policy.signals_per_hour)
+        return GV_ERR_RATE;
+    return GV_OK;
+}
+
+static void speak_signal(struct gv_core *core, struct gv_statement *statement)
+{
+    int rc = GV_OK;
+
+    if (core->settings.share == GV_SHARE_YES) {
+        rc = may_speak(core, statement);
+        if (rc == GV_OK)
+            rc = say(core, statement, GV_NOTE_SIGNALLED);
+    } else if (core->settings.share == GV_SHARE_PREVIEW) {
+        preview(core, statement);
+    }
+    if (rc == GV_OK)
+        return;
+    gv_history_unsignal(core->history, &statement->subject);
+    struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_SIGNAL_HELD);
+    note->subject = statement->subject;
+    note->error = rc;
+}
+
+void gv_speak_observation(struct gv_core *core, const struct gv_observation *observation)
+{
+    const struct gv_subject *subject = &observation->subject;
+    struct gv_history_result result;
+    bool allowed, denied, lab = core->has_descriptor && core->descriptor.lab;
+    bool untrusted = gv_state_of(core, subject) == GV_VERDICT_UNTRUSTED;
+
+    gv_policy_look(&core->policy, subject, &allowed, &denied);
+    int rc = gv_history_observe(core->history, &result, core->unix_ms, observation, untrusted,
+                                !allowed && gv_subject_shareable(subject, lab));
+    if (rc != GV_OK)
+        return;
+    if (result.has_evicted)
+        gv_effect_forget(core->effects, GV_ROW_HISTORY, &result.evicted, sizeof result.evicted);
+    if (!observation->success) {
+        struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_OBSERVED);
+        note->subject = *subject;
+        note->number = observation->attempts;
+    }
+    if (result.locked_now)
+        gv_effect_note(core->effects, GV_NOTE_LOCKED)->subject = *subject;
+    if (result.broken_login)
+        gv_effect_note(core->effects, GV_NOTE_BROKEN_LOGIN);
+    if (result.signal)
+        speak_signal(core, &result.statement);
+    if (result.counted || result.signal)
+        persist_history(core, subject);
+}
+
+int gv_speak_retract(struct gv_core *core, const struct gv_subject *subject)
+{
+    struct gv_statement statement = {.kind = GV_STATEMENT_RETRACT,
+                                     .subject = *subject,
+                                     .first_min = core->now_min,
+                                     .last_min = core->now_min};
+    const struct gv_instance *self = gv_roster_instance(&core->roster, core->identity.id);
+    struct gv_statement newest = {.kind = GV_STATEMENT_RETRACT,
+                                  .subject = *subject,
+                                  .sequence = UINT64_MAX};
+    int rc = may_speak(core, &statement);
+
+    if (rc != GV_OK)
+        return rc;
+    if (!gv_store_cancelled(&core->store, &newest, self))
+        return GV_ERR_NOT_FOUND;
+    return say(core, &statement, GV_NOTE_RETRACTED);
+}
+
+void gv_speak_address(struct gv_core *core)
+{
+    struct gv_address_record record = {.minute = core->now_min,
+                                       .address = core->settings.advertise};
+    struct gv_buf wire;
+    const uint8_t kind = GV_RECORD_ADDRESS;
+
+    if (!core->has_descriptor || !core->has_certificate || core->self_revoked)
+        return;
+    bool changed = !gv_address_equal(&core->address_said, &core->settings.advertise);
+    bool old = core->address_min + GV_ADDRESS_RENEW_MIN <= core->now_min;
+    /* A node that only dials out has nothing to say, unless it said something else before. */
+    if (core->settings.advertise.family == GV_FAMILY_NONE && !changed)
+        return;
+    if ((!changed && !old) || core->address_min >= core->now_min)
+        return;
+    memcpy(record.instance, core->identity.id, GV_ID_LEN);
+    gv_buf_init(&wire);
+    gv_buf_append(&wire, &kind, 1);
+    if (gv_address_record_sign(&wire, &record, core->identity.sign_secret,
+                               core->descriptor.network_id) == GV_OK &&
+        !wire.failed)
+        gv_admit(core, wire.data, wire.len, GV_FROM_SELF, 0);
+    gv_buf_free(&wire);
+}

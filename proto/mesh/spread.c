@@ -1,0 +1,233 @@
+/* Spread: what is new goes on, once, to everybody connected but the one it came from (SPEC 9.3). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "proto/mesh/state.h"
+#include "proto/limits.h"
+
+void gv_spread_fresh(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t from)
+{
+    if (core->fresh_count == core->fresh_cap) {
+        size_t cap = core->fresh_cap ? 2 * core->fresh_cap : 64;
+        struct gv_fresh *grown = realloc(core->fresh, cap * sizeof *grown);
+        if (!grown) {
+            gv_effect_note(core->effects, GV_NOTE_MEMORY);
+            return; /* repair will bring it to the others */
+        }
+        core->fresh = grown;
+        core->fresh_cap = cap;
+    }
+    memcpy(core->fresh[core->fresh_count].id, id, GV_ID_LEN);
+    core->fresh[core->fresh_count++].from = from;
+}
+
+/* One message of as many items as fit. Returns how many. */
+static size_t post_batch(struct gv_core *core, struct gv_link *link, struct gv_item *const *items,
+                         size_t count, bool urgent)
+{
+    size_t take = 0, bytes = 0;
+
+    while (take < count && take < GV_RECORDS_PER_MESSAGE &&
+           (take == 0 || bytes + items[take]->len + 3 <= GV_MESSAGE_MAX)) {
+        bytes += items[take]->len + 3;
+        take++;
+    }
+    gv_buf_clear(&core->scratch);
+    gv_message_records_start(&core->scratch, (uint32_t)take);
+    for (size_t i = 0; i < take; i++)
+        gv_message_record(&core->scratch, items[i]->record, items[i]->len);
+    gv_link_post(core, link, &core->scratch, urgent);
+    return take;
+}
+
+void gv_spread_items(struct gv_core *core, struct gv_link *link, struct gv_item *const *items,
+                     size_t count, bool urgent)
+{
+    while (count > 0 && !link->closing) {
+        size_t done = post_batch(core, link, items, count, urgent);
+        items += done;
+        count -= done;
+    }
+}
+
+/* Signals, and what takes standing away, cannot wait; addresses and certificates can. */
+static bool is_urgent(const struct gv_item *item)
+{
+    return item->record[0] != GV_RECORD_ADDRESS && item->record[0] != GV_RECORD_CERTIFICATE &&
+           item->record[0] != GV_RECORD_DESCRIPTOR;
+}
+
+void gv_spread_flush(struct gv_core *core)
+{
+    struct gv_item *batch[GV_RECORDS_PER_MESSAGE];
+
+    for (size_t l = 0; core->fresh_count > 0 && l < core->link_count; l++) {
+        struct gv_link *link = core->links[l];
+        size_t count = 0;
+        bool urgent = false;
+        if (!link->member || link->closing)
+            continue;
+        for (size_t i = 0; i < core->fresh_count; i++) {
+            struct gv_item *item = gv_set_find(&core->set, core->fresh[i].id);
+            if (!item || core->fresh[i].from == link->id) /* displaced already, or theirs */
+                continue;
+            batch[count++] = item;
+            urgent = urgent || is_urgent(item);
+            if (count == GV_RECORDS_PER_MESSAGE) {
+                gv_spread_items(core, link, batch, count, urgent);
+                count = 0;
+                urgent = false;
+            }
+        }
+        gv_spread_items(core, link, batch, count, urgent);
+    }
+    core->fresh_count = 0;
+}
+
+void gv_spread_want(struct gv_core *core, struct gv_link *link, const uint8_t *ids, size_t count)
+{
+    while (count > 0) {
+        size_t take = count < GV_IDS_PER_MESSAGE ? count : GV_IDS_PER_MESSAGE;
+        gv_buf_clear(&core->scratch);
+        gv_message_ids(&core->scratch, GV_MESSAGE_WANT, ids, take);
+        gv_link_post(core, link, &core->scratch, true);
+        ids += take * GV_ID_LEN;
+        count -= take;
+    }
+}
+
+/* ---- what came ------------------------------------------------------------------------------ */
+
+/* The record is the peer's own word: he waits to hear that it is held (design: a row is marked sent
+ * only once a peer has acknowledged it). */
+static bool is_peers_own(const struct gv_core *core, const struct gv_link *link,
+                         const uint8_t id[GV_ID_LEN])
+{
+    const struct gv_item *item = gv_set_find(&core->set, id);
+    const struct gv_held *held;
+
+    if (!item || item->tree != GV_TREE_STATEMENTS)
+        return false;
+    held = item->row;
+    return memcmp(held->author->id, link->instance, GV_ID_LEN) == 0;
+}
+
+static void count_record(struct gv_core *core, uint8_t kind, int rc)
+{
+    if (kind != GV_RECORD_SIGNAL && kind != GV_RECORD_RETRACT)
+        return;
+    if (rc == GV_OK)
+        core->signals_accepted++;
+    else if (rc != GV_ERR_DUPLICATE)
+        core->signals_refused++;
+}
+
+static void take_records(struct gv_core *core, struct gv_link *link)
+{
+    const struct gv_message *message = &core->message;
+    uint8_t acks[GV_RECORDS_PER_MESSAGE * GV_ID_LEN];
+    size_t ack_count = 0;
+
+    for (uint32_t i = 0; i < message->record_count; i++) {
+        const uint8_t *record = message->records[i].data;
+        size_t len = message->records[i].len;
+        uint8_t *id = acks + ack_count * GV_ID_LEN;
+        int rc = gv_admit(core, record, len, GV_FROM_PEER, link->id);
+        count_record(core, record[0], rc);
+        if (gv_error_is_guilt(rc)) {
+            gv_link_punish(core, link, rc);
+            return;
+        }
+        if (link->closing) /* it proved its own fault, or brought its own revocation */
+            return;
+        if (rc == GV_ERR_NO_CERTIFICATE && link->repair_ms == UINT64_MAX)
+            link->repair_ms = gv_core_after(core, 2000); /* fetch the roster, then this again */
+        if ((rc == GV_OK || rc == GV_ERR_DUPLICATE) && gv_record_id(id, record, len) == GV_OK &&
+            is_peers_own(core, link, id))
+            ack_count++;
+    }
+    if (ack_count == 0)
+        return;
+    gv_buf_clear(&core->scratch);
+    gv_message_ids(&core->scratch, GV_MESSAGE_ACK, acks, ack_count);
+    gv_link_post(core, link, &core->scratch, true);
+}
+
+static void take_acks(struct gv_core *core, const struct gv_link *link)
+{
+    const struct gv_message *message = &core->message;
+
+    for (size_t i = 0; i < message->id_count; i++) {
+        uint8_t key[2 * GV_ID_LEN];
+        const uint8_t *id = message->ids + i * GV_ID_LEN;
+        const struct gv_item *item = gv_set_find(&core->set, id);
+        const struct gv_held *held = item ? item->row : NULL;
+        if (!held || memcmp(held->author->id, core->identity.id, GV_ID_LEN) != 0)
+            continue;
+        memcpy(key, id, GV_ID_LEN);
+        memcpy(key + GV_ID_LEN, link->instance, GV_ID_LEN);
+        gv_effect_persist(core->effects, GV_ROW_ACK, key, sizeof key, NULL, 0);
+        struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_ACKNOWLEDGED);
+        memcpy(note->id, id, GV_ID_LEN);
+        memcpy(note->instance, link->instance, GV_ID_LEN);
+        note->subject = held->statement.subject;
+    }
+}
+
+static void take_wants(struct gv_core *core, struct gv_link *link)
+{
+    struct gv_item *found[GV_IDS_PER_MESSAGE];
+    size_t count = 0;
+
+    for (size_t i = 0; i < core->message.id_count; i++) {
+        struct gv_item *item = gv_set_find(&core->set, core->message.ids + i * GV_ID_LEN);
+        if (item && link->records_wanted < GV_WANTS_PER_MINUTE) {
+            found[count++] = item;
+            link->records_wanted++;
+        }
+    }
+    gv_spread_items(core, link, found, count, true);
+}
+
+static void answer_ping(struct gv_core *core, struct gv_link *link)
+{
+    gv_buf_clear(&core->scratch);
+    gv_message_ping(&core->scratch, GV_MESSAGE_PONG, core->message.number);
+    gv_link_post(core, link, &core->scratch, true);
+}
+
+void gv_spread_message(struct gv_core *core, struct gv_link *link)
+{
+    switch (core->message.kind) {
+    case GV_MESSAGE_HELLO:
+        if (link->greeted) {
+            gv_link_punish(core, link, GV_ERR_PROTOCOL);
+            return;
+        }
+        link->greeted = true;
+        link->clock_offset_ms = (int64_t)core->message.number - (int64_t)core->unix_ms;
+        break;
+    case GV_MESSAGE_PING:
+        answer_ping(core, link);
+        break;
+    case GV_MESSAGE_PONG:
+        break;
+    case GV_MESSAGE_RECORDS:
+        take_records(core, link);
+        break;
+    case GV_MESSAGE_ACK:
+        take_acks(core, link);
+        break;
+    case GV_MESSAGE_WANT:
+        take_wants(core, link);
+        break;
+    case GV_MESSAGE_RECONCILE:
+        gv_repair_answer(core, link);
+        break;
+    case GV_MESSAGE_GOODBYE:
+        link->goodbye = (uint32_t)core->message.number;
+        gv_link_close(core, link, GV_GOODBYE_STOPPING);
+        break;
+    }
+}

@@ -1,0 +1,205 @@
+/* The inside of struct gv_core, for the files of proto/mesh and core*.c that move it. Nobody else
+ * includes this. */
+#ifndef GV_PROTO_MESH_STATE_H
+#define GV_PROTO_MESH_STATE_H
+
+#include "crypto/certificate.h"
+#include "crypto/drbg.h"
+#include "crypto/identity.h"
+#include "proto/effect.h"
+#include "proto/event.h"
+#include "proto/mesh/peers.h"
+#include "proto/mesh/roster.h"
+#include "proto/mesh/session.h"
+#include "proto/mesh/set.h"
+#include "proto/settings.h"
+#include "proto/trust/history.h"
+#include "proto/trust/policy.h"
+#include "proto/trust/store.h"
+#include "proto/wire/messages.h"
+
+struct gv_link {
+    uint32_t id;
+    bool outbound, connected, member, closing;
+    bool greeted;              /* their HELLO has come */
+    uint32_t goodbye;          /* the reason they gave; UINT32_MAX: none */
+    struct gv_address remote;
+    struct gv_session session;
+    uint8_t instance[GV_ID_LEN];
+    uint64_t opened_ms, member_ms, heard_ms, sent_ms;
+    uint64_t flush_ms;         /* when the outbox goes out; UINT64_MAX: nothing in it */
+    struct gv_buf outbox;      /* whole messages, not sealed yet */
+    uint64_t bytes_in, bytes_out;
+    int64_t clock_offset_ms;
+    uint64_t repair_ms;        /* when to repair with this peer out of turn; UINT64_MAX: not */
+    bool repairing;            /* the statements are to follow the roster */
+    uint64_t minute_ms;        /* start of the minute that the two budgets below count for */
+    uint32_t repairs_answered, records_wanted;
+};
+
+/* Strangers' handshakes by source, for the limits of SPEC 5.4. */
+#define GV_SOURCES 256
+struct gv_source {
+    struct gv_subject subject;
+    uint64_t minute_ms;
+    uint32_t tries;
+};
+
+/* Instances that sent something invalid: not dialled and not let in for a while. */
+struct gv_ban {
+    uint8_t instance[GV_ID_LEN];
+    uint64_t until_ms;
+};
+
+/* A record that came in this step and is to go on to the others. */
+struct gv_fresh {
+    uint8_t id[GV_ID_LEN];
+    uint32_t from; /* link; 0: our own */
+};
+
+struct gv_core {
+    uint64_t now_ms, unix_ms;
+    uint32_t now_min;
+    struct gv_effects *effects; /* only during a step */
+
+    struct gv_identity identity;
+    uint8_t certificate_wire[GV_CERTIFICATE_LEN];
+    struct gv_certificate certificate;
+    bool has_certificate, self_revoked, has_descriptor, stopping;
+    struct gv_descriptor descriptor;        /* in force */
+    struct gv_descriptor next_descriptor;   /* the newest held; may not be in force yet */
+    struct gv_descriptor opened_descriptor; /* scratch: too large for the stack */
+    struct gv_item *descriptor_item;        /* of next_descriptor */
+    struct gv_verifier verifier;
+    struct gv_drbg drbg;
+    uint8_t hash_key[16];
+    uint64_t sequence; /* last used */
+    uint32_t address_min;                 /* minute of our last address record; 0: none */
+    struct gv_address address_said;       /* what it said */
+
+    struct gv_settings settings; /* its arrays are not used: they are in `policy` and `book` */
+    struct gv_policy_lists policy;
+    struct gv_set set;
+    struct gv_roster roster;
+    struct gv_store store;
+    struct gv_history *history;
+    struct gv_book book;
+
+    struct gv_link **links; /* owned, link_count of them */
+    size_t link_count, link_cap;
+    uint32_t next_link;
+    struct gv_source sources[GV_SOURCES];
+    struct gv_ban bans[GV_BANS_MAX];
+
+    struct gv_fresh *fresh; /* owned */
+    size_t fresh_count, fresh_cap;
+    struct gv_message message; /* scratch: too large for the stack */
+    struct gv_buf plain, wire, scratch;
+    struct gv_vote *votes; /* owned scratch */
+    size_t votes_cap;
+
+    uint64_t minute_ms;  /* next minute's work */
+    uint64_t repair_ms;  /* next repair with a random peer */
+    uint64_t last_repair_ms, clock_noted_ms;
+    uint64_t bytes_in, bytes_out;
+    uint64_t signals_made, signals_accepted, signals_refused, records_duplicate;
+};
+
+struct gv_session_self gv_core_self(const struct gv_core *core);
+/* now + delay, never wrapping. */
+uint64_t gv_core_after(const struct gv_core *core, uint64_t delay_ms);
+
+/* ---- mesh/admit.c: what enters the set ------------------------------------------------------ */
+enum gv_source_kind {
+    GV_FROM_PEER,
+    GV_FROM_REGISTRY,
+    GV_FROM_SELF,
+    GV_FROM_STORE /* verified when it was stored; not verified, persisted or passed on again */
+};
+/* Takes a record if it belongs into the set. Returns GV_OK, GV_ERR_DUPLICATE, or why not;
+ * gv_error_is_guilt tells whether its sender should have known. from: link number, 0: none. */
+int gv_admit(struct gv_core *core, const uint8_t *record, size_t len, enum gv_source_kind source,
+             uint32_t from);
+bool gv_error_is_guilt(int error);
+
+/* mesh/admit_statement.c, mesh/admit_roster.c: one kind of record each; the id is known to be new. */
+struct gv_incoming {
+    const uint8_t *record, *wire; /* wire = record + 1 */
+    size_t len, wire_len;
+    uint8_t id[GV_ID_LEN];
+    enum gv_source_kind source;
+    uint32_t from;
+    struct gv_verifier verifier; /* one that says yes for GV_FROM_STORE */
+};
+int gv_admit_statement(struct gv_core *core, const struct gv_incoming *in);
+int gv_admit_fault(struct gv_core *core, const struct gv_incoming *in);
+int gv_admit_revocation(struct gv_core *core, const struct gv_incoming *in);
+int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in);
+int gv_admit_address(struct gv_core *core, const struct gv_incoming *in);
+int gv_admit_descriptor(struct gv_core *core, const struct gv_incoming *in);
+/* Puts it into the set, persists it and passes it on, as the source asks. NULL without memory. */
+struct gv_item *gv_admit_enter(struct gv_core *core, const struct gv_incoming *in,
+                               enum gv_tree tree, uint32_t minute);
+/* Takes an item out of the set and the store of rows. */
+void gv_admit_leave(struct gv_core *core, struct gv_item *item);
+/* The descriptor in force may have changed: takes the newest held that is active. */
+void gv_activate_descriptor(struct gv_core *core);
+
+/* ---- trust in the core: mesh/judge.c -------------------------------------------------------- */
+enum gv_verdict_state gv_state_of(const struct gv_core *core, const struct gv_subject *subject);
+/* Judges anew after a change and notes a verdict that is not the one before. */
+void gv_rejudge(struct gv_core *core, const struct gv_subject *subject,
+                enum gv_verdict_state before);
+void gv_rejudge_all(struct gv_core *core);
+/* Lets go of a statement: set, store and row; judges its subject anew. */
+void gv_drop_statement(struct gv_core *core, struct gv_held *held);
+/* Drops every statement of the author at or after this minute. */
+void gv_drop_author(struct gv_core *core, const struct gv_instance *author, uint32_t from_min);
+/* The minute's work: what expired leaves, what lapsed is judged anew. */
+void gv_expire(struct gv_core *core);
+
+/* ---- what this node says itself: mesh/speak.c ------------------------------------------------ */
+void gv_speak_observation(struct gv_core *core, const struct gv_observation *observation);
+int gv_speak_retract(struct gv_core *core, const struct gv_subject *subject);
+void gv_speak_address(struct gv_core *core);
+
+/* ---- mesh/links.c --------------------------------------------------------------------------- */
+struct gv_link *gv_link_find(const struct gv_core *core, uint32_t id);
+struct gv_link *gv_link_of(const struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
+/* Opens an outgoing one; gives its number, or 0 when there is no room. */
+uint32_t gv_link_dial(struct gv_core *core, const struct gv_address *address, const char *host);
+void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_address *remote);
+void gv_link_disconnected(struct gv_core *core, uint32_t id);
+void gv_link_bytes(struct gv_core *core, uint32_t id, const uint8_t *data, size_t len);
+/* Posts what is in `message` (whole messages) to a member. */
+void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_buf *message,
+                  bool urgent);
+/* Says goodbye where it can and closes. */
+void gv_link_close(struct gv_core *core, struct gv_link *link, enum gv_goodbye reason);
+/* The peer sent something that it should have known to be invalid. */
+void gv_link_punish(struct gv_core *core, struct gv_link *link, int error);
+void gv_links_tick(struct gv_core *core);
+void gv_links_make_room(struct gv_core *core); /* once a minute */
+void gv_links_flush(struct gv_core *core);
+uint64_t gv_links_deadline(const struct gv_core *core);
+bool gv_is_banned(const struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
+
+/* ---- mesh/spread.c, mesh/repair.c ----------------------------------------------------------- */
+void gv_spread_message(struct gv_core *core, struct gv_link *link);
+/* Remembers that this record is to go on. */
+void gv_spread_fresh(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t from);
+/* Posts all that is fresh to every member but the one it came from. */
+void gv_spread_flush(struct gv_core *core);
+/* Posts items of the set, batched. */
+void gv_spread_items(struct gv_core *core, struct gv_link *link, struct gv_item *const *items,
+                     size_t count, bool urgent);
+void gv_spread_want(struct gv_core *core, struct gv_link *link, const uint8_t *ids, size_t count);
+
+/* The roster, and when that is done, the statements: what a new link needs. */
+void gv_repair_join(struct gv_core *core, struct gv_link *link);
+/* One tree. */
+void gv_repair_begin(struct gv_core *core, struct gv_link *link, enum gv_tree tree);
+void gv_repair_answer(struct gv_core *core, struct gv_link *link);
+void gv_repair_tick(struct gv_core *core);
+
+#endif

@@ -1,0 +1,32 @@
+/* A hash table of pointers that somebody else owns: open addressing, linear probing, backward-shift
+ * deletion. Keys are whatever the caller compares; hashes are keyed (gv_siphash), so that nobody
+ * outside can aim at one chain. */
+#ifndef GV_PROTO_TABLE_H
+#define GV_PROTO_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gv_table {
+    struct gv_table_slot {
+        uint64_t hash;
+        void *item; /* NULL: free */
+    } *slots;       /* owned */
+    size_t cap;     /* a power of two, or 0 */
+    size_t count;
+};
+
+typedef bool (*gv_table_equal)(const void *item, const void *key);
+
+void gv_table_free(struct gv_table *table); /* frees the table, not the items */
+void *gv_table_find(const struct gv_table *table, uint64_t hash, gv_table_equal equal,
+                    const void *key);
+/* The key must not be in it yet. Returns GV_OK or GV_ERR_MEMORY. */
+int gv_table_insert(struct gv_table *table, uint64_t hash, void *item);
+/* Removes this very pointer; it must be there. */
+void gv_table_remove(struct gv_table *table, uint64_t hash, const void *item);
+/* *cursor starts at 0; NULL at the end. Order is the table's own. */
+void *gv_table_next(const struct gv_table *table, size_t *cursor);
+
+#endif

@@ -1,0 +1,47 @@
+/* Who says something: the rows of the roster as the rule needs them. mesh/roster.c keeps them. */
+#ifndef GV_PROTO_TRUST_AUTHOR_H
+#define GV_PROTO_TRUST_AUTHOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/hash.h"
+#include "crypto/identity.h"
+#include "proto/address.h"
+#include "proto/trust/verdict.h"
+
+struct gv_item;
+
+struct gv_owner {
+    uint8_t tag[GV_ID_LEN];
+    uint32_t fault_min; /* the latest fault of any instance; GV_NEVER: none */
+};
+
+struct gv_instance {
+    uint8_t id[GV_ID_LEN];
+    uint8_t key[GV_KEY_LEN];
+    struct gv_owner *owner;
+    uint64_t group;         /* of the newest certificate */
+    uint32_t since_min;     /* the earliest that a certificate of it says */
+    uint32_t expires_min;   /* the latest */
+    uint32_t issued_min;    /* of the newest */
+    uint32_t revoked_min;   /* GV_NEVER */
+    uint32_t fault_min;     /* GV_NEVER; later_min of the proof held */
+    struct gv_item *fault;  /* the proof held; NULL: none */
+    struct gv_item *revocation;
+    struct gv_item *address_item; /* newest address record; NULL: none */
+    struct gv_address address;
+    uint32_t displaced_hour, displaced; /* signals that pushed others out, this hour */
+    size_t certificates; /* held */
+    size_t statements;   /* held in trust/store.c: the row must stay */
+};
+
+struct gv_certificate_row {
+    uint8_t id[GV_ID_LEN];
+    struct gv_instance *instance;
+    uint64_t group;
+    uint32_t since_min, issued_min, expires_min;
+    struct gv_item *item;
+};
+
+#endif

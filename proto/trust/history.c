@@ -1,0 +1,430 @@
+#include "proto/trust/history.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "crypto/hash.h"
+#include "proto/trust/history_pool.h"
+#include "proto/trust/history_row.h"
+
+#define AHEAD_MS          600000u               /* a log's clock may be ahead by */
+#define BEHIND_MS         (1000ull * GV_WEEK_S) /* older lines teach nothing */
+#define SAMPLE            8                     /* rows looked at to find one to forget */
+#define ONE_STRIKE_POINTS 2                     /* SPEC 12.2 */
+
+/* A login backend that is broken fails everybody: of at least so many failing subjects of the last
+ * hour more than one in so many has clean history (SPEC 12.5). */
+#define BROKEN_SUBJECTS 10u
+#define BROKEN_SHARE    5u
+#define MINUTES         60u
+
+struct minute {
+    uint32_t minute;         /* since 1970 */
+    uint32_t failing, clean; /* subjects whose newest failure is of this minute */
+};
+
+struct gv_history {
+    struct gv_pool subjects; /* of struct gv_history_row */
+    struct gv_pool networks; /* of struct gv_network_row: only where somebody logged in */
+    struct minute hour[MINUTES];
+    uint8_t key[16];
+    uint64_t draws;
+    size_t cursor, network_cursor; /* of gv_history_expire */
+};
+
+struct gv_history *gv_history_new(size_t capacity, const uint8_t key[16])
+{
+    struct gv_history *h = calloc(1, sizeof *h);
+
+    gv_assert(capacity > 0);
+    if (!h)
+        return NULL;
+    memcpy(h->key, key, sizeof h->key);
+    if (gv_pool_init(&h->subjects, sizeof(struct gv_history_row), capacity, key) != GV_OK ||
+        gv_pool_init(&h->networks, sizeof(struct gv_network_row), capacity, key) != GV_OK) {
+        gv_history_free(h);
+        return NULL;
+    }
+    return h;
+}
+
+void gv_history_free(struct gv_history *history)
+{
+    if (!history)
+        return;
+    gv_pool_free(&history->subjects);
+    gv_pool_free(&history->networks);
+    free(history);
+}
+
+static uint32_t seconds(uint64_t ms)
+{
+    return ms / 1000 < UINT32_MAX ? (uint32_t)(ms / 1000) : UINT32_MAX;
+}
+
+/* ---- making room ---------------------------------------------------------------------------- */
+
+static size_t draw(struct gv_history *h, size_t bound)
+{
+    h->draws++;
+    return (size_t)(gv_siphash(h->key, &h->draws, sizeof h->draws) % bound);
+}
+
+static struct gv_history_row *least_interesting(struct gv_history *h, uint32_t now)
+{
+    struct gv_history_row *least = NULL;
+    uint64_t lowest = UINT64_MAX;
+
+    for (int i = 0; i < SAMPLE; i++) {
+        struct gv_history_row *row = gv_pool_at(&h->subjects, draw(h, h->subjects.count));
+        uint64_t interest = gv_row_interest(row, now);
+        if (!least || interest < lowest) {
+            least = row;
+            lowest = interest;
+        }
+    }
+    return least;
+}
+
+/* Finds the row or makes one, forgetting another when there is no room. NULL: no memory at all. */
+static struct gv_history_row *subject_row(struct gv_history *h, struct gv_history_result *out,
+                                          const struct gv_subject *subject, uint32_t now)
+{
+    struct gv_history_row *row = gv_pool_find(&h->subjects, subject);
+
+    /* Written while the clock was ahead by more than a day: it would hold for as long. */
+    if (row && gv_row_impossible(row, now)) {
+        memset(row, 0, sizeof *row);
+        row->subject = *subject;
+    }
+    if (!row)
+        row = gv_pool_add(&h->subjects, subject);
+    if (!row && h->subjects.count > 0) {
+        struct gv_history_row *least = least_interesting(h, now);
+        out->has_evicted = true;
+        out->evicted = least->subject;
+        gv_pool_remove(&h->subjects, least);
+        row = gv_pool_add(&h->subjects, subject);
+    }
+    return row;
+}
+
+/* NULL when there is no memory: then cleannet is merely not known. */
+static struct gv_network_row *network_row(struct gv_history *h, const struct gv_subject *subject)
+{
+    struct gv_subject network = gv_subject_network(subject);
+    struct gv_network_row *row = gv_pool_find(&h->networks, &network);
+
+    if (!row)
+        row = gv_pool_add(&h->networks, &network);
+    if (!row && h->networks.count > 0) {
+        struct gv_network_row *oldest = NULL;
+        for (int i = 0; i < SAMPLE; i++) {
+            struct gv_network_row *one = gv_pool_at(&h->networks, draw(h, h->networks.count));
+            if (!oldest || one->last_success < oldest->last_success)
+                oldest = one;
+        }
+        gv_pool_remove(&h->networks, oldest);
+        row = gv_pool_add(&h->networks, &network);
+    }
+    return row;
+}
+
+/* ---- the broken login backend --------------------------------------------------------------- */
+
+/* The bucket of a minute, emptied of an older one's numbers; NULL when it is a newer one's. */
+static struct minute *bucket(struct gv_history *h, uint32_t minute)
+{
+    struct minute *m = &h->hour[minute % MINUTES];
+
+    if (m->minute > minute)
+        return NULL;
+    if (m->minute < minute)
+        *m = (struct minute){.minute = minute};
+    return m;
+}
+
+/* Counts a failing subject in the minute of its newest failure; before the failure is entered. A
+ * subject that was clean when it began to fail stays so for the hour: its failures alone must not
+ * make a broken backend look like an attack. */
+static void note_failing(struct gv_history *h, struct gv_history_row *row, uint32_t now, bool clean)
+{
+    uint32_t minute = now / GV_MINUTE_S, before = row->last_failure / GV_MINUTE_S;
+
+    if (now < row->last_failure)
+        return;
+    if (row->last_failure != 0 && minute - before < MINUTES) {
+        struct minute *m = &h->hour[before % MINUTES];
+        if (m->minute == before && m->failing > 0) {
+            m->failing--;
+            if (row->flags & GV_ROW_HOUR_CLEAN && m->clean > 0)
+                m->clean--;
+        }
+    } else {
+        row->flags &= (uint8_t)~GV_ROW_HOUR_CLEAN;
+    }
+    if (clean)
+        row->flags |= GV_ROW_HOUR_CLEAN;
+    struct minute *m = bucket(h, minute);
+    if (!m)
+        return;
+    m->failing++;
+    if (row->flags & GV_ROW_HOUR_CLEAN)
+        m->clean++;
+}
+
+static bool login_broken(const struct gv_history *h, uint32_t now)
+{
+    uint32_t failing = 0, clean = 0;
+
+    for (size_t i = 0; i < MINUTES; i++)
+        if (gv_elapsed(now / GV_MINUTE_S, h->hour[i].minute) < MINUTES) {
+            failing += h->hour[i].failing;
+            clean += h->hour[i].clean;
+        }
+    return failing >= BROKEN_SUBJECTS && (uint64_t)clean * BROKEN_SHARE > failing;
+}
+
+/* ---- observing ------------------------------------------------------------------------------ */
+
+static int observe_success(struct gv_history *h, struct gv_history_result *out, uint32_t wall,
+                           uint32_t now, const struct gv_observation *observation)
+{
+    struct gv_history_row *row = subject_row(h, out, &observation->subject, wall);
+
+    if (!row)
+        return GV_ERR_MEMORY;
+    out->counted = gv_row_success(row, now, observation->account);
+    struct gv_network_row *network = network_row(h, &observation->subject);
+    if (network)
+        gv_network_success(network, now, observation->account);
+    return GV_OK;
+}
+
+static void observe_aborted(struct gv_history *h, struct gv_history_result *out, uint32_t now,
+                            const struct gv_observation *observation)
+{
+    struct gv_history_row *row = gv_pool_find(&h->subjects, &observation->subject);
+
+    /* Alone it is nothing, so it does not make a row. */
+    if (row)
+        out->counted = gv_row_aborted(row, now, observation);
+}
+
+static void lock(struct gv_history_row *row, struct gv_history_result *out, uint32_t wall,
+                 uint32_t latest)
+{
+    bool was = gv_row_locked(row, wall);
+
+    row->locked_until = latest + GV_LOCK_S;
+    out->locked_now = !was && gv_row_locked(row, wall);
+}
+
+static int observe_failure(struct gv_history *h, struct gv_history_result *out, uint32_t wall,
+                           uint32_t now, const struct gv_observation *observation, bool untrusted,
+                           bool share_allowed)
+{
+    struct gv_history_row *row = subject_row(h, out, &observation->subject, wall);
+
+    if (!row)
+        return GV_ERR_MEMORY;
+    /* What the subject was when it tried, not what trying made of it. */
+    bool clean = gv_row_clean(row, now);
+    bool one_strike = !clean && (untrusted || gv_row_points(row, now) >= ONE_STRIKE_POINTS);
+
+    note_failing(h, row, now, clean);
+    bool visit = gv_row_failure(row, now, observation);
+    out->counted = true;
+    if (visit) {
+        struct gv_subject network = gv_subject_network(&observation->subject);
+        struct gv_network_row *known = gv_pool_find(&h->networks, &network);
+        if (known)
+            gv_network_visit(known, now);
+    }
+    uint32_t latest = row->last_failure < wall ? row->last_failure : wall;
+    if ((visit && one_strike) || gv_row_limit(row, latest, clean))
+        lock(row, out, wall, latest);
+
+    out->broken_login = login_broken(h, latest);
+    if (out->broken_login || clean || !share_allowed || gv_elapsed(wall, latest) > GV_DAY_S)
+        return GV_OK;
+    out->signal = gv_row_signal(row, &out->statement, latest);
+    if (out->signal)
+        row->signalled = latest;
+    return GV_OK;
+}
+
+int gv_history_observe(struct gv_history *history, struct gv_history_result *out, uint64_t now_ms,
+                       const struct gv_observation *observation, bool untrusted, bool share_allowed)
+{
+    uint64_t at_ms = observation->unix_ms < now_ms ? observation->unix_ms : now_ms;
+    uint8_t family = observation->subject.family;
+
+    memset(out, 0, sizeof *out);
+    if ((family != GV_FAMILY_IPV4 && family != GV_FAMILY_IPV6) ||
+        observation->unix_ms - at_ms > AHEAD_MS || now_ms - at_ms > BEHIND_MS || at_ms < 1000 ||
+        now_ms / 1000 > UINT32_MAX - GV_WEEK_S)
+        return GV_ERR_RANGE;
+    uint32_t now = seconds(at_ms);
+    /* SPEC 12.1: a verdict must not feed itself. */
+    if (observation->refused)
+        return GV_OK;
+    if (observation->success)
+        return observe_success(history, out, seconds(now_ms), now, observation);
+    if (observation->attempts == 0)
+        return GV_OK;
+    if (observation->kind == GV_KIND_ABORTED) {
+        observe_aborted(history, out, now, observation);
+        return GV_OK;
+    }
+    return observe_failure(history, out, seconds(now_ms), now, observation, untrusted,
+                           share_allowed);
+}
+
+/* ---- asking --------------------------------------------------------------------------------- */
+
+void gv_history_facts(const struct gv_history *history, struct gv_action_facts *out,
+                      const struct gv_subject *subject, uint64_t now_ms)
+{
+    uint32_t now = seconds(now_ms);
+    struct gv_subject network = gv_subject_network(subject);
+    const struct gv_history_row *row = gv_pool_find(&history->subjects, subject);
+    const struct gv_network_row *wide = gv_pool_find(&history->networks, &network);
+
+    out->points = row ? gv_row_points(row, now) : 0;
+    out->locked_here = row && gv_row_locked(row, now);
+    out->clean = row && gv_row_clean(row, now);
+    out->known_here = row && row->last_success != 0;
+    out->clean_network = wide && gv_network_clean(wide, now);
+    out->network_known_here = wide && wide->last_success != 0;
+}
+
+int gv_history_summarise(const struct gv_history *history, struct gv_history_summary *out,
+                         const struct gv_subject *subject, uint64_t now_ms)
+{
+    uint32_t now = seconds(now_ms);
+    const struct gv_history_row *row = gv_pool_find(&history->subjects, subject);
+
+    memset(out, 0, sizeof *out);
+    if (!row)
+        return GV_ERR_NOT_FOUND;
+    out->failures_day = gv_row_failures_day(row, now);
+    out->visits_week = gv_row_visits_week(row, now);
+    out->points = gv_row_points(row, now);
+    out->first_failure_ms = 1000ull * row->first_failure;
+    out->last_failure_ms = 1000ull * row->last_failure;
+    out->last_success_ms = 1000ull * row->last_success;
+    out->locked_until_ms = gv_row_locked(row, now) ? 1000ull * row->locked_until : 0;
+    out->signalled_ms = 1000ull * row->signalled;
+    out->clean = gv_row_clean(row, now);
+    return GV_OK;
+}
+
+/* ---- keeping and forgetting ----------------------------------------------------------------- */
+
+void gv_history_unsignal(struct gv_history *history, const struct gv_subject *subject)
+{
+    struct gv_history_row *row = gv_pool_find(&history->subjects, subject);
+
+    if (row)
+        row->signalled = 0;
+}
+
+static void expire_networks(struct gv_history *h, uint32_t now, size_t limit)
+{
+    for (size_t i = 0; i < limit && h->networks.count > 0; i++) {
+        if (h->network_cursor >= h->networks.count)
+            h->network_cursor = 0;
+        struct gv_network_row *row = gv_pool_at(&h->networks, h->network_cursor);
+        if (gv_network_expired(row, now))
+            gv_pool_remove(&h->networks, row);
+        else
+            h->network_cursor++;
+    }
+}
+
+bool gv_history_expire(struct gv_history *history, struct gv_subject *gone, uint64_t now_ms,
+                       size_t limit)
+{
+    uint32_t now = seconds(now_ms);
+
+    if (limit > history->subjects.count)
+        limit = history->subjects.count;
+    for (size_t i = 0; i < limit; i++) {
+        if (history->cursor >= history->subjects.count)
+            history->cursor = 0;
+        struct gv_history_row *row = gv_pool_at(&history->subjects, history->cursor);
+        if (gv_row_expired(row, now)) {
+            *gone = row->subject;
+            gv_pool_remove(&history->subjects, row);
+            return true;
+        }
+        history->cursor++;
+    }
+    expire_networks(history, now, limit + 1);
+    return false;
+}
+
+bool gv_history_forget(struct gv_history *history, const struct gv_subject *subject)
+{
+    struct gv_history_row *row = gv_pool_find(&history->subjects, subject);
+
+    if (!row)
+        return false;
+    gv_pool_remove(&history->subjects, row);
+    return true;
+}
+
+int gv_history_pack(const struct gv_history *history, struct gv_buf *out,
+                    const struct gv_subject *subject)
+{
+    const struct gv_history_row *row = gv_pool_find(&history->subjects, subject);
+
+    if (!row)
+        return GV_ERR_NOT_FOUND;
+    gv_row_pack(row, out);
+    return out->failed ? GV_ERR_MEMORY : GV_OK;
+}
+
+int gv_history_load(struct gv_history *history, const uint8_t *row, size_t len)
+{
+    struct gv_history_row loaded;
+    int rc = gv_row_unpack(&loaded, row, len);
+
+    if (rc != GV_OK || gv_pool_find(&history->subjects, &loaded.subject))
+        return rc;
+    if (history->subjects.count == history->subjects.capacity)
+        return GV_ERR_FULL;
+    struct gv_history_row *held = gv_pool_add(&history->subjects, &loaded.subject);
+    if (!held)
+        return GV_ERR_MEMORY;
+    *held = loaded;
+    if (loaded.last_failure != 0) {
+        struct minute *m = bucket(history, loaded.last_failure / GV_MINUTE_S);
+        if (m) {
+            m->failing++;
+            m->clean += loaded.flags & GV_ROW_HOUR_CLEAN ? 1 : 0;
+        }
+    }
+    if (loaded.last_success != 0) {
+        struct gv_network_row *network = network_row(history, &loaded.subject);
+        if (network)
+            gv_network_merge(network, &loaded);
+    }
+    return GV_OK;
+}
+
+size_t gv_history_count(const struct gv_history *history)
+{
+    return history->subjects.count;
+}
+
+bool gv_history_next(const struct gv_history *history, size_t *cursor, struct gv_subject *out)
+{
+    if (*cursor >= history->subjects.count)
+        return false;
+    const struct gv_history_row *row = gv_pool_at(&history->subjects, (*cursor)++);
+    *out = row->subject;
+    return true;
+}

@@ -1,0 +1,361 @@
+#include "proto/trust/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "crypto/hash.h"
+
+/* What one instance said in one clock hour: at most the quota, ascending by sequence number. */
+struct gv_hour {
+    const struct gv_instance *author;
+    uint32_t hour;
+    enum gv_statement_kind kind;
+    uint32_t count, cap;
+    struct gv_held **said; /* owned */
+};
+
+struct hour_key {
+    const struct gv_instance *author;
+    uint32_t hour;
+    enum gv_statement_kind kind;
+};
+
+struct sequence_key {
+    const struct gv_instance *author;
+    uint64_t sequence;
+};
+
+void gv_store_init(struct gv_store *store, const uint8_t hash_key[16], size_t max)
+{
+    memset(store, 0, sizeof *store);
+    memcpy(store->hash_key, hash_key, 16);
+    store->max = max;
+}
+
+static void free_hour(struct gv_hour *hour)
+{
+    free(hour->said);
+    free(hour);
+}
+
+void gv_store_free(struct gv_store *store)
+{
+    size_t cursor = 0;
+    void *row;
+
+    while ((row = gv_table_next(&store->sequences, &cursor)))
+        free(row);
+    for (cursor = 0; (row = gv_table_next(&store->hours, &cursor));)
+        free_hour(row);
+    for (cursor = 0; (row = gv_table_next(&store->cases, &cursor));)
+        free(row);
+    gv_table_free(&store->sequences);
+    gv_table_free(&store->hours);
+    gv_table_free(&store->cases);
+}
+
+/* ---- the three indexes ---------------------------------------------------------------------- */
+
+static uint64_t hash_subject(const struct gv_store *store, const struct gv_subject *subject)
+{
+    return gv_siphash(store->hash_key, subject, sizeof *subject);
+}
+
+static bool is_case(const void *row, const void *subject)
+{
+    return memcmp(&((const struct gv_case *)row)->subject, subject, sizeof(struct gv_subject)) == 0;
+}
+
+struct gv_case *gv_store_case(const struct gv_store *store, const struct gv_subject *subject)
+{
+    return gv_table_find(&store->cases, hash_subject(store, subject), is_case, subject);
+}
+
+/* Hashed by the author's id and not by his pointer: the same run must walk tables in the same
+ * order on every machine. */
+static uint64_t hash_author(const struct gv_store *store, const struct gv_instance *author,
+                            uint64_t number, uint8_t kind)
+{
+    uint8_t key[GV_ID_LEN + 9];
+
+    memcpy(key, author->id, GV_ID_LEN);
+    for (size_t i = 0; i < 8; i++)
+        key[GV_ID_LEN + i] = (uint8_t)(number >> 8 * i);
+    key[GV_ID_LEN + 8] = kind;
+    return gv_siphash(store->hash_key, key, sizeof key);
+}
+
+static bool is_sequence(const void *row, const void *key)
+{
+    const struct gv_held *held = row;
+    const struct sequence_key *wanted = key;
+
+    return held->author == wanted->author && held->statement.sequence == wanted->sequence;
+}
+
+static bool is_hour(const void *row, const void *key)
+{
+    const struct gv_hour *hour = row;
+    const struct hour_key *wanted = key;
+
+    return hour->author == wanted->author && hour->hour == wanted->hour &&
+           hour->kind == wanted->kind;
+}
+
+static struct gv_hour *find_hour(const struct gv_store *store, const struct gv_instance *author,
+                                 uint32_t minute, enum gv_statement_kind kind)
+{
+    struct hour_key key = {author, minute / 60, kind};
+
+    return gv_table_find(&store->hours, hash_author(store, author, key.hour, (uint8_t)kind),
+                         is_hour, &key);
+}
+
+/* ---- admission ------------------------------------------------------------------------------ */
+
+/* A retraction covers a signal of the same author on the same subject with a lower number. */
+static bool covered(const struct gv_case *subject, const struct gv_statement *signal,
+                    const struct gv_instance *author)
+{
+    for (const struct gv_held *held = subject ? subject->first : NULL; held; held = held->next)
+        if (held->author == author && held->statement.kind == GV_STATEMENT_RETRACT &&
+            held->statement.sequence > signal->sequence)
+            return true;
+    return false;
+}
+
+struct gv_admission gv_store_weigh(const struct gv_store *store,
+                                   const struct gv_statement *statement,
+                                   const struct gv_instance *author, uint32_t per_hour,
+                                   uint32_t retracts_per_hour)
+{
+    struct gv_admission admission = {GV_OK, NULL, NULL};
+    struct sequence_key key = {author, statement->sequence};
+    bool is_signal = statement->kind == GV_STATEMENT_SIGNAL;
+    uint32_t quota = is_signal ? per_hour : retracts_per_hour;
+
+    admission.contradicts = gv_table_find(
+        &store->sequences, hash_author(store, author, key.sequence, 0), is_sequence, &key);
+    if (admission.contradicts) {
+        admission.error = GV_ERR_FAULT;
+        return admission;
+    }
+    if (is_signal && covered(gv_store_case(store, &statement->subject), statement, author)) {
+        admission.error = GV_ERR_SUPERSEDED;
+        return admission;
+    }
+    const struct gv_hour *hour = find_hour(store, author, statement->last_min, statement->kind);
+    if (hour && hour->count >= quota) {
+        struct gv_held *largest = hour->said[hour->count - 1];
+        if (largest->statement.sequence < statement->sequence)
+            admission.error = GV_ERR_RATE;
+        else
+            admission.displaced = largest;
+    } else if (store->count >= store->max) {
+        admission.error = GV_ERR_FULL;
+    }
+    return admission;
+}
+
+static struct gv_hour *hour_row(struct gv_store *store, const struct gv_instance *author,
+                                uint32_t minute, enum gv_statement_kind kind)
+{
+    struct gv_hour *hour = find_hour(store, author, minute, kind);
+
+    if (!hour) {
+        hour = calloc(1, sizeof *hour);
+        if (!hour)
+            return NULL;
+        hour->author = author;
+        hour->hour = minute / 60;
+        hour->kind = kind;
+        uint64_t hash = hash_author(store, author, hour->hour, (uint8_t)kind);
+        if (gv_table_insert(&store->hours, hash, hour) != GV_OK) {
+            free(hour);
+            return NULL;
+        }
+    }
+    if (hour->count == hour->cap) {
+        uint32_t cap = hour->cap ? 2 * hour->cap : 4;
+        struct gv_held **grown = realloc(hour->said, cap * sizeof *grown);
+        if (!grown)
+            return NULL; /* an empty row may stay: it is found and used again */
+        hour->said = grown;
+        hour->cap = cap;
+    }
+    return hour;
+}
+
+static struct gv_case *case_row(struct gv_store *store, const struct gv_subject *subject)
+{
+    struct gv_case *row = gv_store_case(store, subject);
+
+    if (row)
+        return row;
+    row = calloc(1, sizeof *row);
+    if (!row)
+        return NULL;
+    row->subject = *subject;
+    row->until_min = GV_NEVER;
+    if (gv_table_insert(&store->cases, hash_subject(store, subject), row) != GV_OK) {
+        free(row);
+        return NULL;
+    }
+    store->by_state[GV_VERDICT_UNKNOWN]++;
+    return row;
+}
+
+static void release_case(struct gv_store *store, struct gv_case *row)
+{
+    if (row->first)
+        return;
+    store->by_state[row->state]--;
+    gv_table_remove(&store->cases, hash_subject(store, &row->subject), row);
+    free(row);
+}
+
+static void release_hour(struct gv_store *store, struct gv_hour *hour)
+{
+    if (hour->count > 0)
+        return;
+    gv_table_remove(&store->hours,
+                    hash_author(store, hour->author, hour->hour, (uint8_t)hour->kind), hour);
+    free_hour(hour);
+}
+
+static void enter_hour(struct gv_hour *hour, struct gv_held *held)
+{
+    uint32_t at = hour->count;
+
+    while (at > 0 && hour->said[at - 1]->statement.sequence > held->statement.sequence) {
+        hour->said[at] = hour->said[at - 1];
+        at--;
+    }
+    hour->said[at] = held;
+    hour->count++;
+    held->hour = hour;
+}
+
+struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement *statement,
+                              const uint8_t id[GV_ID_LEN], struct gv_item *item,
+                              const struct gv_certificate_row *certificate)
+{
+    struct gv_instance *author = certificate->instance;
+    struct gv_held *held = calloc(1, sizeof *held);
+    struct gv_hour *hour =
+        held ? hour_row(store, author, statement->last_min, statement->kind) : NULL;
+    struct gv_case *subject = hour ? case_row(store, &statement->subject) : NULL;
+
+    if (!subject)
+        goto failed;
+    held->statement = *statement;
+    memcpy(held->id, id, GV_ID_LEN);
+    held->item = item;
+    held->author = author;
+    held->group = certificate->group;
+    held->since_min = certificate->since_min;
+    if (gv_table_insert(&store->sequences, hash_author(store, author, statement->sequence, 0),
+                        held) != GV_OK)
+        goto failed;
+    enter_hour(hour, held);
+    held->subject = subject;
+    held->next = subject->first;
+    if (subject->first)
+        subject->first->previous = held;
+    subject->first = held;
+    subject->count++;
+    author->statements++;
+    store->count++;
+    return held;
+failed:
+    if (subject)
+        release_case(store, subject);
+    if (hour)
+        release_hour(store, hour);
+    free(held);
+    return NULL;
+}
+
+void gv_store_drop(struct gv_store *store, struct gv_held *held)
+{
+    struct gv_hour *hour = held->hour;
+    struct gv_case *subject = held->subject;
+    uint32_t at = 0;
+
+    while (hour->said[at] != held)
+        at++;
+    hour->count--;
+    memmove(hour->said + at, hour->said + at + 1, (hour->count - at) * sizeof *hour->said);
+    release_hour(store, hour);
+    if (held->previous)
+        held->previous->next = held->next;
+    else
+        subject->first = held->next;
+    if (held->next)
+        held->next->previous = held->previous;
+    subject->count--;
+    release_case(store, subject);
+    gv_table_remove(&store->sequences,
+                    hash_author(store, held->author, held->statement.sequence, 0), held);
+    held->author->statements--;
+    store->count--;
+    free(held);
+}
+
+struct gv_held *gv_store_cancelled(const struct gv_store *store, const struct gv_statement *retract,
+                                   const struct gv_instance *author)
+{
+    const struct gv_case *subject = gv_store_case(store, &retract->subject);
+
+    for (struct gv_held *held = subject ? subject->first : NULL; held; held = held->next)
+        if (held->author == author && held->statement.kind == GV_STATEMENT_SIGNAL &&
+            held->statement.sequence < retract->sequence)
+            return held;
+    return NULL;
+}
+
+uint32_t gv_store_said(const struct gv_store *store, const struct gv_instance *author,
+                       uint32_t minute)
+{
+    const struct gv_hour *hour = find_hour(store, author, minute, GV_STATEMENT_SIGNAL);
+
+    return hour ? hour->count : 0;
+}
+
+/* ---- judging -------------------------------------------------------------------------------- */
+
+void gv_store_judge(struct gv_verdict *out, const struct gv_case *subject,
+                    const struct gv_policy *policy, uint32_t genesis_min, uint32_t now_min,
+                    struct gv_vote *votes)
+{
+    size_t count = 0;
+
+    for (const struct gv_held *held = subject->first; held; held = held->next) {
+        const struct gv_instance *author = held->author;
+        if (held->statement.kind != GV_STATEMENT_SIGNAL)
+            continue;
+        struct gv_vote *vote = &votes[count++];
+        memset(vote, 0, sizeof *vote);
+        memcpy(vote->signal, held->id, GV_ID_LEN);
+        memcpy(vote->instance, author->id, GV_ID_LEN);
+        memcpy(vote->owner, author->owner->tag, GV_ID_LEN);
+        vote->group = held->group;
+        vote->sequence = held->statement.sequence;
+        vote->time_min = held->statement.last_min;
+        vote->since_min = held->since_min;
+        vote->revoked_min = author->revoked_min;
+        vote->fault_min = author->owner->fault_min;
+    }
+    gv_verdict_judge(out, policy, genesis_min, now_min, votes, count);
+}
+
+void gv_store_settle(struct gv_store *store, struct gv_case *subject,
+                     const struct gv_verdict *verdict)
+{
+    store->by_state[subject->state]--;
+    store->by_state[verdict->state]++;
+    subject->state = verdict->state;
+    subject->weight = verdict->weight;
+    subject->until_min = verdict->until_min;
+}

@@ -1,0 +1,88 @@
+/* The store of statements: which signals and retractions the set holds on which subject, what an
+ * instance may still say in an hour, and the verdict last given (SPEC 8.3, 11). It keeps the set's
+ * law: what is held depends on what exists, never on the order in which it came. */
+#ifndef GV_PROTO_TRUST_STORE_H
+#define GV_PROTO_TRUST_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/table.h"
+#include "proto/trust/author.h"
+#include "proto/trust/signal.h"
+#include "proto/trust/verdict.h"
+
+struct gv_held {
+    struct gv_statement statement;
+    uint8_t id[GV_ID_LEN];       /* of the record */
+    struct gv_item *item;        /* in the set */
+    struct gv_instance *author;
+    uint64_t group;              /* of the certificate it names */
+    uint32_t since_min;          /* likewise */
+    struct gv_case *subject;
+    struct gv_held *next, *previous; /* on the same subject */
+    struct gv_hour *hour;
+};
+
+/* All that is held on one subject. */
+struct gv_case {
+    struct gv_subject subject;
+    struct gv_held *first;
+    uint32_t count;
+    enum gv_verdict_state state; /* last judged */
+    uint32_t weight, until_min;
+};
+
+struct gv_store {
+    uint8_t hash_key[16];
+    struct gv_table cases, sequences, hours;
+    size_t count, max;
+    size_t by_state[3]; /* cases, by state */
+};
+
+void gv_store_init(struct gv_store *store, const uint8_t hash_key[16], size_t max);
+void gv_store_free(struct gv_store *store); /* rows, not the set's items */
+
+struct gv_case *gv_store_case(const struct gv_store *store, const struct gv_subject *subject);
+
+/* What would become of a statement of this author, before its signature is looked at. */
+struct gv_admission {
+    int error;                 /* GV_OK: hold it. GV_ERR_SUPERSEDED: a retraction covers it.
+                                  GV_ERR_RATE: beyond its hour's quota. GV_ERR_FULL. GV_ERR_FAULT:
+                                  `contradicts` has the same sequence number. */
+    struct gv_held *contradicts;
+    struct gv_held *displaced; /* to be dropped when it is held: beyond the quota then */
+};
+struct gv_admission gv_store_weigh(const struct gv_store *store,
+                                   const struct gv_statement *statement,
+                                   const struct gv_instance *author, uint32_t per_hour,
+                                   uint32_t retracts_per_hour);
+
+/* Holds a statement that gv_store_weigh let pass and whose signature is good. The caller has
+ * dropped `displaced`. Returns NULL without memory. */
+struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement *statement,
+                              const uint8_t id[GV_ID_LEN], struct gv_item *item,
+                              const struct gv_certificate_row *certificate);
+/* Lets go of one. Its case goes with the last. */
+void gv_store_drop(struct gv_store *store, struct gv_held *held);
+
+/* A signal on the same subject, of the same author, that a retraction with this sequence number
+ * cancels; NULL when there is none (any more). */
+struct gv_held *gv_store_cancelled(const struct gv_store *store,
+                                   const struct gv_statement *retract,
+                                   const struct gv_instance *author);
+
+/* How many signals of this author are held in the clock hour of this minute. */
+uint32_t gv_store_said(const struct gv_store *store, const struct gv_instance *author,
+                       uint32_t minute);
+
+/* Judges a case from what is held. `votes` is scratch of at least subject->count entries. */
+void gv_store_judge(struct gv_verdict *out, const struct gv_case *subject,
+                    const struct gv_policy *policy, uint32_t genesis_min, uint32_t now_min,
+                    struct gv_vote *votes);
+/* Remembers the verdict last given. */
+void gv_store_settle(struct gv_store *store, struct gv_case *subject,
+                     const struct gv_verdict *verdict);
+
+#endif

@@ -1,0 +1,92 @@
+/* The messages of a session: each a msgpack array that begins with its number (SPEC 7). Decoded
+ * messages borrow from the bytes they were read from. */
+#ifndef GV_PROTO_WIRE_MESSAGES_H
+#define GV_PROTO_WIRE_MESSAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+#include "proto/limits.h"
+#include "crypto/hash.h"
+#include "proto/wire/codec.h"
+
+enum gv_message_kind {
+    GV_MESSAGE_HELLO = 1,     /* [1, version, unix ms, agent str] */
+    GV_MESSAGE_PING = 2,      /* [2, number] */
+    GV_MESSAGE_PONG = 3,      /* [3, number] */
+    GV_MESSAGE_RECORDS = 4,   /* [4, [record bin, ...]] */
+    GV_MESSAGE_ACK = 5,       /* [5, ids bin]: records of the receiver's own, now held here */
+    GV_MESSAGE_WANT = 6,      /* [6, ids bin]: please send these */
+    GV_MESSAGE_RECONCILE = 7, /* [7, tree, low minute, [[high minute, high id bin, mode, bin], ...]] */
+    GV_MESSAGE_GOODBYE = 8    /* [8, reason] */
+};
+
+enum gv_goodbye {
+    GV_GOODBYE_STOPPING = 0,
+    GV_GOODBYE_DUPLICATE = 1, /* another session of the same two */
+    GV_GOODBYE_BUSY = 2,
+    GV_GOODBYE_INVALID = 3, /* something sent here was not valid */
+    GV_GOODBYE_REVOKED = 4,
+    GV_GOODBYE_RENEW = 5, /* the session is a day old: again, please */
+    GV_GOODBYE_MAX = 5
+};
+const char *gv_goodbye_text(unsigned reason);
+
+enum gv_tree { GV_TREE_ROSTER = 0, GV_TREE_STATEMENTS = 1, GV_TREE_COUNT = 2 };
+
+enum gv_range_mode { GV_RANGE_SKIP = 0, GV_RANGE_FINGERPRINT = 1, GV_RANGE_IDS = 2 };
+
+/* A place in a tree's order: minute, then id. */
+struct gv_key {
+    uint32_t minute;
+    uint8_t id[GV_ID_LEN];
+};
+
+/* A range goes from the end of the one before (the first from low) up to, not including, high. An
+ * empty high id means all zeros; minute UINT32_MAX with it, the end of everything. */
+struct gv_range {
+    struct gv_key high;
+    enum gv_range_mode mode;
+    const uint8_t *data; /* FINGERPRINT: 16 bytes. IDS: count * 16. */
+    size_t count;        /* IDS */
+};
+
+#define GV_RANGES_MAX 512u /* of a message of GV_MESSAGE_MAX: at least 24 bytes each */
+
+struct gv_message {
+    enum gv_message_kind kind;
+    uint64_t number;   /* PING, PONG; HELLO: unix ms; GOODBYE: reason */
+    uint32_t version;  /* HELLO */
+    const char *agent; /* HELLO, not terminated */
+    size_t agent_len;
+    const uint8_t *ids; /* ACK, WANT */
+    size_t id_count;
+    uint32_t record_count; /* RECORDS */
+    struct {
+        const uint8_t *data;
+        size_t len;
+    } records[GV_RECORDS_PER_MESSAGE];
+    enum gv_tree tree; /* RECONCILE */
+    uint32_t low_minute;
+    uint32_t range_count;
+    struct gv_range ranges[GV_RANGES_MAX];
+};
+
+/* Reads the first message of data; *used is its length. The message borrows from data. Returns GV_OK, GV_ERR_MALFORMED, GV_ERR_PROTOCOL (unknown
+ * number) or GV_ERR_MEMORY. */
+int gv_message_read(struct gv_message *out, size_t *used, const uint8_t *data, size_t len);
+
+void gv_message_hello(struct gv_buf *out, uint64_t unix_ms, const char *agent);
+void gv_message_ping(struct gv_buf *out, enum gv_message_kind kind, uint64_t number);
+/* items: record_count times data and length. */
+void gv_message_records_start(struct gv_buf *out, uint32_t record_count);
+void gv_message_record(struct gv_buf *out, const uint8_t *record, size_t len);
+void gv_message_ids(struct gv_buf *out, enum gv_message_kind kind, const uint8_t *ids,
+                    size_t id_count);
+void gv_message_reconcile(struct gv_buf *out, enum gv_tree tree, uint32_t low_minute,
+                          const struct gv_range *ranges, uint32_t range_count);
+void gv_message_goodbye(struct gv_buf *out, enum gv_goodbye reason);
+
+#endif

@@ -1,0 +1,69 @@
+#include "sim/workload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+
+#define VISIT_SPREAD_MS 600000u /* one campaign's victims within ten minutes */
+
+static int compare_visits(const void *a, const void *b)
+{
+    const struct gv_visit *x = a, *y = b;
+
+    if (x->at_ms != y->at_ms)
+        return x->at_ms < y->at_ms ? -1 : 1;
+    if (x->attacker != y->attacker)
+        return x->attacker < y->attacker ? -1 : 1;
+    return x->node < y->node ? -1 : x->node > y->node;
+}
+
+/* How many nodes this attacker visits: a heavy tail for the fifth that visits more than one. */
+static uint32_t draw_victims(struct gv_drbg *drbg, size_t nodes)
+{
+    uint32_t most = (uint32_t)(nodes / 3 > 2 ? nodes / 3 : 2), victims = 2;
+
+    if (gv_drbg_below(drbg, 5) != 0)
+        return 1;
+    while (victims < most && gv_drbg_below(drbg, 2) == 0)
+        victims++;
+    return victims;
+}
+
+void gv_workload_draw(struct gv_workload *out, const struct gv_world *world, double sightings,
+                      uint64_t end_ms, uint64_t warmup_ms, uint64_t calm_ms)
+{
+    uint64_t span = end_ms - warmup_ms - calm_ms;
+    size_t nodes = world->options.nodes;
+    size_t wanted = (size_t)((double)nodes * sightings * (double)span / 3600000.0) + 2;
+    uint8_t seed[GV_SEED_LEN] = {'w'};
+    struct gv_drbg drbg;
+
+    for (size_t i = 0; i < 8; i++)
+        seed[1 + i] = (uint8_t)(world->options.seed >> (56 - 8 * i));
+    gv_drbg_init(&drbg, seed);
+    memset(out, 0, sizeof *out);
+    out->visits = calloc(wanted + nodes, sizeof *out->visits);
+    gv_assert(out->visits);
+    while (out->count < wanted) {
+        uint32_t victims = out->attackers == 0 ? 2 : draw_victims(&drbg, nodes);
+        uint64_t start = warmup_ms + gv_drbg_below(&drbg, span);
+        uint32_t first = (uint32_t)gv_drbg_below(&drbg, nodes);
+        for (uint32_t i = 0; i < victims; i++) {
+            uint64_t at = start + gv_drbg_below(&drbg, VISIT_SPREAD_MS);
+            out->visits[out->count++] = (struct gv_visit){
+                .at_ms = at < end_ms - calm_ms ? at : end_ms - calm_ms,
+                .node = (uint32_t)((first + i) % nodes),
+                .attacker = (uint32_t)out->attackers};
+        }
+        out->attackers++;
+    }
+    qsort(out->visits, out->count, sizeof *out->visits, compare_visits);
+    gv_drbg_wipe(&drbg);
+}
+
+void gv_workload_free(struct gv_workload *workload)
+{
+    free(workload->visits);
+    memset(workload, 0, sizeof *workload);
+}

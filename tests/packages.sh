@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that are missing: `packages.sh build` what the programs are built
+# with, `packages.sh test` also what the tests want. Asks for nothing when nothing is missing.
+set -euo pipefail
+
+build=(build-essential cmake pkg-config re2c
+    libuv1-dev libsodium-dev libmsgpack-dev libsqlite3-dev libcurl4-openssl-dev
+    libmicrohttpd-dev libjansson-dev libinih-dev libsmartcols-dev)
+test=(libcmocka-dev clang llvm libclang-rt-14-dev sqlite3 curl jq python3-minimal nodejs iproute2 procps shellcheck)
+
+case "${1:-build}" in
+build) wanted=("${build[@]}") ;;
+test) wanted=("${build[@]}" "${test[@]}") ;;
+*)
+    echo "packages.sh: '$1': say build or test" >&2
+    exit 64
+    ;;
+esac
+
+missing=()
+for package in "${wanted[@]}"; do
+    # A node that came some other way than by its package is as good.
+    if [ "$package" = nodejs ] && command -v node >/dev/null; then continue; fi
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+sudo=()
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || {
+        echo "packages.sh: these packages are missing and need root to install: ${missing[*]}" >&2
+        exit 77
+    }
+    sudo=(sudo)
+fi
+echo "installing: ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+"${sudo[@]}" apt-get update -qq
+"${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

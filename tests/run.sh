@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Runs the tests: installs what is missing, builds with gcc and with clang under ASan and UBSan,
+# runs every unit, property, fuzz-replay and end-to-end test in both, checks that the simulator
+# gives the same run in every build, and tries the quickstart.
+#   tests/run.sh          all that fits into half an hour
+#   tests/run.sh --full   also each fuzz target for FUZZ_SECONDS (300), more simulator seeds, and
+#                         every benchmark
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+full=no
+case "${1:-}" in
+--full) full=yes ;;
+"") ;;
+*)
+    echo "usage: tests/run.sh [--full]" >&2
+    exit 64
+    ;;
+esac
+
+passed=0 failed=0
+step() { # NAME COMMAND...
+    local name=$1 start=$SECONDS
+    shift
+    echo "== $name"
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "== $name: passed ($((SECONDS - start)) s)"
+    else
+        failed=$((failed + 1))
+        echo "== $name: FAILED ($((SECONDS - start)) s)"
+    fi
+}
+
+build() { # DIRECTORY TYPE COMPILER
+    CC=$3 cmake -S . -B "$1" -DCMAKE_BUILD_TYPE="$2" -DGV_WERROR=ON >"$1.log" 2>&1 &&
+        cmake --build "$1" -j"$(nproc)" >>"$1.log" 2>&1 || {
+        grep -E 'error|warning|FAILED' "$1.log" | head -40
+        tail -5 "$1.log"
+        return 1
+    }
+}
+
+suite() { # DIRECTORY LABEL...
+    local directory=$1
+    shift
+    ctest --test-dir "$directory" --output-on-failure --no-tests=error -j2 --timeout 600 "$@"
+}
+
+same_run() { # the seed is the run: gcc, clang, sanitizers and release give one trace hash
+    local seed hash hashes
+    for seed in 1 2 3; do
+        hashes=$(for directory in build build-asan build-clang; do
+            "$directory/bin/grapevine-sim" run --seed "$seed" --hours 1 --json - 2>/dev/null |
+                sed 's/.*"trace_hash":"\([0-9a-f]*\)".*/\1/'
+        done | sort -u)
+        hash=$(echo "$hashes" | wc -l)
+        echo "seed $seed: $hashes"
+        [ "$hash" -eq 1 ] && [ ${#hashes} -eq 16 ] || return 1
+    done
+}
+
+seeds() { # FROM TO NODES HOURS: no violation under any
+    local seed
+    for seed in $(seq "$1" "$2"); do
+        build/bin/grapevine-sim run --seed "$seed" --nodes "$3" --hours "$4" >"$scratch/sim" 2>&1 || {
+            cat "$scratch/sim"
+            return 1
+        }
+    done
+    echo "seeds $1 to $2, $3 nodes, $4 h: no violation"
+}
+
+vectors() { # what the independent implementation computes is what is committed
+    local script
+    for script in tests/vectors/make_*.mjs; do
+        node "$script" --check || return 1
+    done
+}
+
+fuzz() {
+    local target name
+    for target in build-clang/tests/fuzz_*; do
+        name=$(basename "$target")
+        case $name in *_replay) continue ;; esac
+        echo "-- $name, ${FUZZ_SECONDS:-300} s"
+        mkdir -p "$scratch/$name"
+        "$target" -max_total_time="${FUZZ_SECONDS:-300}" -rss_limit_mb=4096 -timeout=25 \
+            -print_final_stats=1 "$scratch/$name" "tests/fuzz/corpus/$name" >"$scratch/$name.log" 2>&1 || {
+            tail -40 "$scratch/$name.log"
+            return 1
+        }
+        grep -E 'number_of_executed_units|cov:' "$scratch/$name.log" | tail -2
+    done
+}
+
+benches() {
+    local bench
+    for bench in tests/bench/*.sh; do
+        bash "$bench" || return 1
+    done
+}
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+bash tests/packages.sh test
+
+step "build: Release, gcc" build build Release gcc
+step "build: ASan + UBSan, gcc" build build-asan Asan gcc
+step "build: ASan + UBSan + fuzzers, clang" build build-clang Fuzz clang
+step "tests, gcc" suite build-asan
+step "tests, clang" suite build-clang -LE e2e
+step "vectors of the independent implementation" vectors
+step "the same seed is the same run" same_run
+step "simulator, 20 seeds" seeds 1 20 5 1
+step "shell scripts" shellcheck -x tests/*.sh tests/e2e/*.sh tests/bench/*.sh node/*.sh .ci/run
+step "quickstart" ./node/quickstart.sh --check
+if [ $full = yes ]; then
+    step "fuzzing" fuzz
+    step "simulator, 200 seeds" seeds 100 300 7 2
+    step "benchmarks" benches
+fi
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,238 @@
+/* Stories of a few cores in a simulated world: joining, spreading, repairing, ending. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "sim/world.h"
+
+static struct gv_world *small_world(size_t nodes)
+{
+    struct gv_world_options options = {.nodes = nodes,
+                                       .seed = 7,
+                                       .latency_min_ms = 5,
+                                       .latency_max_ms = 40,
+                                       .lab = true,
+                                       .age_min = 10};
+
+    return gv_world_new(&options);
+}
+
+static struct gv_core_status status_of(const struct gv_world *world, size_t node)
+{
+    struct gv_core_status status;
+
+    gv_core_status(world->nodes[node].core, &status);
+    return status;
+}
+
+static enum gv_verdict_state verdict_at(const struct gv_world *world, size_t node,
+                                        const struct gv_subject *subject)
+{
+    struct gv_verdict verdict;
+
+    gv_core_verdict(world->nodes[node].core, &verdict, subject);
+    return verdict.state;
+}
+
+static void assert_same_set(const struct gv_world *world, size_t nodes)
+{
+    struct gv_core_status first = status_of(world, 0);
+
+    for (size_t i = 1; i < nodes; i++) {
+        struct gv_core_status other = status_of(world, i);
+        assert_memory_equal(first.set_fingerprint, other.set_fingerprint, GV_ID_LEN);
+    }
+}
+
+static void five_nodes_find_each_other(void **state)
+{
+    struct gv_world *world = small_world(5);
+
+    gv_world_run(world, 30000);
+    for (size_t i = 0; i < 5; i++) {
+        struct gv_core_status status = status_of(world, i);
+        assert_int_equal(status.peers, 4);
+        assert_int_equal(status.instances, 5);
+        assert_int_equal(status.links, 4);
+    }
+    gv_world_free(world);
+}
+
+static void two_owners_make_it_untrusted_everywhere_within_two_seconds(void **state)
+{
+    struct gv_world *world = small_world(5);
+    struct gv_subject attacker = gv_world_subject(1);
+
+    gv_world_run(world, 30000);
+    gv_world_fail(world, 0, &attacker, 5);
+    gv_world_run(world, 32000);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(verdict_at(world, i, &attacker), GV_VERDICT_REPORTED);
+    gv_world_fail(world, 1, &attacker, 5);
+    gv_world_run(world, 34000);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(verdict_at(world, i, &attacker), GV_VERDICT_UNTRUSTED);
+    assert_same_set(world, 5);
+    gv_world_free(world);
+}
+
+static void a_verdict_expires_after_a_day(void **state)
+{
+    struct gv_world *world = small_world(3);
+    struct gv_subject attacker = gv_world_subject(1);
+
+    gv_world_run(world, 30000);
+    gv_world_fail(world, 0, &attacker, 5);
+    gv_world_fail(world, 1, &attacker, 5);
+    gv_world_run(world, 23 * 3600000u);
+    assert_int_equal(verdict_at(world, 2, &attacker), GV_VERDICT_UNTRUSTED);
+    gv_world_run(world, 25 * 3600000u);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(verdict_at(world, i, &attacker), GV_VERDICT_UNKNOWN);
+        assert_int_equal(status_of(world, i).statements, 0);
+    }
+    gv_world_free(world);
+}
+
+static void a_partition_heals(void **state)
+{
+    struct gv_world *world = small_world(6);
+
+    gv_world_run(world, 30000);
+    for (size_t a = 0; a < 3; a++)
+        for (size_t b = 3; b < 6; b++)
+            gv_world_cut(world, a, b, true);
+    for (uint32_t i = 0; i < 40; i++) {
+        struct gv_subject subject = gv_world_subject(100 + i);
+        gv_world_run(world, 60000 + 1000 * i);
+        gv_world_fail(world, i % 6, &subject, 5);
+    }
+    gv_world_run(world, 600000);
+    assert_int_equal(status_of(world, 0).statements + status_of(world, 5).statements, 40);
+    assert_true(status_of(world, 0).statements > 10);
+    assert_true(status_of(world, 5).statements > 10);
+    for (size_t a = 0; a < 3; a++)
+        for (size_t b = 3; b < 6; b++)
+            gv_world_cut(world, a, b, false);
+    gv_world_run(world, 600000 + 900000);
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(status_of(world, i).statements, 40);
+    assert_same_set(world, 6);
+    gv_world_free(world);
+}
+
+static void a_crash_with_disk_loses_nothing_and_repeats_no_sequence(void **state)
+{
+    struct gv_world *world = small_world(3);
+    struct gv_subject one = gv_world_subject(1), two = gv_world_subject(2);
+
+    gv_world_run(world, 30000);
+    gv_world_fail(world, 0, &one, 5);
+    gv_world_crash(world, 0, false);
+    gv_world_run(world, 40000);
+    gv_world_start(world, 0);
+    gv_world_fail(world, 0, &two, 5);
+    gv_world_run(world, 120000);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(status_of(world, i).statements, 2);
+    assert_same_set(world, 3);
+    gv_world_free(world);
+}
+
+static void a_crash_without_disk_fetches_everything_again(void **state)
+{
+    struct gv_world *world = small_world(4);
+
+    gv_world_run(world, 30000);
+    for (uint32_t i = 0; i < 100; i++) {
+        struct gv_subject subject = gv_world_subject(i);
+        gv_world_fail(world, i % 4, &subject, 5);
+    }
+    gv_world_run(world, 60000);
+    gv_world_crash(world, 3, true);
+    gv_world_run(world, 90000);
+    gv_world_start(world, 3);
+    gv_world_run(world, 180000);
+    assert_int_equal(status_of(world, 3).statements, 100);
+    assert_same_set(world, 4);
+    gv_world_free(world);
+}
+
+static void a_retraction_equals_never_having_signalled(void **state)
+{
+    struct gv_world *world = small_world(3);
+    struct gv_subject subject = gv_world_subject(1);
+    struct gv_event retract = {.kind = GV_EVENT_COMMAND};
+
+    gv_world_run(world, 30000);
+    gv_world_fail(world, 0, &subject, 5);
+    gv_world_fail(world, 1, &subject, 5);
+    gv_world_run(world, 35000);
+    assert_int_equal(verdict_at(world, 2, &subject), GV_VERDICT_UNTRUSTED);
+    retract.command.command = GV_COMMAND_RETRACT;
+    retract.command.subject = subject;
+    assert_int_equal(gv_world_step(world, 0, &retract), GV_OK);
+    gv_world_run(world, 40000);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(verdict_at(world, i, &subject), GV_VERDICT_REPORTED);
+    assert_same_set(world, 3);
+    assert_int_equal(gv_world_step(world, 2, &retract), GV_ERR_NOT_FOUND);
+    gv_world_free(world);
+}
+
+static void the_same_seed_is_the_same_run(void **state)
+{
+    char text[2][17];
+
+    for (int run = 0; run < 2; run++) {
+        struct gv_world *world = small_world(5);
+        struct gv_subject subject = gv_world_subject(1);
+        gv_world_run(world, 30000);
+        gv_world_fail(world, 2, &subject, 5);
+        gv_world_run(world, 600000);
+        gv_trace_text(text[run], &world->trace);
+        gv_world_free(world);
+    }
+    assert_string_equal(text[0], text[1]);
+}
+
+static void an_idle_day_stays_far_below_the_promise(void **state)
+{
+    struct gv_world *world = small_world(5);
+    uint64_t worst = 0;
+
+    gv_world_run(world, 3600000);
+    for (size_t i = 0; i < 5; i++)
+        world->nodes[i].bytes_in = world->nodes[i].bytes_out = 0;
+    gv_world_run(world, 25 * 3600000u);
+    for (size_t i = 0; i < 5; i++) {
+        uint64_t bytes = (world->nodes[i].bytes_in + world->nodes[i].bytes_out) / 24;
+        worst = bytes > worst ? bytes : worst;
+        assert_int_equal(status_of(world, i).peers, 4);
+    }
+    print_message("idle: %u bytes per hour at worst, in and out with headers\n", (unsigned)worst);
+    assert_true(worst < 60000);
+    gv_world_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(five_nodes_find_each_other),
+        cmocka_unit_test(two_owners_make_it_untrusted_everywhere_within_two_seconds),
+        cmocka_unit_test(a_verdict_expires_after_a_day),
+        cmocka_unit_test(a_partition_heals),
+        cmocka_unit_test(a_crash_with_disk_loses_nothing_and_repeats_no_sequence),
+        cmocka_unit_test(a_crash_without_disk_fetches_everything_again),
+        cmocka_unit_test(a_retraction_equals_never_having_signalled),
+        cmocka_unit_test(the_same_seed_is_the_same_run),
+        cmocka_unit_test(an_idle_day_stays_far_below_the_promise),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
