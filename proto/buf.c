@@ -47,12 +47,11 @@ uint8_t *gv_buf_reserve(struct gv_buf *buf, size_t len)
 
 void gv_buf_append(struct gv_buf *buf, const void *data, size_t len)
 {
-    uint8_t *at = gv_buf_reserve(buf, len);
+    uint8_t *at = len ? gv_buf_reserve(buf, len) : NULL;
 
     if (!at)
         return;
-    if (len)
-        memcpy(at, data, len);
+    memcpy(at, data, len);
     buf->len += len;
 }
 

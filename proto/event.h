@@ -23,7 +23,8 @@ enum gv_row {
     GV_ROW_LIST,       /* key: 1 byte list || prefix (18): the admin's allow and deny entries */
     GV_ROW_SELF,       /* key: 1 byte: own sequence number and the like */
     GV_ROW_PEER,       /* key: address (6 or 18): address book, reached before */
-    GV_ROW_SENT,       /* key: record id (16). value: kind byte || wire: own statement, telemetry */
+    GV_ROW_SENT,       /* key: record id (16). value: kind byte || wire: own statement, telemetry;
+                          0x80 is set in the kind of one that was only previewed */
     GV_ROW_ACK         /* key: record id (16) || instance id (16): who acknowledged it. value: empty */
 };
 

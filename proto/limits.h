@@ -16,8 +16,9 @@
 #define GV_REKEY_MESSAGES 224u          /* as BIP 324 */
 #define GV_SESSION_MAX_MS 86400000u     /* then closed and opened anew with fresh keys */
 #define GV_HANDSHAKE_MS 10000u          /* a stranger gets this long */
-#define GV_PING_MS 120000u              /* keepalive when a link is idle */
-#define GV_SILENCE_MS 300000u           /* then it is dead: two pings and a half unanswered */
+#define GV_PING_MS 240000u              /* keepalive when nothing was sent: at 120 s five idle nodes
+                                           spent 60 kB an hour each, half of it pings */
+#define GV_SILENCE_MS 600000u           /* then it is dead: two pings and a half unanswered */
 #define GV_LINKS_DEFAULT 64u
 #define GV_STRANGERS_MAX 64u            /* half-open incoming handshakes at a time */
 #define GV_STRANGERS_PER_SOURCE 8u      /* of them from one address: several members behind a NAT */
@@ -45,6 +46,7 @@
 #define GV_AHEAD_MIN 10u                /* ahead of the clock by more: held back */
 #define GV_STATEMENTS_MAX 200000u       /* 250 instances at their 32 * 25, about 60 MB */
 #define GV_HISTORY_MAX 200000u
+#define GV_DESCRIPTORS_MAX 8u           /* in force, or waiting for their time; the root signs few */
 #define GV_CERTIFICATES_MAX 200000u
 #define GV_RETRACTS_PER_HOUR 32u        /* of an instance, as signals */
 #define GV_DISPLACED_PER_HOUR 64u       /* signals of an instance that push others out of its 32 */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "proto/address.h"
 #include "crypto/wipe.h"
 #include "proto/buf.h"
 #include "proto/wire/codec.h"
@@ -104,13 +105,13 @@ void gv_owner_tag(uint8_t out[GV_ID_LEN], const uint8_t secret[GV_SECRET_LEN],
 
 uint64_t gv_registry_group(const uint8_t address[16])
 {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    bool v4 = memcmp(address, mapped, sizeof mapped) == 0;
-    uint64_t value = 0;
+    struct gv_subject subject;
+    struct gv_address client = {0};
 
-    for (size_t i = 0; i < (v4 ? 2U : 4U); i++)
-        value = value << 8 | address[(v4 ? 12U : 0U) + i];
-    return (uint64_t)(v4 ? GV_GROUP_IPV4 : GV_GROUP_IPV6) << 56 | value;
+    (void)gv_subject_from_address(&subject, address, 16);
+    client.family = subject.family;
+    memcpy(client.bytes, subject.bytes, sizeof subject.bytes);
+    return gv_address_group(&client);
 }
 
 /* ---- proof of possession -------------------------------------------------------------------- */
@@ -164,8 +165,8 @@ int gv_proof_sign(uint8_t signature[GV_SIGNATURE_LEN], const struct gv_proof *pr
 }
 
 int gv_proof_verify(const struct gv_verifier *verifier, const struct gv_proof *proof,
-                    const uint8_t signature[GV_SIGNATURE_LEN],
-                    const uint8_t network_id[GV_KEY_LEN], uint32_t now_min)
+                    const uint8_t signature[GV_SIGNATURE_LEN], const uint8_t network_id[GV_KEY_LEN],
+                    uint32_t now_min)
 {
     struct gv_buf body;
 
@@ -271,8 +272,8 @@ void gv_registry_rules_default(struct gv_registry_rules *rules)
     rules->instances_per_owner = GV_INSTANCES_PER_OWNER;
 }
 
-static void fill(struct gv_certificate *out, const struct gv_registry_rules *rules,
-                 uint64_t group, uint32_t now_min, const struct gv_certificate *held)
+static void fill(struct gv_certificate *out, const struct gv_registry_rules *rules, uint64_t group,
+                 uint32_t now_min, const struct gv_certificate *held)
 {
     if (held) {
         memcpy(out->key, held->key, GV_KEY_LEN);

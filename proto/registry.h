@@ -1,4 +1,4 @@
-/* The registry's rules (SPEC 9), without its sockets, disk, clock and dice: who is an owner, what
+/* The registry's rules (SPEC 14), without its sockets, disk, clock and dice: who is an owner, what
  * proves possession of a key, when a code is good, what a certificate says and when it is renewed.
  * The registry program and the simulator run the same ones. Nothing here logs or allocates, except
  * for the message that is signed. Times are minutes since 1970. */
@@ -15,7 +15,8 @@
 
 /* ---- owners --------------------------------------------------------------------------------- */
 
-#define GV_EMAIL_MAX 254 /* RFC 5321: 64 of local part, '@', and a path of 256 with its brackets */
+#define GV_EMAIL_MAX 254 /* RFC 5321: 64 of local part, '@', and a path of 256 with its brackets   \
+                          */
 #define GV_EMAIL_LOCAL_MAX 64
 
 /* One address, however it was typed: lower case, without what follows a '+' in the local part, so
@@ -38,9 +39,9 @@ uint64_t gv_registry_group(const uint8_t address[16]);
 
 /* ---- proof of possession -------------------------------------------------------------------- */
 
-#define GV_PROOF_NONCE 8
+#define GV_PROOF_NONCE    8
 #define GV_PROOF_SKEW_MIN 10 /* accepted so far from the registry's clock, either way */
-#define GV_CODE_TEXT_MAX 16  /* a code as typed */
+#define GV_CODE_TEXT_MAX  16 /* a code as typed */
 
 enum gv_proof_kind { GV_PROOF_ENROLL, GV_PROOF_CONFIRM, GV_PROOF_RENEW };
 
@@ -51,11 +52,11 @@ enum gv_proof_kind { GV_PROOF_ENROLL, GV_PROOF_CONFIRM, GV_PROOF_RENEW };
 struct gv_proof {
     enum gv_proof_kind kind;
     uint32_t minute;
-    uint8_t nonce[GV_PROOF_NONCE]; /* random: a retry is then no replay */
-    uint8_t key[GV_KEY_LEN];       /* instance key, Ed25519 public */
-    const char *email;             /* enroll: as sent; borrowed */
-    const char *terms;             /* enroll: borrowed */
-    const char *code;              /* confirm: as sent; borrowed */
+    uint8_t nonce[GV_PROOF_NONCE];  /* random: a retry is then no replay */
+    uint8_t key[GV_KEY_LEN];        /* instance key, Ed25519 public */
+    const char *email;              /* enroll: as sent; borrowed */
+    const char *terms;              /* enroll: borrowed */
+    const char *code;               /* confirm: as sent; borrowed */
     uint8_t certificate[GV_ID_LEN]; /* renew: the id of the one held */
 };
 
@@ -66,14 +67,14 @@ int gv_proof_sign(uint8_t signature[GV_SIGNATURE_LEN], const struct gv_proof *pr
 /* Returns GV_OK; GV_ERR_EXPIRED or GV_ERR_EARLY (the minute is more than GV_PROOF_SKEW_MIN off);
  * GV_ERR_SIGNATURE; GV_ERR_RANGE; GV_ERR_MEMORY. */
 int gv_proof_verify(const struct gv_verifier *verifier, const struct gv_proof *proof,
-                    const uint8_t signature[GV_SIGNATURE_LEN],
-                    const uint8_t network_id[GV_KEY_LEN], uint32_t now_min);
+                    const uint8_t signature[GV_SIGNATURE_LEN], const uint8_t network_id[GV_KEY_LEN],
+                    uint32_t now_min);
 
 /* ---- codes ---------------------------------------------------------------------------------- */
 
-#define GV_CODE_LEN 10   /* of 32 letters: 50 bits */
-#define GV_CODE_RANDOM 8 /* random bytes for one */
-#define GV_CODE_TRIES 5
+#define GV_CODE_LEN    10 /* of 32 letters: 50 bits */
+#define GV_CODE_RANDOM 8  /* random bytes for one */
+#define GV_CODE_TRIES  5
 
 /* Ten letters of Crockford's base32 (no I, L, O, U), shown as XXXXX-XXXXX. */
 void gv_code_text(char out[GV_CODE_LEN + 2], const uint8_t random[GV_CODE_RANDOM]);
@@ -97,12 +98,13 @@ int gv_code_check(struct gv_code *code, const uint8_t secret[GV_SECRET_LEN], con
 /* ---- certificates --------------------------------------------------------------------------- */
 
 #define GV_CERTIFICATE_LIFE_MIN 129600 /* 90 days */
-#define GV_INSTANCES_PER_OWNER 5
-#define GV_CODE_LIFE_MIN 30
+#define GV_INSTANCES_PER_OWNER  5
+#define GV_CODE_LIFE_MIN        30
 
 struct gv_registry_rules {
     uint32_t certificate_life_min;
-    uint32_t grace_min; /* the descriptor's: renewed without a new code up to so long past its end */
+    uint32_t
+        grace_min; /* the descriptor's: renewed without a new code up to so long past its end */
     uint32_t instances_per_owner;
 };
 void gv_registry_rules_default(struct gv_registry_rules *rules);

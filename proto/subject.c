@@ -1,9 +1,9 @@
 #include "proto/subject.h"
 
+#include <string.h>
+
 #include "crypto/error.h"
 #include "proto/ip_address.h"
-
-#include <string.h>
 
 int gv_subject_from_address(struct gv_subject *out, const uint8_t *address, size_t len)
 {
@@ -80,12 +80,12 @@ static const struct scope_row ipv4_rows[] = {
     {12, GV_SCOPE_PRIVATE, {172, 16}},
     {24, GV_SCOPE_SPECIAL, {192, 0, 0}},
     {24, GV_SCOPE_DOCUMENTATION, {192, 0, 2}},
-    {24, GV_SCOPE_SPECIAL, {192, 31, 196}},  /* AS112, RFC 7535 */
-    {24, GV_SCOPE_SPECIAL, {192, 52, 193}},  /* AMT, RFC 7450 */
-    {24, GV_SCOPE_SPECIAL, {192, 88, 99}},   /* 6to4 relays, deprecated */
+    {24, GV_SCOPE_SPECIAL, {192, 31, 196}}, /* AS112, RFC 7535 */
+    {24, GV_SCOPE_SPECIAL, {192, 52, 193}}, /* AMT, RFC 7450 */
+    {24, GV_SCOPE_SPECIAL, {192, 88, 99}},  /* 6to4 relays, deprecated */
     {16, GV_SCOPE_PRIVATE, {192, 168}},
-    {24, GV_SCOPE_SPECIAL, {192, 175, 48}},  /* AS112, RFC 7534 */
-    {15, GV_SCOPE_SPECIAL, {198, 18}},       /* benchmarking */
+    {24, GV_SCOPE_SPECIAL, {192, 175, 48}}, /* AS112, RFC 7534 */
+    {15, GV_SCOPE_SPECIAL, {198, 18}},      /* benchmarking */
     {24, GV_SCOPE_DOCUMENTATION, {198, 51, 100}},
     {24, GV_SCOPE_DOCUMENTATION, {203, 0, 113}},
     {4, GV_SCOPE_SPECIAL, {224}},
@@ -97,16 +97,16 @@ static const struct scope_row ipv4_rows[] = {
  * for our purpose, as no client ever comes from the rest of it. */
 static const struct scope_row ipv6_rows[] = {
     {64, GV_SCOPE_LOOPBACK, {0}},
-    {8, GV_SCOPE_SPECIAL, {0}},                               /* with 64:ff9b::, translation */
-    {64, GV_SCOPE_SPECIAL, {0x01, 0x00}},                     /* discard only, RFC 6666 */
+    {8, GV_SCOPE_SPECIAL, {0}},           /* with 64:ff9b::, translation */
+    {64, GV_SCOPE_SPECIAL, {0x01, 0x00}}, /* discard only, RFC 6666 */
     {32, GV_SCOPE_DOCUMENTATION, {0x20, 0x01, 0x0d, 0xb8}},
     {20, GV_SCOPE_DOCUMENTATION, {0x3f, 0xff}},
-    {23, GV_SCOPE_SPECIAL, {0x20, 0x01, 0x00}},               /* Teredo, ORCHID, benchmarking */
-    {16, GV_SCOPE_SPECIAL, {0x20, 0x02}},                     /* 6to4 */
-    {48, GV_SCOPE_SPECIAL, {0x26, 0x20, 0x00, 0x4f, 0x80}},   /* AS112 */
+    {23, GV_SCOPE_SPECIAL, {0x20, 0x01, 0x00}},             /* Teredo, ORCHID, benchmarking */
+    {16, GV_SCOPE_SPECIAL, {0x20, 0x02}},                   /* 6to4 */
+    {48, GV_SCOPE_SPECIAL, {0x26, 0x20, 0x00, 0x4f, 0x80}}, /* AS112 */
     {7, GV_SCOPE_PRIVATE, {0xfc}},
     {10, GV_SCOPE_LINK_LOCAL, {0xfe, 0x80}},
-    {3, GV_SCOPE_PUBLIC, {0x20}},                             /* 2000::/3, the only global unicast */
+    {3, GV_SCOPE_PUBLIC, {0x20}}, /* 2000::/3, the only global unicast */
     {0, GV_SCOPE_SPECIAL, {0}},
 };
 

@@ -73,6 +73,11 @@ int gv_admit_revocation(struct gv_core *core, const struct gv_incoming *in)
     instance->revocation = item;
     instance->revoked_min = revocation.revoked_min;
     gv_drop_author(core, instance, revocation.revoked_min);
+    if (instance->address_item) { /* one that comes later is not taken either */
+        gv_admit_leave(core, instance->address_item);
+        instance->address_item = NULL;
+        instance->address = (struct gv_address){0};
+    }
     if (memcmp(instance->id, core->identity.id, GV_ID_LEN) == 0) {
         core->self_revoked = true;
         gv_effect_note(core->effects, GV_NOTE_SELF_REVOKED);
@@ -147,15 +152,49 @@ int gv_admit_address(struct gv_core *core, const struct gv_incoming *in)
 
 /* ---- the descriptor ------------------------------------------------------------------------- */
 
+static void let_go(struct gv_core *core, size_t index)
+{
+    gv_admit_leave(core, core->descriptors[index].item);
+    core->descriptors[index] = core->descriptors[--core->descriptor_count];
+}
+
+/* The highest version whose time has come; the first descriptor of all is taken at once, because
+ * without one nothing can be checked. SIZE_MAX: none. */
+static size_t due_descriptor(const struct gv_core *core)
+{
+    size_t best = SIZE_MAX;
+
+    for (size_t i = 0; i < core->descriptor_count; i++) {
+        bool due = core->descriptors[i].item->key.minute <= core->now_min || !core->has_descriptor;
+        if (due && (best == SIZE_MAX ||
+                    core->descriptors[i].version > core->descriptors[best].version))
+            best = i;
+    }
+    return best;
+}
+
+/* What was held verified when it came. */
+static int open_held(struct gv_core *core, const struct gv_item *item)
+{
+    struct gv_verifier yes = gv_verifier_yes();
+
+    return gv_descriptor_open(&core->opened_descriptor, &yes, item->record + 1, item->len - 1);
+}
+
 void gv_activate_descriptor(struct gv_core *core)
 {
-    struct gv_descriptor *next = &core->next_descriptor;
+    size_t due = due_descriptor(core);
 
-    if (!core->descriptor_item || core->descriptor_item->key.minute > core->now_min ||
-        (core->has_descriptor && core->descriptor.version >= next->version))
+    if (due == SIZE_MAX || (core->has_descriptor &&
+                            core->descriptors[due].version <= core->descriptor.version))
         return;
-    core->descriptor = *next;
+    int rc = open_held(core, core->descriptors[due].item);
+    gv_assert(rc == GV_OK);
+    core->descriptor = core->opened_descriptor;
     core->has_descriptor = true;
+    for (size_t i = core->descriptor_count; i > 0; i--)
+        if (core->descriptors[i - 1].version < core->descriptor.version)
+            let_go(core, i - 1);
     for (size_t i = 0; i < core->descriptor.seed_count; i++)
         gv_book_seed(core, core->descriptor.seeds[i]);
     struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_DESCRIPTOR);
@@ -163,28 +202,37 @@ void gv_activate_descriptor(struct gv_core *core)
     gv_rejudge_all(core);
 }
 
+static int check_descriptor(const struct gv_core *core, const struct gv_incoming *in)
+{
+    const struct gv_descriptor *opened = &core->opened_descriptor;
+
+    /* The first may only come from the admin or the registry that he named. */
+    if (!core->has_descriptor)
+        return in->source == GV_FROM_PEER ? GV_ERR_STATE : GV_OK;
+    if (memcmp(opened->network_id, core->descriptor.network_id, GV_KEY_LEN) != 0)
+        return GV_ERR_NETWORK;
+    if (opened->version <= core->descriptor.version)
+        return GV_ERR_SUPERSEDED;
+    for (size_t i = 0; i < core->descriptor_count; i++)
+        if (core->descriptors[i].version == opened->version)
+            return GV_ERR_SUPERSEDED;
+    return core->descriptor_count < GV_DESCRIPTORS_MAX ? GV_OK : GV_ERR_FULL;
+}
+
 int gv_admit_descriptor(struct gv_core *core, const struct gv_incoming *in)
 {
     struct gv_descriptor *opened = &core->opened_descriptor;
     int rc = gv_descriptor_open(opened, &in->verifier, in->wire, in->wire_len);
 
+    if (rc == GV_OK)
+        rc = check_descriptor(core, in);
     if (rc != GV_OK)
         return rc;
-    if (core->has_descriptor &&
-        memcmp(opened->network_id, core->descriptor.network_id, GV_KEY_LEN) != 0)
-        return GV_ERR_NETWORK;
-    /* The first may only come from the admin or the registry that he named. */
-    if (!core->has_descriptor && in->source == GV_FROM_PEER)
-        return GV_ERR_STATE;
-    if (core->descriptor_item && core->next_descriptor.version >= opened->version)
-        return GV_ERR_SUPERSEDED;
     struct gv_item *item = gv_admit_enter(core, in, GV_TREE_ROSTER, opened->activation_min);
     if (!item)
         return GV_ERR_MEMORY;
-    if (core->descriptor_item)
-        gv_admit_leave(core, core->descriptor_item);
-    core->descriptor_item = item;
-    core->next_descriptor = *opened;
+    core->descriptors[core->descriptor_count++] =
+        (struct gv_held_descriptor){.item = item, .version = opened->version};
     gv_activate_descriptor(core);
     return GV_OK;
 }

@@ -125,7 +125,7 @@ static void expire_instance(struct gv_core *core, struct gv_instance *instance)
         instance->address_item->key.minute + GV_ADDRESS_LIFE_MIN < core->now_min) {
         gv_admit_leave(core, instance->address_item);
         instance->address_item = NULL;
-        instance->address.family = GV_FAMILY_NONE;
+        instance->address = (struct gv_address){0};
     }
     /* Without a certificate nobody can be let in: the revocation has done its work. */
     if (instance->certificates == 0 && instance->revocation) {

@@ -245,7 +245,7 @@ static int admit_stranger(struct gv_core *core, const struct gv_address *remote)
     struct gv_subject subject = gv_address_subject(remote);
     size_t strangers = 0, same_source = 0;
 
-    if (!core->has_descriptor || !core->has_certificate || core->self_revoked)
+    if (!core->has_descriptor || !core->has_certificate || core->self_revoked || core->stopping)
         return GV_ERR_STATE;
     if (core->link_count >= core->settings.max_links)
         return GV_ERR_FULL;

@@ -297,6 +297,16 @@ void gv_repair_begin(struct gv_core *core, struct gv_link *link, enum gv_tree tr
     gv_link_post(core, link, &core->scratch, true);
 }
 
+/* Its certificate was not here: fetch the roster, then this again. A record whose certificate is
+ * gone for good must not make us ask for ever, so once a minute on a link. */
+void gv_repair_soon(struct gv_core *core, struct gv_link *link)
+{
+    if (link->repair_ms != UINT64_MAX || link->repaired_soon_ms > core->now_ms)
+        return;
+    link->repair_ms = gv_core_after(core, 2000);
+    link->repaired_soon_ms = gv_core_after(core, GV_REPAIR_MIN_MS);
+}
+
 void gv_repair_join(struct gv_core *core, struct gv_link *link)
 {
     link->repairing = true;

@@ -187,7 +187,8 @@ int gv_session_work(struct gv_session *session, struct gv_buf *wire, struct gv_b
     if (session->in.len < 2)
         return GV_ERR_NOT_FOUND;
     len = (size_t)in[0] << 8 | in[1];
-    if (len > limit || len == 0)
+    /* A frame that says nothing, under a tag or not, is none. */
+    if (len > limit || len <= (session->open ? GV_NOISE_TAG : 0))
         return GV_ERR_PROTOCOL;
     if (session->in.len < 2 + len)
         return GV_ERR_NOT_FOUND;

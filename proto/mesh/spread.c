@@ -141,8 +141,8 @@ static void take_records(struct gv_core *core, struct gv_link *link)
         }
         if (link->closing) /* it proved its own fault, or brought its own revocation */
             return;
-        if (rc == GV_ERR_NO_CERTIFICATE && link->repair_ms == UINT64_MAX)
-            link->repair_ms = gv_core_after(core, 2000); /* fetch the roster, then this again */
+        if (rc == GV_ERR_NO_CERTIFICATE)
+            gv_repair_soon(core, link);
         if ((rc == GV_OK || rc == GV_ERR_DUPLICATE) && gv_record_id(id, record, len) == GV_OK &&
             is_peers_own(core, link, id))
             ack_count++;

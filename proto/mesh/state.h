@@ -32,6 +32,7 @@ struct gv_link {
     uint64_t bytes_in, bytes_out;
     int64_t clock_offset_ms;
     uint64_t repair_ms;        /* when to repair with this peer out of turn; UINT64_MAX: not */
+    uint64_t repaired_soon_ms; /* not again out of turn before */
     bool repairing;            /* the statements are to follow the roster */
     uint64_t minute_ms;        /* start of the minute that the two budgets below count for */
     uint32_t repairs_answered, records_wanted;
@@ -67,9 +68,13 @@ struct gv_core {
     struct gv_certificate certificate;
     bool has_certificate, self_revoked, has_descriptor, stopping;
     struct gv_descriptor descriptor;        /* in force */
-    struct gv_descriptor next_descriptor;   /* the newest held; may not be in force yet */
     struct gv_descriptor opened_descriptor; /* scratch: too large for the stack */
-    struct gv_item *descriptor_item;        /* of next_descriptor */
+    /* Held: the one in force, and those of higher versions that are not in force yet. */
+    struct gv_held_descriptor {
+        struct gv_item *item;
+        uint32_t version;
+    } descriptors[GV_DESCRIPTORS_MAX];
+    size_t descriptor_count;
     struct gv_verifier verifier;
     struct gv_drbg drbg;
     uint8_t hash_key[16];
@@ -121,6 +126,8 @@ enum gv_source_kind {
 int gv_admit(struct gv_core *core, const uint8_t *record, size_t len, enum gv_source_kind source,
              uint32_t from);
 bool gv_error_is_guilt(int error);
+/* For what was verified when it came. */
+struct gv_verifier gv_verifier_yes(void);
 
 /* mesh/admit_statement.c, mesh/admit_roster.c: one kind of record each; the id is known to be new. */
 struct gv_incoming {
@@ -195,6 +202,7 @@ void gv_spread_items(struct gv_core *core, struct gv_link *link, struct gv_item 
                      size_t count, bool urgent);
 void gv_spread_want(struct gv_core *core, struct gv_link *link, const uint8_t *ids, size_t count);
 
+void gv_repair_soon(struct gv_core *core, struct gv_link *link);
 /* The roster, and when that is done, the statements: what a new link needs. */
 void gv_repair_join(struct gv_core *core, struct gv_link *link);
 /* One tree. */

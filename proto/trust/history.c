@@ -8,10 +8,10 @@
 #include "proto/trust/history_pool.h"
 #include "proto/trust/history_row.h"
 
-#define AHEAD_MS          600000u               /* a log's clock may be ahead by */
-#define BEHIND_MS         (1000ull * GV_WEEK_S) /* older lines teach nothing */
-#define SAMPLE            8                     /* rows looked at to find one to forget */
-#define ONE_STRIKE_POINTS 2                     /* SPEC 12.2 */
+#define AHEAD_MS          600000u                       /* a log's clock may be ahead by */
+#define BEHIND_MS         ((uint64_t)GV_WEEK_S * 1000u) /* older lines teach nothing */
+#define SAMPLE            8                             /* rows looked at to find one to forget */
+#define ONE_STRIKE_POINTS 2                             /* SPEC 12.2 */
 
 /* A login backend that is broken fails everybody: of at least so many failing subjects of the last
  * hour more than one in so many has clean history (SPEC 12.5). */

@@ -258,8 +258,8 @@ static void note_newest(struct gv_history_row *row, uint32_t now)
  * the first gap between polls gives the period, and each later gap is even when it is one, two or
  * three periods long (a poll may be missed), within an eighth of a period and at least JITTER_S.
  * Nobody polls faster than once a minute, or fails more than TICK_ATTEMPTS times a poll. After
- * three even gaps one odd one is forgiven: the machine slept. Two random gaps pass as even in one
- * case of nine, three in one of eighty. */
+ * three even gaps one odd one is forgiven: the machine slept. Of random gaps the second is even in
+ * one case of nine, and the third too in one of 65. */
 #define TICK_S         30u
 #define TICK_ATTEMPTS  4u
 #define PERIOD_MIN_S   60u

@@ -20,6 +20,7 @@ static uint64_t big_endian(const uint8_t *at, size_t width)
 struct head {
     size_t bytes;
     uint64_t items;
+    bool array; /* also when it holds nothing: depth counts arrays */
 };
 
 static bool head_of_width(struct head *out, const uint8_t *at, size_t left)
@@ -43,7 +44,8 @@ static bool head_of_width(struct head *out, const uint8_t *at, size_t left)
         if (value < forms[i].least)
             return false;
         out->bytes = 1U + forms[i].width + (forms[i].what == BLOB ? (size_t)value : 0);
-        out->items = forms[i].what == ARRAY ? value : 0;
+        out->array = forms[i].what == ARRAY;
+        out->items = out->array ? value : 0;
         return true;
     }
     return false;
@@ -53,11 +55,13 @@ static bool head_of(struct head *out, const uint8_t *at, size_t left)
 {
     out->bytes = 1;
     out->items = 0;
+    out->array = false;
     if (left == 0)
         return false;
     if (at[0] <= 0x7f)
         return true;
     if (at[0] >= 0x90 && at[0] <= 0x9f) {
+        out->array = true;
         out->items = at[0] & 0x0f;
         return true;
     }
@@ -90,7 +94,7 @@ int gv_codec_measure(size_t *object_len, const uint8_t *data, size_t len)
         /* Each element takes a byte at least: a larger count is a lie about memory. */
         if (head.items > len - at)
             return GV_ERR_MALFORMED;
-        if (head.items > 0) {
+        if (head.array) {
             if (depth == GV_CODEC_DEPTH)
                 return GV_ERR_MALFORMED;
             open[++depth] = head.items;

@@ -69,11 +69,10 @@ static bool valid_host(const char *text, bool port_required)
     size_t n = bracket ? 1 : 0, start = n;
 
     for (; text[n] && text[n] != ']'; n++) {
-        bool fits = bracket ? (text[n] >= '0' && text[n] <= '9') ||
-                                  (text[n] >= 'a' && text[n] <= 'f') ||
-                                  (text[n] >= 'A' && text[n] <= 'F') || text[n] == ':' ||
-                                  text[n] == '.'
-                            : letter_or_digit(text[n]) || text[n] == '-' || text[n] == '.';
+        bool fits =
+            bracket ? (text[n] >= '0' && text[n] <= '9') || (text[n] >= 'a' && text[n] <= 'f') ||
+                          (text[n] >= 'A' && text[n] <= 'F') || text[n] == ':' || text[n] == '.'
+                    : letter_or_digit(text[n]) || text[n] == '-' || text[n] == '.';
         if (!fits)
             break;
     }
@@ -329,8 +328,8 @@ int gv_descriptor_open(struct gv_descriptor *out, const struct gv_verifier *veri
     if (!valid(out))
         return GV_ERR_RANGE;
     gv_network_id(out->network_id, out->root_key, out->name, out->genesis_min);
-    return gv_verify(verifier, out->root_key, DOMAIN, out->network_id, body,
-                     len - GV_SIGNATURE_LEN, wire);
+    return gv_verify(verifier, out->root_key, DOMAIN, out->network_id, body, len - GV_SIGNATURE_LEN,
+                     wire);
 }
 
 const uint8_t *gv_descriptor_key(const struct gv_descriptor *descriptor, uint32_t signer,

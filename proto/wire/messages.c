@@ -100,7 +100,7 @@ int gv_message_read(struct gv_message *out, size_t *used, const uint8_t *data, s
 
     if (rc != GV_OK)
         goto out;
-    out->kind = (enum gv_message_kind)gv_get_u64(&reader, INT64_MAX);
+    out->kind = (enum gv_message_kind)gv_get_u64(&reader, INT32_MAX);
     switch (out->kind) {
     case GV_MESSAGE_HELLO:
         read_hello(out, &reader);

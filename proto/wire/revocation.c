@@ -7,7 +7,7 @@
 #include "proto/wire/codec.h"
 
 #define SIGNER_LEN 4
-#define HEAD (GV_SIGNATURE_LEN + SIGNER_LEN)
+#define HEAD       (GV_SIGNATURE_LEN + SIGNER_LEN)
 
 int gv_revocation_issue(struct gv_buf *out, const struct gv_revocation *revocation,
                         const uint8_t registry_secret[64], const uint8_t network_id[GV_KEY_LEN])
@@ -63,8 +63,8 @@ int gv_revocation_open(struct gv_revocation *out, const struct gv_verifier *veri
     int rc = parse(out, wire + HEAD, len - HEAD);
     if (rc != GV_OK)
         return rc;
-    uint32_t signer = (uint32_t)wire[64] << 24 | (uint32_t)wire[65] << 16 |
-                      (uint32_t)wire[66] << 8 | wire[67];
+    uint32_t signer =
+        (uint32_t)wire[64] << 24 | (uint32_t)wire[65] << 16 | (uint32_t)wire[66] << 8 | wire[67];
     const uint8_t *key = gv_descriptor_key(descriptor, signer, out->revoked_min);
     if (!key)
         return GV_ERR_SIGNER;

@@ -14,16 +14,16 @@
 #include "crypto/hash.h"
 #include "proto/wire/descriptor.h"
 
-#define GV_REVOCATION_MAX 96 /* 64 + 4 + at most 25 of body */
+#define GV_REVOCATION_MAX    96 /* 64 + 4 + at most 25 of body */
 #define GV_REVOCATION_DOMAIN "grapevine revocation 1"
-#define GV_REVOCATION_TYPE 4
-#define GV_REVOCATIONS_PAGE 4096 /* records the registry lists in one answer: 570 kB as JSON */
+#define GV_REVOCATION_TYPE   4
+#define GV_REVOCATIONS_PAGE  4096 /* records the registry lists in one answer: 570 kB as JSON */
 
 enum gv_revocation_reason {
     GV_REVOKED_UNSPECIFIED = 0,
-    GV_REVOKED_BY_OWNER = 1,      /* the owner gave the instance up */
-    GV_REVOKED_COMPROMISED = 2,   /* its key is in other hands */
-    GV_REVOKED_ABUSE = 3,         /* broke the terms */
+    GV_REVOKED_BY_OWNER = 1,    /* the owner gave the instance up */
+    GV_REVOKED_COMPROMISED = 2, /* its key is in other hands */
+    GV_REVOKED_ABUSE = 3,       /* broke the terms */
     GV_REVOKED_REASONS
 };
 

@@ -296,8 +296,7 @@ static void test_revocation(void **state)
     assert_int_equal(gv_revocation_open(&opened, NULL, &d, wire.data, wire.len), GV_ERR_SIGNER);
     d.keys[0].until_min = 30900000;
     d.network_id[0] ^= 1;
-    assert_int_equal(gv_revocation_open(&opened, NULL, &d, wire.data, wire.len),
-                     GV_ERR_SIGNATURE);
+    assert_int_equal(gv_revocation_open(&opened, NULL, &d, wire.data, wire.len), GV_ERR_SIGNATURE);
     gv_buf_free(&wire);
     made.reason = GV_REVOKED_REASONS;
     assert_int_equal(gv_revocation_issue(&wire, &made, registry.sign_secret, d.network_id),

@@ -484,6 +484,9 @@ static void a_spoilt_row_is_refused(void **state)
     row.data[9] = 1; /* an IPv4 address of more than four bytes */
     assert_int_equal(gv_history_load(other, row.data, row.len), GV_ERR_MALFORMED);
     row.data[9] = 0;
+    row.data[28] = 1; /* a third newest failure, and no second */
+    assert_int_equal(gv_history_load(other, row.data, row.len), GV_ERR_MALFORMED);
+    row.data[28] = 0;
     assert_int_equal(gv_history_load(other, row.data, row.len), GV_OK);
     row.data[2]++; /* another subject, and no room */
     assert_int_equal(gv_history_load(other, row.data, row.len), GV_ERR_FULL);

@@ -188,24 +188,56 @@ static void an_uneven_rhythm_is_signalled(void **state)
     assert_true(last.signal);
 }
 
-static void so_are_a_fast_one_and_one_of_many_guesses_a_poll(void **state)
+static void a_poll_may_be_missed_from_the_start(void **state)
+{
+    fails_at(&attacker, ALICE, 0);
+    after(10 * MINUTE);
+    fails_at(&attacker, ALICE, 0);
+    after(20 * MINUTE + 30 * SECOND);
+    fails_at(&attacker, ALICE, 0);
+    assert_false(last.signal);
+}
+
+static void a_pause_is_forgiven_after_three_even_gaps_and_not_before(void **state)
+{
+    for (int early = 0; early < 2; early++) {
+        const struct gv_subject *client = early ? &attacker : &neighbour;
+        for (int i = 0; i < (early ? 4 : 5); i++) { /* two even gaps, or three */
+            fails_at(client, ALICE, 0);
+            assert_false(last.signal);
+            after(15 * MINUTE);
+        }
+        after(22 * MINUTE);
+        fails_at(client, ALICE, 0);
+        assert_int_equal(last.signal, early);
+    }
+}
+
+static void a_fast_rhythm_is_signalled(void **state)
 {
     for (int i = 0; i < 3; i++) {
         fails_at(&attacker, ALICE, 0);
         after(40 * SECOND);
     }
     assert_true(last.signal);
-    for (int i = 0; i < 2; i++) {
-        struct gv_observation o = failure(&neighbour);
-        o.account = ALICE;
-        o.attempts = 3;
-        if (i == 1)
-            o.attempts = 5;
-        see(o, false);
-        if (i == 0)
-            gv_history_unsignal(host, &neighbour);
+}
+
+static void so_is_one_of_many_guesses_a_poll(void **state)
+{
+    struct gv_observation o;
+
+    for (int i = 0; i < 4; i++) {
+        fails_at(&attacker, ALICE, 0);
+        assert_false(last.signal);
         after(10 * MINUTE);
     }
+    o = failure(&attacker);
+    o.account = ALICE;
+    o.attempts = 4;
+    see(o, false);
+    assert_false(last.signal);
+    o.attempts = 1;
+    see(o, false);
     assert_true(last.signal);
 }
 
@@ -268,9 +300,14 @@ static void while_clean_addresses_fail_nobody_is_accused(void **state)
 
 static void a_subject_counts_once_an_hour(void **state)
 {
-    becomes_clean(&attacker);
-    for (int i = 0; i < 15; i++) {
-        fails(&attacker);
+    for (unsigned week = 0; week < 2; week++, after(7 * DAY))
+        for (unsigned i = 0; i < 3; i++) {
+            struct gv_subject s = user(i);
+            logs_in(&s, ALICE);
+        }
+    for (unsigned i = 0; i < 15; i++) {
+        struct gv_subject s = user(i % 3);
+        fails(&s);
         assert_false(last.broken_login);
         after(3 * MINUTE);
     }
@@ -294,7 +331,10 @@ int main(void)
         STORY(one_password_at_many_accounts_is),
         STORY(a_client_that_polls_one_account_evenly_is_not_signalled),
         STORY(an_uneven_rhythm_is_signalled),
-        STORY(so_are_a_fast_one_and_one_of_many_guesses_a_poll),
+        STORY(a_poll_may_be_missed_from_the_start),
+        STORY(a_pause_is_forgiven_after_three_even_gaps_and_not_before),
+        STORY(a_fast_rhythm_is_signalled),
+        STORY(so_is_one_of_many_guesses_a_poll),
         STORY(and_an_even_one_at_unknown_or_several_accounts),
         STORY(while_clean_addresses_fail_nobody_is_accused),
         STORY(a_subject_counts_once_an_hour),

@@ -1,0 +1,41 @@
+/* SQLite as we use it: WAL, foreign keys on, synchronous NORMAL, a busy timeout, a file only its
+ * owner can read, and a schema that migrates forward by PRAGMA user_version. */
+#ifndef GV_NODE_BASE_DB_H
+#define GV_NODE_BASE_DB_H
+
+#include <sqlite3.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "node/base/text.h"
+
+#define GV_DB_BUSY_MS 5000
+
+/* Opens or creates `path` (0600) and runs migrations[user_version..count-1], each in a transaction
+ * of its own. Returns GV_OK, GV_ERR_VERSION (made by a newer program), GV_ERR_IO. */
+int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, size_t count,
+               struct gv_text *error);
+void gv_db_close(sqlite3 *db); /* NULL is allowed; all statements must be finalised */
+
+/* Prepares a statement to be kept. GV_OK or GV_ERR_IO. */
+int gv_db_prepare(sqlite3 *db, sqlite3_stmt **out, const char *sql, struct gv_text *error);
+
+/* One character a parameter, in order: 'i' int64_t, 'b' const void *, size_t (NULL: SQL NULL;
+ * must live until the reset), 't' const char * (NULL: SQL NULL; likewise), 'n' SQL NULL.
+ * Resets the statement first. GV_OK or GV_ERR_IO. */
+int gv_db_bind(sqlite3_stmt *statement, const char *types, ...);
+
+/* 1: a row stands; 0: done, and reset; GV_ERR_BUSY; GV_ERR_IO. After an error it is reset too. */
+int gv_db_step(sqlite3_stmt *statement);
+
+/* Binds, runs to the end and resets: for INSERT, UPDATE, DELETE. GV_OK, GV_ERR_DUPLICATE (a
+ * constraint), GV_ERR_BUSY, GV_ERR_IO. */
+int gv_db_run(sqlite3_stmt *statement, const char *types, ...);
+
+/* Copies a blob column into out. GV_OK, or GV_ERR_MALFORMED if its length is not exactly len. */
+int gv_db_blob(sqlite3_stmt *statement, int column, void *out, size_t len);
+
+/* SQL without parameters or rows ("BEGIN IMMEDIATE", "COMMIT", ...). */
+int gv_db_exec(sqlite3 *db, const char *sql, struct gv_text *error);
+
+#endif

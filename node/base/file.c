@@ -1,0 +1,121 @@
+#include "node/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crypto/error.h"
+
+int gv_file_read(struct gv_buf *out, const char *path, size_t max, struct gv_text *error)
+{
+    size_t start = out->len;
+    int rc = GV_OK;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return gv_fail(error, errno == ENOENT ? GV_ERR_NOT_FOUND : GV_ERR_IO, "%s: %s", path,
+                       strerror(errno));
+    for (;;) {
+        uint8_t *room = gv_buf_reserve(out, 4096);
+        if (!room) {
+            rc = gv_fail(error, GV_ERR_MEMORY, "%s: out of memory", path);
+            break;
+        }
+        ssize_t n = read(fd, room, 4096);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+            break;
+        }
+        if (n == 0)
+            break;
+        out->len += (size_t)n;
+        if (out->len - start > max) {
+            rc = gv_fail(error, GV_ERR_RANGE, "%s: longer than %zu bytes", path, max);
+            break;
+        }
+    }
+    close(fd);
+    if (rc != GV_OK)
+        out->len = start;
+    return rc;
+}
+
+static int write_all(int fd, const void *data, size_t len)
+{
+    const uint8_t *at = data;
+
+    while (len > 0) {
+        ssize_t n = write(fd, at, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        at += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* The rename is only durable once the folder is. */
+static int sync_folder(const char *path)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        snprintf(folder, sizeof folder, ".");
+    else if (slash == path)
+        snprintf(folder, sizeof folder, "/");
+    else
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    int rc = fsync(fd);
+    close(fd);
+    return rc;
+}
+
+int gv_file_write(const char *path, const void *data, size_t len, mode_t mode,
+                  struct gv_text *error)
+{
+    char temporary[4096];
+    int fd = -1;
+
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= sizeof temporary)
+        return gv_fail(error, GV_ERR_RANGE, "%.64s...: the path is too long", path);
+    fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", temporary, strerror(errno));
+    bool written = fchmod(fd, mode) == 0 && write_all(fd, data, len) == 0 && fsync(fd) == 0;
+    int saved = errno;
+    if (close(fd) != 0 && written) {
+        written = false;
+        saved = errno;
+    }
+    if (written && rename(temporary, path) == 0 && sync_folder(path) == 0)
+        return GV_OK;
+    if (written)
+        saved = errno;
+    unlink(temporary);
+    return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(saved));
+}
+
+int gv_file_folder(const char *path, mode_t mode, struct gv_text *error)
+{
+    struct stat info;
+
+    if (mkdir(path, mode) == 0)
+        return GV_OK;
+    if (errno != EEXIST)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+        return gv_fail(error, GV_ERR_IO, "%s: not a folder", path);
+    return GV_OK;
+}

@@ -1,0 +1,24 @@
+/* Whole small files. */
+#ifndef GV_NODE_BASE_FILE_H
+#define GV_NODE_BASE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "node/base/text.h"
+#include "proto/buf.h"
+
+/* Appends the file's bytes to *out. A file longer than max is GV_ERR_RANGE, an absent one
+ * GV_ERR_NOT_FOUND, anything else GV_ERR_IO. */
+int gv_file_read(struct gv_buf *out, const char *path, size_t max, struct gv_text *error);
+
+/* Replaces or creates `path` so that a reader, and a crash, sees the old or the new bytes and
+ * never a part: temporary file beside it, fsync, rename, fsync of the folder. */
+int gv_file_write(const char *path, const void *data, size_t len, mode_t mode,
+                  struct gv_text *error);
+
+/* mkdir -p for the last component only; an existing folder is fine. */
+int gv_file_folder(const char *path, mode_t mode, struct gv_text *error);
+
+#endif

@@ -1,0 +1,107 @@
+/* An HTTP/1.1 server (libmicrohttpd) inside a libuv loop: no thread of its own. Listens on one
+ * TCP address or on a unix socket (0660). Requests are bounded: head GV_HTTP_HEAD_MAX, body
+ * `body_max`, connections in all and per address, and `timeout_s` of silence. A request with two
+ * Content-Length, with Content-Length and Transfer-Encoding, or with another Host than the
+ * listed ones never reaches a handler.
+ *
+ * A handler answers at once, with gv_http_respond* or gv_http_error; or it returns without an
+ * answer and answers later, from the same loop (the connection is suspended meanwhile); or it
+ * starts a stream and pushes to it. */
+#ifndef GV_NODE_BASE_HTTP_H
+#define GV_NODE_BASE_HTTP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "node/base/text.h"
+
+#define GV_HTTP_HEAD_MAX 16384 /* request line and headers */
+#define GV_HTTP_STREAM_MAX                                                                         \
+    (1 << 20) /* bytes waiting in a stream; a reader this slow is cut off                          \
+               */
+
+struct gv_http_server;
+struct gv_http_request;
+
+typedef void (*gv_http_handler)(struct gv_http_request *request, void *context);
+
+struct gv_http_route {
+    const char *method; /* "GET" also answers HEAD */
+    const char *path;   /* exact, or a prefix when it ends in '*' */
+    gv_http_handler handler;
+};
+
+struct gv_http_options {
+    /* Where: unix_path, or host (an address) and port (0: any free one). */
+    const char *unix_path; /* a stale socket file is replaced, one in use is not */
+    const char *host;
+    uint16_t port;
+    const struct gv_http_route *routes; /* borrowed until gv_http_stop; the first match wins */
+    size_t route_count;
+    void *context; /* handed to every handler */
+    /* Accepted Host names, compared without case and port; NULL: any. IP addresses of the
+     * listening socket itself are always accepted, and on a unix socket any name. Borrowed. */
+    const char *const *hosts;
+    size_t host_count;
+    size_t body_max;             /* 0: 64 KiB */
+    unsigned connections_max;    /* 0: 256 */
+    unsigned connections_per_ip; /* 0: 32; not applied on a unix socket */
+    unsigned timeout_s;          /* 0: 15 */
+};
+
+/* Returns GV_OK; GV_ERR_BUSY (port or socket path in use), GV_ERR_IO, GV_ERR_MEMORY. */
+int gv_http_start(struct gv_http_server **out, uv_loop_t *loop,
+                  const struct gv_http_options *options, struct gv_text *error);
+/* The bound port, 0 on a unix socket. */
+uint16_t gv_http_port(const struct gv_http_server *server);
+/* Ends every connection (pending requests get 503, and their closed callback is called), closes
+ * the socket and removes its path. Memory goes with the loop's next turn, so the loop must run on
+ * until its handles are closed. NULL is allowed. */
+void gv_http_stop(struct gv_http_server *server);
+
+/* ---- the request; strings live until it is answered ---------------------------------------- */
+const char *gv_http_method(const struct gv_http_request *request);
+const char *gv_http_path(const struct gv_http_request *request);
+/* A query argument, decoded; NULL when absent, "" when without a value. */
+const char *gv_http_query(const struct gv_http_request *request, const char *name);
+const char *gv_http_header(const struct gv_http_request *request, const char *name);
+const uint8_t *gv_http_body(const struct gv_http_request *request, size_t *len);
+/* The client's socket address; NULL on a unix socket. */
+const struct sockaddr *gv_http_peer(const struct gv_http_request *request);
+/* The same as 16 bytes, IPv4 as ::ffff:a.b.c.d; false (and zeros) on a unix socket. */
+bool gv_http_peer_bytes(const struct gv_http_request *request, uint8_t out[16]);
+
+/* ---- the answer, exactly one per request ---------------------------------------------------- */
+/* An extra header, before the answer. */
+void gv_http_add_header(struct gv_http_request *request, const char *name, const char *value);
+/* Copies data. `type` is a media type. The request is gone for the caller afterwards. */
+void gv_http_respond(struct gv_http_request *request, unsigned status, const char *type,
+                     const void *data, size_t len);
+/* Takes over the reference to `json` (NULL: 500). */
+void gv_http_respond_json(struct gv_http_request *request, unsigned status, json_t *json);
+/* {"error": word, "message": sentence}: `word` is for machines, the sentence says what to do. */
+void gv_http_error(struct gv_http_request *request, unsigned status, const char *word,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* For requests answered later and for streams: called once if the request ends without the
+ * handler's doing (server stopped, or the stream's reader went away or was too slow). After it
+ * the request must not be touched. A deferred request whose client left is not noticed before the
+ * answer. */
+void gv_http_on_closed(struct gv_http_request *request, void (*closed)(void *context),
+                       void *context);
+
+/* A chunked answer that grows. `beat` (may be NULL) is sent after 15 s without a push, so that a
+ * reader that left is noticed. */
+void gv_http_stream_begin(struct gv_http_request *request, unsigned status, const char *type,
+                          const char *beat);
+/* Copies data. False when the stream is over its limit: it is closed then (closed is called from
+ * the loop, not from within). */
+bool gv_http_stream_push(struct gv_http_request *request, const void *data, size_t len);
+/* The request is gone for the caller afterwards. */
+void gv_http_stream_end(struct gv_http_request *request);
+
+#endif

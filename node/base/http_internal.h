@@ -1,0 +1,86 @@
+/* What http.c (sockets, loop, life of a server) and http_request.c (one request) share. */
+#ifndef GV_NODE_BASE_HTTP_INTERNAL_H
+#define GV_NODE_BASE_HTTP_INTERNAL_H
+
+#include <microhttpd.h>
+#include <sys/queue.h>
+
+#include "node/base/http.h"
+#include "proto/buf.h"
+
+#define GV_HTTP_BEAT_MS 15000
+
+struct gv_http_connection {
+    LIST_ENTRY(gv_http_connection) list;
+    struct MHD_Connection *mhd;
+    int fd;
+    uint8_t key[16];      /* client address, IPv6 by its /64: what the limit counts */
+    bool counted;         /* false on a unix socket */
+    bool refused;         /* over the limit: on its way out */
+    uint64_t deadline_ms; /* a whole request must have come by then; 0: none is awaited */
+};
+
+enum gv_http_state {
+    GV_HTTP_READING,  /* head or body still to come */
+    GV_HTTP_HANDLING, /* the handler runs */
+    GV_HTTP_DEFERRED, /* suspended, the owner answers later */
+    GV_HTTP_STREAM,   /* head sent, the owner pushes */
+    GV_HTTP_ANSWERED  /* the owner is done with it */
+};
+
+struct gv_http_request {
+    LIST_ENTRY(gv_http_request) list;
+    struct gv_http_server *server;
+    struct MHD_Connection *mhd;
+    const struct gv_http_route *route;
+    const char *method, *path;
+    enum gv_http_state state;
+    struct gv_buf body;
+
+    struct MHD_Response *response; /* made, not yet queued */
+    unsigned status;
+    char *header_names[8], *header_values[8];
+    size_t header_count;
+
+    void (*closed)(void *context);
+    void *closed_context;
+
+    bool suspended; /* the connection sleeps in libmicrohttpd */
+    bool ended, cut;
+    struct gv_buf pending; /* of a stream */
+    const char *beat;
+    uint64_t pushed_ms;
+};
+
+struct gv_http_server {
+    uv_loop_t *loop;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll;
+    uv_timer_t timer; /* libmicrohttpd's own timeout */
+    uv_timer_t sweep; /* deadlines and heartbeats; runs while there are connections */
+    unsigned handles; /* open libuv handles; the memory goes with the last */
+    bool running;     /* inside MHD_run */
+    bool woken;       /* a connection was resumed: libmicrohttpd must run once more */
+    bool stop_wanted, stopped;
+    struct gv_http_options options;
+    char *unix_path;
+    uint16_t port;
+    LIST_HEAD(, gv_http_connection) connections;
+    LIST_HEAD(, gv_http_request) requests;
+};
+
+/* libmicrohttpd's callbacks for one request. */
+enum MHD_Result gv_http_access(void *context, struct MHD_Connection *connection, const char *url,
+                               const char *method, const char *version, const char *upload,
+                               size_t *upload_len, void **request);
+void *gv_http_check_uri(void *context, const char *uri, struct MHD_Connection *connection);
+void gv_http_completed(void *context, struct MHD_Connection *connection, void **request,
+                       enum MHD_RequestTerminationCode why);
+
+/* After MHD_resume_connection, which by itself makes nothing run in this mode. */
+void gv_http_kick(struct gv_http_server *server);
+
+/* Every request that its owner still holds is taken from him: 503, or the end of the stream. */
+void gv_http_abandon_all(struct gv_http_server *server);
+
+#endif

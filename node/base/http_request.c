@@ -1,0 +1,545 @@
+#include "node/base/http_internal.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "crypto/error.h"
+
+/* ---- checks before any handler -------------------------------------------------------------- */
+
+static char bad_uri; /* its address marks a request whose target was refused */
+
+/* The raw target, before decoding. A zero byte would cut the decoded path short behind our back,
+ * and a raw control character has no business there. */
+void *gv_http_check_uri(void *context, const char *uri, struct MHD_Connection *connection)
+{
+    (void)context;
+    (void)connection;
+    for (const char *at = uri; *at; at++)
+        if (*at <= 0x20 || *at >= 0x7f || (at[0] == '%' && at[1] == '0' && at[2] == '0'))
+            return &bad_uri;
+    return NULL;
+}
+
+struct head {
+    unsigned lengths, encodings, hosts;
+    bool bad_name;
+    uint64_t length;
+};
+
+static bool token(const char *name, size_t len)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+
+    for (size_t i = 0; i < len; i++) {
+        char c = name[i];
+        bool fits = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                    (c && strchr(others, c));
+        if (!fits)
+            return false;
+    }
+    return len > 0;
+}
+
+static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                      size_t name_len, const char *value, size_t value_len)
+{
+    struct head *head = context;
+
+    (void)kind;
+    /* A name with a blank before the colon is read differently by different servers. */
+    if (!token(name, name_len))
+        head->bad_name = true;
+    if (strcasecmp(name, "content-length") == 0) {
+        head->lengths++;
+        head->length = 0;
+        for (size_t i = 0; i < value_len; i++) {
+            if (value[i] < '0' || value[i] > '9' || i >= 15) {
+                head->bad_name = true;
+                break;
+            }
+            head->length = head->length * 10 + (uint64_t)(value[i] - '0');
+        }
+        if (value_len == 0)
+            head->bad_name = true;
+    }
+    head->encodings += strcasecmp(name, "transfer-encoding") == 0;
+    head->hosts += strcasecmp(name, "host") == 0;
+    return MHD_YES;
+}
+
+/* Is `host` (len bytes, without brackets) the address that this connection came in on? */
+static bool local_address(const struct gv_http_request *request, const char *host, size_t len)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    uint8_t bytes[16];
+    char text[INET6_ADDRSTRLEN];
+
+    if (!info || len >= sizeof text ||
+        getsockname(info->connect_fd, (struct sockaddr *)&address, &size) != 0)
+        return false;
+    memcpy(text, host, len);
+    text[len] = '\0';
+    if (address.ss_family == AF_INET && inet_pton(AF_INET, text, bytes) == 1)
+        return memcmp(bytes, &((struct sockaddr_in *)(void *)&address)->sin_addr, 4) == 0;
+    const uint8_t *v6 = ((struct sockaddr_in6 *)(void *)&address)->sin6_addr.s6_addr;
+    if (address.ss_family == AF_INET6 && inet_pton(AF_INET6, text, bytes) == 1)
+        return memcmp(bytes, v6, 16) == 0;
+    return false;
+}
+
+/* Against DNS rebinding: a page of a stranger may make a browser talk to this address, but the
+ * browser then sends the stranger's name. */
+static bool host_allowed(const struct gv_http_request *request)
+{
+    const struct gv_http_options *options = &request->server->options;
+    const char *host = gv_http_header(request, "Host");
+
+    if (options->host_count == 0 || options->unix_path)
+        return true;
+    if (!host)
+        return false;
+    size_t len = strcspn(host, ":");
+    if (*host == '[') {
+        host++;
+        len = strcspn(host, "]");
+    }
+    if (local_address(request, host, len))
+        return true;
+    for (size_t i = 0; i < options->host_count; i++)
+        if (strlen(options->hosts[i]) == len && strncasecmp(options->hosts[i], host, len) == 0)
+            return true;
+    return false;
+}
+
+static bool route_matches(const struct gv_http_route *route, const char *path)
+{
+    size_t len = strlen(route->path);
+
+    if (len && route->path[len - 1] == '*')
+        return strncmp(route->path, path, len - 1) == 0;
+    return strcmp(route->path, path) == 0;
+}
+
+/* Sets the route, or answers 404 or 405. */
+static void find_route(struct gv_http_request *request)
+{
+    const struct gv_http_options *options = &request->server->options;
+    const char *allow = NULL;
+
+    for (size_t i = 0; i < options->route_count; i++) {
+        const struct gv_http_route *route = &options->routes[i];
+        if (!route_matches(route, request->path))
+            continue;
+        if (strcmp(route->method, request->method) == 0 ||
+            (strcmp(route->method, "GET") == 0 && strcmp(request->method, "HEAD") == 0)) {
+            request->route = route;
+            return;
+        }
+        allow = route->method;
+    }
+    if (allow) {
+        gv_http_add_header(request, "Allow", allow);
+        gv_http_error(request, 405, "method", "this path takes %s only", allow);
+    } else {
+        gv_http_error(request, 404, "not-found", "there is nothing at this path");
+    }
+}
+
+/* Request smuggling: what a proxy before us might have framed otherwise is refused, and the
+ * connection closed (RFC 9112, section 6.3). Nobody needs a chunked upload here. */
+static void check_head(struct gv_http_request *request, bool uri_refused)
+{
+    struct head head = {0};
+
+    MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, look_at_header, &head);
+    if (uri_refused)
+        gv_http_error(request, 400, "bad-request", "the path holds a control character");
+    else if (head.bad_name || head.lengths > 1 || head.hosts > 1 ||
+             (head.encodings && head.lengths))
+        gv_http_error(request, 400, "bad-request",
+                      "malformed, repeated or contradicting headers; send one Content-Length");
+    else if (head.encodings)
+        gv_http_error(request, 411, "length-required",
+                      "send a Content-Length, not a Transfer-Encoding");
+    else if (!host_allowed(request))
+        gv_http_error(request, 421, "host",
+                      "this server does not go by that name; use one it is configured for");
+    else if (head.length > request->server->options.body_max)
+        gv_http_error(request, 413, "too-large", "the body may have %zu bytes at most",
+                      request->server->options.body_max);
+    else
+        find_route(request);
+}
+
+/* ---- the life of a request ------------------------------------------------------------------ */
+
+static struct gv_http_connection *connection_of(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info ? info->socket_context : NULL;
+}
+
+static void set_deadline(struct gv_http_server *server, struct MHD_Connection *mhd, bool waiting)
+{
+    struct gv_http_connection *connection = connection_of(mhd);
+
+    if (connection)
+        connection->deadline_ms =
+            waiting ? uv_now(server->loop) + 2000ULL * server->options.timeout_s : 0;
+}
+
+static struct gv_http_request *new_request(struct gv_http_server *server,
+                                           struct MHD_Connection *mhd, const char *path,
+                                           const char *method)
+{
+    struct gv_http_request *request = calloc(1, sizeof *request);
+
+    if (!request)
+        return NULL;
+    request->server = server;
+    request->mhd = mhd;
+    request->path = path;
+    request->method = method;
+    gv_buf_init(&request->body);
+    gv_buf_init(&request->pending);
+    LIST_INSERT_HEAD(&server->requests, request, list);
+    return request;
+}
+
+static enum MHD_Result queue(struct gv_http_request *request)
+{
+    struct MHD_Response *response = request->response;
+
+    request->response = NULL;
+    for (size_t i = 0; i < request->header_count; i++)
+        MHD_add_response_header(response, request->header_names[i], request->header_values[i]);
+    enum MHD_Result result = MHD_queue_response(request->mhd, request->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result dispatch(struct gv_http_request *request)
+{
+    if (request->state == GV_HTTP_READING) {
+        if (request->body.failed)
+            return MHD_NO;
+        set_deadline(request->server, request->mhd, false);
+        request->state = GV_HTTP_HANDLING;
+        if (request->server->stop_wanted)
+            gv_http_error(request, 503, "stopping", "the server is stopping, try again later");
+        else
+            request->route->handler(request, request->server->options.context);
+        if (!request->response) {
+            request->state = GV_HTTP_DEFERRED;
+            request->suspended = true;
+            MHD_suspend_connection(request->mhd);
+            return MHD_YES;
+        }
+    }
+    return request->response ? queue(request) : MHD_NO;
+}
+
+enum MHD_Result gv_http_access(void *context, struct MHD_Connection *mhd, const char *url,
+                               const char *method, const char *version, const char *upload,
+                               size_t *upload_len, void **slot)
+{
+    struct gv_http_request *request = *slot == &bad_uri ? NULL : *slot;
+
+    (void)version;
+    if (!request) {
+        bool uri_refused = *slot == &bad_uri;
+        *slot = request = new_request(context, mhd, url, method);
+        if (!request)
+            return MHD_NO;
+        check_head(request, uri_refused);
+        if (!request->response)
+            return request->route ? MHD_YES : MHD_NO;
+        /* Bytes of a body may follow that nobody reads: this connection is over. */
+        set_deadline(request->server, mhd, false);
+        gv_http_add_header(request, "Connection", "close");
+        return queue(request);
+    }
+    if (*upload_len > 0) {
+        if (request->body.len + *upload_len > request->server->options.body_max)
+            return MHD_NO;
+        gv_buf_append(&request->body, upload, *upload_len);
+        *upload_len = 0;
+        return MHD_YES;
+    }
+    return dispatch(request);
+}
+
+static void lost(struct gv_http_request *request)
+{
+    bool owned = request->state == GV_HTTP_DEFERRED || request->state == GV_HTTP_STREAM;
+    void (*closed)(void *) = request->closed;
+
+    request->state = GV_HTTP_ANSWERED;
+    request->closed = NULL;
+    if (owned && closed)
+        closed(request->closed_context);
+}
+
+void gv_http_completed(void *context, struct MHD_Connection *mhd, void **slot,
+                       enum MHD_RequestTerminationCode why)
+{
+    struct gv_http_server *server = context;
+    struct gv_http_request *request = *slot == &bad_uri ? NULL : *slot;
+
+    (void)why;
+    set_deadline(server, mhd, true); /* for the next request on it */
+    *slot = NULL;
+    if (!request)
+        return;
+    lost(request);
+    LIST_REMOVE(request, list);
+    if (request->response)
+        MHD_destroy_response(request->response);
+    for (size_t i = 0; i < request->header_count; i++) {
+        free(request->header_names[i]);
+        free(request->header_values[i]);
+    }
+    gv_buf_free(&request->body);
+    gv_buf_free(&request->pending);
+    free(request);
+}
+
+static void wake(struct gv_http_request *request)
+{
+    if (!request->suspended)
+        return;
+    request->suspended = false;
+    MHD_resume_connection(request->mhd);
+    gv_http_kick(request->server);
+}
+
+void gv_http_abandon_all(struct gv_http_server *server)
+{
+    struct gv_http_request *request;
+
+    LIST_FOREACH(request, &server->requests, list)
+    {
+        enum gv_http_state state = request->state;
+        if (state != GV_HTTP_DEFERRED && state != GV_HTTP_STREAM)
+            continue; /* ends with its connection */
+        lost(request);
+        request->ended = true;
+        if (state == GV_HTTP_DEFERRED) {
+            request->state = GV_HTTP_HANDLING;
+            gv_http_error(request, 503, "stopping", "the server is stopping, try again later");
+        }
+        wake(request);
+    }
+}
+
+/* ---- what a handler sees -------------------------------------------------------------------- */
+
+const char *gv_http_method(const struct gv_http_request *request)
+{
+    return request->method;
+}
+
+const char *gv_http_path(const struct gv_http_request *request)
+{
+    return request->path;
+}
+
+const char *gv_http_query(const struct gv_http_request *request, const char *name)
+{
+    const char *value = NULL;
+    size_t len = 0;
+
+    if (MHD_lookup_connection_value_n(request->mhd, MHD_GET_ARGUMENT_KIND, name, strlen(name),
+                                      &value, &len) != MHD_YES)
+        return NULL;
+    return value ? value : "";
+}
+
+const char *gv_http_header(const struct gv_http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
+}
+
+const uint8_t *gv_http_body(const struct gv_http_request *request, size_t *len)
+{
+    static const uint8_t nothing[1];
+
+    *len = request->body.len;
+    return request->body.data ? request->body.data : nothing;
+}
+
+const struct sockaddr *gv_http_peer(const struct gv_http_request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+    if (!info || !info->client_addr ||
+        (info->client_addr->sa_family != AF_INET && info->client_addr->sa_family != AF_INET6))
+        return NULL;
+    return info->client_addr;
+}
+
+bool gv_http_peer_bytes(const struct gv_http_request *request, uint8_t out[16])
+{
+    const struct sockaddr *peer = gv_http_peer(request);
+
+    memset(out, 0, 16);
+    if (!peer)
+        return false;
+    if (peer->sa_family == AF_INET6) {
+        memcpy(out, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
+        return true;
+    }
+    out[10] = out[11] = 0xff;
+    memcpy(out + 12, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
+    return true;
+}
+
+/* ---- answers -------------------------------------------------------------------------------- */
+
+void gv_http_add_header(struct gv_http_request *request, const char *name, const char *value)
+{
+    size_t i = request->header_count;
+
+    gv_assert(i < sizeof request->header_names / sizeof *request->header_names);
+    request->header_names[i] = strdup(name);
+    request->header_values[i] = strdup(value);
+    if (request->header_names[i] && request->header_values[i]) {
+        request->header_count++;
+        return;
+    }
+    free(request->header_names[i]);
+    free(request->header_values[i]);
+}
+
+static bool has_header(const struct gv_http_request *request, const char *name)
+{
+    for (size_t i = 0; i < request->header_count; i++)
+        if (strcasecmp(request->header_names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Hands the response to libmicrohttpd: at once when its own call is on the stack, otherwise by
+ * waking the connection, which makes it ask again. */
+static void answer(struct gv_http_request *request, unsigned status, const char *type,
+                   struct MHD_Response *response, enum gv_http_state next)
+{
+    gv_assert(!request->response && request->state != GV_HTTP_ANSWERED &&
+              request->state != GV_HTTP_STREAM);
+    gv_assert(response);
+    request->status = status;
+    request->response = response;
+    MHD_add_response_header(response, "Content-Type", type);
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (!has_header(request, "Cache-Control"))
+        MHD_add_response_header(response, "Cache-Control", "no-store");
+    request->state = next;
+    wake(request);
+}
+
+void gv_http_respond(struct gv_http_request *request, unsigned status, const char *type,
+                     const void *data, size_t len)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        len, (void *)(uintptr_t)(len ? data : ""), MHD_RESPMEM_MUST_COPY);
+
+    answer(request, status, type, response, GV_HTTP_ANSWERED);
+}
+
+void gv_http_respond_json(struct gv_http_request *request, unsigned status, json_t *json)
+{
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+    if (text)
+        gv_http_respond(request, status, "application/json", text, strlen(text));
+    else
+        gv_http_respond(request, 500, "application/json", "{\"error\":\"memory\"}", 18);
+    free(text);
+    json_decref(json);
+}
+
+void gv_http_error(struct gv_http_request *request, unsigned status, const char *word,
+                   const char *format, ...)
+{
+    char message[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    gv_http_respond_json(request, status,
+                         json_pack("{s:s,s:s}", "error", word, "message", message));
+}
+
+void gv_http_on_closed(struct gv_http_request *request, void (*closed)(void *context),
+                       void *context)
+{
+    request->closed = closed;
+    request->closed_context = context;
+}
+
+/* ---- streams -------------------------------------------------------------------------------- */
+
+static ssize_t read_stream(void *context, uint64_t position, char *out, size_t room)
+{
+    struct gv_http_request *request = context;
+    size_t n = request->pending.len < room ? request->pending.len : room;
+
+    (void)position;
+    if (request->cut)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (n > 0) {
+        memcpy(out, request->pending.data, n);
+        gv_buf_consume(&request->pending, n);
+        return (ssize_t)n;
+    }
+    if (request->ended)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    request->suspended = true;
+    MHD_suspend_connection(request->mhd);
+    return 0;
+}
+
+void gv_http_stream_begin(struct gv_http_request *request, unsigned status, const char *type,
+                          const char *beat)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_stream, request, NULL);
+
+    request->beat = beat;
+    request->pushed_ms = uv_now(request->server->loop);
+    answer(request, status, type, response, GV_HTTP_STREAM);
+}
+
+bool gv_http_stream_push(struct gv_http_request *request, const void *data, size_t len)
+{
+    gv_assert(request->state == GV_HTTP_STREAM);
+    request->pushed_ms = uv_now(request->server->loop);
+    if (request->pending.len + len > GV_HTTP_STREAM_MAX)
+        request->cut = true;
+    else
+        gv_buf_append(&request->pending, data, len);
+    request->cut = request->cut || request->pending.failed;
+    wake(request);
+    return !request->cut;
+}
+
+void gv_http_stream_end(struct gv_http_request *request)
+{
+    gv_assert(request->state == GV_HTTP_STREAM);
+    request->state = GV_HTTP_ANSWERED;
+    request->ended = true;
+    wake(request);
+}

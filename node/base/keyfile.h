@@ -1,0 +1,21 @@
+/* A 32-byte secret in a file of its own: 64 hex digits and a newline, mode 0600. */
+#ifndef GV_NODE_BASE_KEYFILE_H
+#define GV_NODE_BASE_KEYFILE_H
+
+#include <stdint.h>
+
+#include "crypto/identity.h"
+#include "node/base/text.h"
+
+/* Draws a secret from the kernel, writes it to a new file (O_EXCL, 0600, fsync of file and folder)
+ * and gives it. An existing file is never touched: GV_ERR_DUPLICATE. Otherwise GV_ERR_IO. */
+int gv_keyfile_create(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_text *error);
+
+/* GV_ERR_NOT_FOUND; GV_ERR_FORBIDDEN when group or others have any right on it, or when it is not
+ * a regular file; GV_ERR_MALFORMED; GV_ERR_IO. The caller wipes `secret` (gv_wipe). */
+int gv_keyfile_read(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_text *error);
+
+/* Reads it, or creates it when absent. */
+int gv_keyfile_ensure(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_text *error);
+
+#endif

@@ -1,0 +1,357 @@
+#include "node/base/options.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "node/base/file.h"
+#include "node/base/log.h"
+#include "node/base/text.h"
+
+static const char *const share_names[] = {"no", "preview", "yes", NULL}; /* enum gv_share */
+static const char *const refuse_on_names[] = {"own", "consensus", NULL};
+
+#define FIELD(name) offsetof(struct gv_options, name)
+
+static const struct gv_config_key keys[] = {
+    {"node", "data", GV_CONFIG_PATH, FIELD(data), "/var/lib/grapevine", 0, 0, NULL, false,
+     "Folder of the key, the certificate and the store. Made with mode 0700 when absent."},
+    {"node", "listen", GV_CONFIG_HOSTS, FIELD(listen), "[::]:4727", 0, 8, NULL, false,
+     "Where other nodes can reach this one: ADDRESS:PORT, several allowed. Empty: this node only "
+     "dials out, and is a full member all the same."},
+    {"node", "bind", GV_CONFIG_ADDRESSES, FIELD(bind), "", 0, 2, NULL, false,
+     "Source address of outgoing connections, one of each family. Empty: the kernel chooses."},
+    {"node", "advertise", GV_CONFIG_HOSTS, FIELD(advertise), "", 0, 1, NULL, false,
+     "ADDRESS:PORT that the mesh is told to reach this node at. Empty: not told, others do not "
+     "dial this node."},
+    {"node", "control", GV_CONFIG_PATH, FIELD(control), "", 0, 0, NULL, false,
+     "Unix socket for the grapevine command, mode 0660. Empty: control.sock in the data folder."},
+    {"node", "control_group", GV_CONFIG_STRING, FIELD(control_group), "", 0, 64, NULL, false,
+     "Group whose members may use the control socket. Empty: the group of the daemon. The data "
+     "folder is closed to it, so set control to a path elsewhere then, such as "
+     "/run/grapevine/control.sock."},
+    {"network", "registry", GV_CONFIG_STRING, FIELD(registry), "", 0, 255, NULL, false,
+     "Address of the registry, https://HOST. Empty: the one that the network descriptor names."},
+    {"network", "descriptor", GV_CONFIG_PATH, FIELD(descriptor), "", 0, 0, NULL, false,
+     "File with the signed network descriptor. Empty: fetched from the registry."},
+    {"network", "id", GV_CONFIG_STRING, FIELD(id), "", 0, 64, NULL, false,
+     "Network id, 64 hex digits: a descriptor of any other network is refused. Empty: the first "
+     "descriptor that verifies settles it."},
+    {"network", "seeds", GV_CONFIG_HOSTS, FIELD(seeds), "", 0, 32, NULL, true,
+     "HOST:PORT of nodes to join through, beside those of the descriptor."},
+    {"share", "mode", GV_CONFIG_ENUM, FIELD(share), "preview", 0, 0, share_names, false,
+     "yes: this node's signals are sent. preview: they are only shown by `grapevine telemetry`. "
+     "no: none are made. Signals of others are received in any case."},
+    {"log", "file", GV_CONFIG_STRINGS, FIELD(logs), "", 0, 16, NULL, true,
+     "Mail logs to follow, absolute paths; - is standard input. One that is not there yet is "
+     "waited for."},
+    {"log", "timezone", GV_CONFIG_STRING, FIELD(timezone), "", 0, 64, NULL, false,
+     "Zone of time stamps that name none, such as Europe/Berlin. Empty: this host's."},
+    {"log", "from_start", GV_CONFIG_BOOL, FIELD(from_start), "no", 0, 0, NULL, false,
+     "Read a log that was never read before from its start instead of from its end."},
+    {"log", "level", GV_CONFIG_ENUM, FIELD(level), "info", 0, 0, gv_log_level_names, false,
+     "How much the daemon itself writes to standard error."},
+    {"policy", "refuse_on", GV_CONFIG_ENUM, FIELD(refuse_on), "own", 0, 0, refuse_on_names, false,
+     "own: an address is refused only after it has failed here too. consensus: also at first "
+     "contact when a higher quorum of the mesh calls it untrusted."},
+    {"policy", "allow", GV_CONFIG_ADDRESSES, FIELD(allow), "", 0, 10000, NULL, true,
+     "Never refused and never shared. This host's own addresses are on the list by themselves; add "
+     "mynetworks and what fail2ban ignores."},
+    {"policy", "deny", GV_CONFIG_ADDRESSES, FIELD(deny), "", 0, 10000, NULL, true,
+     "Always refused here. Local: the mesh does not hear of it."},
+    {"limits", "connections", GV_CONFIG_INT, FIELD(connections), "64", 8, 1024, NULL, false,
+     "Connections with other nodes at most, incoming ones included."},
+    {"limits", "statements", GV_CONFIG_INT, FIELD(statements), "200000", 1000, 5000000, NULL, false,
+     "Signals held in memory at most; about 300 bytes each."},
+    {"limits", "history", GV_CONFIG_INT, FIELD(history), "200000", 1000, 5000000, NULL, false,
+     "Addresses with local history at most; about 250 bytes each."},
+    {"limits", "telemetry", GV_CONFIG_DURATION, FIELD(telemetry_s), "30d", 86400, 31536000, NULL,
+     false, "How long the record of what was sent is kept."},
+};
+static const struct gv_config_table table = {"grapevine.conf", keys, sizeof keys / sizeof *keys};
+
+void gv_options_help(FILE *out)
+{
+    gv_config_print(&table, out);
+}
+
+/* ---- what the types of the table cannot say ------------------------------------------------- */
+
+struct check {
+    struct gv_options *options;
+    const char *path;
+    struct gv_buf *errors;
+    bool failed, memory;
+};
+
+static const char *skip_blanks(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    return at;
+}
+
+static bool is_word(const char *at, const char *end, const char *word, char after)
+{
+    size_t len = strlen(word);
+
+    if ((size_t)(end - at) < len || memcmp(at, word, len) != 0)
+        return false;
+    at = skip_blanks(at + len, end);
+    return at < end && *at == after;
+}
+
+/* The last line that sets the key, 0 when none does. */
+static unsigned line_of(const char *path, const char *section, const char *key)
+{
+    struct gv_buf text;
+    unsigned line = 0, found = 0;
+    bool inside = false;
+
+    gv_buf_init(&text);
+    if (gv_file_read(&text, path, GV_CONFIG_FILE_MAX, NULL) != GV_OK)
+        text.len = 0;
+    const char *end = (const char *)text.data + text.len;
+    for (const char *at = (const char *)text.data; at && at < end;) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        const char *first = skip_blanks(at, stop ? stop : end);
+        line++;
+        if (first < end && *first == '[')
+            inside = is_word(first + 1, stop ? stop : end, section, ']');
+        else if (inside && is_word(first, stop ? stop : end, key, '='))
+            found = line;
+        at = stop ? stop + 1 : end;
+    }
+    gv_buf_free(&text);
+    return found;
+}
+
+static void wrong(struct check *check, const char *section, const char *key, const char *format,
+                  ...) __attribute__((format(printf, 4, 5)));
+static void wrong(struct check *check, const char *section, const char *key, const char *format,
+                  ...)
+{
+    char what[512], safe[600], line[1400];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    gv_log_safe(safe, sizeof safe, what, strlen(what));
+    int n = snprintf(line, sizeof line, "%.600s:%u: [%s] %s: %s\n", check->path,
+                     line_of(check->path, section, key), section, key, safe);
+    gv_buf_append(check->errors, line, n > 0 ? (size_t)n : 0);
+    check->failed = true;
+}
+
+/* A host of the configuration that must be a plain address. */
+static bool plain_address(struct gv_address *out, const struct gv_config_host *host)
+{
+    struct gv_config_address address;
+
+    if (gv_config_address_parse(&address, host->host) != GV_OK ||
+        address.prefix != (address.family == GV_FAMILY_IPV4 ? 32 : 128))
+        return false;
+    memset(out, 0, sizeof *out);
+    out->family = address.family;
+    memcpy(out->bytes, address.bytes, address.family == GV_FAMILY_IPV4 ? 4 : 16);
+    out->port = host->port;
+    return true;
+}
+
+static void check_addresses(struct check *check)
+{
+    struct gv_options *o = check->options;
+
+    o->listen_at = calloc(o->listen.count + 1, sizeof *o->listen_at);
+    if (!o->listen_at) {
+        check->memory = true;
+        return;
+    }
+    for (size_t i = 0; i < o->listen.count; i++)
+        if (!plain_address(&o->listen_at[i], &o->listen.items[i]))
+            wrong(check, "node", "listen",
+                  "\"%s\" is not an address; write it as 192.0.2.1:4727 "
+                  "or [2001:db8::1]:4727",
+                  o->listen.items[i].host);
+    if (o->advertise.count && !plain_address(&o->advertised, &o->advertise.items[0]))
+        wrong(check, "node", "advertise",
+              "\"%s\" is not an address; names are not told to the mesh",
+              o->advertise.items[0].host);
+    for (size_t i = 0; i < o->bind.count; i++) {
+        const struct gv_config_address *from = &o->bind.items[i];
+        if (from->prefix != (from->family == GV_FAMILY_IPV4 ? 32 : 128))
+            wrong(check, "node", "bind", "a single address is needed, not a range");
+        o->bind_to[i].family = from->family;
+        memcpy(o->bind_to[i].bytes, from->bytes, from->family == GV_FAMILY_IPV4 ? 4 : 16);
+    }
+    if (o->bind.count > 0) {
+        struct gv_prefix from = {.family = o->bind_to[0].family, .bits = o->bind.items[0].prefix};
+        memcpy(from.bytes, o->bind_to[0].bytes, sizeof from.bytes);
+        gv_prefix_text(o->bind_text, &from);
+        o->bind_text[strcspn(o->bind_text, "/")] = 0;
+    }
+    if (o->bind.count == 2 && o->bind.items[0].family == o->bind.items[1].family)
+        wrong(check, "node", "bind", "two addresses of one family; give one of each at most");
+}
+
+static void check_texts(struct check *check)
+{
+    struct gv_options *o = check->options;
+
+    if (o->id && *o->id) {
+        o->has_id = gv_unhex(o->network_id, GV_KEY_LEN, o->id) == GV_OK;
+        if (!o->has_id)
+            wrong(check, "network", "id", "64 hex digits are needed");
+    }
+    if (o->registry && *o->registry && strncmp(o->registry, "https://", 8) != 0 &&
+        strncmp(o->registry, "http://", 7) != 0)
+        wrong(check, "network", "registry", "\"%s\" must begin with https:// (or http://)",
+              o->registry);
+    for (size_t i = 0; i < o->logs.count; i++) {
+        const char *path = o->logs.items[i];
+        if (path[0] != '/' && strcmp(path, "-") != 0)
+            wrong(check, "log", "file", "\"%s\" must be an absolute path, or - for standard input",
+                  path);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(path, o->logs.items[j]) == 0)
+                wrong(check, "log", "file", "\"%s\" is named twice", path);
+    }
+}
+
+static struct gv_prefix *to_prefixes(const struct gv_config_addresses *from)
+{
+    struct gv_prefix *out = calloc(from->count + 1, sizeof *out);
+
+    for (size_t i = 0; out && i < from->count; i++) {
+        out[i].family = from->items[i].family;
+        out[i].bits = from->items[i].prefix;
+        memcpy(out[i].bytes, from->items[i].bytes, out[i].family == GV_FAMILY_IPV4 ? 4 : 16);
+    }
+    return out;
+}
+
+static void derive(struct check *check)
+{
+    struct gv_options *o = check->options;
+
+    o->allowed = to_prefixes(&o->allow);
+    o->denied = to_prefixes(&o->deny);
+    o->seed_texts = calloc(o->seeds.count + 1, sizeof *o->seed_texts);
+    if (o->control && *o->control)
+        o->control_path = strdup(o->control);
+    else if (asprintf(&o->control_path, "%s/control.sock", o->data) < 0)
+        o->control_path = NULL;
+    check->memory |= !o->allowed || !o->denied || !o->seed_texts || !o->control_path;
+    for (size_t i = 0; o->seed_texts && i < o->seeds.count; i++) {
+        const struct gv_config_host *seed = &o->seeds.items[i];
+        if (asprintf(&o->seed_texts[i], strchr(seed->host, ':') ? "[%s]:%u" : "%s:%u", seed->host,
+                     seed->port) < 0) {
+            o->seed_texts[i] = NULL;
+            check->memory = true;
+        }
+    }
+    /* The longest path that fits into a socket address. */
+    if (o->control_path && strlen(o->control_path) > 107)
+        wrong(check, "node", "control", "a path of a socket has at most 107 characters");
+}
+
+int gv_options_load(struct gv_options *out, const char *path, struct gv_buf *errors)
+{
+    struct check check = {.options = out, .path = path, .errors = errors};
+
+    memset(out, 0, sizeof *out);
+    int rc = gv_config_load(&table, out, path, errors);
+    if (rc != GV_OK)
+        return rc;
+    check_addresses(&check);
+    check_texts(&check);
+    derive(&check);
+    if (!check.failed && !check.memory)
+        return GV_OK;
+    gv_options_free(out);
+    return check.failed ? GV_ERR_CONFIG : GV_ERR_MEMORY;
+}
+
+void gv_options_free(struct gv_options *options)
+{
+    for (size_t i = 0; options->seed_texts && i < options->seeds.count; i++)
+        free(options->seed_texts[i]);
+    free(options->seed_texts);
+    free(options->allowed);
+    free(options->denied);
+    free(options->listen_at);
+    free(options->control_path);
+    gv_config_free(&table, options);
+    memset(options, 0, sizeof *options);
+}
+
+int gv_options_settings(struct gv_settings *out, struct gv_prefix **allow,
+                        const struct gv_options *options, const struct gv_prefix *own,
+                        size_t own_count)
+{
+    struct gv_prefix *joined = calloc(options->allow.count + own_count + 1, sizeof *joined);
+
+    *allow = joined;
+    if (!joined)
+        return GV_ERR_MEMORY;
+    memcpy(joined, options->allowed, options->allow.count * sizeof *joined);
+    if (own_count)
+        memcpy(joined + options->allow.count, own, own_count * sizeof *joined);
+    memset(out, 0, sizeof *out);
+    out->share = (enum gv_share)options->share;
+    out->refuse_on_consensus = options->refuse_on == 1;
+    out->advertise = options->advertised;
+    out->max_links = (uint16_t)options->connections;
+    out->allow_count = options->allow.count + own_count;
+    out->allow = joined;
+    out->deny_count = options->deny.count;
+    out->deny = options->denied;
+    out->seed_count = options->seeds.count;
+    out->seeds = (const char *const *)options->seed_texts;
+    return GV_OK;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static bool same_addresses(const struct gv_address *a, size_t a_count, const struct gv_address *b,
+                           size_t b_count)
+{
+    for (size_t i = 0; i < a_count && a_count == b_count; i++)
+        if (!gv_address_equal(&a[i], &b[i]))
+            return false;
+    return a_count == b_count;
+}
+
+const char *gv_options_fixed_change(const struct gv_options *now, const struct gv_options *next)
+{
+    if (!same_text(now->data, next->data))
+        return "[node] data";
+    if (!same_addresses(now->listen_at, now->listen.count, next->listen_at, next->listen.count))
+        return "[node] listen";
+    if (!same_addresses(now->bind_to, now->bind.count, next->bind_to, next->bind.count))
+        return "[node] bind";
+    if (!same_text(now->control_path, next->control_path))
+        return "[node] control";
+    if (!same_text(now->control_group, next->control_group))
+        return "[node] control_group";
+    if (!same_text(now->registry, next->registry))
+        return "[network] registry";
+    if (!same_text(now->descriptor, next->descriptor))
+        return "[network] descriptor";
+    if (!same_text(now->id, next->id))
+        return "[network] id";
+    if (!same_text(now->timezone, next->timezone))
+        return "[log] timezone";
+    if (now->statements != next->statements)
+        return "[limits] statements";
+    if (now->history != next->history)
+        return "[limits] history";
+    if (now->telemetry_s != next->telemetry_s)
+        return "[limits] telemetry";
+    return NULL;
+}

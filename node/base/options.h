@@ -1,0 +1,68 @@
+/* The configuration of a node, /etc/grapevine/grapevine.conf: read by grapevined, and by the
+ * grapevine command to find the control socket. The table in options.c is its documentation
+ * (`grapevined --help-config` prints it). */
+#ifndef GV_NODE_BASE_OPTIONS_H
+#define GV_NODE_BASE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "crypto/identity.h"
+#include "node/base/config.h"
+#include "proto/address.h"
+#include "proto/settings.h"
+
+#define GV_OPTIONS_PATH "/etc/grapevine/grapevine.conf"
+
+struct gv_options {
+    /* [node] */
+    char *data, *control, *control_group; /* control: NULL means DATA/control.sock */
+    struct gv_config_hosts listen, advertise;
+    struct gv_config_addresses bind;
+    /* [network] */
+    char *registry, *descriptor, *id;
+    struct gv_config_hosts seeds;
+    /* [share] */
+    int share; /* enum gv_share */
+    /* [log] */
+    struct gv_config_strings logs;
+    char *timezone;
+    int level; /* index into gv_log_level_names */
+    bool from_start;
+    /* [policy] */
+    int refuse_on; /* 0: own, 1: consensus */
+    struct gv_config_addresses allow, deny;
+    /* [limits] */
+    int64_t connections, statements, history, telemetry_s;
+
+    /* Derived from these, valid until gv_options_free. */
+    char *control_path;
+    bool has_id;
+    uint8_t network_id[GV_KEY_LEN];
+    struct gv_address *listen_at; /* listen.count of them */
+    struct gv_address bind_to[2]; /* bind.count of them */
+    char bind_text[64];           /* the first of them, "" without */
+    struct gv_address advertised; /* GV_FAMILY_NONE: none */
+    char **seed_texts;            /* seeds.count of them */
+    struct gv_prefix *allowed, *denied;
+};
+
+/* Reads and checks the whole file. Errors, one line each with its newline, go to `errors`. Returns
+ * GV_OK (free with gv_options_free), GV_ERR_CONFIG, GV_ERR_IO, GV_ERR_MEMORY. */
+int gv_options_load(struct gv_options *out, const char *path, struct gv_buf *errors);
+void gv_options_free(struct gv_options *options);
+void gv_options_help(FILE *out);
+
+/* The core's settings, with `own` (addresses of this host) added to the allow list. *allow receives
+ * the joined list, to be freed when the core has copied it. Returns GV_OK or GV_ERR_MEMORY. */
+int gv_options_settings(struct gv_settings *out, struct gv_prefix **allow,
+                        const struct gv_options *options, const struct gv_prefix *own,
+                        size_t own_count);
+
+/* The first setting that cannot change while the node runs and differs, as "[section] key", or
+ * NULL. */
+const char *gv_options_fixed_change(const struct gv_options *now, const struct gv_options *next);
+
+#endif

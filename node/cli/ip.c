@@ -1,0 +1,73 @@
+/* `grapevine ip ADDR`: the answer to "why?". */
+#include <stdio.h>
+
+#include "node/cli/command.h"
+
+static void print_word_pair(const struct gv_cli *cli, const char *name, const char *word)
+{
+    printf("  %-14s ", name);
+    gv_cli_print_word(cli, word);
+}
+
+static int print_answer(const struct gv_cli *cli, const json_t *json)
+{
+    static const struct gv_cli_column columns[] = {
+        {"OWNER", "owner", false, false},
+        {"GROUP", "group", false, false},
+        {"STANDING", "standing", true, false},
+        {"TIME", "time", false, false},
+    };
+    const json_t *reporters = gv_cli_member(json, "reporters");
+
+    gv_cli_print_heading(cli, gv_cli_text(json, "subject"));
+    print_word_pair(cli, "verdict", gv_cli_text(json, "verdict"));
+    printf(" (weight %s, %s needed)\n", gv_cli_text(json, "weight"), gv_cli_text(json, "needed"));
+    print_word_pair(cli, "action", gv_cli_text(json, "action"));
+    printf("\n");
+    gv_cli_print_pair("since", "%s", gv_cli_text(json, "since"));
+    gv_cli_print_pair("until", "%s", gv_cli_text(json, "until"));
+    printf("\n%s\n\n", gv_cli_text(json, "why"));
+    if (json_array_size(reporters) > 0) {
+        gv_cli_print_heading(cli, "Reported by");
+        int rc = gv_cli_table(cli, reporters, columns, sizeof columns / sizeof *columns);
+        if (rc != 0)
+            return rc;
+        printf("\n");
+    }
+    gv_cli_print_heading(cli, "Here");
+    gv_cli_print_pair("failures", "%s in the last 24 h, %s visits in 7 days",
+                      gv_cli_text(json, "local.failures"), gv_cli_text(json, "local.visits"));
+    gv_cli_print_pair("points", "%s", gv_cli_text(json, "local.points"));
+    gv_cli_print_pair("clean", "%s", gv_cli_text(json, "local.clean"));
+    gv_cli_print_pair("last failure", "%s", gv_cli_text(json, "local.last_failure"));
+    gv_cli_print_pair("last login", "%s", gv_cli_text(json, "local.last_success"));
+    gv_cli_print_pair("locked until", "%s", gv_cli_text(json, "local.locked_until"));
+    gv_cli_print_pair("signalled", "%s", gv_cli_text(json, "local.signalled"));
+    return 0;
+}
+
+int gv_cli_ip(struct gv_cli *cli, int argc, char **argv)
+{
+    const char *address;
+    char path[512] = "ip";
+    json_t *json;
+
+    gv_cli_parse(cli,
+                 &(struct gv_cli_spec){
+                     .arguments = "ADDR",
+                     .doc = "Shows what the mesh and this host hold of an address, what this host "
+                            "does about it, and why. Nothing is sent.",
+                     .least = 1,
+                     .most = 1},
+                 argc, argv, &address);
+    gv_cli_query(path, sizeof path, "addr", address);
+    int rc = gv_cli_ask(cli, &json, path, NULL);
+    if (rc != 0)
+        return rc;
+    if (cli->json)
+        gv_cli_print_json(json);
+    else
+        rc = print_answer(cli, json);
+    json_decref(json);
+    return rc;
+}

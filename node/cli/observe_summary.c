@@ -1,0 +1,480 @@
+#include "node/cli/observe_summary.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "proto/trust/history.h"
+
+/* 16384 subjects in sets of eight: 2 MB. Of a full set the least interesting is forgotten: the one
+ * with the fewest attempts, the longest ago. */
+#define SETS             2048
+#define WAYS             8
+#define HISTORY_SUBJECTS 8192
+#define DAY_MS           86400000u
+/* A slow attacker comes back over a day or more, and never twice within an hour on average. */
+#define SLOW_VISITS  3u
+#define SLOW_PACE_MS 3600000u
+/* Fewer neighbours than this are a coincidence. */
+#define CAMPAIGN_SUBJECTS 3u
+
+struct row {
+    struct gv_subject subject;
+    uint8_t services, kinds;
+    bool shareable, signalled;
+    uint32_t attempts; /* aborted ones are not in it */
+    uint32_t aborted;
+    uint32_t visits;
+    uint32_t successes;
+    uint32_t signal_count; /* of the first signal */
+    uint8_t signal_kinds;
+    uint64_t first_ms, last_ms; /* of the failures */
+    uint64_t seen_ms;
+    uint64_t login_ms[2], login_account[2]; /* the first and the latest, while it has not failed */
+};
+
+struct gv_summary {
+    struct row table[SETS][WAYS];
+    uint32_t tags[SETS][WAYS]; /* of the rows' hashes: one cache line finds the row */
+    struct gv_history *history;
+    uint64_t key[2];
+    bool lab;
+    uint64_t forgotten;
+    uint64_t first_ms, last_ms;
+    uint64_t by_mta[4], by_service[8], by_kind[8];
+    uint64_t signals, broken;
+};
+
+struct gv_summary *gv_summary_new(bool lab)
+{
+    struct gv_summary *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    /* A secret key, so that nobody can aim addresses at one set. */
+    randombytes_buf(s->key, sizeof s->key);
+    s->lab = lab;
+    s->history = gv_history_new(HISTORY_SUBJECTS, (const uint8_t *)s->key);
+    if (!s->history) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void gv_summary_free(struct gv_summary *summary)
+{
+    if (summary)
+        gv_history_free(summary->history);
+    free(summary);
+}
+
+static bool less_interesting(const struct row *a, const struct row *b)
+{
+    uint32_t of_a = a->attempts + a->aborted, of_b = b->attempts + b->aborted;
+
+    return of_a != of_b ? of_a < of_b : a->seen_ms < b->seen_ms;
+}
+
+static struct row *row_of(struct gv_summary *s, const struct gv_subject *subject)
+{
+    uint64_t h;
+
+    memcpy(&h, subject->bytes, sizeof h);
+    h = (h ^ s->key[0]) * (s->key[1] | 1);
+    h = (h ^ h >> 32 ^ subject->family) * 0x9e3779b97f4a7c15u;
+    h ^= h >> 29;
+    struct row *set = s->table[h % SETS], *least = &set[0];
+    uint32_t *tags = s->tags[h % SETS], tag = (uint32_t)(h >> 32);
+
+    for (int i = 0; i < WAYS; i++)
+        if (tags[i] == tag && gv_subject_equal(&set[i].subject, subject))
+            return &set[i];
+    for (int i = 1; i < WAYS; i++)
+        if (less_interesting(&set[i], least))
+            least = &set[i];
+    s->forgotten += least->subject.family != GV_FAMILY_NONE;
+    memset(least, 0, sizeof *least);
+    tags[least - set] = tag;
+    least->subject = *subject;
+    least->shareable = gv_subject_shareable(subject, s->lab);
+    return least;
+}
+
+static size_t bit_index(unsigned bit)
+{
+    size_t i = 0;
+
+    while (bit > 1 && i < 7) {
+        bit >>= 1;
+        i++;
+    }
+    return i;
+}
+
+static void add_failure(struct gv_summary *s, struct row *row, const struct gv_reading *r)
+{
+    const struct gv_observation *o = &r->observation;
+
+    if (o->kind == GV_KIND_ABORTED)
+        row->aborted += o->attempts;
+    else
+        row->attempts += o->attempts;
+    row->visits += o->new_visit;
+    row->services |= o->service;
+    row->kinds |= o->kind;
+    if (row->first_ms == 0 || o->unix_ms < row->first_ms)
+        row->first_ms = o->unix_ms;
+    if (o->unix_ms > row->last_ms)
+        row->last_ms = o->unix_ms;
+    s->by_mta[r->mta & 3] += o->attempts;
+    s->by_service[bit_index(o->service)] += o->attempts;
+    s->by_kind[bit_index(o->kind)] += o->attempts;
+}
+
+/* Most clients never fail, and the rule for signals is about those who do: local history hears of a
+ * subject once it fails, after its first and latest login, which is what makes it clean. */
+static bool hear_of(struct gv_summary *s, struct row *row, const struct gv_observation *o)
+{
+    struct gv_observation login = *o;
+    struct gv_history_result ignored;
+
+    if (o->success && row->visits == 0) {
+        size_t slot = row->successes++ > 0;
+        row->login_ms[slot] = o->unix_ms;
+        row->login_account[slot] = o->account;
+        return false;
+    }
+    row->successes += o->success;
+    for (size_t i = 0; i < 2; i++) {
+        if (row->login_ms[i] == 0)
+            continue;
+        login.success = true;
+        login.refused = false;
+        login.attempts = 0;
+        login.unix_ms = row->login_ms[i];
+        login.account = row->login_account[i];
+        (void)gv_history_observe(s->history, &ignored, login.unix_ms, &login, false, false);
+        row->login_ms[i] = 0;
+    }
+    return true;
+}
+
+void gv_summary_add(struct gv_summary *summary, const struct gv_reading *reading, bool allowed)
+{
+    const struct gv_observation *o = &reading->observation;
+    struct gv_history_result result;
+    struct row *row = row_of(summary, &o->subject);
+
+    if (summary->first_ms == 0 || o->unix_ms < summary->first_ms)
+        summary->first_ms = o->unix_ms;
+    if (o->unix_ms > summary->last_ms)
+        summary->last_ms = o->unix_ms;
+    row->seen_ms = o->unix_ms;
+    if (allowed)
+        row->shareable = false;
+    bool heard = hear_of(summary, row, o);
+    if (!o->success && !o->refused)
+        add_failure(summary, row, reading);
+    if (!heard || allowed ||
+        gv_history_observe(summary->history, &result, summary->last_ms, o, false, row->shareable) !=
+            0)
+        return;
+    summary->broken += result.broken_login;
+    if (!result.signal)
+        return;
+    summary->signals++;
+    if (!row->signalled) {
+        row->signalled = true;
+        row->signal_count = result.statement.count;
+        row->signal_kinds = result.statement.kinds;
+    }
+}
+
+/* --- The report --------------------------------------------------------------------------------
+ */
+
+struct page {
+    FILE *out;
+    unsigned top;
+    bool colour;
+};
+
+static void heading(const struct page *page, const char *text)
+{
+    fprintf(page->out, page->colour ? "\n\033[1m%s\033[0m\n" : "\n%s\n", text);
+}
+
+static const char *time_text(char out[32], uint64_t ms)
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+
+    if (ms == 0 || !gmtime_r(&seconds, &tm) || strftime(out, 32, "%Y-%m-%d %H:%MZ", &tm) == 0)
+        return "-";
+    return out;
+}
+
+static const char *bit_names(char out[96], unsigned bits, const char *(*name)(unsigned))
+{
+    size_t at = 0;
+
+    out[0] = '\0';
+    for (unsigned bit = 1; bit < 64; bit <<= 1)
+        if (bits & bit)
+            at += (size_t)snprintf(out + at, 96 - at, "%s%s", at ? "," : "", name(bit));
+    return out;
+}
+
+static void print_row(const struct page *page, const struct row *row)
+{
+    char subject[GV_SUBJECT_TEXT], first[32], last[32], services[96], kinds[96];
+
+    gv_subject_text(subject, &row->subject);
+    fprintf(page->out, "  %-26s %8" PRIu32 " %7" PRIu32 "  %-17s  %-17s  %s; %s%s\n", subject,
+            row->attempts + row->aborted, row->visits, time_text(first, row->first_ms),
+            time_text(last, row->last_ms), bit_names(services, row->services, gv_service_name),
+            bit_names(kinds, row->kinds, gv_kind_name), row->shareable ? "" : "; not shareable");
+}
+
+static void print_columns(const struct page *page)
+{
+    fprintf(page->out, "  %-26s %8s %7s  %-17s  %-17s  %s\n", "subject", "attempts", "visits",
+            "first", "last", "services; kinds");
+}
+
+static void print_head(const struct page *page, const struct gv_summary *s,
+                       const struct gv_reader_counters *c)
+{
+    char first[32], last[32];
+
+    fprintf(page->out,
+            "lines        %" PRIu64 " read, %" PRIu64 " of interest, %" PRIu64 " skipped\n",
+            c->lines, c->matched, c->skipped);
+    fprintf(page->out, "period       %s to %s\n", time_text(first, s->first_ms),
+            time_text(last, s->last_ms));
+    fprintf(page->out, "attempts     %" PRIu64 " failed, in %" PRIu64 " observations\n",
+            c->attempts, c->failures);
+    fprintf(page->out,
+            "logins       %" PRIu64 " successful; used for this host's own memory only\n",
+            c->successes);
+    if (c->refused + c->faults > 0)
+        fprintf(page->out,
+                "left out     %" PRIu64 " refused by this host, %" PRIu64
+                " of the login backend's own making\n",
+                c->refused, c->faults);
+}
+
+static void print_sources(const struct page *page, const struct gv_summary *s)
+{
+    heading(page, "Sources of failed attempts");
+    for (unsigned i = 1; i < 4; i++)
+        if (s->by_mta[i])
+            fprintf(page->out, "  %-16s %" PRIu64 "\n", gv_mta_name(i), s->by_mta[i]);
+    for (unsigned i = 0; i < 6; i++)
+        if (s->by_service[i])
+            fprintf(page->out, "  %-16s %" PRIu64 "\n", gv_service_name(1u << i), s->by_service[i]);
+    heading(page, "Kinds");
+    for (unsigned i = 0; i < 6; i++)
+        if (s->by_kind[i])
+            fprintf(page->out, "  %-16s %" PRIu64 "\n", gv_kind_name(1u << i), s->by_kind[i]);
+}
+
+static int by_attempts(const void *a, const void *b)
+{
+    const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
+
+    if (x->attempts != y->attempts)
+        return x->attempts < y->attempts ? 1 : -1;
+    if (x->aborted != y->aborted)
+        return x->aborted < y->aborted ? 1 : -1;
+    return memcmp(&x->subject, &y->subject, sizeof x->subject);
+}
+
+static bool slow(const struct row *row)
+{
+    uint64_t span = row->last_ms - row->first_ms;
+
+    return row->successes == 0 && row->attempts > 0 && row->visits >= SLOW_VISITS &&
+           span >= DAY_MS && span / (row->visits - 1) >= SLOW_PACE_MS;
+}
+
+static void print_list(const struct page *page, struct row **rows, size_t n, const char *title,
+                       bool (*wanted)(const struct row *))
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (wanted && !wanted(rows[i]))
+            continue;
+        if (found++ == 0) {
+            heading(page, title);
+            print_columns(page);
+        }
+        if (found <= page->top)
+            print_row(page, rows[i]);
+    }
+    if (found > page->top)
+        fprintf(page->out, "  and %zu more\n", found - page->top);
+}
+
+static bool attacks(const struct row *row)
+{
+    return row->attempts > 0;
+}
+
+/* --- Campaigns: several subjects of one /24 or /48 ----------------------------------------------
+ */
+
+static int by_subject(const void *a, const void *b)
+{
+    const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
+
+    return memcmp(&x->subject, &y->subject, sizeof x->subject);
+}
+
+struct campaign {
+    struct gv_subject network;
+    uint32_t subjects;
+    uint64_t attempts;
+    uint64_t first_ms, last_ms;
+};
+
+static int by_size(const void *a, const void *b)
+{
+    const struct campaign *x = a, *y = b;
+
+    if (x->subjects != y->subjects)
+        return x->subjects < y->subjects ? 1 : -1;
+    return x->attempts < y->attempts ? 1 : x->attempts > y->attempts ? -1 : 0;
+}
+
+/* Rows in the order of their subjects; writes at most n campaigns, as each needs a subject. */
+static size_t find_campaigns(struct campaign *out, struct row **rows, size_t n)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n;) {
+        struct campaign c = {.network = gv_subject_network(&rows[i]->subject),
+                             .first_ms = UINT64_MAX};
+        for (; i < n; i++) {
+            struct gv_subject network = gv_subject_network(&rows[i]->subject);
+            if (!gv_subject_equal(&network, &c.network))
+                break;
+            if (rows[i]->attempts == 0)
+                continue;
+            c.subjects++;
+            c.attempts += rows[i]->attempts;
+            if (rows[i]->first_ms < c.first_ms)
+                c.first_ms = rows[i]->first_ms;
+            if (rows[i]->last_ms > c.last_ms)
+                c.last_ms = rows[i]->last_ms;
+        }
+        if (c.subjects >= CAMPAIGN_SUBJECTS)
+            out[count++] = c;
+    }
+    qsort(out, count, sizeof *out, by_size);
+    return count;
+}
+
+static void network_text(char out[GV_SUBJECT_TEXT + 4], const struct gv_subject *network)
+{
+    char text[GV_SUBJECT_TEXT];
+
+    gv_subject_text(text, network);
+    text[strcspn(text, "/")] = '\0';
+    snprintf(out, GV_SUBJECT_TEXT + 4, "%s/%d", text, network->family == GV_FAMILY_IPV4 ? 24 : 48);
+}
+
+static void print_campaigns(const struct page *page, struct row **rows, size_t n)
+{
+    struct campaign *list = n ? calloc(n, sizeof *list) : NULL;
+
+    if (!list)
+        return;
+    qsort(rows, n, sizeof(struct row *), by_subject);
+    size_t count = find_campaigns(list, rows, n);
+    if (count > 0) {
+        heading(page, "Campaigns: several subjects of one network");
+        fprintf(page->out, "  %-26s %8s %9s  %-17s  %s\n", "network", "subjects", "attempts",
+                "first", "last");
+    }
+    for (size_t i = 0; i < count && i < page->top; i++) {
+        char network[GV_SUBJECT_TEXT + 4], first[32], last[32];
+        network_text(network, &list[i].network);
+        fprintf(page->out, "  %-26s %8" PRIu32 " %9" PRIu64 "  %-17s  %s\n", network,
+                list[i].subjects, list[i].attempts, time_text(first, list[i].first_ms),
+                time_text(last, list[i].last_ms));
+    }
+    if (count > page->top)
+        fprintf(page->out, "  and %zu more\n", count - page->top);
+    free(list);
+}
+
+/* --- What would have been signalled
+ * --------------------------------------------------------------- */
+
+static void print_signal(const struct page *page, const struct row *row)
+{
+    char subject[GV_SUBJECT_TEXT], kinds[96];
+
+    gv_subject_text(subject, &row->subject);
+    fprintf(page->out, "  %-26s at least %" PRIu32 " failures%s (%s)\n", subject, row->signal_count,
+            row->signal_kinds & GV_KIND_UNKNOWN_ACCOUNT ? ", an unknown account among them" : "",
+            bit_names(kinds, row->signal_kinds, gv_kind_name));
+}
+
+static void print_signals(const struct page *page, const struct gv_summary *s, struct row **rows,
+                          size_t n)
+{
+    size_t found = 0, unshared = 0;
+
+    heading(page, "What would have been signalled");
+    for (size_t i = 0; i < n; i++) {
+        unshared += attacks(rows[i]) && !rows[i]->shareable;
+        if (!rows[i]->signalled)
+            continue;
+        if (found++ < page->top)
+            print_signal(page, rows[i]);
+    }
+    if (found > page->top)
+        fprintf(page->out, "  and %zu more\n", found - page->top);
+    fprintf(page->out, "  %" PRIu64 " signals about %zu subjects%s\n", s->signals, found,
+            s->forgotten ? " still remembered" : "");
+    if (unshared > 0)
+        fprintf(page->out, "  %zu subjects are private, special or allow-listed: never shared\n",
+                unshared);
+    if (s->broken > 0)
+        fprintf(page->out,
+                "  the login backend looked broken at times: nothing was signalled then\n");
+}
+
+void gv_summary_print(struct gv_summary *summary, FILE *out,
+                      const struct gv_reader_counters *counters, unsigned top, bool colour)
+{
+    struct page page = {out, top, colour};
+    struct row **rows = calloc(SETS * WAYS, sizeof(struct row *));
+    size_t n = 0;
+
+    print_head(&page, summary, counters);
+    if (!rows)
+        return;
+    for (size_t i = 0; i < SETS; i++)
+        for (size_t j = 0; j < WAYS; j++)
+            if (summary->table[i][j].attempts + summary->table[i][j].aborted > 0)
+                rows[n++] = &summary->table[i][j];
+    if (n > 0) {
+        qsort(rows, n, sizeof(struct row *), by_attempts);
+        print_sources(&page, summary);
+        print_list(&page, rows, n, "Top subjects", NULL);
+        print_list(&page, rows, n, "Slow attackers: over a day or more, without one success", slow);
+        print_signals(&page, summary, rows, n);
+        print_campaigns(&page, rows, n);
+    }
+    if (summary->forgotten > 0)
+        fprintf(out, "\n%" PRIu64 " subjects of little interest were forgotten to save memory\n",
+                summary->forgotten);
+    free(rows);
+}

@@ -1,0 +1,162 @@
+/* Printing for people: tables, colours, and nothing that could move a terminal. */
+#include <libsmartcols.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "node/base/log.h"
+#include "node/cli/command.h"
+
+void gv_cli_print_json(const json_t *json)
+{
+    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    putchar('\n');
+}
+
+/* ---- members -------------------------------------------------------------------------------- */
+
+const json_t *gv_cli_member(const json_t *object, const char *path)
+{
+    char name[64];
+
+    while (object && *path) {
+        size_t len = strcspn(path, ".");
+        if (len >= sizeof name)
+            return NULL;
+        memcpy(name, path, len);
+        name[len] = 0;
+        object = json_object_get(object, name);
+        path += len + (path[len] == '.');
+    }
+    return object;
+}
+
+const char *gv_cli_text(const json_t *object, const char *path)
+{
+    static char buffers[8][1024];
+    static unsigned turn;
+    char *out = buffers[turn++ % 8];
+    const json_t *value = gv_cli_member(object, path);
+    size_t used = 0;
+
+    switch (value ? json_typeof(value) : JSON_NULL) {
+    case JSON_STRING:
+        gv_log_safe(out, sizeof buffers[0], json_string_value(value), json_string_length(value));
+        return out;
+    case JSON_INTEGER:
+        snprintf(out, sizeof buffers[0], "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        return out;
+    case JSON_TRUE:
+        return "yes";
+    case JSON_FALSE:
+        return "no";
+    case JSON_ARRAY: /* of strings */
+        out[0] = 0;
+        for (size_t i = 0; i < json_array_size(value) && used + 64 < sizeof buffers[0]; i++) {
+            const char *text = json_string_value(json_array_get(value, i));
+            used += (size_t)snprintf(out + used, sizeof buffers[0] - used, "%s", i ? ", " : "");
+            used += gv_log_safe(out + used, sizeof buffers[0] - used, text ? text : "?",
+                                text ? strlen(text) : 1);
+        }
+        return *out ? out : "-";
+    default:
+        return "-";
+    }
+}
+
+bool gv_cli_true(const json_t *object, const char *path)
+{
+    return json_is_true(gv_cli_member(object, path));
+}
+
+int64_t gv_cli_number(const json_t *object, const char *path)
+{
+    return json_integer_value(gv_cli_member(object, path));
+}
+
+/* ---- colours -------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *word, *name, *escape;
+} colours[] = {
+    {"untrusted", "red", "\033[31m"},   {"refuse", "red", "\033[31m"},
+    {"reported", "yellow", "\033[33m"}, {"one-strike", "yellow", "\033[33m"},
+    {"preview", "yellow", "\033[33m"},  {"queued", "yellow", "\033[33m"},
+    {"allow", "green", "\033[32m"},     {"sent", "green", "\033[32m"},
+};
+
+const char *gv_cli_colour_of(const char *word)
+{
+    for (size_t i = 0; i < sizeof colours / sizeof *colours; i++)
+        if (strcmp(colours[i].word, word) == 0)
+            return colours[i].name;
+    return NULL;
+}
+
+void gv_cli_print_word(const struct gv_cli *cli, const char *word)
+{
+    for (size_t i = 0; cli->colour && i < sizeof colours / sizeof *colours; i++)
+        if (strcmp(colours[i].word, word) == 0) {
+            printf("%s%s\033[0m", colours[i].escape, word);
+            return;
+        }
+    fputs(word, stdout);
+}
+
+void gv_cli_print_heading(const struct gv_cli *cli, const char *text)
+{
+    printf(cli->colour ? "\033[1m%s\033[0m\n" : "%s\n", text);
+}
+
+void gv_cli_print_pair(const char *name, const char *format, ...)
+{
+    va_list args;
+
+    printf("  %-14s ", name);
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+}
+
+/* ---- tables --------------------------------------------------------------------------------- */
+
+static int add_row(const struct gv_cli *cli, struct libscols_table *table, const json_t *object,
+                   const struct gv_cli_column *columns, size_t count)
+{
+    struct libscols_line *line = scols_table_new_line(table, NULL);
+
+    if (!line)
+        return EX_OSERR;
+    for (size_t i = 0; i < count; i++) {
+        const char *text = gv_cli_text(object, columns[i].member);
+        const char *colour = columns[i].coloured && cli->colour ? gv_cli_colour_of(text) : NULL;
+        if (scols_line_set_data(line, i, text) != 0)
+            return EX_OSERR;
+        if (colour)
+            scols_cell_set_color(scols_line_get_cell(line, i), colour);
+    }
+    return 0;
+}
+
+int gv_cli_table(const struct gv_cli *cli, const json_t *list, const struct gv_cli_column *columns,
+                 size_t count)
+{
+    struct libscols_table *table = scols_new_table();
+    int rc = table ? 0 : EX_OSERR;
+
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        if (!scols_table_new_column(table, columns[i].title, 0,
+                                    columns[i].right ? SCOLS_FL_RIGHT : 0))
+            rc = EX_OSERR;
+    if (rc == 0)
+        scols_table_enable_colors(table, cli->colour);
+    for (size_t i = 0; rc == 0 && i < json_array_size(list); i++)
+        rc = add_row(cli, table, json_array_get(list, i), columns, count);
+    if (rc == 0 && scols_print_table(table) != 0)
+        rc = EX_OSERR;
+    scols_unref_table(table);
+    return rc;
+}

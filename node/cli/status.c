@@ -1,0 +1,95 @@
+/* `grapevine status` */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "node/cli/command.h"
+
+static void print_node(const struct gv_cli *cli, const json_t *json)
+{
+    gv_cli_print_heading(cli, "This node");
+    gv_cli_print_pair("instance", "%s", gv_cli_text(json, "instance"));
+    gv_cli_print_pair("version", "%s, up for %" PRId64 " s", gv_cli_text(json, "version"),
+                      gv_cli_number(json, "uptime_s"));
+    if (!gv_cli_true(json, "enrolled"))
+        gv_cli_print_pair("enrolled", "no: it receives nothing and sends nothing; run `grapevine "
+                                      "enroll --email ADDRESS`");
+    else if (gv_cli_true(json, "revoked"))
+        gv_cli_print_pair("enrolled", "revoked: its signals are not accepted any more");
+    else
+        gv_cli_print_pair("enrolled", "yes, certificate until %s",
+                          gv_cli_text(json, "certificate_expires"));
+    gv_cli_print_pair("share", "%s%s", gv_cli_text(json, "share"),
+                      strcmp(gv_cli_text(json, "share"), "preview") == 0
+                          ? " (nothing is sent; see `grapevine telemetry`)"
+                          : "");
+    gv_cli_print_pair("refuse_on", "%s", gv_cli_text(json, "refuse_on"));
+    if (!gv_cli_true(json, "store.ok"))
+        gv_cli_print_pair("STORE", "%s", gv_cli_text(json, "store.error"));
+}
+
+static void print_mesh(const struct gv_cli *cli, const json_t *json)
+{
+    gv_cli_print_heading(cli, "Mesh");
+    if (json_is_object(gv_cli_member(json, "network")))
+        gv_cli_print_pair("network", "%s%s, descriptor %s", gv_cli_text(json, "network.name"),
+                          gv_cli_true(json, "network.lab") ? " (lab)" : "",
+                          gv_cli_text(json, "network.version"));
+    else
+        gv_cli_print_pair("network", "none yet");
+    gv_cli_print_pair("peers", "%s (%s dialled), %s instances known",
+                      gv_cli_text(json, "mesh.peers"), gv_cli_text(json, "mesh.peers_outbound"),
+                      gv_cli_text(json, "mesh.instances"));
+    gv_cli_print_pair("signals", "%s held on %s subjects: %s reported, %s untrusted",
+                      gv_cli_text(json, "mesh.statements"), gv_cli_text(json, "mesh.subjects"),
+                      gv_cli_text(json, "mesh.reported"), gv_cli_text(json, "mesh.untrusted"));
+    gv_cli_print_pair("sent", "%s signals made since the start",
+                      gv_cli_text(json, "counters.signals_made"));
+    gv_cli_print_pair("received", "%s accepted, %s refused",
+                      gv_cli_text(json, "counters.signals_accepted"),
+                      gv_cli_text(json, "counters.signals_refused"));
+    gv_cli_print_pair("bytes", "%s in, %s out", gv_cli_text(json, "counters.bytes_in"),
+                      gv_cli_text(json, "counters.bytes_out"));
+    gv_cli_print_pair("last repair", "%s", gv_cli_text(json, "mesh.last_repair"));
+    gv_cli_print_pair("set", "%s", gv_cli_text(json, "mesh.set_fingerprint"));
+    if (json_is_string(gv_cli_member(json, "registry.trouble")))
+        gv_cli_print_pair("registry", "%s (tried again %s)", gv_cli_text(json, "registry.trouble"),
+                          gv_cli_text(json, "registry.retry"));
+}
+
+static int print_logs(const struct gv_cli *cli, const json_t *json)
+{
+    static const struct gv_cli_column columns[] = {
+        {"LOG", "path", false, false},        {"STATE", "state", false, false},
+        {"LINES", "lines", true, false},      {"FAILURES", "failures", true, false},
+        {"LOGINS", "successes", true, false}, {"SKIPPED", "skipped", true, false},
+    };
+    const json_t *logs = gv_cli_member(json, "logs");
+
+    gv_cli_print_heading(cli, "Logs");
+    if (json_array_size(logs) == 0) {
+        puts("  none: name the mail log in [log] file");
+        return 0;
+    }
+    return gv_cli_table(cli, logs, columns, sizeof columns / sizeof *columns);
+}
+
+int gv_cli_status(struct gv_cli *cli, int argc, char **argv)
+{
+    json_t *json;
+
+    gv_cli_parse(cli, &(struct gv_cli_spec){.doc = "Shows how this node is doing."}, argc, argv,
+                 NULL);
+    int rc = gv_cli_ask(cli, &json, "status", NULL);
+    if (rc != 0)
+        return rc;
+    if (cli->json) {
+        gv_cli_print_json(json);
+    } else {
+        print_node(cli, json);
+        print_mesh(cli, json);
+        rc = print_logs(cli, json);
+    }
+    json_decref(json);
+    return rc;
+}

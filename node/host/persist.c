@@ -1,0 +1,277 @@
+#include "node/host/persist.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "crypto/wipe.h"
+#include "node/base/db.h"
+#include "node/host/persist_schema.h"
+
+#define KEPT_MAX 256 /* bytes of one kept value */
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t store_key[GV_KEY_LEN],
+                    struct gv_text *error)
+{
+    struct gv_persist *persist = calloc(1, sizeof *persist);
+    struct gv_text why = {""};
+
+    if (!persist)
+        return gv_fail(error, GV_ERR_MEMORY, "out of memory");
+    memcpy(persist->store_key, store_key, GV_KEY_LEN);
+    gv_buf_init(&persist->kept);
+    gv_buf_init(&persist->scratch);
+    int rc =
+        gv_db_open(&persist->db, path, gv_persist_migrations, gv_persist_migration_count, &why);
+    /* 1 MiB of page cache: the node's budget is 12 MiB in all, and reads are rare. A log that one
+     * large batch has grown is cut back at the next checkpoint. */
+    if (rc == GV_OK)
+        rc = gv_db_exec(persist->db,
+                        "PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304", &why);
+    for (size_t i = 0; rc == GV_OK && i < GV_SQL_COUNT; i++)
+        rc = gv_db_prepare(persist->db, &persist->sql[i], gv_persist_sql_text[i], &why);
+    if (rc == GV_OK) {
+        *out = persist;
+        return GV_OK;
+    }
+    gv_persist_close(persist);
+    if (rc == GV_ERR_VERSION)
+        return gv_fail(error, rc, "%s", why.text);
+    return gv_fail(error, rc,
+                   "the store cannot be used: %s; if the file is damaged, move it away and start "
+                   "again (the mesh sends its signals anew; this host's history and the entries of "
+                   "`grapevine allow` and `deny` are lost)",
+                   why.text);
+}
+
+void gv_persist_close(struct gv_persist *persist)
+{
+    if (!persist)
+        return;
+    for (size_t i = 0; i < GV_SQL_COUNT; i++)
+        sqlite3_finalize(persist->sql[i]);
+    gv_db_close(persist->db);
+    gv_buf_free(&persist->kept);
+    gv_buf_free(&persist->scratch);
+    gv_wipe(persist->store_key, sizeof persist->store_key);
+    free(persist);
+}
+
+/* ---- one row -------------------------------------------------------------------------------- */
+
+static int put_row(struct gv_persist *persist, const struct gv_effects *effects,
+                   const struct gv_effect *effect, uint64_t unix_ms)
+{
+    const uint8_t *key = gv_effect_key(effects, effect), *value = gv_effect_data(effects, effect);
+    size_t put = GV_SQL_PUT_RECORD + (size_t)effect->row - GV_ROW_RECORD;
+    uint8_t mac[GV_PERSIST_MAC];
+    int rc;
+
+    if (effect->data_len == 0)
+        value = (const uint8_t *)""; /* an empty blob: SQLite takes a null pointer for NULL */
+    if (!gv_persist_mac(persist, mac, (uint8_t)effect->row, key, effect->key_len, value,
+                        effect->data_len))
+        return GV_ERR_MEMORY;
+    sqlite3_stmt *statement = persist->sql[put];
+    switch (effect->row) {
+    case GV_ROW_RECORD:
+        return gv_db_run(statement, "bbbi", key, effect->key_len, value, effect->data_len, mac,
+                         sizeof mac, effect->data_len ? (int64_t)value[0] : 0);
+    case GV_ROW_SENT:
+        return gv_db_run(statement, "bbbi", key, effect->key_len, value, effect->data_len, mac,
+                         sizeof mac, (int64_t)unix_ms);
+    case GV_ROW_ACK:
+        rc = gv_db_run(statement, "bbbi", key, effect->key_len, value, effect->data_len, mac,
+                       sizeof mac, (int64_t)unix_ms);
+        return rc != GV_OK ? rc
+                           : gv_db_run(persist->sql[GV_SQL_MARK_SENT], "bi", key, effect->key_len,
+                                       (int64_t)unix_ms);
+    default:
+        return gv_db_run(statement, "bbb", key, effect->key_len, value, effect->data_len, mac,
+                         sizeof mac);
+    }
+}
+
+static int delete_row(struct gv_persist *persist, const struct gv_effects *effects,
+                      const struct gv_effect *effect)
+{
+    size_t delete = GV_SQL_DELETE_RECORD + (size_t)effect->row - GV_ROW_RECORD;
+
+    return gv_db_run(persist->sql[delete], "b", gv_effect_key(effects, effect), effect->key_len);
+}
+
+static int put_effects(struct gv_persist *persist, const struct gv_effects *effects,
+                       uint64_t unix_ms)
+{
+    int rc = GV_OK;
+
+    for (size_t i = 0; i < effects->count && rc == GV_OK; i++) {
+        const struct gv_effect *e = &effects->list[i];
+        if (e->kind == GV_EFFECT_PERSIST)
+            rc = put_row(persist, effects, e, unix_ms);
+        else if (e->kind == GV_EFFECT_FORGET)
+            rc = delete_row(persist, effects, e);
+    }
+    /* After the rows, whichever came first: the note and its row are of one step. */
+    for (size_t i = 0; i < effects->count && rc == GV_OK; i++) {
+        const struct gv_effect *e = &effects->list[i];
+        if (e->kind == GV_EFFECT_NOTE && e->note == GV_NOTE_PREVIEWED)
+            rc = gv_db_run(persist->sql[GV_SQL_MARK_PREVIEW], "b", e->id, sizeof e->id);
+    }
+    return rc;
+}
+
+/* ---- what is kept beside the rows ----------------------------------------------------------- */
+
+/* Entries lie one after the other: two lengths, the name with its zero, the value. */
+struct entry {
+    uint32_t name_len, value_len;
+};
+
+/* Overwrites an entry of that name and length, so that a store that fails for days does not make
+ * the list grow. */
+static bool keep_again(struct gv_persist *persist, const char *name, const void *data, size_t len)
+{
+    for (size_t at = 0; at < persist->kept.len;) {
+        struct entry entry;
+        memcpy(&entry, persist->kept.data + at, sizeof entry);
+        char *its_name = (char *)persist->kept.data + at + sizeof entry;
+        if (strcmp(its_name, name) == 0 && entry.value_len == len) {
+            memcpy(its_name + entry.name_len + 1, data, len);
+            return true;
+        }
+        at += sizeof entry + entry.name_len + 1U + entry.value_len;
+    }
+    return false;
+}
+
+int gv_persist_keep(struct gv_persist *persist, const char *name, const void *data, size_t len)
+{
+    struct entry entry = {(uint32_t)strlen(name), (uint32_t)len};
+
+    if (entry.name_len > GV_PERSIST_NAME_MAX || len > KEPT_MAX)
+        return GV_ERR_RANGE;
+    if (keep_again(persist, name, data, len))
+        return GV_OK;
+    gv_buf_append(&persist->kept, &entry, sizeof entry);
+    gv_buf_append(&persist->kept, name, entry.name_len + 1U);
+    gv_buf_append(&persist->kept, data, len);
+    if (!persist->kept.failed)
+        return GV_OK;
+    gv_buf_free(&persist->kept); /* lines may be read twice after a restart; nothing is lost */
+    return GV_ERR_MEMORY;
+}
+
+bool gv_persist_dirty(const struct gv_persist *persist)
+{
+    return persist->kept.len > 0;
+}
+
+static int put_kept(struct gv_persist *persist)
+{
+    int rc = GV_OK;
+
+    for (size_t at = 0; at < persist->kept.len && rc == GV_OK;) {
+        struct entry entry;
+        uint8_t mac[GV_PERSIST_MAC];
+        memcpy(&entry, persist->kept.data + at, sizeof entry);
+        const char *name = (const char *)persist->kept.data + at + sizeof entry;
+        const uint8_t *value = (const uint8_t *)name + entry.name_len + 1;
+        at += sizeof entry + entry.name_len + 1U + entry.value_len;
+        if (!gv_persist_mac(persist, mac, GV_PERSIST_KEPT, name, entry.name_len, value,
+                            entry.value_len))
+            return GV_ERR_MEMORY;
+        rc = gv_db_run(persist->sql[GV_SQL_PUT_KEPT], "tbb", name, value, (size_t)entry.value_len,
+                       mac, sizeof mac);
+    }
+    return rc;
+}
+
+int gv_persist_kept(struct gv_persist *persist, const char *name, void *out, size_t len)
+{
+    sqlite3_stmt *row = persist->sql[GV_SQL_GET_KEPT];
+    int rc = gv_db_bind(row, "t", name);
+
+    if (rc != GV_OK || gv_db_step(row) != 1)
+        return GV_ERR_NOT_FOUND;
+    if (gv_db_blob(row, 0, out, len) != GV_OK ||
+        !gv_persist_genuine(persist, row, 1, GV_PERSIST_KEPT, name, strlen(name), out, len)) {
+        memset(out, 0, len);
+        rc = GV_ERR_NOT_FOUND;
+    }
+    sqlite3_reset(row);
+    return rc;
+}
+
+/* ---- the transaction ------------------------------------------------------------------------ */
+
+static bool has_own_word(const struct gv_effects *effects)
+{
+    for (size_t i = 0; i < effects->count; i++)
+        if (effects->list[i].kind == GV_EFFECT_PERSIST &&
+            (effects->list[i].row == GV_ROW_SELF || effects->list[i].row == GV_ROW_SENT))
+            return true;
+    return false;
+}
+
+static int set_sync(struct gv_persist *persist, bool full, struct gv_text *error)
+{
+    if (persist->full_sync == full)
+        return GV_OK;
+    int rc = gv_db_exec(persist->db,
+                        full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", error);
+    if (rc == GV_OK)
+        persist->full_sync = full;
+    return rc;
+}
+
+static int fail_with(struct gv_persist *persist, int rc, struct gv_text *error)
+{
+    int code = sqlite3_errcode(persist->db) & 0xff;
+    const char *path = sqlite3_db_filename(persist->db, "main");
+
+    if (code == SQLITE_FULL)
+        return gv_fail(error, GV_ERR_IO, "%s: the disk is full; make room on it", path);
+    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+        return gv_fail(error, GV_ERR_IO,
+                       "%s: the file is damaged; stop the node, move the file away, start again",
+                       path);
+    if (rc == GV_ERR_MEMORY)
+        return gv_fail(error, rc, "%s: out of memory", path);
+    return gv_fail(error, rc, "%s: %s", path, sqlite3_errmsg(persist->db));
+}
+
+int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effects,
+                      uint64_t unix_ms, struct gv_text *error)
+{
+    int rc = set_sync(persist, has_own_word(effects), error);
+
+    if (rc == GV_OK && sqlite3_exec(persist->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        rc = sqlite3_errcode(persist->db) == SQLITE_BUSY ? GV_ERR_BUSY : GV_ERR_IO;
+    if (rc != GV_OK)
+        return fail_with(persist, rc, error);
+    rc = put_effects(persist, effects, unix_ms);
+    if (rc == GV_OK)
+        rc = put_kept(persist);
+    if (rc == GV_OK && sqlite3_exec(persist->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+        rc = GV_ERR_IO;
+    if (rc != GV_OK) {
+        rc = fail_with(persist, rc, error);
+        sqlite3_exec(persist->db, "ROLLBACK", NULL, NULL, NULL);
+        return rc;
+    }
+    gv_buf_clear(&persist->kept);
+    return GV_OK;
+}
+
+int gv_persist_expire(struct gv_persist *persist, uint64_t before_unix_ms, struct gv_text *error)
+{
+    int rc = gv_db_run(persist->sql[GV_SQL_EXPIRE_SENT], "i", (int64_t)before_unix_ms);
+
+    if (rc == GV_OK)
+        rc = gv_db_run(persist->sql[GV_SQL_EXPIRE_ACKS], "i", (int64_t)before_unix_ms);
+    return rc == GV_OK ? GV_OK : fail_with(persist, rc, error);
+}

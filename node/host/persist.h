@@ -1,0 +1,91 @@
+/* The store: the core's rows, what was sent (telemetry), and where the logs were left, in one
+ * SQLite file. A journal for the restart and for the admin's history; nothing asks it on the path
+ * of an answer.
+ *
+ * Every row carries a MAC under the identity's store key over table, key and value, checked when
+ * it is read: who can write to the file but not read the key cannot put words into the node's
+ * mouth, and a row that a bad disk changed is left out instead of believed.
+ *
+ * How safe is "committed"? In WAL mode SQLite survives a killed process either way; a power cut may
+ * cost the last transactions unless the log is synced. A batch with this node's own word in it
+ * (SELF, SENT) is therefore committed with synchronous=FULL: one fsync, at most 32 times an hour by
+ * the rate limit. All other rows can be had again from the mesh or are worth little, and go with
+ * synchronous=NORMAL: 40,000 rows a second need no fsync each. */
+#ifndef GV_NODE_HOST_PERSIST_H
+#define GV_NODE_HOST_PERSIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/identity.h"
+#include "node/base/text.h"
+#include "proto/effect.h"
+#include "proto/event.h"
+
+#define GV_PERSIST_MAC      16
+#define GV_PERSIST_KEY_MAX  64
+#define GV_PERSIST_NAME_MAX 1024 /* of what is kept beside the rows: a log's path fits */
+#define GV_PERSIST_ACKS_MAX 64   /* named per statement; more are counted */
+
+struct gv_persist;
+
+/* Opens or creates the file. `store_key` is copied. Returns GV_OK, GV_ERR_VERSION (made by a newer
+ * program), GV_ERR_IO, GV_ERR_MEMORY. */
+int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t store_key[GV_KEY_LEN],
+                    struct gv_text *error);
+void gv_persist_close(struct gv_persist *persist); /* NULL is allowed */
+
+/* ---- writing: one transaction --------------------------------------------------------------- */
+
+/* All PERSIST and FORGET effects of the list, in order, and what gv_persist_keep took since the
+ * last commit. Statements that a PREVIEWED note names are marked as never sent. All or nothing:
+ * after an error nothing of it is in the file and it may be tried again. GV_OK, GV_ERR_BUSY (locked
+ * by another program), GV_ERR_IO (disk full, file damaged), GV_ERR_MEMORY. */
+int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effects,
+                      uint64_t unix_ms, struct gv_text *error);
+
+/* A small value under a name (the position in a log), to be stored with the next commit.
+ * GV_ERR_MEMORY, GV_ERR_RANGE (name or value too long). */
+int gv_persist_keep(struct gv_persist *persist, const char *name, const void *data, size_t len);
+bool gv_persist_dirty(const struct gv_persist *persist); /* something is kept and not stored yet */
+/* GV_OK, or GV_ERR_NOT_FOUND: no such name, another length, or a bad MAC. */
+int gv_persist_kept(struct gv_persist *persist, const char *name, void *out, size_t len);
+
+/* Deletes telemetry from before that moment. */
+int gv_persist_expire(struct gv_persist *persist, uint64_t before_unix_ms, struct gv_text *error);
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+/* Hands out the rows of a core that starts, in the order that proto/event.h asks for: SELF;
+ * records of kind descriptor, certificate, revocation, fault, then all others; HISTORY, LIST, PEER.
+ * Rows with a bad MAC are left out and counted in *bad. */
+typedef void (*gv_persist_row)(void *context, enum gv_row row, const uint8_t *key, size_t key_len,
+                               const uint8_t *value, size_t value_len);
+int gv_persist_load(struct gv_persist *persist, gv_persist_row each, void *context, size_t *bad,
+                    struct gv_text *error);
+
+struct gv_persist_ack {
+    uint8_t instance[GV_ID_LEN];
+    uint64_t acked_ms;
+};
+/* One own statement. Pointers borrow until the callback returns. */
+struct gv_persist_sent {
+    uint64_t number; /* rises with every new statement */
+    uint8_t id[GV_ID_LEN];
+    const uint8_t *value; /* kind byte || wire */
+    size_t value_len;
+    uint64_t created_ms, sent_ms; /* sent: the first acknowledgement; 0: none yet */
+    bool preview;
+    size_t ack_count; /* all; the first GV_PERSIST_ACKS_MAX are in acks */
+    const struct gv_persist_ack *acks;
+};
+typedef void (*gv_persist_each_sent)(void *context, const struct gv_persist_sent *sent);
+/* The newest `limit` statements made at since_ms or later, oldest first. */
+int gv_persist_telemetry(struct gv_persist *persist, uint64_t since_ms, size_t limit,
+                         gv_persist_each_sent each, void *context);
+/* That one: GV_OK, GV_ERR_NOT_FOUND. */
+int gv_persist_one_sent(struct gv_persist *persist, const uint8_t id[GV_ID_LEN],
+                        gv_persist_each_sent each, void *context);
+
+#endif

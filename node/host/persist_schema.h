@@ -1,0 +1,62 @@
+/* The schema of the store and its statements. Private to node/host/persist*.c. */
+#ifndef GV_NODE_HOST_PERSIST_SCHEMA_H
+#define GV_NODE_HOST_PERSIST_SCHEMA_H
+
+#include <sqlite3.h>
+
+#include "node/base/db.h"
+#include "node/host/persist.h"
+#include "proto/buf.h"
+
+/* migrations[i] brings user_version i to i + 1; what has been released is never changed. */
+extern const char *const gv_persist_migrations[];
+extern const size_t gv_persist_migration_count;
+
+enum gv_persist_sql {
+    GV_SQL_PUT_RECORD,
+    GV_SQL_PUT_HISTORY,
+    GV_SQL_PUT_LIST,
+    GV_SQL_PUT_SELF,
+    GV_SQL_PUT_PEER,
+    GV_SQL_PUT_SENT,
+    GV_SQL_PUT_ACK,
+    GV_SQL_DELETE_RECORD,
+    GV_SQL_DELETE_HISTORY,
+    GV_SQL_DELETE_LIST,
+    GV_SQL_DELETE_SELF,
+    GV_SQL_DELETE_PEER,
+    GV_SQL_DELETE_SENT,
+    GV_SQL_DELETE_ACK,
+    GV_SQL_MARK_SENT,
+    GV_SQL_MARK_PREVIEW,
+    GV_SQL_PUT_KEPT,
+    GV_SQL_GET_KEPT,
+    GV_SQL_LIST_SENT,
+    GV_SQL_ONE_SENT,
+    GV_SQL_LIST_ACKS,
+    GV_SQL_EXPIRE_ACKS,
+    GV_SQL_EXPIRE_SENT,
+    GV_SQL_COUNT
+};
+extern const char *const gv_persist_sql_text[GV_SQL_COUNT];
+
+struct gv_persist {
+    sqlite3 *db;
+    sqlite3_stmt *sql[GV_SQL_COUNT];
+    uint8_t store_key[GV_KEY_LEN]; /* secret */
+    bool full_sync;                /* what PRAGMA synchronous stands at */
+    struct gv_buf kept;            /* entries of struct gv_persist_entry, waiting for a commit */
+    struct gv_buf scratch;         /* what is MACed */
+};
+
+/* out = HMAC(store key, "grapevine row 1", table || key length, 2 bytes || key || value), cut to
+ * 16 bytes. `table` is an enum gv_row, or GV_PERSIST_KEPT. False when out of memory. */
+#define GV_PERSIST_KEPT 0xff
+bool gv_persist_mac(struct gv_persist *persist, uint8_t out[GV_PERSIST_MAC], uint8_t table,
+                    const void *key, size_t key_len, const void *value, size_t value_len);
+/* Compares with the column's MAC in constant time. */
+bool gv_persist_genuine(struct gv_persist *persist, sqlite3_stmt *row, int mac_column,
+                        uint8_t table, const void *key, size_t key_len, const void *value,
+                        size_t value_len);
+
+#endif

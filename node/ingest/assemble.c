@@ -1,0 +1,390 @@
+#include "node/ingest/assemble.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/ingest/hints.h"
+
+/* One Postfix connection that is open: 4096 of them in 1024 sets, the least recently seen of a set
+ * forgotten first. Real servers have some hundreds of smtpd processes, one connection each. */
+#define GV_CONNECTION_SETS 1024
+#define GV_CONNECTION_WAYS 4
+
+struct connection {
+    uint64_t key;      /* 0: free */
+    uint64_t start_ms; /* 0: its beginning was not seen */
+    uint64_t drop_line;
+    uint64_t drop_ms;
+    uint32_t seen;
+    uint32_t told; /* AUTH commands that lines have told of */
+    struct gv_ip_address address;
+    uint8_t service;
+    bool visited; /* an observation came out */
+    bool success; /* a successful login came out */
+    bool dropped; /* broke off after AUTH; no line has settled that yet */
+};
+_Static_assert(sizeof(struct connection) == 64, "a set of four is four cache lines");
+
+struct gv_assembler {
+    struct connection table[GV_CONNECTION_SETS][GV_CONNECTION_WAYS];
+    struct gv_hints hints;
+    uint32_t clock; /* counts uses, for the oldest of a set; that it wraps costs one wrong choice */
+    uint32_t flushed;
+};
+
+struct gv_assembler *gv_assembler_new(void)
+{
+    struct gv_assembler *a = calloc(1, sizeof *a);
+
+    if (a)
+        gv_hints_init(&a->hints);
+    return a;
+}
+
+void gv_assembler_free(struct gv_assembler *assembler)
+{
+    free(assembler);
+}
+
+bool gv_assembler_has_hints(const struct gv_assembler *assembler)
+{
+    return assembler->hints.count > 0;
+}
+
+static void put(struct gv_reading *out, const struct gv_ip_address *address, uint8_t service,
+                uint8_t mta, uint64_t line, uint64_t ms)
+{
+    memset(out, 0, sizeof *out);
+    out->address = *address;
+    out->line = line;
+    out->mta = mta;
+    out->observation.subject = gv_ip_address_subject(address);
+    out->observation.unix_ms = ms;
+    out->observation.service = service;
+    out->observation.kind = GV_KIND_UNSPECIFIED;
+}
+
+/* A drop that no later line explained: one attempt that never came to an answer. */
+static size_t settle_drop(struct gv_reading *out, struct connection *c)
+{
+    bool open = c->key != 0 && c->dropped && c->told == 0;
+
+    c->dropped = false;
+    if (!open)
+        return 0;
+    put(out, &c->address, c->service, GV_MTA_POSTFIX, c->drop_line, c->drop_ms);
+    out->observation.kind = GV_KIND_ABORTED;
+    out->observation.attempts = 1;
+    out->observation.new_visit = !c->visited;
+    c->visited = true;
+    c->told = 1;
+    return 1;
+}
+
+static struct connection *find(struct gv_assembler *a, uint64_t key)
+{
+    struct connection *set = a->table[key % GV_CONNECTION_SETS];
+
+    for (int i = 0; i < GV_CONNECTION_WAYS; i++)
+        if (set[i].key == key)
+            return &set[i];
+    return NULL;
+}
+
+/* The entry of a key, made if need be at the cost of the set's oldest. */
+static struct connection *claim(struct gv_assembler *a, struct gv_reading *out, size_t *n,
+                                uint64_t key)
+{
+    struct connection *set = a->table[key % GV_CONNECTION_SETS];
+    struct connection *c = find(a, key);
+
+    if (!c) {
+        c = &set[0];
+        for (int i = 1; i < GV_CONNECTION_WAYS; i++)
+            if (set[i].seen < c->seen)
+                c = &set[i];
+        *n += settle_drop(out + *n, c);
+        memset(c, 0, sizeof *c);
+        c->key = key;
+    }
+    c->seen = ++a->clock;
+    return c;
+}
+
+static void restart(struct connection *c, const struct gv_ip_address *address, uint8_t service)
+{
+    uint64_t key = c->key;
+    uint32_t seen = c->seen;
+
+    memset(c, 0, sizeof *c);
+    c->key = key;
+    c->seen = seen;
+    c->address = *address;
+    c->service = service;
+}
+
+size_t gv_assemble_connect(struct gv_assembler *assembler, struct gv_reading *out,
+                           const struct gv_parsed *parsed, uint64_t connection, uint64_t ms)
+{
+    size_t n = 0;
+    struct connection *c = claim(assembler, out, &n, connection);
+
+    n += settle_drop(out + n, c);
+    restart(c, &parsed->address, parsed->service);
+    c->start_ms = ms;
+    return n;
+}
+
+/* The connection that a line belongs to. Another address means that the disconnect and the connect
+ * between were not seen, or that a proxy has told Postfix the true client. */
+static struct connection *current(struct gv_assembler *a, struct gv_reading *out, size_t *n,
+                                  const struct gv_parsed *p, uint64_t key)
+{
+    struct connection *c = claim(a, out, n, key);
+
+    if (!gv_ip_address_equal(&c->address, &p->address)) {
+        *n += settle_drop(out + *n, c);
+        restart(c, &p->address, p->service);
+    }
+    return c;
+}
+
+static void finish(struct gv_reading *r, struct connection *c, uint8_t kind, uint32_t attempts)
+{
+    r->observation.kind = kind;
+    r->observation.attempts = attempts;
+    r->observation.new_visit = !c->visited;
+    c->visited = true;
+}
+
+/* --- Postfix -----------------------------------------------------------------------------------
+ */
+
+static size_t smtpd_failure(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+                            const struct gv_parsed *p, const struct gv_moment *m)
+{
+    size_t n = 0;
+    struct connection *c = current(a, out, &n, p, m->connection);
+    struct gv_hint_sum sum = {0};
+    uint8_t kind = p->kind;
+
+    c->told++;
+    c->dropped = false;
+    if (p->blame == GV_BLAME_CLIENT && kind == GV_KIND_UNSPECIFIED)
+        (void)gv_hints_take_one(&a->hints, &sum, &p->address, m->account, c->start_ms, m->ms);
+    if (p->blame == GV_BLAME_BACKEND || sum.faults) {
+        ++*faults;
+        return n;
+    }
+    if (sum.unknown)
+        kind = GV_KIND_UNKNOWN_ACCOUNT;
+    else if (sum.wrong)
+        kind = GV_KIND_WRONG_PASSWORD;
+    struct gv_reading *r = &out[n++];
+    put(r, &p->address, p->service, GV_MTA_POSTFIX, m->line, m->ms);
+    r->observation.account = m->account;
+    r->observation.refused = p->blame == GV_BLAME_POLICY || sum.refused;
+    finish(r, c, kind, 1);
+    return n;
+}
+
+static size_t put_success(struct gv_assembler *a, struct gv_reading *out, struct connection *c,
+                          const struct gv_moment *m)
+{
+    /* Every mail of a connection repeats the login that it came in with. */
+    if (c->success)
+        return 0;
+    c->success = true;
+    gv_hints_forget(&a->hints, &c->address);
+    put(out, &c->address, c->service, GV_MTA_POSTFIX, m->line, m->ms);
+    out->observation.account = m->account;
+    out->observation.success = true;
+    finish(out, c, GV_KIND_UNSPECIFIED, 0);
+    return 1;
+}
+
+static size_t smtpd_success(struct gv_assembler *a, struct gv_reading *out,
+                            const struct gv_parsed *p, const struct gv_moment *m)
+{
+    size_t n = 0;
+    struct connection *c = current(a, out, &n, p, m->connection);
+
+    return n + put_success(a, out + n, c, m);
+}
+
+static size_t smtpd_drop(struct gv_assembler *a, struct gv_reading *out, const struct gv_parsed *p,
+                         const struct gv_moment *m)
+{
+    size_t n = 0;
+    struct connection *c = current(a, out, &n, p, m->connection);
+
+    c->dropped = true;
+    c->drop_line = m->line;
+    c->drop_ms = m->ms;
+    return n;
+}
+
+/* AUTH commands that failed and that no line told of: broken off, or answered after the client had
+ * gone, which then shows in what the auth service said. */
+static size_t smtpd_untold(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+                           struct connection *c, uint32_t untold, const struct gv_moment *m)
+{
+    struct gv_hint_sum sum = {0};
+    uint32_t taken = 0;
+    size_t n = 0;
+
+    while (c->start_ms != 0 && taken < untold &&
+           gv_hints_take_one(&a->hints, &sum, &c->address, 0, c->start_ms, m->ms))
+        taken++;
+    *faults += sum.faults;
+    if (sum.unknown + sum.wrong > 0) {
+        put(&out[n], &c->address, c->service, GV_MTA_POSTFIX, m->line, m->ms);
+        finish(&out[n++], c, sum.unknown ? GV_KIND_UNKNOWN_ACCOUNT : GV_KIND_WRONG_PASSWORD,
+               sum.unknown + sum.wrong);
+    }
+    if (sum.refused > 0) {
+        put(&out[n], &c->address, c->service, GV_MTA_POSTFIX, m->line, m->ms);
+        out[n].observation.refused = true;
+        finish(&out[n++], c, GV_KIND_UNSPECIFIED, sum.refused);
+    }
+    if (untold > taken) {
+        put(&out[n], &c->address, c->service, GV_MTA_POSTFIX, m->line, m->ms);
+        finish(&out[n++], c, GV_KIND_ABORTED, untold - taken);
+    }
+    return n;
+}
+
+static size_t smtpd_disconnect(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+                               const struct gv_parsed *p, const struct gv_moment *m)
+{
+    struct connection alone = {.key = 1, .address = p->address, .service = p->service};
+    struct connection *c = find(a, m->connection);
+    size_t n = 0;
+
+    if (c && !gv_ip_address_equal(&c->address, &p->address)) {
+        n += settle_drop(out, c);
+        memset(c, 0, sizeof *c);
+        c = NULL;
+    }
+    if (!c)
+        c = &alone;
+    if (!p->has_counts) {
+        n += settle_drop(out + n, c);
+    } else {
+        uint32_t failed = p->auth_all - p->auth_good;
+
+        if (p->auth_good > 0)
+            n += put_success(a, out + n, c, m);
+        if (failed > c->told)
+            n += smtpd_untold(a, out + n, faults, c, failed - c->told, m);
+    }
+    c = find(a, m->connection);
+    if (c)
+        memset(c, 0, sizeof *c);
+    return n;
+}
+
+/* --- Dovecot -----------------------------------------------------------------------------------
+ */
+
+static size_t login_failure(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+                            const struct gv_parsed *p, const struct gv_moment *m)
+{
+    struct gv_hint_sum sum = {0};
+    uint32_t attempts = p->attempts;
+    uint8_t kind = p->kind;
+
+    gv_hints_take_session(&a->hints, &sum, &p->address, m->session);
+    if (p->blame == GV_BLAME_BACKEND) {
+        *faults += attempts;
+        return 0;
+    }
+    put(out, &p->address, p->service, GV_MTA_DOVECOT, m->line, m->ms);
+    if (kind == GV_KIND_UNSPECIFIED) {
+        uint32_t excused = sum.refused + sum.faults;
+
+        if (sum.unknown)
+            kind = GV_KIND_UNKNOWN_ACCOUNT;
+        else if (sum.wrong)
+            kind = GV_KIND_WRONG_PASSWORD;
+        if (excused >= attempts && sum.refused == 0) {
+            *faults += attempts;
+            return 0;
+        }
+        *faults += sum.faults < attempts ? sum.faults : 0;
+        out->observation.refused = excused >= attempts;
+        if (excused < attempts)
+            attempts -= excused;
+    }
+    out->observation.account = m->account;
+    out->observation.kind = kind;
+    out->observation.attempts = attempts;
+    out->observation.new_visit = true; /* a login line ends its connection */
+    return 1;
+}
+
+static size_t login_success(struct gv_assembler *a, struct gv_reading *out,
+                            const struct gv_parsed *p, const struct gv_moment *m)
+{
+    struct gv_hint_sum ignored = {0};
+
+    gv_hints_take_session(&a->hints, &ignored, &p->address, m->session);
+    put(out, &p->address, p->service, GV_MTA_DOVECOT, m->line, m->ms);
+    out->observation.account = m->account;
+    out->observation.success = true;
+    out->observation.new_visit = true;
+    return 1;
+}
+
+static size_t auth_hint(struct gv_assembler *a, const struct gv_parsed *p,
+                        const struct gv_moment *m)
+{
+    struct gv_hint hint = {.address = p->address,
+                           .kind = p->kind,
+                           .blame = p->blame,
+                           .ms = m->ms,
+                           .account = m->account,
+                           .session = m->session,
+                           .origin = m->origin};
+
+    gv_hints_add(&a->hints, &hint);
+    return 0;
+}
+
+size_t gv_assemble(struct gv_assembler *assembler, struct gv_reading *out, uint64_t *faults,
+                   const struct gv_parsed *parsed, const struct gv_moment *moment)
+{
+    /* Dovecot's lines stand alone; Postfix's have a connection. */
+    bool dovecot = moment->connection == 0;
+
+    switch (parsed->said) {
+    case GV_SAID_FAILURE:
+        return dovecot ? login_failure(assembler, out, faults, parsed, moment)
+                       : smtpd_failure(assembler, out, faults, parsed, moment);
+    case GV_SAID_SUCCESS:
+        return dovecot ? login_success(assembler, out, parsed, moment)
+                       : smtpd_success(assembler, out, parsed, moment);
+    case GV_SAID_DROP:
+        return smtpd_drop(assembler, out, parsed, moment);
+    case GV_SAID_DISCONNECT:
+        return smtpd_disconnect(assembler, out, faults, parsed, moment);
+    case GV_SAID_HINT:
+        return auth_hint(assembler, parsed, moment);
+    default:
+        return 0;
+    }
+}
+
+size_t gv_assemble_flush(struct gv_assembler *assembler, struct gv_reading *out)
+{
+    size_t n = 0;
+
+    while (n < GV_READINGS_MAX && assembler->flushed < GV_CONNECTION_SETS * GV_CONNECTION_WAYS) {
+        uint32_t i = assembler->flushed++;
+        n +=
+            settle_drop(out + n, &assembler->table[i / GV_CONNECTION_WAYS][i % GV_CONNECTION_WAYS]);
+    }
+    if (n == 0)
+        assembler->flushed = 0;
+    return n;
+}

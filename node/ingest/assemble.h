@@ -1,0 +1,41 @@
+/* Several lines about one attempt make one observation. What decides is always the line of the
+ * server that talked to the client: Postfix's SASL failure, its disconnect line's counts for what
+ * no line told of, Dovecot's login line. The auth service's lines count nothing by themselves (one
+ * passdb's "unknown user" may be followed by another's success); they say why. (SPEC 10.3) */
+#ifndef GV_INGEST_ASSEMBLE_H
+#define GV_INGEST_ASSEMBLE_H
+
+#include "node/ingest/ingest.h"
+#include "node/ingest/parse.h"
+
+/* What is known of a parsed line beside its words; all names are hashes by now. */
+struct gv_moment {
+    uint64_t line;
+    uint64_t ms;
+    uint64_t connection; /* Postfix: which process on which host; 0: a line that stands alone */
+    uint64_t account;
+    uint64_t session;
+    uint64_t origin;
+};
+
+struct gv_assembler;
+
+struct gv_assembler *gv_assembler_new(void);
+void gv_assembler_free(struct gv_assembler *assembler);
+
+/* Writes at most GV_READINGS_MAX readings; returns how many. *faults grows by the failures that are
+ * the backend's. */
+size_t gv_assemble(struct gv_assembler *assembler, struct gv_reading *out, uint64_t *faults,
+                   const struct gv_parsed *parsed, const struct gv_moment *moment);
+
+/* Whether anything is known that a session id could be looked up for. */
+bool gv_assembler_has_hints(const struct gv_assembler *assembler);
+
+/* A connection begins, at `ms`. */
+size_t gv_assemble_connect(struct gv_assembler *assembler, struct gv_reading *out,
+                           const struct gv_parsed *parsed, uint64_t connection, uint64_t ms);
+
+/* Settles drops that no disconnect line followed. Call until 0. */
+size_t gv_assemble_flush(struct gv_assembler *assembler, struct gv_reading *out);
+
+#endif

@@ -1,0 +1,185 @@
+#include "node/ingest/follow.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "crypto/wipe.h"
+#include "node/base/log.h"
+
+#define STAMP_AHEAD_MS 600000u /* clocks of hosts that log to this one may run so far ahead */
+#define LOOK_MS        1000u   /* a log that is not there by then is worth a warning */
+#define NAME_MAX_BYTES 1024
+
+struct gv_follow {
+    struct gv_follow_options options;
+    struct gv_sources *sources;                /* NULL: no log is named */
+    enum gv_source_state told[GV_SOURCES_MAX]; /* state of each as last logged */
+    uv_timer_t timer;
+};
+
+static void position_name(char out[NAME_MAX_BYTES], const char *path)
+{
+    snprintf(out, NAME_MAX_BYTES, "log %.1000s", path);
+}
+
+static void say_state(const struct gv_source_status *status)
+{
+    switch (status->state) {
+    case GV_SOURCE_READING:
+        gv_log(GV_LOG_INFO, "reading the log %s", status->path);
+        break;
+    case GV_SOURCE_WAITING:
+        gv_log(GV_LOG_WARNING, "the log %s is not there yet; waiting for it (see [log] file)",
+               status->path);
+        break;
+    case GV_SOURCE_DENIED:
+        gv_log(GV_LOG_WARNING,
+               "the log %s may not be read; give the daemon's user the right to (group adm, on "
+               "Debian)",
+               status->path);
+        break;
+    default:
+        gv_log(GV_LOG_WARNING, "the log %s: %s%s%s", status->path,
+               gv_source_state_text(status->state), status->error ? ": " : "",
+               status->error ? strerror(status->error) : "");
+        break;
+    }
+}
+
+static void on_reading(void *context, const struct gv_reading *reading, size_t source)
+{
+    const struct gv_follow *follow = context;
+
+    (void)source;
+    follow->options.observation(follow->options.context, &reading->observation);
+}
+
+static void on_progress(void *context, size_t source)
+{
+    struct gv_follow *follow = context;
+    struct gv_source_status status;
+    char name[NAME_MAX_BYTES];
+
+    gv_sources_status(follow->sources, &status, source);
+    if (follow->told[source] != status.state)
+        say_state(&status);
+    follow->told[source] = status.state;
+    position_name(name, status.path);
+    if (strcmp(status.path, "-") != 0)
+        follow->options.keep(follow->options.context, name, &status.position,
+                             sizeof status.position);
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    const struct gv_follow *follow = timer->data;
+    struct gv_source_status status;
+
+    for (size_t i = 0; follow->sources && i < gv_sources_count(follow->sources); i++) {
+        gv_sources_status(follow->sources, &status, i);
+        if (status.state == GV_SOURCE_WAITING)
+            say_state(&status);
+    }
+}
+
+static int open_sources(struct gv_follow *follow, const struct gv_follow_options *options)
+{
+    struct gv_position positions[GV_SOURCES_MAX];
+    struct gv_sources_config config = {
+        .paths = options->paths,
+        .path_count = options->path_count,
+        .positions = positions,
+        .from_start = options->from_start,
+        .reader = {.ahead_ms = STAMP_AHEAD_MS},
+        .on_reading = on_reading,
+        .on_progress = on_progress,
+        .context = follow,
+    };
+    char name[NAME_MAX_BYTES];
+
+    if (options->path_count > GV_SOURCES_MAX)
+        return GV_ERR_RANGE;
+    for (size_t i = 0; i < options->path_count; i++) {
+        position_name(name, options->paths[i]);
+        if (!options->kept(options->context, name, &positions[i], sizeof positions[i]))
+            memset(&positions[i], 0, sizeof positions[i]);
+    }
+    memcpy(config.reader.key, options->account_key, sizeof config.reader.key);
+    int rc = gv_sources_new(&follow->sources, options->loop, &config);
+    gv_wipe(config.reader.key, sizeof config.reader.key);
+    if (rc == GV_OK)
+        rc = gv_sources_start(follow->sources);
+    return rc;
+}
+
+int gv_follow_start(struct gv_follow **out, const struct gv_follow_options *options,
+                    struct gv_text *error)
+{
+    struct gv_follow *follow = calloc(1, sizeof *follow);
+
+    if (!follow)
+        return gv_fail(error, GV_ERR_MEMORY, "out of memory");
+    follow->options = *options;
+    follow->options.paths = NULL; /* the caller's */
+    gv_wipe(follow->options.account_key, sizeof follow->options.account_key);
+    uv_timer_init(options->loop, &follow->timer);
+    follow->timer.data = follow;
+    int rc = GV_OK;
+    if (options->path_count == 0)
+        gv_log(GV_LOG_NOTICE,
+               "no mail log is named: this node sees no failures of its own; set [log] file");
+    else
+        rc = open_sources(follow, options);
+    if (rc != GV_OK) {
+        gv_follow_stop(follow);
+        return gv_fail(error, rc, "the logs cannot be followed: %s", gv_strerror(rc));
+    }
+    uv_timer_start(&follow->timer, on_look, LOOK_MS, 0);
+    *out = follow;
+    return GV_OK;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct gv_follow *follow = handle->data;
+
+    gv_sources_free(follow->sources);
+    free(follow);
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+    uv_close((uv_handle_t *)timer, on_closed);
+}
+
+/* Sources may only be freed a turn of the loop after they were stopped: the timer waits for it. */
+void gv_follow_stop(struct gv_follow *follow)
+{
+    if (!follow)
+        return;
+    if (follow->sources)
+        gv_sources_stop(follow->sources);
+    uv_timer_start(&follow->timer, on_turn, 10, 0);
+}
+
+json_t *gv_follow_json(const struct gv_follow *follow)
+{
+    json_t *list = json_array();
+    struct gv_source_status s;
+
+    for (size_t i = 0; follow && follow->sources && i < gv_sources_count(follow->sources); i++) {
+        gv_sources_status(follow->sources, &s, i);
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "path", s.path, "state",
+                      gv_source_state_text(s.state), "lines", (json_int_t)s.counters.lines,
+                      "matched", (json_int_t)s.counters.matched, "failures",
+                      (json_int_t)s.counters.failures, "attempts", (json_int_t)s.counters.attempts,
+                      "successes", (json_int_t)s.counters.successes, "skipped",
+                      (json_int_t)s.counters.skipped, "rotations", (json_int_t)s.rotations,
+                      "offset", (json_int_t)s.position.offset));
+    }
+    return list;
+}

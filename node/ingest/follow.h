@@ -1,0 +1,42 @@
+/* The mail logs of a running node: sources (ingest.h), where they were left, and what the admin is
+ * told of them. What is kept goes through the owner, into the same transaction as what the lines
+ * led to, so that a crash neither loses nor repeats one. */
+#ifndef GV_INGEST_FOLLOW_H
+#define GV_INGEST_FOLLOW_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "node/base/text.h"
+#include "node/ingest/ingest.h"
+
+struct gv_follow;
+
+struct gv_follow_options {
+    uv_loop_t *loop;
+    const char *const *paths; /* copied; "-" is standard input; none: nothing is followed */
+    size_t path_count;
+    bool from_start;                         /* of a log that was never read before */
+    uint8_t account_key[GV_ACCOUNT_KEY_LEN]; /* secret */
+    void *context;
+    void (*observation)(void *context, const struct gv_observation *observation);
+    /* After each batch: to be stored together with what the batch led to. */
+    void (*keep)(void *context, const char *name, const void *data, size_t len);
+    /* What was stored under the name; false when there is nothing. */
+    bool (*kept)(void *context, const char *name, void *data, size_t len);
+};
+
+/* Returns GV_OK, GV_ERR_MEMORY, GV_ERR_RANGE (too many logs) or GV_ERR_IO. */
+int gv_follow_start(struct gv_follow **out, const struct gv_follow_options *options,
+                    struct gv_text *error);
+/* No callback comes afterwards; the memory goes with one of the loop's next turns. NULL is
+ * allowed. */
+void gv_follow_stop(struct gv_follow *follow);
+
+/* One object a log, for status: path, state, counters. A new reference. */
+json_t *gv_follow_json(const struct gv_follow *follow);
+
+#endif

@@ -1,0 +1,137 @@
+#include "node/ingest/hints.h"
+
+#include <string.h>
+
+/* A failure delay, a penalty, and a busy server together: Dovecot adds up to 17 s. */
+#define GV_HINT_HOLD_MS 120000
+/* Passdbs are asked one after the other; a real second guess takes the failure delay at least. */
+#define GV_HINT_SAME_MS 1000
+
+void gv_hints_init(struct gv_hints *hints)
+{
+    memset(hints, 0, sizeof *hints);
+    for (size_t i = 0; i < GV_HINT_BUCKETS; i++)
+        hints->first[i] = hints->last[i] = GV_HINTS;
+}
+
+static size_t bucket_of(const struct gv_ip_address *address)
+{
+    uint64_t a, b;
+
+    memcpy(&a, address->bytes, 8);
+    memcpy(&b, address->bytes + 8, 8);
+    return (size_t)(((a ^ b * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu) >> 54);
+}
+
+/* The oldest of all is the first of its bucket, because buckets are in the ring's order. */
+static void drop_oldest(struct gv_hints *hints)
+{
+    size_t bucket = bucket_of(&hints->ring[hints->head].address);
+
+    hints->first[bucket] = hints->ring[hints->head].next;
+    if (hints->first[bucket] == GV_HINTS)
+        hints->last[bucket] = GV_HINTS;
+    hints->head = (hints->head + 1) % GV_HINTS;
+    hints->count--;
+}
+
+static bool same_attempt(const struct gv_hint *a, const struct gv_hint *b)
+{
+    /* What the policy refuses is never asked of a passdb. */
+    if (a->blame == GV_BLAME_POLICY || b->blame == GV_BLAME_POLICY)
+        return false;
+    return !a->taken && a->session == b->session && a->account == b->account &&
+           a->origin != b->origin && b->ms - a->ms <= GV_HINT_SAME_MS && b->ms >= a->ms &&
+           gv_ip_address_equal(&a->address, &b->address);
+}
+
+/* Of two answers about one attempt: a broken passdb may have known the account, and an account that
+ * one passdb knows exists. */
+static void fold(struct gv_hint *into, const struct gv_hint *from)
+{
+    if (from->blame > into->blame)
+        into->blame = from->blame;
+    if (from->kind == GV_KIND_WRONG_PASSWORD)
+        into->kind = from->kind;
+    into->origin = from->origin;
+}
+
+void gv_hints_add(struct gv_hints *hints, const struct gv_hint *hint)
+{
+    size_t bucket = bucket_of(&hint->address);
+    uint16_t last = hints->last[bucket];
+
+    if (last != GV_HINTS && same_attempt(&hints->ring[last], hint)) {
+        fold(&hints->ring[last], hint);
+        return;
+    }
+    while (hints->count > 0 && (hints->count == GV_HINTS || hints->ring[hints->head].taken))
+        drop_oldest(hints);
+    uint16_t at = (uint16_t)((hints->head + hints->count) % GV_HINTS);
+    hints->ring[at] = *hint;
+    hints->ring[at].taken = false;
+    hints->ring[at].next = GV_HINTS;
+    last = hints->last[bucket]; /* dropping may have emptied the bucket */
+    if (last == GV_HINTS)
+        hints->first[bucket] = at;
+    else
+        hints->ring[last].next = at;
+    hints->last[bucket] = at;
+    hints->count++;
+}
+
+static void take(struct gv_hint *hint, struct gv_hint_sum *sum)
+{
+    hint->taken = true;
+    sum->refused += hint->blame == GV_BLAME_POLICY;
+    sum->faults += hint->blame == GV_BLAME_BACKEND;
+    if (hint->blame == GV_BLAME_CLIENT) {
+        sum->unknown += hint->kind == GV_KIND_UNKNOWN_ACCOUNT;
+        sum->wrong += hint->kind == GV_KIND_WRONG_PASSWORD;
+    }
+}
+
+void gv_hints_take_session(struct gv_hints *hints, struct gv_hint_sum *sum,
+                           const struct gv_ip_address *address, uint64_t session)
+{
+    if (hints->count == 0 || session == 0)
+        return;
+    for (uint16_t i = hints->first[bucket_of(address)]; i != GV_HINTS; i = hints->ring[i].next) {
+        struct gv_hint *h = &hints->ring[i];
+
+        if (!h->taken && h->session == session && gv_ip_address_equal(&h->address, address))
+            take(h, sum);
+    }
+}
+
+bool gv_hints_take_one(struct gv_hints *hints, struct gv_hint_sum *sum,
+                       const struct gv_ip_address *address, uint64_t account, uint64_t since_ms,
+                       uint64_t now_ms)
+{
+    if (hints->count == 0)
+        return false;
+    for (uint16_t i = hints->first[bucket_of(address)]; i != GV_HINTS; i = hints->ring[i].next) {
+        struct gv_hint *h = &hints->ring[i];
+
+        if (h->taken || h->session != 0 || h->ms < since_ms || h->ms + GV_HINT_HOLD_MS < now_ms ||
+            !gv_ip_address_equal(&h->address, address))
+            continue;
+        if (account != 0 && h->account != 0 && h->account != account)
+            continue;
+        take(h, sum);
+        return true;
+    }
+    return false;
+}
+
+void gv_hints_forget(struct gv_hints *hints, const struct gv_ip_address *address)
+{
+    if (hints->count == 0)
+        return;
+    for (uint16_t i = hints->first[bucket_of(address)]; i != GV_HINTS; i = hints->ring[i].next) {
+        struct gv_hint *h = &hints->ring[i];
+
+        if (h->session == 0 && gv_ip_address_equal(&h->address, address))
+            h->taken = true;
+    }
+}

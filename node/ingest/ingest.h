@@ -1,0 +1,149 @@
+/* Reading mail logs: from lines to observations (SPEC 10).
+ *
+ * Two layers. A reader is pure: a line in, at most a few observations out; no files, no clock, and
+ * no account name survives it. Sources feed readers from files and standard input through libuv,
+ * and know where they stopped. */
+#ifndef GV_INGEST_H
+#define GV_INGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/ip_address.h"
+#include "proto/observation.h"
+
+/* --- The reader: one log, line by line ------------------------------------------------------- */
+
+/* 8 KiB: rsyslog's default message limit. Longer lines are skipped and counted. */
+#define GV_LINE_MAX        8192
+#define GV_ACCOUNT_KEY_LEN 16
+/* One line settles at most what an earlier connection left open, a success, and failures of three
+ * sorts: five. */
+#define GV_READINGS_MAX 8
+
+enum gv_mta { GV_MTA_NONE = 0, GV_MTA_POSTFIX, GV_MTA_DOVECOT };
+
+/* "postfix", "dovecot"; "unknown" otherwise. */
+const char *gv_mta_name(unsigned mta);
+
+/* An observation, and what does not leave this host: the whole address and the line's number. */
+struct gv_reading {
+    struct gv_observation observation;
+    struct gv_ip_address address;
+    uint64_t line; /* the line that settled it; the first that the reader is given is 1 */
+    uint8_t mta;   /* enum gv_mta */
+};
+
+struct gv_reader_config {
+    uint8_t key[GV_ACCOUNT_KEY_LEN]; /* for the account hashes (SipHash-2-4); a secret */
+    /* How far after `now` a stamp without a year may lie before it is taken for last year's; for
+     * clocks of other hosts that run ahead. Stamps without a zone are read in the process's TZ. */
+    uint64_t ahead_ms;
+};
+
+struct gv_reader_counters {
+    uint64_t lines;     /* all that were given */
+    uint64_t matched;   /* of them, lines about an authentication or a connection */
+    uint64_t skipped;   /* too long, or cut off where that could change the meaning */
+    uint64_t failures;  /* observations of failed attempts that came out */
+    uint64_t attempts;  /* the attempts in them */
+    uint64_t successes; /* observations of successful logins */
+    uint64_t refused;   /* observations of attempts that our own policy refused */
+    uint64_t faults;    /* failures left out: the login backend's fault */
+};
+
+struct gv_reader;
+
+/* Returns NULL when out of memory. About 0.5 MB, fixed. */
+struct gv_reader *gv_reader_new(const struct gv_reader_config *config);
+void gv_reader_free(struct gv_reader *reader);
+
+/* Takes one line without its newline and writes what it settles; returns how many. `now_ms`: wall
+ * clock, unix milliseconds, the latest that a stamp without a year can mean. Any bytes are allowed.
+ */
+size_t gv_reader_line(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX],
+                      const char *line, size_t len, uint64_t now_ms);
+
+/* The same for a last line that no newline ends: it may be the first half of something else, so it
+ * counts only where the missing half could not change who it is about. Never use it on a log that
+ * is still being written: wait for the newline. */
+size_t gv_reader_half_line(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX],
+                           const char *line, size_t len, uint64_t now_ms);
+
+/* Settles what a drop without its disconnect line left open, at the end of a log. Call until 0. */
+size_t gv_reader_flush(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX]);
+
+/* Counts a line that the caller had to skip because it was longer than GV_LINE_MAX. */
+void gv_reader_skip(struct gv_reader *reader);
+
+const struct gv_reader_counters *gv_reader_counters(const struct gv_reader *reader);
+
+/* --- Sources: files that are followed, and standard input ------------------------------------- */
+
+/* Where a followed file was left. The host keeps it over a restart; all zero means "not known". */
+struct gv_position {
+    uint64_t device;
+    uint64_t inode;
+    uint64_t offset;   /* the first byte that was not read as part of a whole line */
+    uint64_t checksum; /* of the file's first line, to tell a re-used inode; 0: none yet */
+};
+
+enum gv_source_state {
+    GV_SOURCE_WAITING = 0, /* not there yet */
+    GV_SOURCE_READING,
+    GV_SOURCE_DENIED,     /* no permission */
+    GV_SOURCE_NOT_A_FILE, /* a directory, a device */
+    GV_SOURCE_FAILED,     /* another error, see `error` */
+    GV_SOURCE_ENDED       /* standard input is over */
+};
+
+/* "waiting for the file", "reading", "permission denied", ... */
+const char *gv_source_state_text(enum gv_source_state state);
+
+struct gv_source_status {
+    const char *path; /* borrowed from the sources; "-" is standard input */
+    enum gv_source_state state;
+    int error; /* errno of the last failure, 0 otherwise */
+    struct gv_position position;
+    struct gv_reader_counters counters;
+    uint64_t rotations; /* renamed or truncated and taken up again */
+};
+
+struct gv_sources_config {
+    const char *const *paths; /* copied; "-" is standard input */
+    size_t path_count;
+    /* One per path, or NULL. A path without a position is read from its end (`from_start` false),
+     * because what is long past is not news, or from its start. */
+    const struct gv_position *positions;
+    bool from_start;
+    struct gv_reader_config reader;
+    /* Called from the loop for each reading, in the log's order. Must not free the sources. */
+    void (*on_reading)(void *context, const struct gv_reading *reading, size_t source);
+    /* Called after a batch of lines and on a change of state: a good moment to keep positions.
+     * May be NULL. */
+    void (*on_progress)(void *context, size_t source);
+    void *context;
+};
+
+struct gv_sources;
+struct uv_loop_s;
+
+/* Returns GV_OK, GV_ERR_MEMORY or GV_ERR_RANGE (no path, or more than GV_SOURCES_MAX). Nothing is
+ * opened before gv_sources_start. */
+#define GV_SOURCES_MAX 16
+int gv_sources_new(struct gv_sources **out, struct uv_loop_s *loop,
+                   const struct gv_sources_config *config);
+
+/* Opens and follows. A file that is not there is waited for. Returns GV_OK or GV_ERR_IO. */
+int gv_sources_start(struct gv_sources *sources);
+
+/* Stops reading; positions stay readable. The loop must run once more before gv_sources_free. */
+void gv_sources_stop(struct gv_sources *sources);
+void gv_sources_free(struct gv_sources *sources);
+
+size_t gv_sources_count(const struct gv_sources *sources);
+void gv_sources_status(const struct gv_sources *sources, struct gv_source_status *out,
+                       size_t source);
+
+#endif

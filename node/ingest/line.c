@@ -1,0 +1,221 @@
+#include "node/ingest/line.h"
+
+#include <string.h>
+
+static bool digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool starts(const char *text, size_t len, const char *word, size_t word_len)
+{
+    return len >= word_len && memcmp(text, word, word_len) == 0;
+}
+#define STARTS(text, len, literal) starts((text), (len), (literal), sizeof(literal) - 1)
+
+/* Skips "<22>" (a syslog socket's, or RFC 5424's with its version behind it). Returns its length,
+ * 0 when there is none. */
+static size_t priority_length(const char *line, size_t len)
+{
+    size_t at = 1;
+
+    if (len < 3 || line[0] != '<')
+        return 0;
+    while (at < len && at < 5 && digit(line[at]))
+        at++;
+    return at > 1 && at < len && line[at] == '>' ? at + 1 : 0;
+}
+
+static bool ends_in_smtpd(const char *tag, size_t len)
+{
+    return len > 6 && memcmp(tag + len - 6, "/smtpd", 6) == 0;
+}
+
+/* The processes that Dovecot's own log file names without "dovecot:". */
+static bool dovecot_process(const char *tag, size_t len)
+{
+    return (len > 6 && memcmp(tag + len - 6, "-login", 6) == 0) || STARTS(tag, len, "auth");
+}
+
+static enum gv_program classify(const char *tag, size_t len)
+{
+    if (len == 7 && memcmp(tag, "dovecot", 7) == 0)
+        return GV_PROGRAM_DOVECOT;
+    if (ends_in_smtpd(tag, len))
+        return GV_PROGRAM_SMTPD;
+    return GV_PROGRAM_OTHER;
+}
+
+/* Cuts "[123]" off a tag; returns the length without it. */
+static size_t without_pid(const char *tag, size_t len, bool *has_pid)
+{
+    size_t at = len;
+
+    *has_pid = false;
+    if (len < 3 || tag[len - 1] != ']')
+        return len;
+    at--;
+    while (at > 0 && digit(tag[at - 1]))
+        at--;
+    if (at == len - 1 || at == 0 || tag[at - 1] != '[')
+        return len;
+    *has_pid = true;
+    return at - 1;
+}
+
+/* "tag: text" or "tag[pid]: text" at `at`. */
+static bool take_tag(struct gv_line *out, const char *line, size_t len, size_t at, size_t sender)
+{
+    const char *tag = line + at;
+    const char *space = memchr(tag, ' ', len - at);
+
+    if (!space || space == tag || space[-1] != ':')
+        return false;
+    size_t tag_len = (size_t)(space - tag) - 1;
+    out->sender = line + sender;
+    out->sender_len = at + tag_len - sender;
+    out->tag = tag;
+    out->tag_len = without_pid(tag, tag_len, &out->has_pid);
+    out->program = classify(tag, out->tag_len);
+    out->text = space + 1;
+    out->text_len = len - (size_t)(out->text - line);
+    return true;
+}
+
+/* Dovecot's own file has neither host nor "dovecot:", and its auth prefix holds the user name, so
+ * the tag is not cut there: the whole rest is the text. */
+static bool take_plain(struct gv_line *out, const char *line, size_t len, size_t at)
+{
+    const char *text = line + at;
+    size_t rest = len - at;
+    size_t n = 0;
+
+    while (n < rest && ((text[n] >= 'a' && text[n] <= 'z') || text[n] == '-' || digit(text[n])))
+        n++;
+    if (n == rest || (text[n] != ':' && text[n] != '(') || !dovecot_process(text, n))
+        return false;
+    out->program = GV_PROGRAM_DOVECOT_PLAIN;
+    out->tag = text;
+    out->tag_len = n;
+    out->sender = text;
+    out->sender_len = n;
+    out->has_pid = false;
+    out->text = text;
+    out->text_len = rest;
+    return true;
+}
+
+/* The next word and the space behind it; false at the end of the line. */
+static bool next_word(const char *line, size_t len, size_t *at, const char **word, size_t *word_len)
+{
+    const char *start = line + *at;
+    const char *space = *at < len ? memchr(start, ' ', len - *at) : NULL;
+
+    if (!space || space == start)
+        return false;
+    *word = start;
+    *word_len = (size_t)(space - start);
+    *at += *word_len + 1;
+    return true;
+}
+
+/* RFC 5424 6.3: "-" or "[id name="value"]...", where a value escapes ']' with a backslash. */
+static bool skip_structured_data(const char *line, size_t len, size_t *at)
+{
+    size_t i = *at;
+
+    if (i < len && line[i] == '-') {
+        i++;
+    } else {
+        while (i < len && line[i] == '[') {
+            bool quoted = false;
+            for (i++; i < len && (quoted || line[i] != ']'); i++) {
+                if (line[i] == '"')
+                    quoted = !quoted;
+                else if (quoted && line[i] == '\\')
+                    i++;
+            }
+            if (i >= len)
+                return false;
+            i++;
+        }
+        if (i == *at)
+            return false;
+    }
+    if (i < len && line[i] == ' ')
+        i++;
+    else if (i != len)
+        return false;
+    if (len - i >= 3 && memcmp(line + i, "\xef\xbb\xbf", 3) == 0)
+        i += 3; /* the byte order mark that says UTF-8 */
+    *at = i;
+    return true;
+}
+
+static bool split_rfc5424(struct gv_line *out, const char *line, size_t len, size_t at)
+{
+    const char *word;
+    size_t word_len;
+
+    if (!gv_stamp_find(&out->stamp, line + at, len - at) || out->stamp.form != GV_STAMP_ISO)
+        return false;
+    at += out->stamp.len + 1u;
+    size_t sender = at;
+    if (!next_word(line, len, &at, &word, &word_len) ||
+        !next_word(line, len, &at, &out->tag, &out->tag_len) ||
+        !next_word(line, len, &at, &word, &word_len))
+        return false;
+    out->has_pid = !(word_len == 1 && word[0] == '-');
+    out->sender = line + sender;
+    out->sender_len = at - 1 - sender;
+    if (!next_word(line, len, &at, &word, &word_len) || !skip_structured_data(line, len, &at))
+        return false;
+    out->program = classify(out->tag, out->tag_len);
+    out->text = line + at;
+    out->text_len = len - at;
+    return true;
+}
+
+static void remember(struct gv_prefix *last, const struct gv_line *out, const char *line,
+                     size_t sender, size_t at)
+{
+    last->len = 0;
+    if (at > sizeof last->text || out->stamp.text != line)
+        return;
+    memcpy(last->text, line, at);
+    last->len = (uint8_t)at;
+    last->sender = (uint8_t)sender;
+    last->stamp = out->stamp;
+}
+
+bool gv_line_split(struct gv_line *out, struct gv_prefix *last, const char *line, size_t len)
+{
+    if (last->len > 0 && len > last->len && memcmp(line, last->text, last->len) == 0) {
+        out->stamp = last->stamp;
+        out->stamp.text = line;
+        return take_tag(out, line, len, last->len, last->sender) &&
+               out->program != GV_PROGRAM_OTHER;
+    }
+    size_t at = priority_length(line, len);
+
+    if (at > 0 && len - at > 2 && line[at] == '1' && line[at + 1] == ' ')
+        return split_rfc5424(out, line, len, at + 2) && out->program != GV_PROGRAM_OTHER;
+    if (!gv_stamp_find(&out->stamp, line + at, len - at))
+        return false;
+    at += out->stamp.len + 1u;
+    size_t sender = at;
+    const char *space = memchr(line + at, ' ', len - at);
+    if (!space || space == line + at)
+        return false;
+    if (space[-1] != ':') {
+        /* No colon behind the first word: a host, or "auth(a user with spaces". */
+        if (take_plain(out, line, len, at))
+            return true;
+        at = (size_t)(space - line) + 1;
+        remember(last, out, line, sender, at);
+        return at < len && take_tag(out, line, len, at, sender) && out->program != GV_PROGRAM_OTHER;
+    }
+    if (take_tag(out, line, len, at, sender) && out->program != GV_PROGRAM_OTHER)
+        return true;
+    return take_plain(out, line, len, at);
+}

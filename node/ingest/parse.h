@@ -1,0 +1,79 @@
+/* What one line says, before it is put together with other lines. Everything here borrows from the
+ * line. The lexers accept a line only where an attacker's text cannot have made it up. (SPEC 10) */
+#ifndef GV_INGEST_PARSE_H
+#define GV_INGEST_PARSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "node/ingest/line.h"
+#include "proto/ip_address.h"
+#include "proto/observation.h"
+
+enum gv_said {
+    GV_SAID_NOTHING = 0,
+    GV_SAID_CONNECT,    /* Postfix: a connection begins */
+    GV_SAID_DISCONNECT, /* Postfix: it ends, perhaps with counts */
+    GV_SAID_FAILURE,    /* `attempts` failed */
+    GV_SAID_DROP,       /* Postfix: the connection broke off after AUTH */
+    GV_SAID_SUCCESS,
+    GV_SAID_HINT /* Dovecot's auth: why an attempt failed that another line settles */
+};
+
+/* What became of the attempt, beside its kind. */
+enum gv_blame {
+    GV_BLAME_CLIENT = 0,
+    GV_BLAME_BACKEND, /* the login backend's fault: no failure */
+    GV_BLAME_POLICY   /* refused by this host's own policy: no points, no signal */
+};
+
+struct gv_span {
+    const char *at;
+    size_t len;
+};
+
+struct gv_parsed {
+    uint8_t said;    /* enum gv_said */
+    uint8_t blame;   /* enum gv_blame */
+    uint8_t kind;    /* one bit of enum gv_kind */
+    uint8_t service; /* one bit of enum gv_service */
+    bool has_counts; /* of GV_SAID_DISCONNECT */
+    uint32_t attempts;
+    uint32_t auth_good, auth_all; /* of GV_SAID_DISCONNECT: "auth=good/all" */
+    struct gv_ip_address address;
+    struct gv_span account; /* the name; hashed and forgotten by the caller; len 0: not known */
+    struct gv_span session; /* Dovecot's session id; len 0: none */
+    struct gv_span origin;  /* of GV_SAID_HINT: which passdb or mechanism said so */
+};
+
+/* Our policy answers with this when it refuses, and Dovecot passes it on to Postfix's log. */
+#define GV_REFUSAL_TEXT "Refused by grapevine"
+
+/* `half`: no newline ended the line. False when it says nothing of interest; then *out is
+ * undefined. */
+bool gv_parse_postfix(struct gv_parsed *out, const struct gv_line *line, bool half);
+bool gv_parse_dovecot(struct gv_parsed *out, const struct gv_line *line, bool half);
+
+/* Helpers of the lexers, in parse_fields.c. */
+
+/* The first `word` in [at, limit), or NULL. By its first character, which the callers' words have
+ * rarely in common with what they are searched in: faster there than memmem. */
+const char *gv_find(const char *at, const char *limit, const char *word);
+
+/* Takes "name[address]" or "name[address]:port" and `end` behind it at *at (end 0: the end of the
+ * text), and moves *at behind both. The address is in the last brackets of the word, because the
+ * mail server appends it to a name that somebody else's DNS chose; a name with a colon could forge
+ * the end of the word, so it is refused. */
+bool gv_take_client(struct gv_ip_address *out, const char **at, const char *limit, char end);
+
+/* Dovecot's "elements": `user=<NAME>, method=M, rip=ADDR, lip=ADDR, ...` from behind "user=<". The
+ * name may hold all of that too, so the address is the last. */
+bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit, bool half);
+
+/* The identity in front of `end` in an auth line: "NAME(USER,ADDR[,master][,<SESSION>])" of 2.3, or
+ * "auth(USER,ADDR,sasl:MECH)[<PID>][<SESSION>][: request [N]]: NAME" of 2.4. The user may hold
+ * anything, so it is read backwards. */
+bool gv_take_identity(struct gv_parsed *out, const char *start, const char *end);
+
+#endif

@@ -1,0 +1,333 @@
+/* Dovecot's login processes and its auth service, 2.3 and 2.4, from the words that they log
+ * (login-common/client-common.c, auth/auth-request.c, auth/auth-policy.c). Fixed words come first;
+ * the user name comes before the address in every line, and may hold a whole forged line. */
+#include "node/ingest/parse.h"
+
+#include <string.h>
+
+/* The end of the text reads as NUL, and no lexer is started at it (see parse_postfix.re). */
+/*!re2c
+    re2c:api = custom;
+    re2c:api:style = free-form;
+    re2c:define:YYCTYPE = "unsigned char";
+    re2c:define:YYPEEK = "(cur < limit ? (unsigned char)*cur : 0)";
+    re2c:define:YYSKIP = "++cur;";
+    re2c:define:YYBACKUP = "mark = cur;";
+    re2c:define:YYRESTORE = "cur = mark;";
+    re2c:yyfill:enable = 0;
+    re2c:flags:tags = 0;
+
+    number = [0-9]{1,9};
+*/
+
+enum process { PROCESS_OTHER, PROCESS_LOGIN, PROCESS_AUTH, PROCESS_AUTH_24 };
+
+static enum process lex_process(uint8_t *service, const char **at, const char *limit)
+{
+    const char *cur = *at;
+    const char *mark = cur;
+
+    if (cur == limit)
+        return PROCESS_OTHER;
+    /*!re2c
+        "imap-login: " | "imap-urlauth-login: "  { *service = GV_SERVICE_IMAP; goto login; }
+        "pop3-login: "                           { *service = GV_SERVICE_POP3; goto login; }
+        "managesieve-login: "                    { *service = GV_SERVICE_SIEVE; goto login; }
+        "submission-login: "                     { *service = GV_SERVICE_SUBMISSION; goto login; }
+        "auth: " | "auth-worker: " | "auth-worker(" number "): "
+                                                 { *at = cur; return PROCESS_AUTH; }
+        "auth(" | "auth-worker("                 { return PROCESS_AUTH_24; }
+        *                                        { return PROCESS_OTHER; }
+    */
+login:
+    *at = cur;
+    return PROCESS_LOGIN;
+}
+
+enum opening { OPENS_OTHER, OPENS_SUCCESS, OPENS_END };
+
+/* Only a finished visit is read. What else a login process says ("Authenticate X failed",
+ * "proxy(X): Login failed") comes before the line that settles it, with the client's own words in
+ * front. */
+static enum opening lex_opening(const char **at, const char *limit)
+{
+    const char *cur = *at;
+    const char *mark = cur;
+
+    if (cur == limit)
+        return OPENS_OTHER;
+    /*!re2c
+        "Info: "? ("Login" | "Logged in") ": user=<"   { *at = cur; return OPENS_SUCCESS; }
+        "Info: "? ("Disconnected" | "Aborted login") (":" | " (")
+                                                       { *at = cur - 1; return OPENS_END; }
+        "Info: "? "Login aborted: "                    { *at = cur; return OPENS_END; }
+        *                                              { return OPENS_OTHER; }
+    */
+}
+
+/* A number of at most nine digits; 0 when there is none, or a longer one. */
+static uint32_t take_number(const char **at, const char *limit)
+{
+    const char *start = *at;
+    uint32_t value = 0;
+
+    while (*at < limit && **at >= '0' && **at <= '9' && *at - start < 10)
+        value = 10 * value + (uint32_t)(*(*at)++ - '0');
+    return *at - start < 10 ? value : 0;
+}
+
+/* "7 attempts" or "1/7 successful auths" from `cur`. */
+static uint32_t failed_attempts(const char *cur, const char *limit)
+{
+    uint32_t all = take_number(&cur, limit), good = 0;
+
+    if (cur < limit && *cur == '/') {
+        cur++;
+        good = all;
+        all = take_number(&cur, limit);
+    }
+    return all > good ? all - good : 0;
+}
+
+enum group { GROUP_UNKNOWN, GROUP_NOTHING, GROUP_COUNTS, GROUP_LAST_ABORTED, GROUP_ONE };
+
+/* What stands in the parentheses that say why a visit ended. *at moves behind what was read, to the
+ * number of attempts for GROUP_COUNTS and GROUP_LAST_ABORTED. */
+static enum group lex_group(struct gv_parsed *out, const char **at, const char *limit)
+{
+    const char *cur = *at;
+    const char *mark = cur;
+    enum group found;
+
+    out->kind = GV_KIND_UNSPECIFIED;
+    out->blame = GV_BLAME_CLIENT;
+    if (cur == limit)
+        return GROUP_UNKNOWN;
+    /*!re2c
+        count = ", ";
+        "auth failed" count                    { found = GROUP_COUNTS; goto done; }
+        "proxy dest authentication failure" (" to " [^,()\x00]*)? count
+                                               { found = GROUP_COUNTS; goto done; }
+        "auth failed)" | "proxy dest auth failed)"
+                                               { found = GROUP_ONE; goto done; }
+        ("client didn't finish SASL auth" | "auth aborted by client") count
+                                               { found = GROUP_LAST_ABORTED; goto done; }
+        "client didn't finish SASL auth, waited" | "disconnected while authenticating"
+            | "aborted authentication)"
+            { out->kind = GV_KIND_ABORTED; found = GROUP_ONE; goto done; }
+        "tried to use disallowed " ("plain" | "clear") "text auth"
+            { out->kind = GV_KIND_ABORTED; found = GROUP_ONE; goto done; }
+        ("tried to use unsupported auth mechanism" | "anonymous logins disabled") count
+            { out->kind = GV_KIND_BAD_MECHANISM; found = GROUP_COUNTS; goto done; }
+        ("tried to use unsupported auth mechanism" | "anonymous logins disabled") ")"
+            { out->kind = GV_KIND_BAD_MECHANISM; found = GROUP_ONE; goto done; }
+        ("sent invalid base64 in response" | "credentials contain control characters") count
+            { out->kind = GV_KIND_PROTOCOL; found = GROUP_COUNTS; goto done; }
+        ("sent invalid base64 in response" | "credentials contain control characters") ")"
+            { out->kind = GV_KIND_PROTOCOL; found = GROUP_ONE; goto done; }
+        "auth process communication failure" | "auth service reported temporary failure"
+            | "internal failure" | "proxy dest" | "authorization failed" | "user disabled"
+            | "password expired" | "login disabled" | "connection limit reached"
+            { out->blame = GV_BLAME_BACKEND; found = GROUP_ONE; goto done; }
+        "no auth attempts" | "disconnected " | "cert required" | "client did" | "client sent"
+            | "auth referral" | "The process is shutting down" | "client_limit"
+            { found = GROUP_NOTHING; goto done; }
+        *   { return GROUP_UNKNOWN; }
+    */
+done:
+    *at = cur;
+    return found;
+}
+
+/* The first parentheses of a known meaning between `at` and `end`. */
+static bool read_reason(struct gv_parsed *out, const char *at, const char *end)
+{
+    while ((at = memchr(at, '(', (size_t)(end - at)))) {
+        const char *inside = at + 1;
+
+        switch (lex_group(out, &inside, end)) {
+        case GROUP_NOTHING:
+            return false;
+        case GROUP_ONE:
+            out->attempts = 1;
+            return true;
+        case GROUP_COUNTS:
+            out->attempts = failed_attempts(inside, end);
+            return out->attempts > 0;
+        case GROUP_LAST_ABORTED:
+            /* Only the last was broken off; those before it were answered with a failure. */
+            out->attempts = failed_attempts(inside, end);
+            if (out->attempts <= 1)
+                out->kind = GV_KIND_ABORTED;
+            else
+                out->attempts--;
+            return out->attempts > 0;
+        default:
+            at++;
+        }
+    }
+    return false;
+}
+
+static bool parse_login(struct gv_parsed *out, const char *at, const char *limit, bool half)
+{
+    enum opening opening = lex_opening(&at, limit);
+
+    if (opening == OPENS_OTHER)
+        return false;
+    if (opening == OPENS_SUCCESS) {
+        out->said = GV_SAID_SUCCESS;
+        return gv_take_elements(out, at, limit, half) && out->account.len > 0;
+    }
+    out->said = GV_SAID_FAILURE;
+    const char *user = gv_find(at, limit, ": user=<");
+    /* With elements in another order the name could follow the address, and forge a later one. */
+    if (!user || (memchr(at, '=', (size_t)(user - at)) &&
+                  (gv_find(at, user, "rip=") || gv_find(at, user, "user=<"))))
+        return false;
+    return read_reason(out, at, user) &&
+           gv_take_elements(out, user + sizeof ": user=<" - 1, limit, half);
+}
+
+/* --- auth: why, not how often ---------------------------------------------------------------- */
+
+enum tail { TAIL_OTHER, TAIL_CLOSED, TAIL_PASSWORD, TAIL_MESSAGE };
+
+/* What may follow the words of a failure. A password in plain is the client's own text. */
+static enum tail lex_tail(const char *cur, const char *limit)
+{
+    const char *mark = cur;
+    enum tail found;
+
+    if (cur == limit)
+        return TAIL_CLOSED;
+    /*!re2c
+        " (for LDAP bind)"                             { found = TAIL_CLOSED; goto done; }
+        " (SHA1 of given password: " [0-9a-f]{1,40} ")"
+                                                       { found = TAIL_CLOSED; goto done; }
+        " (given password: "                           { return TAIL_PASSWORD; }
+        ": "                                           { return TAIL_MESSAGE; }
+        *                                              { return TAIL_OTHER; }
+    */
+done:
+    return cur == limit ? found : TAIL_OTHER;
+}
+
+static const struct verdict_words {
+    const char *words;
+    uint8_t kind;
+    uint8_t blame;
+    enum tail open_tail; /* allowed beside TAIL_CLOSED, if the words stand there only once */
+} verdicts[] = {
+    {": Password mismatch", GV_KIND_WRONG_PASSWORD, GV_BLAME_CLIENT, TAIL_PASSWORD},
+    {": unknown user", GV_KIND_UNKNOWN_ACCOUNT, GV_BLAME_CLIENT, TAIL_PASSWORD},
+    {": pam_authenticate() failed: Authentication failure (Password mismatch?)",
+     GV_KIND_WRONG_PASSWORD, GV_BLAME_CLIENT, TAIL_PASSWORD},
+    {": Authentication failure due to policy server refusal", GV_KIND_UNSPECIFIED, GV_BLAME_POLICY,
+     TAIL_MESSAGE},
+};
+
+static const char *last_of(const char *at, const char *limit, const char *words)
+{
+    const char *found = NULL, *next;
+
+    while ((next = gv_find(at, limit, words))) {
+        found = next;
+        at = next + 1;
+    }
+    return found;
+}
+
+static bool read_verdict(struct gv_parsed *out, const struct verdict_words *v, bool open,
+                         const char *at, const char *limit)
+{
+    const char *found = last_of(at, limit, v->words);
+
+    if (!found)
+        return false;
+    enum tail tail = lex_tail(found + strlen(v->words), limit);
+    /* A password in plain may end like a verdict, where the line is cut behind it. */
+    if (open ? tail != v->open_tail || gv_find(at, limit, v->words) != found
+             : tail != TAIL_CLOSED || gv_find(at, found, " (given password: "))
+        return false;
+    out->kind = v->kind;
+    out->blame = v->blame;
+    return gv_take_identity(out, at, found);
+}
+
+/* A name that cannot be an account here: "plain(?,ADDR): Username character disallowed by ...
+ * (username: NAME)". Its name comes last, so this one is read from the front. */
+static bool read_disallowed(struct gv_parsed *out, const char *at, const char *limit)
+{
+    static const char words[] = ": Username character disallowed by auth_username_chars: 0x";
+    const char *found = gv_find(at, limit, words);
+
+    if (!found || !gv_take_identity(out, at, found) || out->account.len > 0)
+        return false;
+    const char *open = memchr(at, '(', (size_t)(found - at));
+    out->kind = GV_KIND_UNKNOWN_ACCOUNT;
+    return open && open[1] == '?' && open[2] == ',';
+}
+
+/* "Error: sql(USER,ADDR): ..." or "auth(...)<...>: Error: ...". It only ever excuses a failure, so
+ * the first identity that can be read will do. */
+static bool read_fault(struct gv_parsed *out, const char *at, const char *limit)
+{
+    const char *end;
+
+    out->blame = GV_BLAME_BACKEND;
+    for (end = at; (end = gv_find(end, limit, ": ")); end++)
+        if (end > at && gv_take_identity(out, at, end))
+            return true;
+    return false;
+}
+
+static const char *skip_worker(const char *cur, const char *limit)
+{
+    const char *mark = cur;
+    const char *start = cur;
+
+    if (cur == limit)
+        return start;
+    /*!re2c
+        "Info: "                                       { return cur; }
+        "conn unix:" [^ \x00]* " (pid=" number ",uid=" number "): auth-worker<" number ">: "
+                                                       { return cur; }
+        *                                              { return start; }
+    */
+}
+
+static bool parse_auth(struct gv_parsed *out, const char *at, const char *limit)
+{
+    at = skip_worker(skip_worker(at, limit), limit); /* the level, and which worker */
+    out->said = GV_SAID_HINT;
+    out->attempts = 1;
+    if ((size_t)(limit - at) > 7 && memcmp(at, "Error: ", 7) == 0)
+        return read_fault(out, skip_worker(at + 7, limit), limit);
+    for (int open = 0; open <= 1; open++)
+        for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++)
+            if (read_verdict(out, &verdicts[i], open == 1, at, limit))
+                return true;
+    if (read_disallowed(out, at, limit))
+        return true;
+    const char *error = gv_find(at, limit, ": Error: ");
+    out->blame = GV_BLAME_BACKEND;
+    return error && gv_take_identity(out, at, error);
+}
+
+bool gv_parse_dovecot(struct gv_parsed *out, const struct gv_line *line, bool half)
+{
+    const char *at = line->text;
+    const char *limit = at + line->text_len;
+    uint8_t service = GV_SERVICE_UNKNOWN;
+    enum process process = lex_process(&service, &at, limit);
+
+    if (process == PROCESS_OTHER)
+        return false;
+    memset(out, 0, sizeof *out);
+    out->kind = GV_KIND_UNSPECIFIED;
+    out->service = service;
+    if (process == PROCESS_LOGIN)
+        return parse_login(out, at, limit, half);
+    return !half && parse_auth(out, at, limit);
+}

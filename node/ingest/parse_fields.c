@@ -1,0 +1,280 @@
+#include "node/ingest/parse.h"
+
+#include <string.h>
+
+#include "crypto/error.h"
+
+static bool digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+const char *gv_find(const char *at, const char *limit, const char *word)
+{
+    size_t n = strlen(word);
+
+    while ((size_t)(limit - at) >= n) {
+        at = memchr(at, word[0], (size_t)(limit - at) - n + 1);
+        if (!at || memcmp(at, word, n) == 0)
+            return at;
+        at++;
+    }
+    return NULL;
+}
+
+/* Where the client word ends: at `end`, at the limit when `end` is 0, or NULL. */
+static const char *word_end(const char *at, const char *limit, char end)
+{
+    const char *space = memchr(at, ' ', (size_t)(limit - at));
+    const char *stop = space ? space : limit;
+
+    if (end == 0)
+        return space ? NULL : limit;
+    if (end == ' ')
+        return space;
+    return stop > at && stop[-1] == end ? stop - 1 : NULL;
+}
+
+bool gv_take_client(struct gv_ip_address *out, const char **at, const char *limit, char end)
+{
+    const char *start = *at;
+    const char *stop = word_end(start, limit, end);
+    const char *close;
+
+    if (!stop)
+        return false;
+    /* smtpd_client_port_logging = yes puts ":port" behind the brackets. */
+    for (close = stop; close > start && digit(close[-1]); close--)
+        ;
+    if (close < stop && close > start && close[-1] == ':')
+        close--;
+    else
+        close = stop;
+    if (close == start || *--close != ']')
+        return false;
+    const char *open = memrchr(start, '[', (size_t)(close - start));
+    if (!open || open == start || memchr(start, ':', (size_t)(open - start)))
+        return false;
+    if (gv_ip_address_parse(out, open + 1, (size_t)(close - open - 1)) != GV_OK)
+        return false;
+    *at = stop + (end != 0);
+    return true;
+}
+
+/* The last occurrence of `word` in [at, limit), or NULL. */
+static const char *find_last(const char *at, const char *limit, const char *word, size_t n)
+{
+    while ((size_t)(limit - at) >= n) {
+        const char *found = memrchr(at, word[0], (size_t)(limit - at) - n + 1);
+
+        if (!found)
+            return NULL;
+        if (memcmp(found, word, n) == 0)
+            return found;
+        limit = found + n - 1;
+    }
+    return NULL;
+}
+
+static bool begins(const char *at, const char *limit, const char *word, size_t n)
+{
+    return (size_t)(limit - at) >= n && memcmp(at, word, n) == 0;
+}
+#define BEGINS(at, limit, literal) begins((at), (limit), (literal), sizeof(literal) - 1)
+
+/* Reads an address that ends at ',' or at the limit. */
+static bool take_address(struct gv_ip_address *out, const char **at, const char *limit)
+{
+    const char *comma = memchr(*at, ',', (size_t)(limit - *at));
+    const char *end = comma ? comma : limit;
+
+    if (gv_ip_address_parse(out, *at, (size_t)(end - *at)) != GV_OK)
+        return false;
+    *at = end;
+    return true;
+}
+
+/* A session id is base64 of what the login process knows, so it has no bracket of its own. */
+static struct gv_span session_before(const char *start, const char *close)
+{
+    struct gv_span session = {NULL, 0};
+    const char *at = close;
+
+    while (at > start && at[-1] != '<' && at[-1] != '>' && at[-1] != ' ' && at[-1] != ',')
+        at--;
+    if (at > start && at[-1] == '<' && at < close) {
+        session.at = at;
+        session.len = (size_t)(close - at);
+    }
+    return session;
+}
+
+/* The name ends in front of ">, method=M" or ">" that stand before the address. False when what
+ * stands there is not Dovecot's. */
+static bool take_name(struct gv_parsed *out, const char *name, const char *before)
+{
+    const char *method = find_last(name, before, ">, method=", 10);
+    const char *close = NULL;
+
+    /* A mechanism name is upper case and short, whatever the client sent. */
+    if (method && before - method <= 10 + 64 &&
+        !memchr(method + 10, '>', (size_t)(before - method - 10)))
+        close = method;
+    else if (before > name && before[-1] == '>')
+        close = before - 1;
+    if (!close)
+        return false;
+    out->account.at = name;
+    out->account.len = (size_t)(close - name);
+    return true;
+}
+
+bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit, bool half)
+{
+    static const char rip[] = ", rip=";
+    const char *found = find_last(at, limit, rip, sizeof rip - 1);
+    const char *rest;
+    struct gv_ip_address local;
+
+    if (!found)
+        return false;
+    rest = found + sizeof rip - 1;
+    if (!take_address(&out->address, &rest, limit) || !BEGINS(rest, limit, ", lip="))
+        return false;
+    rest += sizeof ", lip=" - 1;
+    if (!take_address(&local, &rest, limit) || !take_name(out, at, found))
+        return false;
+    bool closed = limit[-1] == '>';
+    out->session = closed ? session_before(rest, limit - 1) : (struct gv_span){NULL, 0};
+    /* What follows the addresses is Dovecot's; an angle bracket closes nothing but the session. */
+    const char *bracket = memchr(rest, '>', (size_t)(limit - rest));
+    if (bracket && bracket != limit - 1)
+        return false;
+    return !half || out->session.len > 0;
+}
+
+/* --- The identity of an auth line, backwards ------------------------------------------------- */
+
+static bool word_char(char c)
+{
+    return digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+}
+
+/* Cuts "<...>" off the end; false when there is none. */
+static bool cut_angle(struct gv_span *inside, const char *start, const char **end)
+{
+    if (*end == start || (*end)[-1] != '>')
+        return false;
+    *inside = session_before(start, *end - 1);
+    if (inside->len == 0)
+        return false;
+    *end = inside->at - 1;
+    return true;
+}
+
+static bool cut_word(const char *start, const char **end, const char *word, size_t n)
+{
+    if ((size_t)(*end - start) < n || memcmp(*end - n, word, n) != 0)
+        return false;
+    *end -= n;
+    return true;
+}
+#define CUT(start, end, literal) cut_word((start), (end), (literal), sizeof(literal) - 1)
+
+/* ",ADDR" at the end of the identity, and the user in front of it from `user` on. */
+static bool cut_address(struct gv_parsed *out, const char *user, const char *end)
+{
+    const char *comma = memrchr(user, ',', (size_t)(end - user));
+
+    if (!comma || gv_ip_address_parse(&out->address, comma + 1, (size_t)(end - comma - 1)) != GV_OK)
+        return false;
+    out->account.at = user;
+    out->account.len = (size_t)(comma - user);
+    if (out->account.len == 1 && user[0] == '?')
+        out->account.len = 0;
+    return true;
+}
+
+/* ",sasl:plain" of 2.4. */
+static void cut_mechanism(const char *start, const char **end)
+{
+    const char *at = *end;
+
+    while (at > start && word_char(at[-1]))
+        at--;
+    if (at < *end && CUT(start, &at, ",sasl:"))
+        *end = at;
+}
+
+/* "auth(" or "auth-worker(" of 2.4 begins the text, so the user is what follows it. */
+static bool identity_24(struct gv_parsed *out, const char *start, const char *end)
+{
+    struct gv_span angle;
+    const char *user = start;
+
+    if (BEGINS(start, end, "auth-worker("))
+        user += sizeof "auth-worker(" - 1;
+    else if (BEGINS(start, end, "auth("))
+        user += sizeof "auth(" - 1;
+    else
+        return false;
+    if (end > user && end[-1] == ']') {
+        const char *at = end - 1;
+        while (at > user && digit(at[-1]))
+            at--;
+        if (!CUT(user, &at, ": request ["))
+            return false;
+        end = at;
+    }
+    while (cut_angle(&angle, user, &end))
+        if (out->session.len == 0)
+            out->session = angle;
+    if (!CUT(user, &end, ")"))
+        return false;
+    (void)CUT(user, &end, ",master");
+    cut_mechanism(user, &end);
+    return cut_address(out, user, end);
+}
+
+/* "NAME(USER,ADDR...)" of 2.3; NAME is a word that the text begins with, or that follows ": ". */
+static bool identity_23(struct gv_parsed *out, const char *start, const char *end)
+{
+    const char *open = memchr(start, '(', (size_t)(end - start));
+    const char *name;
+
+    if (!open || !CUT(open, &end, ")"))
+        return false;
+    for (name = open; name > start && word_char(name[-1]); name--)
+        ;
+    if (name == open || name != start)
+        return false;
+    out->origin.at = name;
+    out->origin.len = (size_t)(open - name);
+    const char *before = end;
+    if (cut_angle(&out->session, open + 1, &end) && !CUT(open + 1, &end, ",")) {
+        /* "<...>" without a comma is part of the user. */
+        out->session.len = 0;
+        end = before;
+    }
+    (void)CUT(open + 1, &end, ",master");
+    return cut_address(out, open + 1, end);
+}
+
+bool gv_take_identity(struct gv_parsed *out, const char *start, const char *end)
+{
+    const char *name = end;
+
+    out->session.len = 0;
+    out->origin.len = 0;
+    if (identity_23(out, start, end))
+        return true;
+    out->session.len = 0;
+    /* A mechanism says it in its own name, and a log file has the level in between. */
+    while (name > start && word_char(name[-1]))
+        name--;
+    out->origin.at = name;
+    out->origin.len = (size_t)(end - name);
+    if (name < end && !CUT(start, &name, ": Info: ") && !CUT(start, &name, ": "))
+        return false;
+    return identity_24(out, start, name);
+}

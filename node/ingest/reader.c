@@ -1,0 +1,208 @@
+#include "node/ingest/ingest.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/ingest/assemble.h"
+#include "node/ingest/line.h"
+#include "node/ingest/parse.h"
+#include "node/ingest/timestamp.h"
+
+_Static_assert(GV_ACCOUNT_KEY_LEN == crypto_shorthash_KEYBYTES, "SipHash-2-4 takes 16 bytes");
+
+struct gv_reader {
+    uint8_t key[GV_ACCOUNT_KEY_LEN];
+    struct gv_clock clock;
+    struct gv_prefix prefix;
+    struct gv_assembler *assembler;
+    struct gv_reader_counters counters;
+};
+
+const char *gv_mta_name(unsigned mta)
+{
+    return mta == GV_MTA_POSTFIX ? "postfix" : mta == GV_MTA_DOVECOT ? "dovecot" : "unknown";
+}
+
+struct gv_reader *gv_reader_new(const struct gv_reader_config *config)
+{
+    struct gv_reader *reader = calloc(1, sizeof *reader);
+
+    if (!reader)
+        return NULL;
+    reader->assembler = gv_assembler_new();
+    if (!reader->assembler) {
+        free(reader);
+        return NULL;
+    }
+    memcpy(reader->key, config->key, sizeof reader->key);
+    reader->clock.ahead_ms = config->ahead_ms;
+    return reader;
+}
+
+void gv_reader_free(struct gv_reader *reader)
+{
+    if (!reader)
+        return;
+    gv_assembler_free(reader->assembler);
+    sodium_memzero(reader->key, sizeof reader->key);
+    free(reader);
+}
+
+const struct gv_reader_counters *gv_reader_counters(const struct gv_reader *reader)
+{
+    return &reader->counters;
+}
+
+void gv_reader_skip(struct gv_reader *reader)
+{
+    reader->counters.lines++;
+    reader->counters.skipped++;
+}
+
+/* Which process wrote a line; not secret and not chosen by a client, so a fast mix will do. */
+static uint64_t mix_bytes(uint64_t h, const char *bytes, size_t len)
+{
+    uint64_t word;
+
+    for (; len >= 8; bytes += 8, len -= 8) {
+        memcpy(&word, bytes, 8);
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    word = len;
+    for (size_t i = 0; i < len; i++)
+        word = word << 8 | (uint8_t)bytes[i];
+    h = (h ^ word) * 0xff51afd7ed558ccdu;
+    return h ^ h >> 32;
+}
+
+static uint64_t connection_of(const struct gv_line *line, const struct gv_ip_address *address)
+{
+    uint64_t h = mix_bytes(0x6772617065u, line->sender, line->sender_len);
+
+    if (!line->has_pid)
+        h = mix_bytes(h ^ address->family, (const char *)address->bytes, sizeof address->bytes);
+    return h ? h : 1;
+}
+
+/* The name in lower case, hashed; 0 only for no name. */
+static uint64_t hash_name(const struct gv_reader *reader, const struct gv_span *name, bool fold)
+{
+    char lower[256];
+    uint8_t hash[crypto_shorthash_BYTES];
+    size_t len = name->len < sizeof lower ? name->len : sizeof lower;
+    uint64_t value;
+
+    if (len == 0)
+        return 0;
+    for (size_t i = 0; i < len; i++) {
+        char c = name->at[i];
+        lower[i] = fold && c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    }
+    crypto_shorthash(hash, (const uint8_t *)lower, len, reader->key);
+    memcpy(&value, hash, sizeof value);
+    sodium_memzero(lower, len);
+    return value ? value : 1;
+}
+
+/* "postfix/submission/smtpd", "postfix/smtps/smtpd": master.cf's syslog_name of the services that
+ * are for logging in; anything else is the public port. */
+static uint8_t smtpd_service(const struct gv_line *line)
+{
+    static const char *const names[] = {"submission", "smtps", "/587/", "/465/"};
+
+    if (line->tag_len == 13 && memcmp(line->tag, "postfix/smtpd", 13) == 0)
+        return GV_SERVICE_SMTP;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (memmem(line->tag, line->tag_len, names[i], strlen(names[i])))
+            return GV_SERVICE_SUBMISSION;
+    return GV_SERVICE_SMTP;
+}
+
+static void count(struct gv_reader_counters *c, const struct gv_reading *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct gv_observation *o = &out[i].observation;
+
+        if (o->success) {
+            c->successes++;
+        } else if (o->refused) {
+            c->refused++;
+        } else {
+            c->failures++;
+            c->attempts += o->attempts;
+        }
+    }
+}
+
+static size_t read_parsed(struct gv_reader *reader, struct gv_reading *out,
+                          const struct gv_line *line, const struct gv_parsed *p, uint64_t now_ms)
+{
+    struct gv_moment moment = {.line = reader->counters.lines};
+
+    /* Without a pid the address tells connections apart: those that are open at once from one
+     * address are one, so none of them can be said to begin. */
+    if (p->said == GV_SAID_CONNECT && !line->has_pid)
+        return 0;
+    if (!gv_clock_convert(&reader->clock, &moment.ms, &line->stamp, now_ms))
+        return 0;
+    if (line->program == GV_PROGRAM_SMTPD)
+        moment.connection = connection_of(line, &p->address);
+    if (p->said == GV_SAID_CONNECT)
+        return gv_assemble_connect(reader->assembler, out, p, moment.connection, moment.ms);
+    moment.account = hash_name(reader, &p->account, true);
+    if (p->said == GV_SAID_HINT || gv_assembler_has_hints(reader->assembler))
+        moment.session = hash_name(reader, &p->session, false);
+    moment.origin = hash_name(reader, &p->origin, false);
+    return gv_assemble(reader->assembler, out, &reader->counters.faults, p, &moment);
+}
+
+static size_t read_line(struct gv_reader *reader, struct gv_reading *out, const char *text,
+                        size_t len, uint64_t now_ms, bool half)
+{
+    struct gv_reader_counters *c = &reader->counters;
+    struct gv_line line;
+    struct gv_parsed p;
+
+    c->lines++;
+    if (len > 0 && text[len - 1] == '\r')
+        len--;
+    if (len > GV_LINE_MAX) {
+        c->skipped++;
+        return 0;
+    }
+    if (!gv_line_split(&line, &reader->prefix, text, len))
+        return 0;
+    bool smtpd = line.program == GV_PROGRAM_SMTPD;
+    if (smtpd ? !gv_parse_postfix(&p, &line, half) : !gv_parse_dovecot(&p, &line, half)) {
+        c->skipped += half;
+        return 0;
+    }
+    c->matched++;
+    if (smtpd)
+        p.service = smtpd_service(&line);
+    size_t n = read_parsed(reader, out, &line, &p, now_ms);
+    count(c, out, n);
+    return n;
+}
+
+size_t gv_reader_line(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX],
+                      const char *line, size_t len, uint64_t now_ms)
+{
+    return read_line(reader, out, line, len, now_ms, false);
+}
+
+size_t gv_reader_half_line(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX],
+                           const char *line, size_t len, uint64_t now_ms)
+{
+    return read_line(reader, out, line, len, now_ms, true);
+}
+
+size_t gv_reader_flush(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX])
+{
+    size_t n = gv_assemble_flush(reader->assembler, out);
+
+    count(&reader->counters, out, n);
+    return n;
+}

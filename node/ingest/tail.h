@@ -1,0 +1,38 @@
+/* One file, followed by its name: through rename rotation, copytruncate, and its not being there.
+ * It is polled rather than watched: two stat calls cost 3 us, and inotify is blind to a network
+ * file system. No loop, no clock of its own. (SPEC 10.5) */
+#ifndef GV_INGEST_TAIL_H
+#define GV_INGEST_TAIL_H
+
+#include "node/ingest/ingest.h"
+#include "node/ingest/splitter.h"
+
+/* Called for each line; len == SIZE_MAX stands for one that was too long. */
+typedef void gv_tail_line(void *context, const char *line, size_t len);
+
+struct gv_tail {
+    const char *path;            /* borrowed */
+    int fd;                      /* -1: none */
+    struct gv_position position; /* of the open file, or where to resume */
+    struct gv_splitter splitter;
+    uint64_t base;     /* file offset where the splitter began */
+    uint64_t quiet_ms; /* since when a rotated file has given nothing; 0: it is not rotated */
+    uint64_t rotations;
+    bool from_start; /* what a file without a known position is read from */
+    bool resumed;    /* the first file has been opened; later ones are read from the start */
+    bool elsewhere;  /* the open file has another name by now: it is followed to its end */
+    enum gv_source_state state;
+    int error;
+};
+
+/* `position` may be NULL. Returns GV_OK or GV_ERR_MEMORY. Opens nothing yet. */
+int gv_tail_init(struct gv_tail *tail, const char *path, const struct gv_position *position,
+                 bool from_start);
+void gv_tail_close(struct gv_tail *tail);
+
+/* Reads at most GV_TAIL_BUDGET bytes. `now_ms`: any steady clock, from 1 on. Returns true when more
+ * is waiting already. */
+#define GV_TAIL_BUDGET (4 * GV_SPLITTER_BUFFER)
+bool gv_tail_poll(struct gv_tail *tail, uint64_t now_ms, gv_tail_line *on_line, void *context);
+
+#endif

@@ -1,0 +1,292 @@
+#include "node/ingest/timestamp.h"
+
+#include <string.h>
+#include <time.h>
+
+static bool digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool digits(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!digit(text[i]))
+            return false;
+    return true;
+}
+
+static int number(const char *text, size_t n)
+{
+    int value = 0;
+
+    for (size_t i = 0; i < n; i++)
+        value = 10 * value + (text[i] - '0');
+    return value;
+}
+
+static bool clock_time(const char *t) /* "02:36:17" */
+{
+    return digits(t, 2) && t[2] == ':' && digits(t + 3, 2) && t[5] == ':' && digits(t + 6, 2);
+}
+
+/* The end of an optional fraction of at most nine digits that starts at `at`. */
+static size_t after_fraction(const char *text, size_t len, size_t at)
+{
+    size_t n = 0;
+
+    if (at >= len || (text[at] != '.' && text[at] != ','))
+        return at;
+    while (at + 1 + n < len && n < 9 && digit(text[at + 1 + n]))
+        n++;
+    return n ? at + 1 + n : at;
+}
+
+static size_t after_zone(const char *text, size_t len, size_t at)
+{
+    if (at < len && (text[at] == 'Z' || text[at] == 'z'))
+        return at + 1;
+    if (at + 5 > len || (text[at] != '+' && text[at] != '-') || !digits(text + at + 1, 2))
+        return at;
+    if (digits(text + at + 3, 2))
+        return at + 5;
+    if (at + 6 <= len && text[at + 3] == ':' && digits(text + at + 4, 2))
+        return at + 6;
+    return at;
+}
+
+static int month_of(const char *t)
+{
+    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+    for (int i = 0; i < 12; i++)
+        if (names[3 * i] == t[0] && names[3 * i + 1] == t[1] && names[3 * i + 2] == t[2])
+            return i;
+    return -1;
+}
+
+bool gv_stamp_find(struct gv_stamp *out, const char *text, size_t len)
+{
+    size_t end;
+
+    out->text = text;
+    if (len < 16)
+        return false;
+    if (text[3] == ' ' && text[6] == ' ' && digit(text[5]) && (digit(text[4]) || text[4] == ' ') &&
+        clock_time(text + 7)) {
+        out->form = GV_STAMP_RFC3164;
+        end = after_fraction(text, len, 15);
+    } else if (len >= 20 && digits(text, 4) && text[4] == '-' && digits(text + 5, 2) &&
+               text[7] == '-' && digits(text + 8, 2) && (text[10] == 'T' || text[10] == ' ') &&
+               clock_time(text + 11)) {
+        out->form = GV_STAMP_ISO;
+        end = after_zone(text, len, after_fraction(text, len, 19));
+    } else {
+        return false;
+    }
+    if (end >= len || text[end] != ' ' || end >= GV_STAMP_MAX)
+        return false;
+    out->len = (uint8_t)end;
+    return true;
+}
+
+/* Days since 1970-01-01 of a date of the Gregorian calendar. */
+static int64_t days_of(int year, int month, int day)
+{
+    int64_t y = month < 2 ? year - 1 : year;
+    int64_t era = (y >= 0 ? y : y - 399) / 400;
+    int64_t of_era = y - era * 400;
+    int64_t of_year = (153 * (month + (month < 2 ? 10 : -2)) + 2) / 5 + day - 1;
+
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+static bool leap(int year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static bool valid_date(int year, int month, int day)
+{
+    static const uint8_t lengths[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+    if (month < 0 || month > 11 || day < 1)
+        return false;
+    return day <= lengths[month] + (month == 1 && leap(year));
+}
+
+struct fields {
+    int year, month, day, hour, minute, second, millis;
+    int zone_minutes;
+    bool zoned;
+};
+
+static int fraction_millis(const char *text, size_t len)
+{
+    int value = 0;
+
+    for (size_t i = 1; i <= 3; i++)
+        value = 10 * value + (i < len ? text[i] - '0' : 0);
+    return value;
+}
+
+static void take_zone(struct fields *f, const char *zone, size_t len)
+{
+    f->zoned = len > 0;
+    if (len < 5)
+        return; /* Z, or none */
+    int minutes = 60 * number(zone + 1, 2) + number(zone + len - 2, 2);
+    f->zone_minutes = zone[0] == '-' ? -minutes : minutes;
+}
+
+static bool take_fields(struct fields *f, const struct gv_stamp *stamp)
+{
+    const char *t = stamp->text;
+    const char *clock_at = t + 7;
+    size_t rest = 15;
+
+    memset(f, 0, sizeof *f);
+    if (stamp->form == GV_STAMP_ISO) {
+        f->year = number(t, 4);
+        f->month = number(t + 5, 2) - 1;
+        f->day = number(t + 8, 2);
+        clock_at = t + 11;
+        rest = 19;
+    } else {
+        f->month = month_of(t);
+        f->day = number(t + 4 + (t[4] == ' '), t[4] == ' ' ? 1 : 2);
+    }
+    f->hour = number(clock_at, 2);
+    f->minute = number(clock_at + 3, 2);
+    f->second = number(clock_at + 6, 2);
+    size_t zone = after_fraction(t, stamp->len, rest);
+    if (zone > rest)
+        f->millis = fraction_millis(t + rest, zone - rest);
+    if (stamp->form == GV_STAMP_ISO)
+        take_zone(f, t + zone, stamp->len - zone);
+    /* 60: a leap second. */
+    return f->month >= 0 && f->hour < 24 && f->minute < 60 && f->second <= 60 &&
+           f->zone_minutes > -1440 && f->zone_minutes < 1440;
+}
+
+/* Clocks are changed, and zones differ, at whole quarters of an hour. */
+#define QUARTER 15
+
+/* Local time of the quarter that the fields are in, by the process's TZ. Where the clock is put
+ * back it comes twice: *again_ms is the other one, or equal. */
+static int64_t local_quarter(int64_t *again_ms, const struct fields *f)
+{
+    struct tm base = {.tm_year = f->year - 1900,
+                      .tm_mon = f->month,
+                      .tm_mday = f->day,
+                      .tm_hour = f->hour,
+                      .tm_min = f->minute - f->minute % QUARTER};
+    int64_t found[2];
+    int count = 0;
+
+    /* `daylight` is set by the first mktime; a zone that never had summer time asks but once. */
+    for (int dst = daylight ? 1 : 0; dst >= 0; dst--) {
+        struct tm tm = base;
+        tm.tm_isdst = dst;
+        time_t t = mktime(&tm);
+        /* mktime moves what does not exist under this tm_isdst; then it is not this time. */
+        if (tm.tm_isdst == dst && tm.tm_hour == base.tm_hour && tm.tm_min == base.tm_min)
+            found[count++] = (int64_t)t * 1000;
+    }
+    if (count == 0) {
+        /* A time that the clock jumps over: no better guess than the library's. */
+        struct tm tm = base;
+        tm.tm_isdst = -1;
+        found[count++] = (int64_t)mktime(&tm) * 1000;
+    }
+    *again_ms = found[count - 1];
+    return found[0];
+}
+
+static int64_t zoneless_minute(struct gv_clock *clock, const struct fields *f)
+{
+    const int key[5] = {f->year, f->month, f->day, f->hour, f->minute / QUARTER};
+    int64_t offset = f->minute % QUARTER * 60000, first, again;
+
+    if (clock->quarter_known && !clock->quarter_double &&
+        memcmp(clock->quarter_key, key, sizeof key) == 0)
+        return clock->quarter_ms + offset;
+    first = local_quarter(&again, f);
+    memcpy(clock->quarter_key, key, sizeof key);
+    clock->quarter_known = true;
+    clock->quarter_double = again != first;
+    /* In the doubled hour the earlier reading holds until the log has moved past it. */
+    bool past = clock->last_ms != 0 && first + offset + 60000 <= (int64_t)clock->last_ms;
+    clock->quarter_ms = past ? again : first;
+    return clock->quarter_ms + offset;
+}
+
+static int64_t fields_ms(struct gv_clock *clock, const struct fields *f)
+{
+    int64_t minute;
+
+    if (f->zoned)
+        minute = ((days_of(f->year, f->month, f->day) * 24 + f->hour) * 60 + f->minute -
+                  f->zone_minutes) *
+                 60000;
+    else
+        minute = zoneless_minute(clock, f);
+    return minute + f->second * 1000 + f->millis;
+}
+
+/* The latest year that puts the stamp no later than now. Nine tries back reach a 29 February over
+ * the century that has none. */
+static bool infer_year(struct gv_clock *clock, int64_t *ms, struct fields *f, uint64_t now_ms)
+{
+    uint64_t latest = now_ms + clock->ahead_ms;
+
+    if (clock->year_now == 0 || clock->year_second != latest / 1000) {
+        time_t seconds = (time_t)(latest / 1000);
+        struct tm tm;
+        if (!localtime_r(&seconds, &tm))
+            return false;
+        clock->year_now = tm.tm_year + 1900;
+        clock->year_second = latest / 1000;
+    }
+    for (int back = 0; back <= 8; back++) {
+        f->year = clock->year_now - back;
+        if (!valid_date(f->year, f->month, f->day))
+            continue;
+        *ms = fields_ms(clock, f);
+        if (*ms <= (int64_t)latest)
+            return true;
+    }
+    return false;
+}
+
+bool gv_clock_convert(struct gv_clock *clock, uint64_t *out_ms, const struct gv_stamp *stamp,
+                      uint64_t now_ms)
+{
+    struct fields f;
+    int64_t ms;
+
+    /* A stamp without a year may change its meaning as `now` moves on, so both must be the same;
+     * a second of `now` makes no difference to a second of the stamp. */
+    if (stamp->len == clock->last_len && now_ms / 1000 == clock->last_now_ms / 1000 &&
+        memcmp(stamp->text, clock->last_text, stamp->len) == 0) {
+        *out_ms = clock->last_ms;
+        return true;
+    }
+    if (!take_fields(&f, stamp))
+        return false;
+    if (stamp->form == GV_STAMP_ISO) {
+        if (f.year < 1970 || !valid_date(f.year, f.month, f.day))
+            return false;
+        ms = fields_ms(clock, &f);
+    } else if (!infer_year(clock, &ms, &f, now_ms)) {
+        return false;
+    }
+    if (ms < 0)
+        return false;
+    *out_ms = (uint64_t)ms;
+    clock->last_ms = (uint64_t)ms;
+    clock->last_now_ms = now_ms;
+    clock->last_len = stamp->len;
+    memcpy(clock->last_text, stamp->text, stamp->len);
+    return true;
+}

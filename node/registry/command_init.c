@@ -1,0 +1,204 @@
+/* grapevine-registry init: a new network in a new folder. */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "crypto/error.h"
+#include "crypto/wipe.h"
+#include "node/base/config.h"
+#include "node/base/file.h"
+#include "node/base/keyfile.h"
+#include "node/registry/commands.h"
+#include "node/registry/registrar.h"
+
+struct init {
+    const char *folder, *listen, *mail;
+    struct gv_descriptor descriptor;
+};
+
+enum { OPTION_LAB = 256, OPTION_URL, OPTION_SEED, OPTION_LISTEN, OPTION_MAIL };
+
+static const struct argp_option options[] = {
+    {"data", 'd', "DIR", 0, "Folder to make: keys, descriptor, terms, config (needed)", 0},
+    {"name", 'n', "NAME", 0, "Name of the network, [a-z0-9-] (needed)", 0},
+    {"lab", OPTION_LAB, NULL, 0, "A network for tests: verdicts at once, documentation ranges", 0},
+    {"url", OPTION_URL, "URL", 0, "Where nodes reach the registry (default: http://LISTEN)", 0},
+    {"seed", OPTION_SEED, "HOST:PORT", 0, "A node to join through; may be given several times", 0},
+    {"listen", OPTION_LISTEN, "ADDR:PORT", 0, "Address to answer on (127.0.0.1:4728)", 0},
+    {"mail", OPTION_MAIL, "URL", 0, "smtp://HOST, smtps://HOST or file:/FOLDER", 0},
+    {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct init *init = state->input;
+    struct gv_config_host host;
+
+    switch (key) {
+    case 'd':
+        init->folder = arg;
+        return 0;
+    case 'n':
+        if (strlen(arg) > GV_NETWORK_NAME_MAX || !*arg ||
+            arg[strspn(arg, "abcdefghijklmnopqrstuvwxyz0123456789-")])
+            argp_error(state, "--name %s: write 1 to %d of a-z, 0-9 and -", arg,
+                       GV_NETWORK_NAME_MAX);
+        snprintf(init->descriptor.name, sizeof init->descriptor.name, "%s", arg);
+        return 0;
+    case OPTION_LAB:
+        init->descriptor.lab = true;
+        return 0;
+    case OPTION_URL:
+        if (!gv_set_url(&init->descriptor, arg))
+            argp_error(state, "--url %s: write http://HOST[:PORT] or https://HOST[:PORT]", arg);
+        return 0;
+    case OPTION_SEED:
+        if (!gv_set_seed(&init->descriptor, arg))
+            argp_error(state, "--seed %s: write HOST:PORT, at most %d of them", arg,
+                       GV_DESCRIPTOR_SEEDS);
+        return 0;
+    case OPTION_LISTEN:
+        if (gv_config_host_parse(&host, arg, false) != GV_OK)
+            argp_error(state, "--listen %s: write ADDRESS:PORT", arg);
+        init->listen = arg;
+        return 0;
+    case OPTION_MAIL:
+        init->mail = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!init->folder || !*init->descriptor.name)
+            argp_error(state, "--data and --name are needed");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    options,
+    parse,
+    NULL,
+    "Makes a new network: root key, registry key, descriptor, terms and config in a new folder.",
+    NULL,
+    NULL,
+    NULL};
+
+static int make_key(uint8_t secret[GV_SECRET_LEN], const char *folder, const char *name,
+                    struct gv_text *why)
+{
+    char *path = gv_data_path(folder, name);
+    int rc = path ? gv_keyfile_create(secret, path, why) : GV_ERR_MEMORY;
+
+    free(path);
+    return rc;
+}
+
+static int make_keys(struct gv_identity *root, struct gv_identity *registry, const char *folder,
+                     struct gv_text *why)
+{
+    uint8_t secret[GV_SECRET_LEN];
+    int rc = make_key(secret, folder, GV_FILE_ROOT_KEY, why);
+
+    if (rc == GV_OK) {
+        gv_identity_from_secret(root, secret);
+        rc = make_key(secret, folder, GV_FILE_REGISTRY_KEY, why);
+    }
+    if (rc == GV_OK) {
+        gv_identity_from_secret(registry, secret);
+        rc = make_key(secret, folder, GV_FILE_OWNER_KEY, why);
+    }
+    if (rc == GV_OK)
+        rc = make_key(secret, folder, GV_FILE_EMAIL_KEY, why);
+    gv_wipe(secret, sizeof secret);
+    return rc;
+}
+
+static int write_text(const char *folder, const char *name, const char *text, mode_t mode,
+                      struct gv_text *why)
+{
+    char *path = gv_data_path(folder, name);
+    int rc = path ? gv_file_write(path, text, strlen(text), mode, why) : GV_ERR_MEMORY;
+
+    free(path);
+    return rc;
+}
+
+static int write_config(const struct init *init, struct gv_text *why)
+{
+    char text[2048];
+
+    int len = snprintf(text, sizeof text,
+                       "; Registry of the network %s. All keys: grapevine-registry --help-config\n"
+                       "[registry]\ndata = .\nlisten = %s\n\n[mail]\nurl = %s\n",
+                       init->descriptor.name, init->listen ? init->listen : "127.0.0.1:4728",
+                       init->mail ? init->mail : "smtp://localhost");
+    if (len < 0 || (size_t)len >= sizeof text)
+        return gv_fail(why, GV_ERR_RANGE, "--mail is too long");
+    return write_text(init->folder, GV_FILE_CONFIG, text, 0600, why);
+}
+
+static int make_network(struct init *init, struct gv_text *why)
+{
+    struct gv_descriptor *descriptor = &init->descriptor;
+    struct gv_identity root, registry;
+    char *existing = gv_data_path(init->folder, GV_FILE_DESCRIPTOR);
+    int rc = GV_ERR_MEMORY;
+
+    if (!existing)
+        goto out;
+    rc = gv_file_folder(init->folder, 0700, why);
+    if (rc == GV_OK && access(existing, F_OK) == 0)
+        rc = gv_fail(why, GV_ERR_DUPLICATE,
+                     "%s: there is a network in this folder already; choose "
+                     "another --data",
+                     existing);
+    if (rc == GV_OK)
+        rc = make_keys(&root, &registry, init->folder, why);
+    if (rc != GV_OK)
+        goto out;
+    descriptor->genesis_min = descriptor->activation_min = gv_now_min();
+    descriptor->version = 1;
+    memcpy(descriptor->root_key, root.sign_public, GV_KEY_LEN);
+    if (!*descriptor->registry_url)
+        snprintf(descriptor->registry_url, sizeof descriptor->registry_url, "http://%.240s",
+                 init->listen ? init->listen : "127.0.0.1:4728");
+    gv_policy_default(&descriptor->policy, descriptor->lab);
+    snprintf(descriptor->terms, sizeof descriptor->terms, "%s", GV_DEFAULT_TERMS_VERSION);
+    rc = gv_set_registry_key(descriptor, registry.sign_public, descriptor->genesis_min);
+    if (rc == GV_OK)
+        rc = write_text(init->folder, GV_FILE_TERMS, gv_default_terms, 0644, why);
+    if (rc == GV_OK)
+        rc = write_config(init, why);
+    if (rc == GV_OK) /* last: its being there means that all is */
+        rc = gv_write_descriptor(descriptor, init->folder, root.sign_secret, why);
+    gv_identity_wipe(&root);
+    gv_identity_wipe(&registry);
+out:
+    free(existing);
+    return rc;
+}
+
+int gv_command_init(int argc, char **argv)
+{
+    struct init *init = calloc(1, sizeof *init);
+    struct gv_text why = {"out of memory"};
+    char id[2 * GV_KEY_LEN + 1];
+    int rc;
+
+    if (!init)
+        return gv_complain(GV_ERR_MEMORY, &why);
+    argp_parse(&argp, argc, argv, 0, NULL, init);
+    rc = make_network(init, &why);
+    if (rc == GV_OK) {
+        gv_hex(id, init->descriptor.network_id, GV_KEY_LEN);
+        printf("network %s %s\n", init->descriptor.name, id);
+        printf("descriptor %s/" GV_FILE_DESCRIPTOR "\n", init->folder);
+        printf("Keep %s/" GV_FILE_ROOT_KEY " safe, best on another machine: it is the network.\n"
+               "Start with: grapevine-registry serve --config %s/" GV_FILE_CONFIG "\n",
+               init->folder, init->folder);
+    }
+    free(init);
+    return rc == GV_OK ? EX_OK : gv_complain(rc, &why);
+}

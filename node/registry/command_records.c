@@ -1,0 +1,259 @@
+/* grapevine-registry list and revoke: they work on the records beside a running registry. */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "crypto/error.h"
+#include "crypto/wipe.h"
+#include "node/base/keyfile.h"
+#include "node/registry/commands.h"
+#include "node/registry/registrar.h"
+
+struct options {
+    bool wants_instance;
+    const char *folder, *config, *instance, *reason;
+};
+
+static const struct argp_option list_options[] = {
+    {"data", 'd', "DIR", 0, "The registry's folder", 0},
+    {"config", 'c', "FILE", 0, "Or its config file", 0},
+    {0}};
+static const struct argp_option revoke_options[] = {
+    {"data", 'd', "DIR", 0, "The registry's folder", 0},
+    {"config", 'c', "FILE", 0, "Or its config file", 0},
+    {"reason", 'r', "REASON", 0, "unspecified, by-owner, compromised or abuse", 0},
+    {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *options = state->input;
+
+    switch (key) {
+    case 'd':
+        options->folder = arg;
+        return 0;
+    case 'c':
+        options->config = arg;
+        return 0;
+    case 'r':
+        options->reason = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (options->instance || !options->wants_instance)
+            argp_error(state, "%s: one argument too many", arg);
+        options->instance = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!options->folder == !options->config)
+            argp_error(state, "--data or --config is needed");
+        if (options->wants_instance && !options->instance)
+            argp_error(state, "which INSTANCE? (grapevine-registry list shows them)");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp list_argp = {
+    list_options, parse, NULL, "Prints every enrolled instance with its owner's email address.",
+    NULL,         NULL,  NULL};
+static const struct argp revoke_argp = {
+    revoke_options,
+    parse,
+    "INSTANCE",
+    "Revokes an instance for good. Nodes learn it from the registry and from each other.",
+    NULL,
+    NULL,
+    NULL};
+
+/* The data folder, from either option; malloc'd. */
+static int find_folder(char **out, const struct options *options)
+{
+    struct gv_registry_settings settings;
+    struct gv_buf errors;
+    int rc = GV_OK;
+
+    gv_buf_init(&errors);
+    if (options->folder) {
+        *out = strdup(options->folder);
+    } else {
+        rc = gv_config_load(&gv_registry_table, &settings, options->config, &errors);
+        fwrite(errors.data ? errors.data : (const uint8_t *)"", 1, errors.len, stderr);
+        if (rc == GV_OK) {
+            *out = settings.data;
+            settings.data = NULL; /* handed over */
+            gv_config_free(&gv_registry_table, &settings);
+        }
+    }
+    gv_buf_free(&errors);
+    return rc == GV_OK && !*out ? GV_ERR_MEMORY : rc;
+}
+
+static int open_records(struct gv_records **out, const char *folder, struct gv_text *why)
+{
+    uint8_t secret[GV_SECRET_LEN];
+    char *key = gv_data_path(folder, GV_FILE_EMAIL_KEY);
+    char *database = gv_data_path(folder, GV_FILE_DATABASE);
+    int rc = key && database ? gv_keyfile_read(secret, key, why) : GV_ERR_MEMORY;
+
+    if (rc == GV_OK)
+        rc = gv_records_open(out, database, secret, why);
+    gv_wipe(secret, sizeof secret);
+    free(key);
+    free(database);
+    return rc;
+}
+
+/* ---- list ----------------------------------------------------------------------------------- */
+
+static void day(char out[16], uint32_t minute)
+{
+    time_t t = (time_t)minute * 60;
+    struct tm tm;
+
+    gmtime_r(&t, &tm);
+    strftime(out, 16, "%Y-%m-%d", &tm);
+}
+
+static int print_instance(void *context, const struct gv_instance *instance, const char *email)
+{
+    char id[2 * GV_ID_LEN + 1], since[16], expires[16];
+    size_t *count = context;
+
+    gv_hex(id, instance->certificate.instance, GV_ID_LEN);
+    day(since, instance->certificate.since_min);
+    day(expires, instance->certificate.expires_min);
+    printf("%s  since %s  until %s  terms %-10s  %-8s  %s\n", id, since, expires, instance->terms,
+           instance->revoked ? "revoked" : "valid", *email ? email : "(erased)");
+    ++*count;
+    return GV_OK;
+}
+
+int gv_command_list(int argc, char **argv)
+{
+    struct options options = {0};
+    struct gv_records *records = NULL;
+    struct gv_text why = {"out of memory"};
+    char *folder = NULL;
+    size_t count = 0;
+
+    argp_parse(&list_argp, argc, argv, 0, NULL, &options);
+    int rc = find_folder(&folder, &options);
+    if (rc == GV_ERR_CONFIG)
+        return EX_CONFIG;
+    if (rc == GV_OK)
+        rc = open_records(&records, folder, &why);
+    if (rc == GV_OK) {
+        rc = gv_records_each(records, print_instance, &count);
+        gv_fail(&why, rc, "%s/" GV_FILE_DATABASE ": %s", folder, gv_strerror(rc));
+    }
+    if (rc == GV_OK && count == 0)
+        fprintf(stderr, "nobody is enrolled yet\n");
+    gv_records_close(records);
+    free(folder);
+    return rc == GV_OK ? EX_OK : gv_complain(rc, &why);
+}
+
+/* ---- revoke --------------------------------------------------------------------------------- */
+
+static int reason_of(const char *text)
+{
+    for (int i = 0; i < GV_REVOKED_REASONS; i++)
+        if (!text || strcmp(text, gv_revocation_reason_name((unsigned)i)) == 0)
+            return i;
+    return -1;
+}
+
+static int sign_revocation(struct gv_buf *wire, const struct gv_revocation *revocation,
+                           const char *folder, struct gv_text *why)
+{
+    struct gv_descriptor *descriptor = calloc(1, sizeof *descriptor);
+    struct gv_identity signer;
+    struct gv_buf unused;
+    uint8_t secret[GV_SECRET_LEN];
+    char *key = gv_data_path(folder, GV_FILE_REGISTRY_KEY);
+    char *path = gv_data_path(folder, GV_FILE_DESCRIPTOR);
+    int rc = GV_ERR_MEMORY;
+
+    gv_buf_init(&unused);
+    if (!descriptor || !key || !path)
+        goto out;
+    rc = gv_descriptor_read(descriptor, &unused, path, why);
+    if (rc == GV_OK)
+        rc = gv_keyfile_read(secret, key, why);
+    if (rc != GV_OK)
+        goto out;
+    gv_identity_from_secret(&signer, secret);
+    rc = gv_revocation_issue(wire, revocation, signer.sign_secret, descriptor->network_id);
+    gv_identity_wipe(&signer);
+out:
+    gv_wipe(secret, sizeof secret);
+    gv_buf_free(&unused);
+    free(path);
+    free(key);
+    free(descriptor);
+    return rc;
+}
+
+static int revoke_instance(const char *folder, const struct gv_revocation *revocation,
+                           const char *text, struct gv_text *why)
+{
+    struct gv_records *records = NULL;
+    struct gv_instance instance;
+    struct gv_buf wire;
+
+    gv_buf_init(&wire);
+    int rc = open_records(&records, folder, why);
+    if (rc != GV_OK)
+        goto out;
+    rc = gv_records_instance(records, &instance, revocation->instance);
+    if (rc == GV_ERR_NOT_FOUND)
+        gv_fail(why, rc, "%s: no such instance; grapevine-registry list shows them", text);
+    if (rc == GV_OK)
+        rc = sign_revocation(&wire, revocation, folder, why);
+    if (rc == GV_OK) {
+        rc = gv_records_revoke(records, revocation, wire.data, wire.len);
+        gv_fail(why, rc, "%s: %s", text,
+                rc == GV_ERR_DUPLICATE ? "is revoked already" : gv_strerror(rc));
+    }
+out:
+    gv_records_close(records);
+    gv_buf_free(&wire);
+    return rc;
+}
+
+int gv_command_revoke(int argc, char **argv)
+{
+    struct options options = {.wants_instance = true};
+    struct gv_revocation revocation = {.revoked_min = gv_now_min()};
+    struct gv_text why = {"out of memory"};
+    char *folder = NULL;
+
+    argp_parse(&revoke_argp, argc, argv, 0, NULL, &options);
+    int reason = reason_of(options.reason);
+    if (reason < 0) {
+        fprintf(stderr,
+                "grapevine-registry: --reason %s: write unspecified, by-owner, "
+                "compromised or abuse\n",
+                options.reason);
+        return EX_USAGE;
+    }
+    revocation.reason = (uint8_t)reason;
+    if (gv_unhex(revocation.instance, GV_ID_LEN, options.instance) != GV_OK) {
+        fprintf(stderr, "grapevine-registry: %s: an instance id is %d hex digits\n",
+                options.instance, 2 * GV_ID_LEN);
+        return EX_USAGE;
+    }
+    int rc = find_folder(&folder, &options);
+    if (rc == GV_ERR_CONFIG)
+        return EX_CONFIG;
+    if (rc == GV_OK)
+        rc = revoke_instance(folder, &revocation, options.instance, &why);
+    if (rc == GV_OK)
+        printf("revoked %s (%s)\n", options.instance, gv_revocation_reason_name((unsigned)reason));
+    free(folder);
+    return rc == GV_OK ? EX_OK : gv_complain(rc, &why);
+}

@@ -1,0 +1,164 @@
+/* grapevine-registry serve: runs until a signal ends it. */
+#include <argp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "crypto/error.h"
+#include "node/base/log.h"
+#include "node/registry/commands.h"
+#include "node/registry/registrar.h"
+
+int gv_exit_code(int error)
+{
+    switch (error) {
+    case GV_OK:
+        return EX_OK;
+    case GV_ERR_CONFIG:
+        return EX_CONFIG;
+    case GV_ERR_NOT_FOUND:
+        return EX_NOINPUT;
+    case GV_ERR_FORBIDDEN:
+        return EX_NOPERM;
+    case GV_ERR_BUSY:
+        return EX_UNAVAILABLE;
+    case GV_ERR_DUPLICATE:
+        return EX_CANTCREAT;
+    case GV_ERR_IO:
+        return EX_IOERR;
+    case GV_ERR_MEMORY:
+        return EX_OSERR;
+    case GV_ERR_RANGE:
+        return EX_USAGE;
+    default:
+        return EX_DATAERR;
+    }
+}
+
+int gv_complain(int error, const struct gv_text *why)
+{
+    fprintf(stderr, "grapevine-registry: %s\n", *why->text ? why->text : gv_strerror(error));
+    return gv_exit_code(error);
+}
+
+/* ---- serve ---------------------------------------------------------------------------------- */
+
+struct serve {
+    uv_loop_t loop;
+    uv_signal_t signals[3];
+    struct gv_registrar *registrar;
+};
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct serve *serve = handle->data;
+
+    if (number == SIGHUP) {
+        gv_registrar_refresh(serve->registrar);
+        return;
+    }
+    gv_log(GV_LOG_NOTICE, "stopping");
+    gv_registrar_stop(serve->registrar);
+    serve->registrar = NULL;
+    for (size_t i = 0; i < 3; i++)
+        uv_close((uv_handle_t *)&serve->signals[i], NULL);
+}
+
+static int run(const struct gv_registry_settings *settings)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct serve serve;
+    struct gv_text why = {""};
+
+    memset(&serve, 0, sizeof serve);
+    if (uv_loop_init(&serve.loop) != 0)
+        return EX_OSERR;
+    int rc = gv_registrar_start(&serve.registrar, &serve.loop, settings, NULL, &why);
+    if (rc != GV_OK) {
+        gv_log(GV_LOG_ERROR, "%s", *why.text ? why.text : gv_strerror(rc));
+    } else {
+        for (size_t i = 0; i < 3; i++) {
+            uv_signal_init(&serve.loop, &serve.signals[i]);
+            serve.signals[i].data = &serve;
+            uv_signal_start(&serve.signals[i], on_signal, numbers[i]);
+        }
+        for (size_t i = 0; i < serve.registrar->server_count; i++)
+            gv_log(GV_LOG_NOTICE, "network %s: listening on %s port %u",
+                   serve.registrar->descriptor.name, settings->listen.items[i].host,
+                   gv_registrar_port(serve.registrar, i));
+    }
+    uv_run(&serve.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&serve.loop);
+    return gv_exit_code(rc);
+}
+
+static const struct argp_option options[] = {
+    {"config", 'c', "FILE", 0, "The config file (needed)", 0},
+    {"check", 'k', NULL, 0, "Only check the config file", 0},
+    {"help-config", 'H', NULL, 0, "Print every key of the config file", 0},
+    {0}};
+
+struct serve_options {
+    const char *config;
+    bool check, help;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct serve_options *out = state->input;
+
+    switch (key) {
+    case 'c':
+        out->config = arg;
+        return 0;
+    case 'k':
+        out->check = true;
+        return 0;
+    case 'H':
+        out->help = true;
+        return 0;
+    case ARGP_KEY_END:
+        if (!out->config && !out->help)
+            argp_error(state, "--config FILE is needed");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    options,
+    parse,
+    NULL,
+    "The registry of a grapevine network.\v"
+    "Other commands, each with --help: init, serve, descriptor, show-descriptor, list, revoke.",
+    NULL,
+    NULL,
+    NULL};
+
+int gv_command_serve(int argc, char **argv)
+{
+    struct serve_options given = {0};
+    struct gv_registry_settings settings;
+    struct gv_buf errors;
+
+    argp_parse(&argp, argc, argv, 0, NULL, &given);
+    if (given.help) {
+        gv_config_print(&gv_registry_table, stdout);
+        return EX_OK;
+    }
+    gv_buf_init(&errors);
+    int rc = gv_config_load(&gv_registry_table, &settings, given.config, &errors);
+    fwrite(errors.data ? errors.data : (const uint8_t *)"", 1, errors.len, stderr);
+    gv_buf_free(&errors);
+    if (rc != GV_OK)
+        return rc == GV_ERR_MEMORY ? EX_OSERR : EX_CONFIG;
+    int code = EX_OK;
+    if (!given.check) {
+        gv_log_set_level(GV_LOG_LEVEL_OF_INDEX(settings.log_level));
+        code = run(&settings);
+    }
+    gv_config_free(&gv_registry_table, &settings);
+    return code;
+}

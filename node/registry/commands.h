@@ -1,0 +1,41 @@
+/* The commands of grapevine-registry. Each takes its own argv (argv[0] is a name for usage lines),
+ * prints errors on stderr, and returns an exit code of sysexits.h. */
+#ifndef GV_NODE_REGISTRY_COMMANDS_H
+#define GV_NODE_REGISTRY_COMMANDS_H
+
+#include <stdint.h>
+
+#include "node/base/text.h"
+#include "proto/wire/descriptor.h"
+
+int gv_command_init(int argc, char **argv);
+int gv_command_descriptor(int argc, char **argv);
+int gv_command_show(int argc, char **argv);
+int gv_command_list(int argc, char **argv);
+int gv_command_revoke(int argc, char **argv);
+int gv_command_serve(int argc, char **argv);
+
+/* The sysexits code for one of ours. */
+int gv_exit_code(int error);
+/* Prints "grapevine-registry: " and the sentence; returns gv_exit_code(error). */
+int gv_complain(int error, const struct gv_text *why);
+
+/* Minutes since 1970 by the system clock. */
+uint32_t gv_now_min(void);
+
+/* Options that init and descriptor share. Copies into the descriptor; prints and returns false for
+ * a value that cannot be right. */
+bool gv_set_seed(struct gv_descriptor *descriptor, const char *text);
+bool gv_set_url(struct gv_descriptor *descriptor, const char *text);
+
+/* Makes sure that the registry's key is named and has at least a year to go (it gets three). */
+int gv_set_registry_key(struct gv_descriptor *descriptor, const uint8_t key[GV_KEY_LEN],
+                        uint32_t now_min);
+/* Signs the descriptor and writes DIR/network.descriptor. */
+int gv_write_descriptor(struct gv_descriptor *descriptor, const char *folder,
+                        const uint8_t root_secret[64], struct gv_text *why);
+
+extern const char gv_default_terms[];
+#define GV_DEFAULT_TERMS_VERSION "2026-11"
+
+#endif

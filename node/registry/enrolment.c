@@ -1,0 +1,485 @@
+#include "node/registry/enrolment.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "crypto/wipe.h"
+#include "node/base/json.h"
+#include "node/base/log.h"
+
+#define BODY_MAX 4096
+
+void gv_refuse_internal(struct gv_http_request *request, int error)
+{
+    gv_log_limited(GV_LOG_ERROR, "the database does not do as asked: %s", gv_strerror(error));
+    gv_http_add_header(request, "Retry-After", "60");
+    gv_http_error(request, 503, "unavailable",
+                  "the registry has a trouble of its own, try again in a minute");
+}
+
+/* ---- what all three share ------------------------------------------------------------------- */
+
+struct signed_request {
+    json_t *json; /* owned; the texts of `proof` borrow from it */
+    struct gv_proof proof;
+    uint8_t instance[GV_ID_LEN];
+    uint8_t signature[GV_SIGNATURE_LEN];
+};
+
+static int read_proof(struct signed_request *out, struct gv_text *why)
+{
+    const json_t *json = out->json;
+    uint64_t minute = 0;
+    int rc = gv_json_hex(out->proof.key, GV_KEY_LEN, json, "key", why);
+
+    if (rc == GV_OK)
+        rc = gv_json_u64(&minute, json, "minute", UINT32_MAX, why);
+    if (rc == GV_OK)
+        rc = gv_json_hex(out->proof.nonce, GV_PROOF_NONCE, json, "nonce", why);
+    if (rc == GV_OK)
+        rc = gv_json_hex(out->signature, GV_SIGNATURE_LEN, json, "signature", why);
+    out->proof.minute = (uint32_t)minute;
+    if (rc != GV_OK)
+        return rc;
+    switch (out->proof.kind) {
+    case GV_PROOF_ENROLL:
+        rc = gv_json_string(&out->proof.email, json, "email", GV_EMAIL_MAX, why);
+        return rc == GV_OK ? gv_json_string(&out->proof.terms, json, "terms", GV_TERMS_MAX, why)
+                           : rc;
+    case GV_PROOF_CONFIRM:
+        return gv_json_string(&out->proof.code, json, "code", GV_CODE_TEXT_MAX, why);
+    case GV_PROOF_RENEW:
+        return gv_json_hex(out->proof.certificate, GV_ID_LEN, json, "certificate", why);
+    }
+    return GV_ERR_STATE;
+}
+
+static void refuse_proof(struct gv_http_request *request, int error)
+{
+    if (error == GV_ERR_EXPIRED || error == GV_ERR_EARLY)
+        gv_http_error(request, 400, "clock",
+                      "the request's minute is more than %d minutes off: set the clock of this "
+                      "host (time synchronisation) and try again",
+                      GV_PROOF_SKEW_MIN);
+    else if (error == GV_ERR_SIGNATURE)
+        gv_http_error(request, 403, "proof",
+                      "the signature does not prove possession of the key in this network");
+    else
+        gv_refuse_internal(request, error);
+}
+
+/* Parses and checks the proof; false: answered. Pair with close_request either way. */
+static bool open_request(struct signed_request *out, struct gv_registrar *registrar,
+                         struct gv_http_request *request, enum gv_proof_kind kind)
+{
+    struct gv_text why = {""};
+    uint32_t now = gv_registrar_now_min(registrar);
+    size_t len;
+    const uint8_t *body = gv_http_body(request, &len);
+
+    memset(out, 0, sizeof *out);
+    out->proof.kind = kind;
+    int rc = gv_json_parse(&out->json, body, len, BODY_MAX, &why);
+    if (rc == GV_OK)
+        rc = read_proof(out, &why);
+    if (rc != GV_OK) {
+        gv_http_error(request, 400, "request", "%s", why.text);
+        return false;
+    }
+    rc = gv_proof_verify(NULL, &out->proof, out->signature, registrar->descriptor.network_id, now);
+    if (rc != GV_OK) {
+        refuse_proof(request, rc);
+        return false;
+    }
+    /* The signature's first half is a point that its maker does not choose freely: as good a name
+     * for this proof as a hash. Only valid ones get here, so strangers cannot fill the table. */
+    if (!gv_rate_take(&registrar->proofs, out->signature, 1, now, NULL)) {
+        gv_http_error(request, 409, "replay",
+                      "this very request was made before; make a new one, with a new nonce");
+        return false;
+    }
+    gv_instance_id(out->instance, out->proof.key);
+    return true;
+}
+
+static void close_request(struct signed_request *request)
+{
+    json_decref(request->json);
+}
+
+static uint64_t network_group(const struct gv_http_request *request)
+{
+    uint8_t address[16];
+
+    gv_http_peer_bytes(request, address);
+    return gv_registry_group(address);
+}
+
+/* Signs `instance->certificate`, whose fields are set. GV_ERR_SIGNER: the descriptor in force does
+ * not name our key for now, so nobody would accept the result. */
+static int issue(struct gv_registrar *registrar, struct gv_instance *instance)
+{
+    const uint8_t *secret = registrar->signer.sign_secret;
+
+    if (!gv_descriptor_key(&registrar->descriptor, gv_certificate_signer(secret + 32),
+                           instance->certificate.issued_min)) {
+        gv_log_limited(GV_LOG_ERROR, "the descriptor does not name our key for today; "
+                                     "run: grapevine-registry descriptor");
+        return GV_ERR_SIGNER;
+    }
+    gv_certificate_issue(instance->wire, &instance->certificate, secret,
+                         registrar->descriptor.network_id);
+    return GV_OK;
+}
+
+static void answer_certificate(struct gv_http_request *request, const struct gv_instance *instance)
+{
+    gv_http_respond_json(request, 200,
+                         json_pack("{s:o,s:I}", "certificate",
+                                   gv_json_new_base64(instance->wire, GV_CERTIFICATE_LEN),
+                                   "expires_minute",
+                                   (json_int_t)instance->certificate.expires_min));
+}
+
+static void refuse_revoked(struct gv_http_request *request)
+{
+    gv_http_error(request, 403, "revoked",
+                  "this instance is revoked for good; a new key is needed to enrol again");
+}
+
+/* ---- POST /v1/enroll ------------------------------------------------------------------------ */
+
+struct enrolment { /* waits for the mail server */
+    struct gv_registrar *registrar;
+    struct gv_http_request *request; /* NULL: ended without us */
+    uint8_t owner[GV_ID_LEN];
+};
+
+static void on_closed(void *context)
+{
+    ((struct enrolment *)context)->request = NULL;
+}
+
+static void answer_sent(struct gv_registrar *registrar, struct gv_http_request *request)
+{
+    gv_http_respond_json(request, 202,
+                         json_pack("{s:s,s:I}", "status", "code-sent", "expires_in",
+                                   (json_int_t)(registrar->settings->code_life_s / 60 * 60)));
+}
+
+static void refuse_mail(struct gv_http_request *request, int error)
+{
+    gv_http_add_header(request, "Retry-After", "60");
+    if (error == GV_ERR_FORBIDDEN)
+        gv_http_error(request, 502, "mail-refused",
+                      "the mail server refuses to send to this address; check it for a typing "
+                      "mistake, or use another one");
+    else
+        gv_http_error(request, 503, "mail",
+                      "the code could not be mailed, try again in a minute; if it goes on, tell "
+                      "who runs the registry");
+}
+
+static void on_mail(void *context, int error, const char *why)
+{
+    struct enrolment *enrolment = context;
+    struct gv_registrar *registrar = enrolment->registrar;
+
+    if (error != GV_OK) {
+        gv_log_limited(GV_LOG_WARNING, "a code could not be mailed: %s", why);
+        gv_rate_give_back(&registrar->by_email, enrolment->owner);
+    }
+    if (enrolment->request && error == GV_OK)
+        answer_sent(registrar, enrolment->request);
+    else if (enrolment->request)
+        refuse_mail(enrolment->request, error);
+    free(enrolment);
+    registrar->mails--;
+    gv_registrar_release(registrar);
+}
+
+static int send_code(struct gv_registrar *registrar, struct gv_http_request *request,
+                     const struct gv_pending *pending, const char *code)
+{
+    char subject[128], body[1024];
+    struct enrolment *enrolment = calloc(1, sizeof *enrolment);
+
+    if (!enrolment)
+        return GV_ERR_MEMORY;
+    enrolment->registrar = registrar;
+    enrolment->request = request;
+    memcpy(enrolment->owner, pending->owner, GV_ID_LEN);
+    snprintf(subject, sizeof subject, "Your code for the mesh %s", registrar->descriptor.name);
+    snprintf(body, sizeof body,
+             "Somebody, probably you, asked to enrol a mail server in the mesh\n"
+             "\"%s\" with this email address.\n\n"
+             "The code is:\n\n    %s\n\n"
+             "Enter it on that server within %lld minutes:\n\n"
+             "    grapevine confirm %s\n\n"
+             "If you did not ask for this, do nothing. Without the code nothing\n"
+             "happens, and this address is forgotten.\n",
+             registrar->descriptor.name, code, (long long)registrar->settings->code_life_s / 60,
+             code);
+    int rc = gv_mail_send(registrar->mailer, pending->email, subject, body, on_mail, enrolment);
+    gv_wipe(body, sizeof body);
+    if (rc != GV_OK) {
+        free(enrolment);
+        return rc;
+    }
+    registrar->mails++;
+    gv_http_on_closed(request, on_closed, enrolment);
+    return GV_OK;
+}
+
+/* Limits per address and per domain. They count requests, not registrations: what they answer
+ * says nothing about whether an address is known here. */
+static bool email_allowed(struct gv_registrar *registrar, struct gv_http_request *request,
+                          const struct gv_pending *pending)
+{
+    const struct gv_registry_settings *settings = registrar->settings;
+    const char *domain = gv_email_domain(pending->email);
+    uint32_t now = gv_registrar_now_min(registrar), wait = 0;
+    uint8_t key[GV_ID_LEN];
+
+    gv_hash_id(key, "grapevine domain 1", (const uint8_t *)domain, strlen(domain));
+    if (!gv_rate_take(&registrar->by_email, pending->owner,
+                      (uint32_t)settings->enroll_per_email_hour, now, &wait)) {
+        gv_refuse_rate(request, "rate-email", "this email address", wait);
+        return false;
+    }
+    if (!gv_rate_take(&registrar->by_domain, key, (uint32_t)settings->enroll_per_domain_day, now,
+                      &wait)) {
+        gv_refuse_rate(request, "rate-domain", "this email domain", wait);
+        return false;
+    }
+    return true;
+}
+
+static void start_enrolment(struct gv_registrar *registrar, struct gv_http_request *request,
+                            const struct signed_request *asked, struct gv_pending *pending)
+{
+    char code[GV_CODE_LEN + 2];
+    uint8_t random[GV_CODE_RANDOM];
+    uint32_t now = gv_registrar_now_min(registrar);
+
+    randombytes_buf(random, sizeof random);
+    gv_code_text(code, random);
+    pending->accepted_min = now;
+    snprintf(pending->terms, sizeof pending->terms, "%s", asked->proof.terms);
+    int rc = gv_code_make(&pending->code, registrar->owner_secret, code, asked->proof.key,
+                          now + (uint32_t)(registrar->settings->code_life_s / 60));
+    if (rc == GV_OK)
+        rc = gv_records_put_pending(registrar->records, asked->proof.key, pending, now);
+    if (rc == GV_OK)
+        rc = send_code(registrar, request, pending, code);
+    gv_wipe(code, sizeof code);
+    gv_wipe(random, sizeof random);
+    if (rc == GV_ERR_FULL || rc == GV_ERR_BUSY) {
+        gv_http_add_header(request, "Retry-After", "300");
+        gv_http_error(request, 503, "busy", "too many codes are out, try again in some minutes");
+    } else if (rc != GV_OK) {
+        gv_refuse_internal(request, rc);
+    }
+}
+
+void gv_enroll_handle(struct gv_registrar *registrar, struct gv_http_request *request)
+{
+    struct signed_request asked;
+    struct gv_pending pending;
+
+    memset(&pending, 0, sizeof pending);
+    gv_registrar_refresh(registrar);
+    if (!open_request(&asked, registrar, request, GV_PROOF_ENROLL))
+        goto out;
+    if (gv_email_normalise(pending.email, asked.proof.email, strlen(asked.proof.email)) != GV_OK) {
+        gv_http_error(request, 400, "email",
+                      "not an email address this registry takes: write name@example.org");
+        goto out;
+    }
+    if (strcmp(asked.proof.terms, registrar->descriptor.terms) != 0) {
+        gv_http_error(request, 409, "terms",
+                      "the terms in force are version %s: read them at /v1/terms and accept that "
+                      "version",
+                      registrar->descriptor.terms);
+        goto out;
+    }
+    gv_owner_tag(pending.owner, registrar->owner_secret, pending.email);
+    if (email_allowed(registrar, request, &pending))
+        start_enrolment(registrar, request, &asked, &pending);
+out:
+    gv_wipe(&pending, sizeof pending);
+    close_request(&asked);
+}
+
+/* ---- POST /v1/confirm ----------------------------------------------------------------------- */
+
+static void refuse_code(struct gv_http_request *request, int error, uint32_t left)
+{
+    if (error == GV_ERR_FORBIDDEN)
+        gv_http_error(request, 403, "code",
+                      "wrong code, %u more tries: enter it as it stands in the newest mail", left);
+    else if (error == GV_ERR_RATE)
+        gv_http_error(request, 429, "tries",
+                      "this code was tried too often; ask for a new one: grapevine enroll");
+    else
+        gv_http_error(request, 410, "expired",
+                      "no code is out for this key, or it has expired; ask for a new one: "
+                      "grapevine enroll");
+}
+
+/* GV_OK, or answered. A wrong try is on disk before it is answered. */
+static int check_code(struct gv_registrar *registrar, struct gv_http_request *request,
+                      const struct signed_request *asked, struct gv_pending *pending)
+{
+    const uint8_t *key = asked->proof.key;
+    int rc = gv_records_pending(registrar->records, pending, key);
+
+    if (rc == GV_ERR_NOT_FOUND) {
+        refuse_code(request, GV_ERR_EXPIRED, 0);
+        return rc;
+    }
+    if (rc != GV_OK) {
+        gv_refuse_internal(request, rc);
+        return rc;
+    }
+    rc = gv_code_check(&pending->code, registrar->owner_secret, asked->proof.code, key,
+                       gv_registrar_now_min(registrar));
+    if (rc == GV_OK)
+        return GV_OK;
+    int stored = rc == GV_ERR_FORBIDDEN
+                     ? gv_records_set_tries(registrar->records, key, pending->code.tries)
+                     : GV_OK;
+    if (stored == GV_OK)
+        refuse_code(request, rc, GV_CODE_TRIES - pending->code.tries);
+    else
+        gv_refuse_internal(request, stored);
+    return rc;
+}
+
+static void refuse_admission(struct gv_registrar *registrar, struct gv_http_request *request,
+                             int error)
+{
+    if (error == GV_ERR_REVOKED)
+        refuse_revoked(request);
+    else if (error == GV_ERR_DUPLICATE)
+        gv_http_error(request, 409, "key-taken",
+                      "this key is enrolled with another email address; use that one, or a new "
+                      "key");
+    else if (error == GV_ERR_FULL)
+        gv_http_error(request, 403, "limit",
+                      "this email address has its %u instances already; have one of them revoked "
+                      "first",
+                      registrar->rules.instances_per_owner);
+    else
+        gv_refuse_internal(request, error);
+}
+
+static int admit_instance(struct gv_registrar *registrar, const struct gv_http_request *request,
+                          const struct signed_request *asked, const struct gv_pending *pending,
+                          struct gv_instance *out)
+{
+    struct gv_instance held;
+    uint64_t placement;
+    uint32_t count = 0;
+    int rc = gv_records_instance(registrar->records, &held, asked->instance);
+    bool known = rc == GV_OK;
+
+    if (rc != GV_OK && rc != GV_ERR_NOT_FOUND)
+        return rc;
+    rc = gv_records_count(registrar->records, &count, pending->owner, asked->instance);
+    if (rc != GV_OK)
+        return rc;
+    memset(out, 0, sizeof *out);
+    randombytes_buf(&placement, sizeof placement);
+    rc = gv_registry_admit(&out->certificate, &registrar->rules, asked->proof.key, pending->owner,
+                           placement, network_group(request), gv_registrar_now_min(registrar),
+                           known ? &held.certificate : NULL, known && held.revoked, count);
+    if (rc == GV_OK)
+        rc = issue(registrar, out);
+    if (rc == GV_OK)
+        rc = gv_records_admit(registrar->records, out, pending);
+    return rc;
+}
+
+void gv_confirm_handle(struct gv_registrar *registrar, struct gv_http_request *request)
+{
+    struct signed_request asked;
+    struct gv_pending pending;
+    struct gv_instance instance;
+
+    memset(&pending, 0, sizeof pending);
+    gv_registrar_refresh(registrar);
+    if (!open_request(&asked, registrar, request, GV_PROOF_CONFIRM))
+        goto out;
+    if (check_code(registrar, request, &asked, &pending) != GV_OK)
+        goto out;
+    int rc = admit_instance(registrar, request, &asked, &pending, &instance);
+    if (rc == GV_OK)
+        answer_certificate(request, &instance);
+    else
+        refuse_admission(registrar, request, rc);
+out:
+    gv_wipe(&pending, sizeof pending);
+    close_request(&asked);
+}
+
+/* ---- POST /v1/renew ------------------------------------------------------------------------- */
+
+static void refuse_renewal(struct gv_http_request *request, int error)
+{
+    if (error == GV_ERR_NOT_FOUND)
+        gv_http_error(request, 404, "unknown",
+                      "no instance with this key is enrolled here: grapevine enroll");
+    else if (error == GV_ERR_REVOKED)
+        refuse_revoked(request);
+    else if (error == GV_ERR_EARLY)
+        gv_http_error(request, 409, "early",
+                      "a certificate is renewed from half of its life on, not before");
+    else if (error == GV_ERR_EXPIRED)
+        gv_http_error(request, 410, "expired",
+                      "the certificate ended too long ago; enrol again: grapevine enroll");
+    else
+        gv_refuse_internal(request, error);
+}
+
+static int renew_instance(struct gv_registrar *registrar, const struct gv_http_request *request,
+                          const struct signed_request *asked, struct gv_instance *instance)
+{
+    struct gv_certificate fresh;
+    int rc = gv_records_instance(registrar->records, instance, asked->instance);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_registry_renew(&fresh, &registrar->rules, network_group(request),
+                           gv_registrar_now_min(registrar), &instance->certificate,
+                           instance->revoked);
+    /* He holds an older one: our last answer was lost on its way. It is given once more, or he
+     * would have to wait for the half life of a certificate that he never saw. */
+    if (rc == GV_ERR_EARLY &&
+        memcmp(asked->proof.certificate, instance->certificate.id, GV_ID_LEN) != 0)
+        return GV_OK;
+    if (rc != GV_OK)
+        return rc;
+    instance->certificate = fresh;
+    rc = issue(registrar, instance);
+    return rc == GV_OK ? gv_records_renew(registrar->records, instance) : rc;
+}
+
+void gv_renew_handle(struct gv_registrar *registrar, struct gv_http_request *request)
+{
+    struct signed_request asked;
+    struct gv_instance instance;
+
+    gv_registrar_refresh(registrar);
+    if (open_request(&asked, registrar, request, GV_PROOF_RENEW)) {
+        int rc = renew_instance(registrar, request, &asked, &instance);
+        if (rc == GV_OK)
+            answer_certificate(request, &instance);
+        else
+            refuse_renewal(request, rc);
+    }
+    close_request(&asked);
+}

@@ -1,0 +1,20 @@
+/* The three requests that need a proof of possession, after the limits per client. Each answers
+ * its request, now or (enrolment, which waits for the mail server) later. */
+#ifndef GV_NODE_REGISTRY_ENROLMENT_H
+#define GV_NODE_REGISTRY_ENROLMENT_H
+
+#include "node/registry/registrar.h"
+
+void gv_enroll_handle(struct gv_registrar *registrar, struct gv_http_request *request);
+void gv_confirm_handle(struct gv_registrar *registrar, struct gv_http_request *request);
+void gv_renew_handle(struct gv_registrar *registrar, struct gv_http_request *request);
+
+/* Shared answers. */
+bool gv_client_allowed(struct gv_registrar *registrar, struct gv_http_request *request,
+                       struct gv_rate *rate, int64_t limit);
+void gv_refuse_rate(struct gv_http_request *request, const char *word, const char *who,
+                    uint32_t wait_min);
+/* 503 for what went wrong on our side; logged. */
+void gv_refuse_internal(struct gv_http_request *request, int error);
+
+#endif

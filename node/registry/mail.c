@@ -1,0 +1,299 @@
+#include "node/registry/mail.h"
+
+#include <curl/curl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "crypto/error.h"
+#include "crypto/wipe.h"
+#include "node/base/fetch.h"
+#include "node/base/file.h"
+#include "proto/registry.h"
+
+struct gv_mailer {
+    uv_loop_t *loop;
+    const struct gv_registry_settings *settings;
+    const char *folder; /* within the url; NULL: SMTP */
+    char from[GV_EMAIL_MAX + 1];
+    char password[256];
+    unsigned under_way;
+    bool freed;
+};
+
+struct mail {
+    uv_work_t work;
+    struct gv_mailer *mailer;
+    char to[GV_EMAIL_MAX + 1];
+    struct gv_buf text; /* the whole message, CRLF */
+    size_t sent;
+    int error;
+    struct gv_text why;
+    gv_mail_done done;
+    void *context;
+};
+
+/* ---- the mailer ----------------------------------------------------------------------------- */
+
+static int read_password(struct gv_mailer *mailer, struct gv_text *error)
+{
+    struct gv_buf text;
+    const char *path = mailer->settings->mail_password_file;
+
+    if (!path)
+        return GV_OK;
+    gv_buf_init(&text);
+    int rc = gv_file_read(&text, path, sizeof mailer->password - 1, error);
+    if (rc == GV_OK) {
+        memcpy(mailer->password, text.data ? text.data : (const uint8_t *)"", text.len);
+        mailer->password[strcspn(mailer->password, "\r\n")] = '\0';
+        gv_wipe(text.data, text.len);
+    }
+    gv_buf_free(&text);
+    return rc;
+}
+
+int gv_mailer_new(struct gv_mailer **out, uv_loop_t *loop,
+                  const struct gv_registry_settings *settings, struct gv_text *error)
+{
+    const char *url = settings->mail_url, *from = settings->mail_from;
+    int rc;
+    struct gv_mailer *mailer = calloc(1, sizeof *mailer);
+
+    *out = NULL;
+    if (!mailer)
+        return gv_fail(error, GV_ERR_MEMORY, "out of memory");
+    mailer->loop = loop;
+    mailer->settings = settings;
+    if (strncmp(url, "file:/", 6) == 0)
+        mailer->folder = url + 5;
+    else if (strncmp(url, "smtp://", 7) != 0 && strncmp(url, "smtps://", 8) != 0) {
+        rc = gv_fail(error, GV_ERR_CONFIG,
+                     "[mail] url: '%.100s' will not do, write smtp://HOST, smtps://HOST or "
+                     "file:/FOLDER",
+                     url);
+        goto out;
+    }
+    /* Only checked by it: plus tags of a sender are his own business. */
+    rc = gv_email_normalise(mailer->from, from, strlen(from));
+    if (rc != GV_OK) {
+        rc = gv_fail(error, GV_ERR_CONFIG, "[mail] from: '%.100s' is not an email address", from);
+        goto out;
+    }
+    snprintf(mailer->from, sizeof mailer->from, "%s", from);
+    if (mailer->folder)
+        rc = gv_file_folder(mailer->folder, 0700, error);
+    if (rc == GV_OK)
+        rc = read_password(mailer, error);
+    gv_fetch_init();
+out:
+    if (rc == GV_OK)
+        *out = mailer;
+    else
+        free(mailer);
+    return rc;
+}
+
+static void release(struct gv_mailer *mailer)
+{
+    if (!mailer->freed || mailer->under_way > 0)
+        return;
+    gv_wipe(mailer->password, sizeof mailer->password);
+    free(mailer);
+}
+
+void gv_mailer_free(struct gv_mailer *mailer)
+{
+    if (!mailer)
+        return;
+    mailer->freed = true;
+    release(mailer);
+}
+
+/* ---- the message ---------------------------------------------------------------------------- */
+
+static void put(struct gv_buf *out, const char *text)
+{
+    gv_buf_append(out, text, strlen(text));
+}
+
+/* RFC 5322: every line ends in CRLF. */
+static void put_lines(struct gv_buf *out, const char *text)
+{
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        gv_buf_append(out, text, len);
+        put(out, "\r\n");
+        text += len + (text[len] == '\n');
+    }
+}
+
+static void compose(struct mail *mail, const char *subject, const char *body)
+{
+    static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    char head[1536], id[33];
+    uint8_t random[16];
+    struct tm tm;
+    time_t now = time(NULL);
+
+    randombytes_buf(random, sizeof random);
+    gv_hex(id, random, sizeof random);
+    gmtime_r(&now, &tm); /* strftime would follow the locale, which RFC 5322 does not */
+    snprintf(head, sizeof head,
+             "From: Grapevine registry <%s>\nTo: <%s>\nSubject: %s\n"
+             "Date: %s, %02d %s %d %02d:%02d:%02d +0000\nMessage-ID: <%s@%s>\n"
+             "MIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n"
+             "Auto-Submitted: auto-generated\n\n",
+             mail->mailer->from, mail->to, subject, days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
+             tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec, id,
+             strchr(mail->mailer->from, '@') + 1);
+    put_lines(&mail->text, head);
+    put_lines(&mail->text, body);
+}
+
+/* ---- sending, in a thread of libuv's pool --------------------------------------------------- */
+
+static void write_to_folder(struct mail *mail)
+{
+    char path[2048], id[17];
+    uint8_t random[8];
+    struct timespec now;
+
+    /* Names sort by time, so that the newest mail is the last file. */
+    clock_gettime(CLOCK_REALTIME, &now);
+    randombytes_buf(random, sizeof random);
+    gv_hex(id, random, sizeof random);
+    snprintf(path, sizeof path, "%s/%lld%03ld-%s.eml", mail->mailer->folder, (long long)now.tv_sec,
+             now.tv_nsec / 1000000, id);
+    mail->error = gv_file_write(path, mail->text.data, mail->text.len, 0600, &mail->why);
+}
+
+static size_t read_mail(char *out, size_t size, size_t count, void *context)
+{
+    struct mail *mail = context;
+    size_t len = mail->text.len - mail->sent;
+
+    if (len > size * count)
+        len = size * count;
+    if (len)
+        memcpy(out, mail->text.data + mail->sent, len);
+    mail->sent += len;
+    return len;
+}
+
+static void set_login(CURL *curl, const struct gv_mailer *mailer)
+{
+    static const long levels[] = {CURLUSESSL_ALL, CURLUSESSL_TRY, CURLUSESSL_NONE};
+
+    curl_easy_setopt(curl, CURLOPT_USE_SSL, levels[mailer->settings->mail_starttls]);
+    if (!mailer->settings->mail_user)
+        return;
+    curl_easy_setopt(curl, CURLOPT_USERNAME, mailer->settings->mail_user);
+    curl_easy_setopt(curl, CURLOPT_PASSWORD, mailer->password);
+}
+
+static void explain(struct mail *mail, CURL *curl, CURLcode code, const char *detail)
+{
+    long reply = 0;
+
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply);
+    if (code == CURLE_OK)
+        return;
+    /* A 5xx reply is the server's last word on this mail (RFC 5321, section 4.2.1). */
+    mail->error = gv_fail(&mail->why, reply >= 500 && reply < 600 ? GV_ERR_FORBIDDEN : GV_ERR_IO,
+                          "%s", *detail ? detail : curl_easy_strerror(code));
+}
+
+static void send_by_smtp(struct mail *mail)
+{
+    const struct gv_registry_settings *settings = mail->mailer->settings;
+    char detail[CURL_ERROR_SIZE] = "", from[GV_EMAIL_MAX + 3], to[GV_EMAIL_MAX + 3];
+    CURL *curl = curl_easy_init();
+
+    snprintf(from, sizeof from, "<%s>", mail->mailer->from);
+    snprintf(to, sizeof to, "<%s>", mail->to);
+    struct curl_slist *recipients = curl_slist_append(NULL, to);
+    if (!curl || !recipients) {
+        mail->error = gv_fail(&mail->why, GV_ERR_IO, "out of memory");
+        goto out;
+    }
+    curl_easy_setopt(curl, CURLOPT_URL, settings->mail_url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)settings->mail_timeout_s);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
+    curl_easy_setopt(curl, CURLOPT_MAIL_FROM, from);
+    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients);
+    curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_mail);
+    curl_easy_setopt(curl, CURLOPT_READDATA, mail);
+    curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)mail->text.len);
+    set_login(curl, mail->mailer);
+    explain(mail, curl, curl_easy_perform(curl), detail);
+out:
+    curl_slist_free_all(recipients);
+    curl_easy_cleanup(curl);
+}
+
+static void in_thread(uv_work_t *work)
+{
+    struct mail *mail = work->data;
+
+    if (mail->mailer->folder)
+        write_to_folder(mail);
+    else
+        send_by_smtp(mail);
+}
+
+static void mail_free(struct mail *mail)
+{
+    if (!mail)
+        return;
+    gv_wipe(mail->text.data, mail->text.len); /* it holds the code */
+    gv_buf_free(&mail->text);
+    free(mail);
+}
+
+static void in_loop(uv_work_t *work, int status)
+{
+    struct mail *mail = work->data;
+    struct gv_mailer *mailer = mail->mailer;
+
+    mailer->under_way--;
+    mail->done(mail->context, status == 0 ? mail->error : GV_ERR_IO, mail->why.text);
+    mail_free(mail);
+    release(mailer);
+}
+
+int gv_mail_send(struct gv_mailer *mailer, const char *to, const char *subject, const char *body,
+                 gv_mail_done done, void *context)
+{
+    int rc = GV_ERR_MEMORY;
+    struct mail *mail = NULL;
+
+    if (mailer->under_way >= GV_MAILS_MAX)
+        return GV_ERR_BUSY;
+    mail = calloc(1, sizeof *mail);
+    if (!mail)
+        goto out;
+    gv_buf_init(&mail->text);
+    mail->work.data = mail;
+    mail->mailer = mailer;
+    mail->done = done;
+    mail->context = context;
+    snprintf(mail->to, sizeof mail->to, "%s", to);
+    compose(mail, subject, body);
+    if (mail->text.failed || uv_queue_work(mailer->loop, &mail->work, in_thread, in_loop) != 0)
+        goto out;
+    mailer->under_way++;
+    mail = NULL; /* handed over */
+    rc = GV_OK;
+out:
+    mail_free(mail);
+    return rc;
+}

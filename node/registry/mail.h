@@ -1,0 +1,33 @@
+/* Sending one plain mail without blocking the loop: by SMTP (libcurl), or into a folder where each
+ * mail becomes one file, for tests and for those who send by other means. */
+#ifndef GV_NODE_REGISTRY_MAIL_H
+#define GV_NODE_REGISTRY_MAIL_H
+
+#include <stddef.h>
+#include <uv.h>
+
+#include "node/base/text.h"
+#include "node/registry/settings.h"
+
+#define GV_MAILS_MAX 64 /* under way at a time; more are refused with GV_ERR_BUSY */
+
+struct gv_mailer;
+
+/* Checks the url's form and reads the password file. Settings are borrowed until gv_mailer_free.
+ * Returns GV_OK, GV_ERR_CONFIG, GV_ERR_IO, GV_ERR_MEMORY. */
+int gv_mailer_new(struct gv_mailer **out, uv_loop_t *loop,
+                  const struct gv_registry_settings *settings, struct gv_text *error);
+/* Mails under way end first; their callbacks still come. The memory goes with the last. */
+void gv_mailer_free(struct gv_mailer *mailer);
+
+/* GV_OK: the mail server (or the folder) has it. GV_ERR_FORBIDDEN: it refused this mail;
+ * GV_ERR_IO: it could not be reached or is out of order, trying again may help. */
+typedef void (*gv_mail_done)(void *context, int error, const char *why);
+
+/* `to` is a normalised address, `subject` ASCII, `body` lines that end in "\n", at most 70
+ * characters each. Everything is copied. Returns GV_OK, GV_ERR_BUSY, GV_ERR_MEMORY (no callback
+ * then). */
+int gv_mail_send(struct gv_mailer *mailer, const char *to, const char *subject, const char *body,
+                 gv_mail_done done, void *context);
+
+#endif

@@ -1,0 +1,77 @@
+/* What the registry keeps (SPEC 14.5), in SQLite: for each owner his tag and his email address,
+ * encrypted; for each instance its last certificate, the terms its owner accepted, and a
+ * revocation if there is one; for each code that is out a hash of it. Nothing else, and no client
+ * address. The key of the emails is a file of its own beside the database. */
+#ifndef GV_NODE_REGISTRY_RECORDS_H
+#define GV_NODE_REGISTRY_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/certificate.h"
+#include "node/base/text.h"
+#include "proto/registry.h"
+#include "proto/wire/revocation.h"
+
+#define GV_PENDING_MAX 10000 /* codes that are out at a time */
+
+struct gv_records;
+
+int gv_records_open(struct gv_records **out, const char *path,
+                    const uint8_t email_key[GV_SECRET_LEN], struct gv_text *error);
+void gv_records_close(struct gv_records *records); /* NULL is allowed */
+
+/* ---- codes that are out ----------------------------------------------------------------------
+ * One a key; a new one replaces the old. All return GV_OK, GV_ERR_IO, GV_ERR_BUSY, and what is
+ * named. */
+struct gv_pending {
+    uint8_t owner[GV_ID_LEN];
+    char email[GV_EMAIL_MAX + 1]; /* normalised */
+    char terms[GV_TERMS_MAX + 1];
+    uint32_t accepted_min;
+    struct gv_code code;
+};
+/* GV_ERR_FULL: GV_PENDING_MAX are out. Expired ones are removed first. */
+int gv_records_put_pending(struct gv_records *records, const uint8_t key[GV_KEY_LEN],
+                           const struct gv_pending *pending, uint32_t now_min);
+/* GV_ERR_NOT_FOUND. */
+int gv_records_pending(struct gv_records *records, struct gv_pending *out,
+                       const uint8_t key[GV_KEY_LEN]);
+int gv_records_set_tries(struct gv_records *records, const uint8_t key[GV_KEY_LEN], uint32_t tries);
+
+/* ---- instances ------------------------------------------------------------------------------ */
+struct gv_instance {
+    uint8_t wire[GV_CERTIFICATE_LEN]; /* the last certificate issued */
+    struct gv_certificate certificate;
+    char terms[GV_TERMS_MAX + 1];
+    uint32_t accepted_min;
+    bool revoked;
+};
+/* By instance id. GV_ERR_NOT_FOUND. */
+int gv_records_instance(struct gv_records *records, struct gv_instance *out,
+                        const uint8_t instance[GV_ID_LEN]);
+/* The owner's instances that are not revoked, without `except`. */
+int gv_records_count(struct gv_records *records, uint32_t *out, const uint8_t owner[GV_ID_LEN],
+                     const uint8_t except[GV_ID_LEN]);
+/* In one transaction: owner with email, instance with certificate and terms; the code is spent. */
+int gv_records_admit(struct gv_records *records, const struct gv_instance *instance,
+                     const struct gv_pending *pending);
+int gv_records_renew(struct gv_records *records, const struct gv_instance *instance);
+
+/* Stores the signed revocation. When the owner himself gave up his last instance his email is
+ * erased with it. GV_ERR_DUPLICATE: revoked already. */
+int gv_records_revoke(struct gv_records *records, const struct gv_revocation *revocation,
+                      const uint8_t *wire, size_t len);
+/* Calls `each` for the revocations from since_min on, oldest first, at most GV_REVOCATIONS_PAGE
+ * (proto/wire/revocation.h). */
+int gv_records_each_revocation(struct gv_records *records, uint32_t since_min,
+                               int (*each)(void *context, const uint8_t *wire, size_t len),
+                               void *context);
+/* Every instance with its owner's email ("" when erased). */
+int gv_records_each(struct gv_records *records,
+                    int (*each)(void *context, const struct gv_instance *instance,
+                                const char *email),
+                    void *context);
+
+#endif

@@ -1,0 +1,30 @@
+/* The registry's configuration: the table of its keys and the struct they fill. */
+#ifndef GV_NODE_REGISTRY_SETTINGS_H
+#define GV_NODE_REGISTRY_SETTINGS_H
+
+#include "node/base/config.h"
+
+enum gv_starttls { GV_STARTTLS_REQUIRED, GV_STARTTLS_TRY, GV_STARTTLS_NO };
+
+struct gv_registry_settings {
+    char *data; /* folder of keys, descriptor, terms and database */
+    struct gv_config_hosts listen;
+    struct gv_config_strings names; /* accepted in the Host header; none: any */
+    int log_level;
+
+    char *mail_url; /* smtp://HOST[:PORT], smtps://HOST[:PORT], or file:/FOLDER */
+    char *mail_from;
+    char *mail_user, *mail_password_file; /* NULL: without authentication */
+    int mail_starttls;                    /* enum gv_starttls */
+    int64_t mail_timeout_s;
+
+    int64_t instances_per_owner;
+    int64_t certificate_life_s, code_life_s;
+    int64_t requests_per_client_minute, enroll_per_client_hour, confirm_per_client_hour;
+    int64_t enroll_per_email_hour, enroll_per_domain_day;
+    int64_t connections, connections_per_client;
+};
+
+extern const struct gv_config_table gv_registry_table;
+
+#endif

@@ -1,0 +1,39 @@
+/* What the control socket's files share. Private to node/serve/api*.c. */
+#ifndef GV_NODE_SERVE_API_INTERNAL_H
+#define GV_NODE_SERVE_API_INTERNAL_H
+
+#include "node/base/http.h"
+#include "node/serve/api.h"
+
+#define GV_API_FOLLOWERS_MAX 16
+#define GV_API_ASKING_MAX    8
+
+struct gv_api_follower {
+    struct gv_api *api;
+    struct gv_http_request *request; /* NULL: free */
+};
+
+/* A request that waits for the registry. */
+struct gv_api_asking {
+    struct gv_api *api;
+    struct gv_http_request *request; /* NULL: its client is gone, or answered */
+    bool busy;                       /* the registry has not answered yet */
+    void (*answer)(struct gv_api_asking *asking, const struct gv_enroll_answer *answer);
+};
+
+struct gv_api {
+    struct gv_api_options options;
+    struct gv_http_server *server;
+    struct gv_api_follower followers[GV_API_FOLLOWERS_MAX];
+    struct gv_api_asking asking[GV_API_ASKING_MAX];
+    bool stopped;
+};
+
+/* Handlers of node/serve/api_registry.c and api_telemetry.c. */
+void gv_api_get_terms(struct gv_http_request *request, void *context);
+void gv_api_post_network(struct gv_http_request *request, void *context);
+void gv_api_post_enroll(struct gv_http_request *request, void *context);
+void gv_api_post_confirm(struct gv_http_request *request, void *context);
+void gv_api_get_telemetry(struct gv_http_request *request, void *context);
+
+#endif

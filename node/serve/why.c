@@ -1,0 +1,120 @@
+#include "node/serve/why.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "node/serve/api_request.h"
+
+static const char *plural(uint32_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static void what_the_mesh_says(char *out, size_t cap, const struct gv_why *why)
+{
+    const struct gv_verdict *v = why->verdict;
+    uint32_t hours = why->policy ? why->policy->alive_min / 60 : 24;
+    uint32_t needed = why->policy ? why->policy->untrusted_weight : 0;
+
+    if (!gv_subject_shareable(why->subject, why->lab)) {
+        snprintf(out, cap, "Not a public address, so the mesh never speaks of it");
+        return;
+    }
+    switch (v->state) {
+    case GV_VERDICT_UNTRUSTED:
+        snprintf(out, cap,
+                 "Untrusted: %u owner%s in %u network%s reported it within %u h (weight %u, %u "
+                 "needed)",
+                 v->owners, plural(v->owners), v->groups, plural(v->groups), hours, v->weight,
+                 needed);
+        break;
+    case GV_VERDICT_REPORTED:
+        snprintf(out, cap,
+                 "Reported: %u owner%s in %u network%s reported it within %u h (weight %u of the "
+                 "%u needed)",
+                 v->owners, plural(v->owners), v->groups, plural(v->groups), hours, v->weight,
+                 needed);
+        break;
+    case GV_VERDICT_UNKNOWN:
+        snprintf(out, cap,
+                 why->policy ? "Unknown: nobody in the mesh reports it"
+                             : "Unknown: this node is in no network yet");
+        break;
+    }
+}
+
+static void what_failed_here(char *out, size_t cap, const struct gv_why *why)
+{
+    uint32_t points = why->facts->points, day = why->history->failures_day;
+
+    if (points == 0)
+        snprintf(out, cap, "it has not failed here");
+    else if (day > 0)
+        snprintf(out, cap, "it failed here %u time%s in the last 24 h (%u point%s)", day,
+                 plural(day), points, plural(points));
+    else
+        snprintf(out, cap, "it has %u point%s here", points, plural(points));
+}
+
+static void what_this_host_does(char *out, size_t cap, const struct gv_why *why)
+{
+    char failed[120], until[GV_RFC3339_TEXT];
+
+    what_failed_here(failed, sizeof failed, why);
+    switch (why->decision.reason) {
+    case GV_REASON_NOTHING_KNOWN:
+        snprintf(out, cap, "this host treats it like any other because %s", failed);
+        break;
+    case GV_REASON_DENY_LISTED:
+        snprintf(out, cap, "this host refuses it because it is on its deny list");
+        break;
+    case GV_REASON_ALLOW_LISTED:
+        snprintf(out, cap, "this host allows it because it is on its allow list");
+        break;
+    case GV_REASON_LOCKED_HERE:
+        if (why->history->locked_until_ms) {
+            gv_rfc3339(until, why->history->locked_until_ms);
+            snprintf(out, cap, "this host has locked it until %s because %s", until, failed);
+        } else {
+            snprintf(out, cap, "this host has locked it because %s", failed);
+        }
+        break;
+    case GV_REASON_CLEAN_HERE:
+        snprintf(out, cap, "this host allows it because its own users log in from it");
+        break;
+    case GV_REASON_LOCKED_BY_OWN:
+        snprintf(out, cap,
+                 "this host refuses it because another host of its owner, or of a "
+                 "trusted one, has locked it");
+        break;
+    case GV_REASON_UNTRUSTED_AND_FAILED_HERE:
+        snprintf(out, cap, "this host refuses it because %s too", failed);
+        break;
+    case GV_REASON_UNTRUSTED:
+        if (why->facts->clean_network && why->facts->points >= 2)
+            snprintf(out, cap,
+                     "this host gives it one wrong guess because its own users log in "
+                     "from the same network");
+        else
+            snprintf(out, cap, "this host gives it one wrong guess instead of five because %s",
+                     failed);
+        break;
+    case GV_REASON_FAILED_HERE:
+        snprintf(out, cap, "this host gives it one wrong guess instead of five because %s", failed);
+        break;
+    case GV_REASON_CONSENSUS:
+        snprintf(out, cap,
+                 "this host refuses it at first contact because [policy] refuse_on is "
+                 "consensus and the higher quorum is met");
+        break;
+    }
+}
+
+void gv_why_text(struct gv_text *out, const struct gv_why *why)
+{
+    char mesh[240], host[240] = "";
+
+    what_the_mesh_says(mesh, sizeof mesh, why);
+    what_this_host_does(host, sizeof host, why);
+    snprintf(out->text, sizeof out->text, "%s; %s.", mesh, host);
+}

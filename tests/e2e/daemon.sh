@@ -1,0 +1,292 @@
+#!/usr/bin/env bash
+# The real grapevined and grapevine from outside: configuration, start, signals, restart, exit
+# codes, and every command on a node that is not enrolled. No network needed.
+# shellcheck disable=SC2317 # functions that are called by name
+set -uo pipefail
+
+bin=${GV_BIN:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/bin}
+scratch=$(mktemp -d /tmp/gv-daemon.XXXXXX)
+conf=$scratch/node.conf
+log=$scratch/mail.log
+daemon=
+failures=0
+
+clean_up() {
+    [[ -z $daemon ]] || kill "$daemon" 2>/dev/null
+    rm -rf "$scratch"
+}
+trap clean_up EXIT
+
+# ---- small tools ----------------------------------------------------------------------------
+
+fail() {
+    printf 'FAILED: %s\n' "$*"
+    failures=$((failures + 1))
+}
+
+# expect STATUS COMMAND...: output and errors go to $scratch/out and $scratch/err
+expect() {
+    local wanted=$1 got
+    shift
+    "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+    got=$?
+    ((got == wanted)) || fail "$*: exit status $got instead of $wanted: $(head -n 3 "$scratch/err")"
+}
+says() { grep -qF -- "$1" "$scratch/out" || fail "the output lacks \"$1\": $(head -n 5 "$scratch/out")"; }
+complains() { grep -qF -- "$1" "$scratch/err" || fail "the error lacks \"$1\": $(head -n 5 "$scratch/err")"; }
+is_json() {
+    command -v python3 >/dev/null || return 0
+    python3 -m json.tool <"$scratch/out" >/dev/null 2>&1 || fail "$*: not JSON: $(head -n 3 "$scratch/out")"
+}
+logged() { grep -qF -- "$1" "$scratch/daemon.log"; }
+wait_for() {
+    local left=200
+    until "$@"; do
+        ((left-- > 0)) || {
+            fail "gave up waiting for: $*"
+            return 1
+        }
+        sleep 0.05
+    done
+}
+ask() { "$bin/grapevine" --config "$conf" "$@"; }
+answers() { ask status >/dev/null 2>&1; }
+
+write_conf() {
+    cat >"$conf" <<CONF
+[node]
+data = $scratch/data
+listen = 127.0.0.1:$port
+
+[share]
+mode = ${1:-preview}
+
+[log]
+file = $log
+from_start = yes
+timezone = UTC
+CONF
+}
+
+start() {
+    "$bin/grapevined" --config "$conf" >"$scratch/daemon.log" 2>&1 </dev/null &
+    daemon=$!
+    wait_for answers
+}
+stop() { # [SIGNAL]
+    kill -"${1:-TERM}" "$daemon"
+    wait "$daemon"
+    local status=$?
+    ((status == 0)) || fail "SIG${1:-TERM}: exit status $status: $(tail -n 3 "$scratch/daemon.log")"
+    daemon=
+}
+
+port=15000
+while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+
+fails() { # ADDRESS COUNT: genuine words of Dovecot's
+    local n
+    for ((n = 0; n < $2; n++)); do
+        printf '%s vm dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<u%d>, method=PLAIN, rip=%s, lip=127.0.0.1, session=<s%d%d>\n' \
+            "$(date -u +%Y-%m-%dT%H:%M:%S.000000+00:00)" "$n" "$1" "$RANDOM" "$n" >>"$log"
+    done
+}
+number() { ask status --json | sed -n "s/^ *\"$1\": \([0-9]*\),*$/\1/p" | head -n 1; }
+has_read() { [[ $(number lines) == "$1" ]]; }
+failures_of() { ask ip --json "$1" | sed -n 's/^ *"failures": \([0-9]*\),*$/\1/p'; }
+
+# ---- configuration --------------------------------------------------------------------------
+
+write_conf
+expect 0 "$bin/grapevined" --config "$conf" --check-config
+says valid
+expect 0 "$bin/grapevined" --help-config
+says '[network]'
+expect 0 "$bin/grapevined" --version
+says grapevined
+expect 64 "$bin/grapevined" --no-such-option
+expect 64 "$bin/grapevined" one-word-too-many
+expect 78 "$bin/grapevined" --config "$scratch/absent.conf"
+complains absent.conf
+
+printf '[node]\nlisen = 1\n[share]\nmode = maybe\n[node]\nbind = 127.0.0.0/8\n[network]\nid = 12\n' >"$scratch/bad.conf"
+expect 78 "$bin/grapevined" --config "$scratch/bad.conf"
+complains "bad.conf:2: [node] lisen: "
+complains "bad.conf:4: [share] mode: "
+printf '[node]\nbind = 127.0.0.0/8\n[network]\nid = 12\n[log]\nfile = mail.log\n' >"$scratch/bad.conf"
+expect 78 "$bin/grapevined" --config "$scratch/bad.conf" --check-config
+complains "bad.conf:2: [node] bind: "
+complains "bad.conf:4: [network] id: "
+complains "bad.conf:6: [log] file: "
+expect 78 "$bin/grapevine" --config "$scratch/bad.conf" status
+complains "bad.conf:4: [network] id: "
+
+# ---- what stands in the way of a start --------------------------------------------------------
+
+expect 69 ask status
+complains "start it"
+complains "$scratch/data/control.sock"
+expect 69 "$bin/grapevine" --socket "$scratch/none.sock" ip 192.0.2.1
+
+start
+wait_for logged "$log is not there yet"
+(($(grep -c "is not there yet" "$scratch/daemon.log") == 1)) || fail "warned more than once"
+[[ $(stat -c %a "$scratch/data/key") == 600 ]] || fail "the key file has the wrong mode"
+[[ $(stat -c %a "$scratch/data") == 700 ]] || fail "the data folder has the wrong mode"
+[[ $(stat -c %a "$scratch/data/control.sock") == 660 ]] || fail "the socket has the wrong mode"
+
+# A second one on the same folder, and one on the same port.
+expect 69 "$bin/grapevined" --config "$conf"
+complains "in use by another grapevined"
+sed "s|^data = .*|data = $scratch/data2|" "$conf" >"$scratch/second.conf"
+expect 69 "$bin/grapevined" --config "$scratch/second.conf"
+complains "port is in use"
+complains "[node] listen"
+
+# ---- every command on a node that is not enrolled ---------------------------------------------
+
+expect 0 ask status
+says "enrolled       no"
+says "waiting for the file"
+for command in status peers list telemetry allow deny; do
+    expect 0 ask "$command"
+    expect 0 ask "$command" --json
+    is_json "$command"
+    expect 0 ask "$command" --help
+    expect 64 ask "$command" --no-such-option
+done
+expect 0 ask peers --all --json
+is_json "peers --all"
+expect 0 ask ip --json 192.0.2.1
+is_json ip
+says '"verdict": "unknown"'
+expect 64 ask ip
+complains "ADDR is missing"
+expect 65 ask ip 300.1.1.1
+complains "is not an address"
+expect 65 ask ip $'\e[31mred'
+grep -q $'\e' "$scratch/err" && fail "an escape reached the terminal"
+expect 64 ask
+expect 64 ask no-such-command
+expect 69 ask network
+complains "--registry"
+expect 69 ask enroll --email a@b.test --accept-terms
+complains "registry"
+expect 64 ask enroll
+expect 69 ask confirm 123456
+expect 0 ask deny 203.0.113.0/24 --json
+is_json deny
+expect 0 ask --json allow 198.51.100.99
+is_json allow
+expect 65 ask deny 203.0.113.1/24
+expect 0 ask ip 203.0.113.5
+says refuse
+says "deny list"
+expect 69 ask retract 198.51.100.1
+complains "not enrolled"
+
+# ---- the log comes, and goes on through a restart ---------------------------------------------
+
+fails 192.0.2.66 2
+fails 192.0.2.67 1
+wait_for has_read 3
+wait_for logged "reading the log"
+expect 0 ask ip 192.0.2.66
+says "one-strike"
+says "2 in the last 24 h"
+stop
+logged stopped || fail "it does not say that it stopped"
+[[ ! -e $scratch/data/control.sock ]] || fail "the socket is left behind"
+fails 192.0.2.66 1 # while it is down: neither lost nor read twice
+start
+wait_for has_read 1
+[[ $(failures_of 192.0.2.66) == 3 ]] || fail "failures after the restart: $(failures_of 192.0.2.66)"
+[[ $(failures_of 192.0.2.67) == 1 ]] || fail "a line was read twice"
+expect 0 ask deny
+says 203.0.113.0/24
+says "by command"
+
+# The same when it is killed.
+fails 192.0.2.68 1
+wait_for has_read 2
+sleep 0.3
+kill -KILL "$daemon"
+wait "$daemon" 2>/dev/null
+fails 192.0.2.68 1
+start
+wait_for has_read 1
+[[ $(failures_of 192.0.2.68) == 2 ]] || fail "failures after the kill: $(failures_of 192.0.2.68)"
+[[ $(failures_of 192.0.2.66) == 3 ]] || fail "history is lost by a kill"
+
+# ---- reload -----------------------------------------------------------------------------------
+
+write_conf yes
+kill -HUP "$daemon"
+wait_for logged "configuration reloaded"
+[[ $(ask status --json | grep -c '"share": "yes"') == 1 ]] || fail "share was not reloaded"
+echo 'nonsense = 1' >>"$conf"
+kill -HUP "$daemon"
+wait_for logged "the old one stays in force"
+logged "[log] nonsense" || fail "the reload does not say which line"
+"$bin/grapevine" --socket "$scratch/data/control.sock" reload >"$scratch/out" 2>"$scratch/err"
+(($? == 78)) || fail "reload of a bad configuration: not 78"
+complains nonsense
+answers_by_socket() { "$bin/grapevine" --socket "$scratch/data/control.sock" status >"$scratch/out"; }
+answers_by_socket || fail "it does not answer after a bad reload"
+says "share          yes"
+write_conf no
+sed -i "s|^listen = .*|listen = 127.0.0.1:1|; s|^file = .*|file = $log, $scratch/other.log|" "$conf"
+expect 0 ask reload
+says reloaded
+wait_for logged "[node] listen has changed: that takes effect at the next start"
+wait_for logged "$scratch/other.log is not there yet"
+[[ $(ask status --json | grep -c '"share": "no"') == 1 ]] || fail "share was not reloaded again"
+write_conf
+stop
+
+# ---- files that others can read or have spoilt ------------------------------------------------
+
+chmod 0640 "$scratch/data/key"
+expect 77 "$bin/grapevined" --config "$conf"
+complains "data/key"
+chmod 0600 "$scratch/data/key"
+cp "$scratch/data/store.db" "$scratch/store.good"
+head -c 20000 /dev/urandom >"$scratch/data/store.db"
+rm -f "$scratch/data/store.db-wal" "$scratch/data/store.db-shm"
+expect 74 "$bin/grapevined" --config "$conf"
+complains "move it away"
+cp "$scratch/store.good" "$scratch/data/store.db"
+
+# SIGINT is as good as SIGTERM; standard input is a log too.
+sed -i "s|^file = .*|file = -|" "$conf"
+fails 192.0.2.69 2
+tail -n 2 "$log" >"$scratch/input"
+"$bin/grapevined" --config "$conf" >"$scratch/daemon.log" 2>&1 <"$scratch/input" &
+daemon=$!
+wait_for answers
+wait_for has_read 2
+[[ $(failures_of 192.0.2.69) == 2 ]] || fail "standard input: $(failures_of 192.0.2.69)"
+stop INT
+
+# ---- a registry that is down, a group for the socket --------------------------------------------
+
+write_conf
+sed -i "s|^\[share\]|control = $scratch/run.sock\ncontrol_group = no-such-group\n\n[network]\nregistry = http://127.0.0.1:1\n\n[share]|" "$conf"
+expect 78 "$bin/grapevined" --config "$conf"
+complains "no group \"no-such-group\""
+sed -i "s|no-such-group|nogroup|" "$conf"
+start
+[[ $(stat -c %G "$scratch/run.sock") == nogroup || $EUID != 0 ]] || fail "the socket's group is not set"
+wait_for logged "the mesh works without it"
+expect 0 ask status
+says "registry "
+expect 75 ask network
+complains "has not come from the registry yet"
+expect 69 ask enroll --email a@b.test --accept-terms
+stop
+
+if ((failures > 0)); then
+    printf '%d failures\n' "$failures"
+    exit 1
+fi
+echo "daemon: all as it should be"

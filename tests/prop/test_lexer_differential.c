@@ -1,0 +1,616 @@
+/* The fast lexers against a slow, obvious matcher: POSIX regular expressions, anchored at both
+ * ends, written from SPEC 10.2 and 10.4 and not from the lexers. Over lines made from the words
+ * that servers log, and over mutations of them, both must say the same. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <regex.h>
+
+#include "crypto/error.h"
+#include "node/ingest/parse.h"
+
+static uint32_t seed = 20261122;
+
+static uint32_t draw(uint32_t bound)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (uint32_t)(((uint64_t)(seed >> 4) * bound) >> 28);
+}
+
+/* What both matchers say of a text. */
+struct said {
+    bool any;
+    enum gv_said what;
+    enum gv_blame blame;
+    unsigned kind;
+    uint32_t attempts, good, all;
+    struct gv_ip_address address;
+    const char *account;
+    size_t account_len;
+};
+
+/* ---- the reference ---- */
+
+enum {
+    CONNECT,
+    DISCONNECT,
+    NO_AUTH,
+    DROP,
+    CLIENT,
+    FAILED,
+    ABORTED,
+    ODD,
+    COUNTS,
+    AUTH,
+    LOGIN_OK,
+    LOGIN_END,
+    PATTERNS
+};
+
+/* A client: a name without blank or colon, the address in the last brackets, perhaps a port. */
+#define WHO "[^ :]+\\[([^][ ]+)\\](:[0-9]+)?"
+static const char *const sources[PATTERNS] = {
+    [CONNECT] = "^connect from " WHO "$",
+    [DISCONNECT] = "^disconnect from " WHO "(( [a-z0-9_]+=[0-9]{1,9}(/[0-9]{1,9})?)*)$",
+    [NO_AUTH] = "^disconnect from " WHO " ",
+    [DROP] = "^([A-Za-z0-9]{1,32}: )?(lost connection|timeout) after AUTH from " WHO "$",
+    [CLIENT] = "^[A-Za-z0-9]{1,32}: client=" WHO ", sasl_method=[^ ,]*, sasl_username=(.+)$",
+    [FAILED] = "^warning: " WHO ": SASL [A-Za-z0-9_-]{1,20} authentication failed: (.*)$",
+    [ABORTED] = "^warning: " WHO ": SASL [A-Za-z0-9_-]{1,20} authentication aborted$",
+    [ODD] = "^warning: " WHO ": SASL .* authentication failed: ",
+    [COUNTS] = "^ [a-z0-9_]+=",
+    [AUTH] = "^ auth=([0-9]+)(/([0-9]+))?",
+    [LOGIN_OK] = "^(Info: )?(Login|Logged in): user=<(.+)>(, method=([^>]*))?$",
+    [LOGIN_END] = "^(Info: )?(Disconnected(:| \\()|Aborted login(:| \\()|Login aborted: )",
+};
+static regex_t patterns[PATTERNS];
+
+static int compile(void **state)
+{
+    for (int i = 0; i < PATTERNS; i++)
+        assert_int_equal(regcomp(&patterns[i], sources[i], REG_EXTENDED), 0);
+    return 0;
+}
+
+static int release(void **state)
+{
+    for (int i = 0; i < PATTERNS; i++)
+        regfree(&patterns[i]);
+    return 0;
+}
+
+static bool match(int pattern, const char *text, regmatch_t groups[8])
+{
+    return regexec(&patterns[pattern], text, 8, groups, 0) == 0;
+}
+
+static bool address_at(struct gv_ip_address *out, const char *text, const regmatch_t *group)
+{
+    return gv_ip_address_parse(out, text + group->rm_so, (size_t)(group->rm_eo - group->rm_so)) ==
+           GV_OK;
+}
+
+static bool starts_with(const char *text, const char *word)
+{
+    return strncmp(text, word, strlen(word)) == 0;
+}
+
+/* In any case of letters where Dovecot passes on what a passdb says. */
+static void reference_reason(struct said *s, const char *reason)
+{
+    static const char *const backend[] = {"Connection lost to authentication server",
+                                          "Can't connect to authentication server",
+                                          "Authentication backend error",
+                                          "Authentication request timed out",
+                                          "generic failure",
+                                          "no memory available",
+                                          "remote authentication server unavailable",
+                                          "another step is needed in authentication",
+                                          "transient failure",
+                                          "account disabled",
+                                          "passphrase expired",
+                                          "passphrase locked",
+                                          "user disabled",
+                                          "Login disabled for this user"};
+    static const char *const backend_any_case[] = {
+        "temporary authentication failure", "temporary internal failure", "password expired"};
+    static const char *const mechanism[] = {
+        "Invalid authentication mechanism", "no mechanism available",
+        "mechanism too weak for this user", "encryption needed to use mechanism",
+        "mechanism doesn't support requested feature"};
+
+    s->kind = GV_KIND_UNSPECIFIED;
+    for (size_t i = 0; i < sizeof backend / sizeof *backend; i++)
+        if (starts_with(reason, backend[i]))
+            s->blame = GV_BLAME_BACKEND;
+    for (size_t i = 0; i < sizeof backend_any_case / sizeof *backend_any_case; i++)
+        if (strncasecmp(reason, backend_any_case[i], strlen(backend_any_case[i])) == 0)
+            s->blame = GV_BLAME_BACKEND;
+    for (size_t i = 0; i < sizeof mechanism / sizeof *mechanism; i++)
+        if (starts_with(reason, mechanism[i]))
+            s->kind = GV_KIND_BAD_MECHANISM;
+    if (starts_with(reason, GV_REFUSAL_TEXT) || starts_with(reason, "policy server refusal"))
+        s->blame = GV_BLAME_POLICY;
+    if (starts_with(reason, "Invalid base64 data in ") ||
+        starts_with(reason, "bad protocol / cancel"))
+        s->kind = GV_KIND_PROTOCOL;
+    if (starts_with(reason, "user not found"))
+        s->kind = GV_KIND_UNKNOWN_ACCOUNT;
+}
+
+static void reference_account(struct said *s, const char *text, size_t len)
+{
+    s->account = text;
+    s->account_len = len;
+    if (len == strlen("(unavailable)") && memcmp(text, "(unavailable)", len) == 0)
+        s->account_len = 0;
+}
+
+static void reference_counts(struct said *s, const char *counts)
+{
+    regmatch_t g[8];
+
+    for (; *counts; counts += 1 + strcspn(counts + 1, " "))
+        if (match(AUTH, counts, g)) {
+            s->good = (uint32_t)atol(counts + g[1].rm_so);
+            s->all = g[3].rm_so >= 0 ? (uint32_t)atol(counts + g[3].rm_so) : s->good;
+            if (s->all < s->good)
+                s->all = s->good;
+        }
+}
+
+static struct said reference_postfix(const char *text)
+{
+    struct said s = {.kind = GV_KIND_UNSPECIFIED}, none = {0};
+    regmatch_t g[8];
+
+    if (match(CONNECT, text, g)) {
+        s.what = GV_SAID_CONNECT;
+        s.any = address_at(&s.address, text, &g[1]);
+    } else if (match(DISCONNECT, text, g)) {
+        s.what = GV_SAID_DISCONNECT;
+        s.any = address_at(&s.address, text, &g[1]);
+        reference_counts(&s, text + g[3].rm_so);
+    } else if (match(NO_AUTH, text, g) && !strstr(text + g[1].rm_eo, " auth=")) {
+        s.what = GV_SAID_DISCONNECT; /* it cannot say anything about logins */
+        s.any = address_at(&s.address, text, &g[1]);
+    } else if (match(DROP, text, g)) {
+        s.what = GV_SAID_DROP;
+        s.kind = GV_KIND_ABORTED;
+        s.any = address_at(&s.address, text, &g[3]);
+    } else if (match(CLIENT, text, g)) {
+        s.what = GV_SAID_SUCCESS;
+        s.any = address_at(&s.address, text, &g[1]);
+        const char *name = text + g[3].rm_so, *comma = strstr(name, ", ");
+        reference_account(&s, name, comma ? (size_t)(comma - name) : strlen(name));
+    } else if (match(FAILED, text, g)) {
+        s.what = GV_SAID_FAILURE;
+        s.attempts = 1;
+        s.any = address_at(&s.address, text, &g[1]);
+        reference_reason(&s, text + g[3].rm_so);
+        const char *name = strstr(text + g[3].rm_so, ", sasl_username=");
+        if (name)
+            reference_account(&s, name + 16, strlen(name + 16));
+    } else if (match(ABORTED, text, g) || match(ODD, text, g)) {
+        s.what = GV_SAID_FAILURE;
+        s.attempts = 1;
+        s.kind = match(ABORTED, text, g) ? GV_KIND_ABORTED : GV_KIND_BAD_MECHANISM;
+        s.any =
+            (match(ABORTED, text, g) || match(ODD, text, g)) && address_at(&s.address, text, &g[1]);
+    }
+    return s.any ? s : none;
+}
+
+/* The words in parentheses, what they mean, and what stands behind them: a number, or the end. */
+static const struct reason_words {
+    const char *words;
+    bool counted;
+    int last_aborted;
+    enum gv_blame blame;
+    unsigned kind; /* 0: nobody tried */
+} reason_words[] = {
+    {"(auth failed, ", true, 0, GV_BLAME_CLIENT, GV_KIND_UNSPECIFIED},
+    {"(auth failed)", false, 0, GV_BLAME_CLIENT, GV_KIND_UNSPECIFIED},
+    {"(proxy dest authentication failure, ", true, 0, GV_BLAME_CLIENT, GV_KIND_UNSPECIFIED},
+    {"(proxy dest auth failed)", false, 0, GV_BLAME_CLIENT, GV_KIND_UNSPECIFIED},
+    {"(client didn't finish SASL auth, waited", false, 0, GV_BLAME_CLIENT, GV_KIND_ABORTED},
+    {"(client didn't finish SASL auth, ", true, 1, GV_BLAME_CLIENT, GV_KIND_UNSPECIFIED},
+    {"(auth aborted by client, ", true, 1, GV_BLAME_CLIENT, GV_KIND_UNSPECIFIED},
+    {"(disconnected while authenticating", false, 0, GV_BLAME_CLIENT, GV_KIND_ABORTED},
+    {"(aborted authentication)", false, 0, GV_BLAME_CLIENT, GV_KIND_ABORTED},
+    {"(tried to use disallowed plaintext auth", false, 0, GV_BLAME_CLIENT, GV_KIND_ABORTED},
+    {"(tried to use disallowed cleartext auth", false, 0, GV_BLAME_CLIENT, GV_KIND_ABORTED},
+    {"(tried to use unsupported auth mechanism, ", true, 0, GV_BLAME_CLIENT, GV_KIND_BAD_MECHANISM},
+    {"(tried to use unsupported auth mechanism)", false, 0, GV_BLAME_CLIENT, GV_KIND_BAD_MECHANISM},
+    {"(anonymous logins disabled, ", true, 0, GV_BLAME_CLIENT, GV_KIND_BAD_MECHANISM},
+    {"(anonymous logins disabled)", false, 0, GV_BLAME_CLIENT, GV_KIND_BAD_MECHANISM},
+    {"(sent invalid base64 in response, ", true, 0, GV_BLAME_CLIENT, GV_KIND_PROTOCOL},
+    {"(sent invalid base64 in response)", false, 0, GV_BLAME_CLIENT, GV_KIND_PROTOCOL},
+    {"(credentials contain control characters, ", true, 0, GV_BLAME_CLIENT, GV_KIND_PROTOCOL},
+    {"(credentials contain control characters)", false, 0, GV_BLAME_CLIENT, GV_KIND_PROTOCOL},
+    {"(auth process communication failure", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
+    {"(auth service reported temporary failure", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
+    {"(internal failure", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
+    {"(proxy dest", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
+    {"(authorization failed", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
+    {"(user disabled", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
+    {"(password expired", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
+    {"(login disabled", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
+    {"(connection limit reached", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
+    {"(no auth attempts", false, 0, GV_BLAME_CLIENT, 0},
+    {"(disconnected ", false, 0, GV_BLAME_CLIENT, 0},
+    {"(cert required", false, 0, GV_BLAME_CLIENT, 0},
+    {"(client did", false, 0, GV_BLAME_CLIENT, 0},
+    {"(client sent", false, 0, GV_BLAME_CLIENT, 0},
+    {"(auth referral", false, 0, GV_BLAME_CLIENT, 0},
+    {"(The process is shutting down", false, 0, GV_BLAME_CLIENT, 0},
+    {"(client_limit", false, 0, GV_BLAME_CLIENT, 0},
+};
+
+static const struct reason_words *words_at(const char *text)
+{
+    for (size_t i = 0; i < sizeof reason_words / sizeof *reason_words; i++)
+        if (starts_with(text, reason_words[i].words))
+            return &reason_words[i];
+    return NULL;
+}
+
+static uint32_t number_at(const char *text)
+{
+    unsigned first = 0, second = 0;
+
+    if (sscanf(text, "%9u/%9u", &first, &second) == 2 && *text != ' ')
+        return second > first ? second - first : 0;
+    return *text >= '0' && *text <= '9' ? first : 0;
+}
+
+static bool reference_group(struct said *s, const char *reason)
+{
+    const struct reason_words *w = NULL;
+
+    while (*reason && !(w = words_at(reason)))
+        reason++;
+    if (!w || w->kind == 0)
+        return false;
+    s->kind = w->kind;
+    s->blame = w->blame;
+    s->attempts = w->counted ? number_at(reason + strlen(w->words)) : 1;
+    if (w->last_aborted && s->attempts <= 1)
+        s->kind = GV_KIND_ABORTED;
+    else if (w->last_aborted)
+        s->attempts--;
+    return s->attempts > 0;
+}
+
+/* Cuts ", rip=ADDRESS, lip=ADDRESS" and what follows off a text; false when its last is not one. */
+static bool cut_addresses(char *text, struct gv_ip_address *rip)
+{
+    struct gv_ip_address lip;
+    char *last = NULL, *next = text, *end;
+
+    while ((next = strstr(next, ", rip=")))
+        last = next++;
+    if (!last)
+        return false;
+    char *address = last + 6;
+    end = strchr(address, ',');
+    if (!end || gv_ip_address_parse(rip, address, (size_t)(end - address)) != GV_OK ||
+        !starts_with(end, ", lip="))
+        return false;
+    address = end + 6;
+    end = address + strcspn(address, ",");
+    if (gv_ip_address_parse(&lip, address, (size_t)(end - address)) != GV_OK)
+        return false;
+    char *bracket = strchr(end, '>');
+    if (bracket && bracket[1] != '\0')
+        return false;
+    *last = '\0';
+    return true;
+}
+
+/* NAME of "NAME>" or "NAME>, method=M" at the end of a text. */
+static bool reference_name(struct said *s, const char *original, const char *cut, size_t start)
+{
+    size_t len = strlen(cut);
+    const char *method = NULL, *next = cut + start;
+
+    while ((next = strstr(next, ">, method=")))
+        method = next++;
+    if (method && strlen(method) <= 74 && !strchr(method + 1, '>'))
+        len = (size_t)(method - cut);
+    else if (len > start && cut[len - 1] == '>')
+        len--;
+    else
+        return false;
+    s->account = original + start;
+    s->account_len = len - start;
+    return true;
+}
+
+static struct said reference_login(const char *text)
+{
+    struct said s = {.kind = GV_KIND_UNSPECIFIED}, none = {0};
+    regmatch_t g[8];
+    char *copy = strdup(text), *user = strstr(copy, ": user=<");
+    size_t start = user ? (size_t)(user - copy) + 8 : 0;
+
+    if (user && (starts_with(text, "Login: user=<") || starts_with(text, "Logged in: user=<") ||
+                 starts_with(text, "Info: Login: user=<") ||
+                 starts_with(text, "Info: Logged in: user=<"))) {
+        s.what = GV_SAID_SUCCESS;
+        s.any = cut_addresses(copy + start - 1, &s.address) &&
+                reference_name(&s, text, copy, start) && s.account_len > 0;
+    } else if (user && match(LOGIN_END, text, g)) {
+        s.what = GV_SAID_FAILURE;
+        s.any =
+            cut_addresses(copy + start - 1, &s.address) && reference_name(&s, text, copy, start);
+        *user = '\0'; /* the reason alone */
+        if (strstr(copy + g[0].rm_eo - 1, "rip=") || strstr(copy + g[0].rm_eo - 1, "user=<") ||
+            !reference_group(&s, copy))
+            s.any = false;
+    }
+    free(copy);
+    return s.any ? s : none;
+}
+
+/* ---- both ---- */
+
+static struct said fast(const char *text, bool postfix)
+{
+    struct said s = {0};
+    struct gv_parsed p;
+    struct gv_line line = {.text = text, .text_len = strlen(text)};
+
+    s.any = postfix ? gv_parse_postfix(&p, &line, false) : gv_parse_dovecot(&p, &line, false);
+    if (!s.any)
+        return s;
+    s.what = p.said;
+    s.blame = p.blame;
+    s.kind = p.kind;
+    s.attempts = p.attempts;
+    s.good = p.auth_good;
+    s.all = p.auth_all;
+    s.address = p.address;
+    s.account = p.account.at;
+    s.account_len = p.account.len;
+    return s;
+}
+
+static bool agree(const struct said *a, const struct said *b)
+{
+    if (a->any != b->any || !a->any)
+        return a->any == b->any;
+    bool same = a->what == b->what && a->kind == b->kind && a->blame == b->blame &&
+                a->good == b->good && a->all == b->all &&
+                gv_ip_address_equal(&a->address, &b->address) && a->account_len == b->account_len &&
+                (a->account_len == 0 || a->account == b->account);
+    return same && (a->what != GV_SAID_FAILURE || a->attempts == b->attempts);
+}
+
+static unsigned agreed_on_something;
+
+static void compare(const char *text, bool postfix)
+{
+    static const char login[] = "imap-login: ";
+    struct said ours = fast(text, postfix), theirs;
+
+    if (!postfix && !starts_with(text, login))
+        return;
+    theirs = postfix ? reference_postfix(text) : reference_login(text + sizeof login - 1);
+    if (!agree(&ours, &theirs))
+        fail_msg(
+            "%s\n  fast: %d %d kind %u attempts %u account %zu\n  slow: %d %d kind %u attempts "
+            "%u account %zu",
+            text, ours.any, ours.what, ours.kind, ours.attempts, ours.account_len, theirs.any,
+            theirs.what, theirs.kind, theirs.attempts, theirs.account_len);
+    agreed_on_something += ours.any;
+}
+
+/* ---- lines ---- */
+
+#define PICK(list) ((list)[draw(sizeof(list) / sizeof *(list))])
+
+static const char *const clients[] = {"unknown[198.51.100.7]",
+                                      "mail.ex.test[198.51.100.8]:4000",
+                                      "x[2001:db8::7]",
+                                      "x[203.0.113.9][1.2.3.4]",
+                                      "unknown[unknown]",
+                                      "a:b[1.2.3.4]",
+                                      "x[1.2.3.4]:",
+                                      "[1.2.3.4]",
+                                      "x[1.2.3.4",
+                                      "x[::ffff:1.2.3.4]:25",
+                                      "x[y].z[1.2.3.4]",
+                                      "x[1.2.3.4]:25x",
+                                      "x[1.2.3.4]:25[5.6.7.8]"};
+static const char *const names[] = {"alice",
+                                    "",
+                                    "(unavailable)",
+                                    "x]: SASL LOGIN authentication failed: unknown[203.0.113.9]: x",
+                                    "x>, method=PLAIN, rip=203.0.113.9, lip=1.2.3.4",
+                                    "a, sasl_username=b",
+                                    "x (auth failed, 9 attempts",
+                                    "x: user=<y",
+                                    "x, rip=1.2.3.4, lip=1.2.3.4, session=<A>",
+                                    ">",
+                                    "x>, method=",
+                                    "caf\xc3\xa9 <>\x7f"};
+static const char *const reasons[] = {"(reason unavailable)",
+                                      "Connection lost to authentication server",
+                                      "generic failure",
+                                      "UGFzc3dvcmQ6",
+                                      "Invalid authentication mechanism: 'X'",
+                                      "Invalid base64 data in initial response",
+                                      "user not found",
+                                      "Refused by grapevine",
+                                      "TEMPORARY Authentication failure",
+                                      "Password expired",
+                                      ""};
+static const char *const mechanisms[] = {"LOGIN",
+                                         "PLAIN",
+                                         "CRAM-MD5",
+                                         "x y",
+                                         "",
+                                         "AAAAAAAAAAAAAAAAAAAAAAAAA",
+                                         "X authentication failed: y",
+                                         "\"LOGIN\"",
+                                         "PLAIN authentication aborted"};
+static const char *const counts[] = {" ehlo=1 auth=0/1 quit=1 commands=2/3",
+                                     "",
+                                     " auth=1 commands=1",
+                                     " auth=3/2",
+                                     " auth=x",
+                                     " auth=1/1234567890",
+                                     " ehlo=1  auth=0/1",
+                                     " mail=1",
+                                     " auth=0/1 auth=0/7"};
+static const char *const openings[] = {"Disconnected: Connection closed ",
+                                       "Disconnected ",
+                                       "Aborted login ",
+                                       "Login aborted: Logged out ",
+                                       "Info: Disconnected: x ",
+                                       "Disconnected: SSL_accept() failed: error (x) ",
+                                       "Authenticate X failed: ",
+                                       "Disconnected",
+                                       "Disconnected: rip= "};
+static const char *const tails[] = {", session=<TQRlYtRg0aDGM2QH>",
+                                    "",
+                                    ", TLS, session=<A>",
+                                    ", TLS: x>y",
+                                    ", mpid=4, secured",
+                                    ", rip=1",
+                                    ">",
+                                    ", session=<A>, x"};
+static const char *const addresses[] = {"198.51.100.7",
+                                        "2001:db8::7",
+                                        "::ffff:198.51.100.7",
+                                        "fe80::1%eth0",
+                                        "198.51.100.256",
+                                        "",
+                                        "x"};
+
+static void make_postfix(char *out, size_t size)
+{
+    switch (draw(6)) {
+    case 0:
+        snprintf(out, size, "connect from %s", PICK(clients));
+        break;
+    case 1:
+        snprintf(out, size, "disconnect from %s%s", PICK(clients), PICK(counts));
+        break;
+    case 2:
+        snprintf(out, size, "%s%s after AUTH from %s",
+                 draw(2) ? "" : "NOQUEUE: ", draw(2) ? "timeout" : "lost connection",
+                 PICK(clients));
+        break;
+    case 3:
+        snprintf(out, size, "4F2A91: client=%s, sasl_method=%s, sasl_username=%s", PICK(clients),
+                 PICK(mechanisms), PICK(names));
+        break;
+    case 4:
+        snprintf(out, size, "warning: %s: SASL %s authentication aborted", PICK(clients),
+                 PICK(mechanisms));
+        break;
+    default:
+        snprintf(out, size, "warning: %s: SASL %s authentication failed: %s%s%s", PICK(clients),
+                 PICK(mechanisms), PICK(reasons), draw(2) ? ", sasl_username=" : "", PICK(names));
+    }
+}
+
+static void make_login(char *out, size_t size)
+{
+    char group[128];
+    const char *words = reason_words[draw(sizeof reason_words / sizeof *reason_words)].words;
+
+    snprintf(group, sizeof group, "%s%u attempts in 3 secs)%s", words, draw(5),
+             draw(3) ? "" : " (auth_failed)");
+    if (draw(8) == 0)
+        snprintf(group, sizeof group, "%s%u/%u successful auths in 3 secs)", words, draw(4),
+                 draw(6));
+    if (draw(5) == 0)
+        snprintf(out, size, "imap-login: %s: user=<%s>, method=PLAIN, rip=%s, lip=%s%s",
+                 draw(2) ? "Login" : "Info: Logged in", PICK(names), PICK(addresses),
+                 PICK(addresses), PICK(tails));
+    else
+        snprintf(out, size, "imap-login: %s%s: user=<%s>%s%s, rip=%s, lip=%s%s", PICK(openings),
+                 group, PICK(names), draw(4) ? ", method=" : "", draw(4) ? "PLAIN" : "",
+                 PICK(addresses), draw(4) ? "192.0.2.25" : PICK(addresses), PICK(tails));
+}
+
+/* Drops, doubles, swaps or changes some bytes, or cuts the end off. */
+static void mutate(char *text)
+{
+    static const char specials[] = " :,<>[]()=/?\"%.0129afAF\x80";
+
+    for (uint32_t n = draw(3); n > 0; n--) {
+        size_t len = strlen(text);
+        if (len == 0)
+            return;
+        size_t at = draw((uint32_t)len);
+        switch (draw(5)) {
+        case 0:
+            memmove(text + at, text + at + 1, len - at);
+            break;
+        case 1:
+            memmove(text + at + 1, text + at, len - at + 1);
+            break;
+        case 2:
+            text[at] = specials[draw(sizeof specials - 1)];
+            break;
+        case 3:
+            if (draw(4) == 0)
+                text[at] = '\0';
+            break;
+        default:
+            if (at > 0) {
+                char c = text[at];
+                text[at] = text[at - 1];
+                text[at - 1] = c;
+            }
+        }
+    }
+}
+
+static void run(bool postfix, unsigned rounds)
+{
+    char text[1024];
+
+    agreed_on_something = 0;
+    for (unsigned i = 0; i < rounds; i++) {
+        if (postfix)
+            make_postfix(text, sizeof text - 8);
+        else
+            make_login(text, sizeof text - 8);
+        compare(text, postfix);
+        mutate(text);
+        compare(text, postfix);
+    }
+    /* A test that never matches would pass for ever. */
+    assert_true(agreed_on_something > rounds / 10);
+}
+
+static void postfix_lexer(void **state)
+{
+    run(true, 60000);
+}
+
+static void dovecot_lexer(void **state)
+{
+    run(false, 60000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(postfix_lexer),
+        cmocka_unit_test(dovecot_lexer),
+    };
+
+    return cmocka_run_group_tests(tests, compile, release);
+}

@@ -1,0 +1,96 @@
+#include "helper_reader.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+void fed_open(struct fed *fed)
+{
+    static const struct gv_reader_config config = {.key = "0123456789abcde"};
+
+    setenv("TZ", "UTC", 1);
+    tzset();
+    memset(fed, 0, sizeof *fed);
+    fed->now_ms = FED_NOW_MS;
+    fed->reader = gv_reader_new(&config);
+    assert_non_null(fed->reader);
+}
+
+void fed_close(struct fed *fed)
+{
+    gv_reader_free(fed->reader);
+}
+
+static void keep(struct fed *fed, const struct gv_reading *readings, size_t n)
+{
+    assert_true(n <= GV_READINGS_MAX);
+    assert_true(fed->count + n <= FED_MAX);
+    memcpy(fed->list + fed->count, readings, n * sizeof *readings);
+    fed->count += n;
+}
+
+void fed_bytes(struct fed *fed, const char *line, size_t len)
+{
+    struct gv_reading readings[GV_READINGS_MAX];
+
+    keep(fed, readings, gv_reader_line(fed->reader, readings, line, len, fed->now_ms));
+}
+
+void fed_line(struct fed *fed, const char *line)
+{
+    fed_bytes(fed, line, strlen(line));
+}
+
+void fed_flush(struct fed *fed)
+{
+    struct gv_reading readings[GV_READINGS_MAX];
+    size_t n;
+
+    while ((n = gv_reader_flush(fed->reader, readings)) > 0)
+        keep(fed, readings, n);
+}
+
+void describe(char out[DESCRIBED_MAX], const struct gv_reading *reading)
+{
+    const struct gv_observation *o = &reading->observation;
+    char address[GV_IP_ADDRESS_TEXT], what[48] = "success";
+
+    gv_ip_address_text(address, &reading->address);
+    if (!o->success)
+        snprintf(what, sizeof what, "%s %u", gv_kind_name(o->kind), o->attempts);
+    snprintf(out, DESCRIBED_MAX, "%llu %s %s %s %s%s%s", (unsigned long long)reading->line, address,
+             gv_mta_name(reading->mta), gv_service_name(o->service), what,
+             o->new_visit ? " visit" : "", o->refused ? " refused" : "");
+}
+
+const char *fed_take(struct fed *fed)
+{
+    static char text[FED_MAX * DESCRIBED_MAX];
+    size_t at = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < fed->count; i++) {
+        if (i > 0)
+            at += (size_t)snprintf(text + at, sizeof text - at, "; ");
+        describe(text + at, &fed->list[i]);
+        at += strlen(text + at);
+    }
+    fed->count = 0;
+    return text;
+}
+
+const char *alone(const char *line)
+{
+    static struct fed fed;
+
+    fed_open(&fed);
+    fed_line(&fed, line);
+    fed_flush(&fed);
+    fed_close(&fed);
+    return fed_take(&fed);
+}

@@ -1,0 +1,582 @@
+/* Certificates, address records, revocations and descriptors as records (SPEC 3.3, 4, 8, 8.5, 9.2):
+ * what gets into the roster, what gets nobody into trouble, and what ends a session. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "helper_puppet.h"
+#include "proto/limits.h"
+
+#define NOW STAGE_MINUTE
+#define DAY (int)STAGE_DAY
+
+static struct network network;
+static struct host host, second;
+static struct puppet puppet, other, third;
+
+static void up(bool lab)
+{
+    network_open(&network, 1, lab);
+    puppet_make(&puppet, &network, 2);
+    puppet_make(&other, &network, 3);
+    puppet_make(&third, &network, 5); /* connected to nobody */
+    assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
+    assert_int_equal(host_open(&second, &network, 4, NULL), GV_OK);
+    assert_true(puppet_join(&puppet, &host));
+    assert_true(puppet_join(&other, &host));
+}
+
+static int stage_up(void **state)
+{
+    up(false);
+    return 0;
+}
+
+static int stage_down(void **state)
+{
+    puppet_free(&puppet);
+    puppet_free(&other);
+    puppet_free(&third);
+    host_close(&host);
+    host_close(&second);
+    network_close(&network);
+    return 0;
+}
+
+static void again(bool lab)
+{
+    stage_down(NULL);
+    up(lab);
+}
+
+static void give(struct puppet *from, struct gv_buf record)
+{
+    puppet_give(from, &record);
+    gv_buf_free(&record);
+}
+
+static void assert_guilty(const char *what)
+{
+    if (!puppet.closed || puppet.goodbye != GV_GOODBYE_INVALID)
+        fail_msg("%s: no offence", what);
+    assert_int_equal(host.notes[GV_NOTE_PEER_REFUSED], 1);
+}
+
+static void assert_no_blame(const char *what)
+{
+    if (puppet.closed || host.notes[GV_NOTE_PEER_REFUSED] != 0)
+        fail_msg("%s: blamed", what);
+}
+
+static struct gv_buf signal_of(struct puppet *by, unsigned subject, uint32_t minute)
+{
+    struct gv_subject s = subject_of(subject);
+    struct gv_statement statement = puppet_signal(by, &s, minute);
+
+    return sign_statement(by, &statement);
+}
+
+/* ---- certificates --------------------------------------------------------------------------- */
+
+static void a_certificate_enters_the_roster_and_travels(void **state)
+{
+    struct gv_instance_info info;
+
+    give(&puppet, certificate_record(&third));
+    assert_true(host_knows(&host, third.identity.id, &info));
+    assert_memory_equal(info.owner, third.facts.owner, GV_ID_LEN);
+    assert_int_equal(info.expires_min, third.facts.expires_min);
+    assert_int_equal(info.revoked_min, GV_NEVER);
+    puppet_forget(&other);
+    host_run(&host, GV_COALESCE_MS);
+    puppet_work(&other);
+    puppet_work(&puppet);
+    struct gv_buf record = certificate_record(&third);
+    assert_true(puppet_heard_record(&other, &record));
+    assert_false(puppet_heard_record(&puppet, &record));
+    gv_buf_free(&record);
+}
+
+static void certificates_that_are_not_accepted(void **state)
+{
+    static const struct {
+        const char *name;
+        int issued, expires, flip; /* byte to change after signing; 0: none */
+        bool taken, guilty;
+    } cases[] = {
+        {"good", -DAY, DAY, 0, true, false},
+        {"early", 11, DAY, 0, false, false},
+        {"in its grace", -90 * DAY, -29 * DAY, 0, true, false},
+        {"beyond it", -90 * DAY, -31 * DAY, 0, false, false},
+        {"before the key was in force", -101 * DAY, DAY, 0, false, false},
+        {"another signer", -DAY, DAY, 2, false, false},
+        {"another key", -DAY, DAY, 6, false, true},
+        {"another owner", -DAY, DAY, 40, false, true},
+        {"another placement", -DAY, DAY, 60, false, true},
+        {"another group", -DAY, DAY, 69, false, true},
+        {"older than it is", -DAY, DAY, 73, false, true},
+        {"lives longer", -DAY, DAY, 80, false, true},
+        {"signature", -DAY, DAY, 100, false, true},
+        {"reserved bytes", -DAY, DAY, 84, false, true},
+        {"flags", -DAY, DAY, 1, false, true},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        again(false);
+        third.facts.since_min = network.descriptor.genesis_min - 10 * STAGE_DAY;
+        third.facts.issued_min = (uint32_t)((int)NOW + cases[i].issued);
+        third.facts.expires_min = (uint32_t)((int)NOW + cases[i].expires);
+        puppet_certify(&third);
+        if (cases[i].flip)
+            third.certificate[cases[i].flip] ^= 1;
+        give(&puppet, certificate_record(&third));
+        if (host_status(&host).instances != 3u + cases[i].taken)
+            fail_msg("%s: %zu instances", cases[i].name, host_status(&host).instances);
+        if (cases[i].guilty)
+            assert_guilty(cases[i].name);
+        else
+            assert_no_blame(cases[i].name);
+    }
+}
+
+static void a_certificate_leaves_at_the_end_of_its_grace(void **state)
+{
+    third.facts.expires_min = NOW + 10;
+    puppet_certify(&third);
+    give(&puppet, certificate_record(&third));
+    puppet_leave(&puppet);
+    puppet_leave(&other);
+    host_run(&host, (30ull * 1440 + 8) * 60000);
+    assert_true(host_knows(&host, third.identity.id, NULL));
+    host_run(&host, 4 * 60000);
+    assert_false(host_knows(&host, third.identity.id, NULL));
+}
+
+/* ---- address records (8.5) ------------------------------------------------------------------- */
+
+static struct gv_address address_of(struct puppet *who)
+{
+    struct gv_instance_info info = {0};
+
+    assert_true(host_knows(&host, who->identity.id, &info));
+    return info.address;
+}
+
+static void an_address_must_be_public_outside_a_lab(void **state)
+{
+    static const struct {
+        const char *name;
+        struct gv_address address;
+        bool outside, lab;
+    } cases[] = {
+        {"public", {GV_FAMILY_IPV4, {45, 1, 2, 3}, 25}, true, true},
+        {"public IPv6", {GV_FAMILY_IPV6, {0x2a, 1, 2, 3}, 25}, true, true},
+        {"none", {GV_FAMILY_NONE, {0}, 0}, true, true},
+        {"private", {GV_FAMILY_IPV4, {192, 168, 2, 3}, 25}, false, true},
+        {"loopback", {GV_FAMILY_IPV4, {127, 0, 0, 1}, 25}, false, true},
+        {"link-local", {GV_FAMILY_IPV4, {169, 254, 169, 254}, 80}, false, true},
+        {"shared", {GV_FAMILY_IPV4, {100, 64, 0, 1}, 25}, false, true},
+        {"documentation", {GV_FAMILY_IPV4, {192, 0, 2, 1}, 25}, false, true},
+        {"IPv6 loopback", {GV_FAMILY_IPV6, {[15] = 1}, 25}, false, true},
+        {"IPv6 unique local", {GV_FAMILY_IPV6, {0xfd, 1}, 25}, false, true},
+        {"port 0", {GV_FAMILY_IPV4, {45, 1, 2, 3}, 0}, false, false},
+        {"mapped", {GV_FAMILY_IPV6, {[10] = 0xff, [11] = 0xff, [12] = 10}, 25}, false, false},
+    };
+
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        bool lab = i % 2, good = lab ? cases[i / 2].lab : cases[i / 2].outside;
+        again(lab);
+        give(&puppet, address_record(&puppet, &cases[i / 2].address, NOW));
+        if (good)
+            assert_no_blame(cases[i / 2].name);
+        else
+            assert_guilty(cases[i / 2].name);
+        struct gv_address held = address_of(&puppet);
+        assert_true(gv_address_equal(&held, &cases[i / 2].address) ==
+                    (good || cases[i / 2].address.family == GV_FAMILY_NONE));
+    }
+}
+
+/* The newest counts, of equals the smallest id, whatever came first. */
+static void the_newest_address_counts(void **state)
+{
+    struct gv_address one = make_address(1), two = make_address(2);
+    struct gv_buf a = address_record(&puppet, &one, NOW - 5);
+    struct gv_buf b = address_record(&puppet, &two, NOW - 4);
+    uint8_t a_id[GV_ID_LEN], b_id[GV_ID_LEN];
+
+    puppet_give(&puppet, &b);
+    puppet_give(&puppet, &a);
+    struct gv_address held = address_of(&puppet);
+    assert_true(gv_address_equal(&held, &two));
+    again(false);
+    puppet_give(&puppet, &a);
+    puppet_give(&puppet, &b);
+    held = address_of(&puppet);
+    assert_true(gv_address_equal(&held, &two));
+    gv_buf_free(&b);
+    b = address_record(&puppet, &two, NOW - 5);
+    record_id(a_id, &a);
+    record_id(b_id, &b);
+    struct gv_address *wins = memcmp(a_id, b_id, GV_ID_LEN) < 0 ? &one : &two;
+    for (int order = 0; order < 2; order++) {
+        again(false);
+        puppet_give(&puppet, order ? &a : &b);
+        puppet_give(&puppet, order ? &b : &a);
+        held = address_of(&puppet);
+        assert_true(gv_address_equal(&held, wins));
+    }
+    assert_no_blame("older");
+    gv_buf_free(&a);
+    gv_buf_free(&b);
+}
+
+static void address_records_in_and_out_of_time(void **state)
+{
+    static const struct {
+        int minute;
+        bool held;
+    } cases[] = {{0, true}, {10, true}, {11, false}, {-3 * DAY, true}, {-3 * DAY - 1, false}};
+    struct gv_address one = make_address(1);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        again(false);
+        give(&puppet, address_record(&puppet, &one, (uint32_t)((int)NOW + cases[i].minute)));
+        assert_no_blame("time");
+        assert_int_equal(address_of(&puppet).family != GV_FAMILY_NONE, cases[i].held);
+    }
+    again(false);
+    give(&puppet, address_record(&puppet, &one, NOW));
+    puppet_leave(&puppet);
+    host_run(&host, (3ull * 1440 - 1) * 60000);
+    assert_int_equal(address_of(&puppet).family, GV_FAMILY_IPV4);
+    host_run(&host, 3 * 60000);
+    assert_int_equal(address_of(&puppet).family, GV_FAMILY_NONE);
+}
+
+static void addresses_forged_or_of_strangers(void **state)
+{
+    struct gv_address one = make_address(1);
+    struct gv_buf record = address_record(&third, &one, NOW);
+
+    puppet_give(&puppet, &record); /* nobody knows him yet */
+    assert_no_blame("unknown");
+    give(&puppet, certificate_record(&third));
+    record.data[5] ^= 1;
+    puppet_give(&puppet, &record);
+    assert_guilty("forged");
+    assert_int_equal(address_of(&third).family, GV_FAMILY_NONE);
+    again(false);
+    for (size_t len = 2; len < record.len; len++) {
+        struct gv_buf cut = record;
+        cut.len = len;
+        again(false);
+        puppet_give(&puppet, &cut);
+        assert_guilty("cut");
+    }
+    gv_buf_free(&record);
+}
+
+/* ---- revocations ---------------------------------------------------------------------------- */
+
+static void a_revoked_peer_is_sent_away_and_stays_out(void **state)
+{
+    for (int by_news = 0; by_news < 2; by_news++) {
+        struct gv_buf record, before, after;
+        again(false);
+        record = revocation_record(&network, puppet.identity.id, NOW - 10);
+        before = signal_of(&puppet, 1, NOW - 11);
+        after = signal_of(&puppet, 2, NOW - 10);
+        puppet_give(&puppet, &before);
+        puppet_give(&puppet, &after);
+        assert_int_equal(host_status(&host).statements, 2);
+        if (by_news)
+            assert_int_equal(host_news(&host, record.data, record.len), GV_OK);
+        else
+            puppet_give(&other, &record);
+        puppet_work(&puppet);
+        puppet_work(&other);
+        assert_true(puppet.closed);
+        assert_int_equal(puppet.goodbye, GV_GOODBYE_REVOKED);
+        assert_int_equal(host_status(&host).statements, 1);
+        assert_int_equal(puppet_heard_record(&other, &record), by_news); /* it travels at once */
+        assert_false(puppet_connect(&puppet, &host));
+        assert_int_equal(host.last[GV_NOTE_HANDSHAKE_FAILED].error, GV_ERR_REVOKED);
+        puppet_give(&other, &after);
+        assert_int_equal(host_status(&host).statements, 1);
+        assert_false(other.closed);
+        assert_int_equal(host.notes[GV_NOTE_PEER_REFUSED], 0);
+        gv_buf_free(&record);
+        gv_buf_free(&before);
+        gv_buf_free(&after);
+    }
+}
+
+static void revocations_that_are_none(void **state)
+{
+    struct network fake;
+    struct gv_buf record;
+
+    network_open(&fake, 9, false);
+    /* By a registry that the descriptor does not name: perhaps a newer one does. */
+    memcpy(fake.descriptor.network_id, network.descriptor.network_id, GV_KEY_LEN);
+    give(&puppet, revocation_record(&fake, other.identity.id, NOW));
+    assert_no_blame("unknown registry");
+    /* Ahead of time: not yet. */
+    give(&puppet, revocation_record(&network, other.identity.id, NOW + 11));
+    assert_no_blame("early");
+    /* Of somebody unknown. */
+    give(&puppet, revocation_record(&network, third.identity.id, NOW));
+    assert_no_blame("of nobody");
+    assert_false(other.closed);
+    /* Forged. */
+    record = revocation_record(&network, other.identity.id, NOW);
+    for (size_t at = 1; at < record.len; at++) {
+        again(false);
+        record.data[at] ^= 1;
+        puppet_give(&puppet, &record);
+        assert_false(other.closed);
+        record.data[at] ^= 1;
+    }
+    again(false);
+    record.data[20] ^= 1;
+    puppet_give(&puppet, &record);
+    assert_guilty("forged");
+    assert_false(other.closed);
+    gv_buf_free(&record);
+    network_close(&fake);
+}
+
+static void the_earliest_revocation_counts(void **state)
+{
+    for (int order = 0; order < 2; order++) {
+        struct gv_instance_info info;
+        again(false);
+        give(&puppet, revocation_record(&network, other.identity.id, order ? NOW - 9 : NOW - 3));
+        give(&puppet, revocation_record(&network, other.identity.id, order ? NOW - 3 : NOW - 9));
+        assert_no_blame("twice");
+        assert_true(host_knows(&host, other.identity.id, &info));
+        assert_int_equal(info.revoked_min, NOW - 9);
+    }
+}
+
+static void who_is_revoked_himself_falls_silent(void **state)
+{
+    struct gv_buf record = revocation_record(&network, host.identity.id, NOW);
+    struct gv_subject subject = subject_of(1);
+
+    puppet_give(&puppet, &record);
+    assert_int_equal(host.notes[GV_NOTE_SELF_REVOKED], 1);
+    assert_true(host_status(&host).self_revoked);
+    puppet_work(&other);
+    assert_true(puppet_heard_record(&other, &record)); /* he passes it on like any other */
+    host_fails(&host, &subject);
+    assert_int_equal(host.notes[GV_NOTE_SIGNALLED], 0);
+    assert_true(host.notes[GV_NOTE_SIGNAL_HELD] > 0);
+    assert_int_equal(host_status(&host).statements, 0);
+    assert_false(puppet_connect(&third, &host));
+    gv_buf_free(&record);
+}
+
+/* Which records are held must not depend on the order in which they came (8.3). */
+static size_t roster_count(struct puppet *asking)
+{
+    size_t count = 0;
+
+    puppet_forget(asking);
+    puppet_ask(asking, GV_TREE_ROSTER);
+    for (unsigned kind = GV_RECORD_FAULT; kind <= GV_RECORD_DESCRIPTOR; kind++)
+        count += asking->records[kind];
+    return count;
+}
+
+static void a_revoked_instances_address_is_held_by_all_or_by_none(void **state)
+{
+    struct gv_address one = make_address(1);
+    struct gv_buf address = address_record(&third, &one, NOW);
+    struct gv_buf revocation = revocation_record(&network, third.identity.id, NOW);
+    size_t counts[2];
+
+    for (int order = 0; order < 2; order++) {
+        again(false);
+        give(&puppet, certificate_record(&third));
+        puppet_give(&puppet, order ? &address : &revocation);
+        puppet_give(&puppet, order ? &revocation : &address);
+        assert_no_blame("revoked");
+        counts[order] = roster_count(&puppet);
+    }
+    assert_int_equal(counts[0], counts[1]);
+    gv_buf_free(&address);
+    gv_buf_free(&revocation);
+}
+
+/* ---- descriptors ---------------------------------------------------------------------------- */
+
+static void publish(uint32_t version, uint32_t activation)
+{
+    network.descriptor.version = version;
+    network.descriptor.activation_min = activation;
+    network_publish(&network);
+}
+
+static uint32_t version_in_force(void)
+{
+    return gv_core_descriptor(host.core)->version;
+}
+
+static void a_higher_version_is_taken_and_spread(void **state)
+{
+    struct gv_buf record;
+
+    network.descriptor.policy.untrusted_weight = 3000;
+    publish(2, NOW - 5);
+    record = descriptor_record(&network);
+    puppet_give(&puppet, &record);
+    host_run(&host, GV_COALESCE_MS);
+    puppet_work(&other);
+    assert_int_equal(version_in_force(), 2);
+    assert_int_equal(gv_core_descriptor(host.core)->policy.untrusted_weight, 3000);
+    assert_int_equal(host.notes[GV_NOTE_DESCRIPTOR], 1);
+    assert_true(puppet_heard_record(&other, &record));
+    /* The one before comes too late, and that is nobody's fault. */
+    publish(1, NOW - 5);
+    give(&puppet, descriptor_record(&network));
+    assert_no_blame("older");
+    assert_int_equal(version_in_force(), 2);
+    gv_buf_free(&record);
+}
+
+static void a_new_descriptor_waits_for_its_time(void **state)
+{
+    struct network fresh;
+
+    network_open(&fresh, 7, false);
+    memcpy(network.descriptor.keys[1].key, fresh.descriptor.keys[0].key, GV_KEY_LEN);
+    network.descriptor.keys[1].from_min = NOW - 30 * STAGE_DAY;
+    network.descriptor.keys[1].until_min = UINT32_MAX;
+    network.descriptor.key_count = 2;
+    publish(2, NOW + 60);
+    give(&puppet, descriptor_record(&network));
+    assert_int_equal(version_in_force(), 1);
+    /* Certificates of the new registry key count from then on, and blame nobody before. */
+    gv_certificate_issue(third.certificate, &third.facts, fresh.registry_secret,
+                         network.descriptor.network_id);
+    give(&puppet, certificate_record(&third));
+    assert_no_blame("new key");
+    assert_false(host_knows(&host, third.identity.id, NULL));
+    host_run(&host, 3 * 60000);
+    host_run(&host, 59 * 60000);
+    assert_int_equal(version_in_force(), 2);
+    assert_true(puppet_join(&puppet, &host));
+    give(&puppet, certificate_record(&third));
+    assert_true(host_knows(&host, third.identity.id, NULL));
+    network_close(&fresh);
+}
+
+static void descriptors_that_are_none(void **state)
+{
+    struct network fake;
+
+    network_open(&fake, 9, false);
+    fake.descriptor.version = 5;
+    network_publish(&fake);
+    give(&puppet, descriptor_record(&fake));
+    assert_guilty("of another network");
+    assert_int_equal(version_in_force(), 1);
+    for (int i = 0; i < 3; i++) {
+        struct gv_buf record;
+        again(false);
+        publish(2, NOW);
+        record = descriptor_record(&network);
+        if (i == 0)
+            record.data[9] ^= 1;
+        else if (i == 1)
+            record.data[record.len - 3] ^= 1;
+        else
+            record.len--;
+        give(&puppet, record);
+        assert_guilty("not as signed");
+        assert_int_equal(version_in_force(), 1);
+    }
+    /* By the registry of this very network: only the root may. */
+    again(false);
+    memcpy(network.root_secret, network.registry_secret, sizeof network.root_secret);
+    publish(2, NOW);
+    give(&puppet, descriptor_record(&network));
+    assert_guilty("by the registry");
+    network_close(&fake);
+}
+
+/* Version 3 must not throw out version 2, which is to be in force until then. */
+static void a_later_version_does_not_cancel_the_one_before(void **state)
+{
+    publish(2, NOW + 10);
+    give(&puppet, descriptor_record(&network));
+    publish(3, NOW + 1000);
+    give(&puppet, descriptor_record(&network));
+    host_run(&host, 12 * 60000);
+    assert_int_equal(version_in_force(), 2);
+}
+
+/* A node whose file holds the next descriptor already must still start. */
+static void a_node_starts_with_a_descriptor_that_is_not_in_force_yet(void **state)
+{
+    host_close(&second);
+    publish(2, NOW + 60);
+    assert_int_equal(host_open(&second, &network, 4, NULL), GV_OK);
+}
+
+/* ---- what stays when the certificate has gone ------------------------------------------------ */
+
+/* A proof lives for 90 days, a certificate perhaps for less: a node that learns of the fault only
+ * then must not ask for the roster every two seconds. */
+static void a_proof_without_its_certificate_makes_no_endless_repair(void **state)
+{
+    struct gv_buf a = signal_of(&third, 1, NOW), b;
+
+    third.sequence--;
+    b = signal_of(&third, 2, NOW);
+    for (unsigned i = 0; i < 60; i++) {
+        give(&puppet, fault_record(&a, &b));
+        host_run(&host, 1000);
+        puppet_work(&puppet);
+        assert_no_blame("unknown");
+    }
+    /* The puppet answers nothing, so each is a repair begun anew. */
+    print_message("repairs begun in a minute: %u\n", puppet.count[GV_MESSAGE_RECONCILE]);
+    assert_true(puppet.count[GV_MESSAGE_RECONCILE] <= 8);
+    gv_buf_free(&a);
+    gv_buf_free(&b);
+}
+
+int main(void)
+{
+#define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
+    const struct CMUnitTest tests[] = {
+        STORY(a_certificate_enters_the_roster_and_travels),
+        STORY(certificates_that_are_not_accepted),
+        STORY(a_certificate_leaves_at_the_end_of_its_grace),
+        STORY(an_address_must_be_public_outside_a_lab),
+        STORY(the_newest_address_counts),
+        STORY(address_records_in_and_out_of_time),
+        STORY(addresses_forged_or_of_strangers),
+        STORY(a_revoked_peer_is_sent_away_and_stays_out),
+        STORY(revocations_that_are_none),
+        STORY(the_earliest_revocation_counts),
+        STORY(who_is_revoked_himself_falls_silent),
+        STORY(a_revoked_instances_address_is_held_by_all_or_by_none),
+        STORY(a_higher_version_is_taken_and_spread),
+        STORY(a_new_descriptor_waits_for_its_time),
+        STORY(descriptors_that_are_none),
+        STORY(a_later_version_does_not_cancel_the_one_before),
+        STORY(a_node_starts_with_a_descriptor_that_is_not_in_force_yet),
+        STORY(a_proof_without_its_certificate_makes_no_endless_repair),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,266 @@
+/* `grapevine observe` as a user runs it: exit status, JSON, summary (SPEC 10.6). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "node/cli/observe.h"
+
+#define GENUINE GV_SOURCE_DIR "/tests/maillog/genuine.log"
+#define NOW     "--now", "2026-11-22T12:00:00Z"
+
+/* What a run printed, and its exit status. */
+struct ran {
+    int status;
+    char *out;
+    size_t len;
+};
+
+/* A child, because a wrong option ends the process. `input`: standard input, or NULL. */
+static struct ran run(const char *input, const char *const *arguments)
+{
+    char *argv[16] = {(char[]){"observe"}};
+    int argc = 1;
+    FILE *out = tmpfile(), *in = tmpfile();
+    struct ran ran = {0};
+
+    assert_non_null(out);
+    assert_non_null(in);
+    if (input)
+        fwrite(input, 1, strlen(input), in);
+    rewind(in);
+    while (*arguments)
+        argv[argc++] = strdup(*arguments++);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("TZ", "UTC", 1);
+        dup2(fileno(in), STDIN_FILENO);
+        dup2(fileno(out), STDOUT_FILENO);
+        if (!freopen("/dev/null", "w", stderr))
+            _exit(99);
+        _exit(gv_cli_observe(argc, argv));
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    ran.status = WEXITSTATUS(status);
+    fseek(out, 0, SEEK_END);
+    ran.len = (size_t)ftell(out);
+    rewind(out);
+    ran.out = calloc(1, ran.len + 1);
+    assert_int_equal(fread(ran.out, 1, ran.len, out), ran.len);
+    fclose(out);
+    fclose(in);
+    for (int i = 1; i < argc; i++)
+        free(argv[i]);
+    return ran;
+}
+#define RUN(input, ...) run((input), (const char *const[]){__VA_ARGS__, NULL})
+
+static size_t count_lines(const char *text)
+{
+    size_t n = 0;
+
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+static void exit_statuses(void **state)
+{
+    static const struct {
+        const char *argument, *value;
+        int status;
+    } cases[] = {
+        {GENUINE, NULL, EX_OK},
+        {"/nonexistent/log", NULL, EX_NOINPUT},
+        {"/tmp", NULL, EX_NOINPUT},
+        {"--now", "yesterday", EX_USAGE},
+        {"--now", "2026-11-22T12:00:00", EX_USAGE}, /* no zone */
+        {"--now", "2026-11-31T12:00:00Z", EX_USAGE},
+        {"--allow", "300.1.1.1", EX_USAGE},
+        {"--allow", "192.0.2.0/33", EX_USAGE},
+        {"--allow", "192.0.2.0/", EX_USAGE},
+        {"--count", "many", EX_USAGE},
+        {"--nonsense", NULL, EX_USAGE},
+        {GENUINE, GENUINE, EX_USAGE},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ran ran = RUN("", cases[i].argument, cases[i].value);
+        if (ran.status != cases[i].status)
+            fail_msg("%s %s: %d", cases[i].argument, cases[i].value ? cases[i].value : "",
+                     ran.status);
+        if (ran.status == EX_USAGE || ran.status == EX_NOINPUT)
+            assert_string_equal(ran.out, "");
+        free(ran.out);
+    }
+}
+
+static void a_json_line(void **state)
+{
+    struct ran ran = RUN("2026-11-22T02:41:33.438768+01:00 vm postfix/smtps/smtpd[1]: warning: "
+                         "unknown[2001:DB8:0::7]: SASL LOGIN authentication failed: user not "
+                         "found, sasl_username=alice\n",
+                         "--json", "-");
+
+    assert_string_equal(ran.out,
+                        "{\"line\":1,\"time\":\"2026-11-22T01:41:33Z\",\"ip\":\"2001:db8::7\","
+                        "\"mta\":\"postfix\",\"service\":\"submission\",\"kind\":"
+                        "\"unknown-account\",\"attempts\":1,\"shareable\":false}\n");
+    assert_int_equal(ran.status, EX_OK);
+    free(ran.out);
+}
+
+static void every_json_line_of_the_genuine_log(void **state)
+{
+    static const char *const members[] = {"line",    "time", "ip",       "mta",
+                                          "service", "kind", "attempts", "shareable"};
+    struct ran ran = RUN("", "--json", NOW, GENUINE);
+    size_t lines = 0;
+
+    for (char *line = strtok(ran.out, "\n"); line; line = strtok(NULL, "\n"), lines++) {
+        json_t *object = json_loads(line, 0, NULL);
+        assert_non_null(object);
+        assert_int_equal(json_object_size(object), 8);
+        for (size_t i = 0; i < 8; i++)
+            assert_non_null(json_object_get(object, members[i]));
+        assert_null(strstr(line, "alice"));
+        assert_null(strstr(line, "203.0.113"));
+        json_decref(object);
+    }
+    assert_int_equal(lines, 103); /* 109 of genuine.expected without its 6 successes */
+    free(ran.out);
+}
+
+static void what_may_be_shared(void **state)
+{
+#define FAILED(ip)                                                                                 \
+    "Nov 22 02:41:33 vm postfix/smtpd[1]: warning: unknown[" ip "]: SASL LOGIN authentication "    \
+    "failed: x\n"
+    static const char log[] = FAILED("8.8.8.8") FAILED("8.8.4.4") FAILED("10.0.0.1")
+        FAILED("127.0.0.1") FAILED("198.51.100.7") FAILED("2a01:4f8::1");
+    static const struct {
+        const char *options[5];
+        const char *shareable; /* of each line */
+    } cases[] = {
+        {{"--json"}, "yynnny"},
+        {{"--json", "--lab"}, "yynnyy"},
+        {{"--json", "--allow", "8.8.8.8"}, "nynnny"},
+        {{"--json", "--allow", "8.8.8.8", "8.8.4.4"}, "nnnnny"},
+        {{"--json", "--allow", "8.8.8.8,2a01:4f8::/32"}, "nynnnn"},
+        {{"--json", "--allow=8.8.0.0/16", "--allow=2a01:4f8::1"}, "nnnnnn"},
+        {{"--json", "--allow", "0.0.0.0/0"}, "nnnnny"},
+        {{"--json", "--allow", "8.8.8.9/31"}, "nynnny"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ran ran = run(log, cases[i].options);
+        size_t n = 0;
+        for (char *line = strtok(ran.out, "\n"); line; line = strtok(NULL, "\n"), n++)
+            if ((strstr(line, "\"shareable\":true") != NULL) != (cases[i].shareable[n] == 'y'))
+                fail_msg("case %zu: %s", i, line);
+        assert_int_equal(n, 6);
+        free(ran.out);
+    }
+#undef FAILED
+}
+
+static void a_year_that_is_not_written(void **state)
+{
+    static const char log[] = "Dec 31 23:59:59 vm postfix/smtpd[1]: warning: u[8.8.8.8]: SASL X "
+                              "authentication failed: x\n";
+    struct ran ran = RUN(log, "--json", "--now", "2026-01-01T00:00:00Z");
+
+    assert_non_null(strstr(ran.out, "\"time\":\"2025-12-31T23:59:59Z\""));
+    free(ran.out);
+    ran = RUN(log, "--json", "--now", "2026-01-01T01:00:00+01:00");
+    assert_non_null(strstr(ran.out, "\"time\":\"2025-12-31T23:59:59Z\""));
+    free(ran.out);
+}
+
+static void the_summary_for_people(void **state)
+{
+    struct ran ran = RUN("", "--lab", NOW, GENUINE);
+
+    assert_int_equal(ran.status, EX_OK);
+    assert_non_null(strstr(ran.out, "Top subjects"));
+    assert_non_null(strstr(ran.out, "198.51.100.7"));
+    assert_non_null(strstr(ran.out, "What would have been signalled"));
+    assert_null(strstr(ran.out, "203.0.113"));
+    assert_null(strstr(ran.out, "alice"));
+    assert_null(strchr(ran.out, '\033')); /* colours only on a terminal */
+    free(ran.out);
+}
+
+/* Control characters of a log never reach the terminal. */
+static void no_escape_gets_through(void **state)
+{
+    static const char log[] =
+        "Nov 22 02:41:33 v\033m postfix/smtpd[1]: warning: \033[2J[8.8.8.8]: SASL \033 "
+        "authentication failed: \033]0;x\a, sasl_username=\033[31m\n"
+        "Nov 22 02:41:33 vm dovecot: imap-login: Disconnected (auth failed, 1 attempts): "
+        "user=<\033[2J>, method=\033, rip=8.8.8.8, lip=1.2.3.4, session=<\033>\n";
+
+    for (int json = 0; json <= 1; json++) {
+        struct ran ran = RUN(log, json ? "--json" : "-", NULL);
+        assert_true(count_lines(ran.out) >= 2);
+        for (size_t i = 0; i < ran.len; i++)
+            assert_true(ran.out[i] == '\n' ||
+                        ((unsigned char)ran.out[i] >= ' ' && ran.out[i] < 127));
+        free(ran.out);
+    }
+}
+
+static void slow_attackers_and_campaigns(void **state)
+{
+    char log[8192];
+    size_t at = 0;
+
+    for (int day = 10; day < 16; day++) /* one guess a day */
+        at += (size_t)snprintf(log + at, sizeof log - at,
+                               "Nov %d 02:41:33 vm postfix/smtpd[%d]: warning: u[8.8.8.8]: SASL X "
+                               "authentication failed: x\n",
+                               day, day);
+    for (int host = 1; host < 5; host++) /* four neighbours */
+        at += (size_t)snprintf(log + at, sizeof log - at,
+                               "Nov 20 02:41:33 vm postfix/smtpd[%d]: warning: u[9.9.9.%d]: SASL X "
+                               "authentication failed: x\n",
+                               host, host);
+    struct ran ran = RUN(log, NOW);
+    char *slow = strstr(ran.out, "Slow attackers"), *campaigns = strstr(ran.out, "Campaigns");
+    assert_non_null(slow);
+    assert_non_null(strstr(slow, "8.8.8.8"));
+    assert_non_null(campaigns);
+    assert_non_null(strstr(campaigns, "9.9.9.0/24"));
+    char *signalled = strstr(ran.out, "What would have been signalled");
+    assert_non_null(strstr(signalled, "8.8.8.8 "));
+    assert_non_null(strstr(signalled, " about 1 subjects"));
+    free(ran.out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exit_statuses),
+        cmocka_unit_test(a_json_line),
+        cmocka_unit_test(every_json_line_of_the_genuine_log),
+        cmocka_unit_test(what_may_be_shared),
+        cmocka_unit_test(a_year_that_is_not_written),
+        cmocka_unit_test(the_summary_for_people),
+        cmocka_unit_test(no_escape_gets_through),
+        cmocka_unit_test(slow_attackers_and_campaigns),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
