@@ -81,7 +81,8 @@ static int begin(struct gv_core *core, const struct gv_core_options *options)
         rc = admit_kind(core, GV_RECORD_DESCRIPTOR, options->descriptor, options->descriptor_len);
     if (rc == GV_OK && options->certificate)
         rc = admit_kind(core, GV_RECORD_CERTIFICATE, options->certificate, GV_CERTIFICATE_LEN);
-    return rc;
+    /* One that has run out is as good as none: the node starts, and has to enrol again. */
+    return rc == GV_ERR_EXPIRED || rc == GV_ERR_SIGNER ? GV_OK : rc;
 }
 
 int gv_core_new(struct gv_core **out, const struct gv_core_options *options, uint64_t now_ms,
@@ -220,9 +221,10 @@ static int load_row(struct gv_core *core, const struct gv_event *event)
     default:
         return GV_OK; /* telemetry is the shell's */
     }
-    /* Without a descriptor yet, nothing can be said against a record. */
-    return rc == GV_OK || rc == GV_ERR_MEMORY || rc == GV_ERR_STATE ? rc
-                                                                     : refuse_row(core, event, rc);
+    /* Nothing can be said against a record without a descriptor, or while the clock may be slow. */
+    if (rc == GV_OK || rc == GV_ERR_MEMORY || rc == GV_ERR_STATE || rc == GV_ERR_EARLY)
+        return rc;
+    return refuse_row(core, event, rc);
 }
 
 static int take_news(struct gv_core *core, const uint8_t *record, size_t len)
@@ -231,6 +233,8 @@ static int take_news(struct gv_core *core, const uint8_t *record, size_t len)
 
     if (rc == GV_OK || rc == GV_ERR_DUPLICATE || rc == GV_ERR_SUPERSEDED)
         return rc == GV_OK ? GV_OK : GV_ERR_DUPLICATE;
+    if (rc == GV_ERR_NO_CERTIFICATE) /* of somebody not met yet: the mesh brings both together */
+        return GV_OK;
     gv_effect_note(core->effects, GV_NOTE_NEWS_REFUSED)->error = rc;
     return rc;
 }
@@ -277,13 +281,24 @@ static int obey(struct gv_core *core, const struct gv_event *event)
     return GV_ERR_PROTOCOL;
 }
 
+/* A clock that went back leaves behind what was dated by the wrong one. */
+static void take_clock(struct gv_core *core, uint64_t unix_ms)
+{
+    uint32_t before = core->now_min;
+
+    set_clock(core, unix_ms);
+    core->minute_ms = core->now_ms;
+    if (core->now_min + GV_AHEAD_MIN < before)
+        gv_forget_ahead(core);
+}
+
 static int take(struct gv_core *core, const struct gv_event *event)
 {
     switch (event->kind) {
     case GV_EVENT_TIMER:
         return GV_OK;
     case GV_EVENT_CLOCK:
-        set_clock(core, event->clock.unix_ms);
+        take_clock(core, event->clock.unix_ms);
         return GV_OK;
     case GV_EVENT_CONNECTED:
         gv_link_connected(core, event->connected.link, &event->connected.remote);
@@ -328,7 +343,8 @@ static void check_clock(struct gv_core *core)
 
 static void minute(struct gv_core *core)
 {
-    core->minute_ms = gv_core_after(core, GV_MINUTE_MS);
+    /* At the turn of the wall clock's minute: that is when signals begin and cease to count. */
+    core->minute_ms = gv_core_after(core, GV_MINUTE_MS - core->unix_ms % GV_MINUTE_MS);
     gv_expire(core);
     gv_links_make_room(core);
     check_clock(core);
@@ -354,6 +370,7 @@ int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *e
     set_clock(core, core->unix_ms + (now_ms - core->now_ms));
     core->now_ms = now_ms;
     core->effects = effects;
+    gv_set_loading(&core->set, event->kind == GV_EVENT_LOADED);
     rc = take(core, event);
     if (event->kind != GV_EVENT_LOADED)
         tick(core);

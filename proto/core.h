@@ -99,7 +99,8 @@ struct gv_core_status {
     uint64_t bytes_in, bytes_out;        /* all links since the start */
     uint64_t signals_made, signals_accepted, signals_refused, records_duplicate;
     uint64_t last_repair_ms;             /* step clock; 0: none yet */
-    uint8_t set_fingerprint[GV_ID_LEN];  /* of the live statements: equal on nodes with equal sets */
+    uint8_t set_fingerprint[GV_ID_LEN];    /* of the statements: equal on nodes with equal sets */
+    uint8_t roster_fingerprint[GV_ID_LEN]; /* of the other records */
     int64_t clock_offset_ms;             /* median of the peers' clocks minus ours */
 };
 void gv_core_status(const struct gv_core *core, struct gv_core_status *out);

@@ -13,7 +13,7 @@ void gv_core_verdict(const struct gv_core *core, struct gv_verdict *out,
     struct gv_vote few[32], *votes = few;
 
     memset(out, 0, sizeof *out);
-    out->since_min = out->until_min = GV_NEVER;
+    out->until_min = GV_NEVER;
     if (!row)
         return;
     if (row->count > 32)
@@ -190,6 +190,8 @@ void gv_core_status(const struct gv_core *core, struct gv_core_status *out)
     out->last_repair_ms = core->last_repair_ms;
     gv_set_fingerprint(out->set_fingerprint, &core->set, GV_TREE_STATEMENTS, 0,
                        core->set.trees[GV_TREE_STATEMENTS].count);
+    gv_set_fingerprint(out->roster_fingerprint, &core->set, GV_TREE_ROSTER, 0,
+                       core->set.trees[GV_TREE_ROSTER].count);
     out->clock_offset_ms = clock_offset(core);
 }
 

@@ -44,11 +44,13 @@
 
 /* Signals. */
 #define GV_AHEAD_MIN 10u                /* ahead of the clock by more: held back */
-#define GV_STATEMENTS_MAX 200000u       /* 250 instances at their 32 * 25, about 60 MB */
+#define GV_STATEMENTS_MAX 200000u       /* 125 instances at their (32 + 32) * 25, about 60 MB;
+                                           those of no standing get half of it at most */
 #define GV_HISTORY_MAX 200000u
 #define GV_DESCRIPTORS_MAX 8u           /* in force, or waiting for their time; the root signs few */
 #define GV_CERTIFICATES_MAX 200000u
 #define GV_RETRACTS_PER_HOUR 32u        /* of an instance, as signals */
+#define GV_REPLACED_PER_HOUR 4u         /* address records and fault proofs of an instance */
 #define GV_DISPLACED_PER_HOUR 64u       /* signals of an instance that push others out of its 32 */
 
 /* Messages. */
@@ -65,6 +67,6 @@
 #define GV_REPAIR_SPLIT 16u             /* ranges that one that differs is split into */
 #define GV_REPAIR_LIST 32u              /* a range of up to so many is sent as ids */
 #define GV_REPAIR_PER_MINUTE 128u       /* reconcile messages answered on a link */
-#define GV_WANTS_PER_MINUTE 20000u      /* records fetched by a peer in a minute */
+#define GV_WANTS_PER_MINUTE 8192u       /* records given to a peer in a minute, asked for or not */
 
 #endif

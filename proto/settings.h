@@ -30,7 +30,7 @@ struct gv_settings {
     enum gv_share share;
     bool refuse_on_consensus;
     struct gv_address advertise; /* told to the mesh; GV_FAMILY_NONE: a node that only dials out */
-    uint16_t max_links;          /* connections at most, incoming included: 8..1024 */
+    uint16_t max_links;          /* connections at most, incoming included: 16..1024 */
     size_t allow_count, deny_count;
     const struct gv_prefix *allow, *deny; /* from the configuration file; copied by the core */
     size_t seed_count;

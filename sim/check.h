@@ -10,20 +10,20 @@ struct gv_checks {
     struct gv_world *world;
     uint64_t violations;
     size_t attackers;
-    uint32_t *reports;        /* by attacker: nodes that signalled him so far */
+    uint32_t *first_reporter; /* by attacker: node + 1; 0: nobody yet */
     uint64_t *published_ms;   /* by attacker: when the second owner signalled; 0: not yet */
-    uint32_t *untrusted_at;   /* by attacker: nodes that said untrusted after that */
+    uint8_t *untrusted;       /* by attacker and node: it said untrusted */
     uint64_t *delays_ms;      /* one per node and published attacker */
     size_t delay_count, delay_cap;
-    uint64_t *last_sequence;  /* by node, of its own statements */
     struct gv_table issued;   /* record ids that honest nodes signed */
 };
 
 void gv_checks_init(struct gv_checks *checks, struct gv_world *world, size_t attackers);
 void gv_checks_free(struct gv_checks *checks);
 
-/* check_safety.c: every statement held was signed by the node it names; no sequence number was used
- * twice; nodes with the same set say the same of every subject. */
+/* check_safety.c: every vote held was signed by an honest node; no record is made twice; nobody is
+ * untrusted before two owners said so; what is counted by state is what is judged; nodes with the
+ * same sets say the same of every subject. */
 void gv_check_safety(struct gv_checks *checks);
 /* check_liveness.c: everybody has peers, the same set, and every published attacker is untrusted
  * everywhere. For the end of a run, after a calm. */

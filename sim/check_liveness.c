@@ -12,7 +12,8 @@ static void check_node(struct gv_checks *checks, size_t node, const struct gv_co
         gv_violation(checks, "has no peer", node, 0);
     if (status.instances != checks->world->options.nodes)
         gv_violation(checks, "does not know everybody", node, status.instances);
-    if (memcmp(status.set_fingerprint, first->set_fingerprint, GV_ID_LEN) != 0)
+    if (memcmp(status.set_fingerprint, first->set_fingerprint, GV_ID_LEN) != 0 ||
+        memcmp(status.roster_fingerprint, first->roster_fingerprint, GV_ID_LEN) != 0)
         gv_violation(checks, "holds another set than the first node", node, status.statements);
 }
 
@@ -25,10 +26,10 @@ void gv_check_liveness(struct gv_checks *checks)
     for (size_t node = 0; node < world->options.nodes; node++)
         check_node(checks, node, &first);
     for (size_t attacker = 0; attacker < checks->attackers; attacker++)
-        if (checks->published_ms[attacker] &&
-            checks->untrusted_at[attacker] < world->options.nodes)
-            gv_violation(checks, "published, and not untrusted everywhere",
-                         checks->untrusted_at[attacker], attacker);
+        for (size_t node = 0; checks->published_ms[attacker] && node < world->options.nodes; node++)
+            if (!checks->untrusted[attacker * world->options.nodes + node])
+                gv_violation(checks, "never called untrusted whom two owners reported", node,
+                             attacker);
 }
 
 static int compare(const void *a, const void *b)

@@ -44,7 +44,10 @@ static void note_signal(struct gv_checks *checks, size_t node, const struct gv_e
     gv_assert(gv_table_insert(&checks->issued, hash, id) == GV_OK);
     if (note->note != GV_NOTE_SIGNALLED || attacker >= checks->attackers)
         return;
-    if (++checks->reports[attacker] == 2)
+    /* Each node is an owner of its own here. */
+    if (checks->first_reporter[attacker] == 0)
+        checks->first_reporter[attacker] = (uint32_t)node + 1;
+    else if (checks->first_reporter[attacker] != node + 1 && checks->published_ms[attacker] == 0)
         checks->published_ms[attacker] = checks->world->now_ms;
 }
 
@@ -58,7 +61,9 @@ static void note_verdict(struct gv_checks *checks, size_t node, const struct gv_
         gv_violation(checks, "untrusted before two owners said so", node, attacker);
         return;
     }
-    checks->untrusted_at[attacker]++;
+    if (checks->untrusted[attacker * checks->world->options.nodes + node])
+        return; /* said before, lapsed, said again: no new delay */
+    checks->untrusted[attacker * checks->world->options.nodes + node] = 1;
     if (checks->delay_count == checks->delay_cap) {
         checks->delay_cap = checks->delay_cap ? 2 * checks->delay_cap : 1024;
         checks->delays_ms =
@@ -98,12 +103,10 @@ void gv_checks_init(struct gv_checks *checks, struct gv_world *world, size_t att
     memset(checks, 0, sizeof *checks);
     checks->world = world;
     checks->attackers = attackers;
-    checks->reports = calloc(attackers + 1, sizeof *checks->reports);
+    checks->first_reporter = calloc(attackers + 1, sizeof *checks->first_reporter);
     checks->published_ms = calloc(attackers + 1, sizeof *checks->published_ms);
-    checks->untrusted_at = calloc(attackers + 1, sizeof *checks->untrusted_at);
-    checks->last_sequence = calloc(world->options.nodes, sizeof *checks->last_sequence);
-    gv_assert(checks->reports && checks->published_ms && checks->untrusted_at &&
-              checks->last_sequence);
+    checks->untrusted = calloc((attackers + 1) * world->options.nodes, 1);
+    gv_assert(checks->first_reporter && checks->published_ms && checks->untrusted);
     world->on_note = on_note;
     world->note_context = checks;
 }
@@ -116,10 +119,9 @@ void gv_checks_free(struct gv_checks *checks)
     while ((id = gv_table_next(&checks->issued, &cursor)))
         free(id);
     gv_table_free(&checks->issued);
-    free(checks->reports);
+    free(checks->first_reporter);
     free(checks->published_ms);
-    free(checks->untrusted_at);
-    free(checks->last_sequence);
+    free(checks->untrusted);
     free(checks->delays_ms);
 }
 
@@ -128,10 +130,12 @@ static void check_statements(struct gv_checks *checks, size_t node)
     const struct gv_core *core = checks->world->nodes[node].core;
     struct gv_subject subject;
     struct gv_verdict verdict;
-    size_t cursor = 0;
+    struct gv_core_status status;
+    size_t cursor = 0, untrusted = 0;
 
     while (gv_core_next_subject(core, &cursor, &subject)) {
         gv_core_verdict(core, &verdict, &subject);
+        untrusted += verdict.state == GV_VERDICT_UNTRUSTED;
         for (uint32_t i = 0; i < verdict.vote_count; i++) {
             const uint8_t *id = verdict.votes[i].signal;
             if (!gv_table_find(&checks->issued, gv_siphash(no_secret, id, GV_ID_LEN), is_id, id))
@@ -139,6 +143,10 @@ static void check_statements(struct gv_checks *checks, size_t node)
                              attacker_of(&subject));
         }
     }
+    /* What is remembered from the last judgement feeds one-strike: it must not go stale. */
+    gv_core_status(core, &status);
+    if (status.untrusted != untrusted)
+        gv_violation(checks, "remembers another number of untrusted subjects", node, untrusted);
 }
 
 /* The law of SPEC 11: the same set, the same verdict, bit for bit. */
@@ -153,14 +161,21 @@ static void check_agreement(struct gv_checks *checks, size_t node, size_t other)
 
     gv_core_status(a, &x);
     gv_core_status(b, &y);
-    if (memcmp(x.set_fingerprint, y.set_fingerprint, GV_ID_LEN) != 0)
+    if (memcmp(x.set_fingerprint, y.set_fingerprint, GV_ID_LEN) != 0 ||
+        memcmp(x.roster_fingerprint, y.roster_fingerprint, GV_ID_LEN) != 0)
+        return;
+    /* Near the turn of a minute two clocks may stand at two minutes. */
+    if (gv_world_unix_ms(checks->world, node) / 60000 !=
+        gv_world_unix_ms(checks->world, other) / 60000)
         return;
     while (gv_core_next_subject(a, &cursor, &subject)) {
         gv_core_verdict(a, &here, &subject);
         gv_core_verdict(b, &there, &subject);
         if (here.state != there.state || here.weight != there.weight ||
             here.since_min != there.since_min || here.until_min != there.until_min ||
-            here.vote_count != there.vote_count)
+            here.vote_count != there.vote_count ||
+            (here.vote_count > 0 &&
+             memcmp(here.votes, there.votes, here.vote_count * sizeof *here.votes) != 0))
             gv_violation(checks, "the same set, another verdict", node, attacker_of(&subject));
     }
 }

@@ -37,7 +37,7 @@ int main(int argc, char **argv)
 {
     struct gv_sim_options options;
     struct gv_world_options world_options = {
-        .latency_min_ms = 5, .latency_max_ms = 120, .age_min = 200 * 1440};
+        .latency_min_ms = 5, .latency_max_ms = 120, .age_min = 200 * 1440, .skew_max_ms = 2000};
     struct gv_workload workload;
     struct gv_checks checks;
     struct rusage usage;

@@ -115,6 +115,10 @@ static void make_node(struct gv_world *world, size_t index)
     gv_drbg_fill(&world->drbg, secret, sizeof secret);
     gv_identity_from_secret(&node->identity, secret);
     node->address = node_address(index);
+    if (world->options.skew_max_ms > 0)
+        node->clock_skew_ms =
+            (int64_t)gv_drbg_below(&world->drbg, 2 * (uint64_t)world->options.skew_max_ms + 1) -
+            world->options.skew_max_ms;
     node->wake_ms = UINT64_MAX;
     memcpy(node->facts.key, node->identity.sign_public, GV_KEY_LEN);
     gv_hash_id(node->facts.owner, "simulated owner", number, sizeof number);
@@ -289,7 +293,7 @@ void gv_world_start(struct gv_world *world, size_t index)
     struct gv_event timer = {.kind = GV_EVENT_TIMER};
 
     gv_assert(!node->core);
-    options.settings.share = world->options.no_records ? GV_SHARE_NO : GV_SHARE_YES;
+    options.settings.share = GV_SHARE_YES;
     options.settings.advertise = node->address;
     gv_drbg_fill(&world->drbg, options.seed, sizeof options.seed);
     int rc =

@@ -14,7 +14,7 @@ struct gv_world_options {
     bool lab;           /* a lab network: standing at once, documentation addresses count */
     uint32_t age_min;   /* how long ago the network and all instances began */
     size_t per_owner;   /* instances an owner runs; 0: 1 */
-    bool no_records;    /* cores get their certificates, but do not share (share = no) */
+    uint32_t skew_max_ms; /* each clock is off by up to so much, either way */
 };
 
 enum gv_sim_event_kind { GV_SIM_WAKE, GV_SIM_DIALLED, GV_SIM_ARRIVED, GV_SIM_ENDED };

@@ -60,7 +60,7 @@ static const struct gv_config_key keys[] = {
      "mynetworks and what fail2ban ignores."},
     {"policy", "deny", GV_CONFIG_ADDRESSES, FIELD(deny), "", 0, 10000, NULL, true,
      "Always refused here. Local: the mesh does not hear of it."},
-    {"limits", "connections", GV_CONFIG_INT, FIELD(connections), "64", 8, 1024, NULL, false,
+    {"limits", "connections", GV_CONFIG_INT, FIELD(connections), "64", 16, 1024, NULL, false,
      "Connections with other nodes at most, incoming ones included."},
     {"limits", "statements", GV_CONFIG_INT, FIELD(statements), "200000", 1000, 5000000, NULL, false,
      "Signals held in memory at most; about 300 bytes each."},

@@ -212,7 +212,8 @@ static bool has_own_word(const struct gv_effects *effects)
 {
     for (size_t i = 0; i < effects->count; i++)
         if (effects->list[i].kind == GV_EFFECT_PERSIST &&
-            (effects->list[i].row == GV_ROW_SELF || effects->list[i].row == GV_ROW_SENT))
+            (effects->list[i].row == GV_ROW_SELF || effects->list[i].row == GV_ROW_SENT ||
+             effects->list[i].row == GV_ROW_LIST))
             return true;
     return false;
 }

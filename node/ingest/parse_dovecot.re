@@ -65,26 +65,29 @@ static enum opening lex_opening(const char **at, const char *limit)
     */
 }
 
-/* A number of at most nine digits; 0 when there is none, or a longer one. */
-static uint32_t take_number(const char **at, const char *limit)
+/* A number of one to nine digits. */
+static bool take_number(uint32_t *out, const char **at, const char *limit)
 {
     const char *start = *at;
-    uint32_t value = 0;
 
+    *out = 0;
     while (*at < limit && **at >= '0' && **at <= '9' && *at - start < 10)
-        value = 10 * value + (uint32_t)(*(*at)++ - '0');
-    return *at - start < 10 ? value : 0;
+        *out = 10 * *out + (uint32_t)(*(*at)++ - '0');
+    return *at > start && *at - start < 10;
 }
 
-/* "7 attempts" or "1/7 successful auths" from `cur`. */
+/* "7 attempts" or "1/7 successful auths" from `cur`; 0 when it is neither. */
 static uint32_t failed_attempts(const char *cur, const char *limit)
 {
-    uint32_t all = take_number(&cur, limit), good = 0;
+    uint32_t all, good = 0;
 
+    if (!take_number(&all, &cur, limit))
+        return 0;
     if (cur < limit && *cur == '/') {
         cur++;
         good = all;
-        all = take_number(&cur, limit);
+        if (!take_number(&all, &cur, limit))
+            return 0;
     }
     return all > good ? all - good : 0;
 }

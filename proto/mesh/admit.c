@@ -18,6 +18,29 @@ struct gv_verifier gv_verifier_yes(void)
     return (struct gv_verifier){.verify = say_yes};
 }
 
+uint64_t gv_certificate_held_until(const struct gv_descriptor *descriptor, uint32_t expires_min)
+{
+    const struct gv_policy *policy = &descriptor->policy;
+    uint32_t longest =
+        policy->fault_min > policy->alive_min ? policy->fault_min : policy->alive_min;
+
+    return (uint64_t)expires_min + policy->grace_min + longest;
+}
+
+void gv_author_budget(struct gv_instance *author, uint32_t now_min)
+{
+    if (author->budget_hour == now_min / 60)
+        return;
+    author->budget_hour = now_min / 60;
+    author->displaced = author->replaced = 0;
+}
+
+bool gv_may_replace(const struct gv_core *core, struct gv_instance *author)
+{
+    gv_author_budget(author, core->now_min);
+    return author->replaced++ < GV_REPLACED_PER_HOUR;
+}
+
 /* An honest node checks before it passes on. These it could not have let through, whatever its
  * clock, its roster and the order in which things reached it. */
 bool gv_error_is_guilt(int error)
@@ -29,7 +52,6 @@ bool gv_error_is_guilt(int error)
     case GV_ERR_SUBJECT:
     case GV_ERR_NETWORK:
     case GV_ERR_PROTOCOL:
-    case GV_ERR_VERSION:
         return true;
     default:
         return false;

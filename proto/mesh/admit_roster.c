@@ -26,7 +26,16 @@ int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in)
     struct gv_certificate certificate;
     int rc = gv_certificate_accept(&certificate, &core->descriptor, &in->verifier, core->now_min,
                                    in->wire, in->wire_len);
+    bool own = memcmp(certificate.instance, core->identity.id, GV_ID_LEN) == 0;
 
+    /* Our own, fresh from the registry, and early: it is our clock that is slow. The node starts all
+     * the same, and the peers' greetings tell the admin. */
+    if (rc == GV_ERR_EARLY && own && in->source != GV_FROM_PEER)
+        rc = GV_OK;
+    /* Too old for a session, and still needed to read what it signed. */
+    if (rc == GV_ERR_EXPIRED && !own &&
+        gv_certificate_held_until(&core->descriptor, certificate.expires_min) >= core->now_min)
+        rc = GV_OK;
     if (rc != GV_OK)
         return rc;
     if (core->roster.certificates.count >= GV_CERTIFICATES_MAX)
@@ -39,7 +48,11 @@ int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in)
         gv_admit_leave(core, item);
         return rc;
     }
-    if (memcmp(certificate.instance, core->identity.id, GV_ID_LEN) == 0)
+    if (gv_roster_instance(&core->roster, certificate.instance)->fault_min != GV_NEVER) {
+        gv_roster_blame(&core->roster);
+        gv_rejudge_all(core);
+    }
+    if (own)
         take_as_own(core, &certificate, in->wire);
     return GV_OK;
 }
@@ -83,8 +96,10 @@ int gv_admit_revocation(struct gv_core *core, const struct gv_incoming *in)
         gv_effect_note(core->effects, GV_NOTE_SELF_REVOKED);
     }
     struct gv_link *link = gv_link_of(core, instance->id);
-    if (link)
+    if (link) {
+        gv_spread_items(core, link, &item, 1, true); /* the last thing he hears: why */
         gv_link_close(core, link, GV_GOODBYE_REVOKED);
+    }
     return GV_OK;
 }
 
@@ -120,6 +135,8 @@ static int check_address(const struct gv_core *core, const struct gv_incoming *i
         return GV_ERR_SUPERSEDED;
     if ((*instance)->revoked_min != GV_NEVER)
         return GV_ERR_REVOKED;
+    if (held && in->source == GV_FROM_PEER && !gv_may_replace(core, *instance))
+        return GV_ERR_RATE;
     return gv_address_record_verify(&in->verifier, in->wire, in->wire_len, (*instance)->key,
                                     core->descriptor.network_id);
 }
@@ -181,6 +198,34 @@ static int open_held(struct gv_core *core, const struct gv_item *item)
     return gv_descriptor_open(&core->opened_descriptor, &yes, item->record + 1, item->len - 1);
 }
 
+/* A registry key that the new descriptor does not name any more takes its certificates with it, and
+ * what they signed: or a stolen key would go on for ever where it was once believed. Passes until
+ * nothing is left, because removing from a table shifts it. */
+static void drop_unsigned(struct gv_core *core)
+{
+    struct gv_certificate_row *row;
+    size_t cursor = 0, dropped = 0;
+
+    while ((row = gv_table_next(&core->roster.certificates, &cursor))) {
+        struct gv_certificate parsed;
+        struct gv_instance *instance = row->instance;
+        (void)gv_certificate_parse(&parsed, row->item->record + 1, row->item->len - 1);
+        if (gv_descriptor_key(&core->descriptor, parsed.signer, parsed.issued_min))
+            continue;
+        struct gv_link *link = gv_link_of(core, instance->id);
+        if (link)
+            gv_link_close(core, link, GV_GOODBYE_REVOKED);
+        if (memcmp(instance->id, core->identity.id, GV_ID_LEN) == 0)
+            core->has_certificate = false; /* to be renewed under a key that is named */
+        gv_drop_author(core, instance, 0);
+        gv_admit_leave(core, row->item);
+        gv_roster_drop(&core->roster, row);
+        dropped++;
+    }
+    if (dropped > 0)
+        drop_unsigned(core);
+}
+
 void gv_activate_descriptor(struct gv_core *core)
 {
     size_t due = due_descriptor(core);
@@ -188,8 +233,10 @@ void gv_activate_descriptor(struct gv_core *core)
     if (due == SIZE_MAX || (core->has_descriptor &&
                             core->descriptors[due].version <= core->descriptor.version))
         return;
-    int rc = open_held(core, core->descriptors[due].item);
-    gv_assert(rc == GV_OK);
+    if (open_held(core, core->descriptors[due].item) != GV_OK) {
+        gv_effect_note(core->effects, GV_NOTE_MEMORY); /* it was good when it came: next minute */
+        return;
+    }
     core->descriptor = core->opened_descriptor;
     core->has_descriptor = true;
     for (size_t i = core->descriptor_count; i > 0; i--)
@@ -199,6 +246,7 @@ void gv_activate_descriptor(struct gv_core *core)
         gv_book_seed(core, core->descriptor.seeds[i]);
     struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_DESCRIPTOR);
     note->number = core->descriptor.version;
+    drop_unsigned(core);
     gv_rejudge_all(core);
 }
 
@@ -213,6 +261,9 @@ static int check_descriptor(const struct gv_core *core, const struct gv_incoming
         return GV_ERR_NETWORK;
     if (opened->version <= core->descriptor.version)
         return GV_ERR_SUPERSEDED;
+    /* What counts as a public address must be the same for all at all times. */
+    if (opened->lab != core->descriptor.lab)
+        return GV_ERR_FORBIDDEN;
     for (size_t i = 0; i < core->descriptor_count; i++)
         if (core->descriptors[i].version == opened->version)
             return GV_ERR_SUPERSEDED;

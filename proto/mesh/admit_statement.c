@@ -9,12 +9,7 @@
  * refused here comes back with repair, when the author has calmed down. */
 static bool may_displace(const struct gv_core *core, struct gv_instance *author)
 {
-    uint32_t hour = core->now_min / 60;
-
-    if (author->displaced_hour != hour) {
-        author->displaced_hour = hour;
-        author->displaced = 0;
-    }
+    gv_author_budget(author, core->now_min);
     return author->displaced++ < GV_DISPLACED_PER_HOUR;
 }
 
@@ -59,7 +54,8 @@ static void cancel(struct gv_core *core, const struct gv_statement *retract,
 }
 
 static int hold(struct gv_core *core, const struct gv_incoming *in,
-                const struct gv_statement *statement, const struct gv_certificate_row *certificate)
+                const struct gv_statement *statement, const struct gv_certificate_row *certificate,
+                bool weightless)
 {
     enum gv_verdict_state before = gv_state_of(core, &statement->subject);
     struct gv_item *item =
@@ -67,16 +63,27 @@ static int hold(struct gv_core *core, const struct gv_incoming *in,
 
     if (!item)
         return GV_ERR_MEMORY;
-    item->row = gv_store_hold(&core->store, statement, in->id, item, certificate);
+    item->row = gv_store_hold(&core->store, statement, in->id, item, certificate, weightless);
     if (!item->row) {
         gv_admit_leave(core, item);
         gv_effect_note(core->effects, GV_NOTE_MEMORY);
         return GV_ERR_MEMORY;
     }
-    if (statement->kind == GV_STATEMENT_RETRACT)
+    if (statement->kind == GV_STATEMENT_RETRACT) {
         cancel(core, statement, certificate->instance);
+        before = gv_state_of(core, &statement->subject); /* noted there */
+    }
     gv_rejudge(core, &statement->subject, before);
     return GV_OK;
+}
+
+/* Told once an hour while it lasts. */
+static void note_full(struct gv_core *core)
+{
+    if (core->full_noted_ms != 0 && core->now_ms - core->full_noted_ms < 60 * GV_MINUTE_MS)
+        return;
+    core->full_noted_ms = core->now_ms;
+    gv_effect_note(core->effects, GV_NOTE_SET_FULL)->number = (int64_t)core->store.count;
 }
 
 int gv_admit_statement(struct gv_core *core, const struct gv_incoming *in)
@@ -103,9 +110,14 @@ int gv_admit_statement(struct gv_core *core, const struct gv_incoming *in)
         rc = GV_ERR_FAULT;
     if (rc != GV_OK)
         return rc;
+    bool weightless = gv_standing(policy, core->descriptor.genesis_min, certificate->since_min,
+                                  statement.last_min) == 0 &&
+                      in->source == GV_FROM_PEER;
     struct gv_admission admission = gv_store_weigh(&core->store, &statement, author,
                                                    policy->signals_per_hour,
-                                                   GV_RETRACTS_PER_HOUR);
+                                                   GV_RETRACTS_PER_HOUR, weightless);
+    if (admission.error == GV_ERR_FULL)
+        note_full(core);
     if (admission.error != GV_OK && !admission.contradicts)
         return admission.error;
     if (admission.displaced && !may_displace(core, author))
@@ -118,7 +130,7 @@ int gv_admit_statement(struct gv_core *core, const struct gv_incoming *in)
         return expose(core, in, admission.contradicts);
     if (admission.displaced)
         gv_drop_statement(core, admission.displaced);
-    return hold(core, in, &statement, certificate);
+    return hold(core, in, &statement, certificate, weightless);
 }
 
 /* ---- faults --------------------------------------------------------------------------------- */
@@ -167,8 +179,11 @@ int gv_admit_fault(struct gv_core *core, const struct gv_incoming *in)
 
     if (rc == GV_OK)
         rc = check_fault(core, in, &fault, &author);
+    if (rc == GV_OK && author->fault && !gv_may_replace(core, author))
+        rc = GV_ERR_RATE;
     if (rc != GV_OK)
         return rc;
+    bool first = !author->fault, longer = first || fault.later_min != author->fault_min;
     struct gv_item *item = gv_admit_enter(core, in, GV_TREE_ROSTER, fault.later_min);
     if (!item)
         return GV_ERR_MEMORY;
@@ -176,13 +191,16 @@ int gv_admit_fault(struct gv_core *core, const struct gv_incoming *in)
         gv_admit_leave(core, author->fault);
     author->fault = item;
     author->fault_min = fault.later_min;
-    if (author->owner->fault_min == GV_NEVER || author->owner->fault_min < fault.later_min)
-        author->owner->fault_min = fault.later_min;
+    if (!longer)
+        return GV_OK;
+    gv_roster_blame(&core->roster);
+    gv_rejudge_all(core); /* other instances of the same owner weigh nothing now */
+    if (!first)
+        return GV_OK;
     struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_FAULT);
     memcpy(note->instance, author->id, GV_ID_LEN);
     memcpy(note->id, in->id, GV_ID_LEN);
     gv_drop_author(core, author, 0);
-    gv_rejudge_all(core); /* other instances of the same owner weigh nothing now */
     struct gv_link *link = gv_link_of(core, author->id);
     if (link)
         gv_link_close(core, link, GV_GOODBYE_INVALID);

@@ -92,6 +92,25 @@ void gv_drop_author(struct gv_core *core, const struct gv_instance *author, uint
     }
 }
 
+void gv_forget_ahead(struct gv_core *core)
+{
+    const struct gv_tree_order *order = &core->set.trees[GV_TREE_STATEMENTS];
+    uint32_t latest = core->now_min + GV_AHEAD_MIN;
+    struct gv_instance *instance;
+    size_t cursor = 0;
+
+    while (order->count > 0 && order->items[order->count - 1]->key.minute > latest)
+        gv_drop_statement(core, order->items[order->count - 1]->row);
+    while ((instance = gv_table_next(&core->roster.instances, &cursor)))
+        if (instance->address_item && instance->address_item->key.minute > latest) {
+            gv_admit_leave(core, instance->address_item);
+            instance->address_item = NULL;
+            instance->address = (struct gv_address){0};
+        }
+    core->address_min = 0;
+    gv_rejudge_all(core);
+}
+
 /* ---- expiry --------------------------------------------------------------------------------- */
 
 static void expire_statements(struct gv_core *core)
@@ -106,16 +125,13 @@ static void expire_statements(struct gv_core *core)
 
 static void expire_fault(struct gv_core *core, struct gv_instance *instance)
 {
-    uint32_t minute = instance->fault_min;
-
-    if (!instance->fault ||
-        (uint64_t)minute + core->descriptor.policy.fault_min > core->now_min)
+    if (!instance->fault || (uint64_t)instance->fault_min + core->descriptor.policy.fault_min >
+                                core->now_min)
         return;
     gv_admit_leave(core, instance->fault);
     instance->fault = NULL;
     instance->fault_min = GV_NEVER;
-    if (instance->owner->fault_min == minute)
-        instance->owner->fault_min = GV_NEVER;
+    gv_roster_blame(&core->roster);
 }
 
 static void expire_instance(struct gv_core *core, struct gv_instance *instance)
@@ -142,7 +158,7 @@ static void expire_roster(struct gv_core *core)
     struct gv_instance *instance;
 
     while ((row = gv_table_next(&core->roster.certificates, &cursor))) {
-        if ((uint64_t)row->expires_min + core->descriptor.policy.grace_min > core->now_min)
+        if (gv_certificate_held_until(&core->descriptor, row->expires_min) >= core->now_min)
             continue;
         gv_admit_leave(core, row->item);
         gv_roster_drop(&core->roster, row);
@@ -158,8 +174,9 @@ static void lapse_verdicts(struct gv_core *core)
     size_t cursor = 0;
     struct gv_case *row;
 
+    /* Unknown has no end of its own: what is dated ahead of our clock begins to count some time. */
     while ((row = gv_table_next(&core->store.cases, &cursor)))
-        if (row->until_min <= core->now_min)
+        if (row->until_min <= core->now_min || row->state == GV_VERDICT_UNKNOWN)
             gv_rejudge(core, &row->subject, row->state);
 }
 

@@ -113,6 +113,16 @@ static void flush(struct gv_core *core, struct gv_link *link)
         gv_buf_clear(&link->outbox);
 }
 
+/* A stream with a hole in it would look like an offence of ours (a HELLO that never came). */
+static void abandon(struct gv_core *core, struct gv_link *link)
+{
+    gv_effect_note(core->effects, GV_NOTE_MEMORY);
+    gv_buf_free(&link->outbox);
+    link->flush_ms = UINT64_MAX;
+    link->closing = true;
+    gv_effect_close(core->effects, link->id);
+}
+
 void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_buf *message,
                   bool urgent)
 {
@@ -121,7 +131,7 @@ void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_bu
     if (!link->member || link->closing)
         return;
     if (message->failed) {
-        gv_effect_note(core->effects, GV_NOTE_MEMORY);
+        abandon(core, link);
         return;
     }
     gv_assert(message->len <= GV_FRAME_PLAIN_MAX);
@@ -129,8 +139,7 @@ void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_bu
         flush(core, link);
     gv_buf_append(&link->outbox, message->data, message->len);
     if (link->outbox.failed) {
-        gv_effect_note(core->effects, GV_NOTE_MEMORY);
-        gv_buf_free(&link->outbox); /* repair makes it good */
+        abandon(core, link);
         return;
     }
     if (due < link->flush_ms)
@@ -200,7 +209,7 @@ void gv_link_disconnected(struct gv_core *core, uint32_t id)
         note->address = link->remote;
     }
     if (link->outbound)
-        gv_book_ended(core, id, link->member, link->goodbye == GV_GOODBYE_BUSY);
+        gv_book_ended(core, link);
     link_free(core, link);
 }
 
@@ -247,7 +256,8 @@ static int admit_stranger(struct gv_core *core, const struct gv_address *remote)
 
     if (!core->has_descriptor || !core->has_certificate || core->self_revoked || core->stopping)
         return GV_ERR_STATE;
-    if (core->link_count >= core->settings.max_links)
+    /* The places for those that we pick ourselves are nobody else's. */
+    if (core->link_count + GV_PEERS_WANTED >= core->settings.max_links)
         return GV_ERR_FULL;
     for (size_t i = 0; i < core->link_count; i++) {
         const struct gv_link *link = core->links[i];
@@ -278,6 +288,8 @@ void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_addres
             return;
         }
     }
+    if (link->connected || link->closing)
+        return;
     link->connected = true;
     link->remote = *remote;
     link->opened_ms = link->heard_ms = core->now_ms;
@@ -338,11 +350,22 @@ static void admit_peer_certificate(struct gv_core *core, const struct gv_link *l
     gv_admit(core, record, sizeof record, GV_FROM_PEER, link->id);
 }
 
+/* Who has shown a certificate was no stranger: many members may come from behind one address. */
+static void forgive_try(struct gv_core *core, const struct gv_address *remote)
+{
+    struct gv_source *source = source_of(core, remote);
+
+    if (source->tries > 0)
+        source->tries--;
+}
+
 static void become_member(struct gv_core *core, struct gv_link *link)
 {
     memcpy(link->instance, link->session.remote.instance, GV_ID_LEN);
     if (link->outbound)
         gv_book_reached(core, link->id, link->instance);
+    else
+        forgive_try(core, &link->remote);
     if (!check_member(core, link))
         return;
     if (!settle_duplicate(core, link)) {
@@ -404,6 +427,10 @@ static bool work_frame(struct gv_core *core, struct gv_link *link)
     if (rc == GV_ERR_NOT_FOUND)
         return false;
     send_wire(core, link);
+    if (rc == GV_ERR_MEMORY) { /* our trouble, not the peer's fault */
+        abandon(core, link);
+        return false;
+    }
     if (rc != GV_OK) {
         if (link->member)
             gv_link_punish(core, link, rc);

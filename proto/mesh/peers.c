@@ -52,6 +52,16 @@ static struct gv_book_entry *weakest(struct gv_book *book)
     return worst;
 }
 
+static void forget(struct gv_core *core, struct gv_book_entry *entry)
+{
+    uint8_t key[18];
+    size_t key_len = gv_address_pack(key, &entry->address);
+
+    if (entry->reached && key_len > 0)
+        gv_effect_forget(core->effects, GV_ROW_PEER, key, key_len);
+    free(entry->host);
+}
+
 static struct gv_book_entry *book_add(struct gv_core *core, const struct gv_address *address,
                                       const char *host)
 {
@@ -67,7 +77,7 @@ static struct gv_book_entry *book_add(struct gv_core *core, const struct gv_addr
     if (book->count >= GV_PEER_BOOK_MAX) {
         entry = weakest(book);
         if (entry)
-            free(entry->host);
+            forget(core, entry);
     } else {
         if (book->count == book->cap) {
             size_t cap = book->cap ? 2 * book->cap : 16;
@@ -105,11 +115,29 @@ void gv_book_seed(struct gv_core *core, const char *text)
         entry->seed = true;
 }
 
+/* Where this instance said it was before, if nobody ever got through to it there. */
+static struct gv_book_entry *told_before(struct gv_book *book, const uint8_t instance[GV_ID_LEN])
+{
+    for (size_t i = 0; i < book->count; i++) {
+        struct gv_book_entry *entry = &book->entries[i];
+        if (!entry->seed && !entry->reached && !entry->link && !entry->host &&
+            memcmp(entry->instance, instance, GV_ID_LEN) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
 void gv_book_learn(struct gv_core *core, const struct gv_address *address,
                    const uint8_t instance[GV_ID_LEN], bool reached)
 {
     struct gv_book_entry *entry = find(&core->book, address, NULL);
 
+    /* One place a member: a roster of addresses must not be crowded out by one who moves. */
+    if (!entry && instance && (entry = told_before(&core->book, instance))) {
+        entry->address = *address;
+        entry->next_ms = 0;
+        entry->failures = 0;
+    }
     if (!entry)
         entry = book_add(core, address, NULL);
     if (!entry)
@@ -130,7 +158,6 @@ void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance
         return;
     memcpy(entry->instance, instance, GV_ID_LEN);
     entry->self = memcmp(instance, core->identity.id, GV_ID_LEN) == 0;
-    entry->failures = 0;
     if (entry->reached || entry->self || !up)
         return;
     entry->reached = true;
@@ -151,17 +178,24 @@ static uint64_t back_off(struct gv_core *core, uint32_t failures)
     return delay - delay / 4 + gv_drbg_below(&core->drbg, delay / 2);
 }
 
-void gv_book_ended(struct gv_core *core, uint32_t link, bool was_member, bool busy)
+void gv_book_ended(struct gv_core *core, const struct gv_link *link)
 {
-    struct gv_book_entry *entry = of_link(&core->book, link);
+    struct gv_book_entry *entry = of_link(&core->book, link->id);
+    uint64_t least = 0;
 
     if (!entry)
         return;
     entry->link = 0;
-    if (was_member)
-        entry->failures = busy ? GV_DIAL_BUSY_FAILURES - 1 : 0;
+    /* Only who stayed for a while is worth dialling at once again: a handshake alone proves little. */
+    if (link->member && core->now_ms - link->member_ms >= GV_PEER_STAYS_MS)
+        entry->failures = 0;
+    if (link->goodbye == GV_GOODBYE_BUSY && entry->failures < GV_DIAL_BUSY_FAILURES - 1)
+        entry->failures = GV_DIAL_BUSY_FAILURES - 1;
+    if (link->goodbye == GV_GOODBYE_INVALID || link->goodbye == GV_GOODBYE_REVOKED)
+        least = GV_BAN_MS;
     entry->failures++;
-    entry->next_ms = gv_core_after(core, back_off(core, entry->failures));
+    uint64_t delay = back_off(core, entry->failures);
+    entry->next_ms = gv_core_after(core, delay > least ? delay : least);
 }
 
 /* ---- whom to dial --------------------------------------------------------------------------- */
@@ -174,6 +208,9 @@ static bool may_dial(const struct gv_core *core, const struct gv_book_entry *ent
         return false;
     if (memcmp(entry->instance, nobody, GV_ID_LEN) == 0)
         return true;
+    const struct gv_instance *known = gv_roster_instance(&core->roster, entry->instance);
+    if (known && (known->revoked_min != GV_NEVER || known->fault_min != GV_NEVER))
+        return false;
     return !gv_link_of(core, entry->instance) && !gv_is_banned(core, entry->instance);
 }
 
@@ -229,8 +266,10 @@ void gv_book_tick(struct gv_core *core)
         if (!entry)
             return;
         entry->link = gv_link_dial(core, &entry->address, entry->host);
-        if (entry->link == 0)
+        if (entry->link == 0) { /* no room, or no memory: not before a while */
+            entry->next_ms = gv_core_after(core, GV_DIAL_FIRST_MS);
             return;
+        }
     }
 }
 

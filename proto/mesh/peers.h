@@ -29,6 +29,7 @@ struct gv_book {
 };
 
 struct gv_core;
+struct gv_link;
 
 void gv_book_free(struct gv_book *book);
 /* "host:port" of the descriptor or the configuration. */
@@ -38,7 +39,7 @@ void gv_book_learn(struct gv_core *core, const struct gv_address *address,
                    const uint8_t instance[GV_ID_LEN], bool reached);
 /* What became of a link that we opened. */
 void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance[GV_ID_LEN]);
-void gv_book_ended(struct gv_core *core, uint32_t link, bool was_member, bool busy);
+void gv_book_ended(struct gv_core *core, const struct gv_link *link);
 /* Dials while too few peers are connected. */
 void gv_book_tick(struct gv_core *core);
 uint64_t gv_book_deadline(const struct gv_core *core);

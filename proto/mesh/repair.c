@@ -124,10 +124,12 @@ static int compare_ids(const void *a, const void *b)
 
 static void push(struct answer *answer, struct gv_item *item)
 {
-    if (answer->push_count < PUSH_MAX)
+    if (answer->push_count < PUSH_MAX && answer->link->records_wanted < GV_WANTS_PER_MINUTE) {
         answer->push[answer->push_count++] = item;
-    else
+        answer->link->records_wanted++;
+    } else {
         answer->more = true;
+    }
 }
 
 /* The peer listed all it holds of the range. */
@@ -202,6 +204,21 @@ static void end_here(struct gv_core *core, struct gv_link *link, enum gv_tree tr
         gv_repair_begin(core, link, GV_TREE_STATEMENTS);
 }
 
+/* Not all of it fitted: again in a second, while it gets less. A peer that takes nothing (its clock
+ * is off, its store is full) is asked ever more seldom. */
+static void go_on(struct answer *answer)
+{
+    struct gv_link *link = answer->link;
+    const uint8_t *first = answer->push_count ? answer->push[0]->key.id : answer->want;
+    bool same = memcmp(link->repair_first, first, GV_ID_LEN) == 0;
+
+    memcpy(link->repair_first, first, GV_ID_LEN);
+    link->repair_delay_ms = same && link->repair_delay_ms ? 2 * link->repair_delay_ms : 1000;
+    if (link->repair_delay_ms > GV_REPAIR_MAX_MS)
+        link->repair_delay_ms = GV_REPAIR_MAX_MS;
+    link->repair_ms = gv_core_after(answer->core, link->repair_delay_ms);
+}
+
 static void send_answer(struct answer *answer, uint32_t low_minute)
 {
     struct gv_core *core = answer->core;
@@ -214,7 +231,7 @@ static void send_answer(struct answer *answer, uint32_t low_minute)
     gv_message_reconcile(&core->scratch, answer->tree, low_minute, answer->ranges, answer->count);
     gv_link_post(core, link, &core->scratch, true);
     if (answer->more)
-        link->repair_ms = gv_core_after(core, 1000);
+        go_on(answer);
     if (answer->count == 0)
         end_here(core, link, answer->tree);
 }

@@ -109,6 +109,7 @@ int gv_roster_add(struct gv_roster *roster, const struct gv_certificate *certifi
         return GV_ERR_MEMORY;
     }
     row->instance = instance;
+    row->owner = owner;
     row->group = certificate->group;
     row->since_min = certificate->since_min;
     row->issued_min = certificate->issued_min;
@@ -117,13 +118,32 @@ int gv_roster_add(struct gv_roster *roster, const struct gv_certificate *certifi
     instance->certificates++;
     if (certificate->since_min < instance->since_min)
         instance->since_min = certificate->since_min;
-    if (!instance->owner || certificate->issued_min >= instance->issued_min) {
+    if (!instance->owner || certificate->issued_min > instance->issued_min ||
+        (certificate->issued_min == instance->issued_min &&
+         memcmp(certificate->id, instance->newest, GV_ID_LEN) < 0)) {
         instance->owner = owner;
+        memcpy(instance->newest, certificate->id, GV_ID_LEN);
         instance->group = certificate->group;
         instance->issued_min = certificate->issued_min;
         instance->expires_min = certificate->expires_min;
     }
     return GV_OK;
+}
+
+void gv_roster_blame(struct gv_roster *roster)
+{
+    const struct gv_certificate_row *row;
+    struct gv_owner *owner;
+    size_t cursor = 0;
+
+    while ((owner = gv_table_next(&roster->owners, &cursor)))
+        owner->fault_min = GV_NEVER;
+    for (cursor = 0; (row = gv_table_next(&roster->certificates, &cursor));) {
+        uint32_t fault = row->instance->fault_min;
+        if (fault != GV_NEVER &&
+            (row->owner->fault_min == GV_NEVER || row->owner->fault_min < fault))
+            row->owner->fault_min = fault;
+    }
 }
 
 void gv_roster_drop(struct gv_roster *roster, struct gv_certificate_row *row)
@@ -162,7 +182,7 @@ int gv_certificate_accept(struct gv_certificate *out, const struct gv_descriptor
         return rc;
     if (out->issued_min > now_min + GV_AHEAD_MIN)
         return GV_ERR_EARLY;
-    if (out->expires_min + descriptor->policy.grace_min <= now_min)
+    if ((uint64_t)out->expires_min + descriptor->policy.grace_min < now_min)
         return GV_ERR_EXPIRED;
     return GV_OK;
 }

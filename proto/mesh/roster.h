@@ -29,6 +29,9 @@ struct gv_certificate_row *gv_roster_certificate(const struct gv_roster *roster,
  * changed). */
 int gv_roster_add(struct gv_roster *roster, const struct gv_certificate *certificate,
                   struct gv_item *item);
+/* Works out which owners are at fault: all that a certificate of an instance at fault names, from
+ * the latest minute. After any change of either; rare, so it looks at everything. */
+void gv_roster_blame(struct gv_roster *roster);
 /* Removes a certificate's row; the instance goes with its last one unless statements are held. */
 void gv_roster_drop(struct gv_roster *roster, struct gv_certificate_row *row);
 /* Frees the instance if nothing holds it any more; returns whether it went. */

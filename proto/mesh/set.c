@@ -16,7 +16,7 @@ void gv_set_free(struct gv_set *set)
     for (int t = 0; t < GV_TREE_COUNT; t++) {
         for (size_t i = 0; i < set->trees[t].count; i++)
             free(set->trees[t].items[i]);
-        free(set->trees[t].items);
+        free(set->trees[t].base);
     }
     gv_table_free(&set->by_id);
     memset(set, 0, sizeof *set);
@@ -59,17 +59,46 @@ size_t gv_set_lower(const struct gv_set *set, enum gv_tree tree, const struct gv
     return low;
 }
 
+/* Expiry takes from the front: the beginning moves up, and the room before it is used again when
+ * the end is reached. */
 static bool make_room(struct gv_tree_order *order)
 {
-    if (order->count < order->cap)
+    size_t before = (size_t)(order->items - order->base);
+
+    if (before + order->count < order->cap)
         return true;
+    if (before > order->cap / 2) {
+        memmove(order->base, order->items, order->count * sizeof *order->items);
+        order->items = order->base;
+        return true;
+    }
     size_t cap = order->cap ? 2 * order->cap : 64;
-    struct gv_item **grown = realloc(order->items, cap * sizeof *grown);
+    struct gv_item **grown = realloc(order->base, cap * sizeof *grown);
     if (!grown)
         return false;
-    order->items = grown;
+    order->base = grown;
+    order->items = grown + before;
     order->cap = cap;
     return true;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    return gv_key_compare(&(*(struct gv_item *const *)a)->key, &(*(struct gv_item *const *)b)->key);
+}
+
+static void settle(struct gv_tree_order *order)
+{
+    if (order->unordered)
+        qsort(order->items, order->count, sizeof *order->items, compare_items);
+    order->unordered = false;
+}
+
+void gv_set_loading(struct gv_set *set, bool loading)
+{
+    set->loading = loading;
+    for (int t = 0; !loading && t < GV_TREE_COUNT; t++)
+        settle(&set->trees[t]);
 }
 
 struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t minute,
@@ -88,7 +117,11 @@ struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t mi
     memcpy(item->record, record, len);
     if (gv_table_insert(&set->by_id, hash_of(set, id), item) != GV_OK)
         goto failed;
-    size_t at = gv_set_lower(set, tree, &item->key);
+    size_t at = order->count;
+    if (set->loading)
+        order->unordered = true;
+    else
+        at = gv_set_lower(set, tree, &item->key);
     memmove(order->items + at + 1, order->items + at, (order->count - at) * sizeof *order->items);
     order->items[at] = item;
     order->count++;
@@ -101,11 +134,16 @@ failed:
 void gv_set_remove(struct gv_set *set, struct gv_item *item)
 {
     struct gv_tree_order *order = &set->trees[item->tree];
+    settle(order);
     size_t at = gv_set_lower(set, item->tree, &item->key);
 
     gv_assert(at < order->count && order->items[at] == item);
     order->count--;
-    memmove(order->items + at, order->items + at + 1, (order->count - at) * sizeof *order->items);
+    if (at == 0)
+        order->items++;
+    else
+        memmove(order->items + at, order->items + at + 1,
+                (order->count - at) * sizeof *order->items);
     gv_table_remove(&set->by_id, hash_of(set, item->key.id), item);
     free(item);
 }

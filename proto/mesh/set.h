@@ -25,13 +25,21 @@ struct gv_set {
     uint8_t hash_key[16];
     struct gv_table by_id;
     struct gv_tree_order {
-        struct gv_item **items; /* ascending */
-        size_t count, cap;
+        struct gv_item **items; /* ascending; within base */
+        size_t count;
+        struct gv_item **base; /* owned, of cap places */
+        size_t cap;
+        bool unordered; /* filled while loading: to be sorted once */
     } trees[GV_TREE_COUNT];
+    bool loading;
 };
 
 void gv_set_init(struct gv_set *set, const uint8_t hash_key[16]);
 void gv_set_free(struct gv_set *set); /* and every item */
+
+/* While loading, items come in any order and are sorted at its end: a hundred thousand insertions
+ * in the middle would move gigabytes. */
+void gv_set_loading(struct gv_set *set, bool loading);
 
 struct gv_item *gv_set_find(const struct gv_set *set, const uint8_t id[GV_ID_LEN]);
 /* Copies the record in under its id, which must not be in the set. Returns NULL without memory. */

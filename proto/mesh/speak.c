@@ -78,6 +78,9 @@ static void preview(struct gv_core *core, struct gv_statement *statement)
     if (sign_record(core, &record, statement) == GV_OK &&
         gv_record_id(id, record.data, record.len) == GV_OK) {
         record.data[0] |= PREVIEW;
+        /* Without its signature it is nobody's word: a preview that is shown around can neither be
+         * sent nor be held against its author. The id does not depend on it. */
+        memset(record.data + 1, 0, GV_SIGNATURE_LEN);
         gv_effect_persist(core->effects, GV_ROW_SENT, id, GV_ID_LEN, record.data, record.len);
         struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_PREVIEWED);
         note->subject = statement->subject;
@@ -188,6 +191,7 @@ void gv_speak_address(struct gv_core *core)
         return;
     if ((!changed && !old) || core->address_min >= core->now_min)
         return;
+    core->address_min = core->now_min; /* once a minute, whatever becomes of it */
     memcpy(record.instance, core->identity.id, GV_ID_LEN);
     gv_buf_init(&wire);
     gv_buf_append(&wire, &kind, 1);

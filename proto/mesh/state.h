@@ -32,6 +32,8 @@ struct gv_link {
     uint64_t bytes_in, bytes_out;
     int64_t clock_offset_ms;
     uint64_t repair_ms;        /* when to repair with this peer out of turn; UINT64_MAX: not */
+    uint64_t repair_delay_ms;  /* until a repair that did not fit goes on */
+    uint8_t repair_first[GV_ID_LEN]; /* what it began with */
     uint64_t repaired_soon_ms; /* not again out of turn before */
     bool repairing;            /* the statements are to follow the roster */
     uint64_t minute_ms;        /* start of the minute that the two budgets below count for */
@@ -105,7 +107,7 @@ struct gv_core {
 
     uint64_t minute_ms;  /* next minute's work */
     uint64_t repair_ms;  /* next repair with a random peer */
-    uint64_t last_repair_ms, clock_noted_ms;
+    uint64_t last_repair_ms, clock_noted_ms, full_noted_ms;
     uint64_t bytes_in, bytes_out;
     uint64_t signals_made, signals_accepted, signals_refused, records_duplicate;
 };
@@ -125,6 +127,13 @@ enum gv_source_kind {
  * gv_error_is_guilt tells whether its sender should have known. from: link number, 0: none. */
 int gv_admit(struct gv_core *core, const uint8_t *record, size_t len, enum gv_source_kind source,
              uint32_t from);
+/* Begins a new hour's budgets when it is one. */
+void gv_author_budget(struct gv_instance *author, uint32_t now_min);
+/* Whether an instance may put another address record or proof in the place of one this hour; what
+ * is refused now comes back with repair. */
+bool gv_may_replace(const struct gv_core *core, struct gv_instance *author);
+/* The minute to which a certificate is held: what it signed may count so long (SPEC 8). */
+uint64_t gv_certificate_held_until(const struct gv_descriptor *descriptor, uint32_t expires_min);
 bool gv_error_is_guilt(int error);
 /* For what was verified when it came. */
 struct gv_verifier gv_verifier_yes(void);
@@ -158,6 +167,8 @@ enum gv_verdict_state gv_state_of(const struct gv_core *core, const struct gv_su
 void gv_rejudge(struct gv_core *core, const struct gv_subject *subject,
                 enum gv_verdict_state before);
 void gv_rejudge_all(struct gv_core *core);
+/* The clock was set back: what is dated further ahead than is allowed leaves. */
+void gv_forget_ahead(struct gv_core *core);
 /* Lets go of a statement: set, store and row; judges its subject anew. */
 void gv_drop_statement(struct gv_core *core, struct gv_held *held);
 /* Drops every statement of the author at or after this minute. */

@@ -24,14 +24,17 @@ struct gv_instance {
     uint64_t group;         /* of the newest certificate */
     uint32_t since_min;     /* the earliest that a certificate of it says */
     uint32_t expires_min;   /* the latest */
-    uint32_t issued_min;    /* of the newest */
+    uint32_t issued_min;    /* of the newest; */
+    uint8_t newest[GV_ID_LEN]; /* of equals, the one with the smallest id */
     uint32_t revoked_min;   /* GV_NEVER */
     uint32_t fault_min;     /* GV_NEVER; later_min of the proof held */
     struct gv_item *fault;  /* the proof held; NULL: none */
     struct gv_item *revocation;
     struct gv_item *address_item; /* newest address record; NULL: none */
     struct gv_address address;
-    uint32_t displaced_hour, displaced; /* signals that pushed others out, this hour */
+    uint32_t budget_hour; /* the clock hour that these two count for: */
+    uint32_t displaced;   /* signals that pushed others out */
+    uint32_t replaced;    /* address records and fault proofs that took the place of one */
     size_t certificates; /* held */
     size_t statements;   /* held in trust/store.c: the row must stay */
 };
@@ -39,6 +42,7 @@ struct gv_instance {
 struct gv_certificate_row {
     uint8_t id[GV_ID_LEN];
     struct gv_instance *instance;
+    struct gv_owner *owner;
     uint64_t group;
     uint32_t since_min, issued_min, expires_min;
     struct gv_item *item;

@@ -128,7 +128,7 @@ static bool covered(const struct gv_case *subject, const struct gv_statement *si
 struct gv_admission gv_store_weigh(const struct gv_store *store,
                                    const struct gv_statement *statement,
                                    const struct gv_instance *author, uint32_t per_hour,
-                                   uint32_t retracts_per_hour)
+                                   uint32_t retracts_per_hour, bool weightless)
 {
     struct gv_admission admission = {GV_OK, NULL, NULL};
     struct sequence_key key = {author, statement->sequence};
@@ -152,7 +152,9 @@ struct gv_admission gv_store_weigh(const struct gv_store *store,
             admission.error = GV_ERR_RATE;
         else
             admission.displaced = largest;
-    } else if (store->count >= store->max) {
+    } else if (store->count >= store->max ||
+               (weightless && store->weightless >= store->max / 2)) {
+        /* New identities cost a mailbox each: they must not crowd out those that weigh something. */
         admission.error = GV_ERR_FULL;
     }
     return admission;
@@ -239,7 +241,7 @@ static void enter_hour(struct gv_hour *hour, struct gv_held *held)
 
 struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement *statement,
                               const uint8_t id[GV_ID_LEN], struct gv_item *item,
-                              const struct gv_certificate_row *certificate)
+                              const struct gv_certificate_row *certificate, bool weightless)
 {
     struct gv_instance *author = certificate->instance;
     struct gv_held *held = calloc(1, sizeof *held);
@@ -253,6 +255,7 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
     memcpy(held->id, id, GV_ID_LEN);
     held->item = item;
     held->author = author;
+    held->owner = certificate->owner;
     held->group = certificate->group;
     held->since_min = certificate->since_min;
     if (gv_table_insert(&store->sequences, hash_author(store, author, statement->sequence, 0),
@@ -267,6 +270,8 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
     subject->count++;
     author->statements++;
     store->count++;
+    held->weightless = weightless;
+    store->weightless += weightless;
     return held;
 failed:
     if (subject)
@@ -300,6 +305,7 @@ void gv_store_drop(struct gv_store *store, struct gv_held *held)
                     hash_author(store, held->author, held->statement.sequence, 0), held);
     held->author->statements--;
     store->count--;
+    store->weightless -= held->weightless;
     free(held);
 }
 
@@ -339,13 +345,13 @@ void gv_store_judge(struct gv_verdict *out, const struct gv_case *subject,
         memset(vote, 0, sizeof *vote);
         memcpy(vote->signal, held->id, GV_ID_LEN);
         memcpy(vote->instance, author->id, GV_ID_LEN);
-        memcpy(vote->owner, author->owner->tag, GV_ID_LEN);
+        memcpy(vote->owner, held->owner->tag, GV_ID_LEN);
         vote->group = held->group;
         vote->sequence = held->statement.sequence;
         vote->time_min = held->statement.last_min;
         vote->since_min = held->since_min;
         vote->revoked_min = author->revoked_min;
-        vote->fault_min = author->owner->fault_min;
+        vote->fault_min = held->owner->fault_min;
     }
     gv_verdict_judge(out, policy, genesis_min, now_min, votes, count);
 }

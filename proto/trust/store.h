@@ -18,11 +18,13 @@ struct gv_held {
     uint8_t id[GV_ID_LEN];       /* of the record */
     struct gv_item *item;        /* in the set */
     struct gv_instance *author;
-    uint64_t group;              /* of the certificate it names */
+    const struct gv_owner *owner; /* of the certificate it names */
+    uint64_t group;              /* likewise */
     uint32_t since_min;          /* likewise */
     struct gv_case *subject;
     struct gv_held *next, *previous; /* on the same subject */
     struct gv_hour *hour;
+    bool weightless;             /* it had no standing when it came */
 };
 
 /* All that is held on one subject. */
@@ -38,6 +40,7 @@ struct gv_store {
     uint8_t hash_key[16];
     struct gv_table cases, sequences, hours;
     size_t count, max;
+    size_t weightless; /* of them without standing: half of max at most */
     size_t by_state[3]; /* cases, by state */
 };
 
@@ -57,13 +60,13 @@ struct gv_admission {
 struct gv_admission gv_store_weigh(const struct gv_store *store,
                                    const struct gv_statement *statement,
                                    const struct gv_instance *author, uint32_t per_hour,
-                                   uint32_t retracts_per_hour);
+                                   uint32_t retracts_per_hour, bool weightless);
 
 /* Holds a statement that gv_store_weigh let pass and whose signature is good. The caller has
  * dropped `displaced`. Returns NULL without memory. */
 struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement *statement,
                               const uint8_t id[GV_ID_LEN], struct gv_item *item,
-                              const struct gv_certificate_row *certificate);
+                              const struct gv_certificate_row *certificate, bool weightless);
 /* Lets go of one. Its case goes with the last. */
 void gv_store_drop(struct gv_store *store, struct gv_held *held);
 

@@ -49,7 +49,7 @@ static void write_again(struct gv_buf *out, const struct gv_message *m)
 static bool has_one_form(const struct gv_message *m)
 {
     if (m->kind == GV_MESSAGE_HELLO)
-        return m->version == GV_PROTOCOL_VERSION && 
+        return m->version == GV_PROTOCOL_VERSION &&
                (m->agent_len == 0 || !memchr(m->agent, 0, m->agent_len));
     return m->kind != GV_MESSAGE_RECONCILE;
 }

@@ -261,13 +261,21 @@ static const struct reason_words *words_at(const char *text)
     return NULL;
 }
 
+/* "7", or "1/7": digits, at most nine, and after a slash digits again. */
 static uint32_t number_at(const char *text)
 {
-    unsigned first = 0, second = 0;
+    static const char digits[] = "0123456789";
+    size_t first = strspn(text, digits), second;
 
-    if (sscanf(text, "%9u/%9u", &first, &second) == 2 && *text != ' ')
-        return second > first ? second - first : 0;
-    return *text >= '0' && *text <= '9' ? first : 0;
+    if (first == 0 || first > 9)
+        return 0;
+    if (text[first] != '/')
+        return (uint32_t)strtoul(text, NULL, 10);
+    second = strspn(text + first + 1, digits);
+    if (second == 0 || second > 9)
+        return 0;
+    unsigned long good = strtoul(text, NULL, 10), all = strtoul(text + first + 1, NULL, 10);
+    return all > good ? (uint32_t)(all - good) : 0;
 }
 
 static bool reference_group(struct said *s, const char *reason)
@@ -607,6 +615,9 @@ static void dovecot_lexer(void **state)
 
 int main(void)
 {
+    if (getenv("GV_SEED"))
+        seed = (uint32_t)strtoul(getenv("GV_SEED"), NULL, 10);
+    printf("GV_SEED=%u\n", seed);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(postfix_lexer),
         cmocka_unit_test(dovecot_lexer),

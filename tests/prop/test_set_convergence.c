@@ -168,7 +168,13 @@ static void assert_same_rosters(const struct host *a, const struct host *b)
         assert_int_equal(first[i].revoked_min, second[i].revoked_min);
         assert_int_equal(first[i].fault_min, second[i].fault_min);
         if (!gv_address_equal(&first[i].address, &second[i].address))
-            fail_msg("address %d.%d.%d.%d:%d/%d %d.%d.%d.%d:%d/%d rev %u fault %u", first[i].address.bytes[0], first[i].address.bytes[1], first[i].address.bytes[2], first[i].address.bytes[3], first[i].address.port, first[i].address.family, second[i].address.bytes[0], second[i].address.bytes[1], second[i].address.bytes[2], second[i].address.bytes[3], second[i].address.port, second[i].address.family, first[i].revoked_min, first[i].fault_min);
+            fail_msg("address %d.%d.%d.%d:%d/%d %d.%d.%d.%d:%d/%d rev %u fault %u",
+                     first[i].address.bytes[0], first[i].address.bytes[1],
+                     first[i].address.bytes[2], first[i].address.bytes[3], first[i].address.port,
+                     first[i].address.family, second[i].address.bytes[0],
+                     second[i].address.bytes[1], second[i].address.bytes[2],
+                     second[i].address.bytes[3], second[i].address.port, second[i].address.family,
+                     first[i].revoked_min, first[i].fault_min);
     }
 }
 

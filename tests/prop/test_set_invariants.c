@@ -87,6 +87,7 @@ static void node_init(struct node *n, unsigned owners)
         n->instances[i].revoked_min = GV_NEVER;
         n->instances[i].fault_min = GV_NEVER;
         n->certificates[i].instance = &n->instances[i];
+        n->certificates[i].owner = n->instances[i].owner;
         n->certificates[i].group = i % 4;
         n->certificates[i].since_min = NOW - ALIVE - 120 - 60 * i;
     }
@@ -109,7 +110,8 @@ static void deliver(struct node *n, const struct record *record)
     if (bug == NETWORKS && s.kind == GV_STATEMENT_SIGNAL)
         s.subject.bytes[3] &= 0xfe;
     struct gv_admission a = gv_store_weigh(
-        &n->store, &s, author, bug == NO_QUOTA ? UINT32_MAX : PER_HOUR, RETRACTS_PER_HOUR);
+        &n->store, &s, author, bug == NO_QUOTA ? UINT32_MAX : PER_HOUR, RETRACTS_PER_HOUR,
+        false);
     if (a.error != GV_OK || (bug == FIRST_COME && a.displaced))
         return;
     if (a.displaced)
@@ -118,7 +120,7 @@ static void deliver(struct node *n, const struct record *record)
         while ((cancelled = gv_store_cancelled(&n->store, &s, author)))
             gv_store_drop(&n->store, cancelled);
     assert_non_null(
-        gv_store_hold(&n->store, &s, record->id, NULL, &n->certificates[record->author]));
+        gv_store_hold(&n->store, &s, record->id, NULL, &n->certificates[record->author], false));
 }
 
 static bool holds(const struct node *n, const struct record *record)

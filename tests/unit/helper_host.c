@@ -41,7 +41,8 @@ void network_open(struct network *network, unsigned number, bool lab)
     d->key_count = 1;
     d->lab = lab;
     memcpy(d->name, "stage", sizeof "stage");
-    memcpy(d->registry_url, "https://registry.example:4728", sizeof "https://registry.example:4728");
+    memcpy(d->registry_url, "https://registry.example:4728",
+           sizeof "https://registry.example:4728");
     memcpy(d->terms, "2026-11", sizeof "2026-11");
     gv_policy_default(&d->policy, lab);
     network_publish(network);
@@ -86,16 +87,14 @@ void make_certificate(uint8_t wire[GV_CERTIFICATE_LEN], const struct network *ne
 struct gv_address make_address(unsigned number)
 {
     /* 11.0.0.0/8 and on: public, and every number has a /16 of its own. */
-    return (struct gv_address){
-        .family = GV_FAMILY_IPV4,
-        .bytes = {(uint8_t)(11 + number / 256), (uint8_t)number, 7, 7},
-        .port = 4727};
+    return (struct gv_address){.family = GV_FAMILY_IPV4,
+                               .bytes = {(uint8_t)(11 + number / 256), (uint8_t)number, 7, 7},
+                               .port = 4727};
 }
 
 struct gv_address private_address(uint8_t last)
 {
-    return (struct gv_address){
-        .family = GV_FAMILY_IPV4, .bytes = {10, 0, 0, last}, .port = 4727};
+    return (struct gv_address){.family = GV_FAMILY_IPV4, .bytes = {10, 0, 0, last}, .port = 4727};
 }
 
 /* ---- a host --------------------------------------------------------------------------------- */

@@ -51,8 +51,8 @@ struct host_end {
     struct puppet *puppet; /* or */
     struct host *other;
     uint32_t other_link;
-    bool closed;           /* the core closed it */
-    struct gv_buf wire;    /* for the other host, not delivered yet */
+    bool closed;        /* the core closed it */
+    struct gv_buf wire; /* for the other host, not delivered yet */
 };
 
 struct host {
@@ -64,7 +64,7 @@ struct host {
     uint64_t now_ms;
     int64_t skew_ms; /* of its wall clock */
     struct gv_effects effects;
-    int rc;          /* of the last step */
+    int rc; /* of the last step */
     uint32_t next_incoming;
     struct host_end ends[HOST_ENDS];
     size_t end_count;
@@ -73,11 +73,11 @@ struct host {
         struct gv_address address;
     } dials[HOST_DIALS]; /* what the core wanted to dial and nobody took up yet */
     size_t dial_count;
-    struct gv_buf *keep;              /* if set: every SEND is appended here too */
-    unsigned notes[HOST_NOTES];       /* how often, by enum gv_note */
-    struct gv_effect last[HOST_NOTES]; /* the latest of each */
+    struct gv_buf *keep;                   /* if set: every SEND is appended here too */
+    unsigned notes[HOST_NOTES];            /* how often, by enum gv_note */
+    struct gv_effect last[HOST_NOTES];     /* the latest of each */
     unsigned persisted[16], forgotten[16]; /* by enum gv_row */
-    unsigned send_before_persist;     /* steps in which a record went out before it was safe */
+    unsigned send_before_persist;          /* steps in which a record went out before it was safe */
     uint64_t bytes_out;
     /* The core may run out of memory. When an effect is missing then, the host stops for good, as
      * a shell must. */

@@ -352,9 +352,8 @@ bool puppet_heard_record(const struct puppet *puppet, const struct gv_buf *recor
 
 struct gv_subject subject_of(unsigned number)
 {
-    return (struct gv_subject){GV_FAMILY_IPV4,
-                               {45, (uint8_t)(number >> 16), (uint8_t)(number >> 8),
-                                (uint8_t)number}};
+    return (struct gv_subject){
+        GV_FAMILY_IPV4, {45, (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number}};
 }
 
 static void begin(struct gv_buf *record, enum gv_record_kind kind)

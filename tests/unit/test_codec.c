@@ -126,16 +126,19 @@ static void counts_are_not_believed(void **state)
     static const struct {
         uint8_t bytes[8];
         size_t len;
-    } lies[] = {{{0xdd, 0x0f, 0xff, 0xff, 0xff, 0x00}, 6}, {{0xdc, 0xff, 0xff, 0x00}, 4},
-                {{0x9f, 0x00, 0x00}, 3},                   {{0xc5, 0xff, 0xff, 0x00}, 4},
-                {{0xda, 0xff, 0xff, 0x00}, 4},             {{0x91, 0xdc, 0xff, 0xff, 0}, 5},
-                {{0xc6, 0xff, 0xff, 0xff, 0xff}, 5},       {{0xdb, 0xff, 0xff, 0xff, 0xff}, 5}};
+    } lies[] = {{{0xdd, 0x0f, 0xff, 0xff, 0xff, 0x00}, 6},
+                {{0xdc, 0xff, 0xff, 0x00}, 4},
+                {{0x9f, 0x00, 0x00}, 3},
+                {{0xc5, 0xff, 0xff, 0x00}, 4},
+                {{0xda, 0xff, 0xff, 0x00}, 4},
+                {{0x91, 0xdc, 0xff, 0xff, 0}, 5},
+                {{0xc6, 0xff, 0xff, 0xff, 0xff}, 5},
+                {{0xdb, 0xff, 0xff, 0xff, 0xff}, 5}};
 
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
         struct gv_reader reader;
         size_t measured;
-        assert_int_equal(gv_codec_measure(&measured, lies[i].bytes, lies[i].len),
-                         GV_ERR_MALFORMED);
+        assert_int_equal(gv_codec_measure(&measured, lies[i].bytes, lies[i].len), GV_ERR_MALFORMED);
         assert_int_equal(gv_reader_open(&reader, NULL, lies[i].bytes, lies[i].len),
                          GV_ERR_MALFORMED);
         gv_reader_close(&reader);
@@ -230,7 +233,7 @@ static void an_error_sticks(void **state)
 
 static void what_is_written_is_read(void **state)
 {
-    static const uint64_t numbers[] = {0,     127,        128,         255,        256,       65535,
+    static const uint64_t numbers[] = {0,     127,        128,        255,        256,        65535,
                                        65536, UINT32_MAX, 1ull << 32, UINT64_MAX, 1ull << 63, 1};
     static const size_t lengths[] = {0, 1, 31, 32, 255, 256, 1000};
     static uint8_t data[1000];

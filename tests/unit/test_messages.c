@@ -63,8 +63,7 @@ static void hello_goes_round(void **state)
         gv_buf_clear(&out);
         gv_message_hello(&out, INT64_MAX, agent);
         if (len > GV_AGENT_MAX) {
-            assert_int_equal(gv_message_read(&message, &used, out.data, out.len),
-                             GV_ERR_MALFORMED);
+            assert_int_equal(gv_message_read(&message, &used, out.data, out.len), GV_ERR_MALFORMED);
             break;
         }
         assert_read(GV_MESSAGE_HELLO);
@@ -114,8 +113,7 @@ static void ids_go_round(void **state)
         gv_buf_clear(&out);
         gv_message_ids(&out, GV_MESSAGE_WANT, ids, count);
         if (!good) {
-            assert_int_equal(gv_message_read(&message, &used, out.data, out.len),
-                             GV_ERR_MALFORMED);
+            assert_int_equal(gv_message_read(&message, &used, out.data, out.len), GV_ERR_MALFORMED);
             continue;
         }
         assert_read(GV_MESSAGE_WANT);
@@ -201,9 +199,12 @@ static void ranges_go_up(void **state)
         uint32_t low;
         bool good;
     } cases[] = {
-        {{5, {0}}, {6, {0}}, 0, true},       {{5, {0}}, {5, {0}}, 0, true},
-        {{5, {1}}, {5, {0, 9}}, 0, false},   {{6, {0}}, {5, {9}}, 0, false},
-        {{5, {0}}, {5, {0, 0, 1}}, 5, true}, {{4, {255}}, {6, {0}}, 5, false},
+        {{5, {0}}, {6, {0}}, 0, true},
+        {{5, {0}}, {5, {0}}, 0, true},
+        {{5, {1}}, {5, {0, 9}}, 0, false},
+        {{6, {0}}, {5, {9}}, 0, false},
+        {{5, {0}}, {5, {0, 0, 1}}, 5, true},
+        {{4, {255}}, {6, {0}}, 5, false},
         {{5, {0}}, {UINT32_MAX, {0}}, 0, true},
         {{UINT32_MAX, {0}}, {UINT32_MAX, {1}}, UINT32_MAX, true},
         {{UINT32_MAX, {0}}, {0, {0}}, 0, false},
@@ -227,8 +228,8 @@ static void a_record_id_leaves_the_signature_out(void **state)
     static const struct {
         uint8_t kind;
         size_t len, signature_at, signature_len;
-    } kinds[] = {{GV_RECORD_SIGNAL, 120, 1, 64},      {GV_RECORD_RETRACT, 100, 1, 64},
-                 {GV_RECORD_FAULT, 200, 0, 0},        {GV_RECORD_REVOCATION, 93, 1, 64},
+    } kinds[] = {{GV_RECORD_SIGNAL, 120, 1, 64},       {GV_RECORD_RETRACT, 100, 1, 64},
+                 {GV_RECORD_FAULT, 200, 0, 0},         {GV_RECORD_REVOCATION, 93, 1, 64},
                  {GV_RECORD_CERTIFICATE, 153, 89, 64}, {GV_RECORD_ADDRESS, 100, 1, 64},
                  {GV_RECORD_DESCRIPTOR, 500, 1, 64}};
 
@@ -236,8 +237,8 @@ static void a_record_id_leaves_the_signature_out(void **state)
         uint8_t record[600] = {kinds[k].kind}, id[GV_ID_LEN], other[GV_ID_LEN];
         assert_int_equal(gv_record_id(id, record, kinds[k].len), GV_OK);
         for (size_t at = 1; at < kinds[k].len; at++) {
-            bool signature = at >= kinds[k].signature_at &&
-                             at < kinds[k].signature_at + kinds[k].signature_len;
+            bool signature =
+                at >= kinds[k].signature_at && at < kinds[k].signature_at + kinds[k].signature_len;
             record[at] ^= 1;
             assert_int_equal(gv_record_id(other, record, kinds[k].len), GV_OK);
             assert_int_equal(memcmp(id, other, GV_ID_LEN) == 0, signature);

@@ -146,13 +146,15 @@ static void an_ipv6_prefix_longer_than_64_matches_its_64(void **state)
 static void many_entries(void **state)
 {
     for (unsigned i = 0; i < 300; i++) {
-        struct gv_prefix p = {.family = GV_FAMILY_IPV4, .bits = 32, .bytes = {45, 0, (uint8_t)(i >> 8), (uint8_t)i}};
+        struct gv_prefix p = {
+            .family = GV_FAMILY_IPV4, .bits = 32, .bytes = {45, 0, (uint8_t)(i >> 8), (uint8_t)i}};
         assert_int_equal(gv_policy_add(&lists, &p, i % 2), GV_OK);
     }
     assert_int_equal(looked("45.0.0.7"), 'd');
     assert_int_equal(looked("45.0.1.8"), 'a');
     for (unsigned i = 0; i < 300; i++) {
-        struct gv_prefix p = {.family = GV_FAMILY_IPV4, .bits = 32, .bytes = {45, 0, (uint8_t)(i >> 8), (uint8_t)i}};
+        struct gv_prefix p = {
+            .family = GV_FAMILY_IPV4, .bits = 32, .bytes = {45, 0, (uint8_t)(i >> 8), (uint8_t)i}};
         assert_int_equal(gv_policy_remove(&lists, &p), GV_OK);
     }
     assert_int_equal(lists.admin_allow.count + lists.admin_deny.count, 0);
