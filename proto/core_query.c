@@ -29,6 +29,30 @@ void gv_core_verdict(const struct gv_core *core, struct gv_verdict *out,
         free(votes);
 }
 
+#define OWN_LOCK_MIN    60u /* as a lock of this host's own (SPEC 12.2) */
+#define OWN_LOCK_COUNT  5u  /* as the local limit */
+#define OWN_POINTS      2u  /* no host signals for less */
+
+/* A signal of another host of the same owner is evidence of one's own: it counts as points while it
+ * lives, and as a lock for an hour when it speaks of as many failures as would lock here. */
+static void own_evidence(const struct gv_core *core, struct gv_action_facts *facts,
+                         const struct gv_subject *subject)
+{
+    const struct gv_case *row = gv_store_case(&core->store, subject);
+
+    for (const struct gv_held *held = row ? row->first : NULL; held; held = held->next) {
+        const struct gv_statement *said = &held->statement;
+        if (said->kind != GV_STATEMENT_SIGNAL || !core->has_certificate ||
+            memcmp(held->owner->tag, core->certificate.owner, GV_ID_LEN) != 0 ||
+            memcmp(held->author->id, core->identity.id, GV_ID_LEN) == 0)
+            continue;
+        if (facts->points < OWN_POINTS)
+            facts->points = OWN_POINTS;
+        if (said->count >= OWN_LOCK_COUNT && core->now_min < said->last_min + OWN_LOCK_MIN)
+            facts->locked_by_own = true;
+    }
+}
+
 struct gv_decision gv_core_decide(const struct gv_core *core, struct gv_verdict *verdict,
                                   struct gv_action_facts *facts, const struct gv_subject *subject)
 {
@@ -42,6 +66,7 @@ struct gv_decision gv_core_decide(const struct gv_core *core, struct gv_verdict 
     memset(facts, 0, sizeof *facts);
     gv_core_verdict(core, verdict, subject);
     gv_history_facts(core->history, facts, subject, core->unix_ms);
+    own_evidence(core, facts, subject);
     gv_policy_look(&core->policy, subject, &facts->allow_listed, &facts->deny_listed);
     facts->refuse_on_consensus = core->settings.refuse_on_consensus;
     return gv_action_decide(facts, verdict, &core->descriptor.policy);

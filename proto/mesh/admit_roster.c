@@ -23,7 +23,7 @@ static void take_as_own(struct gv_core *core, const struct gv_certificate *certi
 
 int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in)
 {
-    struct gv_certificate certificate;
+    struct gv_certificate certificate = {.since_min = 0}; /* also when it does not parse */
     int rc = gv_certificate_accept(&certificate, &core->descriptor, &in->verifier, core->now_min,
                                    in->wire, in->wire_len);
     bool own = memcmp(certificate.instance, core->identity.id, GV_ID_LEN) == 0;
@@ -135,10 +135,12 @@ static int check_address(const struct gv_core *core, const struct gv_incoming *i
         return GV_ERR_SUPERSEDED;
     if ((*instance)->revoked_min != GV_NEVER)
         return GV_ERR_REVOKED;
-    if (held && in->source == GV_FROM_PEER && !gv_may_replace(core, *instance))
-        return GV_ERR_RATE;
-    return gv_address_record_verify(&in->verifier, in->wire, in->wire_len, (*instance)->key,
-                                    core->descriptor.network_id);
+    int rc = gv_address_record_verify(&in->verifier, in->wire, in->wire_len, (*instance)->key,
+                                      core->descriptor.network_id);
+    /* After the signature: a forger must not use up what the instance may do. */
+    if (rc == GV_OK && held && in->source == GV_FROM_PEER && !gv_may_replace(core, *instance))
+        rc = GV_ERR_RATE;
+    return rc;
 }
 
 int gv_admit_address(struct gv_core *core, const struct gv_incoming *in)
@@ -198,9 +200,27 @@ static int open_held(struct gv_core *core, const struct gv_item *item)
     return gv_descriptor_open(&core->opened_descriptor, &yes, item->record + 1, item->len - 1);
 }
 
+/* What was signed under this certificate, and the session that began with it. */
+static void drop_signed_under(struct gv_core *core, const struct gv_certificate_row *row)
+{
+    const struct gv_tree_order *order = &core->set.trees[GV_TREE_STATEMENTS];
+    struct gv_link *link = gv_link_of(core, row->instance->id);
+
+    if (link && memcmp(link->session.remote.id, row->id, GV_ID_LEN) == 0)
+        gv_link_close(core, link, GV_GOODBYE_REVOKED);
+    if (core->has_certificate && memcmp(core->certificate.id, row->id, GV_ID_LEN) == 0)
+        core->has_certificate = false; /* to be renewed under a key that is named */
+    for (size_t i = order->count; i > 0; i--) {
+        struct gv_held *held = order->items[i - 1]->row;
+        if (memcmp(held->statement.certificate, row->id, GV_ID_LEN) == 0)
+            gv_drop_statement(core, held);
+    }
+}
+
 /* A registry key that the new descriptor does not name any more takes its certificates with it, and
- * what they signed: or a stolen key would go on for ever where it was once believed. Passes until
- * nothing is left, because removing from a table shifts it. */
+ * what they signed: or a stolen key would go on for ever where it was once believed. Who renewed
+ * under another key in time stays. Passes until nothing is left, because removing from a table
+ * shifts it. */
 static void drop_unsigned(struct gv_core *core)
 {
     struct gv_certificate_row *row;
@@ -208,22 +228,17 @@ static void drop_unsigned(struct gv_core *core)
 
     while ((row = gv_table_next(&core->roster.certificates, &cursor))) {
         struct gv_certificate parsed;
-        struct gv_instance *instance = row->instance;
         (void)gv_certificate_parse(&parsed, row->item->record + 1, row->item->len - 1);
         if (gv_descriptor_key(&core->descriptor, parsed.signer, parsed.issued_min))
             continue;
-        struct gv_link *link = gv_link_of(core, instance->id);
-        if (link)
-            gv_link_close(core, link, GV_GOODBYE_REVOKED);
-        if (memcmp(instance->id, core->identity.id, GV_ID_LEN) == 0)
-            core->has_certificate = false; /* to be renewed under a key that is named */
-        gv_drop_author(core, instance, 0);
-        gv_admit_leave(core, row->item);
-        gv_roster_drop(&core->roster, row);
+        drop_signed_under(core, row);
+        gv_drop_certificate(core, row);
         dropped++;
     }
-    if (dropped > 0)
-        drop_unsigned(core);
+    if (dropped == 0)
+        return;
+    gv_roster_blame(&core->roster);
+    drop_unsigned(core);
 }
 
 void gv_activate_descriptor(struct gv_core *core)

@@ -111,11 +111,11 @@ int gv_admit_statement(struct gv_core *core, const struct gv_incoming *in)
     if (rc != GV_OK)
         return rc;
     bool weightless = gv_standing(policy, core->descriptor.genesis_min, certificate->since_min,
-                                  statement.last_min) == 0 &&
-                      in->source == GV_FROM_PEER;
+                                  statement.last_min) == 0;
     struct gv_admission admission = gv_store_weigh(&core->store, &statement, author,
                                                    policy->signals_per_hour,
-                                                   GV_RETRACTS_PER_HOUR, weightless);
+                                                   GV_RETRACTS_PER_HOUR,
+                                                   weightless && in->source == GV_FROM_PEER);
     if (admission.error == GV_ERR_FULL)
         note_full(core);
     if (admission.error != GV_OK && !admission.contradicts)

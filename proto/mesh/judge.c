@@ -92,25 +92,6 @@ void gv_drop_author(struct gv_core *core, const struct gv_instance *author, uint
     }
 }
 
-void gv_forget_ahead(struct gv_core *core)
-{
-    const struct gv_tree_order *order = &core->set.trees[GV_TREE_STATEMENTS];
-    uint32_t latest = core->now_min + GV_AHEAD_MIN;
-    struct gv_instance *instance;
-    size_t cursor = 0;
-
-    while (order->count > 0 && order->items[order->count - 1]->key.minute > latest)
-        gv_drop_statement(core, order->items[order->count - 1]->row);
-    while ((instance = gv_table_next(&core->roster.instances, &cursor)))
-        if (instance->address_item && instance->address_item->key.minute > latest) {
-            gv_admit_leave(core, instance->address_item);
-            instance->address_item = NULL;
-            instance->address = (struct gv_address){0};
-        }
-    core->address_min = 0;
-    gv_rejudge_all(core);
-}
-
 /* ---- expiry --------------------------------------------------------------------------------- */
 
 static void expire_statements(struct gv_core *core)
@@ -123,31 +104,54 @@ static void expire_statements(struct gv_core *core)
         gv_drop_statement(core, order->items[0]->row);
 }
 
-static void expire_fault(struct gv_core *core, struct gv_instance *instance)
+static void drop_address(struct gv_core *core, struct gv_instance *instance)
 {
-    if (!instance->fault || (uint64_t)instance->fault_min + core->descriptor.policy.fault_min >
-                                core->now_min)
+    if (!instance->address_item)
         return;
+    gv_admit_leave(core, instance->address_item);
+    instance->address_item = NULL;
+    instance->address = (struct gv_address){0};
+}
+
+static void drop_fault(struct gv_core *core, struct gv_instance *instance)
+{
     gv_admit_leave(core, instance->fault);
     instance->fault = NULL;
     instance->fault_min = GV_NEVER;
     gv_roster_blame(&core->roster);
 }
 
+/* Nobody can read what is left of an instance without a certificate, and newcomers would refuse it:
+ * it must not make sets differ. */
+static void drop_orphaned(struct gv_core *core, struct gv_instance *instance)
+{
+    drop_address(core, instance);
+    if (instance->revocation)
+        gv_admit_leave(core, instance->revocation);
+    instance->revocation = NULL;
+    if (instance->fault)
+        drop_fault(core, instance);
+}
+
+void gv_drop_certificate(struct gv_core *core, struct gv_certificate_row *row)
+{
+    struct gv_instance *instance = row->instance;
+
+    gv_admit_leave(core, row->item);
+    gv_roster_drop(&core->roster, row);
+    if (instance->certificates == 0)
+        drop_orphaned(core, instance);
+    gv_roster_release(&core->roster, instance);
+}
+
 static void expire_instance(struct gv_core *core, struct gv_instance *instance)
 {
-    expire_fault(core, instance);
+    if (instance->fault && (uint64_t)instance->fault_min + core->descriptor.policy.fault_min <=
+                               core->now_min)
+        drop_fault(core, instance);
     if (instance->address_item &&
-        instance->address_item->key.minute + GV_ADDRESS_LIFE_MIN < core->now_min) {
-        gv_admit_leave(core, instance->address_item);
-        instance->address_item = NULL;
-        instance->address = (struct gv_address){0};
-    }
-    /* Without a certificate nobody can be let in: the revocation has done its work. */
-    if (instance->certificates == 0 && instance->revocation) {
-        gv_admit_leave(core, instance->revocation);
-        instance->revocation = NULL;
-    }
+        instance->address_item->key.minute + GV_ADDRESS_LIFE_MIN < core->now_min)
+        drop_address(core, instance);
 }
 
 /* Removing shifts a table's rows, so a walk may skip some: the next minute finds them. */
@@ -160,13 +164,31 @@ static void expire_roster(struct gv_core *core)
     while ((row = gv_table_next(&core->roster.certificates, &cursor))) {
         if (gv_certificate_held_until(&core->descriptor, row->expires_min) >= core->now_min)
             continue;
-        gv_admit_leave(core, row->item);
-        gv_roster_drop(&core->roster, row);
+        gv_drop_certificate(core, row);
     }
     for (cursor = 0; (instance = gv_table_next(&core->roster.instances, &cursor));) {
         expire_instance(core, instance);
         gv_roster_release(&core->roster, instance);
     }
+}
+
+void gv_forget_ahead(struct gv_core *core)
+{
+    const struct gv_tree_order *order = &core->set.trees[GV_TREE_STATEMENTS];
+    uint32_t latest = core->now_min + GV_AHEAD_MIN;
+    struct gv_instance *instance;
+    size_t cursor = 0;
+
+    while (order->count > 0 && order->items[order->count - 1]->key.minute > latest)
+        gv_drop_statement(core, order->items[order->count - 1]->row);
+    while ((instance = gv_table_next(&core->roster.instances, &cursor))) {
+        if (instance->address_item && instance->address_item->key.minute > latest)
+            drop_address(core, instance);
+        if (instance->fault && instance->fault_min > latest)
+            drop_fault(core, instance);
+    }
+    core->address_min = 0;
+    gv_rejudge_all(core);
 }
 
 static void lapse_verdicts(struct gv_core *core)

@@ -261,13 +261,13 @@ static bool wants_more(const struct gv_core *core)
 
 void gv_book_tick(struct gv_core *core)
 {
-    while (wants_more(core)) {
+    while (core->book.pause_ms <= core->now_ms && wants_more(core)) {
         struct gv_book_entry *entry = choose(core);
         if (!entry)
             return;
         entry->link = gv_link_dial(core, &entry->address, entry->host);
-        if (entry->link == 0) { /* no room, or no memory: not before a while */
-            entry->next_ms = gv_core_after(core, GV_DIAL_FIRST_MS);
+        if (entry->link == 0) { /* no room, or no memory */
+            core->book.pause_ms = gv_core_after(core, GV_DIAL_FIRST_MS);
             return;
         }
     }
@@ -286,5 +286,5 @@ uint64_t gv_book_deadline(const struct gv_core *core)
         if (entry->next_ms > core->now_ms || may_dial(core, entry))
             due = entry->next_ms;
     }
-    return due;
+    return due < core->book.pause_ms ? core->book.pause_ms : due;
 }

@@ -26,6 +26,7 @@ struct gv_book_entry {
 struct gv_book {
     struct gv_book_entry *entries; /* owned */
     size_t count, cap;
+    uint64_t pause_ms; /* nobody is dialled before: there was no room */
 };
 
 struct gv_core;

@@ -94,6 +94,20 @@ static struct gv_instance *instance_row(struct gv_roster *roster,
     return instance;
 }
 
+/* The newest certificate speaks for the instance; of equals the smallest id. */
+static void take_newest(struct gv_instance *instance, const struct gv_certificate_row *row)
+{
+    if (instance->owner && (row->issued_min < instance->issued_min ||
+                            (row->issued_min == instance->issued_min &&
+                             memcmp(row->id, instance->newest, GV_ID_LEN) >= 0)))
+        return;
+    instance->owner = row->owner;
+    memcpy(instance->newest, row->id, GV_ID_LEN);
+    instance->group = row->group;
+    instance->issued_min = row->issued_min;
+    instance->expires_min = row->expires_min;
+}
+
 int gv_roster_add(struct gv_roster *roster, const struct gv_certificate *certificate,
                   struct gv_item *item)
 {
@@ -118,15 +132,7 @@ int gv_roster_add(struct gv_roster *roster, const struct gv_certificate *certifi
     instance->certificates++;
     if (certificate->since_min < instance->since_min)
         instance->since_min = certificate->since_min;
-    if (!instance->owner || certificate->issued_min > instance->issued_min ||
-        (certificate->issued_min == instance->issued_min &&
-         memcmp(certificate->id, instance->newest, GV_ID_LEN) < 0)) {
-        instance->owner = owner;
-        memcpy(instance->newest, certificate->id, GV_ID_LEN);
-        instance->group = certificate->group;
-        instance->issued_min = certificate->issued_min;
-        instance->expires_min = certificate->expires_min;
-    }
+    take_newest(instance, row);
     return GV_OK;
 }
 
@@ -149,11 +155,22 @@ void gv_roster_blame(struct gv_roster *roster)
 void gv_roster_drop(struct gv_roster *roster, struct gv_certificate_row *row)
 {
     struct gv_instance *instance = row->instance;
+    const struct gv_certificate_row *other;
+    size_t cursor = 0;
 
     gv_table_remove(&roster->certificates, hash_of(roster, row->id), row);
     free(row);
-    instance->certificates--;
-    gv_roster_release(roster, instance);
+    if (--instance->certificates == 0)
+        return;
+    instance->owner = NULL;
+    instance->since_min = UINT32_MAX;
+    while ((other = gv_table_next(&roster->certificates, &cursor))) {
+        if (other->instance != instance)
+            continue;
+        take_newest(instance, other);
+        if (other->since_min < instance->since_min)
+            instance->since_min = other->since_min;
+    }
 }
 
 bool gv_roster_release(struct gv_roster *roster, struct gv_instance *instance)

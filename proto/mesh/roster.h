@@ -32,7 +32,8 @@ int gv_roster_add(struct gv_roster *roster, const struct gv_certificate *certifi
 /* Works out which owners are at fault: all that a certificate of an instance at fault names, from
  * the latest minute. After any change of either; rare, so it looks at everything. */
 void gv_roster_blame(struct gv_roster *roster);
-/* Removes a certificate's row; the instance goes with its last one unless statements are held. */
+/* Removes a certificate's row and works out what the others say of its instance, which stays: release
+ * it after. */
 void gv_roster_drop(struct gv_roster *roster, struct gv_certificate_row *row);
 /* Frees the instance if nothing holds it any more; returns whether it went. */
 bool gv_roster_release(struct gv_roster *roster, struct gv_instance *instance);

@@ -112,11 +112,15 @@ static void speak_signal(struct gv_core *core, struct gv_statement *statement)
 {
     int rc = GV_OK;
 
+    if (core->settings.share == GV_SHARE_NO) {
+        gv_history_unsignal(core->history, &statement->subject);
+        return;
+    }
     if (core->settings.share == GV_SHARE_YES) {
         rc = may_speak(core, statement);
         if (rc == GV_OK)
             rc = say(core, statement, GV_NOTE_SIGNALLED);
-    } else if (core->settings.share == GV_SHARE_PREVIEW) {
+    } else {
         preview(core, statement);
     }
     if (rc == GV_OK)
@@ -127,6 +131,17 @@ static void speak_signal(struct gv_core *core, struct gv_statement *statement)
     note->error = rc;
 }
 
+/* Whether the set holds something that this node said of the subject, also taken back. */
+static bool has_said(const struct gv_core *core, const struct gv_subject *subject)
+{
+    const struct gv_case *row = gv_store_case(&core->store, subject);
+
+    for (const struct gv_held *held = row ? row->first : NULL; held; held = held->next)
+        if (memcmp(held->author->id, core->identity.id, GV_ID_LEN) == 0)
+            return true;
+    return false;
+}
+
 void gv_speak_observation(struct gv_core *core, const struct gv_observation *observation)
 {
     const struct gv_subject *subject = &observation->subject;
@@ -135,6 +150,9 @@ void gv_speak_observation(struct gv_core *core, const struct gv_observation *obs
     bool untrusted = gv_state_of(core, subject) == GV_VERDICT_UNTRUSTED;
 
     gv_policy_look(&core->policy, subject, &allowed, &denied);
+    /* What was only previewed, while sharing was not switched on yet, has not been said. */
+    if (core->settings.share == GV_SHARE_YES && !has_said(core, subject))
+        gv_history_unsignal(core->history, subject);
     int rc = gv_history_observe(core->history, &result, core->unix_ms, observation, untrusted,
                                 !allowed && gv_subject_shareable(subject, lab));
     if (rc != GV_OK)

@@ -173,6 +173,8 @@ void gv_forget_ahead(struct gv_core *core);
 void gv_drop_statement(struct gv_core *core, struct gv_held *held);
 /* Drops every statement of the author at or after this minute. */
 void gv_drop_author(struct gv_core *core, const struct gv_instance *author, uint32_t from_min);
+/* Lets go of a certificate; with the last one, of what else is held of its instance. */
+void gv_drop_certificate(struct gv_core *core, struct gv_certificate_row *row);
 /* The minute's work: what expired leaves, what lapsed is judged anew. */
 void gv_expire(struct gv_core *core);
 

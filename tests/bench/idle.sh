@@ -17,7 +17,7 @@ ip link set lo up
 out=$(mktemp)
 ./node/quickstart.sh >"$out" 2>&1 &
 mesh=$!
-trap 'kill $mesh 2>/dev/null; wait $mesh 2>/dev/null; rm -f "$out"' EXIT
+trap 'kill $mesh 2>/dev/null; wait $mesh 2>/dev/null || true; rm -f "$out"' EXIT
 for _ in $(seq 600); do
     grep -q 'stays up until' "$out" && break
     kill -0 $mesh 2>/dev/null || {

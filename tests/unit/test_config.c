@@ -12,6 +12,7 @@
 
 #include "crypto/error.h"
 #include "node/base/config.h"
+#include "node/base/options.h"
 
 struct settings {
     char *name, *required, *path;
@@ -114,7 +115,7 @@ static void test_a_full_file(void **state)
                    "\xef\xbb\xbf; a comment\r\n[node]\r\nname = one ; and why\r\n"
                    "required = here\npath = data\nshare = yes\n\n"
                    "# another\n[limits]\nlimit=100\nlife = 2h\nmode = no\n"
-                   "[lists]\nwords = a b,c\nallow = 10.1.2.3/8\nallow = 2001:db8::1\n"
+                   "[lists]\nwords = a b,c\nallow = 10.0.0.0/8\nallow = 2001:db8::1\n"
                    "seeds = mx.example:25,\n    [::1]:4727\n  ; inside\n\t192.0.2.1:65535\n",
                    &errors);
     assert_string_equal((char *)errors.data, "");
@@ -130,7 +131,6 @@ static void test_a_full_file(void **state)
     assert_string_equal(s.words.items[2], "c");
     assert_int_equal(s.allow.count, 2);
     assert_int_equal(s.allow.items[0].prefix, 8);
-    assert_int_equal(s.allow.items[0].bytes[1], 0); /* host bits are cleared */
     assert_int_equal(s.allow.items[1].prefix, 128);
     assert_int_equal(s.seeds.count, 3);
     assert_string_equal(s.seeds.items[1].host, "::1");
@@ -205,6 +205,12 @@ static void test_each_mistake_gets_its_line(void **state)
         {HEAD "[lists]\nallow = 10.0.0.0/33\n",
          "x.conf:4: [lists] allow: '10.0.0.0/33' will not do, write addresses or networks, e.g. "
          "192.0.2.7 or 2001:db8::/32\n"},
+        {HEAD "[lists]\nallow = 192.0.2.1/24\n",
+         "x.conf:4: [lists] allow: '192.0.2.1/24' has bits beyond its prefix, write "
+         "192.0.2.0/24\n"},
+        {HEAD "[lists]\nallow = 2001:db8::1/64\n",
+         "x.conf:4: [lists] allow: '2001:db8::1/64' has bits beyond its prefix, write "
+         "2001:db8::/64\n"},
         {HEAD "[lists]\nseeds = a:1 b\n",
          "x.conf:4: [lists] seeds: 'b' will not do, write HOST:PORT, e.g. mail.example.org:4727 or "
          "[2001:db8::1]:4727\n"},
@@ -321,6 +327,114 @@ static void test_containment(void **state)
     assert_int_not_equal(gv_config_address_parse(&network, "10.1.0.0/-1"), GV_OK);
 }
 
+static void test_the_address_of_a_registry(void **state)
+{
+    static const struct {
+        const char *url;
+        bool valid;
+    } cases[] = {
+        {"https://registry.example.org", true},
+        {"https://registry.example.org/", true},
+        {"http://127.0.0.1:8080", true},
+        {"https://[2001:db8::1]", true},
+        {"https://[2001:db8::1]:8443/", true},
+        {"http://x y", false},
+        {"http://x/path", false},
+        {"http://x//", false},
+        {"http://x?query", false},
+        {"http://user@x", false},
+        {"http://x:0", false},
+        {"http://x:65536", false},
+        {"http://x:", false},
+        {"http://", false},
+        {"https:///", false},
+        {"ftp://x", false},
+        {"x", false},
+        {"", false},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (gv_config_url_valid(cases[i].url) != cases[i].valid)
+            fail_msg("%s", cases[i].url);
+}
+
+/* Writes a grapevine.conf, loads and checks it as the daemon does, and compares what is said
+ * behind "FILE:". */
+static void expect_options(const char *text, const char *said)
+{
+    char path[] = "/tmp/gv-config.XXXXXX";
+    struct gv_options options;
+    struct gv_buf errors;
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+    gv_buf_init(&errors);
+    int rc = gv_options_load(&options, path, &errors);
+    if (rc == GV_OK) {
+        rc = gv_options_check_host(&options, path, &errors);
+        gv_options_free(&options);
+    }
+    unlink(path);
+    gv_buf_append(&errors, "", 1);
+    const char *line = (const char *)errors.data;
+    if (*line)
+        line += strlen(path) + 1;
+    assert_string_equal(line, said);
+    assert_int_equal(rc, *said ? GV_ERR_CONFIG : GV_OK);
+    gv_buf_free(&errors);
+}
+
+static void test_values_that_are_wrong_on_this_host(void **state)
+{
+#define NODE "[node]\ndata = /tmp/gv-none\n"
+    static const struct {
+        const char *text, *said;
+    } cases[] = {
+        {NODE "[log]\ntimezone = UTC\n", ""},
+        {NODE "[log]\ntimezone = CET-1CEST,M3.5.0,M10.5.0/3\n", ""},
+        {NODE "[log]\ntimezone = Europe/Berlyn\n",
+         "4: [log] timezone: there is no zone \"Europe/Berlyn\" in /usr/share/zoneinfo; write one "
+         "such as Europe/Berlin or UTC\n"},
+        {NODE "[log]\ntimezone = ../../../etc/passwd\n",
+         "4: [log] timezone: there is no zone \"../../../etc/passwd\" in /usr/share/zoneinfo; "
+         "write one such as Europe/Berlin or UTC\n"},
+        {NODE "[policy]\nallow = 192.0.2.1/24\n",
+         "4: [policy] allow: '192.0.2.1/24' has bits beyond its prefix, write 192.0.2.0/24\n"},
+        {NODE "[network]\nregistry = http://x y\n",
+         "4: [network] registry: \"http://x y\" will not do, write https://HOST or "
+         "https://HOST:PORT (or http://), without a path, e.g. https://registry.example.org\n"},
+        {NODE "[network]\nregistry = https://x.test/path\n",
+         "4: [network] registry: \"https://x.test/path\" will not do, write https://HOST or "
+         "https://HOST:PORT (or http://), without a path, e.g. https://registry.example.org\n"},
+        {NODE "control_group = nosuchgroup\n",
+         "3: [node] control_group: there is no group \"nosuchgroup\"; make it with `groupadd "
+         "--system nosuchgroup`, or write another\n"},
+        {NODE "[network]\ndescriptor = /nonexistent\n",
+         "4: [network] descriptor: /nonexistent: No such file or directory; write the path of a "
+         "file that the daemon's user can read, or leave it empty\n"},
+        {"[node]\ndata = /etc/passwd/x\n",
+         "2: [node] data: /etc/passwd is not a folder, so nothing can be made in it; write e.g. "
+         "/var/lib/grapevine\n"},
+        {"[node]\ndata = /etc/passwd\n",
+         "2: [node] data: /etc/passwd is not a folder; write one, e.g. /var/lib/grapevine\n"},
+        {"[node]\ndata = /nonexistent/a/\n",
+         "2: [node] data: /nonexistent: No such file or directory; make that folder first, or "
+         "write another path\n"},
+        {NODE "[policy]\nallow = 192.0.2.0/24, ::1\ndeny = 198.51.100.1\n    203.0.113.1, "
+              "192.0.2.0/24\ndeny = 192.0.2.0/25\n",
+         "6: [policy] deny: 192.0.2.0/24 is in [policy] allow too; remove it from one of the "
+         "two\n"},
+        {"[policy]\ndeny = 2001:db8::1\nallow = 2001:db8::1\n[node]\ndata = /tmp/gv-none\n",
+         "2: [policy] deny: 2001:db8::1 is in [policy] allow too; remove it from one of the "
+         "two\n"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_options(cases[i].text, cases[i].said);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +446,8 @@ int main(void)
         cmocka_unit_test(test_an_absent_file),
         cmocka_unit_test(test_the_documentation_is_a_config),
         cmocka_unit_test(test_containment),
+        cmocka_unit_test(test_the_address_of_a_registry),
+        cmocka_unit_test(test_values_that_are_wrong_on_this_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -220,6 +220,75 @@ static void an_idle_day_stays_far_below_the_promise(void **state)
     gv_world_free(world);
 }
 
+static struct gv_world *world_of_one_owner(void)
+{
+    struct gv_world_options options = {.nodes = 4,
+                                       .seed = 9,
+                                       .latency_min_ms = 5,
+                                       .latency_max_ms = 40,
+                                       .lab = true,
+                                       .age_min = 10,
+                                       .per_owner = 2};
+
+    return gv_world_new(&options);
+}
+
+static struct gv_decision decision_at(const struct gv_world *world, size_t node,
+                                      const struct gv_subject *subject)
+{
+    return gv_core_decide(world->nodes[node].core, NULL, NULL, subject);
+}
+
+/* Nodes 0 and 1 are one owner's, 2 and 3 another's. */
+static void what_one_server_locks_the_owners_others_refuse(void **state)
+{
+    struct gv_world *world = world_of_one_owner();
+    struct gv_subject subject = gv_world_subject(1);
+
+    gv_world_run(world, 30000);
+    gv_world_fail(world, 0, &subject, 5);
+    gv_world_run(world, 32000);
+    assert_int_equal(decision_at(world, 0, &subject).reason, GV_REASON_LOCKED_HERE);
+    assert_int_equal(decision_at(world, 1, &subject).action, GV_ACTION_REFUSE);
+    assert_int_equal(decision_at(world, 1, &subject).reason, GV_REASON_LOCKED_BY_OWN);
+    assert_int_equal(decision_at(world, 2, &subject).action, GV_ACTION_ALLOW);
+    gv_world_run(world, 62 * 60000);
+    assert_int_equal(decision_at(world, 1, &subject).action, GV_ACTION_ONE_STRIKE);
+    gv_world_free(world);
+}
+
+static void share(struct gv_world *world, size_t node, enum gv_share mode)
+{
+    struct gv_settings settings = *gv_core_settings(world->nodes[node].core);
+    struct gv_event event = {.kind = GV_EVENT_COMMAND};
+
+    settings.share = mode;
+    event.command.command = GV_COMMAND_CONFIGURE;
+    event.command.settings = &settings;
+    assert_int_equal(gv_world_step(world, node, &event), GV_OK);
+}
+
+static void what_was_only_previewed_is_signalled_once_sharing_is_on(void **state)
+{
+    for (int mode = GV_SHARE_NO; mode <= GV_SHARE_PREVIEW; mode++) {
+        struct gv_world *world = small_world(3);
+        struct gv_subject subject = gv_world_subject(1);
+        gv_world_run(world, 30000);
+        share(world, 0, (enum gv_share)mode);
+        gv_world_fail(world, 0, &subject, 5);
+        gv_world_run(world, 40000);
+        assert_int_equal(verdict_at(world, 1, &subject), GV_VERDICT_UNKNOWN);
+        share(world, 0, GV_SHARE_YES);
+        gv_world_fail(world, 0, &subject, 1);
+        gv_world_run(world, 50000);
+        assert_int_equal(verdict_at(world, 1, &subject), GV_VERDICT_REPORTED);
+        assert_int_equal(status_of(world, 0).signals_made, 1);
+        gv_world_fail(world, 0, &subject, 5); /* and not again within 12 hours */
+        assert_int_equal(status_of(world, 0).signals_made, 1);
+        gv_world_free(world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +299,8 @@ int main(void)
         cmocka_unit_test(a_crash_with_disk_loses_nothing_and_repeats_no_sequence),
         cmocka_unit_test(a_crash_without_disk_fetches_everything_again),
         cmocka_unit_test(a_retraction_equals_never_having_signalled),
+        cmocka_unit_test(what_one_server_locks_the_owners_others_refuse),
+        cmocka_unit_test(what_was_only_previewed_is_signalled_once_sharing_is_on),
         cmocka_unit_test(the_same_seed_is_the_same_run),
         cmocka_unit_test(an_idle_day_stays_far_below_the_promise),
     };
