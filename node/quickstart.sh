@@ -13,10 +13,6 @@ set -euo pipefail
 
 readonly ATTACKER=198.51.100.7
 readonly NODES=5
-readonly PACKAGES=(build-essential cmake pkg-config re2c libsodium-dev libmsgpack-dev libuv1-dev
-    libsqlite3-dev libcurl4-openssl-dev libmicrohttpd-dev libjansson-dev libinih-dev
-    libsmartcols-dev)
-readonly LIBRARIES=(libsodium msgpack libuv sqlite3 libcurl libmicrohttpd jansson inih smartcols)
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${GV_BUILD:-$root/build}
@@ -88,35 +84,9 @@ done
 
 # ---- packages and build ---------------------------------------------------------------------
 
-packages_are_there() {
-    local tool
-    for tool in cc cmake make pkg-config re2c; do
-        command -v "$tool" >/dev/null || return 1
-    done
-    pkg-config --exists "${LIBRARIES[@]}"
-}
-
-as_root() {
-    if ((EUID == 0)); then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        die "packages are missing and this is not root: install ${PACKAGES[*]}"
-    fi
-}
-
 install_packages() {
-    if packages_are_there; then
-        step "packages: all there"
-        return 0
-    fi
-    command -v apt-get >/dev/null || die "packages are missing: install ${PACKAGES[*]}"
-    step "packages: installing"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
-        "${PACKAGES[@]}" >/dev/null
-    packages_are_there || die "some packages are still missing"
+    step "packages: looking whether all are there"
+    bash "$root/tests/packages.sh" build || die "some packages are missing"
 }
 
 build_programs() {
