@@ -48,6 +48,7 @@ struct node {
     struct gv_prefix own[GV_INTERFACES_MAX];
     size_t own_count;
     bool stopping;
+    bool in_vain; /* told: [node] advertise is an address that others cannot dial */
     int exit_code;
 };
 
@@ -127,6 +128,24 @@ static int configure(struct node *node, const struct gv_options *options)
     return rc;
 }
 
+/* At the start, when a descriptor comes, and when the settings change. */
+static void on_network_known(void *context)
+{
+    struct node *node = context;
+    const struct gv_descriptor *network = gv_core_descriptor(gv_driver_core(node->driver));
+    char address[GV_ADDRESS_TEXT];
+
+    bool in_vain = network && gv_options_advertise_in_vain(&node->options, network->lab);
+    if (in_vain && !node->in_vain) {
+        gv_address_text(address, &node->options.advertised);
+        gv_log(GV_LOG_WARNING,
+               "[node] advertise: %s is not a public address, and the network \"%s\" is no lab: "
+               "others cannot dial it; write this host's public address, or leave it empty",
+               address, network->name);
+    }
+    node->in_vain = in_vain;
+}
+
 static void on_interfaces(uv_timer_t *timer)
 {
     struct node *node = timer->data;
@@ -161,6 +180,15 @@ static bool same_logs(const struct gv_options *a, const struct gv_options *b)
     return true;
 }
 
+static int load_options(struct gv_options *options, const char *path, struct gv_buf *errors)
+{
+    int rc = gv_options_load(options, path, errors);
+
+    if (rc == GV_OK && (rc = gv_options_check_host(options, path, errors)) != GV_OK)
+        gv_options_free(options);
+    return rc;
+}
+
 /* A new configuration is taken whole or not at all. */
 static int reload(void *context, struct gv_text *error)
 {
@@ -170,7 +198,7 @@ static int reload(void *context, struct gv_text *error)
     struct gv_text why = {""};
 
     gv_buf_init(&errors);
-    int rc = gv_options_load(&next, node->config_path, &errors);
+    int rc = load_options(&next, node->config_path, &errors);
     if (rc == GV_OK) {
         rc = configure(node, &next);
         if (rc != GV_OK)
@@ -193,6 +221,7 @@ static int reload(void *context, struct gv_text *error)
     bool logs_changed = !same_logs(&node->options, &next);
     gv_options_free(&node->options);
     node->options = next;
+    on_network_known(node);
     if (logs_changed) {
         leave_logs(node);
         if (follow_logs(node, &why) != GV_OK)
@@ -352,6 +381,8 @@ static int join_network(struct node *node, struct gv_text *error)
                                  .bind_address = options->bind_text[0] ? options->bind_text : NULL,
                                  .network_id = options->has_id ? options->network_id : NULL,
                                  .identity = &node->identity,
+                                 .network_known = on_network_known,
+                                 .context = node,
                              },
                              error);
 }
@@ -546,7 +577,7 @@ int main(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     gv_buf_init(&errors);
     node.config_path = arguments.config;
-    int rc = gv_options_load(&node.options, arguments.config, &errors);
+    int rc = load_options(&node.options, arguments.config, &errors);
     if (errors.len > 0)
         fwrite(errors.data, 1, errors.len, stderr);
     gv_buf_free(&errors);

@@ -40,7 +40,7 @@ struct gv_config_strings {
 struct gv_config_address {
     uint8_t family;    /* 4 or 6 (enum gv_family) */
     uint8_t prefix;    /* 0..32 or 0..128; a plain address has the full length */
-    uint8_t bytes[16]; /* network order; the first 4 for IPv4; host bits are zero */
+    uint8_t bytes[16]; /* network order; the first 4 for IPv4; bits beyond the prefix are zero */
 };
 struct gv_config_addresses {
     size_t count;
@@ -97,7 +97,10 @@ void gv_config_print(const struct gv_config_table *table, FILE *out);
 /* The values of single types, for command lines. Return GV_OK or GV_ERR_MALFORMED. "[::1]:80",
  * "name:80", "192.0.2.1:80"; port_zero also takes port 0 (any free port, for tests). */
 int gv_config_host_parse(struct gv_config_host *out, const char *text, bool port_zero);
+/* Bits beyond the prefix are an error: 192.0.2.1/24 may be meant as either. */
 int gv_config_address_parse(struct gv_config_address *out, const char *text);
+/* "https://HOST" or "http://HOST", with or without ":PORT" and "/"; no path. */
+bool gv_config_url_valid(const char *url);
 int gv_config_duration_parse(int64_t *seconds, const char *text);
 /* Is a 4- or 16-byte address within it? IPv4-mapped IPv6 counts as IPv4. */
 bool gv_config_address_contains(const struct gv_config_address *network, const uint8_t *address,

@@ -6,6 +6,7 @@
 #include "crypto/error.h"
 #include "node/base/log.h"
 #include "proto/ip.h"
+#include "proto/settings.h"
 #include "proto/subject.h"
 
 /* ---- single values -------------------------------------------------------------------------- */
@@ -75,7 +76,8 @@ static void mask(uint8_t *bytes, size_t len, unsigned prefix)
     }
 }
 
-int gv_config_address_parse(struct gv_config_address *out, const char *text)
+/* As below, but bits beyond the prefix are cleared: *out says what would be right. */
+static int parse_masked(struct gv_config_address *out, bool *masked, const char *text)
 {
     const char *slash = strchr(text, '/');
     int64_t prefix;
@@ -89,9 +91,19 @@ int gv_config_address_parse(struct gv_config_address *out, const char *text)
     if (slash &&
         (parse_int(&prefix, slash + 1) != GV_OK || slash[1] == '-' || prefix > (int64_t)bytes * 8))
         return GV_ERR_MALFORMED;
+    struct gv_config_address whole = *out;
     out->prefix = (uint8_t)prefix;
     mask(out->bytes, bytes, (unsigned)prefix);
+    *masked = memcmp(whole.bytes, out->bytes, sizeof whole.bytes) != 0;
     return GV_OK;
+}
+
+int gv_config_address_parse(struct gv_config_address *out, const char *text)
+{
+    bool masked;
+    int rc = parse_masked(out, &masked, text);
+
+    return rc == GV_OK && masked ? GV_ERR_MALFORMED : rc;
 }
 
 bool gv_config_address_contains(const struct gv_config_address *network, const uint8_t *address,
@@ -138,6 +150,25 @@ int gv_config_host_parse(struct gv_config_host *out, const char *text, bool port
     memcpy(out->host, host, len);
     out->port = (uint16_t)port;
     return GV_OK;
+}
+
+bool gv_config_url_valid(const char *url)
+{
+    size_t scheme = strncmp(url, "https://", 8) == 0 ? 8 : strncmp(url, "http://", 7) == 0 ? 7 : 0;
+    struct gv_config_host host;
+    char text[320];
+    size_t len = strlen(url);
+
+    if (scheme == 0 || len - scheme > 300)
+        return false;
+    snprintf(text, sizeof text, "%s", url + scheme);
+    len -= scheme;
+    if (len > 0 && text[len - 1] == '/')
+        text[--len] = '\0';
+    const char *bracket = strrchr(text, ']');
+    if (!strchr(bracket ? bracket : text, ':'))
+        snprintf(text + len, sizeof text - len, ":443");
+    return gv_config_host_parse(&host, text, false) == GV_OK;
 }
 
 /* ---- fields --------------------------------------------------------------------------------- */
@@ -288,12 +319,31 @@ static char *next_item(char **at)
     return start;
 }
 
+static int set_address(const struct gv_config_key *key, struct gv_config_address *address,
+                       const char *item, struct gv_text *error)
+{
+    struct gv_prefix right = {.family = GV_FAMILY_NONE};
+    char safe[96], text[GV_PREFIX_TEXT];
+    bool masked;
+
+    if (parse_masked(address, &masked, item) != GV_OK)
+        return wrong(error, key, item);
+    if (!masked)
+        return GV_OK;
+    right.family = address->family;
+    right.bits = address->prefix;
+    memcpy(right.bytes, address->bytes, address->family == GV_FAMILY_IPV4 ? 4 : 16);
+    gv_prefix_text(text, &right);
+    return gv_fail(error, GV_ERR_CONFIG, "'%s' has bits beyond its prefix, write %s",
+                   shown(safe, item), text);
+}
+
 static int set_item(const struct gv_config_key *key, void *items, size_t i, const char *item,
                     const char *folder, struct gv_text *error)
 {
     if (key->type == GV_CONFIG_ADDRESSES) {
         struct gv_config_address *address = (struct gv_config_address *)items + i;
-        return gv_config_address_parse(address, item) == GV_OK ? GV_OK : wrong(error, key, item);
+        return set_address(key, address, item, error);
     }
     if (key->type == GV_CONFIG_HOSTS) {
         struct gv_config_host *host = (struct gv_config_host *)items + i;

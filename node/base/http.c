@@ -70,7 +70,9 @@ static void connected(struct gv_http_server *server, struct MHD_Connection *mhd,
     connection->mhd = mhd;
     connection->fd = fd;
     info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    connection->counted = client_key(connection->key, info ? info->client_addr : NULL);
+    const struct sockaddr *peer = info ? info->client_addr : NULL;
+    /* A trusted proxy's address stands for everybody behind it: the proxy must limit those. */
+    connection->counted = client_key(connection->key, peer) && !gv_http_trusts(server, peer);
     LIST_FOREACH(other, &server->connections, list)
     same += other->counted && !other->refused && memcmp(other->key, connection->key, 16) == 0;
     connection->deadline_ms = uv_now(server->loop) + 2000ULL * server->options.timeout_s;
@@ -276,7 +278,8 @@ static struct MHD_Daemon *start_daemon(struct gv_http_server *server, int fd)
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
         gv_http_access, server, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT,
+        /* At 1 it would refuse a missing Host by itself, with two heads; see check_head. */
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_CONNECTION_LIMIT,
         options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, options->timeout_s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)GV_HTTP_HEAD_MAX, MHD_OPTION_NOTIFY_COMPLETED,
         gv_http_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,

@@ -1,8 +1,12 @@
 /* An HTTP/1.1 server (libmicrohttpd) inside a libuv loop: no thread of its own. Listens on one
  * TCP address or on a unix socket (0660). Requests are bounded: head GV_HTTP_HEAD_MAX, body
  * `body_max`, connections in all and per address, and `timeout_s` of silence. A request with two
- * Content-Length, with Content-Length and Transfer-Encoding, or with another Host than the
- * listed ones never reaches a handler.
+ * Content-Length, with Content-Length and Transfer-Encoding, without a Host or with another than
+ * the listed ones never reaches a handler.
+ *
+ * Every refusal is the JSON object of gv_http_error, but for what libmicrohttpd 0.9.75 refuses by
+ * itself, before it asks us and with a page of its own: a Content-Length that is no number or too
+ * large, a header line without a colon, a head over the limit, a method or target that is none.
  *
  * A handler answers at once, with gv_http_respond* or gv_http_error; or it returns without an
  * answer and answers later, from the same loop (the connection is suspended meanwhile); or it
@@ -17,6 +21,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include "node/base/config.h"
 #include "node/base/text.h"
 
 #define GV_HTTP_HEAD_MAX 16384 /* request line and headers */
@@ -47,6 +52,10 @@ struct gv_http_options {
      * listening socket itself are always accepted, and on a unix socket any name. Borrowed. */
     const char *const *hosts;
     size_t host_count;
+    /* Proxies that are believed about who their client is (gv_http_client_bytes), and whose own
+     * address is not held against connections_per_ip. None by default. Borrowed. */
+    const struct gv_config_address *trusted;
+    size_t trusted_count;
     size_t body_max;             /* 0: 64 KiB */
     unsigned connections_max;    /* 0: 256 */
     unsigned connections_per_ip; /* 0: 32; not applied on a unix socket */
@@ -74,6 +83,12 @@ const uint8_t *gv_http_body(const struct gv_http_request *request, size_t *len);
 const struct sockaddr *gv_http_peer(const struct gv_http_request *request);
 /* The same as 16 bytes, IPv4 as ::ffff:a.b.c.d; false (and zeros) on a unix socket. */
 bool gv_http_peer_bytes(const struct gv_http_request *request, uint8_t out[16]);
+/* Whom limits and groups are about, in the same form: the peer, or, behind a trusted proxy, the
+ * last address of its X-Forwarded-For. A trusted proxy that does not send exactly one such header,
+ * with an address at its end, is refused before any handler. */
+bool gv_http_client_bytes(const struct gv_http_request *request, uint8_t out[16]);
+/* Did the request come through a trusted proxy? */
+bool gv_http_proxied(const struct gv_http_request *request);
 
 /* ---- the answer, exactly one per request ---------------------------------------------------- */
 /* An extra header, before the answer. */

@@ -36,6 +36,8 @@ struct gv_http_request {
     const char *method, *path;
     enum gv_http_state state;
     struct gv_buf body;
+    bool proxied;       /* the peer is a trusted proxy */
+    uint8_t client[16]; /* its client, when proxied */
 
     struct MHD_Response *response; /* made, not yet queued */
     unsigned status;
@@ -76,6 +78,9 @@ enum MHD_Result gv_http_access(void *context, struct MHD_Connection *connection,
 void *gv_http_check_uri(void *context, const char *uri, struct MHD_Connection *connection);
 void gv_http_completed(void *context, struct MHD_Connection *connection, void **request,
                        enum MHD_RequestTerminationCode why);
+
+/* Is the peer one of the trusted proxies? NULL is not. */
+bool gv_http_trusts(const struct gv_http_server *server, const struct sockaddr *peer);
 
 /* After MHD_resume_connection, which by itself makes nothing run in this mode. */
 void gv_http_kick(struct gv_http_server *server);

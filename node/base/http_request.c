@@ -9,6 +9,9 @@
 #include <strings.h>
 
 #include "crypto/error.h"
+#include "node/base/log.h"
+#include "proto/ip.h"
+#include "proto/subject.h"
 
 /* ---- checks before any handler -------------------------------------------------------------- */
 
@@ -30,6 +33,9 @@ struct head {
     unsigned lengths, encodings, hosts;
     bool bad_name;
     uint64_t length;
+    unsigned forwards; /* X-Forwarded-For headers, and the value of the last */
+    const char *forward;
+    size_t forward_len;
 };
 
 static bool token(const char *name, size_t len)
@@ -70,6 +76,11 @@ static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, co
     }
     head->encodings += strcasecmp(name, "transfer-encoding") == 0;
     head->hosts += strcasecmp(name, "host") == 0;
+    if (strcasecmp(name, "x-forwarded-for") == 0) {
+        head->forwards++;
+        head->forward = value;
+        head->forward_len = value_len;
+    }
     return MHD_YES;
 }
 
@@ -154,9 +165,123 @@ static void find_route(struct gv_http_request *request)
     }
 }
 
+/* ---- whom it comes from ---------------------------------------------------------------------- */
+
+static bool address_bytes(uint8_t out[16], const struct sockaddr *address)
+{
+    memset(out, 0, 16);
+    if (!address)
+        return false;
+    if (address->sa_family == AF_INET6) {
+        memcpy(out, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 16);
+        return true;
+    }
+    if (address->sa_family != AF_INET)
+        return false;
+    out[10] = out[11] = 0xff;
+    memcpy(out + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+    return true;
+}
+
+bool gv_http_trusts(const struct gv_http_server *server, const struct sockaddr *peer)
+{
+    uint8_t bytes[16];
+
+    if (!address_bytes(bytes, peer))
+        return false;
+    for (size_t i = 0; i < server->options.trusted_count; i++)
+        if (gv_config_address_contains(&server->options.trusted[i], bytes, sizeof bytes))
+            return true;
+    return false;
+}
+
+/* "" or ":1" .. ":65535" */
+static bool port_or_nothing(const char *text, size_t len)
+{
+    unsigned value = 0;
+
+    if (len == 0)
+        return true;
+    if (text[0] != ':' || len < 2 || len > 6)
+        return false;
+    for (size_t i = 1; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        value = value * 10 + (unsigned)(text[i] - '0');
+    }
+    return value >= 1 && value <= 65535;
+}
+
+/* An address as proxies write it: 192.0.2.1, 192.0.2.1:4711, 2001:db8::1, [2001:db8::1],
+ * [2001:db8::1]:4711. */
+static bool read_forwarded(uint8_t out[16], const char *text, size_t len)
+{
+    const char *colon = memchr(text, ':', len), *end = text + len;
+    bool bracket = len > 0 && text[0] == '[';
+    uint8_t family, bytes[16];
+
+    if (bracket) {
+        text++;
+        end = memchr(text, ']', len - 1);
+        if (!end || !port_or_nothing(end + 1, len - 2 - (size_t)(end - text)))
+            return false;
+    } else if (colon && !memchr(colon + 1, ':', (size_t)(end - colon) - 1)) {
+        if (!port_or_nothing(colon, (size_t)(end - colon)))
+            return false;
+        end = colon;
+    }
+    size_t n = (size_t)(end - text);
+    if (memchr(text, '%', n) || memchr(text, '[', n) || (bracket && !memchr(text, ':', n)) ||
+        gv_ip_parse(&family, bytes, text, n) != GV_OK)
+        return false;
+    memset(out, 0, 16);
+    if (family == GV_FAMILY_IPV4) {
+        out[10] = out[11] = 0xff;
+        memcpy(out + 12, bytes, 4);
+    } else {
+        memcpy(out, bytes, 16);
+    }
+    return true;
+}
+
+/* Only the last entry is the proxy's own word: what stands before it may be the client's. */
+static bool last_forwarded(uint8_t out[16], const char *value, size_t len)
+{
+    size_t start = len;
+
+    while (start > 0 && value[start - 1] != ',')
+        start--;
+    while (start < len && (value[start] == ' ' || value[start] == '\t'))
+        start++;
+    while (len > start && (value[len - 1] == ' ' || value[len - 1] == '\t'))
+        len--;
+    return read_forwarded(out, value + start, len - start);
+}
+
+/* False: answered. Without the header everybody behind the proxy would be one client, in one
+ * network group, so it is not a thing to overlook. */
+static bool take_client(struct gv_http_request *request, const struct head *head)
+{
+    if (!gv_http_trusts(request->server, gv_http_peer(request)))
+        return true;
+    request->proxied = true;
+    if (head->forwards == 1 && last_forwarded(request->client, head->forward, head->forward_len))
+        return true;
+    gv_log_limited(GV_LOG_WARNING,
+                   "HTTP: refused, a trusted proxy sent %u X-Forwarded-For headers%s; make it set "
+                   "exactly one, with the client's address at its end",
+                   head->forwards, head->forwards == 1 ? ", not ending in an address" : "");
+    gv_http_error(request, 400, "forwarded",
+                  "the proxy before this server must name its client: exactly one X-Forwarded-For "
+                  "header that ends in an address; tell who runs the server");
+    return false;
+}
+
+/* ---- the head as a whole --------------------------------------------------------------------- */
+
 /* Request smuggling: what a proxy before us might have framed otherwise is refused, and the
  * connection closed (RFC 9112, section 6.3). Nobody needs a chunked upload here. */
-static void check_head(struct gv_http_request *request, bool uri_refused)
+static void check_head(struct gv_http_request *request, const char *version, bool uri_refused)
 {
     struct head head = {0};
 
@@ -170,13 +295,15 @@ static void check_head(struct gv_http_request *request, bool uri_refused)
     else if (head.encodings)
         gv_http_error(request, 411, "length-required",
                       "send a Content-Length, not a Transfer-Encoding");
+    else if (head.hosts == 0 && strcmp(version, "HTTP/1.0") != 0) /* RFC 9112, section 3.2 */
+        gv_http_error(request, 400, "bad-request", "send a Host header");
     else if (!host_allowed(request))
         gv_http_error(request, 421, "host",
                       "this server does not go by that name; use one it is configured for");
     else if (head.length > request->server->options.body_max)
         gv_http_error(request, 413, "too-large", "the body may have %zu bytes at most",
                       request->server->options.body_max);
-    else
+    else if (take_client(request, &head))
         find_route(request);
 }
 
@@ -256,13 +383,12 @@ enum MHD_Result gv_http_access(void *context, struct MHD_Connection *mhd, const 
 {
     struct gv_http_request *request = *slot == &bad_uri ? NULL : *slot;
 
-    (void)version;
     if (!request) {
         bool uri_refused = *slot == &bad_uri;
         *slot = request = new_request(context, mhd, url, method);
         if (!request)
             return MHD_NO;
-        check_head(request, uri_refused);
+        check_head(request, version, uri_refused);
         if (!request->response)
             return request->route ? MHD_YES : MHD_NO;
         /* Bytes of a body may follow that nobody reads: this connection is over. */
@@ -392,18 +518,20 @@ const struct sockaddr *gv_http_peer(const struct gv_http_request *request)
 
 bool gv_http_peer_bytes(const struct gv_http_request *request, uint8_t out[16])
 {
-    const struct sockaddr *peer = gv_http_peer(request);
+    return address_bytes(out, gv_http_peer(request));
+}
 
-    memset(out, 0, 16);
-    if (!peer)
-        return false;
-    if (peer->sa_family == AF_INET6) {
-        memcpy(out, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
-        return true;
-    }
-    out[10] = out[11] = 0xff;
-    memcpy(out + 12, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
+bool gv_http_client_bytes(const struct gv_http_request *request, uint8_t out[16])
+{
+    if (!request->proxied)
+        return gv_http_peer_bytes(request, out);
+    memcpy(out, request->client, 16);
     return true;
+}
+
+bool gv_http_proxied(const struct gv_http_request *request)
+{
+    return request->proxied;
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */

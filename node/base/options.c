@@ -1,16 +1,25 @@
 #include "node/base/options.h"
 
+#include <ctype.h>
+#include <errno.h>
+#include <grp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "crypto/error.h"
 #include "node/base/file.h"
 #include "node/base/log.h"
 #include "node/base/text.h"
+#include "proto/subject.h"
 
 static const char *const share_names[] = {"no", "preview", "yes", NULL}; /* enum gv_share */
 static const char *const refuse_on_names[] = {"own", "consensus", NULL};
+
+#define TOLD_MAX 8                     /* mistakes of one kind that get a line */
+#define ZONES    "/usr/share/zoneinfo" /* without $TZDIR */
 
 #define FIELD(name) offsetof(struct gv_options, name)
 
@@ -79,7 +88,7 @@ void gv_options_help(FILE *out)
 /* ---- what the types of the table cannot say ------------------------------------------------- */
 
 struct check {
-    struct gv_options *options;
+    struct gv_options *options; /* check_host: not written to */
     const char *path;
     struct gv_buf *errors;
     bool failed, memory;
@@ -102,12 +111,27 @@ static bool is_word(const char *at, const char *end, const char *word, char afte
     return at < end && *at == after;
 }
 
-/* The last line that sets the key, 0 when none does. */
-static unsigned line_of(const char *path, const char *section, const char *key)
+/* Whether one entry of a list, in the line or in part of it, is `word`. */
+static bool holds_entry(const char *at, const char *end, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (; (size_t)(end - at) >= len; at++) {
+        const char *after = at + len;
+        if (memcmp(at, word, len) == 0 && strchr(" \t,=", at[-1]) &&
+            (after == end || strchr(" \t,;\r", *after)))
+            return true;
+    }
+    return false;
+}
+
+/* The line that sets the key to `word`, or else (or if NULL) the last that sets it; 0 when none
+ * does. */
+static unsigned line_of(const char *path, const char *section, const char *key, const char *word)
 {
     struct gv_buf text;
     unsigned line = 0, found = 0;
-    bool inside = false;
+    bool inside = false, ours = false;
 
     gv_buf_init(&text);
     if (gv_file_read(&text, path, GV_CONFIG_FILE_MAX, NULL) != GV_OK)
@@ -117,14 +141,36 @@ static unsigned line_of(const char *path, const char *section, const char *key)
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         const char *first = skip_blanks(at, stop ? stop : end);
         line++;
-        if (first < end && *first == '[')
+        if (first < end && *first == '[') {
             inside = is_word(first + 1, stop ? stop : end, section, ']');
-        else if (inside && is_word(first, stop ? stop : end, key, '='))
+            ours = false;
+        } else if (first == at) { /* an indented line continues the one before */
+            ours = inside && is_word(first, stop ? stop : end, key, '=');
+            found = ours ? line : found;
+        }
+        if (ours && word && at < end && holds_entry(at + 1, stop ? stop : end, word)) {
             found = line;
+            break;
+        }
         at = stop ? stop + 1 : end;
     }
     gv_buf_free(&text);
     return found;
+}
+
+static void report(struct check *check, const char *section, const char *key, const char *word,
+                   const char *format, va_list args) __attribute__((format(printf, 5, 0)));
+static void report(struct check *check, const char *section, const char *key, const char *word,
+                   const char *format, va_list args)
+{
+    char what[512], safe[600], line[1400];
+
+    vsnprintf(what, sizeof what, format, args);
+    gv_log_safe(safe, sizeof safe, what, strlen(what));
+    int n = snprintf(line, sizeof line, "%.600s:%u: [%s] %s: %s\n", check->path,
+                     line_of(check->path, section, key, word), section, key, safe);
+    gv_buf_append(check->errors, line, n > 0 ? (size_t)n : 0);
+    check->failed = true;
 }
 
 static void wrong(struct check *check, const char *section, const char *key, const char *format,
@@ -132,17 +178,24 @@ static void wrong(struct check *check, const char *section, const char *key, con
 static void wrong(struct check *check, const char *section, const char *key, const char *format,
                   ...)
 {
-    char what[512], safe[600], line[1400];
     va_list args;
 
     va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
+    report(check, section, key, NULL, format, args);
     va_end(args);
-    gv_log_safe(safe, sizeof safe, what, strlen(what));
-    int n = snprintf(line, sizeof line, "%.600s:%u: [%s] %s: %s\n", check->path,
-                     line_of(check->path, section, key), section, key, safe);
-    gv_buf_append(check->errors, line, n > 0 ? (size_t)n : 0);
-    check->failed = true;
+}
+
+/* The same of one entry of a list, at the line where it stands. */
+static void wrong_entry(struct check *check, const char *section, const char *key, const char *word,
+                        const char *format, ...) __attribute__((format(printf, 5, 6)));
+static void wrong_entry(struct check *check, const char *section, const char *key, const char *word,
+                        const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    report(check, section, key, word, format, args);
+    va_end(args);
 }
 
 /* A host of the configuration that must be a plain address. */
@@ -205,9 +258,10 @@ static void check_texts(struct check *check)
         if (!o->has_id)
             wrong(check, "network", "id", "64 hex digits are needed");
     }
-    if (o->registry && *o->registry && strncmp(o->registry, "https://", 8) != 0 &&
-        strncmp(o->registry, "http://", 7) != 0)
-        wrong(check, "network", "registry", "\"%s\" must begin with https:// (or http://)",
+    if (o->registry && *o->registry && !gv_config_url_valid(o->registry))
+        wrong(check, "network", "registry",
+              "\"%s\" will not do, write https://HOST or https://HOST:PORT (or http://), without "
+              "a path, e.g. https://registry.example.org",
               o->registry);
     for (size_t i = 0; i < o->logs.count; i++) {
         const char *path = o->logs.items[i];
@@ -230,6 +284,34 @@ static struct gv_prefix *to_prefixes(const struct gv_config_addresses *from)
         memcpy(out[i].bytes, from->items[i].bytes, out[i].family == GV_FAMILY_IPV4 ? 4 : 16);
     }
     return out;
+}
+
+static int compare_prefixes(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct gv_prefix));
+}
+
+/* An entry of both lists: deny would win, and one of the two is a mistake. */
+static void check_lists(struct check *check)
+{
+    const struct gv_options *o = check->options;
+    struct gv_prefix *sorted = to_prefixes(&o->allow);
+    char text[GV_PREFIX_TEXT];
+
+    if (!sorted || !o->denied) {
+        free(sorted);
+        return; /* said already */
+    }
+    qsort(sorted, o->allow.count, sizeof *sorted, compare_prefixes);
+    for (size_t i = 0, told = 0; i < o->deny.count && told < TOLD_MAX; i++) {
+        if (!bsearch(&o->denied[i], sorted, o->allow.count, sizeof *sorted, compare_prefixes))
+            continue;
+        gv_prefix_text(text, &o->denied[i]);
+        wrong_entry(check, "policy", "deny", text,
+                    "%s is in [policy] allow too; remove it from one of the two", text);
+        told++;
+    }
+    free(sorted);
 }
 
 static void derive(struct check *check)
@@ -268,10 +350,109 @@ int gv_options_load(struct gv_options *out, const char *path, struct gv_buf *err
     check_addresses(&check);
     check_texts(&check);
     derive(&check);
+    check_lists(&check);
     if (!check.failed && !check.memory)
         return GV_OK;
     gv_options_free(out);
     return check.failed ? GV_ERR_CONFIG : GV_ERR_MEMORY;
+}
+
+/* ---- what only shows on the daemon's host -----------------------------------------------------
+ */
+
+/* "CET-1CEST", "<+03>-3": at least three letters and an offset, which need no file. */
+static bool is_posix_zone(const char *zone)
+{
+    const char *at = zone;
+
+    if (*at == '<') {
+        at = strchr(at, '>');
+        if (!at)
+            return false;
+        at++;
+    } else {
+        while (isalpha((unsigned char)*at))
+            at++;
+        if (at - zone < 3)
+            return false;
+    }
+    at += *at == '+' || *at == '-';
+    return isdigit((unsigned char)*at);
+}
+
+/* A name that the C library does not know is taken for UTC by it, without a word. */
+static bool zone_exists(const char *zone)
+{
+    const char *folder = getenv("TZDIR");
+    char path[1200], magic[4];
+    bool found = false;
+
+    if (strcmp(zone, "UTC") == 0 || is_posix_zone(zone))
+        return true;
+    if (strstr(zone, ".."))
+        return false;
+    if (*zone == '/')
+        snprintf(path, sizeof path, "%s", zone);
+    else
+        snprintf(path, sizeof path, "%.1024s/%.128s", folder && *folder ? folder : ZONES, zone);
+    FILE *file = fopen(path, "re");
+    if (file) {
+        found = fread(magic, 1, sizeof magic, file) == sizeof magic &&
+                memcmp(magic, "TZif", sizeof magic) == 0;
+        fclose(file);
+    }
+    return found;
+}
+
+static void check_data(struct check *check)
+{
+    const char *data = check->options->data;
+    char parent[4096];
+    struct stat info;
+
+    if (stat(data, &info) == 0) {
+        if (!S_ISDIR(info.st_mode))
+            wrong(check, "node", "data", "%s is not a folder; write one, e.g. /var/lib/grapevine",
+                  data);
+        return;
+    }
+    snprintf(parent, sizeof parent, "%s", data);
+    size_t len = strlen(parent);
+    while (len > 1 && parent[len - 1] == '/')
+        parent[--len] = '\0';
+    char *slash = strrchr(parent, '/');
+    if (!slash)
+        return;
+    slash[slash == parent] = '\0';
+    if (stat(parent, &info) != 0)
+        wrong(check, "node", "data", "%s: %s; make that folder first, or write another path",
+              parent, strerror(errno));
+    else if (!S_ISDIR(info.st_mode))
+        wrong(check, "node", "data",
+              "%s is not a folder, so nothing can be made in it; write e.g. /var/lib/grapevine",
+              parent);
+}
+
+int gv_options_check_host(const struct gv_options *options, const char *path, struct gv_buf *errors)
+{
+    struct gv_options copy = *options; /* shallow: only read */
+    struct check check = {.options = &copy, .path = path, .errors = errors};
+    const char *group = options->control_group, *descriptor = options->descriptor;
+
+    check_data(&check);
+    if (group && *group && !getgrnam(group))
+        wrong(&check, "node", "control_group",
+              "there is no group \"%s\"; make it with `groupadd --system %s`, or write another",
+              group, group);
+    if (descriptor && *descriptor && access(descriptor, R_OK) != 0)
+        wrong(&check, "network", "descriptor",
+              "%s: %s; write the path of a file that the daemon's user can read, or leave it empty",
+              descriptor, strerror(errno));
+    if (options->timezone && *options->timezone && !zone_exists(options->timezone))
+        wrong(&check, "log", "timezone",
+              "there is no zone \"%s\" in " ZONES "; write one such as Europe/Berlin or UTC",
+              options->timezone);
+    return check.failed ? GV_ERR_CONFIG : GV_OK;
 }
 
 void gv_options_free(struct gv_options *options)
@@ -311,6 +492,18 @@ int gv_options_settings(struct gv_settings *out, struct gv_prefix **allow,
     out->seed_count = options->seeds.count;
     out->seeds = (const char *const *)options->seed_texts;
     return GV_OK;
+}
+
+bool gv_options_advertise_in_vain(const struct gv_options *options, bool lab)
+{
+    const struct gv_address *a = &options->advertised;
+    struct gv_subject subject;
+
+    if (lab || a->family == GV_FAMILY_NONE)
+        return false;
+    return gv_subject_from_address(&subject, a->bytes, a->family == GV_FAMILY_IPV4 ? 4 : 16) !=
+               GV_OK ||
+           !gv_subject_shareable(&subject, false);
 }
 
 static bool same_text(const char *a, const char *b)

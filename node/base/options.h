@@ -53,7 +53,16 @@ struct gv_options {
  * GV_OK (free with gv_options_free), GV_ERR_CONFIG, GV_ERR_IO, GV_ERR_MEMORY. */
 int gv_options_load(struct gv_options *out, const char *path, struct gv_buf *errors);
 void gv_options_free(struct gv_options *options);
+/* What only shows on the host where the daemon runs, as its user: the time zone, the group, the
+ * data folder's place, the descriptor's file. For grapevined; the grapevine command may be run by
+ * somebody who sees less. Returns GV_OK or GV_ERR_CONFIG, with lines as above. */
+int gv_options_check_host(const struct gv_options *options, const char *path,
+                          struct gv_buf *errors);
 void gv_options_help(FILE *out);
+
+/* Whether [node] advertise names an address that others cannot dial: a private one, outside a lab.
+ * Only the network's descriptor says which it is. */
+bool gv_options_advertise_in_vain(const struct gv_options *options, bool lab);
 
 /* The core's settings, with `own` (addresses of this host) added to the allow list. *allow receives
  * the joined list, to be freed when the core has copied it. Returns GV_OK or GV_ERR_MEMORY. */

@@ -47,8 +47,10 @@ static int find_socket(struct gv_cli *cli)
 
 static int not_reached(const struct gv_cli *cli, const char *why)
 {
-    char safe[1024];
+    const char *path = cli->config_path ? cli->config_path : GV_OPTIONS_PATH;
+    char safe[1024], config[1024];
 
+    gv_log_safe(config, sizeof config, path, strlen(path));
     gv_log_safe(safe, sizeof safe, cli->socket, strlen(cli->socket));
     if (access(cli->socket, W_OK) != 0 && errno == EACCES) {
         fprintf(stderr,
@@ -58,10 +60,9 @@ static int not_reached(const struct gv_cli *cli, const char *why)
         return EX_NOPERM;
     }
     fprintf(stderr,
-            "grapevine: the daemon does not answer at %s (%s); start it (`systemctl start "
-            "grapevine`, or `grapevined --config FILE`), or say where it is with --socket or "
-            "--config\n",
-            safe, why);
+            "grapevine: the daemon does not answer at %s (%s); start it with `grapevined --config "
+            "%s`, or say where it is with --socket or --config\n",
+            safe, why, config);
     return EX_UNAVAILABLE;
 }
 

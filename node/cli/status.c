@@ -5,17 +5,22 @@
 
 #include "node/cli/command.h"
 
+#define CLOCK_SHOWN_MS 5000
+#define CLOCK_HINT_MS  300000
+
 static void print_node(const struct gv_cli *cli, const json_t *json)
 {
     gv_cli_print_heading(cli, "This node");
     gv_cli_print_pair("instance", "%s", gv_cli_text(json, "instance"));
     gv_cli_print_pair("version", "%s, up for %" PRId64 " s", gv_cli_text(json, "version"),
                       gv_cli_number(json, "uptime_s"));
-    if (!gv_cli_true(json, "enrolled"))
+    if (gv_cli_true(json, "revoked"))
+        gv_cli_print_pair("enrolled", "REVOKED: %s", gv_cli_text(json, "advice"));
+    else if (json_is_string(gv_cli_member(json, "advice")))
+        gv_cli_print_pair("enrolled", "no: %s", gv_cli_text(json, "advice"));
+    else if (!gv_cli_true(json, "enrolled"))
         gv_cli_print_pair("enrolled", "no: it receives nothing and sends nothing; run `grapevine "
                                       "enroll --email ADDRESS`");
-    else if (gv_cli_true(json, "revoked"))
-        gv_cli_print_pair("enrolled", "revoked: its signals are not accepted any more");
     else
         gv_cli_print_pair("enrolled", "yes, certificate until %s",
                           gv_cli_text(json, "certificate_expires"));
@@ -26,6 +31,21 @@ static void print_node(const struct gv_cli *cli, const json_t *json)
     gv_cli_print_pair("refuse_on", "%s", gv_cli_text(json, "refuse_on"));
     if (!gv_cli_true(json, "store.ok"))
         gv_cli_print_pair("STORE", "%s", gv_cli_text(json, "store.error"));
+}
+
+/* The peers' clocks minus this host's. What is under five seconds is the way of a message. */
+static void print_clock(const json_t *json)
+{
+    int64_t ms = gv_cli_number(json, "mesh.clock_offset_ms");
+    int64_t off = ms < 0 ? -ms : ms;
+
+    if (off < CLOCK_SHOWN_MS)
+        return;
+    gv_cli_print_pair("clock", "this host's is %" PRId64 " s %s those of its peers%s", off / 1000,
+                      ms < 0 ? "ahead of" : "behind",
+                      off < CLOCK_HINT_MS ? ""
+                                          : ": set it, with NTP for instance; signals that are 10 "
+                                            "minutes off are not accepted");
 }
 
 static void print_mesh(const struct gv_cli *cli, const json_t *json)
@@ -50,6 +70,7 @@ static void print_mesh(const struct gv_cli *cli, const json_t *json)
                       gv_cli_text(json, "counters.signals_refused"));
     gv_cli_print_pair("bytes", "%s in, %s out", gv_cli_text(json, "counters.bytes_in"),
                       gv_cli_text(json, "counters.bytes_out"));
+    print_clock(json);
     gv_cli_print_pair("last repair", "%s", gv_cli_text(json, "mesh.last_repair"));
     gv_cli_print_pair("set", "%s", gv_cli_text(json, "mesh.set_fingerprint"));
     if (json_is_string(gv_cli_member(json, "registry.trouble")))

@@ -1,11 +1,14 @@
 /* `grapevine telemetry`: the complete contents of what was sent. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "node/cli/command.h"
 
 static const struct argp_option options[] = {
-    {"follow", 'f', NULL, 0, "Go on, and show what comes as it comes", 0},
+    {"follow", 'f', NULL, 0,
+     "Go on, and show what comes as it comes: an entry once, then its changes", 0},
     {"since", 't', "TIME", 0, "From then on: 2026-11-22T04:37:00Z, or 15m, 24h, 7d ago", 0},
     {"limit", 'n', "N", 0, "The newest N (default 100)", 0},
     {0},
@@ -67,10 +70,92 @@ static void print_statement(const struct gv_cli *cli, const json_t *json)
     printf("\n");
 }
 
+/* ---- following ------------------------------------------------------------------------------ */
+
+/* The daemon sends the whole entry whenever it changes. Here it is shown once, and then what is
+ * new of it. */
+struct following {
+    const struct gv_cli *cli;
+    json_t *seen; /* number -> {"state", "count", "by": {instance: true}}, oldest first */
+};
+#define SEEN_MAX 20000 /* entries; of one that is forgotten the whole is shown again */
+
+static void print_change(const struct gv_cli *cli, json_t *change)
+{
+    const char *by = gv_cli_text(change, "acknowledged_by");
+
+    if (cli->json) {
+        json_dumpf(change, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+        putchar('\n');
+    } else {
+        printf("#%s ", gv_cli_text(change, "number"));
+        gv_cli_print_word(cli, gv_cli_text(change, "state"));
+        if (json_object_get(change, "acknowledged_by"))
+            printf(", acknowledged by %s", by);
+        else if (json_object_get(change, "acknowledged_count"))
+            printf(", acknowledged by %s", gv_cli_text(change, "acknowledged_count"));
+        putchar('\n');
+    }
+    json_decref(change);
+}
+
+static json_t *change_of(const json_t *entry)
+{
+    return json_pack("{s:O, s:O}", "number", json_object_get(entry, "number"), "state",
+                     json_object_get(entry, "state"));
+}
+
+/* Notes what is known of the entry now. Shows what was not known before, unless it is new. */
+static void note_changes(const struct following *following, json_t *known, const json_t *entry,
+                         bool is_new)
+{
+    json_t *by = json_object_get(known, "by"), *ack, *change;
+    json_int_t count = gv_cli_number(entry, "acknowledged_count");
+    bool told = json_equal(json_object_get(known, "state"), json_object_get(entry, "state"));
+    bool more = count > gv_cli_number(known, "count");
+    size_t i;
+
+    json_object_set(known, "state", json_object_get(entry, "state"));
+    json_object_set_new(known, "count", json_integer(count));
+    json_array_foreach(json_object_get(entry, "acknowledged"), i, ack)
+    {
+        const char *instance = json_string_value(json_object_get(ack, "instance"));
+        if (!instance || json_object_get(by, instance))
+            continue;
+        json_object_set_new(by, instance, json_true());
+        more = false; /* named */
+        told = true;
+        if (is_new || !(change = change_of(entry)))
+            continue;
+        json_object_set(change, "acknowledged_by", json_object_get(ack, "instance"));
+        json_object_set(change, "time", json_object_get(ack, "time"));
+        print_change(following->cli, change);
+    }
+    if (is_new || (told && !more) || !(change = change_of(entry)))
+        return;
+    if (more) /* beyond those that are named */
+        json_object_set_new(change, "acknowledged_count", json_integer(count));
+    print_change(following->cli, change);
+}
+
 static int on_line(void *context, const json_t *json)
 {
-    const struct gv_cli *cli = context;
+    struct following *following = context;
+    const struct gv_cli *cli = following->cli;
+    char number[32];
 
+    snprintf(number, sizeof number, "%" PRId64, gv_cli_number(json, "number"));
+    json_t *known = json_object_get(following->seen, number);
+    if (known) {
+        note_changes(following, known, json, false);
+        return fflush(stdout);
+    }
+    if (json_object_size(following->seen) >= SEEN_MAX)
+        json_object_del(following->seen, json_object_iter_key(json_object_iter(following->seen)));
+    known = json_pack("{s:s, s:i, s:{}}", "state", "", "count", 0, "by");
+    if (!known || json_object_set_new(following->seen, number, known) != 0)
+        return 1;
+    note_changes(following, known, json, true);
     if (cli->json) {
         json_dumpf(json, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
         putchar('\n');
@@ -78,6 +163,17 @@ static int on_line(void *context, const json_t *json)
         print_statement(cli, json);
     }
     return fflush(stdout); /* whoever reads from the pipe has gone: stop */
+}
+
+static int follow(struct gv_cli *cli, const char *path)
+{
+    struct following following = {cli, json_object()};
+
+    if (!following.seen)
+        return EX_OSERR;
+    int rc = gv_cli_follow(cli, path, on_line, &following);
+    json_decref(following.seen);
+    return rc;
 }
 
 int gv_cli_telemetry(struct gv_cli *cli, int argc, char **argv)
@@ -95,7 +191,7 @@ int gv_cli_telemetry(struct gv_cli *cli, int argc, char **argv)
                      .input = &arguments},
                  argc, argv, NULL);
     if (arguments.follow)
-        return gv_cli_follow(cli, arguments.path, on_line, cli);
+        return follow(cli, arguments.path);
     int rc = gv_cli_ask(cli, &json, arguments.path, NULL);
     if (rc != 0)
         return rc;

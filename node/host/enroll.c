@@ -153,11 +153,45 @@ out:
 
 /* ---- answers, all of them hostile ----------------------------------------------------------- */
 
+static const char *base_url(const struct gv_enroll *enroll)
+{
+    return enroll->url ? enroll->url : enroll->descriptor ? enroll->descriptor->registry_url : NULL;
+}
+
 static int nonsense(struct gv_enroll_answer *answer, const char *what)
 {
     answer->error = GV_ERR_PROTOCOL;
     return gv_fail(&answer->text, GV_ERR_PROTOCOL,
-                   "the registry answers nonsense (%s); is the address right?", what);
+                   "what is at the registry's address does not answer like a grapevine registry "
+                   "(%.300s): is the address right?",
+                   what);
+}
+
+/* No answer, or none that is HTTP. `why` is libcurl's word, which names the URL. */
+static int read_failure(const struct gv_enroll *enroll, struct gv_enroll_answer *answer,
+                        const struct gv_fetch_result *result)
+{
+    const char *base = base_url(enroll), *why = result->text.text;
+    bool http = base && (strncmp(base, "http://", 7) == 0 || strncmp(base, "https://", 8) == 0);
+
+    if (result->error == GV_ERR_SPACE)
+        return nonsense(answer, "far too long");
+    /* libcurl calls an answer in another protocol "unsupported", as it does such a URL. */
+    if (result->error == GV_ERR_RANGE && http)
+        return nonsense(answer, why);
+    answer->error = result->error;
+    answer->text = result->text;
+    if (result->error == GV_ERR_IO)
+        gv_fail(&answer->text, 0,
+                "the registry could not be reached (%.300s): is the address right, is it up? Try "
+                "again later, the mesh does not need it",
+                why);
+    else if (result->error == GV_ERR_EXPIRED)
+        gv_fail(&answer->text, 0,
+                "the registry is too slow, no answer within %u s (%.300s): is the address right? "
+                "Try again later, the mesh does not need it",
+                (enroll->options.timeout_ms + 999) / 1000, why);
+    return answer->error;
 }
 
 /* A refusal: {"error": word, "message": sentence}. Both are shown to the admin, so both are cut
@@ -179,23 +213,23 @@ static int read_refusal(struct gv_enroll_answer *answer, const struct gv_fetch_r
     }
     answer->error = result->status == 429 || result->status >= 500 ? GV_ERR_BUSY : GV_ERR_FORBIDDEN;
     snprintf(answer->word, sizeof answer->word, "%s", word);
-    gv_log_safe(answer->text.text, sizeof answer->text.text, message, strlen(message));
+    if (strcmp(word, "revoked") == 0) /* what to do is known best here */
+        gv_fail(&answer->text, 0,
+                "this instance is revoked for good: to enrol again, stop the daemon, move its key "
+                "file (\"key\" in the folder [node] data) away, start it, enrol anew");
+    else
+        gv_log_safe(answer->text.text, sizeof answer->text.text, message, strlen(message));
     json_decref(json);
     return answer->error;
 }
 
 /* GV_OK: a 2xx answer of `status`. */
-static int check_result(struct gv_enroll_answer *answer, const struct gv_fetch_result *result,
-                        unsigned status)
+static int check_result(const struct gv_enroll *enroll, struct gv_enroll_answer *answer,
+                        const struct gv_fetch_result *result, unsigned status)
 {
     answer->status = result->status;
-    if (result->error == GV_ERR_SPACE)
-        return nonsense(answer, "far too long");
-    if (result->error != GV_OK) {
-        answer->error = result->error;
-        answer->text = result->text;
-        return answer->error;
-    }
+    if (result->error != GV_OK)
+        return read_failure(enroll, answer, result);
     return result->status == status ? GV_OK : read_refusal(answer, result);
 }
 
@@ -336,7 +370,7 @@ static void on_result(void *context, struct gv_fetch_result *result)
     unsigned wanted = flight->kind == GV_ENROLL_REQUEST ? 202 : 200;
 
     flight->fetch = NULL;
-    if (check_result(&answer, result, wanted) == GV_OK) {
+    if (check_result(enroll, &answer, result, wanted) == GV_OK) {
         switch (flight->kind) {
         case GV_ENROLL_DESCRIPTOR:
             read_descriptor(enroll, &answer, result);
@@ -367,9 +401,7 @@ static int start(struct gv_enroll *enroll, enum gv_enroll_kind kind, const char 
                  bool has_body, gv_enroll_done done, void *context)
 {
     struct gv_enroll_flight *flight = &enroll->flights[kind];
-    const char *base = enroll->url          ? enroll->url
-                       : enroll->descriptor ? enroll->descriptor->registry_url
-                                            : NULL;
+    const char *base = base_url(enroll);
     char url[GV_HOST_MAX + 64];
     char *body = json ? json_dumps(json, JSON_COMPACT) : NULL;
     int rc = GV_ERR_BUSY;
@@ -444,11 +476,9 @@ int gv_enroll_request(struct gv_enroll *enroll, const char *email, const char *t
                       gv_enroll_done done, void *context)
 {
     struct gv_proof proof = {.kind = GV_PROOF_ENROLL, .email = email, .terms = terms};
-    char normalised[GV_EMAIL_MAX + 1];
     int rc;
 
-    if (gv_email_normalise(normalised, email, strlen(email)) != GV_OK)
-        return GV_ERR_RANGE;
+    /* Whether it is an email address is for the registry to say: it says it in a sentence. */
     json_t *json = signed_json(enroll, &proof, &rc);
     if (!json)
         return rc;

@@ -91,7 +91,7 @@ int gv_enroll_fetch_revocations(struct gv_enroll *enroll, gv_enroll_revocation e
                                 gv_enroll_done done, void *context);
 
 /* ---- keeping up by itself --------------------------------------------------------------------
- * From now on: renews the certificate from half life on; fetches the revocations every hour and
+ * From now on: renews the certificate from half life on; fetches the revocations every 15 minutes and
  * the descriptor every 6 hours, each with jitter; on failure backs off from 1 minute to 6 hours,
  * doubling, with jitter. Any callback may be NULL. */
 struct gv_enroll_keep {

@@ -9,7 +9,7 @@
 
 #define FIRST_S       60
 #define LAST_S        21600 /* 6 h */
-#define REVOCATIONS_S 3600
+#define REVOCATIONS_S 900
 #define DESCRIPTOR_S  21600
 #define LOOK_S        3600 /* how often the clock is looked at: a timer does not count a suspend */
 #define JITTER_MAX_S  86400

@@ -30,6 +30,8 @@ struct gv_membership {
     bool has_certificate;
     uint8_t certificate[GV_CERTIFICATE_LEN];
     struct asking join, confirm;
+    void (*network_known)(void *context);
+    void *context;
     struct gv_membership_status status;
 };
 
@@ -172,6 +174,8 @@ int gv_membership_new(struct gv_membership **out, const struct gv_membership_opt
         return gv_fail(error, GV_ERR_MEMORY, "out of memory");
     membership->loop = options->loop;
     membership->identity = options->identity;
+    membership->network_known = options->network_known;
+    membership->context = options->context;
     membership->folder = strdup(options->folder);
     membership->registry_url = copy(options->registry_url);
     membership->bind_address = copy(options->bind_address);
@@ -253,6 +257,12 @@ static void went_well(struct gv_membership *membership)
     memset(&membership->status, 0, sizeof membership->status);
 }
 
+static void say_known(const struct gv_membership *membership)
+{
+    if (membership->driver && membership->network_known)
+        membership->network_known(membership->context);
+}
+
 static void take_descriptor(struct gv_membership *membership, const uint8_t *wire, size_t len)
 {
     struct gv_buf fresh;
@@ -268,6 +278,7 @@ static void take_descriptor(struct gv_membership *membership, const uint8_t *wir
     write_file(membership, "descriptor", fresh.data, fresh.len);
     went_well(membership);
     tell_core(membership, GV_RECORD_DESCRIPTOR, fresh.data, fresh.len);
+    say_known(membership);
 }
 
 static void take_certificate(struct gv_membership *membership,
@@ -331,6 +342,8 @@ static void keep_up(struct gv_membership *membership)
 void gv_membership_start(struct gv_membership *membership, struct gv_driver *driver)
 {
     membership->driver = driver;
+    if (membership->descriptor.len > 0)
+        say_known(membership);
     keep_up(membership);
 }
 

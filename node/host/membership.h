@@ -24,6 +24,10 @@ struct gv_membership_options {
     const char *bind_address;           /* or NULL */
     const uint8_t *network_id;          /* GV_KEY_LEN bytes to pin, or NULL: the first that comes */
     const struct gv_identity *identity; /* borrowed until gv_membership_free */
+    /* The core has a descriptor: one that was held at gv_membership_start, or a newer one. NULL is
+     * allowed. */
+    void (*network_known)(void *context);
+    void *context;
 };
 
 /* Reads the files. Of two descriptors the newer counts. Returns GV_OK also when there is none;

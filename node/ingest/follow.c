@@ -16,12 +16,24 @@ struct gv_follow {
     struct gv_follow_options options;
     struct gv_sources *sources;                /* NULL: no log is named */
     enum gv_source_state told[GV_SOURCES_MAX]; /* state of each as last logged */
+    bool spoke[GV_SOURCES_MAX];                /* something was logged of it */
     uv_timer_t timer;
 };
 
 static void position_name(char out[NAME_MAX_BYTES], const char *path)
 {
     snprintf(out, NAME_MAX_BYTES, "log %.1000s", path);
+}
+
+/* It was there, now or in an earlier run. */
+static bool is_gone(const struct gv_source_status *status)
+{
+    return status->state == GV_SOURCE_WAITING && status->position.inode != 0;
+}
+
+static const char *state_text(const struct gv_source_status *status)
+{
+    return is_gone(status) ? "gone, waiting for it" : gv_source_state_text(status->state);
 }
 
 static void say_state(const struct gv_source_status *status)
@@ -31,8 +43,11 @@ static void say_state(const struct gv_source_status *status)
         gv_log(GV_LOG_INFO, "reading the log %s", status->path);
         break;
     case GV_SOURCE_WAITING:
-        gv_log(GV_LOG_WARNING, "the log %s is not there yet; waiting for it (see [log] file)",
-               status->path);
+        if (is_gone(status))
+            gv_log(GV_LOG_WARNING, "the log %s is gone; waiting for it to come back", status->path);
+        else
+            gv_log(GV_LOG_WARNING, "the log %s is not there yet; waiting for it (see [log] file)",
+                   status->path);
         break;
     case GV_SOURCE_DENIED:
         gv_log(GV_LOG_WARNING,
@@ -63,8 +78,10 @@ static void on_progress(void *context, size_t source)
     char name[NAME_MAX_BYTES];
 
     gv_sources_status(follow->sources, &status, source);
-    if (follow->told[source] != status.state)
+    if (follow->told[source] != status.state) {
         say_state(&status);
+        follow->spoke[source] = true;
+    }
     follow->told[source] = status.state;
     position_name(name, status.path);
     if (strcmp(status.path, "-") != 0)
@@ -79,7 +96,7 @@ static void on_look(uv_timer_t *timer)
 
     for (size_t i = 0; follow->sources && i < gv_sources_count(follow->sources); i++) {
         gv_sources_status(follow->sources, &status, i);
-        if (status.state == GV_SOURCE_WAITING)
+        if (status.state == GV_SOURCE_WAITING && !follow->spoke[i])
             say_state(&status);
     }
 }
@@ -174,12 +191,12 @@ json_t *gv_follow_json(const struct gv_follow *follow)
         json_array_append_new(
             list,
             json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "path", s.path, "state",
-                      gv_source_state_text(s.state), "lines", (json_int_t)s.counters.lines,
-                      "matched", (json_int_t)s.counters.matched, "failures",
-                      (json_int_t)s.counters.failures, "attempts", (json_int_t)s.counters.attempts,
-                      "successes", (json_int_t)s.counters.successes, "skipped",
-                      (json_int_t)s.counters.skipped, "rotations", (json_int_t)s.rotations,
-                      "offset", (json_int_t)s.position.offset));
+                      state_text(&s), "lines", (json_int_t)s.counters.lines, "matched",
+                      (json_int_t)s.counters.matched, "failures", (json_int_t)s.counters.failures,
+                      "attempts", (json_int_t)s.counters.attempts, "successes",
+                      (json_int_t)s.counters.successes, "skipped", (json_int_t)s.counters.skipped,
+                      "rotations", (json_int_t)s.rotations, "offset",
+                      (json_int_t)s.position.offset));
     }
     return list;
 }

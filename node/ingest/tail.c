@@ -175,6 +175,9 @@ static void open_first(struct gv_tail *tail)
     }
     if (fd < 0) {
         fail(tail, -fd);
+        /* What comes after nothing was there is new as a whole. */
+        if (tail->state == GV_SOURCE_WAITING || tail->state == GV_SOURCE_NOT_A_FILE)
+            tail->resumed = true;
         return;
     }
     if (known)
@@ -261,6 +264,22 @@ static bool succeeded(struct gv_tail *tail)
     return st.st_size > 0;
 }
 
+/* Deleted: its name leads nowhere, and it has no other. It is read on all the same, for a writer
+ * goes on with it until it is told to reopen its log. */
+static void look_whether_deleted(struct gv_tail *tail)
+{
+    struct stat open_file, named;
+
+    bool gone = fstat(tail->fd, &open_file) == 0 && open_file.st_nlink == 0 &&
+                stat(tail->path, &named) != 0 && errno == ENOENT;
+    if (gone) {
+        fail(tail, ENOENT);
+    } else if (tail->state == GV_SOURCE_WAITING) {
+        tail->state = GV_SOURCE_READING;
+        tail->error = 0;
+    }
+}
+
 static void follow_successor(struct gv_tail *tail)
 {
     struct stat st;
@@ -288,6 +307,7 @@ bool gv_tail_poll(struct gv_tail *tail, uint64_t now_ms, gv_tail_line *on_line, 
     if (total >= GV_TAIL_BUDGET)
         return true;
     if (!succeeded(tail)) {
+        look_whether_deleted(tail);
         tail->quiet_ms = 0;
         return false;
     }

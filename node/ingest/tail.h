@@ -19,9 +19,9 @@ struct gv_tail {
     uint64_t quiet_ms; /* since when a rotated file has given nothing; 0: it is not rotated */
     uint64_t rotations;
     bool from_start; /* what a file without a known position is read from */
-    bool resumed;    /* the first file has been opened; later ones are read from the start */
+    bool resumed;    /* a file was opened, or none was there: later ones are read from the start */
     bool elsewhere;  /* the open file has another name by now: it is followed to its end */
-    enum gv_source_state state;
+    enum gv_source_state state; /* GV_SOURCE_WAITING with a known inode: it was there and is gone */
     int error;
 };
 

@@ -65,6 +65,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         init->listen = arg;
         return 0;
     case OPTION_MAIL:
+        if (!gv_mail_url_fits(arg))
+            argp_error(state, "--mail %s: write smtp://HOST, smtps://HOST or file:/FOLDER", arg);
         init->mail = arg;
         return 0;
     case ARGP_KEY_END:
@@ -125,14 +127,25 @@ static int write_text(const char *folder, const char *name, const char *text, mo
     return rc;
 }
 
+static bool behind_proxy(const struct init *init)
+{
+    return strncmp(init->descriptor.registry_url, "https:", 6) == 0;
+}
+
 static int write_config(const struct init *init, struct gv_text *why)
 {
+    static const char proxy_hint[] =
+        "; The address of the TLS proxy before this registry, as the registry sees it. Needed, or\n"
+        "; all nodes share the proxy's limits and network group; the proxy must set the header\n"
+        "; X-Forwarded-For to its client's address. For one on this host:\n"
+        ";trusted_proxy = 127.0.0.1\n";
     char text[2048];
 
     int len = snprintf(text, sizeof text,
                        "; Registry of the network %s. All keys: grapevine-registry --help-config\n"
-                       "[registry]\ndata = .\nlisten = %s\n\n[mail]\nurl = %s\n",
+                       "[registry]\ndata = .\nlisten = %s\n%s\n[mail]\nurl = %s\n",
                        init->descriptor.name, init->listen ? init->listen : "127.0.0.1:4728",
+                       behind_proxy(init) ? proxy_hint : "",
                        init->mail ? init->mail : "smtp://localhost");
     if (len < 0 || (size_t)len >= sizeof text)
         return gv_fail(why, GV_ERR_RANGE, "--mail is too long");
@@ -198,6 +211,10 @@ int gv_command_init(int argc, char **argv)
         printf("Keep %s/" GV_FILE_ROOT_KEY " safe, best on another machine: it is the network.\n"
                "Start with: grapevine-registry serve --config %s/" GV_FILE_CONFIG "\n",
                init->folder, init->folder);
+        if (behind_proxy(init))
+            printf(
+                "Its https:// is a TLS proxy's work: set [registry] trusted_proxy in that file to "
+                "the proxy's address.\n");
     }
     free(init);
     return rc == GV_OK ? EX_OK : gv_complain(rc, &why);

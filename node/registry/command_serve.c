@@ -149,7 +149,7 @@ int gv_command_serve(int argc, char **argv)
         return EX_OK;
     }
     gv_buf_init(&errors);
-    int rc = gv_config_load(&gv_registry_table, &settings, given.config, &errors);
+    int rc = gv_registry_settings_load(&settings, given.config, &errors);
     fwrite(errors.data ? errors.data : (const uint8_t *)"", 1, errors.len, stderr);
     gv_buf_free(&errors);
     if (rc != GV_OK)

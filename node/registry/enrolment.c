@@ -114,7 +114,7 @@ static uint64_t network_group(const struct gv_http_request *request)
 {
     uint8_t address[16];
 
-    gv_http_peer_bytes(request, address);
+    gv_http_client_bytes(request, address);
     return gv_registry_group(address);
 }
 
@@ -147,7 +147,8 @@ static void answer_certificate(struct gv_http_request *request, const struct gv_
 static void refuse_revoked(struct gv_http_request *request)
 {
     gv_http_error(request, 403, "revoked",
-                  "this instance is revoked for good; a new key is needed to enrol again");
+                  "this instance is revoked for good: to enrol again, stop the daemon, move its "
+                  "key file away, start it, enrol anew");
 }
 
 /* ---- POST /v1/enroll ------------------------------------------------------------------------ */
@@ -295,8 +296,10 @@ void gv_enroll_handle(struct gv_registrar *registrar, struct gv_http_request *re
     if (!open_request(&asked, registrar, request, GV_PROOF_ENROLL))
         goto out;
     if (gv_email_normalise(pending.email, asked.proof.email, strlen(asked.proof.email)) != GV_OK) {
-        gv_http_error(request, 400, "email",
-                      "not an email address this registry takes: write name@example.org");
+        gv_http_error(
+            request, 400, "email",
+            "that is not an email address: write it like name@example.org, without quotes "
+            "or blanks");
         goto out;
     }
     if (strcmp(asked.proof.terms, registrar->descriptor.terms) != 0) {

@@ -67,9 +67,9 @@ int gv_mailer_new(struct gv_mailer **out, uv_loop_t *loop,
         return gv_fail(error, GV_ERR_MEMORY, "out of memory");
     mailer->loop = loop;
     mailer->settings = settings;
-    if (strncmp(url, "file:/", 6) == 0)
+    if (strncmp(url, "file:/", 6) == 0) {
         mailer->folder = url + 5;
-    else if (strncmp(url, "smtp://", 7) != 0 && strncmp(url, "smtps://", 8) != 0) {
+    } else if (!gv_mail_url_fits(url)) {
         rc = gv_fail(error, GV_ERR_CONFIG,
                      "[mail] url: '%.100s' will not do, write smtp://HOST, smtps://HOST or "
                      "file:/FOLDER",

@@ -186,6 +186,8 @@ static int listen_all(struct gv_registrar *registrar, struct gv_text *error)
         .context = registrar,
         .hosts = (const char *const *)settings->names.items,
         .host_count = settings->names.count,
+        .trusted = settings->trusted_proxies.items,
+        .trusted_count = settings->trusted_proxies.count,
         .body_max = 4096, /* the largest request is an enrolment, about 800 bytes */
         .connections_max = (unsigned)settings->connections,
         .connections_per_ip = (unsigned)settings->connections_per_client,

@@ -47,6 +47,8 @@ struct gv_registrar {
     struct gv_rate by_email, by_domain;                            /* per hour, day */
     struct gv_rate proofs; /* each proof of possession is good once */
 
+    uint32_t proxy_hint_min; /* when an unknown proxy was last warned of, 0: never */
+
     unsigned mails; /* under way on behalf of a request */
     bool stopped;   /* the memory goes with the last mail */
 };

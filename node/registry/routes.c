@@ -18,7 +18,7 @@ static void client_key(uint8_t out[16], const struct gv_http_request *request)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
-    gv_http_peer_bytes(request, out);
+    gv_http_client_bytes(request, out);
     if (memcmp(out, mapped, sizeof mapped) != 0)
         memset(out + 8, 0, 8);
 }
@@ -47,9 +47,29 @@ void gv_refuse_rate(struct gv_http_request *request, const char *word, const cha
                   wait_min);
 }
 
+/* Once an hour at most: the header is a stranger's to send, too. */
+static void hint_at_proxy(struct gv_registrar *registrar, const struct gv_http_request *request)
+{
+    uint32_t now = gv_registrar_now_min(registrar);
+
+    if (gv_http_proxied(request) || !gv_http_header(request, "X-Forwarded-For") ||
+        (registrar->proxy_hint_min && now - registrar->proxy_hint_min < 60))
+        return;
+    registrar->proxy_hint_min = now;
+    const struct sockaddr *peer = gv_http_peer(request);
+    char host[64] = "?";
+    if (peer)
+        uv_ip_name(peer, host, sizeof host);
+    gv_log(GV_LOG_WARNING,
+           "a request from %s carries X-Forwarded-For, which is ignored: set [registry] "
+           "trusted_proxy if this is your proxy",
+           host);
+}
+
 /* Every handler begins here; false: answered. */
 static bool admit(struct gv_registrar *registrar, struct gv_http_request *request)
 {
+    hint_at_proxy(registrar, request);
     return gv_client_allowed(registrar, request, &registrar->by_client,
                              registrar->settings->requests_per_client_minute);
 }

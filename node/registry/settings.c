@@ -1,5 +1,9 @@
 #include "node/registry/settings.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
 #include "node/base/log.h"
 
 static const char *const starttls[] = {"required", "try", "no", NULL};
@@ -27,6 +31,15 @@ static const struct gv_config_key keys[] = {
      .fallback = "",
      .max = 32,
      .doc = "Host names this registry goes by; a request for another is refused. Empty: any."},
+    {.section = "registry",
+     .key = "trusted_proxy",
+     .type = GV_CONFIG_ADDRESSES,
+     .offset = AT(trusted_proxies),
+     .fallback = "",
+     .max = 32,
+     .doc = "TLS proxies before this registry: a request from one of these counts as coming from "
+            "the last address in its X-Forwarded-For, which the proxy must set. Without this all "
+            "nodes behind a proxy share its limits and its network group."},
     {.section = "registry",
      .key = "log_level",
      .type = GV_CONFIG_ENUM,
@@ -164,3 +177,52 @@ static const struct gv_config_key keys[] = {
 
 const struct gv_config_table gv_registry_table = {
     .title = "registry.conf", .keys = keys, .count = sizeof keys / sizeof *keys};
+
+/* ---- the form of [mail] url ----------------------------------------------------------------- */
+
+bool gv_mail_url_fits(const char *url)
+{
+    static const char *const schemes[] = {"smtp://", "smtps://"};
+
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t len = strlen(schemes[i]);
+        if (strncmp(url, schemes[i], len) == 0)
+            return url[len] != '\0' && url[len] != '/' && url[len] != ':';
+    }
+    return strncmp(url, "file:/", 6) == 0;
+}
+
+/* Reads the file once more with a table that takes none but these words for the url, so that the
+ * line and the form of the complaint are those of every other mistake. */
+static int complain_of_url(const char *path, struct gv_buf *errors)
+{
+    static const char *const forms[] = {"smtp://HOST[:PORT]", "smtps://HOST[:PORT]", "file:/FOLDER",
+                                        NULL};
+    struct gv_registry_settings unused;
+    struct gv_config_key copy[sizeof keys / sizeof *keys];
+    struct gv_config_table table = gv_registry_table;
+
+    memcpy(copy, keys, sizeof keys);
+    table.keys = copy;
+    for (size_t i = 0; i < table.count; i++) {
+        if (strcmp(copy[i].section, "mail") != 0 || strcmp(copy[i].key, "url") != 0)
+            continue;
+        copy[i].type = GV_CONFIG_ENUM;
+        copy[i].choices = forms;
+    }
+    int rc = gv_config_load(&table, &unused, path, errors);
+    if (rc == GV_OK) /* the file was changed in between */
+        gv_config_free(&table, &unused);
+    return rc == GV_ERR_MEMORY ? rc : GV_ERR_CONFIG;
+}
+
+int gv_registry_settings_load(struct gv_registry_settings *out, const char *path,
+                              struct gv_buf *errors)
+{
+    int rc = gv_config_load(&gv_registry_table, out, path, errors);
+
+    if (rc != GV_OK || gv_mail_url_fits(out->mail_url))
+        return rc;
+    gv_config_free(&gv_registry_table, out);
+    return complain_of_url(path, errors);
+}

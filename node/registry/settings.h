@@ -9,7 +9,8 @@ enum gv_starttls { GV_STARTTLS_REQUIRED, GV_STARTTLS_TRY, GV_STARTTLS_NO };
 struct gv_registry_settings {
     char *data; /* folder of keys, descriptor, terms and database */
     struct gv_config_hosts listen;
-    struct gv_config_strings names; /* accepted in the Host header; none: any */
+    struct gv_config_strings names;             /* accepted in the Host header; none: any */
+    struct gv_config_addresses trusted_proxies; /* believed about their client's address */
     int log_level;
 
     char *mail_url; /* smtp://HOST[:PORT], smtps://HOST[:PORT], or file:/FOLDER */
@@ -26,5 +27,12 @@ struct gv_registry_settings {
 };
 
 extern const struct gv_config_table gv_registry_table;
+
+/* gv_config_load with that table, and what a table cannot say: the form of [mail] url. */
+int gv_registry_settings_load(struct gv_registry_settings *out, const char *path,
+                              struct gv_buf *errors);
+
+/* smtp://HOST..., smtps://HOST... or file:/...? */
+bool gv_mail_url_fits(const char *url);
 
 #endif

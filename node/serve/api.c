@@ -30,6 +30,37 @@ static json_t *registry_json(const struct gv_api *api)
                      gv_api_time(status.trouble_ms), "retry", gv_api_time(status.retry_ms));
 }
 
+static const char *certificate_state(const struct gv_api *api, const json_t *status)
+{
+    const uint8_t *held = gv_membership_certificate(api->options.membership);
+    struct gv_certificate certificate;
+
+    if (json_is_true(json_object_get(status, "revoked")))
+        return "revoked";
+    if (!held || gv_certificate_parse(&certificate, held, GV_CERTIFICATE_LEN) != GV_OK)
+        return "none";
+    if (certificate.expires_min <= gv_unix_ms() / 60000)
+        return "expired";
+    if (json_is_true(json_object_get(status, "enrolled")))
+        return "valid";
+    /* The core has none although it could: no key that the descriptor names has signed it. */
+    return gv_core_descriptor(core_of(api)) ? "dropped" : "waiting for the descriptor";
+}
+
+static const char *certificate_advice(const char *state)
+{
+    if (strcmp(state, "expired") == 0)
+        return "this node's certificate has expired: enrol again with `grapevine enroll --email "
+               "ADDRESS`";
+    if (strcmp(state, "dropped") == 0)
+        return "the network does not accept this node's certificate any more: enrol again with "
+               "`grapevine enroll --email ADDRESS`";
+    if (strcmp(state, "revoked") == 0)
+        return "this node is revoked, its signals are not accepted any more: ask the registry, or "
+               "enrol again with a new key";
+    return NULL;
+}
+
 static void get_status(struct gv_http_request *request, void *context)
 {
     struct gv_api *api = context;
@@ -39,6 +70,9 @@ static void get_status(struct gv_http_request *request, void *context)
     json_t *json =
         gv_api_status_json(core_of(api), &host, gv_driver_now(api->options.driver), gv_unix_ms());
     if (json) {
+        const char *state = certificate_state(api, json), *advice = certificate_advice(state);
+        json_object_set_new(json, "certificate_state", json_string(state));
+        json_object_set_new(json, "advice", advice ? json_string(advice) : json_null());
         json_object_set_new(json, "registry", registry_json(api));
         json_object_set_new(json, "logs",
                             api->options.logs ? api->options.logs(api->options.context)
@@ -113,8 +147,9 @@ static void get_network(struct gv_http_request *request, void *context)
 
 /* ---- commands ------------------------------------------------------------------------------- */
 
+/* `nothing`: what to say when what the command is about is not there. */
 static void answer_command(struct gv_api *api, struct gv_http_request *request,
-                           const struct gv_event *event, const char *done)
+                           const struct gv_event *event, const char *done, const char *nothing)
 {
     struct gv_driver_status host;
 
@@ -130,7 +165,7 @@ static void answer_command(struct gv_api *api, struct gv_http_request *request,
                       host.store_error.text);
         break;
     case GV_ERR_NOT_FOUND:
-        gv_http_error(request, 404, "not-found", "there is nothing of the kind");
+        gv_http_error(request, 404, "not-found", "%s", nothing);
         break;
     case GV_ERR_NO_CERTIFICATE:
         gv_http_error(request, 409, "not-enrolled",
@@ -146,18 +181,47 @@ static void answer_command(struct gv_api *api, struct gv_http_request *request,
     }
 }
 
+static bool holds(const struct gv_prefix *list, size_t count, const struct gv_prefix *prefix)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i].family == prefix->family && list[i].bits == prefix->bits &&
+            memcmp(list[i].bytes, prefix->bytes, sizeof prefix->bytes) == 0)
+            return true;
+    return false;
+}
+
+/* Why there is nothing to take from the lists of the commands. */
+static void say_not_listed(struct gv_text *out, const struct gv_api *api,
+                           const struct gv_prefix *prefix)
+{
+    const struct gv_settings *settings = gv_core_settings(core_of(api));
+    char text[GV_PREFIX_TEXT];
+
+    gv_prefix_text(text, prefix);
+    if (holds(settings->allow, settings->allow_count, prefix) ||
+        holds(settings->deny, settings->deny_count, prefix))
+        gv_fail(out, GV_ERR_NOT_FOUND,
+                "%s is listed by the configuration, or is this host's own: take it out of [policy] "
+                "and run `grapevine reload`",
+                text);
+    else
+        gv_fail(out, GV_ERR_NOT_FOUND, "%s is on neither list; `grapevine allow` shows them", text);
+}
+
 static void edit_list(struct gv_http_request *request, struct gv_api *api, enum gv_command command,
                       const char *done)
 {
     struct gv_event event = {.kind = GV_EVENT_COMMAND, .command = {.command = command}};
-    struct gv_text error;
+    struct gv_text error, nothing;
     size_t len;
     const uint8_t *body = gv_http_body(request, &len);
 
-    if (gv_api_prefix_body(&event.command.prefix, body, len, &error) != GV_OK)
+    if (gv_api_prefix_body(&event.command.prefix, body, len, &error) != GV_OK) {
         gv_http_error(request, 400, "bad-request", "%s", error.text);
-    else
-        answer_command(api, request, &event, done);
+        return;
+    }
+    say_not_listed(&nothing, api, &event.command.prefix);
+    answer_command(api, request, &event, done, nothing.text);
 }
 
 static void post_allow(struct gv_http_request *request, void *context)
@@ -178,14 +242,19 @@ static void post_unlist(struct gv_http_request *request, void *context)
 static void post_retract(struct gv_http_request *request, void *context)
 {
     struct gv_event event = {.kind = GV_EVENT_COMMAND, .command = {.command = GV_COMMAND_RETRACT}};
-    struct gv_text error;
+    struct gv_text error, nothing;
+    char text[GV_SUBJECT_TEXT];
     size_t len;
     const uint8_t *body = gv_http_body(request, &len);
 
-    if (gv_api_subject_body(&event.command.subject, body, len, &error) != GV_OK)
+    if (gv_api_subject_body(&event.command.subject, body, len, &error) != GV_OK) {
         gv_http_error(request, 400, "bad-request", "%s", error.text);
-    else
-        answer_command(context, request, &event, "retracted; the mesh is being told");
+        return;
+    }
+    gv_subject_text(text, &event.command.subject);
+    gv_fail(&nothing, GV_ERR_NOT_FOUND,
+            "this node has said nothing of %s that still counts: nothing to take back", text);
+    answer_command(context, request, &event, "retracted; the mesh is being told", nothing.text);
 }
 
 static void post_reload(struct gv_http_request *request, void *context)

@@ -209,10 +209,10 @@ int gv_api_join_body(struct gv_api_join *out, const void *body, size_t len, stru
         return rc;
     rc = take(out->registry, sizeof out->registry, json, "registry", true, error);
     json_decref(json);
-    if (rc == GV_OK && out->registry[0] && strncmp(out->registry, "https://", 8) != 0 &&
-        strncmp(out->registry, "http://", 7) != 0)
+    if (rc == GV_OK && out->registry[0] && !gv_config_url_valid(out->registry))
         rc = gv_fail(error, GV_ERR_MALFORMED,
-                     "the registry's address must begin with https:// (or http://)");
+                     "the registry's address must be https://HOST or https://HOST:PORT (or "
+                     "http://), without a path");
     return rc;
 }
 

@@ -45,15 +45,20 @@ static void what_the_mesh_says(char *out, size_t cap, const struct gv_why *why)
 
 static void what_failed_here(char *out, size_t cap, const struct gv_why *why)
 {
-    uint32_t points = why->facts->points, day = why->history->failures_day;
+    const struct gv_history_summary *h = why->history;
+    uint32_t points = why->facts->points, day = h->failures_day;
 
-    if (points == 0)
-        snprintf(out, cap, "it has not failed here");
-    else if (day > 0)
+    if (points > 0 && day > 0)
         snprintf(out, cap, "it failed here %u time%s in the last 24 h (%u point%s)", day,
                  plural(day), points, plural(points));
-    else
+    else if (points > 0)
         snprintf(out, cap, "it has %u point%s here", points, plural(points));
+    else if (h->last_failure_ms == 0 && day == 0)
+        snprintf(out, cap, "it has not failed here");
+    else if (h->last_success_ms >= h->last_failure_ms && h->last_success_ms != 0)
+        snprintf(out, cap, "it has logged in since it last failed here");
+    else
+        snprintf(out, cap, "its failures here are too few or too old to count");
 }
 
 static void what_this_host_does(char *out, size_t cap, const struct gv_why *why)
@@ -63,7 +68,13 @@ static void what_this_host_does(char *out, size_t cap, const struct gv_why *why)
     what_failed_here(failed, sizeof failed, why);
     switch (why->decision.reason) {
     case GV_REASON_NOTHING_KNOWN:
-        snprintf(out, cap, "this host treats it like any other because %s", failed);
+        if (why->facts->points > 0)
+            snprintf(out, cap,
+                     "this host treats it like any other although %s: two points would "
+                     "change that",
+                     failed);
+        else
+            snprintf(out, cap, "this host treats it like any other because %s", failed);
         break;
     case GV_REASON_DENY_LISTED:
         snprintf(out, cap, "this host refuses it because it is on its deny list");
@@ -84,8 +95,7 @@ static void what_this_host_does(char *out, size_t cap, const struct gv_why *why)
         break;
     case GV_REASON_LOCKED_BY_OWN:
         snprintf(out, cap,
-                 "this host refuses it because another host of its owner, or of a "
-                 "trusted one, has locked it");
+                 "this host refuses it because another of your own servers has locked it");
         break;
     case GV_REASON_UNTRUSTED_AND_FAILED_HERE:
         snprintf(out, cap, "this host refuses it because %s too", failed);
@@ -93,10 +103,10 @@ static void what_this_host_does(char *out, size_t cap, const struct gv_why *why)
     case GV_REASON_UNTRUSTED:
         if (why->facts->clean_network && why->facts->points >= 2)
             snprintf(out, cap,
-                     "this host gives it one wrong guess because its own users log in "
-                     "from the same network");
+                     "this host therefore gives it one wrong guess instead of five, and does not "
+                     "refuse it, because its own users log in from the same network");
         else
-            snprintf(out, cap, "this host gives it one wrong guess instead of five because %s",
+            snprintf(out, cap, "this host therefore gives it one wrong guess instead of five; %s",
                      failed);
         break;
     case GV_REASON_FAILED_HERE:

@@ -121,10 +121,25 @@ complains "bad.conf:6: [log] file: "
 expect 78 "$bin/grapevine" --config "$scratch/bad.conf" status
 complains "bad.conf:4: [network] id: "
 
+# Values of the right type that cannot be right; test_config has the rest of them.
+bad() { # SECTION LINE WANTED
+    printf '[node]\ndata = %s/data\n[%s]\n%s\n' "$scratch" "$1" "$2" >"$scratch/bad.conf"
+    expect 78 "$bin/grapevined" --config "$scratch/bad.conf" --check-config
+    complains "bad.conf:4: [$1] ${2%% *}: "
+    complains "$3"
+}
+bad log 'timezone = Europe/Berlyn' 'Europe/Berlin'
+bad policy 'allow = 192.0.2.1/24' 'write 192.0.2.0/24'
+bad network 'registry = http://x y' 'https://HOST'
+bad network 'descriptor = /nonexistent' 'No such file'
+bad node 'control_group = nosuchgroup' 'groupadd'
+
 # ---- what stands in the way of a start --------------------------------------------------------
 
 expect 69 ask status
-complains "start it"
+complains "start it with \`grapevined --config $conf\`"
+complains "--socket"
+grep -q systemctl "$scratch/err" && fail "it speaks of a unit that does not exist"
 complains "$scratch/data/control.sock"
 expect 69 "$bin/grapevine" --socket "$scratch/none.sock" ip 192.0.2.1
 
@@ -184,6 +199,8 @@ says refuse
 says "deny list"
 expect 69 ask retract 198.51.100.1
 complains "not enrolled"
+expect 69 ask unlist 192.0.2.1
+complains "192.0.2.1 is on neither list"
 
 # ---- the log comes, and goes on through a restart ---------------------------------------------
 
@@ -256,6 +273,94 @@ rm -f "$scratch/data/store.db-wal" "$scratch/data/store.db-shm"
 expect 74 "$bin/grapevined" --config "$conf"
 complains "move it away"
 cp "$scratch/store.good" "$scratch/data/store.db"
+
+# ---- a log that is awaited, and one that is deleted, without from_start ---------------------------
+
+write_conf
+sed -i "s|^file = .*|file = $scratch/late.log|; /^from_start/d" "$conf"
+start
+wait_for logged "late.log is not there yet"
+main_log=$log
+log=$scratch/late.log
+fails 192.0.2.71 3
+wait_for has_read 3
+[[ $(failures_of 192.0.2.71) == 3 ]] || fail "the first lines of a new log: $(failures_of 192.0.2.71)"
+rm "$log"
+wait_for logged "late.log is gone; waiting for it to come back"
+expect 0 ask status
+says "gone, waiting for it"
+sleep 0.6
+(($(grep -c "late.log is gone" "$scratch/daemon.log") == 1)) || fail "told more than once"
+fails 192.0.2.71 2
+wait_for has_read 5
+[[ $(failures_of 192.0.2.71) == 5 ]] || fail "the first lines of its successor: $(failures_of 192.0.2.71)"
+log=$main_log
+stop
+
+# ---- what the commands make of answers that are hard to bring about -----------------------------
+
+# A daemon that answers every question with a file.
+pretend() { # FILE
+    python3 - "$scratch/pretend.sock" "$1" <<'PY' &
+import os, socket, sys
+path, body = sys.argv[1], open(sys.argv[2], "rb").read()
+s = socket.socket(socket.AF_UNIX)
+s.bind(path + ".new")
+s.listen(4)
+os.rename(path + ".new", path)
+c, _ = s.accept()
+c.recv(65536)
+c.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+          b"Connection: close\r\n\r\n" % len(body) + body)
+c.close()
+PY
+    wait_for test -S "$scratch/pretend.sock"
+}
+pretended() { # STATUS FILE COMMAND...
+    local wanted=$1
+    pretend "$2"
+    shift 2
+    expect "$wanted" "$bin/grapevine" --socket "$scratch/pretend.sock" "$@"
+    wait $! 2>/dev/null
+    rm -f "$scratch/pretend.sock"
+}
+if command -v python3 >/dev/null; then
+    echo '{"enrolled":true,"revoked":true,"advice":"this node is revoked","mesh":{"clock_offset_ms":-7200}}' >"$scratch/answer"
+    pretended 0 "$scratch/answer" status
+    says "REVOKED: this node is revoked"
+    says "7 s ahead of"
+    grep -q NTP "$scratch/out" && fail "a hint for seven seconds"
+    echo '{"enrolled":false,"revoked":false,"advice":"enrol again","mesh":{"clock_offset_ms":301000}}' >"$scratch/answer"
+    pretended 0 "$scratch/answer" status
+    says "no: enrol again"
+    says "301 s behind those of its peers: set it, with NTP"
+    echo '{"enrolled":true,"certificate_expires":"X","advice":null,"mesh":{"clock_offset_ms":4999}}' >"$scratch/answer"
+    pretended 0 "$scratch/answer" status
+    says "certificate until X"
+    grep -q "  clock" "$scratch/out" && fail "a clock that is right is mentioned"
+
+    a='{"instance":"aa","time":"T1"}' b='{"instance":"bb","time":"T2"}'
+    entry() { # STATE COUNT ACKS
+        printf '{"number":27,"state":"%s","acknowledged":[%s],"acknowledged_count":%d,"statement":{"kind":"signal"}}\n' "$1" "$3" "$2"
+    }
+    {
+        entry queued 0 ''
+        entry sent 1 "$b"
+        entry sent 1 "$b"
+        entry sent 2 "$a,$b"
+        entry sent 3 "$a,$b"
+        entry sent 3 "$a,$b"
+    } >"$scratch/answer"
+    pretended 69 "$scratch/answer" telemetry --follow
+    (($(grep -c "signal on" "$scratch/out") == 1)) || fail "an entry is shown more than once"
+    grep '^#27 sent' "$scratch/out" >"$scratch/changes"
+    printf '#27 sent, acknowledged by %s\n' bb aa 3 | cmp -s - "$scratch/changes" ||
+        fail "the changes of an entry: $(cat "$scratch/changes")"
+    pretended 69 "$scratch/answer" --json telemetry --follow
+    (($(wc -l <"$scratch/out") == 4)) || fail "JSON lines: $(cat "$scratch/out")"
+    says '{"number":27,"state":"sent","acknowledged_by":"bb","time":"T2"}'
+    [[ -z $(sort "$scratch/out" | uniq -d) ]] || fail "a line came twice"
+fi
 
 # SIGINT is as good as SIGTERM; standard input is a log too.
 sed -i "s|^file = .*|file = -|" "$conf"

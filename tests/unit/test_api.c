@@ -14,6 +14,8 @@
 
 #include "crypto/error.h"
 #include "helper_node.h"
+#include "node/base/file.h"
+#include "node/serve/why.h"
 
 static struct node node;
 
@@ -246,8 +248,8 @@ static void test_retracting(void **state)
     assert_int_equal(node_get(&node, "telemetry", &json), 200);
     const json_t *list = json_object_get(json, "telemetry");
     assert_int_equal(json_array_size(list), 2);
-    assert_string_equal(
-        text_of(json_object_get(json_array_get(list, 1), "statement"), "kind"), "retract");
+    assert_string_equal(text_of(json_object_get(json_array_get(list, 1), "statement"), "kind"),
+                        "retract");
     json_decref(json);
 }
 
@@ -302,6 +304,139 @@ static void test_following(void **state)
     close(fd);
 }
 
+/* ---- why ------------------------------------------------------------------------------------ */
+
+/* What stands behind the mesh's half of the sentence. */
+static void test_each_reason_is_told_as_it_is(void **state)
+{
+    static const struct {
+        enum gv_reason reason;
+        struct gv_action_facts facts;
+        struct gv_history_summary history;
+        const char *host;
+    } cases[] = {
+        {GV_REASON_NOTHING_KNOWN,
+         {0},
+         {0},
+         "this host treats it like any other because it has not failed here."},
+        {GV_REASON_NOTHING_KNOWN,
+         {0},
+         {.failures_day = 1, .last_failure_ms = 1000, .last_success_ms = 2000},
+         "this host treats it like any other because it has logged in since it last failed here."},
+        {GV_REASON_NOTHING_KNOWN,
+         {0},
+         {.last_failure_ms = 1000},
+         "this host treats it like any other because its failures here are too few or too old to "
+         "count."},
+        {GV_REASON_NOTHING_KNOWN,
+         {.points = 1},
+         {.failures_day = 1, .last_failure_ms = 1000},
+         "this host treats it like any other although it failed here 1 time in the last 24 h (1 "
+         "point): two points would change that."},
+        {GV_REASON_UNTRUSTED,
+         {0},
+         {0},
+         "this host therefore gives it one wrong guess instead of five; it has not failed here."},
+        {GV_REASON_UNTRUSTED,
+         {.points = 1},
+         {.failures_day = 1, .last_failure_ms = 1000},
+         "this host therefore gives it one wrong guess instead of five; it failed here 1 time in "
+         "the last 24 h (1 point)."},
+        {GV_REASON_UNTRUSTED,
+         {0},
+         {.failures_day = 1, .last_failure_ms = 1000, .last_success_ms = 2000},
+         "this host therefore gives it one wrong guess instead of five; it has logged in since it "
+         "last failed here."},
+        {GV_REASON_UNTRUSTED,
+         {.points = 2, .clean_network = true},
+         {.failures_day = 2, .last_failure_ms = 1000},
+         "this host therefore gives it one wrong guess instead of five, and does not refuse it, "
+         "because its own users log in from the same network."},
+        {GV_REASON_UNTRUSTED_AND_FAILED_HERE,
+         {.points = 2},
+         {.failures_day = 2, .last_failure_ms = 1000},
+         "this host refuses it because it failed here 2 times in the last 24 h (2 points) too."},
+        {GV_REASON_LOCKED_BY_OWN,
+         {.locked_by_own = true},
+         {0},
+         "this host refuses it because another of your own servers has locked it."},
+    };
+    struct gv_subject subject;
+    struct gv_verdict verdict;
+    struct gv_policy policy;
+    struct gv_text why;
+
+    memset(&verdict, 0, sizeof verdict);
+    memset(&policy, 0, sizeof policy);
+    assert_int_equal(gv_subject_parse(&subject, "8.8.8.8", 7), GV_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        verdict.state =
+            strstr(cases[i].host, "therefore") ? GV_VERDICT_UNTRUSTED : GV_VERDICT_UNKNOWN;
+        gv_why_text(&why, &(struct gv_why){.subject = &subject,
+                                           .verdict = &verdict,
+                                           .facts = &cases[i].facts,
+                                           .decision = {.reason = cases[i].reason},
+                                           .history = &cases[i].history,
+                                           .policy = &policy});
+        const char *host = strstr(why.text, "; this host");
+        assert_non_null(host);
+        assert_string_equal(host + 2, cases[i].host);
+    }
+}
+
+/* ---- the certificate ------------------------------------------------------------------------ */
+
+static void expect_certificate(const char *wanted, const char *advice)
+{
+    json_t *json;
+
+    assert_int_equal(node_get(&node, "status", &json), 200);
+    assert_string_equal(text_of(json, "certificate_state"), wanted);
+    if (advice)
+        assert_non_null(strstr(text_of(json, "advice"), advice));
+    else
+        assert_true(json_is_null(json_object_get(json, "advice")));
+    json_decref(json);
+}
+
+/* Starts the node anew with this certificate in its folder. */
+static void restart_with(struct gv_certificate *certificate, const struct gv_identity *signer)
+{
+    uint8_t wire[GV_CERTIFICATE_LEN];
+    char path[128];
+
+    node_stop(&node);
+    gv_certificate_issue(wire, certificate, signer->sign_secret, node.descriptor.network_id);
+    snprintf(path, sizeof path, "%s/certificate", node.folder);
+    assert_int_equal(gv_file_write(path, wire, sizeof wire, 0600, NULL), GV_OK);
+    if (node_start(&node) != GV_OK)
+        fail_msg("%s", node.error.text);
+}
+
+static void test_when_to_enrol_again(void **state)
+{
+    uint32_t now = (uint32_t)(gv_unix_ms() / 60000);
+    struct gv_certificate c = {.placement = 1,
+                               .group = (uint64_t)GV_GROUP_IPV4 << 56 | 0x7f01,
+                               .since_min = now - 600,
+                               .issued_min = now - 600,
+                               .expires_min = now - 60};
+
+    expect_certificate("valid", NULL);
+    memcpy(c.key, node.identity.sign_public, GV_KEY_LEN);
+    memset(c.owner, 9, sizeof c.owner);
+    restart_with(&c, &node.registry);
+    expect_certificate("expired", "enrol again");
+    c.expires_min = now + 1440;
+    restart_with(&c, &node.root); /* a key that the descriptor does not name */
+    expect_certificate("dropped", "enrol again");
+}
+
+static void test_a_node_without_a_certificate(void **state)
+{
+    expect_certificate("none", NULL);
+}
+
 /* ---- nonsense ------------------------------------------------------------------------------- */
 
 static void test_nonsense_gets_a_sentence(void **state)
@@ -331,6 +466,11 @@ static void test_nonsense_gets_a_sentence(void **state)
         {"deny", "{\"addr\":\"203.0.113.1/24\"}", 400, "is not an address or range"},
         {"deny", "{\"addr\":\"x\",\"addr\":\"y\"}", 400, "not JSON"},
         {"retract", "{\"addr\":\"203.0.113.0/24\"}", 400, "is not an address"},
+        {"retract", "{\"addr\":\"9.9.9.9\"}", 404,
+         "this node has said nothing of 9.9.9.9 that still counts: nothing to take back"},
+        {"unlist", "{\"addr\":\"192.0.2.1\"}", 404,
+         "192.0.2.1 is on neither list; `grapevine allow` shows them"},
+        {"network", "{\"registry\":\"http://x/path\"}", 400, "without a path"},
         {"enroll", "{\"email\":\"a@b.test\"}", 400, "terms"},
         {"enroll", "{\"email\":\"a@b.test\",\"terms\":\"old\"}", 409, "version 2026-11"},
         {"confirm", "{\"code\":\"\"}", 400, "empty"},
@@ -383,6 +523,9 @@ int main(void)
         TEST(test_what_waits_for_a_peer_is_queued, setup_sharing),
         TEST(test_what_preview_would_have_sent_is_shown, setup_preview),
         TEST(test_following, setup_sharing),
+        cmocka_unit_test(test_each_reason_is_told_as_it_is),
+        TEST(test_when_to_enrol_again, setup_sharing),
+        TEST(test_a_node_without_a_certificate, setup_alone),
         TEST(test_nonsense_gets_a_sentence, setup_sharing),
         TEST(test_a_registry_that_is_down_is_an_answer, setup_sharing),
         TEST(test_the_socket_is_for_owner_and_group, setup_alone),

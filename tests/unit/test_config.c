@@ -435,6 +435,30 @@ static void test_values_that_are_wrong_on_this_host(void **state)
         expect_options(cases[i].text, cases[i].said);
 }
 
+static void test_what_is_advertised_in_vain(void **state)
+{
+    static const struct {
+        const char *address;
+        bool in_vain;
+    } cases[] = {
+        {"10.1.2.3", true},  {"127.0.0.1", true}, {"fd00::1", true},
+        {"192.0.2.1", true}, {"8.8.8.8", false},  {"2a01:4f8::1", false},
+    };
+    struct gv_options options;
+
+    memset(&options, 0, sizeof options);
+    assert_false(gv_options_advertise_in_vain(&options, false)); /* nothing is advertised */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct gv_config_address address;
+        assert_int_equal(gv_config_address_parse(&address, cases[i].address), GV_OK);
+        options.advertised.family = address.family;
+        memcpy(options.advertised.bytes, address.bytes, 16);
+        if (gv_options_advertise_in_vain(&options, false) != cases[i].in_vain)
+            fail_msg("%s", cases[i].address);
+        assert_false(gv_options_advertise_in_vain(&options, true)); /* a lab may be anywhere */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -446,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_an_absent_file),
         cmocka_unit_test(test_the_documentation_is_a_config),
         cmocka_unit_test(test_containment),
+        cmocka_unit_test(test_what_is_advertised_in_vain),
         cmocka_unit_test(test_the_address_of_a_registry),
         cmocka_unit_test(test_values_that_are_wrong_on_this_host),
     };

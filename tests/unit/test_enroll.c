@@ -1,5 +1,6 @@
 /* The node's side of the registry: with a real one, with one that is down or slow, and with one
  * that lies. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,13 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "crypto/error.h"
 #include "helper_registry.h"
 #include "node/base/json.h"
-#include "node/host/enroll.h"
+#include "node/host/enroll_internal.h"
 #include "node/registry/commands.h"
 #include "proto/wire/revocation.h"
 
@@ -114,8 +118,13 @@ static void test_what_is_refused_says_what_to_do(void **state)
 {
     assert_int_equal(gv_enroll_confirm(enroll, "x", on_answer, NULL), GV_ERR_STATE);
     assert_int_equal(wait_for(gv_enroll_fetch_descriptor(enroll, on_answer, NULL)), GV_OK);
-    assert_int_equal(gv_enroll_request(enroll, "nonsense", "2026-11", on_answer, NULL),
-                     GV_ERR_RANGE);
+    static const char *const emails[] = {"nonsense", "", "a@b", "a b@example.org", "@example.org"};
+    for (size_t i = 0; i < sizeof emails / sizeof *emails; i++) {
+        assert_int_equal(wait_for(gv_enroll_request(enroll, emails[i], "2026-11", on_answer, NULL)),
+                         GV_ERR_FORBIDDEN);
+        assert_string_equal(last.word, "email");
+        assert_non_null(strstr(last.text.text, "that is not an email address: write it like"));
+    }
     assert_int_equal(wait_for(gv_enroll_confirm(enroll, "00000-00000", on_answer, NULL)),
                      GV_ERR_FORBIDDEN);
     assert_string_equal(last.word, "expired");
@@ -181,6 +190,34 @@ static void revoke_number(unsigned number, uint32_t minute)
     gv_buf_free(&signed_wire);
 }
 
+static void revoked_for_good(int error)
+{
+    assert_int_equal(error, GV_ERR_FORBIDDEN);
+    assert_string_equal(last.word, "revoked");
+    assert_non_null(strstr(last.text.text,
+                           "this instance is revoked for good: to enrol again, stop "
+                           "the daemon, move its key file"));
+}
+
+static void test_a_revoked_instance_is_told_the_way_back(void **state)
+{
+    uint8_t certificate[GV_CERTIFICATE_LEN];
+    struct gv_revocation revocation = {.revoked_min = REGISTRY_NOW};
+    struct gv_buf signed_wire;
+
+    join(certificate);
+    gv_buf_init(&signed_wire);
+    memcpy(revocation.instance, node.id, GV_ID_LEN);
+    assert_int_equal(gv_revocation_issue(&signed_wire, &revocation, r.signer.sign_secret,
+                                         r.descriptor.network_id),
+                     GV_OK);
+    assert_int_equal(
+        gv_records_revoke(r.registrar->records, &revocation, signed_wire.data, signed_wire.len),
+        GV_OK);
+    gv_buf_free(&signed_wire);
+    revoked_for_good(wait_for(gv_enroll_renew(enroll, certificate, on_answer, NULL)));
+}
+
 static void test_revocations(void **state)
 {
     assert_int_equal(gv_enroll_fetch_revocations(enroll, on_revocation, on_answer, NULL),
@@ -205,6 +242,9 @@ static void test_a_registry_that_is_down(void **state)
     new_enroll("http://127.0.0.1:1", NULL);
     assert_int_equal(wait_for(gv_enroll_fetch_descriptor(enroll, on_answer, NULL)), GV_ERR_IO);
     assert_non_null(strstr(last.text.text, "127.0.0.1"));
+    assert_non_null(strstr(last.text.text, "the registry could not be reached ("));
+    assert_non_null(strstr(last.text.text, "): is the address right, is it up? Try again later, "
+                                           "the mesh does not need it"));
     new_enroll("http://no-such-host.invalid", NULL);
     wait_for(gv_enroll_fetch_descriptor(enroll, on_answer, NULL));
     assert_true(last.error == GV_ERR_IO || last.error == GV_ERR_EXPIRED);
@@ -250,6 +290,8 @@ static void test_a_registry_that_is_slow(void **state)
     uint64_t start = uv_hrtime();
     assert_int_equal(wait_for(gv_enroll_fetch_descriptor(enroll, on_answer, NULL)), GV_ERR_EXPIRED);
     assert_true(uv_hrtime() - start < 3000000000ULL);
+    assert_non_null(strstr(last.text.text, "the registry is too slow, no answer within 1 s ("));
+    assert_non_null(strstr(last.text.text, "Try again later, the mesh does not need it"));
     /* freed while it waits: no callback, nothing left behind */
     assert_int_equal(gv_enroll_fetch_descriptor(enroll, on_answer, NULL), GV_OK);
     gv_enroll_free(enroll);
@@ -292,6 +334,48 @@ static void test_nonsense(void **state)
     say(403, "{\"error\":\"x\",\"message\":\"a\\u001b[2Jb\\nc\"}", 40);
     wait_for(gv_enroll_fetch_descriptor(enroll, on_answer, NULL));
     assert_string_equal(last.text.text, "a\\x1b[2Jb\\x0ac"); /* fit for a terminal */
+}
+
+static int babbler;
+
+static void *babble(void *bytes)
+{
+    char request[1024];
+    int fd = accept(babbler, NULL, NULL);
+
+    assert_true(read(fd, request, sizeof request) > 0);
+    assert_true(write(fd, bytes, strlen(bytes)) > 0);
+    close(fd);
+    return NULL;
+}
+
+/* Something else listens there: SSH, a mail server, noise. */
+static void test_random_bytes(void **state)
+{
+    static const char *const sayings[] = {"SSH-2.0-OpenSSH_9.2\r\n",
+                                          "\x16\x03\x01\xff\xfe\x80 noise\n\n",
+                                          "220 mail.example.org ESMTP\r\n", "HTTP/7.3 oh\r\n\r\n"};
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t len = sizeof address;
+    char url[64];
+    pthread_t thread;
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    babbler = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(babbler, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(babbler, 8), 0);
+    assert_int_equal(getsockname(babbler, (struct sockaddr *)&address, &len), 0);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", ntohs(address.sin_port));
+    new_enroll(url, NULL);
+    for (size_t i = 0; i < sizeof sayings / sizeof *sayings; i++) {
+        pthread_create(&thread, NULL, babble, (void *)(uintptr_t)sayings[i]);
+        int error = wait_for(gv_enroll_fetch_descriptor(enroll, on_answer, NULL));
+        pthread_join(thread, NULL);
+        if (error != GV_ERR_PROTOCOL ||
+            !strstr(last.text.text, "does not answer like a grapevine registry"))
+            fail_msg("%zu: %d %s", i, error, last.text.text);
+    }
+    close(babbler);
 }
 
 static void test_descriptors_that_lie(void **state)
@@ -455,6 +539,13 @@ static void test_keeping_up(void **state)
     assert_int_equal(renewed.since_min, held.since_min);
     assert_int_equal(gv_enroll_descriptor(enroll)->version, 2);
     assert_int_equal(got_trouble, 0);
+    uv_timer_t *timer = &enroll->tasks[1].timer; /* revocations: every 15 minutes and a bit */
+    for (int i = 0; i < 100 && uv_timer_get_due_in(timer) < 60000; i++) {
+        uv_run(&r.loop, UV_RUN_NOWAIT);
+        usleep(10000);
+    }
+    assert_string_equal(enroll->tasks[1].what, "revocations");
+    assert_true(uv_timer_get_due_in(timer) > 890000 && uv_timer_get_due_in(timer) <= 990000);
 }
 
 static void test_keeping_up_with_nobody(void **state)
@@ -491,10 +582,12 @@ int main(void)
         WITH(test_what_is_refused_says_what_to_do),
         WITH(test_a_clock_that_is_off),
         WITH(test_another_network_is_not_taken),
+        WITH(test_a_revoked_instance_is_told_the_way_back),
         WITH(test_revocations),
         WITH(test_a_registry_that_is_down),
         WITH(test_a_registry_that_is_slow),
         WITH(test_nonsense),
+        WITH(test_random_bytes),
         WITH(test_descriptors_that_lie),
         WITH(test_certificates_that_lie),
         WITH(test_keeping_up),

@@ -33,6 +33,16 @@ static void get_hello(struct gv_http_request *request, void *context)
     gv_http_respond(request, 200, "text/plain", text, (size_t)len);
 }
 
+static void get_client(struct gv_http_request *request, void *context)
+{
+    char text[64];
+    uint8_t client[16];
+
+    assert_true(gv_http_client_bytes(request, client));
+    gv_hex(text, client, sizeof client);
+    gv_http_respond(request, 200, "text/plain", text, strlen(text));
+}
+
 static void post_echo(struct gv_http_request *request, void *context)
 {
     size_t len;
@@ -62,7 +72,7 @@ static void get_stream(struct gv_http_request *request, void *context)
 
 static const struct gv_http_route routes[] = {
     {"GET", "/hello", get_hello},   {"POST", "/echo", post_echo},  {"GET", "/later", get_later},
-    {"GET", "/stream", get_stream}, {"GET", "/tree/*", get_hello},
+    {"GET", "/stream", get_stream}, {"GET", "/tree/*", get_hello}, {"GET", "/client", get_client},
 };
 static const char *const hosts[] = {"localhost", "mesh.example"};
 
@@ -186,8 +196,110 @@ static void test_hosts(void **state)
     expect("GET /hello HTTP/1.1\r\nHost: localhost.evil.example\r\n\r\n", "HTTP/1.1 421", NULL);
     expect("GET /hello HTTP/1.1\r\nHost: 127.0.0.2\r\n\r\n", "HTTP/1.1 421", NULL);
     expect("GET /hello HTTP/1.1\r\nHost:\r\n\r\n", "HTTP/1.1 4", NULL);
-    expect("GET /hello HTTP/1.1\r\n\r\n", "HTTP/1.1 400", NULL);
+    expect("GET /hello HTTP/1.1\r\n\r\n", "HTTP/1.1 400",
+           "{\"error\":\"bad-request\",\"message\":\"send a Host header\"}");
+    char answer[8192];
+    tcp_talk(gv_http_port(server), "GET /hello HTTP/1.1\r\n\r\n", answer, sizeof answer);
+    assert_null(strstr(answer + 1, "HTTP/1.1")); /* one head */
     expect("GET /hello HTTP/1.0\r\n\r\n", "HTTP/1.", "421");
+}
+
+/* ---- proxies -------------------------------------------------------------------------------- */
+
+static int setup_proxy(void **state)
+{
+    static struct gv_config_address trusted[2];
+
+    assert_int_equal(gv_config_address_parse(&trusted[0], "2001:db8::/32"), GV_OK);
+    assert_int_equal(gv_config_address_parse(&trusted[1], "127.0.0.0/8"), GV_OK);
+    options.trusted = trusted;
+    options.trusted_count = 2;
+    return setup(state);
+}
+
+static int teardown_proxy(void **state)
+{
+    options.trusted = NULL;
+    options.trusted_count = 0;
+    return teardown(state);
+}
+
+static void expect_client(const char *headers, const char *client)
+{
+    char request[512], wanted[64];
+
+    snprintf(request, sizeof request, "GET /client HTTP/1.1\r\n" HOST "%s\r\n", headers);
+    snprintf(wanted, sizeof wanted, "\r\n\r\n%s", client ? client : "{\"error\":\"forwarded\",");
+    expect(request, client ? "HTTP/1.1 200" : "HTTP/1.1 400", wanted);
+}
+
+#define V4(hex) "00000000000000000000ffff" hex
+#define XFF     "X-Forwarded-For: "
+
+static void test_a_trusted_proxy_names_its_client(void **state)
+{
+    static const struct {
+        const char *headers, *client; /* NULL: refused */
+    } cases[] = {
+        {XFF "192.0.2.1\r\n", V4("c0000201")},
+        {"x-forwarded-FOR: 192.0.2.1 \t\r\n", V4("c0000201")},
+        {XFF "192.0.2.1:4711\r\n", V4("c0000201")},
+        {XFF "::ffff:192.0.2.1\r\n", V4("c0000201")},
+        {XFF "2001:db8::1\r\n", "20010db8000000000000000000000001"},
+        {XFF "[2001:db8::1]\r\n", "20010db8000000000000000000000001"},
+        {XFF "[2001:db8::1]:4711\r\n", "20010db8000000000000000000000001"},
+        {XFF "198.51.100.9, 192.0.2.1\r\n", V4("c0000201")},
+        {XFF "garbage of the client's,192.0.2.1\r\n", V4("c0000201")},
+        {"", NULL},
+        {XFF "\r\n", NULL},
+        {XFF "192.0.2.1\r\n" XFF "192.0.2.2\r\n", NULL},
+        {XFF "192.0.2.1,\r\n", NULL},
+        {XFF "unknown\r\n", NULL},
+        {XFF "192.0.2\r\n", NULL},
+        {XFF "192.0.2.01\r\n", NULL},
+        {XFF "192.0.2.1 192.0.2.2\r\n", NULL},
+        {XFF "192.0.2.1:\r\n", NULL},
+        {XFF "192.0.2.1:0\r\n", NULL},
+        {XFF "192.0.2.1:65536\r\n", NULL},
+        {XFF "192.0.2.1:+80\r\n", NULL},
+        {XFF "192.0.2.1/24\r\n", NULL},
+        {XFF "[192.0.2.1]\r\n", NULL},
+        {XFF "[2001:db8::1\r\n", NULL},
+        {XFF "2001:db8::1]\r\n", NULL},
+        {XFF "[[2001:db8::1]]\r\n", NULL},
+        {XFF "[2001:db8::1]x\r\n", NULL},
+        {XFF "[2001:db8::1]:\r\n", NULL},
+        {XFF "[]\r\n", NULL},
+        {XFF "[\r\n", NULL},
+        {XFF ":\r\n", NULL},
+        {XFF ":80\r\n", NULL},
+        {XFF "fe80::1%eth0\r\n", NULL},
+        {XFF "\"192.0.2.1\"\r\n", NULL},
+        {"Forwarded: for=192.0.2.1\r\nX-Real-IP: 192.0.2.1\r\n", NULL},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_client(cases[i].headers, cases[i].client);
+}
+
+static void test_others_name_nobody(void **state)
+{
+    expect_client(XFF "192.0.2.1\r\n", V4("7f000001"));
+    expect_client(XFF "192.0.2.1\r\n" XFF "nonsense\r\n", V4("7f000001"));
+    expect_client("", V4("7f000001"));
+}
+
+/* More than six at once: they are the proxy's clients'. */
+static void test_connections_of_a_trusted_proxy(void **state)
+{
+    int fds[12];
+
+    for (int i = 0; i < 12; i++)
+        fds[i] = tcp_connect(gv_http_port(server));
+    usleep(100000);
+    expect_client(XFF "192.0.2.1\r\n", V4("c0000201"));
+    for (int i = 0; i < 12; i++)
+        close(fds[i]);
 }
 
 static void test_paths(void **state)
@@ -486,13 +598,17 @@ static void test_a_stale_socket_is_replaced_and_a_file_is_not(void **state)
 
 int main(void)
 {
-#define WITH(test)      cmocka_unit_test_setup_teardown(test, setup, teardown)
-#define WITH_UNIX(test) cmocka_unit_test_setup_teardown(test, setup_unix, teardown_unix)
+#define WITH(test)       cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_PROXY(test) cmocka_unit_test_setup_teardown(test, setup_proxy, teardown_proxy)
+#define WITH_UNIX(test)  cmocka_unit_test_setup_teardown(test, setup_unix, teardown_unix)
     const struct CMUnitTest tests[] = {
         WITH(test_what_it_serves),
         WITH(test_two_requests_on_one_connection),
         WITH(test_smuggling),
         WITH(test_hosts),
+        WITH_PROXY(test_a_trusted_proxy_names_its_client),
+        WITH(test_others_name_nobody),
+        WITH_PROXY(test_connections_of_a_trusted_proxy),
         WITH(test_paths),
         WITH(test_sizes),
         WITH(test_slow_clients),

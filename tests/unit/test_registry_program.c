@@ -361,6 +361,21 @@ static void test_mistakes_get_a_sentence_and_a_code(void **state)
            "bad.conf:3: [registry] listen: '127.0.0.1' will not do, write HOST:PORT");
     assert_non_null(strstr(output, "bad.conf:4: [mial]: no such section, did you mean [mail]?"));
 
+    static const char *const urls[] = {"bogus:x", "smtp:/x", "smtp://", "smtps://:25", "SMTP://x"};
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        char line[160];
+        file = fopen(path, "w");
+        fprintf(file, "[registry]\ndata = data\n[mail]\n; a remark\nurl = %s\n", urls[i]);
+        fclose(file);
+        snprintf(line, sizeof line,
+                 "bad.conf:5: [mail] url: '%s' will not do, write one of: smtp://HOST[:PORT], "
+                 "smtps://HOST[:PORT], file:/FOLDER\n",
+                 urls[i]);
+        expect(EX_CONFIG, "serve --check --config bad.conf", line);
+        expect(EX_CONFIG, "serve --config bad.conf", line);
+    }
+    expect(EX_USAGE, "init --data other --name x --mail bogus:x", "write smtp://HOST, smtps://");
+
     snprintf(path, sizeof path, "%s/registry.key", data);
     chmod(path, 0640);
     expect(EX_NOPERM, "serve --config data/registry.conf", "run: chmod 600 ");
@@ -370,6 +385,47 @@ static void test_mistakes_get_a_sentence_and_a_code(void **state)
     snprintf(path, sizeof path, "%s/email.key", data);
     unlink(path);
     expect(EX_NOINPUT, "serve --config data/registry.conf", "email.key: No such file");
+}
+
+static void read_file(const char *path)
+{
+    FILE *file = fopen(path, "r");
+
+    assert_non_null(file);
+    output[fread(output, 1, sizeof output - 1, file)] = '\0';
+    fclose(file);
+}
+
+static void test_a_proxy_is_hinted_at(void **state)
+{
+    char path[160], answer[2048];
+
+    assert_null(strstr(output, "trusted_proxy")); /* of init in setup: no https */
+    expect(EX_OK, "init --data tls --name x --url https://r.example --mail file:/tmp/x",
+           "set [registry] trusted_proxy in that file");
+    snprintf(path, sizeof path, "%s/tls/registry.conf", folder);
+    read_file(path);
+    assert_non_null(strstr(output, "\n;trusted_proxy = 127.0.0.1\n"));
+    expect(EX_OK, "serve --check --config tls/registry.conf", "");
+    snprintf(path, sizeof path, "sed -i 's/^;trusted/trusted/' %s/tls/registry.conf", folder);
+    assert_int_equal(system(path), 0);
+    expect(EX_OK, "serve --check --config tls/registry.conf", "");
+
+    serve();
+    for (int i = 0; i < 3; i++) {
+        tcp_talk(port,
+                 "GET /v1/health HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n"
+                 "Connection: close\r\n\r\n",
+                 answer, sizeof answer);
+        assert_int_equal(strncmp(answer, "HTTP/1.1 200", 12), 0);
+    }
+    stop();
+    snprintf(path, sizeof path, "%s/log", folder);
+    read_file(path);
+    char *at = strstr(output, "a request from 127.0.0.1 carries X-Forwarded-For, which is ignored: "
+                              "set [registry] trusted_proxy if this is your proxy");
+    assert_non_null(at);
+    assert_null(strstr(at + 1, "a request from")); /* once */
 }
 
 static void test_a_port_in_use(void **state)
@@ -387,6 +443,7 @@ int main(void)
         WITH(test_mail_servers_that_do_not_take_it),
         WITH(test_a_restart_keeps_what_is_known),
         WITH(test_mistakes_get_a_sentence_and_a_code),
+        WITH(test_a_proxy_is_hinted_at),
         WITH(test_a_port_in_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,12 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "crypto/error.h"
 #include "helper_registry.h"
+#include "helper_tcp.h"
 #include "node/base/file.h"
 #include "node/base/json.h"
 #include "node/registry/commands.h"
@@ -506,6 +509,105 @@ static void test_a_new_descriptor_is_picked_up(void **state)
     gv_fetch_result_free(&result);
 }
 
+/* ---- behind a proxy ------------------------------------------------------------------------- */
+
+/* Posts what `who` signs as a TLS proxy on 127.0.0.1 would pass it on for `client` (NULL: without
+ * a word of it). Returns the status; the answer is in `text`. */
+static unsigned proxied(const char *client, const char *path, const struct gv_identity *who,
+                        struct gv_proof *proof)
+{
+    char request[4096], forwarded[128] = "";
+    json_t *json = registry_signed(&r, who, proof);
+    char *body = json_dumps(json, 0);
+    int fd = tcp_connect(gv_registrar_port(r.registrar, 0));
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+
+    if (client)
+        snprintf(forwarded, sizeof forwarded, "X-Forwarded-For: 203.0.113.66, %s\r\n", client);
+    int len = snprintf(request, sizeof request,
+                       "POST %s HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %zu\r\n\r\n%s",
+                       path, forwarded, strlen(body), body);
+    tcp_send(fd, request, (size_t)len);
+    for (int i = 0; i < 1000 && poll(&ready, 1, 5) == 0; i++)
+        uv_run(&r.loop, UV_RUN_NOWAIT);
+    tcp_read(fd, text, sizeof text, 50);
+    close(fd);
+    uv_run(&r.loop, UV_RUN_NOWAIT);
+    free(body);
+    json_decref(json);
+    return strlen(text) > 12 ? (unsigned)atoi(text + 9) : 0;
+}
+
+static unsigned enroll_from(const char *client, const struct gv_identity *who, const char *email)
+{
+    struct gv_proof proof = {.kind = GV_PROOF_ENROLL, .email = email, .terms = "2026-11"};
+
+    return proxied(client, "/v1/enroll", who, &proof);
+}
+
+static uint64_t group_from(const char *client, const struct gv_identity *who)
+{
+    struct gv_proof proof = {.kind = GV_PROOF_CONFIRM, .code = code};
+    char *end, *at;
+    size_t len;
+
+    registry_mails(&r, text, sizeof text, code);
+    assert_int_equal(proxied(client, "/v1/confirm", who, &proof), 200);
+    at = strstr(text, "\"certificate\":\"");
+    assert_non_null(at);
+    at += 15;
+    end = strchr(at, '"');
+    *end = '\0';
+    assert_int_equal(gv_unbase64(wire, sizeof wire, &len, at), GV_OK);
+    assert_int_equal(len, sizeof wire);
+    return parsed().group;
+}
+
+static void trust(const char *network)
+{
+    struct gv_config_addresses *trusted = &r.settings.trusted_proxies;
+
+    registry_stop(&r);
+    trusted->items = calloc(1, sizeof *trusted->items);
+    trusted->count = 1;
+    assert_int_equal(gv_config_address_parse(trusted->items, network), GV_OK);
+    registry_start(&r);
+}
+
+/* Groups and limits are the client's, not the proxy's. */
+static void test_behind_a_trusted_proxy(void **state)
+{
+    trust("127.0.0.1");
+    assert_int_equal(enroll_from("198.51.100.7", &alice, "alice@example.org"), 202);
+    assert_true(group_from("198.51.100.7", &alice) == (4ULL << 56 | 0xc633));
+    assert_int_equal(enroll_from("[2001:db8::5]:4711", &bob, "bob@example.org"), 202);
+    assert_true(group_from("[2001:db8::5]:4711", &bob) == (6ULL << 56 | 0x20010db8));
+    assert_int_equal(enroll_from(NULL, &alice, "alice@example.org"), 400);
+    assert_non_null(strstr(text, "{\"error\":\"forwarded\",\"message\":\"the proxy before"));
+
+    r.settings.enroll_per_client_hour = 2; /* one is used up */
+    assert_int_equal(enroll_from("198.51.100.7", &alice, "alice@example.org"), 202);
+    assert_int_equal(enroll_from("198.51.100.7", &alice, "alice@example.org"), 429);
+    assert_non_null(strstr(text, "\"rate-client\""));
+    assert_int_equal(enroll_from("198.51.100.8", &alice, "alice@example.org"), 202);
+    assert_int_equal(enroll_from("2001:db8::6", &bob, "bob@example.org"), 202);
+    assert_int_equal(enroll_from("2001:db8::7", &bob, "bob@example.org"), 429); /* the same /64 */
+}
+
+/* By default nobody is, not even this host. */
+static void test_an_untrusted_peer_cannot_name_another(void **state)
+{
+    assert_int_equal(enroll_from("198.51.100.7", &alice, "alice@example.org"), 202);
+    assert_true(group_from("198.51.100.7", &alice) == (4ULL << 56 | 0x7f00));
+    r.settings.enroll_per_client_hour = 2;
+    assert_int_equal(enroll_from("198.51.100.8", &alice, "alice@example.org"), 202);
+    assert_int_equal(enroll_from("198.51.100.9", &alice, "alice@example.org"), 429);
+    trust("192.0.2.0/24");
+    r.settings.enroll_per_client_hour = 100;
+    assert_int_equal(enroll_from("198.51.100.7", &alice, "alice@example.org"), 202);
+    assert_true(group_from("198.51.100.7", &alice) == (4ULL << 56 | 0x7f00));
+}
+
 int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -526,6 +628,8 @@ int main(void)
         WITH(test_a_stranger_learns_nothing_of_an_address),
         WITH(test_mail_that_fails_can_be_tried_again),
         WITH(test_a_new_descriptor_is_picked_up),
+        WITH(test_behind_a_trusted_proxy),
+        WITH(test_an_untrusted_peer_cannot_name_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,12 +165,44 @@ static void a_file_that_is_not_there_yet(void **state)
     assert_int_equal(desk->tail.state, GV_SOURCE_READING);
 }
 
+static void a_file_that_was_awaited_is_all_new(void **state)
+{
+    struct desk *desk = *state;
+
+    follow(desk, NULL, false);
+    expect(desk, "");
+    assert_int_equal(desk->tail.state, GV_SOURCE_WAITING);
+    append(desk, "mail.log", "one\ntwo\n");
+    expect(desk, "one|two|");
+}
+
+static void a_file_that_may_not_be_read_yet_is_not_new(void **state)
+{
+    struct desk *desk = *state;
+
+    append(desk, "mail.log", "old\n");
+    assert_int_equal(chmod(desk->path, 0), 0);
+    bool root = geteuid() == 0;
+    if (root)
+        assert_int_equal(seteuid(65534), 0); /* root may read everything */
+    follow(desk, NULL, false);
+    gv_tail_poll(&desk->tail, 1, on_line, desk);
+    enum gv_source_state denied = desk->tail.state;
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(denied, GV_SOURCE_DENIED);
+    assert_int_equal(chmod(desk->path, 0600), 0);
+    expect(desk, "");
+    append(desk, "mail.log", "new\n");
+    expect(desk, "new|");
+}
+
 static void a_folder_and_a_fifo_are_no_files(void **state)
 {
     struct desk *desk = *state;
 
     assert_int_equal(mkdir(desk->path, 0700), 0);
-    follow(desk, NULL, true);
+    follow(desk, NULL, false); /* what comes in their place is new */
     expect(desk, "");
     assert_int_equal(desk->tail.state, GV_SOURCE_NOT_A_FILE);
     assert_int_equal(rmdir(desk->path), 0);
@@ -229,6 +261,7 @@ static void rotation_that_is_undone(void **state)
     expect(desk, "one|");
     move(desk, "mail.log", "mail.log.1");
     expect(desk, "");
+    assert_int_equal(desk->tail.state, GV_SOURCE_READING); /* it is not deleted */
     move(desk, "mail.log.1", "mail.log");
     append(desk, "mail.log", "two\n");
     expect(desk, "two|");
@@ -272,6 +305,45 @@ static void deletion_and_a_new_file(void **state)
     expect(desk, "");
     append(desk, "mail.log", "two\n");
     expect(desk, "two|");
+}
+
+static void deletion_is_told_and_what_comes_is_all_new(void **state)
+{
+    struct desk *desk = *state;
+
+    append(desk, "mail.log", "one\n");
+    follow(desk, NULL, false); /* from its end */
+    expect(desk, "");
+    FILE *writer = fopen(desk->path, "a");
+    assert_non_null(writer);
+    unlink(desk->path);
+    expect(desk, "");
+    assert_int_equal(desk->tail.state, GV_SOURCE_WAITING);
+    assert_true(desk->tail.position.inode != 0); /* gone, rather than not there yet */
+    fputs("to the deleted one\n", writer);
+    fclose(writer);
+    expect(desk, "to the deleted one|");
+    assert_int_equal(desk->tail.state, GV_SOURCE_WAITING);
+    append(desk, "mail.log", "two\nthree\n");
+    expect(desk, "two|three|");
+    assert_int_equal(desk->tail.state, GV_SOURCE_READING);
+}
+
+static void deletion_and_a_restart(void **state)
+{
+    struct desk *desk = *state;
+
+    append(desk, "mail.log", "one\n");
+    follow(desk, NULL, true);
+    expect(desk, "one|");
+    unlink(desk->path);
+    expect(desk, "");
+    struct gv_position position = leave(desk);
+    follow(desk, &position, false);
+    expect(desk, "");
+    assert_int_equal(desk->tail.state, GV_SOURCE_WAITING);
+    append(desk, "mail.log", "two\nthree\n");
+    expect(desk, "two|three|");
 }
 
 static void a_restart_neither_loses_nor_repeats(void **state)
@@ -594,6 +666,8 @@ int main(void)
         TEST(lines_come_when_they_are_whole),
         TEST(a_new_follower_begins_at_the_end),
         TEST(a_file_that_is_not_there_yet),
+        TEST(a_file_that_was_awaited_is_all_new),
+        TEST(a_file_that_may_not_be_read_yet_is_not_new),
         TEST(a_folder_and_a_fifo_are_no_files),
         TEST(no_permission),
         TEST(rotation_by_rename),
@@ -601,6 +675,8 @@ int main(void)
         TEST(rotation_by_copy_and_truncate),
         TEST(truncation_that_is_outgrown_before_it_is_seen),
         TEST(deletion_and_a_new_file),
+        TEST(deletion_is_told_and_what_comes_is_all_new),
+        TEST(deletion_and_a_restart),
         TEST(a_restart_neither_loses_nor_repeats),
         TEST(a_rotation_during_a_restart),
         TEST(a_truncation_during_a_restart),
