@@ -33,10 +33,11 @@ step() { # NAME COMMAND...
 }
 
 build() { # DIRECTORY TYPE COMPILER
+    local log=$scratch/$1.log
     if ! { CC=$3 cmake -S . -B "$1" -DCMAKE_BUILD_TYPE="$2" -DGV_WERROR=ON &&
-        cmake --build "$1" -j"$(nproc)"; } >"$1.log" 2>&1; then
-        grep -E 'error|warning|FAILED' "$1.log" | head -40
-        tail -5 "$1.log"
+        cmake --build "$1" -j"$(nproc)"; } >"$log" 2>&1; then
+        grep -E 'error|warning|FAILED' "$log" | head -40
+        tail -5 "$log"
         return 1
     fi
 }
