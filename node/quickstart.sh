@@ -77,6 +77,10 @@ while (($# > 0)); do
     esac
     shift
 done
+[[ -z $log || -e $log ]] || {
+    printf 'quickstart: %s does not exist; give it a mail log that is there\n' "$log" >&2
+    exit 66
+}
 [[ -z $log || -r $log ]] || {
     printf 'quickstart: %s cannot be read; run this as a user who can\n' "$log" >&2
     exit 66

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs the tests: installs what is missing, builds with gcc and with clang under ASan and UBSan,
-# runs every unit, property, fuzz-replay and end-to-end test in both, checks that the simulator
-# gives the same run in every build, and tries the quickstart.
+# Runs the tests: installs what is missing, builds a release and, under ASan and UBSan, with gcc and
+# with clang; runs every unit, property and fuzz-replay test in all three and the end-to-end tests
+# in the first of the sanitized; checks that the simulator gives the same run in every build, and
+# tries the quickstart. Figures are the benchmarks' (tests/bench/), not the tests'.
 #   tests/run.sh          all that fits into half an hour
 #   tests/run.sh --full   also each fuzz target for FUZZ_SECONDS (300), more simulator seeds, and
 #                         every benchmark
@@ -111,6 +112,7 @@ step "build: ASan + UBSan, gcc" build build-asan Asan gcc
 step "build: ASan + UBSan + fuzzers, clang" build build-clang Fuzz clang
 step "tests, gcc" suite build-asan
 step "tests, clang" suite build-clang -LE e2e
+step "tests, release" suite build -LE e2e
 step "vectors of the independent implementation" vectors
 step "the same seed is the same run" same_run
 step "simulator, 20 seeds" seeds 1 20 5 1

@@ -27,7 +27,7 @@ static const struct gv_config_key keys[] = {
     {"node", "data", GV_CONFIG_PATH, FIELD(data), "/var/lib/grapevine", 0, 0, NULL, false,
      "Folder of the key, the certificate and the store. Made with mode 0700 when absent."},
     {"node", "listen", GV_CONFIG_HOSTS, FIELD(listen), "[::]:4727", 0, 8, NULL, false,
-     "Where other nodes can reach this one: ADDRESS:PORT, several allowed. Empty: this node only "
+     "Where this node listens for others: ADDRESS:PORT, several allowed. Empty: this node only "
      "dials out, and is a full member all the same."},
     {"node", "bind", GV_CONFIG_ADDRESSES, FIELD(bind), "", 0, 2, NULL, false,
      "Source address of outgoing connections, one of each family. Empty: the kernel chooses."},

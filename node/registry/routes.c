@@ -43,8 +43,8 @@ void gv_refuse_rate(struct gv_http_request *request, const char *word, const cha
 
     snprintf(seconds, sizeof seconds, "%u", wait_min * 60);
     gv_http_add_header(request, "Retry-After", seconds);
-    gv_http_error(request, 429, word, "too many requests for %s, try again in %u minutes", who,
-                  wait_min);
+    gv_http_error(request, 429, word, "too many requests for %s, try again in %u minute%s", who,
+                  wait_min, wait_min == 1 ? "" : "s");
 }
 
 /* Once an hour at most: the header is a stranger's to send, too. */

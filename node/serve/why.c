@@ -48,7 +48,9 @@ static void what_failed_here(char *out, size_t cap, const struct gv_why *why)
     const struct gv_history_summary *h = why->history;
     uint32_t points = why->facts->points, day = h->failures_day;
 
-    if (points > 0 && day > 0)
+    if (points > 0 && h->points == 0)
+        snprintf(out, cap, "another of your own servers reports it");
+    else if (points > 0 && day > 0)
         snprintf(out, cap, "it failed here %u time%s in the last 24 h (%u point%s)", day,
                  plural(day), points, plural(points));
     else if (points > 0)

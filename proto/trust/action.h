@@ -26,7 +26,7 @@ enum gv_reason {
 struct gv_action_facts {
     bool deny_listed, allow_listed;
     bool locked_here;
-    bool locked_by_own; /* by a host of the same owner, or of a trusted one */
+    bool locked_by_own; /* by another host of the same owner */
     bool clean, clean_network;
     bool known_here, network_known_here; /* any success on record: refuse_on = consensus */
     bool refuse_on_consensus;            /* the admin's choice */

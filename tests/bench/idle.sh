@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What five idle quickstart nodes cost, measured from outside for IDLE_SECONDS (300): private
+# What five idle quickstart nodes cost, measured from outside for IDLE_SECONDS (300; a repair falls
+# into every 60 to 300 s, so shorter windows say little about bytes): private
 # memory (RssAnon), processor time, and bytes on the wire with all headers (the loopback counter of
 # a network namespace of their own, so it needs root). The limits are those that are promised.
 set -euo pipefail
@@ -41,7 +42,7 @@ ticks() { # processor time of all five, in ticks of 1/CLK_TCK s
 }
 wire() { awk '$1 == "lo:" {print $10}' /proc/net/dev; }
 
-sleep 20 # what the attack stirred up settles
+sleep 60 # what the start and the attack stirred up settles
 cpu=$(ticks)
 bytes=$(wire)
 sleep "$seconds"
