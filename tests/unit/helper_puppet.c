@@ -490,3 +490,25 @@ void record_id(uint8_t out[GV_ID_LEN], const struct gv_buf *record)
 {
     gv_assert(gv_record_id(out, record->data, record->len) == GV_OK);
 }
+
+void puppet_hand(struct puppet *puppet, struct gv_buf record)
+{
+    puppet_give(puppet, &record);
+    gv_buf_free(&record);
+}
+
+struct gv_buf puppet_signal_on(struct puppet *puppet, unsigned number, uint32_t minute)
+{
+    struct gv_subject subject = subject_of(number);
+    struct gv_statement statement = puppet_signal(puppet, &subject, minute);
+
+    return sign_statement(puppet, &statement);
+}
+
+struct gv_buf puppet_retraction_on(struct puppet *puppet, unsigned number, uint32_t minute)
+{
+    struct gv_subject subject = subject_of(number);
+    struct gv_statement statement = puppet_retraction(puppet, &subject, minute);
+
+    return sign_statement(puppet, &statement);
+}

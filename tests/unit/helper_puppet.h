@@ -67,6 +67,7 @@ void puppet_say(struct puppet *puppet, const void *plain, size_t len);
 void puppet_say_buf(struct puppet *puppet, struct gv_buf *message); /* and frees it */
 void puppet_hello(struct puppet *puppet);
 void puppet_give(struct puppet *puppet, const struct gv_buf *record); /* RECORDS of one */
+void puppet_hand(struct puppet *puppet, struct gv_buf record);        /* the same, and frees it */
 /* RECONCILE of one fingerprint over everything of a tree: the core tells what it has. */
 void puppet_ask(struct puppet *puppet, enum gv_tree tree);
 
@@ -86,6 +87,9 @@ struct gv_statement puppet_signal(struct puppet *puppet, const struct gv_subject
                                   uint32_t minute);
 struct gv_statement puppet_retraction(struct puppet *puppet, const struct gv_subject *subject,
                                       uint32_t minute);
+/* The record of such a signal or retraction, on subject_of(number). */
+struct gv_buf puppet_signal_on(struct puppet *puppet, unsigned number, uint32_t minute);
+struct gv_buf puppet_retraction_on(struct puppet *puppet, unsigned number, uint32_t minute);
 struct gv_buf sign_statement(const struct puppet *puppet, const struct gv_statement *statement);
 /* Without any check of the fields. */
 struct gv_buf sign_raw(const struct puppet *puppet, const struct gv_statement *statement,

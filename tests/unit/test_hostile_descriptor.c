@@ -52,12 +52,6 @@ static void again(bool lab)
     up(lab);
 }
 
-static void give(struct puppet *from, struct gv_buf record)
-{
-    puppet_give(from, &record);
-    gv_buf_free(&record);
-}
-
 static void assert_guilty(const char *what)
 {
     if (!puppet.closed || puppet.goodbye != GV_GOODBYE_INVALID)
@@ -99,7 +93,7 @@ static void a_higher_version_is_taken_and_spread(void **state)
     assert_true(puppet_heard_record(&other, &record));
     /* The one before comes too late, and that is nobody's fault. */
     publish(1, NOW - 5);
-    give(&puppet, descriptor_record(&network));
+    puppet_hand(&puppet, descriptor_record(&network));
     assert_no_blame("older");
     assert_int_equal(version_in_force(), 2);
     gv_buf_free(&record);
@@ -115,19 +109,19 @@ static void a_new_descriptor_waits_for_its_time(void **state)
     network.descriptor.keys[1].until_min = UINT32_MAX;
     network.descriptor.key_count = 2;
     publish(2, NOW + 60);
-    give(&puppet, descriptor_record(&network));
+    puppet_hand(&puppet, descriptor_record(&network));
     assert_int_equal(version_in_force(), 1);
     /* Certificates of the new registry key count from then on, and blame nobody before. */
     gv_certificate_issue(third.certificate, &third.facts, fresh.registry_secret,
                          network.descriptor.network_id);
-    give(&puppet, certificate_record(&third));
+    puppet_hand(&puppet, certificate_record(&third));
     assert_no_blame("new key");
     assert_false(host_knows(&host, third.identity.id, NULL));
     host_run(&host, 3 * 60000);
     host_run(&host, 59 * 60000);
     assert_int_equal(version_in_force(), 2);
     assert_true(puppet_join(&puppet, &host));
-    give(&puppet, certificate_record(&third));
+    puppet_hand(&puppet, certificate_record(&third));
     assert_true(host_knows(&host, third.identity.id, NULL));
     network_close(&fresh);
 }
@@ -139,7 +133,7 @@ static void descriptors_that_are_none(void **state)
     network_open(&fake, 9, false);
     fake.descriptor.version = 5;
     network_publish(&fake);
-    give(&puppet, descriptor_record(&fake));
+    puppet_hand(&puppet, descriptor_record(&fake));
     assert_guilty("of another network");
     assert_int_equal(version_in_force(), 1);
     for (int i = 0; i < 3; i++) {
@@ -153,7 +147,7 @@ static void descriptors_that_are_none(void **state)
             record.data[record.len - 3] ^= 1;
         else
             record.len--;
-        give(&puppet, record);
+        puppet_hand(&puppet, record);
         assert_guilty("not as signed");
         assert_int_equal(version_in_force(), 1);
     }
@@ -161,7 +155,7 @@ static void descriptors_that_are_none(void **state)
     again(false);
     memcpy(network.root_secret, network.registry_secret, sizeof network.root_secret);
     publish(2, NOW);
-    give(&puppet, descriptor_record(&network));
+    puppet_hand(&puppet, descriptor_record(&network));
     assert_guilty("by the registry");
     network_close(&fake);
 }
@@ -170,9 +164,9 @@ static void descriptors_that_are_none(void **state)
 static void a_later_version_does_not_cancel_the_one_before(void **state)
 {
     publish(2, NOW + 10);
-    give(&puppet, descriptor_record(&network));
+    puppet_hand(&puppet, descriptor_record(&network));
     publish(3, NOW + 1000);
-    give(&puppet, descriptor_record(&network));
+    puppet_hand(&puppet, descriptor_record(&network));
     host_run(&host, 12 * 60000);
     assert_int_equal(version_in_force(), 2);
 }

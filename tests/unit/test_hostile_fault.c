@@ -61,28 +61,6 @@ static size_t held(void)
     return host_status(&host).statements;
 }
 
-static void give(struct puppet *from, struct gv_buf record)
-{
-    puppet_give(from, &record);
-    gv_buf_free(&record);
-}
-
-static struct gv_buf signal_on(struct puppet *by, unsigned subject, uint32_t minute)
-{
-    struct gv_subject s = subject_of(subject);
-    struct gv_statement statement = puppet_signal(by, &s, minute);
-
-    return sign_statement(by, &statement);
-}
-
-static struct gv_buf retraction_on(struct puppet *by, unsigned subject, uint32_t minute)
-{
-    struct gv_subject s = subject_of(subject);
-    struct gv_statement statement = puppet_retraction(by, &s, minute);
-
-    return sign_statement(by, &statement);
-}
-
 static void assert_no_blame(const char *what, size_t statements)
 {
     if (puppet.closed || held() != statements)
@@ -93,9 +71,10 @@ static void assert_no_blame(const char *what, size_t statements)
 /* Two different statements under one number. */
 static void contradict(struct gv_buf *a, struct gv_buf *b, bool retraction)
 {
-    *a = signal_on(&puppet, 1, NOW);
+    *a = puppet_signal_on(&puppet, 1, NOW);
     puppet.sequence--;
-    *b = retraction ? retraction_on(&puppet, 1, NOW - 3) : signal_on(&puppet, 2, NOW - 3);
+    *b = retraction ? puppet_retraction_on(&puppet, 1, NOW - 3)
+                    : puppet_signal_on(&puppet, 2, NOW - 3);
 }
 
 static void assert_dead(void)
@@ -113,7 +92,7 @@ static void who_contradicts_himself_is_exposed_and_dead(void **state)
         struct gv_buf a, b, proof;
         again();
         contradict(&a, &b, i / 2);
-        give(&puppet, signal_on(&puppet, 7, NOW));
+        puppet_hand(&puppet, puppet_signal_on(&puppet, 7, NOW));
         proof = fault_record(&a, &b);
         puppet_forget(&other);
         puppet_give(&puppet, i % 2 ? &a : &b);
@@ -127,7 +106,7 @@ static void who_contradicts_himself_is_exposed_and_dead(void **state)
         /* No way back, neither for him nor for what he said. */
         assert_false(puppet_connect(&puppet, &host));
         assert_int_equal(host.last[GV_NOTE_HANDSHAKE_FAILED].error, GV_ERR_FAULT);
-        give(&other, signal_on(&puppet, 9, NOW));
+        puppet_hand(&other, puppet_signal_on(&puppet, 9, NOW));
         assert_int_equal(held(), 0);
         assert_false(other.closed);
         gv_buf_free(&a);
@@ -138,7 +117,7 @@ static void who_contradicts_himself_is_exposed_and_dead(void **state)
 
 static void the_same_words_twice_are_no_contradiction(void **state)
 {
-    struct gv_buf a = signal_on(&puppet, 1, NOW);
+    struct gv_buf a = puppet_signal_on(&puppet, 1, NOW);
 
     puppet_give(&puppet, &a);
     a.data[1 + 40] ^= 1; /* another signature, not even a good one */
@@ -154,7 +133,7 @@ static void a_proof_that_somebody_else_brings_works_too(void **state)
 
     contradict(&a, &b, false);
     puppet_give(&puppet, &a);
-    give(&other, fault_record(&a, &b));
+    puppet_hand(&other, fault_record(&a, &b));
     assert_dead();
     assert_int_equal(held(), 0);
     assert_true(puppet.closed);
@@ -172,12 +151,12 @@ static void his_owner_weighs_nothing_for_ninety_days(void **state)
     puppet_make(&brother, &network, 8);
     memcpy(brother.facts.owner, puppet.facts.owner, GV_ID_LEN);
     puppet_certify(&brother);
-    give(&other, certificate_record(&brother));
-    give(&other, signal_on(&brother, 50, NOW));
-    give(&other, signal_on(&other, 50, NOW));
+    puppet_hand(&other, certificate_record(&brother));
+    puppet_hand(&other, puppet_signal_on(&brother, 50, NOW));
+    puppet_hand(&other, puppet_signal_on(&other, 50, NOW));
     assert_int_equal(host_verdict(&host, &subject), GV_VERDICT_UNTRUSTED);
     contradict(&a, &b, false);
-    give(&other, fault_record(&a, &b));
+    puppet_hand(&other, fault_record(&a, &b));
     assert_int_equal(host_verdict(&host, &subject), GV_VERDICT_REPORTED);
     assert_int_equal(held(), 2); /* the brother is not dead, only light */
     gv_buf_free(&a);
@@ -207,7 +186,7 @@ static void proofs_that_prove_nothing(void **state)
             gv_buf_free(&b);
             gv_buf_free(&proof);
             other.sequence = puppet.sequence - 1;
-            b = signal_on(&other, 2, NOW);
+            b = puppet_signal_on(&other, 2, NOW);
             proof = fault_record(&a, &b);
             break;
         case 4: /* cut */
@@ -217,7 +196,7 @@ static void proofs_that_prove_nothing(void **state)
             gv_buf_free(&a);
             gv_buf_free(&proof);
             puppet.sequence--;
-            a = signal_on(&puppet, 1, NOW + 11);
+            a = puppet_signal_on(&puppet, 1, NOW + 11);
             proof = fault_record(&a, &b);
             guilty = false;
             break;
@@ -225,13 +204,13 @@ static void proofs_that_prove_nothing(void **state)
             gv_buf_free(&a);
             gv_buf_free(&b);
             gv_buf_free(&proof);
-            a = signal_on(&puppet, 1, NOW - 91 * STAGE_DAY);
+            a = puppet_signal_on(&puppet, 1, NOW - 91 * STAGE_DAY);
             puppet.sequence--;
-            b = signal_on(&puppet, 2, NOW - 91 * STAGE_DAY);
+            b = puppet_signal_on(&puppet, 2, NOW - 91 * STAGE_DAY);
             proof = fault_record(&a, &b);
             guilty = false;
         }
-        give(&other, proof);
+        puppet_hand(&other, proof);
         if (host.notes[GV_NOTE_FAULT] != 0 || other.closed != guilty)
             fail_msg("proof %d: fault %u, closed %d", i, host.notes[GV_NOTE_FAULT], other.closed);
         gv_buf_free(&a);

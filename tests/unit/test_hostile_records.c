@@ -59,33 +59,11 @@ static size_t held(void)
     return host_status(&host).statements;
 }
 
-static void give(struct puppet *from, struct gv_buf record)
-{
-    puppet_give(from, &record);
-    gv_buf_free(&record);
-}
-
-static struct gv_buf signal_on(struct puppet *by, unsigned subject, uint32_t minute)
-{
-    struct gv_subject s = subject_of(subject);
-    struct gv_statement statement = puppet_signal(by, &s, minute);
-
-    return sign_statement(by, &statement);
-}
-
-static struct gv_buf retraction_on(struct puppet *by, unsigned subject, uint32_t minute)
-{
-    struct gv_subject s = subject_of(subject);
-    struct gv_statement statement = puppet_retraction(by, &s, minute);
-
-    return sign_statement(by, &statement);
-}
-
 /* ---- the straight path ---------------------------------------------------------------------- */
 
 static void a_good_signal_is_held_acknowledged_and_passed_on_once(void **state)
 {
-    struct gv_buf record = signal_on(&puppet, 1, NOW);
+    struct gv_buf record = puppet_signal_on(&puppet, 1, NOW);
     struct gv_subject subject = subject_of(1);
 
     puppet_give(&puppet, &record);
@@ -113,7 +91,7 @@ static void an_acknowledgement_counts_for_ones_own_words_only(void **state)
 {
     struct gv_subject subject = subject_of(9);
     uint8_t ids[3 * GV_ID_LEN] = {0};
-    struct gv_buf message, foreign = signal_on(&other, 5, NOW);
+    struct gv_buf message, foreign = puppet_signal_on(&other, 5, NOW);
 
     puppet_give(&other, &foreign);
     puppet_work(&puppet);
@@ -136,7 +114,7 @@ static void an_acknowledgement_counts_for_ones_own_words_only(void **state)
 static void what_is_wanted_is_sent_and_what_is_unknown_is_not_missed(void **state)
 {
     uint8_t ids[2 * GV_ID_LEN] = {7};
-    struct gv_buf message, record = signal_on(&other, 5, NOW);
+    struct gv_buf message, record = puppet_signal_on(&other, 5, NOW);
 
     puppet_give(&other, &record);
     puppet_work(&puppet);
@@ -163,7 +141,7 @@ static void assert_guilty(const char *what)
 
 static void a_signal_cut_or_grown_anywhere_is_an_offence(void **state)
 {
-    struct gv_buf record = signal_on(&puppet, 1, NOW);
+    struct gv_buf record = puppet_signal_on(&puppet, 1, NOW);
     size_t whole = record.len;
 
     gv_buf_append(&record, "", 1);
@@ -180,7 +158,7 @@ static void a_signal_cut_or_grown_anywhere_is_an_offence(void **state)
 
 static void a_signal_changed_in_any_byte_is_never_held(void **state)
 {
-    struct gv_buf record = signal_on(&puppet, 1, NOW);
+    struct gv_buf record = puppet_signal_on(&puppet, 1, NOW);
 
     for (size_t at = 0; at < record.len; at++) {
         again();
@@ -242,7 +220,7 @@ static void fields_out_of_range_are_an_offence(void **state)
                                  .services = c->services,
                                  .kinds = c->kinds};
         memcpy(s.certificate, puppet.certificate_id, GV_ID_LEN);
-        give(&puppet, sign_raw(&puppet, &s, subject, sizeof subject));
+        puppet_hand(&puppet, sign_raw(&puppet, &s, subject, sizeof subject));
         if (!c->good)
             assert_guilty(c->name);
         else if (puppet.closed || held() != 1)
@@ -297,7 +275,7 @@ static void subjects_that_may_not_be_shared_are_an_offence(void **state)
         up(lab);
         struct gv_subject any = subject_of(1);
         struct gv_statement s = puppet_signal(&puppet, &any, NOW);
-        give(&puppet, sign_raw(&puppet, &s, cases[i / 2].bytes, cases[i / 2].len));
+        puppet_hand(&puppet, sign_raw(&puppet, &s, cases[i / 2].bytes, cases[i / 2].len));
         if (!good)
             assert_guilty(cases[i / 2].name);
         else if (puppet.closed || held() != 1)
@@ -326,7 +304,7 @@ static void words_put_into_anothers_mouth_are_an_offence(void **state)
             puppet.network = &network;
             break;
         case 2: /* a retraction's body under a signal's kind */
-            record = retraction_on(&puppet, 1, NOW);
+            record = puppet_retraction_on(&puppet, 1, NOW);
             record.data[0] = GV_RECORD_SIGNAL;
             break;
         case 3:
@@ -338,7 +316,7 @@ static void words_put_into_anothers_mouth_are_an_offence(void **state)
             gv_sign(record.data + 1, puppet.identity.sign_secret, "grapevine address 1",
                     network.descriptor.network_id, record.data + 65, record.len - 65);
         }
-        give(&puppet, record);
+        puppet_hand(&puppet, record);
         assert_guilty("forged");
         network_close(&elsewhere);
     }
@@ -364,14 +342,15 @@ static void time_decides_without_blame(void **state)
     for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
         uint32_t minute = (uint32_t)((int)NOW + cases[i / 2].minute);
         again();
-        give(&puppet, i % 2 ? retraction_on(&puppet, 1, minute) : signal_on(&puppet, 1, minute));
+        puppet_hand(&puppet, i % 2 ? puppet_retraction_on(&puppet, 1, minute)
+                                   : puppet_signal_on(&puppet, 1, minute));
         assert_no_blame(i % 2 ? "retraction" : "signal", cases[i / 2].held);
     }
 }
 
 static void a_signal_that_is_early_is_taken_in_its_time(void **state)
 {
-    struct gv_buf record = signal_on(&puppet, 1, NOW + 15);
+    struct gv_buf record = puppet_signal_on(&puppet, 1, NOW + 15);
 
     puppet_give(&puppet, &record);
     assert_no_blame("early", 0);
@@ -388,7 +367,7 @@ static void a_signal_leaves_after_a_day(void **state)
 {
     static const unsigned quarter = 6 * 60;
 
-    give(&puppet, signal_on(&puppet, 1, NOW));
+    puppet_hand(&puppet, puppet_signal_on(&puppet, 1, NOW));
     puppet_leave(&puppet);
     for (unsigned i = 0; i < 4; i++)
         host_run(&host, quarter * 60000);
@@ -403,7 +382,7 @@ static void an_unknown_certificate_makes_the_roster_be_repaired(void **state)
     struct puppet third;
 
     puppet_make(&third, &network, 7);
-    struct gv_buf record = signal_on(&third, 1, NOW);
+    struct gv_buf record = puppet_signal_on(&third, 1, NOW);
     puppet_forget(&puppet);
     puppet_give(&puppet, &record);
     assert_no_blame("unknown certificate", 0);
@@ -413,7 +392,7 @@ static void an_unknown_certificate_makes_the_roster_be_repaired(void **state)
     puppet_work(&other);
     assert_int_equal(puppet.count[GV_MESSAGE_RECONCILE], 1);
     assert_int_equal(other.count[GV_MESSAGE_RECONCILE], 0);
-    give(&puppet, certificate_record(&third));
+    puppet_hand(&puppet, certificate_record(&third));
     puppet_give(&puppet, &record);
     assert_no_blame("known now", 1);
     gv_buf_free(&record);
@@ -438,8 +417,8 @@ static void the_thirty_two_smallest_of_an_hour_are_held_in_any_order(void **stat
     puppet_make(&twin, &network, 3);
     assert_true(puppet_join(&twin, &second));
     for (unsigned i = 0; i < 40; i++)
-        records[i] = signal_on(&other, i, NOW - i % 2);
-    give(&twin, certificate_record(&other));
+        records[i] = puppet_signal_on(&other, i, NOW - i % 2);
+    puppet_hand(&twin, certificate_record(&other));
     for (unsigned i = 0; i < 40; i++) {
         puppet_give(&other, &records[i]);
         puppet_give(&twin, &records[39 - i]);
@@ -453,7 +432,7 @@ static void the_thirty_two_smallest_of_an_hour_are_held_in_any_order(void **stat
     puppet_make(&twin, &network, 3);
     assert_true(puppet_join(&twin, &second));
     for (unsigned i = 0; i < 40; i++)
-        records[i] = signal_on(&other, i, NOW);
+        records[i] = puppet_signal_on(&other, i, NOW);
     for (unsigned i = 0; i < 40; i++) {
         puppet_give(&other, &records[i]);
         puppet_give(&twin, &records[39 - i]);
@@ -474,8 +453,8 @@ static void the_thirty_two_smallest_of_an_hour_are_held_in_any_order(void **stat
 static void retractions_have_a_quota_of_their_own(void **state)
 {
     for (unsigned i = 0; i < 40; i++) {
-        give(&puppet, signal_on(&puppet, i, NOW));
-        give(&puppet, retraction_on(&puppet, 100 + i, NOW));
+        puppet_hand(&puppet, puppet_signal_on(&puppet, i, NOW));
+        puppet_hand(&puppet, puppet_retraction_on(&puppet, 100 + i, NOW));
     }
     assert_no_blame("over both quotas", 64);
 }
@@ -487,7 +466,7 @@ static void displacing_has_its_limit(void **state)
 
     for (unsigned i = 0; i < 32 + GV_DISPLACED_PER_HOUR + 20; i++) {
         puppet.sequence = top - 2 * i;
-        give(&puppet, signal_on(&puppet, i, NOW));
+        puppet_hand(&puppet, puppet_signal_on(&puppet, i, NOW));
     }
     assert_no_blame("displacing", 32);
     for (unsigned i = 0; i < 32 + GV_DISPLACED_PER_HOUR + 20; i++) {
@@ -507,13 +486,13 @@ static void a_retraction_works_before_and_after_the_signal(void **state)
 
     puppet_make(&twin, &network, 2);
     assert_true(puppet_join(&twin, &second));
-    signal = signal_on(&puppet, 1, NOW);
-    retraction = retraction_on(&puppet, 1, NOW);
-    later = signal_on(&puppet, 1, NOW);
-    foreign = signal_on(&other, 1, NOW);
+    signal = puppet_signal_on(&puppet, 1, NOW);
+    retraction = puppet_retraction_on(&puppet, 1, NOW);
+    later = puppet_signal_on(&puppet, 1, NOW);
+    foreign = puppet_signal_on(&other, 1, NOW);
     struct gv_buf *forth[] = {&signal, &retraction, &foreign, &later};
     struct gv_buf *back[] = {&later, &foreign, &retraction, &signal};
-    give(&twin, certificate_record(&other));
+    puppet_hand(&twin, certificate_record(&other));
     for (unsigned i = 0; i < 4; i++) {
         puppet_give(&puppet, forth[i]);
         puppet_give(&twin, back[i]);

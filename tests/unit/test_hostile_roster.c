@@ -54,12 +54,6 @@ static void again(bool lab)
     up(lab);
 }
 
-static void give(struct puppet *from, struct gv_buf record)
-{
-    puppet_give(from, &record);
-    gv_buf_free(&record);
-}
-
 static void assert_guilty(const char *what)
 {
     if (!puppet.closed || puppet.goodbye != GV_GOODBYE_INVALID)
@@ -73,21 +67,13 @@ static void assert_no_blame(const char *what)
         fail_msg("%s: blamed", what);
 }
 
-static struct gv_buf signal_of(struct puppet *by, unsigned subject, uint32_t minute)
-{
-    struct gv_subject s = subject_of(subject);
-    struct gv_statement statement = puppet_signal(by, &s, minute);
-
-    return sign_statement(by, &statement);
-}
-
 /* ---- certificates --------------------------------------------------------------------------- */
 
 static void a_certificate_enters_the_roster_and_travels(void **state)
 {
     struct gv_instance_info info;
 
-    give(&puppet, certificate_record(&third));
+    puppet_hand(&puppet, certificate_record(&third));
     assert_true(host_knows(&host, third.identity.id, &info));
     assert_memory_equal(info.owner, third.facts.owner, GV_ID_LEN);
     assert_int_equal(info.expires_min, third.facts.expires_min);
@@ -134,7 +120,7 @@ static void certificates_that_are_not_accepted(void **state)
         puppet_certify(&third);
         if (cases[i].flip)
             third.certificate[cases[i].flip] ^= 1;
-        give(&puppet, certificate_record(&third));
+        puppet_hand(&puppet, certificate_record(&third));
         if (host_status(&host).instances != 3u + cases[i].taken)
             fail_msg("%s: %zu instances", cases[i].name, host_status(&host).instances);
         if (cases[i].guilty)
@@ -153,7 +139,7 @@ static void a_certificate_leaves_when_nothing_needs_it(void **state)
 {
     third.facts.expires_min = NOW + 10;
     puppet_certify(&third);
-    give(&puppet, certificate_record(&third));
+    puppet_hand(&puppet, certificate_record(&third));
     puppet_leave(&puppet);
     puppet_leave(&other);
     host_run(&host, ((30ull + 90) * 1440 + 8) * 60000);
@@ -200,22 +186,22 @@ static void a_fault_is_the_owners_whichever_came_first(void **state)
         struct gv_buf a, b, renewed;
         again(true);
         puppet_make(&brother, &network, 8); /* of the owner that the renewed certificate names */
-        a = signal_of(&third, 1, NOW);
+        a = puppet_signal_on(&third, 1, NOW);
         third.sequence--;
-        b = signal_of(&third, 2, NOW);
-        give(&puppet, certificate_record(&third));
+        b = puppet_signal_on(&third, 2, NOW);
+        puppet_hand(&puppet, certificate_record(&third));
         memcpy(third.facts.owner, brother.facts.owner, GV_ID_LEN);
         third.facts.issued_min++;
         puppet_certify(&third);
         renewed = certificate_record(&third);
         if (order)
             puppet_give(&puppet, &renewed);
-        give(&puppet, fault_record(&a, &b));
+        puppet_hand(&puppet, fault_record(&a, &b));
         if (!order)
             puppet_give(&puppet, &renewed);
-        give(&puppet, certificate_record(&brother));
-        give(&puppet, signal_of(&brother, 50, NOW));
-        give(&puppet, signal_of(&other, 50, NOW));
+        puppet_hand(&puppet, certificate_record(&brother));
+        puppet_hand(&puppet, puppet_signal_on(&brother, 50, NOW));
+        puppet_hand(&puppet, puppet_signal_on(&other, 50, NOW));
         if (host_verdict(&host, &subject) != GV_VERDICT_REPORTED)
             fail_msg("order %d: the owner's word still counts", order);
         gv_buf_free(&a);
@@ -259,7 +245,7 @@ static void an_address_must_be_public_outside_a_lab(void **state)
     for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
         bool lab = i % 2, good = lab ? cases[i / 2].lab : cases[i / 2].outside;
         again(lab);
-        give(&puppet, address_record(&puppet, &cases[i / 2].address, NOW));
+        puppet_hand(&puppet, address_record(&puppet, &cases[i / 2].address, NOW));
         if (good)
             assert_no_blame(cases[i / 2].name);
         else
@@ -314,12 +300,12 @@ static void address_records_in_and_out_of_time(void **state)
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         again(false);
-        give(&puppet, address_record(&puppet, &one, (uint32_t)((int)NOW + cases[i].minute)));
+        puppet_hand(&puppet, address_record(&puppet, &one, (uint32_t)((int)NOW + cases[i].minute)));
         assert_no_blame("time");
         assert_int_equal(address_of(&puppet).family != GV_FAMILY_NONE, cases[i].held);
     }
     again(false);
-    give(&puppet, address_record(&puppet, &one, NOW));
+    puppet_hand(&puppet, address_record(&puppet, &one, NOW));
     puppet_leave(&puppet);
     host_run(&host, (3ull * 1440 - 1) * 60000);
     assert_int_equal(address_of(&puppet).family, GV_FAMILY_IPV4);
@@ -334,7 +320,7 @@ static void addresses_forged_or_of_strangers(void **state)
 
     puppet_give(&puppet, &record); /* nobody knows him yet */
     assert_no_blame("unknown");
-    give(&puppet, certificate_record(&third));
+    puppet_hand(&puppet, certificate_record(&third));
     record.data[5] ^= 1;
     puppet_give(&puppet, &record);
     assert_guilty("forged");
@@ -358,8 +344,8 @@ static void a_revoked_peer_is_sent_away_and_stays_out(void **state)
         struct gv_buf record, before, after;
         again(false);
         record = revocation_record(&network, puppet.identity.id, NOW - 10);
-        before = signal_of(&puppet, 1, NOW - 11);
-        after = signal_of(&puppet, 2, NOW - 10);
+        before = puppet_signal_on(&puppet, 1, NOW - 11);
+        after = puppet_signal_on(&puppet, 2, NOW - 10);
         puppet_give(&puppet, &before);
         puppet_give(&puppet, &after);
         assert_int_equal(host_status(&host).statements, 2);
@@ -393,13 +379,13 @@ static void revocations_that_are_none(void **state)
     network_open(&fake, 9, false);
     /* By a registry that the descriptor does not name: perhaps a newer one does. */
     memcpy(fake.descriptor.network_id, network.descriptor.network_id, GV_KEY_LEN);
-    give(&puppet, revocation_record(&fake, other.identity.id, NOW));
+    puppet_hand(&puppet, revocation_record(&fake, other.identity.id, NOW));
     assert_no_blame("unknown registry");
     /* Ahead of time: not yet. */
-    give(&puppet, revocation_record(&network, other.identity.id, NOW + 11));
+    puppet_hand(&puppet, revocation_record(&network, other.identity.id, NOW + 11));
     assert_no_blame("early");
     /* Of somebody unknown. */
-    give(&puppet, revocation_record(&network, third.identity.id, NOW));
+    puppet_hand(&puppet, revocation_record(&network, third.identity.id, NOW));
     assert_no_blame("of nobody");
     assert_false(other.closed);
     /* Forged. */
@@ -425,8 +411,10 @@ static void the_earliest_revocation_counts(void **state)
     for (int order = 0; order < 2; order++) {
         struct gv_instance_info info;
         again(false);
-        give(&puppet, revocation_record(&network, other.identity.id, order ? NOW - 9 : NOW - 3));
-        give(&puppet, revocation_record(&network, other.identity.id, order ? NOW - 3 : NOW - 9));
+        puppet_hand(&puppet,
+                    revocation_record(&network, other.identity.id, order ? NOW - 9 : NOW - 3));
+        puppet_hand(&puppet,
+                    revocation_record(&network, other.identity.id, order ? NOW - 3 : NOW - 9));
         assert_no_blame("twice");
         assert_true(host_knows(&host, other.identity.id, &info));
         assert_int_equal(info.revoked_min, NOW - 9);
@@ -472,7 +460,7 @@ static void a_revoked_instances_address_is_held_by_all_or_by_none(void **state)
 
     for (int order = 0; order < 2; order++) {
         again(false);
-        give(&puppet, certificate_record(&third));
+        puppet_hand(&puppet, certificate_record(&third));
         puppet_give(&puppet, order ? &address : &revocation);
         puppet_give(&puppet, order ? &revocation : &address);
         assert_no_blame("revoked");
@@ -489,12 +477,12 @@ static void a_revoked_instances_address_is_held_by_all_or_by_none(void **state)
  * then must not ask for the roster every two seconds. */
 static void a_proof_without_its_certificate_makes_no_endless_repair(void **state)
 {
-    struct gv_buf a = signal_of(&third, 1, NOW), b;
+    struct gv_buf a = puppet_signal_on(&third, 1, NOW), b;
 
     third.sequence--;
-    b = signal_of(&third, 2, NOW);
+    b = puppet_signal_on(&third, 2, NOW);
     for (unsigned i = 0; i < 60; i++) {
-        give(&puppet, fault_record(&a, &b));
+        puppet_hand(&puppet, fault_record(&a, &b));
         host_run(&host, 1000);
         puppet_work(&puppet);
         assert_no_blame("unknown");

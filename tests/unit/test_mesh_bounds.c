@@ -44,12 +44,6 @@ static int stage_down(void **state)
     return 0;
 }
 
-static void give(struct puppet *from, struct gv_buf record)
-{
-    puppet_give(from, &record);
-    gv_buf_free(&record);
-}
-
 static int tell(struct host *to, struct gv_buf record)
 {
     int rc = host_news(to, record.data, record.len);
@@ -244,7 +238,7 @@ static void a_thousand_proofs_against_one_are_not_passed_on(void **state)
     struct gv_subject one = subject_of(1), two = subject_of(2);
 
     assert_true(puppet_join(&other, &host));
-    give(&other, certificate_record(&puppet));
+    puppet_hand(&other, certificate_record(&puppet));
     for (unsigned i = 0; i < PROOFS; i++) {
         struct gv_statement s = puppet_signal(&puppet, &one, NOW);
         struct gv_buf a = sign_statement(&puppet, &s), b;
@@ -281,7 +275,7 @@ static void who_moves_three_thousand_times_has_one_place(void **state)
     before = host.persisted[GV_ROW_RECORD];
     for (unsigned i = 0; i < MANY; i++) {
         struct gv_address address = make_address(300 + i);
-        give(&other, address_record(&puppet, &address, NOW - MANY + i));
+        puppet_hand(&other, address_record(&puppet, &address, NOW - MANY + i));
     }
     assert_int_equal(host.persisted[GV_ROW_RECORD] - before, 1 + GV_REPLACED_PER_HOUR);
     assert_int_equal(host.notes[GV_NOTE_PEER_REFUSED], 0);
@@ -308,7 +302,7 @@ static void signals(struct puppet *by, unsigned from, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         struct gv_subject subject = subject_of(from + i);
         struct gv_statement s = puppet_signal(by, &subject, host_minute(&host));
-        give(by, sign_statement(by, &s));
+        puppet_hand(by, sign_statement(by, &s));
     }
 }
 

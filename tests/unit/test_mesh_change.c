@@ -64,26 +64,12 @@ static int stage_down(void **state)
     return 0;
 }
 
-static void give(struct puppet *from, struct gv_buf record)
-{
-    puppet_give(from, &record);
-    gv_buf_free(&record);
-}
-
 static int tell(struct gv_buf record)
 {
     int rc = host_news(&host, record.data, record.len);
 
     gv_buf_free(&record);
     return rc;
-}
-
-static struct gv_buf signal_of(struct puppet *by, unsigned subject, uint32_t minute)
-{
-    struct gv_subject s = subject_of(subject);
-    struct gv_statement statement = puppet_signal(by, &s, minute);
-
-    return sign_statement(by, &statement);
 }
 
 static struct gv_buf own_certificate(const uint8_t wire[GV_CERTIFICATE_LEN])
@@ -123,9 +109,9 @@ static void a_registry_key_takes_what_it_signed_with_it(void **state)
 
     assert_true(puppet_join(&puppet, &host));
     assert_true(puppet_join(&other, &host));
-    give(&puppet, signal_of(&puppet, 1, NOW));
-    give(&other, signal_of(&other, 1, NOW));
-    give(&puppet, signal_of(&puppet, 2, NOW));
+    puppet_hand(&puppet, puppet_signal_on(&puppet, 1, NOW));
+    puppet_hand(&other, puppet_signal_on(&other, 1, NOW));
+    puppet_hand(&puppet, puppet_signal_on(&puppet, 2, NOW));
     assert_int_equal(host_verdict(&host, &both), GV_VERDICT_UNTRUSTED);
     unsigned verdicts = host.notes[GV_NOTE_VERDICT];
     assert_int_equal(drop_first_key(), GV_OK);
@@ -145,7 +131,7 @@ static void a_registry_key_takes_what_it_signed_with_it(void **state)
     assert_int_equal(host_status(&host).untrusted, 0);
     assert_int_equal(host.notes[GV_NOTE_VERDICT], verdicts + 2);
     /* Gone for good: neither by a record nor by a handshake. */
-    give(&other, certificate_record(&puppet));
+    puppet_hand(&other, certificate_record(&puppet));
     assert_false(host_knows(&host, puppet.identity.id, NULL));
     assert_false(other.closed);
     /* Until it has a new one the node is nobody; with it, it is back. */
@@ -163,8 +149,8 @@ static void a_registry_key_takes_all_of_many(void **state)
         struct puppet author;
         puppet_make(&author, &network, 100 + i);
         tell(certificate_record(&author));
-        tell(signal_of(&author, 1 + i, NOW));
-        tell(signal_of(&author, 2 + i, NOW));
+        tell(puppet_signal_on(&author, 1 + i, NOW));
+        tell(puppet_signal_on(&author, 2 + i, NOW));
         puppet_free(&author);
     }
     assert_int_equal(host_status(&host).statements, 400);
@@ -187,7 +173,7 @@ static void who_renewed_in_time_stays(void **state)
                          network.descriptor.network_id);
     memcpy(puppet.certificate_id, puppet.facts.id, GV_ID_LEN);
     assert_true(puppet_join(&puppet, &host));
-    give(&puppet, signal_of(&puppet, 1, NOW));
+    puppet_hand(&puppet, puppet_signal_on(&puppet, 1, NOW));
     assert_int_equal(drop_first_key(), GV_OK);
     puppet_work(&puppet);
     assert_true(host_status(&host).has_certificate);
@@ -205,7 +191,7 @@ static void a_network_does_not_become_a_lab(void **state)
     assert_true(puppet_join(&puppet, &host));
     network.descriptor.lab = !network.descriptor.lab;
     publish(2);
-    give(&puppet, descriptor_record(&network));
+    puppet_hand(&puppet, descriptor_record(&network));
     assert_int_equal(gv_core_descriptor(host.core)->version, 1);
     assert_false(puppet.closed);
     assert_int_equal(host.notes[GV_NOTE_PEER_REFUSED], 0);
@@ -219,12 +205,12 @@ static void a_version_of_tomorrow_is_no_offence(void **state)
 
     assert_true(puppet_join(&puppet, &host));
     record.data[1] = 2;
-    give(&puppet, record);
+    puppet_hand(&puppet, record);
     assert_false(puppet.closed);
     publish(2);
     record = descriptor_record(&network);
     record.data[1 + GV_SIGNATURE_LEN + 1] = 2;
-    give(&puppet, record);
+    puppet_hand(&puppet, record);
     assert_false(puppet.closed);
     assert_int_equal(host.notes[GV_NOTE_PEER_REFUSED], 0);
     assert_int_equal(gv_core_descriptor(host.core)->version, 1);
@@ -294,9 +280,9 @@ static void a_retraction_changes_the_verdict_once(void **state)
     assert_int_equal(host_verdict(&host, &own), GV_VERDICT_UNKNOWN);
     assert_int_equal(host.notes[GV_NOTE_VERDICT], 2);
     assert_true(puppet_join(&puppet, &host));
-    give(&puppet, signal_of(&puppet, 2, NOW));
+    puppet_hand(&puppet, puppet_signal_on(&puppet, 2, NOW));
     struct gv_statement s = puppet_retraction(&puppet, &theirs, NOW);
-    give(&puppet, sign_statement(&puppet, &s));
+    puppet_hand(&puppet, sign_statement(&puppet, &s));
     assert_int_equal(host_verdict(&host, &theirs), GV_VERDICT_UNKNOWN);
     assert_int_equal(host.notes[GV_NOTE_VERDICT], 4);
 }
@@ -344,7 +330,7 @@ static void free_all(struct gv_buf *records, size_t count)
 static void make_rows(struct gv_buf *records)
 {
     for (unsigned i = 0; i < ROWS; i++)
-        records[i] = signal_of(&puppet, i + 1, NOW - 2 * i);
+        records[i] = puppet_signal_on(&puppet, i + 1, NOW - 2 * i);
     shuffle(records, ROWS);
 }
 
@@ -415,7 +401,7 @@ static void rows_that_go_while_loading_do_no_harm(void **state)
     struct gv_buf crowd[60];
     for (unsigned i = 0; i < 60; i++) {
         puppet.sequence -= i ? 2 : 0;
-        crowd[i] = signal_of(&puppet, 1000 + i, NOW - DAY + 30 - i % 30);
+        crowd[i] = puppet_signal_on(&puppet, 1000 + i, NOW - DAY + 30 - i % 30);
     }
     reopen();
     for (size_t i = 0; i < ROWS; i++) {

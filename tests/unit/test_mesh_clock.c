@@ -72,20 +72,6 @@ static int stage_down(void **state)
     return 0;
 }
 
-static void give(struct puppet *from, struct gv_buf record)
-{
-    puppet_give(from, &record);
-    gv_buf_free(&record);
-}
-
-static struct gv_buf signal_of(struct puppet *by, unsigned subject, uint32_t minute)
-{
-    struct gv_subject s = subject_of(subject);
-    struct gv_statement statement = puppet_signal(by, &s, minute);
-
-    return sign_statement(by, &statement);
-}
-
 static int load(const struct gv_buf *record)
 {
     uint8_t id[GV_ID_LEN];
@@ -138,8 +124,8 @@ static void begins_to_count(unsigned first, unsigned second)
     assert_int_equal(open_host(25000, certificate, NULL), GV_OK);
     assert_true(puppet_join(&puppet, &host));
     assert_true(puppet_join(&other, &host));
-    give(&puppet, signal_of(&puppet, 1, NOW + first));
-    give(&other, signal_of(&other, 1, NOW + second));
+    puppet_hand(&puppet, puppet_signal_on(&puppet, 1, NOW + first));
+    puppet_hand(&other, puppet_signal_on(&other, 1, NOW + second));
     host_run(&host, last * 60000 - 25000 - 1);
     assert_int_equal(host_status(&host).untrusted, 0);
     assert_int_equal(host_verdict(&host, &subject) == GV_VERDICT_UNTRUSTED, false);
@@ -176,9 +162,9 @@ static void old_fault(struct gv_buf *certificate, struct gv_buf *proof)
     puppet.facts.issued_min = NOW - 90 * DAY;
     puppet.facts.expires_min = NOW - 40 * DAY;
     puppet_certify(&puppet);
-    a = signal_of(&puppet, 1, NOW - 45 * DAY);
+    a = puppet_signal_on(&puppet, 1, NOW - 45 * DAY);
     puppet.sequence--;
-    b = signal_of(&puppet, 2, NOW - 45 * DAY);
+    b = puppet_signal_on(&puppet, 2, NOW - 45 * DAY);
     *certificate = certificate_record(&puppet);
     *proof = fault_record(&a, &b);
     gv_buf_free(&a);
@@ -251,8 +237,8 @@ static uint32_t address_minute(struct puppet *asking, const uint8_t instance[GV_
 
 static void both_signal(unsigned subject, uint32_t minute)
 {
-    give(&puppet, signal_of(&puppet, subject, minute));
-    give(&other, signal_of(&other, subject, minute));
+    puppet_hand(&puppet, puppet_signal_on(&puppet, subject, minute));
+    puppet_hand(&other, puppet_signal_on(&other, subject, minute));
 }
 
 static void a_clock_eighty_days_ahead_is_put_right(void **state)
@@ -270,7 +256,7 @@ static void a_clock_eighty_days_ahead_is_put_right(void **state)
     host_run(&host, 1000);
     both_signal(1, NOW + 80 * DAY);
     puppet.sequence += 1000;
-    give(&puppet, address_record(&puppet, &at, NOW + 80 * DAY));
+    puppet_hand(&puppet, address_record(&puppet, &at, NOW + 80 * DAY));
     assert_int_equal(address_minute(&other, host.identity.id), NOW + 80 * DAY);
     assert_int_equal(host_verdict(&host, &wrong), GV_VERDICT_UNTRUSTED);
     unsigned verdicts = host.notes[GV_NOTE_VERDICT];
@@ -283,7 +269,7 @@ static void a_clock_eighty_days_ahead_is_put_right(void **state)
     assert_int_equal(address_minute(&other, host.identity.id), NOW);
     assert_int_equal(address_minute(&other, puppet.identity.id), 0);
     both_signal(2, NOW);
-    give(&puppet, address_record(&puppet, &at, NOW));
+    puppet_hand(&puppet, address_record(&puppet, &at, NOW));
     assert_int_equal(host_verdict(&host, &right), GV_VERDICT_UNTRUSTED);
     assert_int_equal(host_status(&host).untrusted, 1);
     assert_int_equal(address_minute(&other, puppet.identity.id), NOW);
@@ -293,7 +279,7 @@ static void a_clock_eighty_days_ahead_is_put_right(void **state)
 static void a_row_that_is_early_at_load_is_kept(void **state)
 {
     struct gv_buf certificate = certificate_record(&puppet);
-    struct gv_buf signal = signal_of(&puppet, 1, NOW);
+    struct gv_buf signal = puppet_signal_on(&puppet, 1, NOW);
     uint8_t own[GV_CERTIFICATE_LEN];
 
     certify_host(own, -(int)DAY, 89 * (int)DAY);
