@@ -28,6 +28,7 @@ struct gv_history {
     struct gv_pool subjects; /* of struct gv_history_row */
     struct gv_pool networks; /* of struct gv_network_row: only where somebody logged in */
     struct minute hour[MINUTES];
+    uint32_t clean_held; /* the sum of `clean` over hour[], the overdue minutes too */
     uint8_t key[16];
     uint64_t draws;
     size_t cursor, network_cursor; /* of gv_history_expire */
@@ -140,8 +141,10 @@ static struct minute *bucket(struct gv_history *h, uint32_t minute)
 
     if (m->minute > minute)
         return NULL;
-    if (m->minute < minute)
+    if (m->minute < minute) {
+        h->clean_held -= m->clean;
         *m = (struct minute){.minute = minute};
+    }
     return m;
 }
 
@@ -158,8 +161,10 @@ static void note_failing(struct gv_history *h, struct gv_history_row *row, uint3
         struct minute *m = &h->hour[before % MINUTES];
         if (m->minute == before && m->failing > 0) {
             m->failing--;
-            if (row->flags & GV_ROW_HOUR_CLEAN && m->clean > 0)
+            if (row->flags & GV_ROW_HOUR_CLEAN && m->clean > 0) {
                 m->clean--;
+                h->clean_held--;
+            }
         }
     } else {
         row->flags &= (uint8_t)~GV_ROW_HOUR_CLEAN;
@@ -170,14 +175,18 @@ static void note_failing(struct gv_history *h, struct gv_history_row *row, uint3
     if (!m)
         return;
     m->failing++;
-    if (row->flags & GV_ROW_HOUR_CLEAN)
+    if (row->flags & GV_ROW_HOUR_CLEAN) {
         m->clean++;
+        h->clean_held++;
+    }
 }
 
 static bool login_broken(const struct gv_history *h, uint32_t now)
 {
     uint32_t failing = 0, clean = 0;
 
+    if (h->clean_held == 0)
+        return false; /* the usual case, and asked at every failure */
     for (size_t i = 0; i < MINUTES; i++)
         if (gv_elapsed(now / GV_MINUTE_S, h->hour[i].minute) < MINUTES) {
             failing += h->hour[i].failing;
@@ -403,8 +412,10 @@ int gv_history_load(struct gv_history *history, const uint8_t *row, size_t len)
     if (loaded.last_failure != 0) {
         struct minute *m = bucket(history, loaded.last_failure / GV_MINUTE_S);
         if (m) {
+            uint32_t clean = loaded.flags & GV_ROW_HOUR_CLEAN ? 1 : 0;
             m->failing++;
-            m->clean += loaded.flags & GV_ROW_HOUR_CLEAN ? 1 : 0;
+            m->clean += clean;
+            history->clean_held += clean;
         }
     }
     if (loaded.last_success != 0) {
