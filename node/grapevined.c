@@ -82,6 +82,7 @@ static int follow_logs(struct node *node, struct gv_text *error)
         .loop = &node->loop,
         .paths = (const char *const *)node->options.logs.items,
         .path_count = node->options.logs.count,
+        .syslog = &node->options.syslog,
         .from_start = node->options.from_start,
         .context = node,
         .observation = on_observation,
@@ -172,7 +173,10 @@ static void log_lines(enum gv_log_level level, const struct gv_buf *lines)
 
 static bool same_logs(const struct gv_options *a, const struct gv_options *b)
 {
-    if (a->logs.count != b->logs.count)
+    if (a->logs.count != b->logs.count || a->syslog.mode != b->syslog.mode ||
+        a->syslog.count != b->syslog.count ||
+        (a->syslog.count > 0 &&
+         memcmp(a->syslog.from, b->syslog.from, a->syslog.count * sizeof *a->syslog.from) != 0))
         return false;
     for (size_t i = 0; i < a->logs.count; i++)
         if (strcmp(a->logs.items[i], b->logs.items[i]) != 0)

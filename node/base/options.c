@@ -53,8 +53,16 @@ static const struct gv_config_key keys[] = {
      "yes: this node's signals are sent. preview: they are only shown by `grapevine telemetry`. "
      "no: none are made. Signals of others are received in any case."},
     {"log", "file", GV_CONFIG_STRINGS, FIELD(logs), "", 0, 16, NULL, true,
-     "Mail logs to follow, absolute paths; - is standard input. One that is not there yet is "
-     "waited for."},
+     "Mail logs to follow, several allowed: the absolute path of a file; journal (journal:FOLDER "
+     "for the journal files of another folder); syslog:udp:ADDRESS:PORT or syslog:unix:PATH, where "
+     "syslog datagrams are taken; - is standard input. One that is not there yet is waited for. "
+     "Name each line's way once: what comes in twice counts twice."},
+    {"log", "syslog_from", GV_CONFIG_ADDRESSES, FIELD(syslog_from), "", 0, 256, NULL, true,
+     "Other hosts whose datagrams are taken at syslog:udp. A sender's address can be forged: list "
+     "only addresses that no stranger can send from. Empty: this host alone."},
+    {"log", "syslog_mode", GV_CONFIG_STRING, FIELD(syslog_mode), "0660", 0, 4, NULL, false,
+     "Permissions of the socket of syslog:unix, octal. Who may write to it can put words into this "
+     "node's log."},
     {"log", "timezone", GV_CONFIG_STRING, FIELD(timezone), "", 0, 64, NULL, false,
      "Zone of time stamps that name none, such as Europe/Berlin. Empty: this host's."},
     {"log", "from_start", GV_CONFIG_BOOL, FIELD(from_start), "no", 0, 0, NULL, false,
@@ -263,15 +271,36 @@ static void check_texts(struct check *check)
               "\"%s\" will not do, write https://HOST or https://HOST:PORT (or http://), without "
               "a path, e.g. https://registry.example.org",
               o->registry);
+}
+
+static void check_logs(struct check *check)
+{
+    struct gv_options *o = check->options;
+    const char *mode = o->syslog_mode ? o->syslog_mode : "";
+    struct gv_log_source source;
+    struct gv_text why;
+    char *end;
+
     for (size_t i = 0; i < o->logs.count; i++) {
         const char *path = o->logs.items[i];
-        if (path[0] != '/' && strcmp(path, "-") != 0)
-            wrong(check, "log", "file", "\"%s\" must be an absolute path, or - for standard input",
+        if (gv_log_source_parse(&source, path, &why) != GV_OK)
+            wrong(check, "log", "file", "%s", why.text);
+        else if (source.kind == GV_LOG_SYSLOG_UDP && o->syslog_from.count == 0 &&
+                 !gv_log_source_is_loopback(&source.address))
+            wrong(check, "log", "file",
+                  "\"%s\" is open to other hosts, but [log] syslog_from lists none; list them, or "
+                  "listen on 127.0.0.1",
                   path);
         for (size_t j = 0; j < i; j++)
             if (strcmp(path, o->logs.items[j]) == 0)
                 wrong(check, "log", "file", "\"%s\" is named twice", path);
     }
+    unsigned long bits = strtoul(mode, &end, 8);
+    if (!isdigit((unsigned char)*mode) || *end || bits > 0777 || (bits & 0200) == 0)
+        wrong(check, "log", "syslog_mode",
+              "\"%s\" will not do, write an octal mode that lets the owner write, e.g. 0660", mode);
+    o->syslog = (struct gv_syslog_access){
+        .from = o->syslog_from.items, .count = o->syslog_from.count, .mode = (mode_t)bits};
 }
 
 static struct gv_prefix *to_prefixes(const struct gv_config_addresses *from)
@@ -349,6 +378,7 @@ int gv_options_load(struct gv_options *out, const char *path, struct gv_buf *err
         return rc;
     check_addresses(&check);
     check_texts(&check);
+    check_logs(&check);
     derive(&check);
     check_lists(&check);
     if (!check.failed && !check.memory)

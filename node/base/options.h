@@ -11,6 +11,7 @@
 
 #include "crypto/identity.h"
 #include "node/base/config.h"
+#include "node/base/log_source.h"
 #include "proto/address.h"
 #include "proto/settings.h"
 
@@ -28,6 +29,8 @@ struct gv_options {
     int share; /* enum gv_share */
     /* [log] */
     struct gv_config_strings logs;
+    struct gv_config_addresses syslog_from;
+    char *syslog_mode;
     char *timezone;
     int level; /* index into gv_log_level_names */
     bool from_start;
@@ -38,6 +41,7 @@ struct gv_options {
     int64_t connections, statements, history, telemetry_s;
 
     /* Derived from these, valid until gv_options_free. */
+    struct gv_syslog_access syslog;
     char *control_path;
     bool has_id;
     uint8_t network_id[GV_KEY_LEN];

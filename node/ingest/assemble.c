@@ -30,6 +30,11 @@ struct gv_assembler {
     struct gv_hints hints;
     uint32_t clock; /* counts uses, for the oldest of a set; that it wraps costs one wrong choice */
     uint32_t flushed;
+    /* When the drop of each entry was read, in seconds. */
+    uint32_t drop_read[GV_CONNECTION_SETS * GV_CONNECTION_WAYS];
+    uint32_t settled;  /* where gv_assemble_settle goes on */
+    bool may_be_drops; /* false: there is none in the table */
+    bool drops_left;   /* gv_assemble_settle has passed one that is too young */
 };
 
 struct gv_assembler *gv_assembler_new(void)
@@ -221,6 +226,8 @@ static size_t smtpd_drop(struct gv_assembler *a, struct gv_reading *out, const s
     c->dropped = true;
     c->drop_line = m->line;
     c->drop_ms = m->ms;
+    a->drop_read[c - &a->table[0][0]] = (uint32_t)(m->now_ms / 1000);
+    a->may_be_drops = true;
     return n;
 }
 
@@ -373,6 +380,30 @@ size_t gv_assemble(struct gv_assembler *assembler, struct gv_reading *out, uint6
     default:
         return 0;
     }
+}
+
+size_t gv_assemble_settle(struct gv_assembler *assembler, struct gv_reading *out, uint64_t now_ms,
+                          uint64_t wait_ms)
+{
+    uint32_t now = (uint32_t)(now_ms / 1000), *at = &assembler->settled;
+    size_t n = 0;
+
+    if (!assembler->may_be_drops)
+        return 0;
+    if (*at == 0)
+        assembler->drops_left = false;
+    while (n < GV_READINGS_MAX && *at < GV_CONNECTION_SETS * GV_CONNECTION_WAYS) {
+        uint32_t i = (*at)++;
+        struct connection *c = &assembler->table[i / GV_CONNECTION_WAYS][i % GV_CONNECTION_WAYS];
+        if (c->dropped && now - assembler->drop_read[i] >= wait_ms / 1000)
+            n += settle_drop(out + n, c);
+        assembler->drops_left |= c->dropped;
+    }
+    if (n < GV_READINGS_MAX) {
+        *at = 0;
+        assembler->may_be_drops = assembler->drops_left;
+    }
+    return n;
 }
 
 size_t gv_assemble_flush(struct gv_assembler *assembler, struct gv_reading *out)

@@ -11,7 +11,8 @@
 /* What is known of a parsed line beside its words; all names are hashes by now. */
 struct gv_moment {
     uint64_t line;
-    uint64_t ms;
+    uint64_t ms;         /* the line's own time */
+    uint64_t now_ms;     /* when it was read */
     uint64_t connection; /* Postfix: which process on which host; 0: a line that stands alone */
     uint64_t account;
     uint64_t session;
@@ -34,6 +35,11 @@ bool gv_assembler_has_hints(const struct gv_assembler *assembler);
 /* A connection begins, at `ms`. */
 size_t gv_assemble_connect(struct gv_assembler *assembler, struct gv_reading *out,
                            const struct gv_parsed *parsed, uint64_t connection, uint64_t ms);
+
+/* Settles drops that were read at least `wait_ms` ago, or after `now_ms` (the clock was put back).
+ * Call until 0. */
+size_t gv_assemble_settle(struct gv_assembler *assembler, struct gv_reading *out, uint64_t now_ms,
+                          uint64_t wait_ms);
 
 /* Settles drops that no disconnect line followed. Call until 0. */
 size_t gv_assemble_flush(struct gv_assembler *assembler, struct gv_reading *out);

@@ -17,6 +17,7 @@ struct gv_follow {
     struct gv_sources *sources;                /* NULL: no log is named */
     enum gv_source_state told[GV_SOURCES_MAX]; /* state of each as last logged */
     bool spoke[GV_SOURCES_MAX];                /* something was logged of it */
+    uint64_t damages[GV_SOURCES_MAX];          /* as last logged */
     uv_timer_t timer;
 };
 
@@ -33,7 +34,14 @@ static bool is_gone(const struct gv_source_status *status)
 
 static const char *state_text(const struct gv_source_status *status)
 {
+    if (status->kind == GV_LOG_JOURNAL && status->state == GV_SOURCE_WAITING)
+        return "waiting for the journal";
     return is_gone(status) ? "gone, waiting for it" : gv_source_state_text(status->state);
+}
+
+static bool is_socket(const struct gv_source_status *status)
+{
+    return status->kind == GV_LOG_SYSLOG_UDP || status->kind == GV_LOG_SYSLOG_UNIX;
 }
 
 static void say_state(const struct gv_source_status *status)
@@ -45,15 +53,20 @@ static void say_state(const struct gv_source_status *status)
     case GV_SOURCE_WAITING:
         if (is_gone(status))
             gv_log(GV_LOG_WARNING, "the log %s is gone; waiting for it to come back", status->path);
+        else if (status->kind == GV_LOG_JOURNAL)
+            gv_log(GV_LOG_WARNING,
+                   "there is no journal to read (%s); it is looked for again (see [log] file)",
+                   status->path);
         else
             gv_log(GV_LOG_WARNING, "the log %s is not there yet; waiting for it (see [log] file)",
                    status->path);
         break;
     case GV_SOURCE_DENIED:
-        gv_log(GV_LOG_WARNING,
-               "the log %s may not be read; give the daemon's user the right to (group adm, on "
-               "Debian)",
-               status->path);
+        gv_log(GV_LOG_WARNING, "the log %s may not be %s; give the daemon's user the right to%s",
+               status->path, is_socket(status) ? "opened" : "read",
+               status->kind == GV_LOG_JOURNAL ? " (group systemd-journal)"
+               : is_socket(status)            ? ""
+                                              : " (group adm, on Debian)");
         break;
     default:
         gv_log(GV_LOG_WARNING, "the log %s: %s%s%s", status->path,
@@ -71,6 +84,14 @@ static void on_reading(void *context, const struct gv_reading *reading, size_t s
     follow->options.observation(follow->options.context, &reading->observation);
 }
 
+static void keep_cursor(const struct gv_follow *follow, const char *name, const char *cursor)
+{
+    char whole[GV_CURSOR_MAX] = "";
+
+    snprintf(whole, sizeof whole, "%s", cursor);
+    follow->options.keep(follow->options.context, name, whole, sizeof whole);
+}
+
 static void on_progress(void *context, size_t source)
 {
     struct gv_follow *follow = context;
@@ -83,10 +104,18 @@ static void on_progress(void *context, size_t source)
         follow->spoke[source] = true;
     }
     follow->told[source] = status.state;
+    if (follow->damages[source] != status.damages)
+        gv_log(GV_LOG_WARNING,
+               "a compressed generation of the log %s is cut short or damaged: what could be read "
+               "of it was",
+               status.path);
+    follow->damages[source] = status.damages;
     position_name(name, status.path);
-    if (strcmp(status.path, "-") != 0)
+    if (status.kind == GV_LOG_FILE)
         follow->options.keep(follow->options.context, name, &status.position,
                              sizeof status.position);
+    else if (status.kind == GV_LOG_JOURNAL)
+        keep_cursor(follow, name, status.cursor);
 }
 
 static void on_look(uv_timer_t *timer)
@@ -103,11 +132,14 @@ static void on_look(uv_timer_t *timer)
 
 static int open_sources(struct gv_follow *follow, const struct gv_follow_options *options)
 {
-    struct gv_position positions[GV_SOURCES_MAX];
+    struct gv_position positions[GV_SOURCES_MAX] = {0};
+    char cursors[GV_SOURCES_MAX][GV_CURSOR_MAX] = {0};
     struct gv_sources_config config = {
         .paths = options->paths,
         .path_count = options->path_count,
+        .syslog = options->syslog,
         .positions = positions,
+        .cursors = (const char(*)[GV_CURSOR_MAX])cursors,
         .from_start = options->from_start,
         .reader = {.ahead_ms = STAMP_AHEAD_MS},
         .on_reading = on_reading,
@@ -122,6 +154,9 @@ static int open_sources(struct gv_follow *follow, const struct gv_follow_options
         position_name(name, options->paths[i]);
         if (!options->kept(options->context, name, &positions[i], sizeof positions[i]))
             memset(&positions[i], 0, sizeof positions[i]);
+        if (!options->kept(options->context, name, cursors[i], sizeof cursors[i]))
+            memset(cursors[i], 0, sizeof cursors[i]);
+        cursors[i][GV_CURSOR_MAX - 1] = '\0';
     }
     memcpy(config.reader.key, options->account_key, sizeof config.reader.key);
     int rc = gv_sources_new(&follow->sources, options->loop, &config);
@@ -140,6 +175,7 @@ int gv_follow_start(struct gv_follow **out, const struct gv_follow_options *opti
         return gv_fail(error, GV_ERR_MEMORY, "out of memory");
     follow->options = *options;
     follow->options.paths = NULL; /* the caller's */
+    follow->options.syslog = NULL;
     gv_wipe(follow->options.account_key, sizeof follow->options.account_key);
     uv_timer_init(options->loop, &follow->timer);
     follow->timer.data = follow;
@@ -190,13 +226,13 @@ json_t *gv_follow_json(const struct gv_follow *follow)
         gv_sources_status(follow->sources, &s, i);
         json_array_append_new(
             list,
-            json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "path", s.path, "state",
-                      state_text(&s), "lines", (json_int_t)s.counters.lines, "matched",
+            json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "path", s.path,
+                      "state", state_text(&s), "lines", (json_int_t)s.counters.lines, "matched",
                       (json_int_t)s.counters.matched, "failures", (json_int_t)s.counters.failures,
                       "attempts", (json_int_t)s.counters.attempts, "successes",
                       (json_int_t)s.counters.successes, "skipped", (json_int_t)s.counters.skipped,
-                      "rotations", (json_int_t)s.rotations, "offset",
-                      (json_int_t)s.position.offset));
+                      "rotations", (json_int_t)s.rotations, "refused", (json_int_t)s.refused,
+                      "offset", (json_int_t)s.position.offset));
     }
     return list;
 }

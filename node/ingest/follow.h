@@ -17,8 +17,9 @@ struct gv_follow;
 
 struct gv_follow_options {
     uv_loop_t *loop;
-    const char *const *paths; /* copied; "-" is standard input; none: nothing is followed */
+    const char *const *paths; /* copied; node/base/log_source.h; none: nothing is followed */
     size_t path_count;
+    const struct gv_syslog_access *syslog;   /* copied; NULL: this host alone */
     bool from_start;                         /* of a log that was never read before */
     uint8_t account_key[GV_ACCOUNT_KEY_LEN]; /* secret */
     void *context;

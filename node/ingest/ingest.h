@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "node/base/log_source.h"
 #include "proto/ip_address.h"
 #include "proto/observation.h"
 
@@ -71,6 +72,13 @@ size_t gv_reader_line(struct gv_reader *reader, struct gv_reading out[GV_READING
 size_t gv_reader_half_line(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX],
                            const char *line, size_t len, uint64_t now_ms);
 
+/* Settles drops whose disconnect line has not come for GV_DROP_WAIT_MS (Postfix writes both at
+ * once, so it was lost). `now_ms`: the clock that gv_reader_line was given. Call until 0, now and
+ * then. */
+#define GV_DROP_WAIT_MS 60000u
+size_t gv_reader_settle(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX],
+                        uint64_t now_ms);
+
 /* Settles what a drop without its disconnect line left open, at the end of a log. Call until 0. */
 size_t gv_reader_flush(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX]);
 
@@ -79,7 +87,10 @@ void gv_reader_skip(struct gv_reader *reader);
 
 const struct gv_reader_counters *gv_reader_counters(const struct gv_reader *reader);
 
-/* --- Sources: files that are followed, and standard input ------------------------------------- */
+/* '?' for every control character, as Postfix writes them: what stands in one line stays one. */
+void gv_line_tame(char *text, size_t len);
+
+/* --- Sources: files, the journal, syslog sockets, standard input ------------------------------ */
 
 /* Where a followed file was left. The host keeps it over a restart; all zero means "not known". */
 struct gv_position {
@@ -88,6 +99,15 @@ struct gv_position {
     uint64_t offset;   /* the first byte that was not read as part of a whole line */
     uint64_t checksum; /* of the file's first line, to tell a re-used inode; 0: none yet */
 };
+/* The checksum of a position without an inode: the file was not there when it was looked for, so
+ * all that it holds once it comes is new. */
+#define GV_POSITION_AWAITED 1u
+
+/* Where a journal was left: libsystemd's words for it, or "". */
+#define GV_CURSOR_MAX 240
+
+/* Takes a line without its newline; len == SIZE_MAX stands for one that was passed over. */
+typedef void gv_line_taker(void *context, const char *line, size_t len);
 
 enum gv_source_state {
     GV_SOURCE_WAITING = 0, /* not there yet */
@@ -95,24 +115,32 @@ enum gv_source_state {
     GV_SOURCE_DENIED,     /* no permission */
     GV_SOURCE_NOT_A_FILE, /* a directory, a device */
     GV_SOURCE_FAILED,     /* another error, see `error` */
-    GV_SOURCE_ENDED       /* standard input is over */
+    GV_SOURCE_ENDED,      /* standard input is over */
+    GV_SOURCE_IN_USE      /* somebody else listens there */
 };
 
 /* "waiting for the file", "reading", "permission denied", ... */
 const char *gv_source_state_text(enum gv_source_state state);
 
 struct gv_source_status {
-    const char *path; /* borrowed from the sources; "-" is standard input */
+    const char *path; /* borrowed from the sources: as it was named, "-" is standard input */
+    enum gv_log_source_kind kind;
     enum gv_source_state state;
-    int error; /* errno of the last failure, 0 otherwise */
-    struct gv_position position;
+    int error;                   /* errno of the last failure, 0 otherwise */
+    struct gv_position position; /* of a file */
+    const char *cursor;          /* borrowed, of a journal; "" otherwise */
     struct gv_reader_counters counters;
     uint64_t rotations; /* renamed or truncated and taken up again */
+    uint64_t damages;   /* compressed generations of which only the beginning could be read */
+    uint64_t refused;   /* datagrams and journal entries of somebody who may not, or no message */
 };
 
 struct gv_sources_config {
-    const char *const *paths; /* copied; "-" is standard input */
+    const char *const *paths; /* copied; as node/base/log_source.h has them */
     size_t path_count;
+    const struct gv_syslog_access *syslog; /* copied; NULL: this host alone, mode 0660 */
+    /* One per path, each GV_CURSOR_MAX long, or NULL: where a journal was left. */
+    const char (*cursors)[GV_CURSOR_MAX];
     /* One per path, or NULL. A path without a position is read from its end (`from_start` false),
      * because what is long past is not news, or from its start. */
     const struct gv_position *positions;
@@ -129,8 +157,8 @@ struct gv_sources_config {
 struct gv_sources;
 struct uv_loop_s;
 
-/* Returns GV_OK, GV_ERR_MEMORY or GV_ERR_RANGE (no path, or more than GV_SOURCES_MAX). Nothing is
- * opened before gv_sources_start. */
+/* Returns GV_OK, GV_ERR_MEMORY, GV_ERR_RANGE (no path, or more than GV_SOURCES_MAX) or
+ * GV_ERR_CONFIG (a path that names no source). Nothing is opened before gv_sources_start. */
 #define GV_SOURCES_MAX 16
 int gv_sources_new(struct gv_sources **out, struct uv_loop_s *loop,
                    const struct gv_sources_config *config);

@@ -139,7 +139,7 @@ static void count(struct gv_reader_counters *c, const struct gv_reading *out, si
 static size_t read_parsed(struct gv_reader *reader, struct gv_reading *out,
                           const struct gv_line *line, const struct gv_parsed *p, uint64_t now_ms)
 {
-    struct gv_moment moment = {.line = reader->counters.lines};
+    struct gv_moment moment = {.line = reader->counters.lines, .now_ms = now_ms};
 
     /* Without a pid the address tells connections apart: those that are open at once from one
      * address are one, so none of them can be said to begin. */
@@ -197,6 +197,22 @@ size_t gv_reader_half_line(struct gv_reader *reader, struct gv_reading out[GV_RE
                            const char *line, size_t len, uint64_t now_ms)
 {
     return read_line(reader, out, line, len, now_ms, true);
+}
+
+size_t gv_reader_settle(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX],
+                        uint64_t now_ms)
+{
+    size_t n = gv_assemble_settle(reader->assembler, out, now_ms, GV_DROP_WAIT_MS);
+
+    count(&reader->counters, out, n);
+    return n;
+}
+
+void gv_line_tame(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+            text[i] = '?';
 }
 
 size_t gv_reader_flush(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX])

@@ -9,18 +9,29 @@
 #include <uv.h>
 
 #include "crypto/error.h"
+#include "node/ingest/journal.h"
+#include "node/ingest/syslog.h"
 #include "node/ingest/tail.h"
 
-/* How often a quiet file is looked at: half of this is what a verdict comes later. */
-#define GV_POLL_MS 250
+/* How often a quiet file or journal is looked at: half of this is what a verdict comes later. */
+#define POLL_MS 250
+/* How often a socket that could not be bound is tried again. */
+#define RETRY_MS 5000
+/* How often drops without their disconnect line are looked for. */
+#define SETTLE_MS 15000
 
 struct source {
     struct gv_sources *owner;
     size_t index;
     char *path;
-    bool standard_input;
+    struct gv_log_source where; /* borrows from path */
     struct gv_reader *reader;
-    struct gv_tail tail; /* of standard input: its splitter, state and error */
+    union {
+        struct gv_tail tail; /* of standard input: its splitter, state and error */
+        struct gv_journal journal;
+        struct gv_syslog syslog;
+    };
+    bool made; /* the union is in use */
     uv_timer_t timer;
     uv_poll_t poll;
     bool timer_open, poll_open;
@@ -30,8 +41,12 @@ struct source {
 struct gv_sources {
     uv_loop_t *loop;
     struct gv_sources_config config;
+    struct gv_syslog_access syslog;
+    struct gv_config_address *senders; /* syslog.from */
     struct source *list;
     size_t count;
+    uv_timer_t settle;
+    bool settle_open;
     bool running;
 };
 
@@ -48,6 +63,8 @@ const char *gv_source_state_text(enum gv_source_state state)
         return "not a regular file";
     case GV_SOURCE_ENDED:
         return "ended";
+    case GV_SOURCE_IN_USE:
+        return "somebody else listens there";
     default:
         return "failed";
     }
@@ -61,43 +78,125 @@ static uint64_t wall_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static enum gv_source_state state_of(const struct source *source)
+{
+    switch (source->where.kind) {
+    case GV_LOG_JOURNAL:
+        return source->journal.state;
+    case GV_LOG_SYSLOG_UDP:
+    case GV_LOG_SYSLOG_UNIX:
+        return source->syslog.state;
+    default:
+        return source->tail.state;
+    }
+}
+
+static void tell(struct source *source, const struct gv_reading *readings, size_t n)
+{
+    struct gv_sources *s = source->owner;
+
+    for (size_t i = 0; i < n; i++)
+        s->config.on_reading(s->config.context, &readings[i], source->index);
+}
+
 static void on_line(void *context, const char *line, size_t len)
 {
     struct source *source = context;
-    struct gv_sources *s = source->owner;
     struct gv_reading readings[GV_READINGS_MAX];
 
-    if (len == SIZE_MAX) {
+    if (len == SIZE_MAX)
         gv_reader_skip(source->reader);
-        return;
-    }
-    size_t n = gv_reader_line(source->reader, readings, line, len, wall_ms());
-    for (size_t i = 0; i < n; i++)
-        s->config.on_reading(s->config.context, &readings[i], source->index);
+    else
+        tell(source, readings, gv_reader_line(source->reader, readings, line, len, wall_ms()));
 }
 
 static void progress(struct source *source, bool moved)
 {
     struct gv_sources *s = source->owner;
+    enum gv_source_state state = state_of(source);
 
-    if (!moved && source->told == source->tail.state)
+    if (!moved && source->told == state)
         return;
-    source->told = source->tail.state;
+    source->told = state;
     if (s->config.on_progress)
         s->config.on_progress(s->config.context, source->index);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_settle(uv_timer_t *timer)
+{
+    struct gv_sources *s = timer->data;
+    struct gv_reading readings[GV_READINGS_MAX];
+    size_t n;
+
+    for (size_t i = 0; i < s->count; i++)
+        while ((n = gv_reader_settle(s->list[i].reader, readings, wall_ms())) > 0)
+            tell(&s->list[i], readings, n);
+}
+
+/* --- Files and the journal ---------------------------------------------------------------------
+ */
+
+static void on_file(uv_timer_t *timer)
 {
     struct source *source = timer->data;
-    struct gv_tail *tail = &source->tail;
-    struct gv_position before = tail->position;
+    struct gv_position before = source->tail.position;
+    uint64_t damages = source->tail.damages;
 
     /* uv_now may be 0 in a fresh loop; the tail's clock begins at 1. */
-    bool more = gv_tail_poll(tail, uv_now(source->owner->loop) + 1, on_line, source);
-    progress(source, memcmp(&before, &tail->position, sizeof before) != 0);
+    bool more = gv_tail_poll(&source->tail, uv_now(source->owner->loop) + 1, on_line, source);
+    progress(source, memcmp(&before, &source->tail.position, sizeof before) != 0 ||
+                         damages != source->tail.damages);
     if (source->owner->running)
-        uv_timer_start(timer, on_timer, more ? 0 : GV_POLL_MS, 0);
+        uv_timer_start(timer, on_file, more ? 0 : POLL_MS, 0);
+}
+
+static void on_journal(uv_timer_t *timer)
+{
+    struct source *source = timer->data;
+    char before[GV_CURSOR_MAX];
+
+    memcpy(before, source->journal.cursor, sizeof before);
+    bool more = gv_journal_poll(&source->journal, uv_now(source->owner->loop) + 1, on_line, source);
+    progress(source, strcmp(before, source->journal.cursor) != 0);
+    if (source->owner->running)
+        uv_timer_start(timer, on_journal, more ? 0 : POLL_MS, 0);
+}
+
+/* --- Syslog sockets ----------------------------------------------------------------------------
+ */
+
+static void on_retry(uv_timer_t *timer);
+
+static void on_datagrams(uv_poll_t *poll, int status, int events)
+{
+    struct source *source = poll->data;
+
+    (void)events;
+    (void)status; /* an error of the socket shows in the reading */
+    if (gv_syslog_read(&source->syslog, on_line, source))
+        return; /* the poll comes again at once */
+    if (source->syslog.fd < 0) {
+        uv_close((uv_handle_t *)&source->poll, NULL);
+        source->poll_open = false;
+        uv_timer_start(&source->timer, on_retry, RETRY_MS, 0);
+    }
+    progress(source, false);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct source *source = timer->data;
+
+    gv_syslog_open(&source->syslog);
+    if (source->syslog.fd >= 0 &&
+        uv_poll_init(source->owner->loop, &source->poll, source->syslog.fd) == 0) {
+        source->poll.data = source;
+        source->poll_open = true;
+        uv_poll_start(&source->poll, UV_READABLE, on_datagrams);
+    } else if (source->owner->running) {
+        uv_timer_start(timer, on_retry, RETRY_MS, 0);
+    }
+    progress(source, false);
 }
 
 /* --- Standard input ----------------------------------------------------------------------------
@@ -105,15 +204,13 @@ static void on_timer(uv_timer_t *timer)
 
 static void end_input(struct source *source, enum gv_source_state state, int error)
 {
-    struct gv_sources *s = source->owner;
     struct gv_reading readings[GV_READINGS_MAX];
     size_t n;
 
     source->tail.state = state;
     source->tail.error = error;
     while ((n = gv_reader_flush(source->reader, readings)) > 0)
-        for (size_t i = 0; i < n; i++)
-            s->config.on_reading(s->config.context, &readings[i], source->index);
+        tell(source, readings, n);
     if (source->poll_open)
         uv_poll_stop(&source->poll);
     progress(source, false);
@@ -188,24 +285,51 @@ static int start_input(struct source *source)
 static int init_source(struct gv_sources *s, size_t i, const struct gv_sources_config *config)
 {
     struct source *source = &s->list[i];
+    int rc = GV_OK;
 
     source->owner = s;
     source->index = i;
-    source->tail.fd = -1;
     source->path = strdup(config->paths[i]);
     source->reader = gv_reader_new(&config->reader);
     if (!source->path || !source->reader)
         return GV_ERR_MEMORY;
-    source->standard_input = strcmp(source->path, "-") == 0;
-    return gv_tail_init(&source->tail, source->path,
-                        config->positions ? &config->positions[i] : NULL, config->from_start);
+    if (gv_log_source_parse(&source->where, source->path, NULL) != GV_OK)
+        return GV_ERR_CONFIG;
+    switch (source->where.kind) {
+    case GV_LOG_JOURNAL:
+        gv_journal_init(&source->journal, source->where.path,
+                        config->cursors ? config->cursors[i] : "", config->from_start);
+        break;
+    case GV_LOG_SYSLOG_UDP:
+    case GV_LOG_SYSLOG_UNIX:
+        gv_syslog_init(&source->syslog, &source->where, &s->syslog);
+        break;
+    default:
+        rc = gv_tail_init(&source->tail, source->path,
+                          config->positions ? &config->positions[i] : NULL, config->from_start);
+        break;
+    }
+    source->made = rc == GV_OK;
+    return rc;
+}
+
+static int copy_access(struct gv_sources *s, const struct gv_syslog_access *from)
+{
+    s->syslog.mode = from ? from->mode : 0660;
+    if (!from || from->count == 0)
+        return GV_OK;
+    s->senders = calloc(from->count, sizeof *s->senders);
+    if (!s->senders)
+        return GV_ERR_MEMORY;
+    memcpy(s->senders, from->from, from->count * sizeof *s->senders);
+    s->syslog.from = s->senders;
+    s->syslog.count = from->count;
+    return GV_OK;
 }
 
 int gv_sources_new(struct gv_sources **out, struct uv_loop_s *loop,
                    const struct gv_sources_config *config)
 {
-    int rc = GV_OK;
-
     if (config->path_count == 0 || config->path_count > GV_SOURCES_MAX)
         return GV_ERR_RANGE;
     struct gv_sources *s = calloc(1, sizeof *s);
@@ -214,8 +338,7 @@ int gv_sources_new(struct gv_sources **out, struct uv_loop_s *loop,
     s->loop = loop;
     s->config = *config;
     s->list = calloc(config->path_count, sizeof *s->list);
-    if (!s->list)
-        rc = GV_ERR_MEMORY;
+    int rc = s->list ? copy_access(s, config->syslog) : GV_ERR_MEMORY;
     for (size_t i = 0; rc == GV_OK && i < config->path_count; i++) {
         s->count = i + 1;
         rc = init_source(s, i, config);
@@ -223,6 +346,8 @@ int gv_sources_new(struct gv_sources **out, struct uv_loop_s *loop,
     /* What was the caller's is not kept. */
     s->config.paths = NULL;
     s->config.positions = NULL;
+    s->config.cursors = NULL;
+    s->config.syslog = NULL;
     if (rc != GV_OK) {
         gv_sources_free(s);
         return rc;
@@ -231,30 +356,44 @@ int gv_sources_new(struct gv_sources **out, struct uv_loop_s *loop,
     return GV_OK;
 }
 
+static int start_source(struct source *source)
+{
+    static const uv_timer_cb first[] = {[GV_LOG_FILE] = on_file,
+                                        [GV_LOG_JOURNAL] = on_journal,
+                                        [GV_LOG_SYSLOG_UDP] = on_retry,
+                                        [GV_LOG_SYSLOG_UNIX] = on_retry};
+
+    if (uv_timer_init(source->owner->loop, &source->timer) != 0)
+        return GV_ERR_IO;
+    source->timer.data = source;
+    source->timer_open = true;
+    if (source->where.kind == GV_LOG_INPUT)
+        return start_input(source);
+    return uv_timer_start(&source->timer, first[source->where.kind], 0, 0) == 0 ? GV_OK : GV_ERR_IO;
+}
+
 int gv_sources_start(struct gv_sources *sources)
 {
-    sources->running = true;
-    for (size_t i = 0; i < sources->count; i++) {
-        struct source *source = &sources->list[i];
-        int rc;
+    int rc = GV_OK;
 
-        if (uv_timer_init(sources->loop, &source->timer) != 0)
-            return GV_ERR_IO;
-        source->timer.data = source;
-        source->timer_open = true;
-        if (source->standard_input)
-            rc = start_input(source);
-        else
-            rc = uv_timer_start(&source->timer, on_timer, 0, 0) == 0 ? GV_OK : GV_ERR_IO;
-        if (rc != GV_OK)
-            return rc;
-    }
-    return GV_OK;
+    sources->running = true;
+    if (uv_timer_init(sources->loop, &sources->settle) != 0)
+        return GV_ERR_IO;
+    sources->settle.data = sources;
+    sources->settle_open = true;
+    uv_timer_start(&sources->settle, on_settle, SETTLE_MS, SETTLE_MS);
+    uv_unref((uv_handle_t *)&sources->settle); /* nothing to settle when all inputs have ended */
+    for (size_t i = 0; rc == GV_OK && i < sources->count; i++)
+        rc = start_source(&sources->list[i]);
+    return rc;
 }
 
 void gv_sources_stop(struct gv_sources *sources)
 {
     sources->running = false;
+    if (sources->settle_open)
+        uv_close((uv_handle_t *)&sources->settle, NULL);
+    sources->settle_open = false;
     for (size_t i = 0; i < sources->count; i++) {
         struct source *source = &sources->list[i];
 
@@ -263,19 +402,31 @@ void gv_sources_stop(struct gv_sources *sources)
         if (source->poll_open)
             uv_close((uv_handle_t *)&source->poll, NULL);
         source->timer_open = source->poll_open = false;
+        if (source->where.kind == GV_LOG_SYSLOG_UDP || source->where.kind == GV_LOG_SYSLOG_UNIX)
+            gv_syslog_close(&source->syslog); /* its name is free for who comes next */
     }
+}
+
+static void free_source(struct source *source)
+{
+    bool file = source->where.kind == GV_LOG_FILE || source->where.kind == GV_LOG_INPUT;
+
+    if (source->made && source->where.kind == GV_LOG_JOURNAL)
+        gv_journal_close(&source->journal);
+    else if (source->made && file)
+        gv_tail_close(&source->tail);
+    gv_reader_free(source->reader);
+    free(source->path);
 }
 
 void gv_sources_free(struct gv_sources *sources)
 {
     if (!sources)
         return;
-    for (size_t i = 0; i < sources->count; i++) {
-        gv_tail_close(&sources->list[i].tail);
-        gv_reader_free(sources->list[i].reader);
-        free(sources->list[i].path);
-    }
+    for (size_t i = 0; i < sources->count; i++)
+        free_source(&sources->list[i]);
     free(sources->list);
+    free(sources->senders);
     free(sources);
 }
 
@@ -289,10 +440,28 @@ void gv_sources_status(const struct gv_sources *sources, struct gv_source_status
 {
     const struct source *s = &sources->list[source];
 
+    memset(out, 0, sizeof *out);
     out->path = s->path;
-    out->state = s->tail.state;
-    out->error = s->tail.error;
-    out->position = s->tail.position;
+    out->kind = s->where.kind;
+    out->state = state_of(s);
+    out->cursor = "";
     out->counters = *gv_reader_counters(s->reader);
-    out->rotations = s->tail.rotations;
+    switch (s->where.kind) {
+    case GV_LOG_JOURNAL:
+        out->error = s->journal.error;
+        out->cursor = s->journal.cursor;
+        out->refused = s->journal.foreign;
+        break;
+    case GV_LOG_SYSLOG_UDP:
+    case GV_LOG_SYSLOG_UNIX:
+        out->error = s->syslog.error;
+        out->refused = s->syslog.refused;
+        break;
+    default:
+        out->error = s->tail.error;
+        out->position = s->tail.position;
+        out->rotations = s->tail.rotations;
+        out->damages = s->tail.damages;
+        break;
+    }
 }

@@ -1,9 +1,7 @@
 #include "node/ingest/tail.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,8 +11,8 @@
 /* Writers go on with a renamed file until they are told to reopen it; a second of silence while its
  * successor has begun means that they have been. */
 #define GV_TAIL_QUIET_MS 1000
-/* Enough of a first line to be unlike every other: it begins with a time stamp. */
-#define GV_TAIL_CHECKED 512
+/* Polls that wait for a folder in which names are moving, before it is taken as it is. */
+#define GV_TAIL_PATIENCE 16
 
 int gv_tail_init(struct gv_tail *tail, const char *path, const struct gv_position *position,
                  bool from_start)
@@ -25,33 +23,23 @@ int gv_tail_init(struct gv_tail *tail, const char *path, const struct gv_positio
     tail->from_start = from_start;
     if (position)
         tail->position = *position;
+    tail->resumed = tail->position.inode == 0 && tail->position.checksum == GV_POSITION_AWAITED;
     return gv_splitter_init(&tail->splitter) ? GV_OK : GV_ERR_MEMORY;
+}
+
+static void shut(struct gv_tail *tail)
+{
+    gv_archive_free(tail->archive);
+    if (tail->fd >= 0)
+        close(tail->fd);
+    tail->archive = NULL;
+    tail->fd = -1;
 }
 
 void gv_tail_close(struct gv_tail *tail)
 {
-    if (tail->fd >= 0)
-        close(tail->fd);
-    tail->fd = -1;
+    shut(tail);
     gv_splitter_free(&tail->splitter);
-}
-
-/* 0 as long as the file has no whole first line (or GV_TAIL_CHECKED bytes of one). */
-static uint64_t checksum_of(int fd)
-{
-    char text[GV_TAIL_CHECKED];
-    ssize_t n = pread(fd, text, sizeof text, 0);
-    uint64_t sum = 0xcbf29ce484222325u; /* FNV-1a */
-
-    if (n <= 0)
-        return 0;
-    const char *newline = memchr(text, '\n', (size_t)n);
-    if (!newline && n < (ssize_t)sizeof text)
-        return 0;
-    size_t len = newline ? (size_t)(newline - text) : (size_t)n;
-    for (size_t i = 0; i < len; i++)
-        sum = (sum ^ (uint8_t)text[i]) * 0x100000001b3u;
-    return sum ? sum : 1;
 }
 
 static bool same_file(const struct gv_position *position, const struct stat *st)
@@ -59,13 +47,19 @@ static bool same_file(const struct gv_position *position, const struct stat *st)
     return position->inode == (uint64_t)st->st_ino && position->device == (uint64_t)st->st_dev;
 }
 
-/* True when `position` is a place in this very file: an inode may have been given to another file,
- * or the file may have been emptied and filled anew. */
-static bool still_there(const struct gv_position *position, int fd, const struct stat *st)
+/* True when the position is a place in this very file: an inode may have been given to another
+ * file, or the file may have been emptied and filled anew. */
+static bool still_there(const struct gv_position *position, const struct gv_rotated *file)
 {
-    return same_file(position, st) && position->offset <= (uint64_t)st->st_size &&
-           (position->checksum == 0 ? position->offset == 0
-                                    : checksum_of(fd) == position->checksum);
+    return same_file(position, &file->st) && position->offset <= (uint64_t)file->st.st_size &&
+           (position->checksum == 0 ? position->offset == 0 : file->checksum == position->checksum);
+}
+
+/* The same log under another inode: copied back, or moved to another disk. */
+static bool copied(const struct gv_position *position, const struct gv_rotated *file)
+{
+    return position->checksum != 0 && file->checksum == position->checksum &&
+           position->offset <= (uint64_t)file->st.st_size;
 }
 
 /* Whether the byte in front of `offset` is no newline: then the rest of a line comes first. */
@@ -85,105 +79,93 @@ static void fail(struct gv_tail *tail, int error)
                                                        : GV_SOURCE_FAILED;
 }
 
-/* Opens a regular file; a FIFO or a device must not block or surprise us. */
-static int open_regular(const char *path, struct stat *st)
+/* Opens a regular file; a FIFO or a device must not block or surprise us. Returns 0 or errno. */
+static int open_regular(struct gv_rotated *out, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-    if (fd < 0)
-        return -errno;
-    int error = fstat(fd, st) != 0      ? errno
-                : S_ISDIR(st->st_mode)  ? EISDIR
-                : !S_ISREG(st->st_mode) ? EINVAL
-                                        : 0;
-    if (error) {
-        close(fd);
-        return -error;
-    }
-    return fd;
+    memset(out, 0, sizeof *out);
+    out->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (out->fd < 0)
+        return errno;
+    int error = fstat(out->fd, &out->st) != 0 ? errno
+                : S_ISDIR(out->st.st_mode)    ? EISDIR
+                : !S_ISREG(out->st.st_mode)   ? EINVAL
+                                              : 0;
+    if (error)
+        gv_rotated_close(out);
+    else
+        gv_rotated_look(out);
+    return error;
 }
 
-/* Begins to read `fd` at `offset`. Takes the descriptor. */
-static void adopt(struct gv_tail *tail, int fd, const struct stat *st, uint64_t offset)
+/* Begins to read at `offset`. Takes the descriptor or the archive. */
+static void adopt(struct gv_tail *tail, const struct gv_rotated *file, uint64_t offset)
 {
-    if (tail->fd >= 0)
-        close(tail->fd);
-    tail->fd = fd;
-    tail->position.device = (uint64_t)st->st_dev;
-    tail->position.inode = (uint64_t)st->st_ino;
+    shut(tail);
+    tail->fd = file->fd;
+    tail->archive = file->archive;
+    tail->skip = file->archive ? offset : 0;
+    tail->position.device = (uint64_t)file->st.st_dev;
+    tail->position.inode = (uint64_t)file->st.st_ino;
     tail->position.offset = offset;
-    tail->position.checksum = checksum_of(fd);
+    tail->position.checksum = file->checksum;
+    tail->done.written = file->st.st_mtim;
+    tail->done.first_ms = file->first_ms;
+    tail->unsettled = 0;
+    tail->damaged = 0;
     tail->base = offset;
     tail->quiet_ms = 0;
     tail->elsewhere = false;
     tail->resumed = true;
     tail->state = GV_SOURCE_READING;
     tail->error = 0;
-    gv_splitter_reset(&tail->splitter, inside_line(fd, offset));
+    gv_splitter_reset(&tail->splitter, !file->archive && inside_line(file->fd, offset));
 }
 
-/* The file was renamed while nobody followed it: look for it among its neighbours, whose names
- * begin with its own ("mail.log.1", "mail.log-20261122"). Returns a descriptor or -1. */
-static int find_renamed(const struct gv_tail *tail, struct stat *st)
+/* Goes on in an older generation, if the position is in one. True also while that cannot be said
+ * yet. */
+static bool resume_rotated(struct gv_tail *tail)
 {
-    char folder[4096], path[4096 + 256 + 2];
-    const char *slash = strrchr(tail->path, '/');
-    const char *name = slash ? slash + 1 : tail->path;
-    size_t folder_len = slash ? (size_t)(slash - tail->path) + (slash == tail->path) : 1;
-    size_t name_len = strlen(name);
-    struct dirent *entry;
-    int found = -1;
+    struct gv_rotated old;
+    enum gv_rotated_answer answer =
+        gv_rotated_find(&old, tail->path, &tail->position, tail->unsettled < GV_TAIL_PATIENCE);
 
-    if (folder_len >= sizeof folder)
-        return -1;
-    memcpy(folder, slash ? tail->path : ".", folder_len);
-    folder[folder_len] = '\0';
-    DIR *dir = opendir(folder);
-    while (dir && found < 0 && (entry = readdir(dir))) {
-        if ((uint64_t)entry->d_ino != tail->position.inode ||
-            strncmp(entry->d_name, name, name_len) != 0)
-            continue;
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        int fd = open_regular(path, st);
-        if (fd >= 0 && still_there(&tail->position, fd, st))
-            found = fd;
-        else if (fd >= 0)
-            close(fd);
+    if (answer == GV_ROTATED_UNSETTLED)
+        tail->unsettled++;
+    if (answer == GV_ROTATED_FOUND) {
+        adopt(tail, &old, tail->position.offset);
+        tail->elsewhere = tail->catching_up = true;
     }
-    if (dir)
-        closedir(dir);
-    return found;
+    return answer != GV_ROTATED_NONE;
 }
 
 /* The first opening, or one after the file was away. */
 static void open_first(struct gv_tail *tail)
 {
-    struct stat st, old;
-    bool known = tail->position.inode != 0;
-    uint64_t resume = tail->position.offset;
-    int fd = open_regular(tail->path, &st);
+    struct gv_rotated live;
+    struct gv_position *position = &tail->position;
+    bool known = position->inode != 0;
+    int error = open_regular(&live, tail->path);
 
-    if (known && (fd < 0 || !same_file(&tail->position, &st))) {
-        int renamed = find_renamed(tail, &old);
-        if (renamed >= 0) {
-            if (fd >= 0)
-                close(fd);
-            adopt(tail, renamed, &old, resume);
-            tail->elsewhere = true;
-            return;
-        }
+    if (known && (error || !still_there(position, &live)) && resume_rotated(tail)) {
+        if (!error)
+            gv_rotated_close(&live);
+        return;
     }
-    if (fd < 0) {
-        fail(tail, -fd);
+    if (error) {
+        fail(tail, error);
         /* What comes after nothing was there is new as a whole. */
-        if (tail->state == GV_SOURCE_WAITING || tail->state == GV_SOURCE_NOT_A_FILE)
+        if (tail->state == GV_SOURCE_WAITING || tail->state == GV_SOURCE_NOT_A_FILE) {
             tail->resumed = true;
+            if (!known)
+                position->checksum = GV_POSITION_AWAITED;
+        }
         return;
     }
     if (known)
-        adopt(tail, fd, &st, still_there(&tail->position, fd, &st) ? resume : 0);
+        adopt(tail, &live,
+              still_there(position, &live) || copied(position, &live) ? position->offset : 0);
     else
-        adopt(tail, fd, &st, tail->from_start || tail->resumed ? 0 : (uint64_t)st.st_size);
+        adopt(tail, &live, tail->from_start || tail->resumed ? 0 : (uint64_t)live.st.st_size);
 }
 
 /* The open file was emptied (copytruncate): by its size, or, if it has grown past us since, by its
@@ -195,22 +177,25 @@ static bool emptied(struct gv_tail *tail, const struct stat *st)
 
     if ((uint64_t)st->st_size < read_to)
         return true;
-    uint64_t checksum = checksum_of(tail->fd);
+    uint64_t checksum = gv_rotated_checksum(tail->fd);
     if (tail->position.checksum == 0)
         tail->position.checksum = checksum;
     return tail->position.checksum != 0 && checksum != tail->position.checksum;
 }
 
+/* What was written between the last look and the copy is in the copy. */
 static void restart_emptied(struct gv_tail *tail, const struct stat *st)
 {
-    int fd = tail->fd;
+    if (resume_rotated(tail))
+        return; /* or it is asked again, as the file stays emptied */
+    struct gv_rotated file = {.fd = tail->fd, .st = *st, .checksum = gv_rotated_checksum(tail->fd)};
 
     tail->fd = -1;
-    adopt(tail, fd, st, 0);
+    adopt(tail, &file, 0);
     tail->rotations++;
 }
 
-static void give_lines(struct gv_tail *tail, gv_tail_line *on_line, void *context)
+static void give_lines(struct gv_tail *tail, gv_line_taker *on_line, void *context)
 {
     struct gv_splitter *s = &tail->splitter;
     const char *line;
@@ -224,8 +209,47 @@ static void give_lines(struct gv_tail *tail, gv_tail_line *on_line, void *contex
     tail->position.offset = tail->base + s->taken;
 }
 
+/* What could be read of it was; the next generation follows. */
+static void note_damage(struct gv_tail *tail, int error)
+{
+    if (tail->damaged == 0)
+        tail->damages++;
+    tail->damaged = error;
+}
+
+/* Passes over what was read of an archive before. Returns as read(2). */
+static ssize_t skip_some(struct gv_tail *tail, char *into, size_t space)
+{
+    ssize_t n =
+        gv_archive_read(tail->archive, into, space < tail->skip ? space : (size_t)tail->skip);
+
+    if (n < 0)
+        note_damage(tail, (int)-n);
+    if (n <= 0)
+        return n;
+    tail->skip -= (uint64_t)n;
+    if (tail->skip == 0)
+        gv_splitter_reset(&tail->splitter, into[n - 1] != '\n');
+    return n;
+}
+
+static ssize_t read_bytes(struct gv_tail *tail, char *into, size_t space, uint64_t at)
+{
+    ssize_t n = tail->archive ? gv_archive_read(tail->archive, into, space)
+                              : pread(tail->fd, into, space, (off_t)at);
+
+    if (n >= 0)
+        return n;
+    int error = tail->archive ? (int)-n : errno;
+    if (tail->archive)
+        note_damage(tail, error);
+    else if (error != EINTR && error != EAGAIN)
+        fail(tail, error);
+    return -error;
+}
+
 /* Returns the bytes read, at most the budget. */
-static size_t read_some(struct gv_tail *tail, gv_tail_line *on_line, void *context)
+static size_t read_some(struct gv_tail *tail, gv_line_taker *on_line, void *context)
 {
     struct gv_splitter *s = &tail->splitter;
     size_t total = 0;
@@ -234,18 +258,19 @@ static size_t read_some(struct gv_tail *tail, gv_tail_line *on_line, void *conte
         uint64_t at = tail->base + s->taken + s->pending + (s->end - s->start);
         size_t space;
         char *into = gv_splitter_space(s, &space);
-        ssize_t n = pread(tail->fd, into, space, (off_t)at);
+        bool skipping = tail->skip > 0;
+        ssize_t n = skipping ? skip_some(tail, into, space) : read_bytes(tail, into, space, at);
 
-        if (n < 0 && errno != EINTR && errno != EAGAIN)
-            fail(tail, errno);
         if (n <= 0)
             break;
-        gv_splitter_filled(s, (size_t)n);
         total += (size_t)n;
+        if (skipping)
+            continue;
+        gv_splitter_filled(s, (size_t)n);
         give_lines(tail, on_line, context);
     }
-    if (total > 0 && tail->position.checksum == 0)
-        tail->position.checksum = checksum_of(tail->fd);
+    if (total > 0 && tail->position.checksum == 0 && !tail->archive)
+        tail->position.checksum = gv_rotated_checksum(tail->fd);
     return total;
 }
 
@@ -256,7 +281,7 @@ static bool succeeded(struct gv_tail *tail)
 
     if (stat(tail->path, &st) != 0 || !S_ISREG(st.st_mode))
         return false; /* nothing to go to yet */
-    if (same_file(&tail->position, &st)) {
+    if (!tail->archive && same_file(&tail->position, &st)) {
         tail->elsewhere = false;
         return false;
     }
@@ -270,7 +295,7 @@ static void look_whether_deleted(struct gv_tail *tail)
 {
     struct stat open_file, named;
 
-    bool gone = fstat(tail->fd, &open_file) == 0 && open_file.st_nlink == 0 &&
+    bool gone = !tail->archive && fstat(tail->fd, &open_file) == 0 && open_file.st_nlink == 0 &&
                 stat(tail->path, &named) != 0 && errno == ENOENT;
     if (gone) {
         fail(tail, ENOENT);
@@ -282,30 +307,67 @@ static void look_whether_deleted(struct gv_tail *tail)
 
 static void follow_successor(struct gv_tail *tail)
 {
-    struct stat st;
-    int fd = open_regular(tail->path, &st);
+    struct gv_rotated file;
+    int error = open_regular(&file, tail->path);
 
-    if (fd < 0) {
-        fail(tail, -fd);
+    if (error) {
+        fail(tail, error);
         return;
     }
-    adopt(tail, fd, &st, 0);
+    adopt(tail, &file, 0);
     tail->rotations++;
 }
 
-bool gv_tail_poll(struct gv_tail *tail, uint64_t now_ms, gv_tail_line *on_line, void *context)
+/* Behind the open generation: another one, when the log was rotated more than once in the meantime,
+ * or else (and not while catching up, for somebody may still write to this one) the log itself.
+ * True when there is something new to read. */
+static bool move_on(struct gv_tail *tail)
+{
+    struct gv_rotated_done *done = &tail->done;
+    struct gv_rotated file;
+    struct stat st;
+
+    if (!tail->archive && fstat(tail->fd, &st) == 0)
+        done->written = st.st_mtim;
+    if (tail->unsettled == 0)
+        done->checksums[done->count++ % GV_ROTATED_DONE] = tail->position.checksum;
+    switch (gv_rotated_next(&file, tail->path, done, tail->unsettled < GV_TAIL_PATIENCE)) {
+    case GV_ROTATED_UNSETTLED:
+        tail->unsettled++;
+        return false;
+    case GV_ROTATED_FOUND:
+        adopt(tail, &file, 0);
+        tail->elsewhere = tail->catching_up = true;
+        tail->rotations++;
+        return true;
+    default:
+        break;
+    }
+    if (tail->catching_up) {
+        tail->catching_up = false;
+        return false;
+    }
+    follow_successor(tail);
+    return true;
+}
+
+bool gv_tail_poll(struct gv_tail *tail, uint64_t now_ms, gv_line_taker *on_line, void *context)
 {
     struct stat st;
 
-    if (tail->fd < 0)
+    if (tail->fd < 0 && !tail->archive)
         open_first(tail);
-    if (tail->fd < 0)
+    if (tail->fd < 0 && !tail->archive)
         return false;
     if (!tail->elsewhere && fstat(tail->fd, &st) == 0 && emptied(tail, &st))
         restart_emptied(tail, &st);
+    if (tail->unsettled > 0 && !tail->elsewhere)
+        return false;
     size_t total = read_some(tail, on_line, context);
     if (total >= GV_TAIL_BUDGET)
         return true;
+    if (total == 0 && tail->catching_up)
+        return move_on(tail);
     if (!succeeded(tail)) {
         look_whether_deleted(tail);
         tail->quiet_ms = 0;
@@ -315,8 +377,5 @@ bool gv_tail_poll(struct gv_tail *tail, uint64_t now_ms, gv_tail_line *on_line, 
         tail->quiet_ms = now_ms;
         return false;
     }
-    if (now_ms - tail->quiet_ms < GV_TAIL_QUIET_MS)
-        return false;
-    follow_successor(tail);
-    return true;
+    return now_ms - tail->quiet_ms >= GV_TAIL_QUIET_MS && move_on(tail);
 }

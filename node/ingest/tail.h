@@ -4,23 +4,29 @@
 #ifndef GV_INGEST_TAIL_H
 #define GV_INGEST_TAIL_H
 
+#include "node/ingest/archive.h"
 #include "node/ingest/ingest.h"
+#include "node/ingest/rotated.h"
 #include "node/ingest/splitter.h"
-
-/* Called for each line; len == SIZE_MAX stands for one that was too long. */
-typedef void gv_tail_line(void *context, const char *line, size_t len);
 
 struct gv_tail {
     const char *path;            /* borrowed */
-    int fd;                      /* -1: none */
+    int fd;                      /* -1: none, or `archive` */
+    struct gv_archive *archive;  /* an older generation that was compressed; NULL: none */
+    uint64_t skip;               /* bytes of the archive in front of the position */
     struct gv_position position; /* of the open file, or where to resume */
     struct gv_splitter splitter;
-    uint64_t base;     /* file offset where the splitter began */
+    struct gv_rotated_done done; /* which generations were read */
+    unsigned unsettled;          /* polls in a row that found the folder moving */
+    uint64_t base;               /* file offset where the splitter began */
     uint64_t quiet_ms; /* since when a rotated file has given nothing; 0: it is not rotated */
     uint64_t rotations;
-    bool from_start; /* what a file without a known position is read from */
-    bool resumed;    /* a file was opened, or none was there: later ones are read from the start */
-    bool elsewhere;  /* the open file has another name by now: it is followed to its end */
+    bool from_start;  /* what a file without a known position is read from */
+    bool resumed;     /* a file was opened, or none was there: later ones are read from the start */
+    bool elsewhere;   /* the open file has another name by now: it is followed to its end */
+    bool catching_up; /* older generations are read, the oldest first */
+    uint64_t damages; /* compressed generations that were cut short or broken */
+    int damaged;      /* errno of the open one, if it is; else 0 */
     enum gv_source_state state; /* GV_SOURCE_WAITING with a known inode: it was there and is gone */
     int error;
 };
@@ -33,6 +39,6 @@ void gv_tail_close(struct gv_tail *tail);
 /* Reads at most GV_TAIL_BUDGET bytes. `now_ms`: any steady clock, from 1 on. Returns true when more
  * is waiting already. */
 #define GV_TAIL_BUDGET (4 * GV_SPLITTER_BUFFER)
-bool gv_tail_poll(struct gv_tail *tail, uint64_t now_ms, gv_tail_line *on_line, void *context);
+bool gv_tail_poll(struct gv_tail *tail, uint64_t now_ms, gv_line_taker *on_line, void *context);
 
 #endif

@@ -93,6 +93,7 @@ static void expect(struct desk *desk, const char *lines)
 {
     for (int i = 0; i < 16; i++) {
         desk->now_ms += 250;
+        usleep(4000); /* in a folder where names have just moved nothing is sure */
         while (gv_tail_poll(&desk->tail, desk->now_ms, on_line, desk))
             ;
     }
