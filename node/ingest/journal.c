@@ -1,6 +1,8 @@
 #include "node/ingest/journal.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,28 +72,37 @@ static void fail(struct gv_journal *journal, int error)
     }
 }
 
-/* libsystemd opens what it can read and says nothing of the rest. */
-static int why_no_files(const struct gv_journal *journal)
+/* Whether there are journal files in a folder: 0, EACCES (none that may be read), ENOENT, ... For
+ * libsystemd opens what it can read and says nothing of the rest. */
+static int look_into(const char *folder)
 {
-    static const char *const usual[] = {"/var/log/journal/*/*.journal",
-                                        "/run/log/journal/*/*.journal"};
-    char own[4200];
-    glob_t found = {0};
-    bool closed = false;
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    int answer = dir ? ENOENT : errno;
 
-    if (journal->folder) {
-        snprintf(own, sizeof own, "%.4096s/*.journal", journal->folder);
-        if (access(journal->folder, R_OK | X_OK) != 0)
-            return errno;
-        (void)glob(own, 0, NULL, &found);
-    } else {
-        (void)glob(usual[0], 0, NULL, &found);
-        (void)glob(usual[1], GLOB_APPEND, NULL, &found);
+    while (dir && answer != 0 && (entry = readdir(dir))) {
+        const char *end = strrchr(entry->d_name, '.');
+        if (end && (strcmp(end, ".journal") == 0 || strcmp(end, ".journal~") == 0))
+            answer = faccessat(dirfd(dir), entry->d_name, R_OK, 0) == 0 ? 0 : errno;
     }
+    if (dir)
+        closedir(dir);
+    return answer;
+}
+
+static int why_no_files(void)
+{
+    static const char *const usual[] = {"/var/log/journal/*", "/run/log/journal/*"};
+    glob_t found = {0};
+    int answer = ENOENT;
+
+    (void)glob(usual[0], 0, NULL, &found);
+    (void)glob(usual[1], found.gl_pathc ? GLOB_APPEND : 0, NULL, &found);
     for (size_t i = 0; i < found.gl_pathc; i++)
-        closed |= access(found.gl_pathv[i], R_OK) != 0 && errno == EACCES;
+        if (look_into(found.gl_pathv[i]) == EACCES)
+            answer = EACCES;
     globfree(&found);
-    return closed ? EACCES : ENOENT;
+    return answer;
 }
 
 static int add_matches(sd_journal *journal)
@@ -152,8 +163,14 @@ static int seek(struct gv_journal *j)
 
 static void open_journal(struct gv_journal *j)
 {
-    int rc = j->folder ? sd_journal_open_directory(&j->journal, j->folder, 0)
-                       : sd_journal_open(&j->journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
+    int rc, missing = j->folder ? look_into(j->folder) : 0;
+
+    if (missing) {
+        fail(j, missing);
+        return;
+    }
+    rc = j->folder ? sd_journal_open_directory(&j->journal, j->folder, 0)
+                   : sd_journal_open(&j->journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
 
     if (rc < 0) {
         j->journal = NULL;
@@ -161,9 +178,9 @@ static void open_journal(struct gv_journal *j)
         return;
     }
     /* Without files there is nothing that its watch would wake up for. */
-    if (sd_journal_has_persistent_files(j->journal) <= 0 &&
+    if (!j->folder && sd_journal_has_persistent_files(j->journal) <= 0 &&
         sd_journal_has_runtime_files(j->journal) <= 0) {
-        fail(j, why_no_files(j));
+        fail(j, why_no_files());
         return;
     }
     sd_journal_set_data_threshold(j->journal, 2 * GV_LINE_MAX);

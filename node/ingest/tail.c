@@ -186,8 +186,10 @@ static bool emptied(struct gv_tail *tail, const struct stat *st)
 /* What was written between the last look and the copy is in the copy. */
 static void restart_emptied(struct gv_tail *tail, const struct stat *st)
 {
-    if (resume_rotated(tail))
-        return; /* or it is asked again, as the file stays emptied */
+    /* A generation is taken up when its first line is whole: a position in nothing could not be
+     * found again after another rotation. */
+    if (gv_rotated_checksum(tail->fd) == 0 || resume_rotated(tail))
+        return; /* it is asked again, as the file stays emptied */
     struct gv_rotated file = {.fd = tail->fd, .st = *st, .checksum = gv_rotated_checksum(tail->fd)};
 
     tail->fd = -1;
@@ -305,17 +307,22 @@ static void look_whether_deleted(struct gv_tail *tail)
     }
 }
 
-static void follow_successor(struct gv_tail *tail)
+static bool follow_successor(struct gv_tail *tail)
 {
     struct gv_rotated file;
     int error = open_regular(&file, tail->path);
 
     if (error) {
         fail(tail, error);
-        return;
+        return false;
+    }
+    if (file.checksum == 0) { /* see restart_emptied */
+        gv_rotated_close(&file);
+        return false;
     }
     adopt(tail, &file, 0);
     tail->rotations++;
+    return true;
 }
 
 /* Behind the open generation: another one, when the log was rotated more than once in the meantime,
@@ -347,8 +354,7 @@ static bool move_on(struct gv_tail *tail)
         tail->catching_up = false;
         return false;
     }
-    follow_successor(tail);
-    return true;
+    return follow_successor(tail);
 }
 
 bool gv_tail_poll(struct gv_tail *tail, uint64_t now_ms, gv_line_taker *on_line, void *context)
@@ -361,8 +367,8 @@ bool gv_tail_poll(struct gv_tail *tail, uint64_t now_ms, gv_line_taker *on_line,
         return false;
     if (!tail->elsewhere && fstat(tail->fd, &st) == 0 && emptied(tail, &st))
         restart_emptied(tail, &st);
-    if (tail->unsettled > 0 && !tail->elsewhere)
-        return false;
+    if (!tail->elsewhere && fstat(tail->fd, &st) == 0 && emptied(tail, &st))
+        return false; /* not yet */
     size_t total = read_some(tail, on_line, context);
     if (total >= GV_TAIL_BUDGET)
         return true;
