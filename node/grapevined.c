@@ -24,6 +24,7 @@
 #include "node/host/interfaces.h"
 #include "node/host/membership.h"
 #include "node/ingest/follow.h"
+#include "node/ingest/import.h"
 #include "node/serve/api.h"
 
 #define INTERFACES_EVERY_MS 3600000u
@@ -43,6 +44,7 @@ struct node {
     struct gv_driver *driver;
     struct gv_api *api;
     struct gv_follow *follow;
+    struct gv_import *import; /* NULL: none was asked for yet */
     uv_signal_t on_term, on_int, on_hup;
     uv_timer_t interfaces;
     struct gv_prefix own[GV_INTERFACES_MAX];
@@ -76,6 +78,15 @@ static bool kept(void *context, const char *name, void *data, size_t len)
     return gv_persist_kept(node->persist, name, data, len) == GV_OK;
 }
 
+static void account_key(const struct node *node, uint8_t out[GV_ACCOUNT_KEY_LEN])
+{
+    uint8_t key[GV_HASH_LEN];
+
+    gv_hmac(key, node->identity.store_key, GV_KEY_LEN, "grapevine accounts 1", NULL, 0);
+    memcpy(out, key, GV_ACCOUNT_KEY_LEN);
+    gv_wipe(key, sizeof key);
+}
+
 static int follow_logs(struct node *node, struct gv_text *error)
 {
     struct gv_follow_options options = {
@@ -89,12 +100,9 @@ static int follow_logs(struct node *node, struct gv_text *error)
         .keep = keep,
         .kept = kept,
     };
-    uint8_t key[GV_HASH_LEN];
 
-    gv_hmac(key, node->identity.store_key, GV_KEY_LEN, "grapevine accounts 1", NULL, 0);
-    memcpy(options.account_key, key, sizeof options.account_key);
+    account_key(node, options.account_key);
     int rc = gv_follow_start(&node->follow, &options, error);
-    gv_wipe(key, sizeof key);
     gv_wipe(options.account_key, sizeof options.account_key);
     return rc;
 }
@@ -105,11 +113,46 @@ static void leave_logs(struct node *node)
     node->follow = NULL;
 }
 
+static void leave_import(struct node *node)
+{
+    gv_import_stop(node->import);
+    node->import = NULL;
+}
+
 static json_t *logs_json(void *context)
 {
     const struct node *node = context;
 
     return gv_follow_json(node->follow);
+}
+
+static int import_logs(void *context, const char *const *paths, size_t count, struct gv_text *error)
+{
+    struct node *node = context;
+    struct gv_import *import;
+    struct gv_import_options options = {.loop = &node->loop,
+                                        .paths = paths,
+                                        .path_count = count,
+                                        .context = node,
+                                        .observation = on_observation};
+
+    if (node->import && !gv_import_done(node->import))
+        return gv_fail(error, GV_ERR_BUSY, "other logs are being imported; wait for them");
+    account_key(node, options.account_key);
+    int rc = gv_import_start(&import, &options, error);
+    gv_wipe(options.account_key, sizeof options.account_key);
+    if (rc != GV_OK)
+        return rc;
+    gv_import_stop(node->import);
+    node->import = import;
+    return GV_OK;
+}
+
+static json_t *import_json(void *context)
+{
+    const struct node *node = context;
+
+    return node->import ? gv_import_json(node->import) : NULL;
 }
 
 /* ---- settings ------------------------------------------------------------------------------- */
@@ -275,6 +318,7 @@ static void begin_stop(struct node *node)
     signal(SIGALRM, on_alarm);
     alarm(STOP_GRACE_S);
     leave_logs(node);
+    leave_import(node);
     gv_driver_stop(node->driver, on_stopped);
 }
 
@@ -443,6 +487,8 @@ static int start(struct node *node, struct gv_text *error)
                                                    .group = node->options.control_group,
                                                    .context = node,
                                                    .logs = logs_json,
+                                                   .import = import_logs,
+                                                   .import_json = import_json,
                                                    .reload = reload},
                           error);
     if (rc == GV_OK)
@@ -504,6 +550,7 @@ static int run(struct node *node)
         node->exit_code = failed(rc, &error);
         node->stopping = true;
         leave_logs(node);
+        leave_import(node);
         on_stopped(node);
     } else {
         say_ready(node);

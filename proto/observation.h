@@ -35,6 +35,7 @@ struct gv_observation {
     uint8_t kind;      /* one bit of enum gv_kind; GV_KIND_UNSPECIFIED when `success` */
     bool success;      /* a login that succeeded (local clean history only) */
     bool new_visit;    /* the first observation of its connection: a `visit` of SPEC 12 */
+    bool past;         /* of an imported log: counts only as a login, and may be 30 days old */
     bool refused;      /* the attempt was refused by this host's own policy: no points, no signal */
 };
 

@@ -36,6 +36,7 @@ int gv_cli_deny(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_unlist(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_retract(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_network(struct gv_cli *cli, int argc, char **argv);
+int gv_cli_import(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_reload(struct gv_cli *cli, int argc, char **argv);
 
 /* ---- the command line ----------------------------------------------------------------------- */

@@ -33,7 +33,9 @@ const struct gv_cli_command gv_cli_commands[] = {
     {"ip", "ADDR", "what the mesh and this host hold of an address, and why", gv_cli_ip},
     {"list", "", "the addresses that are reported, untrusted or held back here", gv_cli_list},
     {"telemetry", "", "what this node has sent, decoded, and to whom", gv_cli_telemetry},
-    {"observe", "[FILE|-]", "what would be learnt from a mail log; sends nothing", observe},
+    {"observe", "[FILE...]", "what would be learnt from mail logs; sends nothing", observe},
+    {"import", "FILE...", "who logged in, from old logs: clean history from the first day",
+     gv_cli_import},
     {"enroll", "", "join the network: asks for a code by mail", gv_cli_enroll},
     {"confirm", "CODE", "hand in the code", gv_cli_confirm},
     {"allow", "[ADDR]", "never refuse and never share an address or range", gv_cli_allow},
@@ -102,7 +104,7 @@ static char *list_commands(int key, const char *text, void *input)
         return (char *)text;
     fputs("Commands:\n", memory);
     for (size_t i = 0; i < gv_cli_command_count; i++)
-        fprintf(memory, "  %-9s %-8s  %s\n", gv_cli_commands[i].name, gv_cli_commands[i].arguments,
+        fprintf(memory, "  %-9s %-9s  %s\n", gv_cli_commands[i].name, gv_cli_commands[i].arguments,
                 gv_cli_commands[i].doc);
     fputs("\n`grapevine COMMAND --help` tells more of each.", memory);
     fclose(memory);

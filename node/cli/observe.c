@@ -13,10 +13,12 @@
 #include "crypto/error.h"
 #include "node/cli/observe_summary.h"
 #include "node/ingest/ingest.h"
+#include "node/ingest/past.h"
 #include "node/ingest/splitter.h"
 #include "node/ingest/timestamp.h"
 
 #define ALLOW_MAX  1024
+#define FILES_MAX  256
 #define OUT_BUFFER 65536
 /* The longest JSON line: its fixed words, three numbers of 20 digits, an address. */
 #define JSON_LINE_MAX 512
@@ -31,7 +33,8 @@ struct options {
     bool lab;
     uint64_t now_ms;
     unsigned count;
-    const char *file;
+    const char *files[FILES_MAX];
+    size_t file_count;
     struct allowed *allow;
     size_t allow_count;
 };
@@ -46,6 +49,9 @@ struct run {
     size_t time_len;
     uint64_t time_of;
     int write_error;
+    struct gv_past *files; /* in the order of their time stamps */
+    uint64_t *before;      /* lines of those before each */
+    size_t file_count, current;
 };
 
 /* --- Options -----------------------------------------------------------------------------------
@@ -151,9 +157,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         /* "--allow ADDRESS ADDRESS": no file is called like an address. */
         if (o->allow_count > 0 && parse_allow(o, text))
             return 0;
-        if (o->file)
-            argp_error(state, "one FILE at a time");
-        o->file = text;
+        if (o->file_count == FILES_MAX)
+            argp_error(state, "at most %d files at a time", FILES_MAX);
+        o->files[o->file_count++] = text;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -252,6 +258,40 @@ static void put_time(struct run *run, uint64_t ms)
     memcpy(run->time_text, run->out + start, run->time_len);
 }
 
+/* Which of the files a line is in: of the current one mostly; a drop may be settled later. */
+static size_t file_of(const struct run *run, uint64_t line)
+{
+    size_t i = run->current;
+
+    while (i > 0 && line <= run->before[i])
+        i--;
+    return i;
+}
+
+/* ,"file":"NAME", its name as it was given. */
+static void put_file(struct run *run, const char *name)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    PUT(run, ",\"file\":\"");
+    for (; *name; name++) {
+        unsigned char c = (unsigned char)*name;
+
+        if (run->out_len > OUT_BUFFER - 16)
+            flush_out(run);
+        if (c == '"' || c == '\\')
+            put(run, "\\", 1);
+        if (c >= ' ') {
+            put(run, name, 1);
+        } else {
+            PUT(run, "\\u00");
+            put(run, &hex[c >> 4], 1);
+            put(run, &hex[c & 15], 1);
+        }
+    }
+    PUT(run, "\"");
+}
+
 /* No text of the log goes in here: an address, numbers and words of our own. */
 static void put_json(struct run *run, const struct gv_reading *r, bool shareable)
 {
@@ -260,7 +300,7 @@ static void put_json(struct run *run, const struct gv_reading *r, bool shareable
     if (run->out_len > OUT_BUFFER - JSON_LINE_MAX)
         flush_out(run);
     PUT(run, "{\"line\":");
-    put_number(run, r->line, 1);
+    put_number(run, r->line - run->before[file_of(run, r->line)], 1);
     PUT(run, ",\"time\":\"");
     put_time(run, r->observation.unix_ms);
     PUT(run, "\",\"ip\":\"");
@@ -274,9 +314,12 @@ static void put_json(struct run *run, const struct gv_reading *r, bool shareable
     PUT(run, "\",\"attempts\":");
     put_number(run, r->observation.attempts, 1);
     if (shareable)
-        PUT(run, ",\"shareable\":true}\n");
+        PUT(run, ",\"shareable\":true");
     else
-        PUT(run, ",\"shareable\":false}\n");
+        PUT(run, ",\"shareable\":false");
+    if (run->file_count > 1)
+        put_file(run, run->files[file_of(run, r->line)].name);
+    PUT(run, "}\n");
 }
 
 /* --- Reading -----------------------------------------------------------------------------------
@@ -314,87 +357,126 @@ static void take_buffer(struct run *run, struct gv_splitter *splitter)
     }
 }
 
-static void take_end(struct run *run, struct gv_splitter *splitter)
+static void take_rest(struct run *run, struct gv_splitter *splitter)
 {
     struct gv_reading readings[GV_READINGS_MAX];
     const char *line;
-    size_t len, n;
+    size_t len;
 
     if (gv_splitter_rest(splitter, &line, &len))
         take(run, readings,
              gv_reader_half_line(run->reader, readings, line, len, run->options->now_ms));
     else if (splitter->skipping)
         gv_reader_skip(run->reader);
-    while ((n = gv_reader_flush(run->reader, readings)) > 0)
-        take(run, readings, n);
+    gv_splitter_reset(splitter, false);
 }
 
-/* Returns 0 or the errno of a read that failed. */
-static int read_all(struct run *run, int fd)
+/* Returns 0 or what gv_past_read said. */
+static ssize_t read_file(struct run *run, struct gv_splitter *splitter, struct gv_past *file)
 {
-    struct gv_splitter splitter;
-    int error = 0;
+    ssize_t n = -gv_past_resume(file);
 
-    if (!gv_splitter_init(&splitter))
-        return ENOMEM;
-    while (!run->write_error) {
+    while (n >= 0 && !run->write_error) {
         size_t space;
-        char *into = gv_splitter_space(&splitter, &space);
-        ssize_t n = read(fd, into, space);
+        char *into = gv_splitter_space(splitter, &space);
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            error = errno;
+        n = gv_past_read(file, into, space);
         if (n <= 0)
             break;
-        gv_splitter_filled(&splitter, (size_t)n);
-        take_buffer(run, &splitter);
+        gv_splitter_filled(splitter, (size_t)n);
+        take_buffer(run, splitter);
         if ((size_t)n < space)
             flush_out(run); /* the input waits, so somebody may be watching */
     }
-    take_end(run, &splitter);
+    gv_past_close(file);
+    take_rest(run, splitter);
+    return n < 0 ? n : 0;
+}
+
+static const char *name_of(const struct gv_past *file)
+{
+    return strcmp(file->name, "-") == 0 ? "standard input" : file->name;
+}
+
+/* Returns the exit status. A file that breaks off is told of; the others are read all the same. */
+static int read_all(struct run *run)
+{
+    struct gv_reading readings[GV_READINGS_MAX];
+    struct gv_splitter splitter;
+    int status = EX_OK;
+    size_t n;
+
+    if (!gv_splitter_init(&splitter))
+        return EX_OSERR;
+    for (size_t i = 0; i < run->file_count; i++) {
+        run->current = i;
+        run->before[i] = gv_reader_counters(run->reader)->lines;
+        ssize_t rc = read_file(run, &splitter, &run->files[i]);
+        if (rc == 0)
+            continue;
+        flush_out(run);
+        fprintf(stderr, "grapevine observe: %s: %s\n", name_of(&run->files[i]), gv_past_error(rc));
+        status = rc == -EISDIR ? EX_NOINPUT : EX_IOERR;
+    }
+    while ((n = gv_reader_flush(run->reader, readings)) > 0)
+        take(run, readings, n);
     flush_out(run);
     gv_splitter_free(&splitter);
-    return error;
+    return status;
+}
+
+static int open_all(struct run *run, const struct options *o)
+{
+    static const char *const input[] = {"-"};
+    const char *const *names = o->file_count ? o->files : input;
+
+    run->file_count = o->file_count ? o->file_count : 1;
+    run->files = calloc(run->file_count, sizeof *run->files);
+    run->before = calloc(run->file_count, sizeof *run->before);
+    if (!run->files || !run->before)
+        return EX_OSERR;
+    for (size_t i = 0; i < run->file_count; i++) {
+        int error = gv_past_open(&run->files[i], names[i], o->now_ms, run->file_count > 1);
+        if (error == 0) {
+            if (run->file_count > 1)
+                gv_past_rest(&run->files[i]);
+            continue;
+        }
+        fprintf(stderr, "grapevine observe: %s: %s\n", name_of(&run->files[i]), strerror(error));
+        return EX_NOINPUT;
+    }
+    gv_past_sort(run->files, run->file_count);
+    return EX_OK;
 }
 
 static int observe(struct run *run, const struct options *o)
 {
     struct gv_reader_config config = {.ahead_ms = 0};
-    bool input = !o->file || strcmp(o->file, "-") == 0;
-    int fd = input ? STDIN_FILENO : open(o->file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    int error;
+    int status = open_all(run, o);
 
-    if (fd < 0) {
-        fprintf(stderr, "grapevine observe: %s: %s\n", o->file, strerror(errno));
-        return EX_NOINPUT;
-    }
+    if (status != EX_OK)
+        return status;
     /* The hashes live as long as this run, so their key may be any. */
     randombytes_buf(config.key, sizeof config.key);
     run->options = o;
     run->reader = gv_reader_new(&config);
     run->summary = o->json ? NULL : gv_summary_new(o->lab);
-    error = run->reader && (o->json || run->summary) ? read_all(run, fd) : ENOMEM;
-    if (!input)
-        close(fd);
-    if (error == EISDIR || error == ENOMEM) {
-        fprintf(stderr, "grapevine observe: %s: %s\n", input ? "standard input" : o->file,
-                strerror(error));
-        return error == ENOMEM ? EX_OSERR : EX_NOINPUT;
+    if (!run->reader || (!o->json && !run->summary)) {
+        fprintf(stderr, "grapevine observe: %s\n", strerror(ENOMEM));
+        return EX_OSERR;
     }
-    if (run->summary && !run->write_error) {
+    status = read_all(run);
+    if (run->summary && !run->write_error && status != EX_NOINPUT) {
         bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
         gv_summary_print(run->summary, stdout, gv_reader_counters(run->reader), o->count, colour);
         if (fflush(stdout) != 0)
             run->write_error = errno;
     }
-    if (error || run->write_error) {
-        fprintf(stderr, "grapevine observe: %s: %s\n", error ? "reading" : "writing",
-                strerror(error ? error : run->write_error));
+    if (run->write_error) {
+        fprintf(stderr, "grapevine observe: writing: %s\n", strerror(run->write_error));
         return EX_IOERR;
     }
-    return EX_OK;
+    return status;
 }
 
 int gv_cli_observe(int argc, char **argv)
@@ -402,8 +484,9 @@ int gv_cli_observe(int argc, char **argv)
     static const struct argp argp = {
         option_list,
         parse_option,
-        "[FILE|-]",
-        "Print what would be learnt from a mail log. Nothing is sent, and no account is shown.",
+        "[FILE...|-]",
+        "Print what would be learnt from mail logs, plain or gzip, read in the order of their time "
+        "stamps. Nothing is sent, and no account is shown.",
         NULL,
         NULL,
         NULL};
@@ -423,6 +506,10 @@ int gv_cli_observe(int argc, char **argv)
     if (run) {
         gv_reader_free(run->reader);
         gv_summary_free(run->summary);
+        for (size_t i = 0; run->files && i < run->file_count; i++)
+            gv_past_close(&run->files[i]);
+        free(run->files);
+        free(run->before);
     }
     free(run);
     free(allow);

@@ -77,6 +77,9 @@ static void get_status(struct gv_http_request *request, void *context)
         json_object_set_new(json, "logs",
                             api->options.logs ? api->options.logs(api->options.context)
                                               : json_array());
+        json_t *import =
+            api->options.import_json ? api->options.import_json(api->options.context) : NULL;
+        json_object_set_new(json, "import", import ? import : json_null());
     }
     gv_http_respond_json(request, 200, json);
 }
@@ -296,6 +299,7 @@ static const struct gv_http_route routes[] = {
     {"POST", "/api/v1/enroll", gv_api_post_enroll},
     {"POST", "/api/v1/confirm", gv_api_post_confirm},
     {"POST", "/api/v1/reload", post_reload},
+    {"POST", "/api/v1/import", gv_api_post_import},
     {"GET", "/*", not_found},
 };
 

@@ -6,6 +6,7 @@
  *        telemetry?since=&limit=&follow=1   (follow: one object a line, as they come)
  *   POST allow, deny, unlist {"addr": ADDR or PREFIX}   retract {"addr": ADDR}
  *        network {"registry": URL}   enroll {"email", "terms"}   confirm {"code"}   reload
+ *        import {"files": [PATH...]}   (what became of it: status, "import")
  */
 #ifndef GV_NODE_SERVE_API_H
 #define GV_NODE_SERVE_API_H
@@ -28,6 +29,9 @@ struct gv_api_options {
     const char *group; /* may use the socket; NULL or "": the daemon's own */
     void *context;
     json_t *(*logs)(void *context); /* new reference: the logs that are read, for status */
+    /* Begins to read old logs; `import_json`: a new reference to how far it is, or NULL. */
+    int (*import)(void *context, const char *const *paths, size_t count, struct gv_text *error);
+    json_t *(*import_json)(void *context);
     int (*reload)(void *context, struct gv_text *error); /* as on SIGHUP */
 };
 

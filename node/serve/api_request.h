@@ -11,7 +11,7 @@
 #include "proto/settings.h"
 #include "proto/trust/action.h"
 
-#define GV_API_BODY_MAX      4096
+#define GV_API_BODY_MAX      16384
 #define GV_API_LIMIT_DEFAULT 100
 #define GV_API_LIMIT_MAX     10000
 #define GV_API_EMAIL_MAX     254 /* RFC 5321 */

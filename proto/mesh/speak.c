@@ -159,7 +159,7 @@ void gv_speak_observation(struct gv_core *core, const struct gv_observation *obs
         return;
     if (result.has_evicted)
         gv_effect_forget(core->effects, GV_ROW_HISTORY, &result.evicted, sizeof result.evicted);
-    if (!observation->success) {
+    if (!observation->success && !observation->past) {
         struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_OBSERVED);
         note->subject = *subject;
         note->number = observation->attempts;

@@ -10,6 +10,7 @@
 
 #define AHEAD_MS          600000u                       /* a log's clock may be ahead by */
 #define BEHIND_MS         ((uint64_t)GV_WEEK_S * 1000u) /* older lines teach nothing */
+#define PAST_MS           ((uint64_t)GV_CLEAN_LIFE_S * 1000u) /* the same of an imported log */
 #define SAMPLE            8                             /* rows looked at to find one to forget */
 #define ONE_STRIKE_POINTS 2                             /* SPEC 12.2 */
 
@@ -204,7 +205,9 @@ static int observe_success(struct gv_history *h, struct gv_history_result *out, 
 
     if (!row)
         return GV_ERR_MEMORY;
+    uint32_t first = row->first_success;
     out->counted = gv_row_success(row, now, observation->account);
+    out->counted |= row->first_success != first;
     struct gv_network_row *network = network_row(h, &observation->subject);
     if (network)
         gv_network_success(network, now, observation->account);
@@ -268,11 +271,12 @@ int gv_history_observe(struct gv_history *history, struct gv_history_result *out
                        const struct gv_observation *observation, bool untrusted, bool share_allowed)
 {
     uint64_t at_ms = observation->unix_ms < now_ms ? observation->unix_ms : now_ms;
+    uint64_t behind_ms = observation->past ? PAST_MS : BEHIND_MS;
     uint8_t family = observation->subject.family;
 
     memset(out, 0, sizeof *out);
     if ((family != GV_FAMILY_IPV4 && family != GV_FAMILY_IPV6) ||
-        observation->unix_ms - at_ms > AHEAD_MS || now_ms - at_ms > BEHIND_MS || at_ms < 1000 ||
+        observation->unix_ms - at_ms > AHEAD_MS || now_ms - at_ms > behind_ms || at_ms < 1000 ||
         now_ms / 1000 > UINT32_MAX - GV_WEEK_S)
         return GV_ERR_RANGE;
     uint32_t now = seconds(at_ms);
@@ -281,7 +285,8 @@ int gv_history_observe(struct gv_history *history, struct gv_history_result *out
         return GV_OK;
     if (observation->success)
         return observe_success(history, out, seconds(now_ms), now, observation);
-    if (observation->attempts == 0)
+    /* Failures of the past are no news, and where the log is followed too they are in here. */
+    if (observation->attempts == 0 || observation->past)
         return GV_OK;
     if (observation->kind == GV_KIND_ABORTED) {
         observe_aborted(history, out, now, observation);

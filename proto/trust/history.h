@@ -34,8 +34,8 @@ struct gv_history_result {
 
 /* now_ms: wall clock, unix milliseconds. untrusted: the mesh's verdict, for one-strike.
  * share_allowed: the subject is shareable and not allow-listed. Returns GV_OK, GV_ERR_RANGE (no
- * subject; an observation of the future beyond 10 minutes, or older than 7 days: ignored) or
- * GV_ERR_MEMORY (ignored). The history's time is that of the observations, at most now_ms. */
+ * subject; an observation of the future beyond 10 minutes, or older than 7 days, or than 30 where it
+ * is of the past: ignored) or GV_ERR_MEMORY (ignored). The history's time is that of the observations, at most now_ms. */
 int gv_history_observe(struct gv_history *history, struct gv_history_result *out, uint64_t now_ms,
                        const struct gv_observation *observation, bool untrusted,
                        bool share_allowed);

@@ -306,6 +306,78 @@ static void a_network_of_two_accounts_is_clean_while_no_member_fails(void **stat
     assert_true(facts_of(&attacker).clean_network);
 }
 
+/* ---- imported logs -------------------------------------------------------------------------- */
+
+static void imported(const struct gv_subject *subject, uint64_t days_ago, bool success)
+{
+    struct gv_observation o = failure(subject);
+
+    o.unix_ms = now - days_ago * DAY;
+    o.success = success;
+    o.attempts = success ? 0 : 5;
+    o.account = ALICE;
+    o.past = true;
+    see(o, false);
+}
+
+static void old_logins_make_clean_history_on_the_first_day(void **state)
+{
+    imported(&attacker, 20, true);
+    assert_true(last.counted);
+    assert_false(facts_of(&attacker).clean);
+    imported(&attacker, 10, true);
+    assert_true(facts_of(&attacker).clean);
+    assert_true(facts_of(&attacker).clean_network);
+    /* Once more changes nothing, in any order. */
+    imported(&attacker, 10, true);
+    imported(&attacker, 20, true);
+    assert_false(last.counted);
+    assert_int_equal(summary_of(&attacker).last_success_ms, now - 10 * DAY);
+    /* What comes after the first live login goes to its front, and is stored. */
+    logs_in(&neighbour, ALICE);
+    imported(&neighbour, 8, true);
+    assert_true(last.counted);
+    assert_true(facts_of(&neighbour).clean);
+}
+
+static void logins_older_than_clean_history_lives_are_refused(void **state)
+{
+    struct gv_observation o = failure(&attacker);
+
+    o.past = o.success = true;
+    o.attempts = 0;
+    o.unix_ms = now - 30 * DAY - 1000;
+    assert_int_equal(gv_history_observe(host, &last, now, &o, false, true), GV_ERR_RANGE);
+    o.unix_ms = now - 29 * DAY;
+    assert_int_equal(gv_history_observe(host, &last, now, &o, false, true), GV_OK);
+    o.past = false; /* a live log that shows such a line teaches nothing */
+    assert_int_equal(gv_history_observe(host, &last, now, &o, false, true), GV_ERR_RANGE);
+}
+
+static void imported_failures_neither_lock_nor_signal_nor_count(void **state)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        imported(&attacker, 0, false);
+        assert_false(last.signal || last.locked_now || last.counted || last.broken_login);
+    }
+    assert_int_equal(gv_history_count(host), 0);
+    /* Nor do they help a live failure over a limit, which they may be the same lines as. */
+    fails(&attacker);
+    imported(&attacker, 0, false);
+    fails(&attacker);
+    assert_false(last.signal);
+    assert_int_equal(summary_of(&attacker).failures_day, 2);
+    assert_int_equal(facts_of(&attacker).points, 2);
+}
+
+static void an_old_login_does_not_forgive_what_came_after_it(void **state)
+{
+    fails(&attacker);
+    fails(&attacker);
+    imported(&attacker, 3, true);
+    assert_int_equal(facts_of(&attacker).points, 2);
+}
+
 /* ---- keeping -------------------------------------------------------------------------------- */
 
 static void times_that_cannot_be_are_refused(void **state)
@@ -519,6 +591,10 @@ int main(void)
         STORY(a_network_is_clean_by_its_members),
         STORY(a_network_of_two_accounts_is_clean_while_no_member_fails),
         STORY(times_that_cannot_be_are_refused),
+        STORY(old_logins_make_clean_history_on_the_first_day),
+        STORY(logins_older_than_clean_history_lives_are_refused),
+        STORY(imported_failures_neither_lock_nor_signal_nor_count),
+        STORY(an_old_login_does_not_forgive_what_came_after_it),
         STORY(a_clock_that_was_ahead_is_forgiven),
         STORY(what_came_out_of_order_is_counted_all_the_same),
         STORY(rows_go_when_they_no_longer_matter),

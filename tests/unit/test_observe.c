@@ -93,7 +93,8 @@ static void exit_statuses(void **state)
         {"--allow", "192.0.2.0/", EX_USAGE},
         {"--count", "many", EX_USAGE},
         {"--nonsense", NULL, EX_USAGE},
-        {GENUINE, GENUINE, EX_USAGE},
+        {GENUINE, GENUINE, EX_OK},
+        {GENUINE, "/nonexistent/log", EX_NOINPUT},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -105,6 +106,56 @@ static void exit_statuses(void **state)
             assert_string_equal(ran.out, "");
         free(ran.out);
     }
+}
+
+/* The genuine log in three pieces, two of them compressed, none in its place or called so. */
+static void several_files_in_the_order_of_their_stamps(void **state)
+{
+    struct ran whole = RUN("", "--json", NOW, GENUINE);
+    char folder[] = "/tmp/gv-observe.XXXXXX", command[600], a[64], b[64], c[64];
+    size_t lines = 0, second = 0;
+
+    assert_non_null(mkdtemp(folder));
+    snprintf(a, sizeof a, "%s/a\"\\b", folder);
+    snprintf(b, sizeof b, "%s/b", folder);
+    snprintf(c, sizeof c, "%s/c", folder);
+    snprintf(command, sizeof command,
+             "cd %s && sed -n '1,150p' " GENUINE " | gzip > b && sed -n '151,300p' " GENUINE
+             " > 'a\"\\b' && sed -n '301,$p' " GENUINE " | gzip > c",
+             folder);
+    assert_int_equal(system(command), 0);
+    struct ran pieces = RUN("", "--json", NOW, c, a, b);
+    assert_int_equal(pieces.status, EX_OK);
+    /* The same observations in the same order; the line is counted in its own file. */
+    for (const char *x = whole.out, *y = pieces.out; *x || *y; lines++) {
+        const char *x_end = strchr(x, '}'), *y_end = strstr(y, ",\"file\":\"");
+        unsigned long x_line = strtoul(x + 8, NULL, 10), y_line = strtoul(y + 8, NULL, 10);
+
+        assert_non_null(x_end);
+        assert_non_null(y_end);
+        x = strchr(x, ',');
+        y = strchr(y, ',');
+        assert_int_equal(x_end - x, y_end - y);
+        assert_memory_equal(x, y, (size_t)(x_end - x));
+        assert_int_equal(x_line, y_line + (x_line > 300 ? 300 : x_line > 150 ? 150 : 0));
+        if (x_line > 150 && x_line <= 300) {
+            assert_non_null(strstr(y_end, "/a\\\"\\\\b\"}"));
+            second++;
+        }
+        x = x_end + 2;
+        y = strchr(y_end, '\n') + 1;
+    }
+    assert_true(lines > 50 && second > 10);
+    free(whole.out);
+    free(pieces.out);
+    snprintf(command, sizeof command, "head -c 2000 %s > %s.cut && mv %s.cut %s", c, c, c, c);
+    assert_int_equal(system(command), 0);
+    pieces = RUN("", "--json", NOW, a, c, b);
+    assert_int_equal(pieces.status, EX_IOERR); /* told; the rest is there all the same */
+    assert_non_null(strstr(pieces.out, "/b\"}"));
+    free(pieces.out);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
 }
 
 static void a_json_line(void **state)
@@ -253,6 +304,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exit_statuses),
+        cmocka_unit_test(several_files_in_the_order_of_their_stamps),
         cmocka_unit_test(a_json_line),
         cmocka_unit_test(every_json_line_of_the_genuine_log),
         cmocka_unit_test(what_may_be_shared),

@@ -410,7 +410,8 @@ static void archives_of_all_sorts(void **state)
     stage_shell("cd '%s' && gzip -k plain && cat plain.gz plain.gz > twice && "
                 "(cat plain.gz; head -c 1000 /dev/zero) > padded && head -c 3000 plain.gz > cut && "
                 "head -c 1 plain.gz > byte && head -c 2 plain.gz > magic && : > empty && "
-                "(head -c 2000 plain.gz; head -c 3000 /dev/zero) > broken && cp plain.gz wrong && "
+                "(head -c 10 plain.gz; head -c 3000 /dev/zero | tr '\\000' '\\377') > broken && "
+                "cp plain.gz wrong && "
                 "mv plain.gz name",
                 stage->folder);
     assert_int_equal(stat(stage_path(stage, "wrong"), &st), 0);
