@@ -126,8 +126,7 @@ static ssize_t read_packed(struct gv_archive *a, char *into, size_t cap)
             next_member(a, have);
             continue;
         }
-        if (have == 0)
-            return -ENODATA;
+        /* At the end of the file too: zlib may hold back what did not fit into the last piece. */
         int rc = inflate(&a->z, Z_NO_FLUSH);
         if (rc == Z_STREAM_END)
             a->inside = false;
@@ -136,6 +135,8 @@ static ssize_t read_packed(struct gv_archive *a, char *into, size_t cap)
         else if (rc != Z_OK && rc != Z_BUF_ERROR)
             /* What this call unpacked before the fault goes too: it is as little to be trusted. */
             return -EBADMSG;
+        else if (have == 0 && a->z.avail_out == cap)
+            return -ENODATA;
     }
     return (ssize_t)(cap - a->z.avail_out);
 }

@@ -407,7 +407,7 @@ static void archives_of_all_sorts(void **state)
     for (size_t i = 0; i < sizeof text; i++)
         text[i] = (char)('a' + (rand() >> 7) % 23);
     stage_write(stage, "plain", "w", text, sizeof text);
-    stage_shell("cd '%s' && gzip -k plain && cat plain.gz plain.gz > twice && "
+    stage_shell("cd '%s' && gzip -nk plain && cat plain.gz plain.gz > twice && "
                 "(cat plain.gz; head -c 1000 /dev/zero) > padded && head -c 3000 plain.gz > cut && "
                 "head -c 1 plain.gz > byte && head -c 2 plain.gz > magic && : > empty && "
                 "(head -c 10 plain.gz; head -c 3000 /dev/zero | tr '\\000' '\\377') > broken && "

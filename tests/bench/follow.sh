@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# What following a live log costs: processor time of grapevined, measured from outside, while a
+# writer adds 100 lines a second (nine of ten of no interest, every tenth a failure of some address)
+# for FOLLOW_SECONDS (60), less what the same daemon costs on a quiet log. In the same run, where
+# they are installed: fail2ban-server with its postfix and dovecot jails on the same log, and
+# `tail -F` piped into grep. The limit is what is promised: 0.2 % of a core.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+bin=${GV_BIN:-build/bin}
+seconds=${FOLLOW_SECONDS:-60}
+scratch=$(mktemp -d /tmp/gv-follow.XXXXXX)
+pids=()
+trap 'kill "${pids[@]}" 2>/dev/null; wait 2>/dev/null || true; rm -rf "$scratch"' EXIT
+log=$scratch/mail.log
+: >"$log"
+
+port=15400
+while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+cat >"$scratch/node.conf" <<CONF
+[node]
+data = $scratch/data
+listen = 127.0.0.1:$port
+[log]
+file = $log
+timezone = UTC
+CONF
+"$bin/grapevined" --config "$scratch/node.conf" >"$scratch/daemon.log" 2>&1 &
+ours=$!
+pids+=("$ours")
+
+peer=
+if command -v fail2ban-server >/dev/null; then
+    mkdir "$scratch/f2b"
+    cp -r /etc/fail2ban/. "$scratch/f2b/"
+    rm -rf "$scratch"/f2b/jail.d/* "$scratch"/f2b/jail.local
+    cat >"$scratch/f2b/jail.local" <<CONF
+[DEFAULT]
+backend = auto
+banaction = dummy
+action =
+[postfix]
+enabled = true
+mode = auth
+logpath = $log
+[dovecot]
+enabled = true
+logpath = $log
+CONF
+    fail2ban-server -c "$scratch/f2b" -s "$scratch/f2b.sock" -p "$scratch/f2b.pid" --loglevel ERROR \
+        --logtarget "$scratch/f2b.log" -f start >"$scratch/f2b.out" 2>&1 &
+    peer=$!
+    pids+=("$peer")
+fi
+tail -n 0 -F "$log" 2>/dev/null | grep --line-buffered 'auth failed' >/dev/null &
+grep=$!
+tail=$(pgrep -P $$ -x tail | head -n 1)
+pids+=("$grep" "$tail")
+
+ticks() { awk '{print $14 + $15}' "/proc/$1/stat" 2>/dev/null || echo 0; }
+measure() { # writes "ours peer tail" ticks to $scratch/$1 after $2 seconds
+    local a b c
+    a=$(ticks "$ours") b=$([ -n "$peer" ] && ticks "$peer" || echo 0) c=$(($(ticks "$grep") + $(ticks "$tail")))
+    sleep "$2"
+    echo "$(($(ticks "$ours") - a)) $([ -n "$peer" ] && echo $(($(ticks "$peer") - b)) || echo 0) $(($(ticks "$grep") + $(ticks "$tail") - c))" >"$scratch/$1"
+}
+
+sleep 5
+measure idle "$seconds"
+python3 - "$log" "$((seconds + 4))" <<'PY' &
+import datetime, random, sys, time
+path, seconds = sys.argv[1], int(sys.argv[2])
+random.seed(1)
+log = open(path, "a", buffering=1)
+start, n = time.monotonic(), 0
+while n < 100 * seconds:
+    time.sleep(max(0.0, start + n / 100 - time.monotonic()))
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
+    if n % 10 == 0:
+        ip = "192.0.2.%d" % random.randrange(1, 250)
+        log.write(f"{now} vm dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): "
+                  f"user=<u{n}>, method=PLAIN, rip={ip}, lip=127.0.0.1, session=<s{n}>\n")
+    else:
+        log.write(f"{now} vm postfix/cleanup[{n % 90}]: 4F2A{n:06X}: message-id=<{n}@example.org>\n")
+    n += 1
+PY
+writer=$!
+pids+=("$writer")
+sleep 2
+measure busy "$seconds"
+lines=$("$bin/grapevine" --config "$scratch/node.conf" status --json | sed -n 's/^ *"lines": \([0-9]*\),*$/\1/p' | head -n 1)
+read -r oi pi ti <"$scratch/idle"
+read -r ob pb tb <"$scratch/busy"
+awk -v s="$seconds" -v hz="$(getconf CLK_TCK)" -v oi="$oi" -v ob="$ob" -v pi="$pi" -v pb="$pb" -v ti="$ti" -v tb="$tb" -v lines="$lines" -v peer="$peer" 'BEGIN {
+    f = 100 / hz / s
+    printf "%d lines read so far; percent of a core over %d s, quiet log and 100 lines/s:\n", lines, s
+    printf "  grapevined       %.3f  %.3f\n", oi * f, ob * f
+    if (peer != "") printf "  fail2ban-server  %.3f  %.3f\n", pi * f, pb * f
+    printf "  tail -F | grep   %.3f  %.3f\n", ti * f, tb * f
+    ours = (ob - oi) * f
+    if (ours < f) ours = f # a tick is what can be told
+    printf "follow: ours %.3f, limit 0.2 %% of a core, ratio %.2f", ours, 0.2 / ours
+    if (peer != "") printf "; fail2ban-server %.3f, ratio %.1f", (pb - pi) * f, (pb - pi) * f / ours
+    printf "\n"
+}'
