@@ -55,6 +55,7 @@ static void a_datagram_is_at_most_one_line(void **state)
         CASE("<-1>x", ""),
         CASE("<2 >x", ""),
         CASE("Nov 22 12:00:00 vm dovecot: x", ""),
+        CASE("x22>Nov 22 12:00:00 vm dovecot: x", ""),
 #undef CASE
     };
 
