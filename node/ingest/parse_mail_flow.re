@@ -329,7 +329,7 @@ static bool parse_smtpd(struct gv_mail_parsed *out, const char *at, const char *
 
 static bool parse_cleanup(struct gv_mail_parsed *out, const char *at, const char *limit)
 {
-    if (*at == 'm') /* "message-id=", as nearly always */
+    if (HAS(at, limit, "message-id=")) /* as nearly always */
         return false;
     out->said = (uint8_t)lex_action(at, limit, true);
     out->content = true;
