@@ -111,6 +111,13 @@ static json_t *logs_json(void *context)
     return gv_follow_json(node->follow);
 }
 
+static json_t *mail_json(void *context)
+{
+    const struct node *node = context;
+
+    return gv_follow_mail_json(node->follow);
+}
+
 /* ---- settings ------------------------------------------------------------------------------- */
 
 /* Hands the settings of `options` to the core. */
@@ -439,6 +446,7 @@ static int start(struct node *node, struct gv_text *error)
                                                    .group = node->options.control_group,
                                                    .context = node,
                                                    .logs = logs_json,
+                                                   .mail = mail_json,
                                                    .reload = reload},
                           error);
     if (rc == GV_OK)

@@ -1,20 +1,9 @@
 #include "node/cli/observe_counters.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
-static const char *utc(char out[32], uint64_t ms)
-{
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm tm;
-
-    if (!gmtime_r(&seconds, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        return "-";
-    return out;
-}
+#include "node/ingest/mail_flow_json.h"
 
 static bool any_mail(const struct gv_mail_flow *flow)
 {
@@ -52,7 +41,7 @@ static void print_count(const struct gv_mail_flow *flow, FILE *out, enum gv_mail
 void gv_counters_print(const struct gv_mail_flow *flow, FILE *out, bool colour, bool always)
 {
     struct gv_mail_queue queue;
-    char oldest[32];
+    char oldest[GV_UTC_TEXT];
 
     if (!always && !any_mail(flow))
         return;
@@ -67,7 +56,7 @@ void gv_counters_print(const struct gv_mail_flow *flow, FILE *out, bool colour, 
     gv_mail_flow_queue(flow, &queue);
     fprintf(out, "  %-24s %" PRIu64 "%s%s\n", "in the queue at the end", queue.messages,
             queue.messages ? ", the oldest since " : "",
-            queue.messages ? utc(oldest, queue.oldest_ms) : "");
+            queue.messages ? gv_utc_text(oldest, queue.oldest_ms) : "");
     if (queue.forgotten > 0)
         fprintf(out, "  %" PRIu64 " queued messages were forgotten to save memory\n",
                 queue.forgotten);
@@ -75,22 +64,9 @@ void gv_counters_print(const struct gv_mail_flow *flow, FILE *out, bool colour, 
 
 bool gv_counters_json(const struct gv_mail_flow *flow, FILE *out)
 {
-    json_t *object = json_object();
-    struct gv_mail_queue queue;
-    char oldest[32];
-    int failed = object == NULL;
+    json_t *object = gv_mail_flow_json(flow);
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
 
-    for (int i = 0; i < GV_MAIL_COUNT_MAX; i++)
-        failed |= json_object_set_new(
-            object, gv_mail_count_name((enum gv_mail_count)i),
-            json_integer((json_int_t)gv_mail_flow_count(flow, (enum gv_mail_count)i)));
-    gv_mail_flow_queue(flow, &queue);
-    failed |= json_object_set_new(
-        object, "queue",
-        json_pack("{s:I, s:s?, s:I}", "messages", (json_int_t)queue.messages, "oldest",
-                  queue.messages ? utc(oldest, queue.oldest_ms) : NULL, "forgotten",
-                  (json_int_t)queue.forgotten));
-    char *text = failed ? NULL : json_dumps(object, JSON_COMPACT);
     if (text)
         fprintf(out, "%s\n", text);
     free(text);

@@ -10,8 +10,7 @@
 /* Prints nothing when the log told of no mail, unless `always`. */
 void gv_counters_print(const struct gv_mail_flow *flow, FILE *out, bool colour, bool always);
 
-/* One object on one line: every count by its name, and "queue": {"messages", "oldest" (RFC 3339 or
- * null), "forgotten"}. False when out of memory. */
+/* One object on one line, see mail_flow_json.h. False when out of memory. */
 bool gv_counters_json(const struct gv_mail_flow *flow, FILE *out);
 
 #endif

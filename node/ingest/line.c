@@ -50,7 +50,6 @@ static enum gv_program classify(const char *tag, size_t len)
 static void name_program(struct gv_line *out)
 {
     out->program = classify(out->tag, out->tag_len);
-    out->process = GV_MAIL_PROGRAM_OTHER;
     if (out->program == GV_PROGRAM_SMTPD) {
         out->process = GV_MAIL_PROGRAM_SMTPD;
     } else if (out->program == GV_PROGRAM_OTHER) {
@@ -109,7 +108,6 @@ static bool take_plain(struct gv_line *out, const char *line, size_t len, size_t
     if (n == rest || (text[n] != ':' && text[n] != '(') || !dovecot_process(text, n))
         return false;
     out->program = GV_PROGRAM_DOVECOT_PLAIN;
-    out->process = GV_MAIL_PROGRAM_OTHER;
     out->tag = text;
     out->tag_len = n;
     out->sender = text;
@@ -205,6 +203,7 @@ static void remember(struct gv_prefix *last, const struct gv_line *out, const ch
 
 bool gv_line_split(struct gv_line *out, struct gv_prefix *last, const char *line, size_t len)
 {
+    out->process = GV_MAIL_PROGRAM_OTHER;
     if (last->len > 0 && len > last->len && memcmp(line, last->text, last->len) == 0) {
         out->stamp = last->stamp;
         out->stamp.text = line;

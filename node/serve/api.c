@@ -77,6 +77,8 @@ static void get_status(struct gv_http_request *request, void *context)
         json_object_set_new(json, "logs",
                             api->options.logs ? api->options.logs(api->options.context)
                                               : json_array());
+        json_t *mail = api->options.mail ? api->options.mail(api->options.context) : NULL;
+        json_object_set_new(json, "mail", mail ? mail : json_null());
     }
     gv_http_respond_json(request, 200, json);
 }

@@ -28,6 +28,7 @@ struct gv_api_options {
     const char *group; /* may use the socket; NULL or "": the daemon's own */
     void *context;
     json_t *(*logs)(void *context); /* new reference: the logs that are read, for status */
+    json_t *(*mail)(void *context); /* the same of the flow of mail; may give NULL */
     int (*reload)(void *context, struct gv_text *error); /* as on SIGHUP */
 };
 
