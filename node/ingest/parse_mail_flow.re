@@ -218,8 +218,9 @@ static bool local_relay(const char *at, const char *end)
 {
     const char *open = memchr(at, '[', (size_t)(end - at));
 
-    if (!open++)
+    if (!open)
         return false;
+    open++;
     if (HAS(open, end, "127.") || HAS(open, end, "::1]"))
         return true;
     return memchr(open, '/', (size_t)(end - open)) != NULL;
