@@ -155,6 +155,13 @@ static json_t *import_json(void *context)
     return node->import ? gv_import_json(node->import) : NULL;
 }
 
+static json_t *mail_json(void *context)
+{
+    const struct node *node = context;
+
+    return gv_follow_mail_json(node->follow);
+}
+
 /* ---- settings ------------------------------------------------------------------------------- */
 
 /* Hands the settings of `options` to the core. */
@@ -489,6 +496,7 @@ static int start(struct node *node, struct gv_text *error)
                                                    .logs = logs_json,
                                                    .import = import_logs,
                                                    .import_json = import_json,
+                                                   .mail = mail_json,
                                                    .reload = reload},
                           error);
     if (rc == GV_OK)

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "crypto/error.h"
+#include "node/cli/observe_counters.h"
 #include "node/cli/observe_summary.h"
 #include "node/ingest/ingest.h"
+#include "node/ingest/mail_flow.h"
 #include "node/ingest/past.h"
 #include "node/ingest/splitter.h"
 #include "node/ingest/timestamp.h"
@@ -30,6 +32,7 @@ struct allowed {
 
 struct options {
     bool json;
+    bool counters;
     bool lab;
     uint64_t now_ms;
     unsigned count;
@@ -42,7 +45,8 @@ struct options {
 struct run {
     const struct options *options;
     struct gv_reader *reader;
-    struct gv_summary *summary; /* NULL with --json */
+    struct gv_mail_flow *flow;  /* NULL with --json alone */
+    struct gv_summary *summary; /* NULL with --json or --counters */
     char out[OUT_BUFFER];
     size_t out_len;
     char time_text[24]; /* of the second time_of; neighbours share it */
@@ -58,7 +62,8 @@ struct run {
  */
 
 static const struct argp_option option_list[] = {
-    {"json", 'j', NULL, 0, "One JSON object per observed failure", 0},
+    {"json", 'j', NULL, 0, "One JSON object per observed failure; one in all with --counters", 0},
+    {"counters", 'm', NULL, 0, "Only the mail flow: received, delivered, bounced, ...", 0},
     {"now", 'n', "RFC3339", 0, "The latest that a stamp without a year can be (default: now)", 0},
     {"lab", 'l', NULL, 0, "Treat documentation addresses as public", 0},
     {"allow", 'a', "ADDRESS[/BITS]...", 0, "Never share these addresses or networks (repeatable)",
@@ -133,6 +138,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     switch (key) {
     case 'j':
         o->json = true;
+        return 0;
+    case 'm':
+        o->counters = true;
         return 0;
     case 'l':
         o->lab = true;
@@ -331,7 +339,9 @@ static void take(struct run *run, const struct gv_reading *readings, size_t n)
         const struct gv_reading *r = &readings[i];
         const struct gv_observation *o = &r->observation;
 
-        if (run->summary) {
+        if (run->options->counters) {
+            continue;
+        } else if (run->summary) {
             gv_summary_add(run->summary, r, is_allowed(run->options, &r->address));
         } else if (!o->success && !o->refused) {
             put_json(run, r,
@@ -449,29 +459,56 @@ static int open_all(struct run *run, const struct options *o)
     return EX_OK;
 }
 
-static int observe(struct run *run, const struct options *o)
+static bool make_run(struct run *run, const struct options *o)
 {
     struct gv_reader_config config = {.ahead_ms = 0};
+    struct gv_mail_flow_config flow = {.on_count = NULL};
+    bool counts = o->counters || !o->json;
+
+    run->options = o;
+    randombytes_buf(&flow.key, sizeof flow.key);
+    run->flow = counts ? gv_mail_flow_new(&flow) : NULL;
+    /* The hashes live as long as this run, so their key may be any. */
+    randombytes_buf(config.key, sizeof config.key);
+    config.flow = run->flow;
+    run->reader = gv_reader_new(&config);
+    bool summary = !o->json && !o->counters;
+    run->summary = summary ? gv_summary_new(o->lab) : NULL;
+    return run->reader && (!counts || run->flow) && (!summary || run->summary);
+}
+
+static void print_report(struct run *run, const struct options *o)
+{
+    bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    bool whole = true;
+
+    if (o->counters && o->json) {
+        whole = gv_counters_json(run->flow, stdout);
+    } else if (o->counters) {
+        gv_counters_print(run->flow, stdout, colour, true);
+    } else if (run->summary) {
+        gv_summary_print(run->summary, stdout, gv_reader_counters(run->reader), o->count, colour);
+        gv_counters_print(run->flow, stdout, colour, false);
+    }
+    if (fflush(stdout) != 0)
+        run->write_error = errno;
+    else if (!whole)
+        run->write_error = ENOMEM;
+}
+
+static int observe(struct run *run, const struct options *o)
+{
     int status = open_all(run, o);
 
     if (status != EX_OK)
         return status;
-    /* The hashes live as long as this run, so their key may be any. */
-    randombytes_buf(config.key, sizeof config.key);
-    run->options = o;
-    run->reader = gv_reader_new(&config);
-    run->summary = o->json ? NULL : gv_summary_new(o->lab);
-    if (!run->reader || (!o->json && !run->summary)) {
+    if (!make_run(run, o)) {
         fprintf(stderr, "grapevine observe: %s\n", strerror(ENOMEM));
         return EX_OSERR;
     }
     status = read_all(run);
-    if (run->summary && !run->write_error && status != EX_NOINPUT) {
-        bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-        gv_summary_print(run->summary, stdout, gv_reader_counters(run->reader), o->count, colour);
-        if (fflush(stdout) != 0)
-            run->write_error = errno;
-    }
+    if (!run->write_error && status != EX_NOINPUT)
+        print_report(run, o);
     if (run->write_error) {
         fprintf(stderr, "grapevine observe: writing: %s\n", strerror(run->write_error));
         return EX_IOERR;
@@ -505,6 +542,7 @@ int gv_cli_observe(int argc, char **argv)
     }
     if (run) {
         gv_reader_free(run->reader);
+        gv_mail_flow_free(run->flow);
         gv_summary_free(run->summary);
         for (size_t i = 0; run->files && i < run->file_count; i++)
             gv_past_close(&run->files[i]);

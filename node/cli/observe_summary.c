@@ -17,6 +17,7 @@
 /* A slow attacker comes back over a day or more, and never twice within an hour on average. */
 #define SLOW_VISITS  3u
 #define SLOW_PACE_MS 3600000u
+#define MTAS         16u /* of enum gv_mta, with room */
 /* Fewer neighbours than this are a coincidence. */
 #define CAMPAIGN_SUBJECTS 3u
 
@@ -28,7 +29,7 @@ struct row {
     uint32_t aborted;
     uint32_t visits;
     uint32_t successes;
-    uint32_t signal_count; /* of the first signal */
+    uint32_t signal_count, signal_minutes; /* of the first signal */
     uint8_t signal_kinds;
     uint64_t first_ms, last_ms; /* of the failures */
     uint64_t seen_ms;
@@ -43,7 +44,7 @@ struct gv_summary {
     bool lab;
     uint64_t forgotten;
     uint64_t first_ms, last_ms;
-    uint64_t by_mta[4], by_service[8], by_kind[8];
+    uint64_t by_mta[MTAS], by_service[8], by_kind[8];
     uint64_t signals, broken;
 };
 
@@ -129,7 +130,7 @@ static void add_failure(struct gv_summary *s, struct row *row, const struct gv_r
         row->first_ms = o->unix_ms;
     if (o->unix_ms > row->last_ms)
         row->last_ms = o->unix_ms;
-    s->by_mta[r->mta & 3] += o->attempts;
+    s->by_mta[r->mta % MTAS] += o->attempts;
     s->by_service[bit_index(o->service)] += o->attempts;
     s->by_kind[bit_index(o->kind)] += o->attempts;
 }
@@ -190,6 +191,7 @@ void gv_summary_add(struct gv_summary *summary, const struct gv_reading *reading
         row->signalled = true;
         row->signal_count = result.statement.count;
         row->signal_kinds = result.statement.kinds;
+        row->signal_minutes = result.statement.last_min - result.statement.first_min;
     }
 }
 
@@ -269,14 +271,14 @@ static void print_head(const struct page *page, const struct gv_summary *s,
 
 static void print_sources(const struct page *page, const struct gv_summary *s)
 {
-    heading(page, "Sources of failed attempts");
-    for (unsigned i = 1; i < 4; i++)
+    heading(page, "Sources: failed attempts by server and by service");
+    for (unsigned i = 1; i < MTAS; i++)
         if (s->by_mta[i])
             fprintf(page->out, "  %-16s %" PRIu64 "\n", gv_mta_name(i), s->by_mta[i]);
     for (unsigned i = 0; i < 6; i++)
         if (s->by_service[i])
             fprintf(page->out, "  %-16s %" PRIu64 "\n", gv_service_name(1u << i), s->by_service[i]);
-    heading(page, "Kinds");
+    heading(page, "Kinds of failed attempts");
     for (unsigned i = 0; i < 6; i++)
         if (s->by_kind[i])
             fprintf(page->out, "  %-16s %" PRIu64 "\n", gv_kind_name(1u << i), s->by_kind[i]);
@@ -397,7 +399,7 @@ static void print_campaigns(const struct page *page, struct row **rows, size_t n
     qsort(rows, n, sizeof(struct row *), by_subject);
     size_t count = find_campaigns(list, rows, n);
     if (count > 0) {
-        heading(page, "Campaigns: several subjects of one network");
+        heading(page, "Campaigns: three or more attacking subjects of one /24 or /48");
         fprintf(page->out, "  %-26s %8s %9s  %-17s  %s\n", "network", "subjects", "attempts",
                 "first", "last");
     }
@@ -416,36 +418,81 @@ static void print_campaigns(const struct page *page, struct row **rows, size_t n
 /* --- What would have been signalled
  * --------------------------------------------------------------- */
 
+/* "12 min", "5 h", "3 days": how long it took until there was enough to say. */
+static void span_text(char out[32], uint32_t minutes)
+{
+    if (minutes < 120)
+        snprintf(out, 32, "%" PRIu32 " min", minutes);
+    else if (minutes < 2880)
+        snprintf(out, 32, "%" PRIu32 " h", minutes / 60);
+    else
+        snprintf(out, 32, "%" PRIu32 " days", minutes / 1440);
+}
+
+/* Which rule of SPEC 12.3 was met, at the first signal. */
+static const char *rule_text(const struct row *row)
+{
+    bool slow_rule = row->signal_minutes > 1440;
+
+    if (row->signal_kinds & GV_KIND_UNKNOWN_ACCOUNT && row->signal_count < 3)
+        return slow_rule ? "two within a week and no login, one at an unknown account"
+                         : "two within a day, one at an unknown account";
+    return slow_rule ? "three within a week and no login" : "three within a day";
+}
+
 static void print_signal(const struct page *page, const struct row *row)
 {
-    char subject[GV_SUBJECT_TEXT], kinds[96];
+    char subject[GV_SUBJECT_TEXT], kinds[96], span[32];
 
     gv_subject_text(subject, &row->subject);
-    fprintf(page->out, "  %-26s at least %" PRIu32 " failures%s (%s)\n", subject, row->signal_count,
-            row->signal_kinds & GV_KIND_UNKNOWN_ACCOUNT ? ", an unknown account among them" : "",
-            bit_names(kinds, row->signal_kinds, gv_kind_name));
+    span_text(span, row->signal_minutes);
+    fprintf(page->out, "  %-26s at least %" PRIu32 " failures in %s (%s): %s\n", subject,
+            row->signal_count, span, bit_names(kinds, row->signal_kinds, gv_kind_name),
+            rule_text(row));
+}
+
+struct unsignalled {
+    size_t unshared, own, few;
+};
+
+/* Why the others that attacked would not have been signalled. */
+static void print_unsignalled(const struct page *page, const struct unsignalled *u)
+{
+    if (u->few > 0)
+        fprintf(page->out, "  not signalled: %zu with too few failures within a day or a week\n",
+                u->few);
+    if (u->own > 0)
+        fprintf(page->out, "  not signalled: %zu from which somebody also logs in\n", u->own);
+    if (u->unshared > 0)
+        fprintf(page->out,
+                "  never shared: %zu that are private, special or allow-listed\n", u->unshared);
 }
 
 static void print_signals(const struct page *page, const struct gv_summary *s, struct row **rows,
                           size_t n)
 {
-    size_t found = 0, unshared = 0;
+    struct unsignalled u = {0, 0, 0};
+    size_t found = 0;
 
-    heading(page, "What would have been signalled");
+    heading(page, "What would have been signalled, and why");
     for (size_t i = 0; i < n; i++) {
-        unshared += attacks(rows[i]) && !rows[i]->shareable;
-        if (!rows[i]->signalled)
-            continue;
-        if (found++ < page->top)
-            print_signal(page, rows[i]);
+        if (rows[i]->signalled) {
+            if (found++ < page->top)
+                print_signal(page, rows[i]);
+        } else if (attacks(rows[i])) {
+            if (!rows[i]->shareable)
+                u.unshared++;
+            else if (rows[i]->successes > 0)
+                u.own++;
+            else
+                u.few++;
+        }
     }
     if (found > page->top)
         fprintf(page->out, "  and %zu more\n", found - page->top);
     fprintf(page->out, "  %" PRIu64 " signals about %zu subjects%s\n", s->signals, found,
             s->forgotten ? " still remembered" : "");
-    if (unshared > 0)
-        fprintf(page->out, "  %zu subjects are private, special or allow-listed: never shared\n",
-                unshared);
+    print_unsignalled(page, &u);
     if (s->broken > 0)
         fprintf(page->out,
                 "  the login backend looked broken at times: nothing was signalled then\n");
@@ -469,9 +516,10 @@ void gv_summary_print(struct gv_summary *summary, FILE *out,
         qsort(rows, n, sizeof(struct row *), by_attempts);
         print_sources(&page, summary);
         print_list(&page, rows, n, "Top subjects", NULL);
-        print_list(&page, rows, n, "Slow attackers: over a day or more, without one success", slow);
-        print_signals(&page, summary, rows, n);
+        print_list(&page, rows, n, "Slow attackers: at least three visits, a day or more, no login", slow);
         print_campaigns(&page, rows, n);
+        qsort(rows, n, sizeof(struct row *), by_attempts);
+        print_signals(&page, summary, rows, n);
     }
     if (summary->forgotten > 0)
         fprintf(out, "\n%" PRIu64 " subjects of little interest were forgotten to save memory\n",

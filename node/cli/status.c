@@ -95,6 +95,19 @@ static int print_logs(const struct gv_cli *cli, const json_t *json)
     return gv_cli_table(cli, logs, columns, sizeof columns / sizeof *columns);
 }
 
+static void print_mail(const struct gv_cli *cli, const json_t *json)
+{
+    if (!json_is_object(gv_cli_member(json, "mail")))
+        return;
+    gv_cli_print_heading(cli, "Mail since the start");
+    gv_cli_print_pair("received", "%s, and %s rejected", gv_cli_text(json, "mail.received"),
+                      gv_cli_text(json, "mail.rejected"));
+    gv_cli_print_pair("delivered", "%s, bounced %s, deferred %s", gv_cli_text(json, "mail.delivered"),
+                      gv_cli_text(json, "mail.bounced"), gv_cli_text(json, "mail.deferred"));
+    gv_cli_print_pair("in the queue", "%s, as far as the log tells",
+                      gv_cli_text(json, "mail.queue.messages"));
+}
+
 int gv_cli_status(struct gv_cli *cli, int argc, char **argv)
 {
     json_t *json;
@@ -110,6 +123,7 @@ int gv_cli_status(struct gv_cli *cli, int argc, char **argv)
         print_node(cli, json);
         print_mesh(cli, json);
         rc = print_logs(cli, json);
+        print_mail(cli, json);
     }
     json_decref(json);
     return rc;

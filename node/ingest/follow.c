@@ -1,5 +1,6 @@
 #include "node/ingest/follow.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "crypto/error.h"
 #include "crypto/wipe.h"
 #include "node/base/log.h"
+#include "node/ingest/mail_flow_json.h"
 
 #define STAMP_AHEAD_MS 600000u /* clocks of hosts that log to this one may run so far ahead */
 #define LOOK_MS        1000u   /* a log that is not there by then is worth a warning */
@@ -15,6 +17,7 @@
 struct gv_follow {
     struct gv_follow_options options;
     struct gv_sources *sources;                /* NULL: no log is named */
+    struct gv_mail_flow *flow;                 /* of all of them together */
     enum gv_source_state told[GV_SOURCES_MAX]; /* state of each as last logged */
     bool spoke[GV_SOURCES_MAX];                /* something was logged of it */
     uint64_t damages[GV_SOURCES_MAX];          /* as last logged */
@@ -158,6 +161,11 @@ static int open_sources(struct gv_follow *follow, const struct gv_follow_options
             memset(cursors[i], 0, sizeof cursors[i]);
         cursors[i][GV_CURSOR_MAX - 1] = '\0';
     }
+    struct gv_mail_flow_config flow = {.on_count = NULL};
+    randombytes_buf(&flow.key, sizeof flow.key);
+    config.reader.flow = follow->flow = gv_mail_flow_new(&flow);
+    if (!follow->flow)
+        return GV_ERR_MEMORY;
     memcpy(config.reader.key, options->account_key, sizeof config.reader.key);
     int rc = gv_sources_new(&follow->sources, options->loop, &config);
     gv_wipe(config.reader.key, sizeof config.reader.key);
@@ -199,6 +207,7 @@ static void on_closed(uv_handle_t *handle)
     struct gv_follow *follow = handle->data;
 
     gv_sources_free(follow->sources);
+    gv_mail_flow_free(follow->flow);
     free(follow);
 }
 
@@ -235,4 +244,9 @@ json_t *gv_follow_json(const struct gv_follow *follow)
                       "offset", (json_int_t)s.position.offset));
     }
     return list;
+}
+
+json_t *gv_follow_mail_json(const struct gv_follow *follow)
+{
+    return follow && follow->flow ? gv_mail_flow_json(follow->flow) : NULL;
 }

@@ -40,4 +40,8 @@ void gv_follow_stop(struct gv_follow *follow);
 /* One object a log, for status: path, state, counters. A new reference. */
 json_t *gv_follow_json(const struct gv_follow *follow);
 
+/* What all of them told of the flow of mail since the start, see mail_flow_json.h. A new reference,
+ * or NULL. */
+json_t *gv_follow_mail_json(const struct gv_follow *follow);
+
 #endif

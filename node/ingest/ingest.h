@@ -14,6 +14,8 @@
 #include "proto/ip_address.h"
 #include "proto/observation.h"
 
+struct gv_mail_flow; /* mail_flow.h */
+
 /* --- The reader: one log, line by line ------------------------------------------------------- */
 
 /* 8 KiB: rsyslog's default message limit. Longer lines are skipped and counted. */
@@ -41,6 +43,7 @@ struct gv_reader_config {
     /* How far after `now` a stamp without a year may lie before it is taken for last year's; for
      * clocks of other hosts that run ahead. Stamps without a zone are read in the process's TZ. */
     uint64_t ahead_ms;
+    struct gv_mail_flow *flow; /* counts the flow of mail too; borrowed; may be NULL */
 };
 
 struct gv_reader_counters {

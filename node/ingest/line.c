@@ -46,6 +46,19 @@ static enum gv_program classify(const char *tag, size_t len)
     return GV_PROGRAM_OTHER;
 }
 
+/* Who wrote the line, by its tag. */
+static void name_program(struct gv_line *out)
+{
+    out->program = classify(out->tag, out->tag_len);
+    if (out->program == GV_PROGRAM_SMTPD) {
+        out->process = GV_MAIL_PROGRAM_SMTPD;
+    } else if (out->program == GV_PROGRAM_OTHER) {
+        out->process = gv_mail_program(out->tag, out->tag_len);
+        if (out->process != GV_MAIL_PROGRAM_OTHER)
+            out->program = GV_PROGRAM_POSTFIX;
+    }
+}
+
 /* Cuts "[123]" off a tag; returns the length without it. */
 static size_t without_pid(const char *tag, size_t len, bool *has_pid)
 {
@@ -76,7 +89,7 @@ static bool take_tag(struct gv_line *out, const char *line, size_t len, size_t a
     out->sender_len = at + tag_len - sender;
     out->tag = tag;
     out->tag_len = without_pid(tag, tag_len, &out->has_pid);
-    out->program = classify(tag, out->tag_len);
+    name_program(out);
     out->text = space + 1;
     out->text_len = len - (size_t)(out->text - line);
     return true;
@@ -170,7 +183,7 @@ static bool split_rfc5424(struct gv_line *out, const char *line, size_t len, siz
     out->sender_len = at - 1 - sender;
     if (!next_word(line, len, &at, &word, &word_len) || !skip_structured_data(line, len, &at))
         return false;
-    out->program = classify(out->tag, out->tag_len);
+    name_program(out);
     out->text = line + at;
     out->text_len = len - at;
     return true;
@@ -190,6 +203,7 @@ static void remember(struct gv_prefix *last, const struct gv_line *out, const ch
 
 bool gv_line_split(struct gv_line *out, struct gv_prefix *last, const char *line, size_t len)
 {
+    out->process = GV_MAIL_PROGRAM_OTHER;
     if (last->len > 0 && len > last->len && memcmp(line, last->text, last->len) == 0) {
         out->stamp = last->stamp;
         out->stamp.text = line;

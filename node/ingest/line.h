@@ -13,13 +13,31 @@ enum gv_program {
     GV_PROGRAM_OTHER = 0,
     GV_PROGRAM_SMTPD,        /* Postfix's, under every service name */
     GV_PROGRAM_DOVECOT,      /* "dovecot: imap-login: ..." */
-    GV_PROGRAM_DOVECOT_PLAIN /* Dovecot's own log file: "imap-login: Info: ..." */
+    GV_PROGRAM_DOVECOT_PLAIN, /* Dovecot's own log file: "imap-login: Info: ..." */
+    GV_PROGRAM_POSTFIX /* another of Postfix's that handles mail; of interest for counters alone */
 };
+
+/* Which of Postfix's programs a tag ("postfix/qmgr", "postfix-out/smtp") names. */
+enum gv_mail_program {
+    GV_MAIL_PROGRAM_OTHER = 0,
+    GV_MAIL_PROGRAM_SMTPD,
+    GV_MAIL_PROGRAM_POSTSCREEN,
+    GV_MAIL_PROGRAM_PICKUP,
+    GV_MAIL_PROGRAM_CLEANUP,
+    GV_MAIL_PROGRAM_QMGR,
+    GV_MAIL_PROGRAM_AGENT, /* smtp, lmtp, virtual, error, retry, discard, ... */
+    GV_MAIL_PROGRAM_LOCAL,
+    GV_MAIL_PROGRAM_PIPE,
+    GV_MAIL_PROGRAM_POSTSUPER
+};
+/* In parse_mail_flow.re. */
+enum gv_mail_program gv_mail_program(const char *tag, size_t len);
 
 /* Borrows from the line. */
 struct gv_line {
     struct gv_stamp stamp;
     enum gv_program program;
+    enum gv_mail_program process;
     const char *tag; /* the program with its service name, without the pid */
     size_t tag_len;
     const char *sender; /* host, program and pid: who wrote this, for telling connections apart */

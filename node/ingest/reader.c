@@ -6,16 +6,29 @@
 
 #include "node/ingest/assemble.h"
 #include "node/ingest/line.h"
+#include "node/ingest/mail_flow.h"
 #include "node/ingest/parse.h"
 #include "node/ingest/timestamp.h"
 
 _Static_assert(GV_ACCOUNT_KEY_LEN == crypto_shorthash_KEYBYTES, "SipHash-2-4 takes 16 bytes");
+
+/* The minute of the last line that told of mail, by its text. Such lines come so often that asking
+ * the clock anew for each second would cost more than counting them. */
+struct minute {
+    char text[16]; /* up to the seconds: 13 bytes of RFC 3164's form, 16 of ISO's */
+    char zone[6];  /* the last of ISO's: a zone, or some of the fraction and then no help */
+    uint8_t len, form; /* of the whole stamp; form 0: none yet */
+    uint64_t ms;
+    uint64_t now_second;
+};
 
 struct gv_reader {
     uint8_t key[GV_ACCOUNT_KEY_LEN];
     struct gv_clock clock;
     struct gv_prefix prefix;
     struct gv_assembler *assembler;
+    struct gv_mail_flow *flow;
+    struct minute minute;
     struct gv_reader_counters counters;
 };
 
@@ -37,6 +50,7 @@ struct gv_reader *gv_reader_new(const struct gv_reader_config *config)
     }
     memcpy(reader->key, config->key, sizeof reader->key);
     reader->clock.ahead_ms = config->ahead_ms;
+    reader->flow = config->flow;
     return reader;
 }
 
@@ -120,8 +134,10 @@ static uint8_t smtpd_service(const struct gv_line *line)
     return GV_SERVICE_SMTP;
 }
 
-static void count(struct gv_reader_counters *c, const struct gv_reading *out, size_t n)
+static void count(struct gv_reader *reader, const struct gv_reading *out, size_t n)
 {
+    struct gv_reader_counters *c = &reader->counters;
+
     for (size_t i = 0; i < n; i++) {
         const struct gv_observation *o = &out[i].observation;
 
@@ -133,7 +149,50 @@ static void count(struct gv_reader_counters *c, const struct gv_reading *out, si
             c->failures++;
             c->attempts += o->attempts;
         }
+        if (reader->flow && !o->refused)
+            gv_mail_flow_login(reader->flow, o->success ? 0 : o->attempts, o->unix_ms);
     }
+}
+
+/* The time of a line to the second, by the minute of the one before if it is the same. */
+static bool mail_time(struct gv_reader *reader, uint64_t *ms, const struct gv_stamp *stamp,
+                      uint64_t now_ms)
+{
+    struct minute *m = &reader->minute;
+    bool iso = stamp->form == GV_STAMP_ISO;
+    const char *text = stamp->text, *seconds = text + (iso ? 17 : 13);
+    const char *zone = text + stamp->len - sizeof m->zone; /* RFC 3164's has at least 15 bytes */
+    unsigned second = (unsigned)(10 * (seconds[0] - '0') + seconds[1] - '0');
+
+    if (stamp->len == m->len && stamp->form == m->form && m->now_second == now_ms / 1000 &&
+        memcmp(text, m->text, 8) == 0 && memcmp(seconds - 9, m->text + (iso ? 8 : 4), 8) == 0 &&
+        (!iso || memcmp(zone, m->zone, sizeof m->zone) == 0) && second < 60) {
+        *ms = m->ms + 1000 * second;
+        return true;
+    }
+    if (!gv_clock_convert(&reader->clock, ms, stamp, now_ms))
+        return false;
+    memcpy(m->text, text, iso ? 16 : 12);
+    memcpy(m->zone, zone, sizeof m->zone);
+    m->len = stamp->len;
+    m->form = second < 60 ? stamp->form : GV_STAMP_NONE;
+    m->now_second = now_ms / 1000;
+    m->ms = *ms - *ms % 60000;
+    *ms -= *ms % 1000;
+    return true;
+}
+
+/* What the line says of the flow of mail, whatever it says of logins. */
+static void count_mail(struct gv_reader *reader, const struct gv_line *line, uint64_t now_ms)
+{
+    struct gv_mail_parsed parsed;
+    struct gv_span host = {line->sender, (size_t)(line->tag - line->sender)};
+    uint64_t ms = 0;
+
+    if (gv_parse_mail_flow(&parsed, line) &&
+        (parsed.said == GV_MAIL_SAID_REMOVED || /* nothing happens then that has a time */
+         mail_time(reader, &ms, &line->stamp, now_ms)))
+        gv_mail_flow_take(reader->flow, &parsed, &host, ms);
 }
 
 static size_t read_parsed(struct gv_reader *reader, struct gv_reading *out,
@@ -175,6 +234,10 @@ static size_t read_line(struct gv_reader *reader, struct gv_reading *out, const 
     if (!gv_line_split(&line, &reader->prefix, text, len))
         return 0;
     bool smtpd = line.program == GV_PROGRAM_SMTPD;
+    if (reader->flow && gv_may_tell_of_mail(&line) && !half)
+        count_mail(reader, &line, now_ms);
+    if (line.program == GV_PROGRAM_POSTFIX)
+        return 0;
     if (smtpd ? !gv_parse_postfix(&p, &line, half) : !gv_parse_dovecot(&p, &line, half)) {
         c->skipped += half;
         return 0;
@@ -183,7 +246,7 @@ static size_t read_line(struct gv_reader *reader, struct gv_reading *out, const 
     if (smtpd)
         p.service = smtpd_service(&line);
     size_t n = read_parsed(reader, out, &line, &p, now_ms);
-    count(c, out, n);
+    count(reader, out, n);
     return n;
 }
 
@@ -204,7 +267,7 @@ size_t gv_reader_settle(struct gv_reader *reader, struct gv_reading out[GV_READI
 {
     size_t n = gv_assemble_settle(reader->assembler, out, now_ms, GV_DROP_WAIT_MS);
 
-    count(&reader->counters, out, n);
+    count(reader, out, n);
     return n;
 }
 
@@ -219,6 +282,6 @@ size_t gv_reader_flush(struct gv_reader *reader, struct gv_reading out[GV_READIN
 {
     size_t n = gv_assemble_flush(reader->assembler, out);
 
-    count(&reader->counters, out, n);
+    count(reader, out, n);
     return n;
 }

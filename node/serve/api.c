@@ -80,6 +80,8 @@ static void get_status(struct gv_http_request *request, void *context)
         json_t *import =
             api->options.import_json ? api->options.import_json(api->options.context) : NULL;
         json_object_set_new(json, "import", import ? import : json_null());
+        json_t *mail = api->options.mail ? api->options.mail(api->options.context) : NULL;
+        json_object_set_new(json, "mail", mail ? mail : json_null());
     }
     gv_http_respond_json(request, 200, json);
 }

@@ -32,6 +32,7 @@ struct gv_api_options {
     /* Begins to read old logs; `import_json`: a new reference to how far it is, or NULL. */
     int (*import)(void *context, const char *const *paths, size_t count, struct gv_text *error);
     json_t *(*import_json)(void *context);
+    json_t *(*mail)(void *context); /* the same of the flow of mail; may give NULL */
     int (*reload)(void *context, struct gv_text *error); /* as on SIGHUP */
 };
 

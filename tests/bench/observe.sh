@@ -31,8 +31,21 @@ measure() { # NAME LINES COMMAND...: prints and keeps the median CPU seconds of 
     awk -v n="$name" -v l="$count" '{printf "%-14s %8.2f CPU s, %.2f M lines per CPU second\n", n, $1, l / $1 / 1e6}' "$scratch/$name"
 }
 measure summary "$lines" "$bin/grapevine" observe "$scratch/log"
+measure counters "$lines" "$bin/grapevine" observe --counters "$scratch/log"
 measure json "$lines" "$bin/grapevine" observe --json "$scratch/log"
 echo "found: $(grep -c '"mta":"postfix"' "$scratch/out") postfix, $(grep -c '"mta":"dovecot"' "$scratch/out") dovecot failures"
+memory() { # COMMAND...: its peak in kB
+    python3 -c 'import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
+}
+awk -v n="$lines" 'BEGIN { for (i = 0; i < n; i++) printf "Nov %2d %02d:%02d:%02d mx postfix/smtpd[%d]: warning: unknown[%d.%d.%d.%d]: SASL LOGIN authentication failed: x\n", 1 + i / 86400, i / 3600 % 24, i / 60 % 60, i % 60, i, 60 + i / 16777216, i / 65536 % 256, i / 256 % 256, i % 256 }' >"$scratch/distinct"
+for log in log distinct; do
+    peak=$(memory "$bin/grapevine" observe "$scratch/$log")
+    echo "memory: $peak kB at most, of 16384, on $log"
+    [ "$peak" -le 16384 ] || exit 1
+done
+rm "$scratch/distinct"
 peer=
 sshguard=
 for parser in /usr/lib/*/sshg-parser /usr/libexec/sshguard/sshg-parser; do

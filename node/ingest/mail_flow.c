@@ -1,0 +1,423 @@
+#include "node/ingest/mail_flow.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+
+#define NONE      UINT16_MAX
+#define BUCKETS   16384u /* a power of two, as many as messages */
+#define GRAVEYARD 64u    /* messages that were removed and can still be found */
+
+_Static_assert(GV_MAIL_MESSAGES < NONE, "an index is 16 bits");
+
+enum flag {
+    QUEUED = 1,      /* it lies in the queue */
+    COUNTED = 2,     /* as received */
+    SIZED = 4,       /* its size is known */
+    LOCAL = 8,       /* it came from this host */
+    DEFERRED = 16,   /* counted as deferred */
+    REINJECTED = 32, /* it is `origin`, come back from a content filter */
+    FILTERED = 64,   /* a content filter sent it back, and said so by XFORWARD */
+    DEAD = 128       /* removed; in the graveyard */
+};
+
+struct message {
+    uint64_t id; /* a hash of host and queue id */
+    uint64_t origin;
+    uint64_t came_ms;
+    uint64_t size;
+    uint16_t chain;        /* the next of its bucket, or of the free ones */
+    uint16_t older, newer; /* in the order of coming */
+    uint16_t flags;        /* enum flag */
+};
+
+struct gv_mail_flow {
+    struct gv_mail_flow_config config;
+    uint64_t counts[GV_MAIL_COUNT_MAX];
+    char host[64];
+    size_t host_len;
+    uint64_t host_hash;
+    uint64_t forgotten;
+    uint16_t free; /* the first of the free ones; the last freed comes first, as it is in the cache */
+    uint16_t unused; /* from here on never used */
+    uint16_t oldest, newest;
+    uint16_t graves[GRAVEYARD]; /* a ring: the next grave is the oldest */
+    uint16_t grave;
+    uint16_t buckets[BUCKETS];
+    struct message messages[GV_MAIL_MESSAGES];
+};
+
+#define X(name, json, text) json,
+static const char *const names[] = {GV_MAIL_COUNTS(X)};
+#undef X
+#define X(name, json, text) text,
+static const char *const texts[] = {GV_MAIL_COUNTS(X)};
+#undef X
+
+const char *gv_mail_count_name(enum gv_mail_count which)
+{
+    return names[which];
+}
+
+const char *gv_mail_count_text(enum gv_mail_count which)
+{
+    return texts[which];
+}
+
+struct gv_mail_flow *gv_mail_flow_new(const struct gv_mail_flow_config *config)
+{
+    /* Pages of messages that never come stay untouched. */
+    struct gv_mail_flow *flow = calloc(1, sizeof *flow);
+
+    if (!flow)
+        return NULL;
+    flow->config = *config;
+    flow->free = flow->oldest = flow->newest = NONE;
+    memset(flow->buckets, 0xff, sizeof flow->buckets);
+    memset(flow->graves, 0xff, sizeof flow->graves);
+    return flow;
+}
+
+void gv_mail_flow_free(struct gv_mail_flow *flow)
+{
+    free(flow);
+}
+
+uint64_t gv_mail_flow_count(const struct gv_mail_flow *flow, enum gv_mail_count which)
+{
+    return flow->counts[which];
+}
+
+static void count(struct gv_mail_flow *flow, enum gv_mail_count which, int64_t delta, uint64_t ms)
+{
+    flow->counts[which] += (uint64_t)delta;
+    if (flow->config.on_count)
+        flow->config.on_count(flow->config.context, which, delta, ms);
+}
+
+/* --- The table of messages -------------------------------------------------------------------- */
+
+/* Postfix chooses queue ids, and nobody else can aim them at a bucket; a fast mix will do. */
+static uint64_t hash_id(const struct gv_mail_flow *flow, const struct gv_queue_id *id)
+{
+    uint64_t h = (id->words[0] ^ flow->host_hash) * 0x9e3779b97f4a7c15u;
+
+    h ^= (id->words[1] ^ flow->config.key) * 0xff51afd7ed558ccdu;
+    h ^= id->words[2] * 0xc4ceb9fe1a85ec53u;
+    h = (h ^ h >> 32) * 0x9e3779b97f4a7c15u;
+    return h ^ h >> 29;
+}
+
+/* Two hosts may use one queue id. Most logs have one host. */
+static void set_host(struct gv_mail_flow *flow, const struct gv_span *host)
+{
+    size_t len = host->len < sizeof flow->host ? host->len : sizeof flow->host;
+
+    if (len == flow->host_len && memcmp(flow->host, host->at, len) == 0)
+        return;
+    memcpy(flow->host, host->at, len);
+    flow->host_len = len;
+    flow->host_hash = flow->config.key;
+    for (size_t i = 0; i < len; i++)
+        flow->host_hash = (flow->host_hash ^ (uint8_t)host->at[i]) * 0x100000001b3u;
+}
+
+static struct message *find(struct gv_mail_flow *flow, uint64_t id)
+{
+    for (uint16_t i = flow->buckets[id % BUCKETS]; i != NONE; i = flow->messages[i].chain)
+        if (flow->messages[i].id == id)
+            return &flow->messages[i];
+    return NULL;
+}
+
+static void unlink_message(struct gv_mail_flow *flow, struct message *m)
+{
+    uint16_t self = (uint16_t)(m - flow->messages);
+    uint16_t *at = &flow->buckets[m->id % BUCKETS];
+
+    while (*at != self)
+        at = &flow->messages[*at].chain;
+    *at = m->chain;
+    *(m->older == NONE ? &flow->oldest : &flow->messages[m->older].newer) = m->newer;
+    *(m->newer == NONE ? &flow->newest : &flow->messages[m->newer].older) = m->older;
+}
+
+static void release(struct gv_mail_flow *flow, uint16_t i)
+{
+    struct message *m = &flow->messages[i];
+
+    unlink_message(flow, m);
+    m->flags = 0;
+    m->chain = flow->free;
+    flow->free = i;
+}
+
+/* Digs up what lies in a grave, so that none is freed twice. */
+static void leave_grave(struct gv_mail_flow *flow, const struct message *m)
+{
+    for (size_t i = 0; i < GRAVEYARD; i++)
+        if (flow->graves[i] == (uint16_t)(m - flow->messages))
+            flow->graves[i] = NONE;
+}
+
+static uint16_t take_free(struct gv_mail_flow *flow)
+{
+    if (flow->free == NONE && flow->unused < GV_MAIL_MESSAGES)
+        return flow->unused++;
+    if (flow->free == NONE) {
+        struct message *old = &flow->messages[flow->oldest];
+        if (old->flags & DEAD)
+            leave_grave(flow, old);
+        flow->forgotten += old->flags & QUEUED;
+        release(flow, flow->oldest);
+    }
+    uint16_t i = flow->free;
+    flow->free = flow->messages[i].chain;
+    return i;
+}
+
+static struct message *add(struct gv_mail_flow *flow, uint64_t id, uint64_t ms)
+{
+    uint16_t i = take_free(flow);
+    struct message *m = &flow->messages[i];
+
+    *m = (struct message){.id = id,
+                          .came_ms = ms,
+                          .chain = flow->buckets[id % BUCKETS],
+                          .older = flow->newest,
+                          .newer = NONE};
+    flow->buckets[id % BUCKETS] = i;
+    *(flow->newest == NONE ? &flow->oldest : &flow->messages[flow->newest].newer) = i;
+    flow->newest = i;
+    return m;
+}
+
+/* A message under an id that begins now: short ids come again. */
+static struct message *begin(struct gv_mail_flow *flow, uint64_t id, uint64_t ms)
+{
+    struct message *m = find(flow, id);
+
+    if (m) {
+        if (m->flags & DEAD)
+            leave_grave(flow, m);
+        release(flow, (uint16_t)(m - flow->messages));
+    }
+    return add(flow, id, ms);
+}
+
+/* The message of an id that is in the queue, known before or not. */
+static struct message *known(struct gv_mail_flow *flow, uint64_t id, uint64_t ms)
+{
+    struct message *m = find(flow, id);
+
+    if (m && (m->flags & DEAD)) {
+        leave_grave(flow, m);
+        release(flow, (uint16_t)(m - flow->messages));
+        m = NULL;
+    }
+    return m ? m : add(flow, id, ms);
+}
+
+static void bury(struct gv_mail_flow *flow, struct message *m)
+{
+    uint16_t *grave = &flow->graves[flow->grave++ % GRAVEYARD];
+
+    if (m->flags & DEAD)
+        return;
+    if (*grave != NONE)
+        release(flow, *grave);
+    m->flags = (uint16_t)((m->flags & ~QUEUED) | DEAD);
+    *grave = (uint16_t)(m - flow->messages);
+}
+
+/* --- What the lines say ------------------------------------------------------------------------ */
+
+/* It came back from a content filter: neither a second message nor a delivery. */
+static void take_back(struct gv_mail_flow *flow, struct message *m, uint64_t origin)
+{
+    m->origin = origin;
+    m->flags |= REINJECTED;
+    count(flow, GV_MAIL_REINJECTED, 1, m->came_ms);
+    if (!(m->flags & COUNTED))
+        return;
+    count(flow, GV_MAIL_RECEIVED, -1, m->came_ms);
+    if (m->flags & SIZED)
+        count(flow, GV_MAIL_BYTES_RECEIVED, -(int64_t)m->size, m->came_ms);
+    m->flags &= (uint16_t)~COUNTED;
+}
+
+static void take_client(struct gv_mail_flow *flow, uint64_t id, const struct gv_mail_parsed *p,
+                        uint64_t before, uint64_t ms)
+{
+    struct message *m = begin(flow, id, ms);
+    struct message *origin = before != 0 && before != id ? find(flow, before) : NULL;
+
+    m->flags = p->local ? LOCAL : 0;
+    if (origin) {
+        origin->flags |= FILTERED;
+        take_back(flow, m, before);
+        return;
+    }
+    m->flags |= COUNTED;
+    count(flow, GV_MAIL_RECEIVED, 1, ms);
+}
+
+static void take_active(struct gv_mail_flow *flow, uint64_t id, uint64_t size, uint64_t ms)
+{
+    struct message *m = known(flow, id, ms);
+
+    m->flags |= QUEUED;
+    if (m->flags & SIZED) /* taken up again after a deferral */
+        return;
+    m->flags |= SIZED;
+    m->size = size;
+    if (m->flags & COUNTED)
+        count(flow, GV_MAIL_BYTES_RECEIVED, (int64_t)size, m->came_ms);
+}
+
+/* Whether a delivery was to a content filter of this host that gave the message back. Its reply is
+ * believed only about a message that came from this host, or that XFORWARD says is this one. */
+static bool to_filter(struct gv_mail_flow *flow, const struct message *m, uint64_t id,
+                      const struct gv_mail_parsed *p, uint64_t there)
+{
+    struct message *back = there != 0 && there != id ? find(flow, there) : NULL;
+
+    if (back && (back->flags & REINJECTED))
+        return back->origin == id;
+    if (back && p->local && (back->flags & LOCAL)) {
+        take_back(flow, back, id);
+        return true;
+    }
+    return p->local && m && (m->flags & FILTERED);
+}
+
+static void take_sent(struct gv_mail_flow *flow, uint64_t id, const struct gv_mail_parsed *p,
+                      uint64_t there, uint64_t ms)
+{
+    const struct message *m = find(flow, id);
+
+    if (m && (m->flags & DEAD))
+        m = NULL;
+    if ((p->local || (m && (m->flags & FILTERED))) && to_filter(flow, m, id, p, there)) {
+        count(flow, GV_MAIL_FILTERED, 1, ms);
+        return;
+    }
+    count(flow, GV_MAIL_DELIVERED, 1, ms);
+    if (m && (m->flags & SIZED))
+        count(flow, GV_MAIL_BYTES_DELIVERED, (int64_t)m->size, ms);
+}
+
+static void take_deferred(struct gv_mail_flow *flow, uint64_t id, uint64_t delay_s, uint64_t ms)
+{
+    struct message *m = known(flow, id, ms);
+    uint64_t came_ms = delay_s * 1000 < ms ? ms - delay_s * 1000 : 0;
+
+    /* The log may begin behind the message's coming, but the delay is counted from there. */
+    if (!(m->flags & (COUNTED | REINJECTED)) && came_ms < m->came_ms)
+        m->came_ms = came_ms;
+    m->flags |= QUEUED;
+    count(flow, GV_MAIL_DEFERRALS, 1, ms);
+    if (!(m->flags & DEFERRED))
+        count(flow, GV_MAIL_DEFERRED, 1, ms);
+    m->flags |= DEFERRED;
+}
+
+static void take_removed(struct gv_mail_flow *flow, uint64_t id)
+{
+    struct message *m = find(flow, id);
+
+    if (m)
+        bury(flow, m);
+}
+
+static void take_hold(struct gv_mail_flow *flow, uint64_t id, const struct gv_mail_parsed *p,
+                      uint64_t ms)
+{
+    if (p->said == GV_MAIL_SAID_HOLD)
+        count(flow, GV_MAIL_HELD, 1, ms);
+    /* smtpd says it before the message is there, and it may never come. */
+    if (p->said == GV_MAIL_SAID_SHELVED || (p->content))
+        known(flow, id, ms)->flags |= QUEUED;
+}
+
+void gv_mail_flow_take(struct gv_mail_flow *flow, const struct gv_mail_parsed *parsed,
+                       const struct gv_span *host, uint64_t unix_ms)
+{
+    uint64_t id = 0, other = 0;
+
+    if (gv_queue_id_given(&parsed->id)) {
+        set_host(flow, host);
+        id = hash_id(flow, &parsed->id);
+        if (gv_queue_id_given(&parsed->other))
+            other = hash_id(flow, &parsed->other);
+    }
+    switch ((enum gv_mail_said)parsed->said) {
+    case GV_MAIL_SAID_CLIENT:
+    case GV_MAIL_SAID_PICKUP:
+        take_client(flow, id, parsed, other, unix_ms);
+        break;
+    case GV_MAIL_SAID_REQUEUED:
+        begin(flow, id, unix_ms);
+        break;
+    case GV_MAIL_SAID_ACTIVE:
+        take_active(flow, id, parsed->size, unix_ms);
+        break;
+    case GV_MAIL_SAID_EXPIRED:
+        count(flow, GV_MAIL_EXPIRED, 1, unix_ms);
+        break;
+    case GV_MAIL_SAID_REMOVED:
+        take_removed(flow, id);
+        break;
+    case GV_MAIL_SAID_SENT:
+    case GV_MAIL_SAID_PIPED:
+        take_sent(flow, id, parsed, other, unix_ms);
+        break;
+    case GV_MAIL_SAID_FORWARDED:
+        count(flow, GV_MAIL_FORWARDED, 1, unix_ms);
+        break;
+    case GV_MAIL_SAID_DEFERRED:
+        take_deferred(flow, id, parsed->delay_s, unix_ms);
+        break;
+    case GV_MAIL_SAID_BOUNCED:
+        count(flow, GV_MAIL_BOUNCED, 1, unix_ms);
+        break;
+    case GV_MAIL_SAID_REJECT:
+        count(flow, GV_MAIL_REJECTED, 1, unix_ms);
+        break;
+    case GV_MAIL_SAID_WARNING:
+        count(flow, GV_MAIL_REJECT_WARNINGS, 1, unix_ms);
+        break;
+    case GV_MAIL_SAID_DISCARD:
+        count(flow, GV_MAIL_DISCARDED, 1, unix_ms);
+        break;
+    case GV_MAIL_SAID_HOLD:
+    case GV_MAIL_SAID_SHELVED:
+        take_hold(flow, id, parsed, unix_ms);
+        break;
+    case GV_MAIL_SAID_NOTHING:
+        break;
+    }
+}
+
+void gv_mail_flow_login(struct gv_mail_flow *flow, uint64_t attempts, uint64_t unix_ms)
+{
+    if (attempts == 0)
+        count(flow, GV_MAIL_LOGINS, 1, unix_ms);
+    else
+        count(flow, GV_MAIL_LOGIN_FAILURES, (int64_t)attempts, unix_ms);
+}
+
+void gv_mail_flow_queue(const struct gv_mail_flow *flow, struct gv_mail_queue *out)
+{
+    memset(out, 0, sizeof *out);
+    out->forgotten = flow->forgotten;
+    for (uint16_t i = flow->oldest; i != NONE; i = flow->messages[i].newer) {
+        const struct message *m = &flow->messages[i];
+
+        if (!(m->flags & QUEUED))
+            continue;
+        if (out->messages++ == 0 || m->came_ms < out->oldest_ms)
+            out->oldest_ms = m->came_ms;
+    }
+}
