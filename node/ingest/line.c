@@ -199,22 +199,36 @@ static void remember(struct gv_prefix *last, const struct gv_line *out, const ch
     last->stamp = out->stamp;
 }
 
+/* A host's or a program's name. */
+static bool is_name(const char *word, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        char c = word[i];
+        if (!digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+            (c == '\0' || !strchr(".:-_/", c)))
+            return false;
+    }
+    return true;
+}
+
 /* "ETRN" is no host: "ETRN %s received from %s" is the one line of Exim in which the second word is
  * the client's and the first looks like a host. */
 static bool is_host(const char *word, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        char c = word[i];
-        if (!digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '.' &&
-            c != ':' && c != '-' && c != '_')
-            return false;
-    }
-    return !(len == 4 && memcmp(word, "ETRN", 4) == 0);
+    return is_name(word, len) && !(len == 4 && memcmp(word, "ETRN", 4) == 0);
+}
+
+static bool take_known_tag(struct gv_line *out, const char *line, size_t len, size_t at,
+                           size_t sender)
+{
+    return at < len && take_tag(out, line, len, at, sender) && out->program != GV_PROGRAM_OTHER &&
+           is_name(out->tag, out->tag_len);
 }
 
 /* Behind "2026-11-22 02:36:17 ", the stamp of Exim's own log. Exim's lines go on with a word of its
- * own and, a little later, with words that a client chose ("H=(a postfix/smtpd: ..."), so here a
- * host must look like one, and Exim is what is left. No prefix to remember: it has no host. */
+ * own and, a little later, with words that a client chose ("H=(a postfix/smtpd: ..."), so here host
+ * and program must look like that, and Exim is what is left. No prefix to remember: it has no host.
+ */
 static bool split_blank(struct gv_line *out, const char *line, size_t len, size_t at)
 {
     size_t next = at, word_len;
@@ -222,14 +236,9 @@ static bool split_blank(struct gv_line *out, const char *line, size_t len, size_
 
     if (!next_word(line, len, &next, &word, &word_len))
         return false;
-    if (take_tag(out, line, len, at, at)) {
-        if (out->program != GV_PROGRAM_OTHER)
-            return true;
-    } else if (is_host(word, word_len) && next < len && take_tag(out, line, len, next, at) &&
-               out->program != GV_PROGRAM_OTHER) {
-        return true;
-    }
-    if (take_plain(out, line, len, at))
+    if (take_known_tag(out, line, len, at, at) ||
+        (is_host(word, word_len) && take_known_tag(out, line, len, next, at)) ||
+        take_plain(out, line, len, at))
         return true;
     out->program = GV_PROGRAM_EXIM_PLAIN;
     out->tag = out->sender = out->text = line + at;

@@ -164,7 +164,7 @@ static bool take_host(struct gv_parsed *out, const char **at, const char *limit)
         return false;
     if (*cur != '[' && *cur != '(') {
         cur = memchr(cur, ' ', (size_t)(limit - cur));
-        if (!cur || cur == *at || ++cur == limit)
+        if (!cur || cur == *at || memchr(*at, ')', (size_t)(cur - *at)) || ++cur == limit)
             return false;
     }
     if (*cur == '(') {
@@ -321,7 +321,10 @@ static bool parse_complaint(struct gv_parsed *out, enum opening opening, const c
         if (!begins(word, end, "H=["))
             return false;
         word += 2;
-    } else if (!cut(start, &at, ") ")) {
+    } else if (cut(start, &at, ") ")) {
+        if (!gv_find(start, at, "\" H="))
+            return false;
+    } else {
         if (word == start)
             return false;
         at = last_word(start, word - 1);

@@ -112,8 +112,23 @@ static const char *last_of(const char *at, const char *limit, const char *words)
     return found;
 }
 
-/* A client, and nothing else, in [at, limit). A name comes from the DNS, ident's part through a
- * filter of Sendmail's; a name with brackets, blanks or commas is none. */
+static bool digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* "name" or "ident@name". A name comes from the DNS, and ident's part through a filter of Sendmail's
+ * that lets these characters through. */
+static bool is_name(const char *at, const char *end)
+{
+    for (const char *c = at; c < end; c++)
+        if (*c == '\0' || ((unsigned char)*c < 0x80 && !digit(*c) && !(*c >= 'a' && *c <= 'z') &&
+                           !(*c >= 'A' && *c <= 'Z') && !strchr("!#$%&'*+-./^_`{|}~@:\\", *c)))
+            return false;
+    return end > at && end[-1] != ':';
+}
+
+/* A client, and nothing else, in [at, limit). */
 static bool read_client(struct gv_ip_address *out, const char *at, const char *limit)
 {
     static const char forged[] = " (may be forged)";
@@ -122,9 +137,7 @@ static bool read_client(struct gv_ip_address *out, const char *at, const char *l
 
     if (!close)
         return false;
-    if (open > at && (open[-1] != ' ' || open - 1 == at ||
-                      memchr(at, ' ', (size_t)(open - 1 - at)) ||
-                      memchr(at, ']', (size_t)(open - at)) || memchr(at, ',', (size_t)(open - at))))
+    if (open > at && (open[-1] != ' ' || !is_name(at, open - 1)))
         return false;
     size_t rest = (size_t)(limit - close) - 1;
     bool whole = rest == 0 || rest == sizeof forged - 1 || limit - at == RELAY_MAX;
@@ -175,11 +188,6 @@ static bool parse_server(struct gv_parsed *out, const char *at, const char *limi
     out->account.at = name + sizeof words - 1;
     out->account.len = (size_t)(end - out->account.at);
     return true;
-}
-
-static bool digit(char c)
-{
-    return c >= '0' && c <= '9';
 }
 
 /* "lost input channel from CLIENT to DAEMON after auth". Sendmail's own names for its daemons are
