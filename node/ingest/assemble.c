@@ -5,8 +5,9 @@
 
 #include "node/ingest/hints.h"
 
-/* One connection that is open (or an Exim or Sendmail visit): 4096 of them in 1024 sets, the least recently seen of a set
- * forgotten first. Real servers have some hundreds of smtpd processes, one connection each. */
+/* One connection that is open (or an Exim or Sendmail visit): 4096 of them in 1024 sets, the least
+ * recently seen of a set forgotten first. Real servers have some hundreds of smtpd processes, one
+ * connection each. */
 #define GV_CONNECTION_SETS 1024
 #define GV_CONNECTION_WAYS 4
 
@@ -372,8 +373,7 @@ static size_t assemble_visit(struct gv_assembler *a, struct gv_reading *out, uin
     case GV_SAID_DROP:
         return n + visit_untold(out + n, c, c->told == 0, m);
     case GV_SAID_COUNTS:
-        return n +
-               visit_untold(out + n, c, p->auth_all > c->told ? p->auth_all - c->told : 0, m);
+        return n + visit_untold(out + n, c, p->auth_all > c->told ? p->auth_all - c->told : 0, m);
     default:
         return n;
     }

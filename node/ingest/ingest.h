@@ -22,13 +22,7 @@
  * sorts: five. */
 #define GV_READINGS_MAX 8
 
-enum gv_mta {
-    GV_MTA_NONE = 0,
-    GV_MTA_POSTFIX,
-    GV_MTA_DOVECOT,
-    GV_MTA_EXIM,
-    GV_MTA_SENDMAIL
-};
+enum gv_mta { GV_MTA_NONE = 0, GV_MTA_POSTFIX, GV_MTA_DOVECOT, GV_MTA_EXIM, GV_MTA_SENDMAIL };
 
 /* "postfix", "dovecot", "exim", "sendmail"; "unknown" otherwise. */
 const char *gv_mta_name(unsigned mta);

@@ -23,8 +23,9 @@
     queue_id = [A-Za-z0-9]{1,32} ": ";
 */
 
-/* Sendmail cuts what it says at 1024 bytes and marks the parts ("ID[2]: "), which then fit nothing
- * here; a syslogd that cuts at 1024 with its own header could take the address away unmarked. */
+/* The SASL library's words may hold a user name of any length. Sendmail cuts what it says at 1024
+ * bytes and marks the parts ("ID[2]: "), which then fit nothing here; a syslogd that cuts at 1024
+ * with its own header could take the address away unmarked. */
 #define TEXT_MAX 900
 /* "relay=%.100s" */
 #define RELAY_MAX 100
@@ -190,8 +191,18 @@ static bool parse_server(struct gv_parsed *out, const char *at, const char *limi
     return true;
 }
 
-/* "lost input channel from CLIENT to DAEMON after auth". Sendmail's own names for its daemons are
- * MTA, MSA, MSP; an admin may have added to them. */
+/* The name of a daemon, from sendmail.cf: MTA, MSA, MSP, or what an admin thought of. */
+static bool is_submission(const char *at, const char *limit)
+{
+    static const char *const words[] = {"MSA", "MSP", "587", "465", "submission"};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (gv_find(at, limit, words[i]))
+            return true;
+    return false;
+}
+
+/* "lost input channel from CLIENT to DAEMON after auth" */
 static bool parse_lost(struct gv_parsed *out, const char *at, const char *limit)
 {
     const char *to = gv_find(at, limit, " to ");
@@ -202,7 +213,7 @@ static bool parse_lost(struct gv_parsed *out, const char *at, const char *limit)
         return false;
     out->said = GV_SAID_DROP;
     out->kind = GV_KIND_ABORTED;
-    if (gv_find(to, after, " MSA") || gv_find(to, after, " MSP"))
+    if (is_submission(to, after))
         out->service = GV_SERVICE_SUBMISSION;
     return true;
 }

@@ -97,8 +97,8 @@ static uint64_t connection_of(const struct gv_line *line, const struct gv_ip_add
     return h ? h : 1;
 }
 
-/* Exim's and Sendmail's lines have no beginning and no end: what tells one visit from another is the
- * process and, where Exim logs it, the port. */
+/* Exim's and Sendmail's lines have no beginning and no end: what tells one visit from another is
+ * the process and, where Exim logs it, the port. */
 static uint64_t visit_of(const struct gv_line *line, const struct gv_parsed *p)
 {
     uint64_t h = mix_bytes(0x7669736974u, line->sender, line->sender_len);

@@ -134,20 +134,9 @@ static void helo_name(void **state)
 /* A name from the DNS is one word; "(" and "[" begin other things. */
 static void host_name(void **state)
 {
-    static const char *const names[] = {EVIL,
-                                        EVIL ":4711",
-                                        EVIL ":",
-                                        "x" EVIL,
-                                        EVIL "x",
-                                        "(x)" EVIL,
-                                        "x)" EVIL,
-                                        EVIL BAD,
-                                        "(" EVIL,
-                                        EVIL ")",
-                                        "H=" EVIL,
-                                        "203.0.113.9",
-                                        "x]",
-                                        "]["};
+    static const char *const names[] = {EVIL,       EVIL ":4711",  EVIL ":", "x" EVIL, EVIL "x",
+                                        "(x)" EVIL, "x)" EVIL,     EVIL BAD, "(" EVIL, EVIL ")",
+                                        "H=" EVIL,  "203.0.113.9", "x]",     "]["};
     static const char *const frames[] = {
         FAIL "%s " CLIENT BAD " (set_id=a)",
         FAIL "%s (x) " CLIENT BAD,
@@ -180,9 +169,9 @@ static void what_an_ident_server_says(void **state)
     /* It cannot make a failure the backend's fault, */
     assert_string_equal(alone(S FAIL CLIENT " U=x: 435 Internal error" BAD), ONE);
     /* nor a mail's success out of nothing. */
-    assert_string_equal(alone(S "1xV26K-000039-0k <= a@b H=(x) " CLIENT
-                                " U=x P=esmtpa A=l:alice P=esmtp S=353"),
-                        "");
+    assert_string_equal(
+        alone(S "1xV26K-000039-0k <= a@b H=(x) " CLIENT " U=x P=esmtpa A=l:alice P=esmtp S=353"),
+        "");
 }
 
 static void commands(void **state)

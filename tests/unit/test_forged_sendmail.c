@@ -153,9 +153,8 @@ static void lines_that_were_cut(void **state)
 /* A fault of the backend is told by the number's words, which no client writes. */
 static void a_user_name_cannot_make_it_the_backends_fault(void **state)
 {
-    assert_string_equal(alone(P ID "AUTH failure (LOGIN): " BAD
-                                   ", user=generic failure (-1), relay=" CLIENT),
-                        ONE);
+    assert_string_equal(
+        alone(P ID "AUTH failure (LOGIN): " BAD ", user=generic failure (-1), relay=" CLIENT), ONE);
 }
 
 int main(void)

@@ -89,10 +89,10 @@ static void programs(void **state)
     static const struct {
         const char *program, *service;
     } cases[] = {
-        {"sm-mta[1]", "smtp"},       {"sm-mta", "smtp"},           {"sendmail[1]", "smtp"},
-        {"sm-mta-v4[1]", "smtp"},    {"sm-msa[1]", "submission"},  {"sm-msp-queue[1]", NULL},
-        {"sendmailx[1]", NULL},      {"xsendmail[1]", NULL},       {"postfix/sendmail[1]", NULL},
-        {"sm-m[1]", NULL},           {"sshd[1]", NULL},            {"s[1]", NULL},
+        {"sm-mta[1]", "smtp"},    {"sm-mta", "smtp"},          {"sendmail[1]", "smtp"},
+        {"sm-mta-v4[1]", "smtp"}, {"sm-msa[1]", "submission"}, {"sm-msp-queue[1]", NULL},
+        {"sendmailx[1]", NULL},   {"xsendmail[1]", NULL},      {"postfix/sendmail[1]", NULL},
+        {"sm-m[1]", NULL},        {"sshd[1]", NULL},           {"s[1]", NULL},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -104,9 +104,8 @@ static void programs(void **state)
                      cases[i].service);
         assert_string_equal(alone(line), expected);
     }
-    assert_string_equal(alone("2026-11-22T02:36:26.1+00:00 mx sm-mta[1]: AUTH failure (PLAIN): " BAD
-                              RELAY),
-                        ONE);
+    assert_string_equal(
+        alone("2026-11-22T02:36:26.1+00:00 mx sm-mta[1]: AUTH failure (PLAIN): " BAD RELAY), ONE);
     assert_string_equal(alone("2026-11-22 02:36:26 mx sm-mta[1]: AUTH failure (PLAIN): " BAD RELAY),
                         ONE);
 }
@@ -202,6 +201,8 @@ static void attempts_that_no_line_told_of(void **state)
         {ID "lost input channel from c.ex.test [198.51.100.7] to MTA-v4 after auth",
          "1 198.51.100.7 sendmail smtp aborted 1 visit"},
         {ID "lost input channel from [198.51.100.7] to MSA after auth",
+         "1 198.51.100.7 sendmail submission aborted 1 visit"},
+        {ID "lost input channel from [198.51.100.7] to inet-465 after auth",
          "1 198.51.100.7 sendmail submission aborted 1 visit"},
         {ID "lost input channel from [198.51.100.7] to MSP-v6 after auth",
          "1 198.51.100.7 sendmail submission aborted 1 visit"},
