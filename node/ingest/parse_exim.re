@@ -140,7 +140,7 @@ static bool take_interface(struct gv_parsed *out, const char **at, const char *l
     if (!begins(*at, limit, " I=["))
         return true;
     port = memchr(*at, ']', (size_t)(limit - *at));
-    if (!port || !begins(port, limit, "]:"))
+    if (!port || memchr(*at + 1, ' ', (size_t)(port - *at - 1)) || !begins(port, limit, "]:"))
         return false;
     port += 2;
     end = skip_digits(port, limit);
@@ -213,6 +213,7 @@ done:
 static bool read_reason(struct gv_parsed *out, const char *at, const char *limit)
 {
     out->blame = GV_BLAME_CLIENT;
+    out->kind = GV_KIND_UNSPECIFIED;
     switch (lex_reason(out, &at, limit)) {
     case REASON_WHOLE:
         return at == limit;
