@@ -57,8 +57,7 @@ static struct pattern patterns[PATTERNS] = {
     [CANCELLED] = {"^: 501 Authentication cancelled$", {0}},
     [BACKEND] = {"^: 435 (Unable to authenticate at present|Internal error)", {0}},
     [PATH] = {"^( TFO\\*?)? P=(utf8)?(esmtpa|esmtpsa|asmtp)( .*)$", {0}},
-    [ACCOUNT] = {"^(( L[*.-]{0,2})|( X=[^ ]+)|( CV=[a-z]+)|( SNI=[^ ]+))* A=" NAME ":([^ ]*)",
-                 {0}},
+    [ACCOUNT] = {"^(( L[*.-]{0,2})|( X=[^ ]+)|( CV=[a-z]+)|( SNI=[^ ]+))* A=" NAME ":([^ ]*)", {0}},
     [DURATION] = {"^ D=[0-9a-z.]{1,32} A=" NAME "(:([^ ]*)| )", {0}},
 };
 
@@ -242,7 +241,8 @@ static const char *const heads[] = {"",
                                     "1xV26K-000039-0k ",
                                     "[12345678901] ",
                                     "[4711] 1xV26K-00000000039-0kAb "};
-static const char *const names[] = {"", "", "mail.ex.test ", "x[203.0.113.9] ", "a)b ", "caf\xc3\xa9 "};
+static const char *const names[] = {
+    "", "", "mail.ex.test ", "x[203.0.113.9] ", "a)b ", "caf\xc3\xa9 "};
 static const char *const helos[] = {"",
                                     "(client.ex.test) ",
                                     "(client.ex.test) ",
@@ -274,16 +274,17 @@ static const char *const idents[] = {"",
                                      " U=a: 435 Internal error",
                                      " U=a (b) [203.0.113.9]",
                                      " U=x: 535 Incorrect authentication data (set_id=a)"};
-static const char *const reasons[] = {": 535 Incorrect authentication data",
-                                      ": 535 Incorrect authentication data (set_id=alice)",
-                                      ": 535 Incorrect authentication data (set_id=x) [1.2.3.4]: 5)",
-                                      ": 535 Incorrect authentication data (set_id=)",
-                                      ": 501 Invalid base64 data",
-                                      ": 501 Authentication cancelled",
-                                      ": 553 Initial data not expected",
-                                      ": 435 Unable to authenticate at present (set_id=x): y",
-                                      ": 435 Internal error: return 9",
-                                      " rejected"};
+static const char *const reasons[] = {
+    ": 535 Incorrect authentication data",
+    ": 535 Incorrect authentication data (set_id=alice)",
+    ": 535 Incorrect authentication data (set_id=x) [1.2.3.4]: 5)",
+    ": 535 Incorrect authentication data (set_id=)",
+    ": 501 Invalid base64 data",
+    ": 501 Authentication cancelled",
+    ": 553 Initial data not expected",
+    ": 435 Unable to authenticate at present (set_id=x): y",
+    ": 435 Internal error: return 9",
+    " rejected"};
 static const char *const commands[] = {"AUTH LOGIN",
                                        "auth PLAIN AGE=",
                                        "AUTH",
@@ -313,9 +314,7 @@ static const char *const paths[] = {" P=esmtpa A=plain:alice S=353",
                                     " P=esmtpa A=l:a S=3 T=\"x) [y\""};
 static const char *const senders[] = {"alice@mx.test", "<>", "\"a b\"@x", "a\\b", "", "x DS"};
 static const char *const durations[] = {" D=0.007s A=plain:alice C=EHLO,AUTH",
-                                        " D=1m3s A=plain C=EHLO",
-                                        " D=0s C=EHLO,AUTH",
-                                        " D= A=x:y",
+                                        " D=1m3s A=plain C=EHLO", " D=0s C=EHLO,AUTH", " D= A=x:y",
                                         " D=0s A=x:"};
 
 static void make(char *out, size_t size)
@@ -330,8 +329,9 @@ static void make(char *out, size_t size)
                  draw(3) ? "protocol" : "syntax", PICK(commands), host, PICK(complaints));
         break;
     case 1:
-        snprintf(out, size, "%sSMTP protocol error in \"%s\" H=%s AUTH command used when not "
-                            "advertised",
+        snprintf(out, size,
+                 "%sSMTP protocol error in \"%s\" H=%s AUTH command used when not "
+                 "advertised",
                  PICK(heads), PICK(commands), host);
         break;
     case 2:

@@ -186,8 +186,8 @@ static const char *const clients[] = {"[198.51.100.7]",
                                       "caf\xc3\xa9 [198.51.100.7]",
                                       "[198.51.100.256]",
                                       "[]"};
-static const char *const mechanisms[] = {"LOGIN", "PLAIN", "CRAM-MD5", "x y", "",
-                                         "AAAAAAAAAAAAAAAAAAAAAAAAA"};
+static const char *const mechanisms[] = {"LOGIN", "PLAIN", "CRAM-MD5",
+                                         "x y",   "",      "AAAAAAAAAAAAAAAAAAAAAAAAA"};
 static const char *const reasons[] = {
     "authentication failure (-13) SASL(-13): authentication failure: checkpass failed",
     "user not found (-20) SASL(-13): user not found: checkpass failed",
