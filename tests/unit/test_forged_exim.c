@@ -201,6 +201,9 @@ static void senders_recipients_and_subjects(void **state)
     static const char *const frames[] = {
         "1xV26K-000039-0k <= \"%s\"@ex.test H=(x) " CLIENT " P=esmtp S=353",
         "1xV26K-000039-0k <= %s H=(x) " CLIENT " P=esmtp S=353",
+        "1xV26K-000039-0k <= \"%s\"@ex.test H=mail.ex.test " CLIENT " P=esmtp S=353",
+        "1xV26K-000039-0k <= \"%s\"@ex.test H=" CLIENT " P=esmtp S=353",
+        "1xV26K-000039-0k <= x\\ %s@ex.test H=" CLIENT " P=esmtp S=353",
         "1xV26K-000039-0k <= a@b H=(x) " CLIENT " P=esmtp S=353 id=%s",
         "1xV26K-000039-0k <= a@b H=(x) " CLIENT " P=esmtpsa X=T DN=\"%s\" A=l:a S=353",
         "1xV26K-000039-0k <= a@b H=(x) " CLIENT " P=esmtp S=353 T=\"%s\"",
