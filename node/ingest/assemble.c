@@ -5,8 +5,9 @@
 
 #include "node/ingest/hints.h"
 
-/* One Postfix connection that is open: 4096 of them in 1024 sets, the least recently seen of a set
- * forgotten first. Real servers have some hundreds of smtpd processes, one connection each. */
+/* One connection that is open (or an Exim or Sendmail visit): 4096 of them in 1024 sets, the least
+ * recently seen of a set forgotten first. Real servers have some hundreds of smtpd processes, one
+ * connection each. */
 #define GV_CONNECTION_SETS 1024
 #define GV_CONNECTION_WAYS 4
 
@@ -14,9 +15,12 @@ struct connection {
     uint64_t key;      /* 0: free */
     uint64_t start_ms; /* 0: its beginning was not seen */
     uint64_t drop_line;
-    uint64_t drop_ms;
+    union {
+        uint64_t drop_ms;
+        uint64_t visit_ms; /* of a visit: its first line; 0: none yet */
+    };
     uint32_t seen;
-    uint32_t told; /* AUTH commands that lines have told of */
+    uint32_t told; /* AUTH commands that lines have told of; of a twin, its lines */
     struct gv_ip_address address;
     uint8_t service;
     bool visited; /* an observation came out */
@@ -165,17 +169,23 @@ static void finish(struct gv_reading *r, struct connection *c, uint8_t kind, uin
 /* --- Postfix -----------------------------------------------------------------------------------
  */
 
-static size_t smtpd_failure(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
-                            const struct gv_parsed *p, const struct gv_moment *m)
+static uint8_t mta_of(const struct gv_moment *m)
+{
+    return m->mta ? m->mta : GV_MTA_POSTFIX;
+}
+
+/* One failed attempt of a connection, by the line that tells of it. */
+static size_t told_failure(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+                           struct connection *c, const struct gv_parsed *p,
+                           const struct gv_moment *m)
 {
     size_t n = 0;
-    struct connection *c = current(a, out, &n, p, m->connection);
     struct gv_hint_sum sum = {0};
     uint8_t kind = p->kind;
 
     c->told++;
     c->dropped = false;
-    if (p->blame == GV_BLAME_CLIENT && kind == GV_KIND_UNSPECIFIED)
+    if (p->blame == GV_BLAME_CLIENT && kind == GV_KIND_UNSPECIFIED && m->mta != GV_MTA_SENDMAIL)
         (void)gv_hints_take_one(&a->hints, &sum, &p->address, m->account, c->start_ms, m->ms);
     if (p->blame == GV_BLAME_BACKEND || sum.faults) {
         ++*faults;
@@ -186,11 +196,20 @@ static size_t smtpd_failure(struct gv_assembler *a, struct gv_reading *out, uint
     else if (sum.wrong)
         kind = GV_KIND_WRONG_PASSWORD;
     struct gv_reading *r = &out[n++];
-    put(r, &p->address, p->service, GV_MTA_POSTFIX, m->line, m->ms);
+    put(r, &p->address, p->service, mta_of(m), m->line, m->ms);
     r->observation.account = m->account;
     r->observation.refused = p->blame == GV_BLAME_POLICY || sum.refused;
     finish(r, c, kind, 1);
     return n;
+}
+
+static size_t smtpd_failure(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+                            const struct gv_parsed *p, const struct gv_moment *m)
+{
+    size_t n = 0;
+    struct connection *c = current(a, out, &n, p, m->connection);
+
+    return n + told_failure(a, out + n, faults, c, p, m);
 }
 
 static size_t put_success(struct gv_assembler *a, struct gv_reading *out, struct connection *c,
@@ -201,7 +220,7 @@ static size_t put_success(struct gv_assembler *a, struct gv_reading *out, struct
         return 0;
     c->success = true;
     gv_hints_forget(&a->hints, &c->address);
-    put(out, &c->address, c->service, GV_MTA_POSTFIX, m->line, m->ms);
+    put(out, &c->address, c->service, mta_of(m), m->line, m->ms);
     out->observation.account = m->account;
     out->observation.success = true;
     finish(out, c, GV_KIND_UNSPECIFIED, 0);
@@ -291,6 +310,82 @@ static size_t smtpd_disconnect(struct gv_assembler *a, struct gv_reading *out, u
     return n;
 }
 
+/* --- Exim, Sendmail ----------------------------------------------------------------------------
+ */
+
+/* How long the lines of one process or port are one visit; those of one address, where Exim logs
+ * neither (its default), are one for the five minutes after which it hangs up on a silent client.
+ */
+#define GV_VISIT_MS      3600000u
+#define GV_VISIT_BLUR_MS 300000u
+/* Exim writes the two lines of a twin one behind the other. */
+#define GV_TWIN_MS 2000u
+
+static uint64_t apart(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+static struct connection *visit(struct gv_assembler *a, struct gv_reading *out, size_t *n,
+                                const struct gv_parsed *p, const struct gv_moment *m)
+{
+    struct connection *c = claim(a, out, n, m->connection);
+    uint64_t most = m->told_apart ? GV_VISIT_MS : GV_VISIT_BLUR_MS;
+
+    if (c->visit_ms == 0 || apart(m->ms, c->visit_ms) > most) {
+        restart(c, &p->address, p->service);
+        c->visit_ms = m->ms;
+    }
+    return c;
+}
+
+/* Whether this is the second of two lines that say the same. */
+static bool second_twin(struct gv_assembler *a, struct gv_reading *out, size_t *n,
+                        const struct gv_moment *m)
+{
+    struct connection *c = claim(a, out, n, m->twin);
+    bool second = c->told == 1 && apart(m->ms, c->visit_ms) <= GV_TWIN_MS;
+
+    c->told = second ? 2 : 1;
+    c->visit_ms = m->ms;
+    return second;
+}
+
+/* AUTH commands that no line told of: broken off, or refused before a password was asked for. */
+static size_t visit_untold(struct gv_reading *out, struct connection *c, uint32_t untold,
+                           const struct gv_moment *m)
+{
+    if (untold == 0)
+        return 0;
+    put(out, &c->address, c->service, mta_of(m), m->line, m->ms);
+    finish(out, c, GV_KIND_ABORTED, untold);
+    c->told += untold;
+    return 1;
+}
+
+static size_t assemble_visit(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+                             const struct gv_parsed *p, const struct gv_moment *m)
+{
+    size_t n = 0;
+
+    if (m->twin != 0 && second_twin(a, out, &n, m))
+        return n;
+    struct connection *c = visit(a, out, &n, p, m);
+    switch (p->said) {
+    case GV_SAID_FAILURE:
+        return n + told_failure(a, out + n, faults, c, p, m);
+    case GV_SAID_SUCCESS:
+        c->told++;
+        return n + put_success(a, out + n, c, m);
+    case GV_SAID_DROP:
+        return n + visit_untold(out + n, c, c->told == 0, m);
+    case GV_SAID_COUNTS:
+        return n + visit_untold(out + n, c, p->auth_all > c->told ? p->auth_all - c->told : 0, m);
+    default:
+        return n;
+    }
+}
+
 /* --- Dovecot -----------------------------------------------------------------------------------
  */
 
@@ -364,6 +459,8 @@ size_t gv_assemble(struct gv_assembler *assembler, struct gv_reading *out, uint6
     /* Dovecot's lines stand alone; Postfix's have a connection. */
     bool dovecot = moment->connection == 0;
 
+    if (moment->mta != 0)
+        return assemble_visit(assembler, out, faults, parsed, moment);
     switch (parsed->said) {
     case GV_SAID_FAILURE:
         return dovecot ? login_failure(assembler, out, faults, parsed, moment)

@@ -13,10 +13,13 @@ struct gv_moment {
     uint64_t line;
     uint64_t ms;         /* the line's own time */
     uint64_t now_ms;     /* when it was read */
-    uint64_t connection; /* Postfix: which process on which host; 0: a line that stands alone */
+    uint64_t connection; /* which process on which host; 0: a line that stands alone */
+    uint64_t twin;       /* Exim by syslog: the line's hash, as it may come twice; 0: it cannot */
     uint64_t account;
     uint64_t session;
     uint64_t origin;
+    uint8_t mta;     /* enum gv_mta of a visit without connect and disconnect lines, or 0 */
+    bool told_apart; /* of such a visit: by pid or port, not by the address alone */
 };
 
 struct gv_assembler;

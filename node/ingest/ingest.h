@@ -25,9 +25,9 @@ struct gv_mail_flow; /* mail_flow.h */
  * sorts: five. */
 #define GV_READINGS_MAX 8
 
-enum gv_mta { GV_MTA_NONE = 0, GV_MTA_POSTFIX, GV_MTA_DOVECOT };
+enum gv_mta { GV_MTA_NONE = 0, GV_MTA_POSTFIX, GV_MTA_DOVECOT, GV_MTA_EXIM, GV_MTA_SENDMAIL };
 
-/* "postfix", "dovecot"; "unknown" otherwise. */
+/* "postfix", "dovecot", "exim", "sendmail"; "unknown" otherwise. */
 const char *gv_mta_name(unsigned mta);
 
 /* An observation, and what does not leave this host: the whole address and the line's number. */

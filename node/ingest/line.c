@@ -37,12 +37,23 @@ static bool dovecot_process(const char *tag, size_t len)
     return (len > 6 && memcmp(tag + len - 6, "-login", 6) == 0) || STARTS(tag, len, "auth");
 }
 
+/* Sendmail is called as its option -L says: Debian and FreeBSD have "sm-mta". */
+static bool is_sendmail(const char *tag, size_t len)
+{
+    return (len == 8 && memcmp(tag, "sendmail", 8) == 0) || STARTS(tag, len, "sm-mta") ||
+           STARTS(tag, len, "sm-msa");
+}
+
 static enum gv_program classify(const char *tag, size_t len)
 {
     if (len == 7 && memcmp(tag, "dovecot", 7) == 0)
         return GV_PROGRAM_DOVECOT;
     if (ends_in_smtpd(tag, len))
         return GV_PROGRAM_SMTPD;
+    if (len > 0 && tag[0] == 's' && is_sendmail(tag, len))
+        return GV_PROGRAM_SENDMAIL;
+    if (STARTS(tag, len, "exim") && (len == 4 || (len == 5 && tag[4] == '4')))
+        return GV_PROGRAM_EXIM;
     return GV_PROGRAM_OTHER;
 }
 
@@ -201,6 +212,55 @@ static void remember(struct gv_prefix *last, const struct gv_line *out, const ch
     last->stamp = out->stamp;
 }
 
+/* A host's or a program's name. */
+static bool is_name(const char *word, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        char c = word[i];
+        if (!digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+            (c == '\0' || !strchr(".:-_/", c)))
+            return false;
+    }
+    return true;
+}
+
+/* "ETRN" is no host: "ETRN %s received from %s" is the one line of Exim in which the second word is
+ * the client's and the first looks like a host. */
+static bool is_host(const char *word, size_t len)
+{
+    return is_name(word, len) && !(len == 4 && memcmp(word, "ETRN", 4) == 0);
+}
+
+static bool take_known_tag(struct gv_line *out, const char *line, size_t len, size_t at,
+                           size_t sender)
+{
+    return at < len && take_tag(out, line, len, at, sender) && out->program != GV_PROGRAM_OTHER &&
+           is_name(out->tag, out->tag_len);
+}
+
+/* Behind "2026-11-22 02:36:17 ", the stamp of Exim's own log. Exim's lines go on with a word of its
+ * own and, a little later, with words that a client chose ("H=(a postfix/smtpd: ..."), so here host
+ * and program must look like that, and Exim is what is left. No prefix to remember: it has no host.
+ */
+static bool split_blank(struct gv_line *out, const char *line, size_t len, size_t at)
+{
+    size_t next = at, word_len;
+    const char *word;
+
+    if (!next_word(line, len, &next, &word, &word_len))
+        return false;
+    if (take_known_tag(out, line, len, at, at) ||
+        (is_host(word, word_len) && take_known_tag(out, line, len, next, at)) ||
+        take_plain(out, line, len, at))
+        return true;
+    out->program = GV_PROGRAM_EXIM_PLAIN;
+    out->tag = out->sender = out->text = line + at;
+    out->tag_len = out->sender_len = 0;
+    out->has_pid = false;
+    out->text_len = len - at;
+    return true;
+}
+
 bool gv_line_split(struct gv_line *out, struct gv_prefix *last, const char *line, size_t len)
 {
     out->process = GV_MAIL_PROGRAM_OTHER;
@@ -218,6 +278,8 @@ bool gv_line_split(struct gv_line *out, struct gv_prefix *last, const char *line
         return false;
     at += out->stamp.len + 1u;
     size_t sender = at;
+    if (out->stamp.form == GV_STAMP_ISO && out->stamp.text[10] == ' ')
+        return split_blank(out, line, len, at);
     const char *space = memchr(line + at, ' ', len - at);
     if (!space || space == line + at)
         return false;

@@ -11,9 +11,12 @@
 
 enum gv_program {
     GV_PROGRAM_OTHER = 0,
-    GV_PROGRAM_SMTPD,        /* Postfix's, under every service name */
-    GV_PROGRAM_DOVECOT,      /* "dovecot: imap-login: ..." */
+    GV_PROGRAM_SMTPD,         /* Postfix's, under every service name */
+    GV_PROGRAM_DOVECOT,       /* "dovecot: imap-login: ..." */
     GV_PROGRAM_DOVECOT_PLAIN, /* Dovecot's own log file: "imap-login: Info: ..." */
+    GV_PROGRAM_EXIM,          /* "exim[123]: ..." */
+    GV_PROGRAM_EXIM_PLAIN,    /* Exim's own mainlog, which names neither host nor program */
+    GV_PROGRAM_SENDMAIL,      /* "sm-mta[123]: ...", "sendmail[123]: ..." */
     GV_PROGRAM_POSTFIX /* another of Postfix's that handles mail; of interest for counters alone */
 };
 

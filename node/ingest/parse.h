@@ -16,7 +16,8 @@ enum gv_said {
     GV_SAID_CONNECT,    /* Postfix: a connection begins */
     GV_SAID_DISCONNECT, /* Postfix: it ends, perhaps with counts */
     GV_SAID_FAILURE,    /* `attempts` failed */
-    GV_SAID_DROP,       /* Postfix: the connection broke off after AUTH */
+    GV_SAID_DROP,       /* Postfix, Sendmail: the connection broke off after AUTH */
+    GV_SAID_COUNTS,     /* Sendmail: so many AUTH commands (auth_all) until now, before this one */
     GV_SAID_SUCCESS,
     GV_SAID_HINT /* Dovecot's auth: why an attempt failed that another line settles */
 };
@@ -39,11 +40,12 @@ struct gv_parsed {
     uint8_t kind;    /* one bit of enum gv_kind */
     uint8_t service; /* one bit of enum gv_service */
     bool has_counts; /* of GV_SAID_DISCONNECT */
+    bool twice;      /* Exim gives syslog this line once for each of its two logs */
     uint32_t attempts;
     uint32_t auth_good, auth_all; /* of GV_SAID_DISCONNECT: "auth=good/all" */
     struct gv_ip_address address;
     struct gv_span account; /* the name; hashed and forgotten by the caller; len 0: not known */
-    struct gv_span session; /* Dovecot's session id; len 0: none */
+    struct gv_span session; /* Dovecot's session id, Exim's pid or client port; len 0: none */
     struct gv_span origin;  /* of GV_SAID_HINT: which passdb or mechanism said so */
 };
 
@@ -54,6 +56,8 @@ struct gv_parsed {
  * undefined. */
 bool gv_parse_postfix(struct gv_parsed *out, const struct gv_line *line, bool half);
 bool gv_parse_dovecot(struct gv_parsed *out, const struct gv_line *line, bool half);
+bool gv_parse_exim(struct gv_parsed *out, const struct gv_line *line, bool half);
+bool gv_parse_sendmail(struct gv_parsed *out, const struct gv_line *line, bool half);
 
 /* Helpers of the lexers, in parse_fields.c. */
 

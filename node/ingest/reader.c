@@ -34,7 +34,18 @@ struct gv_reader {
 
 const char *gv_mta_name(unsigned mta)
 {
-    return mta == GV_MTA_POSTFIX ? "postfix" : mta == GV_MTA_DOVECOT ? "dovecot" : "unknown";
+    switch (mta) {
+    case GV_MTA_POSTFIX:
+        return "postfix";
+    case GV_MTA_DOVECOT:
+        return "dovecot";
+    case GV_MTA_EXIM:
+        return "exim";
+    case GV_MTA_SENDMAIL:
+        return "sendmail";
+    default:
+        return "unknown";
+    }
 }
 
 struct gv_reader *gv_reader_new(const struct gv_reader_config *config)
@@ -97,6 +108,17 @@ static uint64_t connection_of(const struct gv_line *line, const struct gv_ip_add
 
     if (!line->has_pid)
         h = mix_bytes(h ^ address->family, (const char *)address->bytes, sizeof address->bytes);
+    return h ? h : 1;
+}
+
+/* Exim's and Sendmail's lines have no beginning and no end: what tells one visit from another is
+ * the process and, where Exim logs it, the port. */
+static uint64_t visit_of(const struct gv_line *line, const struct gv_parsed *p)
+{
+    uint64_t h = mix_bytes(0x7669736974u, line->sender, line->sender_len);
+
+    h = mix_bytes(h, p->session.at, p->session.len);
+    h = mix_bytes(h ^ p->address.family, (const char *)p->address.bytes, sizeof p->address.bytes);
     return h ? h : 1;
 }
 
@@ -195,6 +217,28 @@ static void count_mail(struct gv_reader *reader, const struct gv_line *line, uin
         gv_mail_flow_take(reader->flow, &parsed, &host, ms);
 }
 
+/* A server whose lines make visits without a beginning or an end (SPEC 10.3). */
+static bool is_visit(const struct gv_line *line)
+{
+    return line->program == GV_PROGRAM_EXIM || line->program == GV_PROGRAM_EXIM_PLAIN ||
+           line->program == GV_PROGRAM_SENDMAIL;
+}
+
+static bool parse(struct gv_parsed *out, const struct gv_line *line, bool half)
+{
+    switch (line->program) {
+    case GV_PROGRAM_SMTPD:
+        return gv_parse_postfix(out, line, half);
+    case GV_PROGRAM_EXIM:
+    case GV_PROGRAM_EXIM_PLAIN:
+        return gv_parse_exim(out, line, half);
+    case GV_PROGRAM_SENDMAIL:
+        return gv_parse_sendmail(out, line, half);
+    default:
+        return gv_parse_dovecot(out, line, half);
+    }
+}
+
 static size_t read_parsed(struct gv_reader *reader, struct gv_reading *out,
                           const struct gv_line *line, const struct gv_parsed *p, uint64_t now_ms)
 {
@@ -206,8 +250,15 @@ static size_t read_parsed(struct gv_reader *reader, struct gv_reading *out,
         return 0;
     if (!gv_clock_convert(&reader->clock, &moment.ms, &line->stamp, now_ms))
         return 0;
-    if (line->program == GV_PROGRAM_SMTPD)
+    if (line->program == GV_PROGRAM_SMTPD) {
         moment.connection = connection_of(line, &p->address);
+    } else if (is_visit(line)) {
+        moment.mta = line->program == GV_PROGRAM_SENDMAIL ? GV_MTA_SENDMAIL : GV_MTA_EXIM;
+        moment.connection = visit_of(line, p);
+        moment.told_apart = line->has_pid || p->session.len > 0;
+        if (p->twice && line->program == GV_PROGRAM_EXIM)
+            moment.twin = mix_bytes(moment.connection, line->text, line->text_len) | 1;
+    }
     if (p->said == GV_SAID_CONNECT)
         return gv_assemble_connect(reader->assembler, out, p, moment.connection, moment.ms);
     moment.account = hash_name(reader, &p->account, true);
@@ -233,17 +284,16 @@ static size_t read_line(struct gv_reader *reader, struct gv_reading *out, const 
     }
     if (!gv_line_split(&line, &reader->prefix, text, len))
         return 0;
-    bool smtpd = line.program == GV_PROGRAM_SMTPD;
     if (reader->flow && gv_may_tell_of_mail(&line) && !half)
         count_mail(reader, &line, now_ms);
     if (line.program == GV_PROGRAM_POSTFIX)
         return 0;
-    if (smtpd ? !gv_parse_postfix(&p, &line, half) : !gv_parse_dovecot(&p, &line, half)) {
+    if (!parse(&p, &line, half)) {
         c->skipped += half;
         return 0;
     }
     c->matched++;
-    if (smtpd)
+    if (line.program == GV_PROGRAM_SMTPD)
         p.service = smtpd_service(&line);
     size_t n = read_parsed(reader, out, &line, &p, now_ms);
     count(reader, out, n);

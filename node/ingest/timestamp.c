@@ -46,6 +46,10 @@ static size_t after_zone(const char *text, size_t len, size_t at)
 {
     if (at < len && (text[at] == 'Z' || text[at] == 'z'))
         return at + 1;
+    /* Exim's log_timezone puts a blank in front; no host is called "+0100". */
+    if (at + 7 <= len && text[10] == ' ' && text[at] == ' ' && text[at + 6] == ' ' &&
+        (text[at + 1] == '+' || text[at + 1] == '-') && digits(text + at + 2, 4))
+        return at + 6;
     if (at + 5 > len || (text[at] != '+' && text[at] != '-') || !digits(text + at + 1, 2))
         return at;
     if (digits(text + at + 3, 2))
@@ -132,6 +136,10 @@ static int fraction_millis(const char *text, size_t len)
 
 static void take_zone(struct fields *f, const char *zone, size_t len)
 {
+    if (len > 0 && zone[0] == ' ') {
+        zone++;
+        len--;
+    }
     f->zoned = len > 0;
     if (len < 5)
         return; /* Z, or none */

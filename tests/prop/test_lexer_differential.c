@@ -12,16 +12,9 @@
 #include <cmocka.h>
 #include <regex.h>
 
+#include "../unit/helper_differential.h"
 #include "crypto/error.h"
 #include "node/ingest/parse.h"
-
-static uint32_t seed = 20261122;
-
-static uint32_t draw(uint32_t bound)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (uint32_t)(((uint64_t)(seed >> 4) * bound) >> 28);
-}
 
 /* What both matchers say of a text. */
 struct said {
@@ -422,8 +415,6 @@ static void compare(const char *text, bool postfix)
 
 /* ---- lines ---- */
 
-#define PICK(list) ((list)[draw(sizeof(list) / sizeof *(list))])
-
 static const char *const clients[] = {"unknown[198.51.100.7]",
                                       "mail.ex.test[198.51.100.8]:4000",
                                       "x[2001:db8::7]",
@@ -551,40 +542,6 @@ static void make_login(char *out, size_t size)
                  PICK(addresses), draw(4) ? "192.0.2.25" : PICK(addresses), PICK(tails));
 }
 
-/* Drops, doubles, swaps or changes some bytes, or cuts the end off. */
-static void mutate(char *text)
-{
-    static const char specials[] = " :,<>[]()=/?\"%.0129afAF\x80";
-
-    for (uint32_t n = draw(3); n > 0; n--) {
-        size_t len = strlen(text);
-        if (len == 0)
-            return;
-        size_t at = draw((uint32_t)len);
-        switch (draw(5)) {
-        case 0:
-            memmove(text + at, text + at + 1, len - at);
-            break;
-        case 1:
-            memmove(text + at + 1, text + at, len - at + 1);
-            break;
-        case 2:
-            text[at] = specials[draw(sizeof specials - 1)];
-            break;
-        case 3:
-            if (draw(4) == 0)
-                text[at] = '\0';
-            break;
-        default:
-            if (at > 0) {
-                char c = text[at];
-                text[at] = text[at - 1];
-                text[at - 1] = c;
-            }
-        }
-    }
-}
-
 static void run(bool postfix, unsigned rounds)
 {
     char text[1024];
@@ -615,9 +572,7 @@ static void dovecot_lexer(void **state)
 
 int main(void)
 {
-    if (getenv("GV_SEED"))
-        seed = (uint32_t)strtoul(getenv("GV_SEED"), NULL, 10);
-    printf("GV_SEED=%u\n", seed);
+    draw_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(postfix_lexer),
         cmocka_unit_test(dovecot_lexer),
