@@ -43,7 +43,7 @@ struct gv_summary {
     bool lab;
     uint64_t forgotten;
     uint64_t first_ms, last_ms;
-    uint64_t by_mta[4], by_service[8], by_kind[8];
+    uint64_t by_mta[8], by_service[8], by_kind[8];
     uint64_t signals, broken;
 };
 
@@ -129,7 +129,7 @@ static void add_failure(struct gv_summary *s, struct row *row, const struct gv_r
         row->first_ms = o->unix_ms;
     if (o->unix_ms > row->last_ms)
         row->last_ms = o->unix_ms;
-    s->by_mta[r->mta & 3] += o->attempts;
+    s->by_mta[r->mta & 7] += o->attempts;
     s->by_service[bit_index(o->service)] += o->attempts;
     s->by_kind[bit_index(o->kind)] += o->attempts;
 }
@@ -270,7 +270,7 @@ static void print_head(const struct page *page, const struct gv_summary *s,
 static void print_sources(const struct page *page, const struct gv_summary *s)
 {
     heading(page, "Sources of failed attempts");
-    for (unsigned i = 1; i < 4; i++)
+    for (unsigned i = 1; i < 8; i++)
         if (s->by_mta[i])
             fprintf(page->out, "  %-16s %" PRIu64 "\n", gv_mta_name(i), s->by_mta[i]);
     for (unsigned i = 0; i < 6; i++)

@@ -12,7 +12,8 @@
 struct gv_moment {
     uint64_t line;
     uint64_t ms;
-    uint64_t connection; /* Postfix: which process on which host; 0: a line that stands alone */
+    uint64_t connection; /* Postfix: which process on which host; Cyrus, Courier: and which client;
+                          * 0: a line that stands alone */
     uint64_t account;
     uint64_t session;
     uint64_t origin;
@@ -35,7 +36,15 @@ bool gv_assembler_has_hints(const struct gv_assembler *assembler);
 size_t gv_assemble_connect(struct gv_assembler *assembler, struct gv_reading *out,
                            const struct gv_parsed *parsed, uint64_t connection, uint64_t ms);
 
-/* Settles drops that no disconnect line followed. Call until 0. */
+/* Whether gv_assemble_release has anything to do. */
+bool gv_assembler_holds(const struct gv_assembler *assembler);
+
+/* A line came at `ms`: settles what was held for a line that did not come. At most four readings.
+ */
+size_t gv_assemble_release(struct gv_assembler *assembler, struct gv_reading *out, uint64_t ms);
+
+/* Settles drops that no disconnect line followed, and what a next line could have taken back. Call
+ * until 0. */
 size_t gv_assemble_flush(struct gv_assembler *assembler, struct gv_reading *out);
 
 #endif

@@ -43,7 +43,7 @@ static enum gv_program classify(const char *tag, size_t len)
         return GV_PROGRAM_DOVECOT;
     if (ends_in_smtpd(tag, len))
         return GV_PROGRAM_SMTPD;
-    return GV_PROGRAM_OTHER;
+    return gv_program_of_mailbox(tag, len);
 }
 
 /* Cuts "[123]" off a tag; returns the length without it. */

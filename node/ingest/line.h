@@ -11,9 +11,13 @@
 
 enum gv_program {
     GV_PROGRAM_OTHER = 0,
-    GV_PROGRAM_SMTPD,        /* Postfix's, under every service name */
-    GV_PROGRAM_DOVECOT,      /* "dovecot: imap-login: ..." */
-    GV_PROGRAM_DOVECOT_PLAIN /* Dovecot's own log file: "imap-login: Info: ..." */
+    GV_PROGRAM_SMTPD,         /* Postfix's, under every service name */
+    GV_PROGRAM_DOVECOT,       /* "dovecot: imap-login: ..." */
+    GV_PROGRAM_DOVECOT_PLAIN, /* Dovecot's own log file: "imap-login: Info: ..." */
+    GV_PROGRAM_CYRUS,         /* "cyrus/NAME", or a service's or program's name alone */
+    GV_PROGRAM_SASLAUTHD,
+    GV_PROGRAM_COURIER,
+    GV_PROGRAM_MAILBOX /* "imapd", "pop3d": Courier, Cyrus, or something else */
 };
 
 /* Borrows from the line. */
@@ -41,5 +45,8 @@ struct gv_prefix {
 /* True when the line has a prefix of a known form and comes from a program that is of interest.
  * `last`: all zero at first, then kept. */
 bool gv_line_split(struct gv_line *out, struct gv_prefix *last, const char *line, size_t len);
+
+/* Cyrus, saslauthd or Courier by the tag without its pid; GV_PROGRAM_OTHER when it is none. */
+enum gv_program gv_program_of_mailbox(const char *tag, size_t len);
 
 #endif
