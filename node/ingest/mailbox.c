@@ -134,56 +134,64 @@ static bool quoted(const struct gv_mailbox *mailbox, const struct gv_parsed *p)
     return mailbox->quotes && p->service == GV_SERVICE_IMAP;
 }
 
-/* imapd and pop3d log a failure and only then that it was the backend's, in a line of its own; so
- * theirs wait a second. esmtpd says it before, if at all. */
+static bool is_esmtpd(uint8_t service)
+{
+    return service == GV_SERVICE_SMTP || service == GV_SERVICE_SUBMISSION;
+}
+
+/* That a failure was the backend's stands in a line of its own: imapd and pop3d log it right behind
+ * the failure, esmtpd before, but by another way that is often the slower. So a failure waits a
+ * second. */
 static size_t courier_failure(struct gv_mailbox *mailbox, struct gv_reading *out, uint64_t *faults,
                               const struct gv_parsed *p, const struct gv_moment *m)
 {
-    bool waits = p->service == GV_SERVICE_IMAP || p->service == GV_SERVICE_POP3;
     size_t n = 0;
 
     if (quoted(mailbox, p))
         return 0;
-    if (!waits && mailbox->troubles > 0 && distance(mailbox->trouble_ms, m->ms) <= GV_TROUBLE_MS) {
+    if (is_esmtpd(p->service) && mailbox->troubles > 0 &&
+        distance(mailbox->trouble_ms, m->ms) <= GV_TROUBLE_MS) {
         mailbox->troubles--;
         *faults += p->attempts;
         return 0;
-    }
-    struct gv_reading r = reading_of(mailbox, p, m);
-    r.observation.kind = p->kind;
-    r.observation.attempts = p->attempts;
-    if (!waits) {
-        *out = r;
-        return 1;
     }
     if (mailbox->held_count == GV_MAILBOX_HELD) {
         out[n++] = mailbox->held[0].reading;
         remove_held(mailbox, 0);
     }
-    mailbox->held[mailbox->held_count++] =
-        (struct gv_mailbox_held){.reading = r, .origin = m->origin, .connection = m->connection};
+    struct gv_mailbox_held *held = &mailbox->held[mailbox->held_count++];
+    held->reading = reading_of(mailbox, p, m);
+    held->reading.observation.kind = p->kind;
+    held->reading.observation.attempts = p->attempts;
+    held->origin = m->origin;
+    held->connection = m->connection;
     return n;
 }
 
-/* "authdaemon: s_connect() failed" comes before the failure, "authentication error" right behind
- * it: it is about the latest. */
+static void add_trouble(struct gv_mailbox *mailbox, uint64_t ms)
+{
+    if (distance(mailbox->trouble_ms, ms) > GV_TROUBLE_MS)
+        mailbox->troubles = 0;
+    mailbox->troubles++;
+    mailbox->trouble_ms = ms;
+}
+
+/* "authentication error" of imapd and pop3d is about the latest failure of that program;
+ * "authdaemon: s_connect() failed" of esmtpd about the latest of it, or else the next. (The other
+ * two say that, too, but always both.) */
 static void courier_trouble(struct gv_mailbox *mailbox, uint64_t *faults, const struct gv_parsed *p,
                             const struct gv_moment *m)
 {
-    if (p->attempts == 0) {
-        if (p->service == GV_SERVICE_IMAP || p->service == GV_SERVICE_POP3)
-            return;
-        if (distance(mailbox->trouble_ms, m->ms) > GV_TROUBLE_MS)
-            mailbox->troubles = 0;
-        mailbox->troubles++;
-        mailbox->trouble_ms = m->ms;
+    bool connect = p->attempts == 0;
+
+    if (connect != is_esmtpd(p->service))
         return;
-    }
     for (uint32_t i = mailbox->held_count; i-- > 0;) {
         const struct gv_mailbox_held *held = &mailbox->held[i];
+        bool same =
+            connect ? is_esmtpd(held->reading.observation.service) : held->origin == m->origin;
 
-        if (held->origin != m->origin ||
-            distance(held->reading.observation.unix_ms, m->ms) > GV_TROUBLE_MS)
+        if (!same || distance(held->reading.observation.unix_ms, m->ms) > GV_TROUBLE_MS)
             continue;
         *faults += held->reading.observation.attempts;
         if (held->reading.observation.new_visit) /* the visit has not begun */
@@ -191,6 +199,8 @@ static void courier_trouble(struct gv_mailbox *mailbox, uint64_t *faults, const 
         remove_held(mailbox, i);
         return;
     }
+    if (connect)
+        add_trouble(mailbox, m->ms);
 }
 
 static size_t login(struct gv_mailbox *mailbox, struct gv_reading *out, const struct gv_parsed *p,

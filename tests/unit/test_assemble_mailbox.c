@@ -187,7 +187,7 @@ static void what_waits_is_told_with_the_next_second(void **state)
     fed_close(&fed);
 }
 
-static void esmtpd_says_it_before(void **state)
+static void esmtpd_says_it_before_or_behind(void **state)
 {
 #define RELAY                                                                                      \
     "courieresmtpd: error,relay=::ffff:" A ",port=4000,msg=\"535 Authentication failed.\",cmd: "   \
@@ -200,6 +200,15 @@ static void esmtpd_says_it_before(void **state)
           AT("01") "esmtpd: authdaemon: s_connect() failed: Connection refused", AT("09") RELAY);
     STORY("2 " A " courier smtp unspecified 1 visit",
           AT("01") "imapd: authdaemon: s_connect() failed: Connection refused", AT("01") RELAY);
+    STORY("", AT("01") RELAY, AT("01") RELAY,
+          AT("01") "courieresmtpd: authdaemon: s_connect() failed: Connection refused",
+          AT("01") "courieresmtpd: authdaemon: s_connect() failed: Connection refused");
+    assert_int_equal(faults, 2);
+    STORY("1 " A " courier smtp unspecified 1 visit", AT("01") RELAY,
+          AT("01") "courieresmtpd: authentication error: x",
+          AT("01") "imapd: authdaemon: s_connect() failed: Connection refused");
+    STORY(ONE("1", A, "courier", "unspecified 1 visit"), FAILED("01", "imapd", A, "4000"),
+          AT("01") "esmtpd: authdaemon: s_connect() failed: Connection refused");
 }
 
 static void a_log_with_clients_own_lines_is_not_believed(void **state)
@@ -224,7 +233,7 @@ int main(void)
         cmocka_unit_test(courier_takes_a_failure_back),
         cmocka_unit_test(courier_takes_only_the_latest_back),
         cmocka_unit_test(what_waits_is_told_with_the_next_second),
-        cmocka_unit_test(esmtpd_says_it_before),
+        cmocka_unit_test(esmtpd_says_it_before_or_behind),
         cmocka_unit_test(a_log_with_clients_own_lines_is_not_believed),
     };
 
