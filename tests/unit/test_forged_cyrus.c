@@ -136,6 +136,12 @@ static void host_names(void **state)
            "");
     expect(T "cyrus/nntp[9]: badlogin: [203.0.113.9] plaintext x [" A "] plaintext y invalid user",
            "");
+    expect(T "cyrus/sieve[9]: badlogin: [203.0.113.9] APOP (<y>) x [" A "] PLAIN authentication "
+             "failure",
+           "");
+    expect(T "cyrus/sieve[9]: badlogin: [203.0.113.9] Basic x SASL(-13): y [" A "] PLAIN "
+             "authentication failure",
+           "");
     expect(I "login: [203.0.113.9] x [" A "] alice PLAIN User logged in", "");
     expect(I "login: evil [203.0.113.9] [" A "] alice PLAIN User logged in", "");
 }
