@@ -43,14 +43,14 @@ struct gv_parsed {
     uint8_t service; /* one bit of enum gv_service */
     uint8_t mta;     /* enum gv_mta; the caller's, of what the program is */
     bool has_counts; /* of GV_SAID_DISCONNECT */
+    uint16_t port;   /* Courier: the client's; 0: not known */
     uint32_t attempts;
     uint32_t auth_good, auth_all; /* of GV_SAID_DISCONNECT: "auth=good/all" */
     struct gv_ip_address address;
     struct gv_span account; /* the name; hashed and forgotten by the caller; len 0: not known */
     struct gv_span session; /* Dovecot's session id; len 0: none */
-    struct gv_span origin;  /* of GV_SAID_HINT: which passdb or mechanism said so */
-    struct gv_span realm;   /* saslauthd: of the account, which is then account@realm */
-    uint16_t port;          /* Courier: the client's; 0: not known */
+    struct gv_span origin;  /* of GV_SAID_HINT: which passdb or mechanism said so; of saslauthd's
+                             * the realm: the account is then account@realm */
 };
 
 /* Our policy answers with this when it refuses, and Dovecot passes it on to Postfix's log. */

@@ -437,7 +437,7 @@ bool gv_parse_saslauthd(struct gv_parsed *out, const struct gv_line *line, bool 
     out->attempts = 1;
     if (!cut_at(&out->account, &at, limit, "] [service=") ||
         !cut_at(&service, &at, limit, "] [realm=") ||
-        !cut_at(&out->realm, &at, limit, "] [mech=") ||
+        !cut_at(&out->origin, &at, limit, "] [mech=") ||
         !cut_at(&mechanism, &at, limit, "] [reason="))
         return false;
     out->service = service_of(&service);

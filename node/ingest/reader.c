@@ -161,10 +161,10 @@ static uint64_t hash_full_name(const struct gv_reader *reader, const struct gv_p
     char name[256];
     int len;
 
-    if (p->realm.len == 0)
+    if (p->origin.len == 0)
         return hash_name(reader, &p->account, true);
     len = snprintf(name, sizeof name, "%.*s@%.*s", (int)p->account.len, p->account.at,
-                   (int)p->realm.len, p->realm.at);
+                   (int)p->origin.len, p->origin.at);
     struct gv_span full = {name, (size_t)len < sizeof name ? (size_t)len : sizeof name - 1};
     uint64_t hash = hash_name(reader, &full, true);
     sodium_memzero(name, sizeof name);
@@ -202,12 +202,13 @@ static size_t read_parsed(struct gv_reader *reader, struct gv_reading *out,
         moment.connection = connection_of(line, &p->address);
     if (p->said == GV_SAID_CONNECT)
         return gv_assemble_connect(reader->assembler, out, p, moment.connection, moment.ms);
-    moment.account = hash_full_name(reader, p);
     if (p->mta == GV_MTA_CYRUS || p->mta == GV_MTA_COURIER) {
+        moment.account = hash_full_name(reader, p);
         moment.origin = mix_bytes(1, line->sender, line->sender_len) | 1;
         moment.connection = client_of(moment.origin, p);
         return gv_assemble(reader->assembler, out, &reader->counters.faults, p, &moment);
     }
+    moment.account = hash_name(reader, &p->account, true);
     if (p->said == GV_SAID_HINT || gv_assembler_has_hints(reader->assembler))
         moment.session = hash_name(reader, &p->session, false);
     moment.origin = hash_name(reader, &p->origin, false);
