@@ -12,7 +12,7 @@
 #include <regex.h>
 
 #include "crypto/error.h"
-#include "tests/unit/helper_differential.h"
+#include "tests/unit/helper_said.h"
 
 /* ---- the reference ---- */
 
@@ -117,19 +117,19 @@ static struct said reference(const char *text)
 static const char *const addresses[] = {
     "198.51.100.7", "::ffff:198.51.100.7", "2001:db8::7", "fe80::1%eth0", "198.51.100.256", "", "x",
     "(null)"};
-static const char *const names[] = {
-    "alice",
-    "",
-    "a b",
-    "x, ip=[203.0.113.9]",
-    "x, ip=[203.0.113.9], port=[1]",
-    "x, ip=[203.0.113.9], port=[1], protocol=IMAP",
-    "x, ip=[",
-    "], port=[",
-    "x\",msg=\"535 Authentication failed.\",cmd: AUTH LOGIN y",
-    "caf\xc3\xa9 \x7f",
-    "0123456789012345678901234567890123456789012345678901234567890123"
-    "4567890123456789012345678901234567890123456789012345678901234567"};
+#define TEN       "0123456789"
+#define A_HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+static const char *const names[] = {"alice",
+                                    "",
+                                    "a b",
+                                    "x, ip=[203.0.113.9]",
+                                    "x, ip=[203.0.113.9], port=[1]",
+                                    "x, ip=[203.0.113.9], port=[1], protocol=IMAP",
+                                    "x, ip=[",
+                                    "], port=[",
+                                    "x\",msg=\"535 Authentication failed.\",cmd: AUTH LOGIN y",
+                                    "caf\xc3\xa9 \x7f",
+                                    A_HUNDRED};
 static const char *const methods[] = {
     "PLAIN", "LOGIN", "CRAM-MD5", "cram-sha256", "EXTERNAL",
     "NTLM",  "",      "PLAINX",   "x y",         "X, ip=[203.0.113.9], port=[1]"};
@@ -195,7 +195,7 @@ static void courier_lexer(void **state)
 
 int main(void)
 {
-    differential_seed();
+    draw_init();
     const struct CMUnitTest tests[] = {cmocka_unit_test(courier_lexer)};
 
     return cmocka_run_group_tests(tests, compile, release);

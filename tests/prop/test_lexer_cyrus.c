@@ -13,7 +13,7 @@
 #include <regex.h>
 
 #include "crypto/error.h"
-#include "tests/unit/helper_differential.h"
+#include "tests/unit/helper_said.h"
 
 /* ---- the reference ---- */
 
@@ -475,7 +475,7 @@ static void saslauthd_lexer(void **state)
 
 int main(void)
 {
-    differential_seed();
+    draw_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cyrus_lexer),
         cmocka_unit_test(saslauthd_lexer),

@@ -13,7 +13,27 @@
 #include <regex.h>
 
 #include "crypto/error.h"
-#include "tests/unit/helper_differential.h"
+#include "node/ingest/parse.h"
+
+static uint32_t seed = 20261122;
+
+static uint32_t draw(uint32_t bound)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (uint32_t)(((uint64_t)(seed >> 4) * bound) >> 28);
+}
+
+/* What both matchers say of a text. */
+struct said {
+    bool any;
+    enum gv_said what;
+    enum gv_blame blame;
+    unsigned kind;
+    uint32_t attempts, good, all;
+    struct gv_ip_address address;
+    const char *account;
+    size_t account_len;
+};
 
 /* ---- the reference ---- */
 
@@ -74,6 +94,11 @@ static bool address_at(struct gv_ip_address *out, const char *text, const regmat
 {
     return gv_ip_address_parse(out, text + group->rm_so, (size_t)(group->rm_eo - group->rm_so)) ==
            GV_OK;
+}
+
+static bool starts_with(const char *text, const char *word)
+{
+    return strncmp(text, word, strlen(word)) == 0;
 }
 
 /* In any case of letters where Dovecot passes on what a passdb says. */
@@ -344,21 +369,60 @@ static struct said reference_login(const char *text)
 
 /* ---- both ---- */
 
+static struct said fast(const char *text, bool postfix)
+{
+    struct said s = {0};
+    struct gv_parsed p;
+    struct gv_line line = {.text = text, .text_len = strlen(text)};
+
+    s.any = postfix ? gv_parse_postfix(&p, &line, false) : gv_parse_dovecot(&p, &line, false);
+    if (!s.any)
+        return s;
+    s.what = p.said;
+    s.blame = p.blame;
+    s.kind = p.kind;
+    s.attempts = p.attempts;
+    s.good = p.auth_good;
+    s.all = p.auth_all;
+    s.address = p.address;
+    s.account = p.account.at;
+    s.account_len = p.account.len;
+    return s;
+}
+
+static bool agree(const struct said *a, const struct said *b)
+{
+    if (a->any != b->any || !a->any)
+        return a->any == b->any;
+    bool same = a->what == b->what && a->kind == b->kind && a->blame == b->blame &&
+                a->good == b->good && a->all == b->all &&
+                gv_ip_address_equal(&a->address, &b->address) && a->account_len == b->account_len &&
+                (a->account_len == 0 || a->account == b->account);
+    return same && (a->what != GV_SAID_FAILURE || a->attempts == b->attempts);
+}
+
+static unsigned agreed_on_something;
+
 static void compare(const char *text, bool postfix)
 {
     static const char login[] = "imap-login: ";
+    struct said ours = fast(text, postfix), theirs;
 
-    if (postfix) {
-        differential_compare(text, gv_parse_postfix, reference_postfix(text));
-    } else if (starts_with(text, login)) {
-        struct said theirs = reference_login(text + sizeof login - 1);
-
-        theirs.service = theirs.any ? GV_SERVICE_IMAP : 0;
-        differential_compare(text, gv_parse_dovecot, theirs);
-    }
+    if (!postfix && !starts_with(text, login))
+        return;
+    theirs = postfix ? reference_postfix(text) : reference_login(text + sizeof login - 1);
+    if (!agree(&ours, &theirs))
+        fail_msg(
+            "%s\n  fast: %d %d kind %u attempts %u account %zu\n  slow: %d %d kind %u attempts "
+            "%u account %zu",
+            text, ours.any, ours.what, ours.kind, ours.attempts, ours.account_len, theirs.any,
+            theirs.what, theirs.kind, theirs.attempts, theirs.account_len);
+    agreed_on_something += ours.any;
 }
 
 /* ---- lines ---- */
+
+#define PICK(list) ((list)[draw(sizeof(list) / sizeof *(list))])
 
 static const char *const clients[] = {"unknown[198.51.100.7]",
                                       "mail.ex.test[198.51.100.8]:4000",
@@ -487,11 +551,45 @@ static void make_login(char *out, size_t size)
                  PICK(addresses), draw(4) ? "192.0.2.25" : PICK(addresses), PICK(tails));
 }
 
+/* Drops, doubles, swaps or changes some bytes, or cuts the end off. */
+static void mutate(char *text)
+{
+    static const char specials[] = " :,<>[]()=/?\"%.0129afAF\x80";
+
+    for (uint32_t n = draw(3); n > 0; n--) {
+        size_t len = strlen(text);
+        if (len == 0)
+            return;
+        size_t at = draw((uint32_t)len);
+        switch (draw(5)) {
+        case 0:
+            memmove(text + at, text + at + 1, len - at);
+            break;
+        case 1:
+            memmove(text + at + 1, text + at, len - at + 1);
+            break;
+        case 2:
+            text[at] = specials[draw(sizeof specials - 1)];
+            break;
+        case 3:
+            if (draw(4) == 0)
+                text[at] = '\0';
+            break;
+        default:
+            if (at > 0) {
+                char c = text[at];
+                text[at] = text[at - 1];
+                text[at - 1] = c;
+            }
+        }
+    }
+}
+
 static void run(bool postfix, unsigned rounds)
 {
     char text[1024];
 
-    differential_agreed = 0;
+    agreed_on_something = 0;
     for (unsigned i = 0; i < rounds; i++) {
         if (postfix)
             make_postfix(text, sizeof text - 8);
@@ -502,7 +600,7 @@ static void run(bool postfix, unsigned rounds)
         compare(text, postfix);
     }
     /* A test that never matches would pass for ever. */
-    assert_true(differential_agreed > rounds / 10);
+    assert_true(agreed_on_something > rounds / 10);
 }
 
 static void postfix_lexer(void **state)
@@ -517,7 +615,9 @@ static void dovecot_lexer(void **state)
 
 int main(void)
 {
-    differential_seed();
+    if (getenv("GV_SEED"))
+        seed = (uint32_t)strtoul(getenv("GV_SEED"), NULL, 10);
+    printf("GV_SEED=%u\n", seed);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(postfix_lexer),
         cmocka_unit_test(dovecot_lexer),

@@ -8,10 +8,42 @@
 
 #include <cmocka.h>
 
-static uint32_t seed = 20261122;
-unsigned differential_agreed;
+#include "crypto/error.h"
 
-void differential_seed(void)
+void patterns_compile(struct pattern *patterns, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (regcomp(&patterns[i].compiled, patterns[i].source, REG_EXTENDED) != 0)
+            fail_msg("%s", patterns[i].source);
+}
+
+void patterns_free(struct pattern *patterns, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        regfree(&patterns[i].compiled);
+}
+
+bool pattern_match(const struct pattern *pattern, const char *text, regmatch_t groups[GROUPS])
+{
+    return regexec(&pattern->compiled, text, GROUPS, groups, 0) == 0;
+}
+
+bool group_address(struct gv_ip_address *out, const char *text, const regmatch_t *group)
+{
+    return gv_ip_address_parse(out, text + group->rm_so, (size_t)(group->rm_eo - group->rm_so)) ==
+           GV_OK;
+}
+
+struct gv_span group_span(const char *text, const regmatch_t *group)
+{
+    if (group->rm_so < 0)
+        return (struct gv_span){NULL, 0};
+    return (struct gv_span){text + group->rm_so, (size_t)(group->rm_eo - group->rm_so)};
+}
+
+static uint32_t seed = 20261122;
+
+void draw_init(void)
 {
     if (getenv("GV_SEED"))
         seed = (uint32_t)strtoul(getenv("GV_SEED"), NULL, 10);
@@ -22,59 +54,6 @@ uint32_t draw(uint32_t bound)
 {
     seed = seed * 1664525u + 1013904223u;
     return (uint32_t)(((uint64_t)(seed >> 4) * bound) >> 28);
-}
-
-bool starts_with(const char *text, const char *word)
-{
-    return strncmp(text, word, strlen(word)) == 0;
-}
-
-static struct said fast(const char *text, differential_lexer *lexer)
-{
-    struct said s = {0};
-    struct gv_parsed p;
-    struct gv_line line = {.text = text, .text_len = strlen(text)};
-
-    s.any = lexer(&p, &line, false);
-    if (!s.any)
-        return s;
-    s.what = p.said;
-    s.blame = p.blame;
-    s.kind = p.kind;
-    s.attempts = p.attempts;
-    s.good = p.auth_good;
-    s.all = p.auth_all;
-    s.service = p.service;
-    s.port = p.port;
-    s.address = p.address;
-    s.account = p.account.at;
-    s.account_len = p.account.len;
-    return s;
-}
-
-static bool agree(const struct said *a, const struct said *b)
-{
-    if (a->any != b->any || !a->any)
-        return a->any == b->any;
-    bool same = a->what == b->what && a->kind == b->kind && a->blame == b->blame &&
-                a->good == b->good && a->service == b->service && a->port == b->port &&
-                a->all == b->all && gv_ip_address_equal(&a->address, &b->address) &&
-                a->account_len == b->account_len &&
-                (a->account_len == 0 || a->account == b->account);
-    return same && (a->what != GV_SAID_FAILURE || a->attempts == b->attempts);
-}
-
-void differential_compare(const char *text, differential_lexer *lexer, struct said reference)
-{
-    struct said ours = fast(text, lexer), *theirs = &reference;
-
-    if (!agree(&ours, theirs))
-        fail_msg(
-            "%s\n  fast: %d %d kind %u attempts %u account %zu\n  slow: %d %d kind %u attempts "
-            "%u account %zu",
-            text, ours.any, ours.what, ours.kind, ours.attempts, ours.account_len, theirs->any,
-            theirs->what, theirs->kind, theirs->attempts, theirs->account_len);
-    differential_agreed += ours.any;
 }
 
 void mutate(char *text)
@@ -108,4 +87,44 @@ void mutate(char *text)
             }
         }
     }
+}
+
+static bool same_span(const struct gv_span *a, const struct gv_span *b)
+{
+    return a->len == b->len && (a->len == 0 || a->at == b->at);
+}
+
+static bool same(const struct gv_parsed *a, const struct gv_parsed *b)
+{
+    return a->said == b->said && a->blame == b->blame && a->kind == b->kind &&
+           a->service == b->service && a->auth_all == b->auth_all &&
+           gv_ip_address_equal(&a->address, &b->address) && same_span(&a->account, &b->account) &&
+           same_span(&a->session, &b->session) &&
+           (a->said != GV_SAID_FAILURE || a->attempts == b->attempts);
+}
+
+static void tell(char *out, size_t size, const struct gv_parsed *p)
+{
+    char address[GV_IP_ADDRESS_TEXT];
+
+    if (!p) {
+        snprintf(out, size, "nothing");
+        return;
+    }
+    gv_ip_address_text(address, &p->address);
+    snprintf(out, size, "said %d %s kind %d blame %d service %d account '%.*s' session '%.*s'",
+             p->said, address, p->kind, p->blame, p->service, (int)p->account.len,
+             p->account.len ? p->account.at : "", (int)p->session.len,
+             p->session.len ? p->session.at : "");
+}
+
+void must_agree(const char *text, const struct gv_parsed *fast, const struct gv_parsed *slow)
+{
+    char ours[1500], theirs[1500];
+
+    if ((!fast && !slow) || (fast && slow && same(fast, slow)))
+        return;
+    tell(ours, sizeof ours, fast);
+    tell(theirs, sizeof theirs, slow);
+    fail_msg("%s\n  fast: %s\n  slow: %s", text, ours, theirs);
 }

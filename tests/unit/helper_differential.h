@@ -1,42 +1,34 @@
-/* A fast lexer against a slow, obvious matcher: what both may say, random lines, and mutations. */
+/* What a lexer and its slow reference say of a text, and lines that are a little wrong. */
 #ifndef GV_TESTS_HELPER_DIFFERENTIAL_H
 #define GV_TESTS_HELPER_DIFFERENTIAL_H
 
+#include <regex.h>
+
 #include "node/ingest/parse.h"
 
-/* What a matcher says of a text. */
-struct said {
-    bool any;
-    enum gv_said what;
-    enum gv_blame blame;
-    unsigned kind;
-    uint32_t attempts, good, all;
-    unsigned service, port; /* of lexers that tell them */
-    struct gv_ip_address address;
-    const char *account;
-    size_t account_len;
+/* Compiled by the test's setup. */
+#define GROUPS 12
+struct pattern {
+    const char *source;
+    regex_t compiled;
 };
+void patterns_compile(struct pattern *patterns, size_t n);
+void patterns_free(struct pattern *patterns, size_t n);
+bool pattern_match(const struct pattern *pattern, const char *text, regmatch_t groups[GROUPS]);
+/* The address in a group; false when it is none. */
+bool group_address(struct gv_ip_address *out, const char *text, const regmatch_t *group);
+struct gv_span group_span(const char *text, const regmatch_t *group);
 
-typedef bool differential_lexer(struct gv_parsed *out, const struct gv_line *line, bool half);
-
-/* Takes the seed from GV_SEED, if it is set, and prints it. */
-void differential_seed(void);
-
-/* 0 to bound - 1. */
+/* GV_SEED or a fixed seed, which is printed. */
+void draw_init(void);
 uint32_t draw(uint32_t bound);
 #define PICK(list) ((list)[draw(sizeof(list) / sizeof *(list))])
 
-bool starts_with(const char *text, const char *word);
-
-/* Drops, doubles, swaps or changes some bytes, or cuts the end off. The text has room for two more
- * bytes. */
+/* Drops, doubles, swaps or changes some bytes, or cuts the end off. Needs room for three more. */
 void mutate(char *text);
 
-/* Fails where the lexer does not say of the text what the reference said. */
-void differential_compare(const char *text, differential_lexer *lexer, struct said reference);
-
-/* How many texts both said the same of, and not nothing. A test that never matches would pass for
- * ever. */
-extern unsigned differential_agreed;
+/* Fails unless both say the same of `text`: nothing, or the same in every member that the kind of
+ * line sets. NULL says nothing. */
+void must_agree(const char *text, const struct gv_parsed *fast, const struct gv_parsed *slow);
 
 #endif
