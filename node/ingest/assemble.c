@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "node/ingest/hints.h"
+#include "node/ingest/mailbox.h"
 
 /* One connection that is open (or an Exim or Sendmail visit): 4096 of them in 1024 sets, the least
  * recently seen of a set forgotten first. Real servers have some hundreds of smtpd processes, one
@@ -32,6 +33,7 @@ _Static_assert(sizeof(struct connection) == 64, "a set of four is four cache lin
 struct gv_assembler {
     struct connection table[GV_CONNECTION_SETS][GV_CONNECTION_WAYS];
     struct gv_hints hints;
+    struct gv_mailbox mailbox;
     uint32_t clock; /* counts uses, for the oldest of a set; that it wraps costs one wrong choice */
     uint32_t flushed;
     /* When the drop of each entry was read, in seconds. */
@@ -169,6 +171,20 @@ static void finish(struct gv_reading *r, struct connection *c, uint8_t kind, uin
 /* --- Postfix -----------------------------------------------------------------------------------
  */
 
+/* A Postfix that asks saslauthd itself: the answer has no address, but the account. */
+static void add_sasl_hint(struct gv_assembler *a, struct gv_hint_sum *sum,
+                          const struct gv_moment *m)
+{
+    const struct gv_mailbox_hint *hint =
+        gv_mailbox_hint_for(&a->mailbox, m->account, GV_SERVICE_SMTP, m->ms);
+
+    if (!hint)
+        return;
+    sum->faults += hint->blame == GV_BLAME_BACKEND;
+    sum->unknown += hint->kind == GV_KIND_UNKNOWN_ACCOUNT;
+    sum->wrong += hint->kind == GV_KIND_WRONG_PASSWORD;
+}
+
 static uint8_t mta_of(const struct gv_moment *m)
 {
     return m->mta ? m->mta : GV_MTA_POSTFIX;
@@ -185,8 +201,10 @@ static size_t told_failure(struct gv_assembler *a, struct gv_reading *out, uint6
 
     c->told++;
     c->dropped = false;
-    if (p->blame == GV_BLAME_CLIENT && kind == GV_KIND_UNSPECIFIED && m->mta != GV_MTA_SENDMAIL)
-        (void)gv_hints_take_one(&a->hints, &sum, &p->address, m->account, c->start_ms, m->ms);
+    if (p->blame == GV_BLAME_CLIENT && kind == GV_KIND_UNSPECIFIED && m->mta != GV_MTA_SENDMAIL &&
+        !gv_hints_take_one(&a->hints, &sum, &p->address, m->account, c->start_ms, m->ms) &&
+        m->mta == 0)
+        add_sasl_hint(a, &sum, m);
     if (p->blame == GV_BLAME_BACKEND || sum.faults) {
         ++*faults;
         return n;
@@ -461,6 +479,8 @@ size_t gv_assemble(struct gv_assembler *assembler, struct gv_reading *out, uint6
 
     if (moment->mta != 0)
         return assemble_visit(assembler, out, faults, parsed, moment);
+    if (parsed->mta == GV_MTA_CYRUS || parsed->mta == GV_MTA_COURIER)
+        return gv_mailbox_take(&assembler->mailbox, out, faults, parsed, moment);
     switch (parsed->said) {
     case GV_SAID_FAILURE:
         return dovecot ? login_failure(assembler, out, faults, parsed, moment)
@@ -503,9 +523,19 @@ size_t gv_assemble_settle(struct gv_assembler *assembler, struct gv_reading *out
     return n;
 }
 
+bool gv_assembler_holds(const struct gv_assembler *assembler)
+{
+    return assembler->mailbox.held_count > 0;
+}
+
+size_t gv_assemble_release(struct gv_assembler *assembler, struct gv_reading *out, uint64_t ms)
+{
+    return gv_mailbox_release(&assembler->mailbox, out, ms);
+}
+
 size_t gv_assemble_flush(struct gv_assembler *assembler, struct gv_reading *out)
 {
-    size_t n = 0;
+    size_t n = gv_assemble_release(assembler, out, UINT64_MAX);
 
     while (n < GV_READINGS_MAX && assembler->flushed < GV_CONNECTION_SETS * GV_CONNECTION_WAYS) {
         uint32_t i = assembler->flushed++;

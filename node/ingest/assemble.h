@@ -13,7 +13,8 @@ struct gv_moment {
     uint64_t line;
     uint64_t ms;         /* the line's own time */
     uint64_t now_ms;     /* when it was read */
-    uint64_t connection; /* which process on which host; 0: a line that stands alone */
+    uint64_t connection; /* which process on which host; Cyrus, Courier: and which client; 0: a line
+                          * that stands alone */
     uint64_t twin;       /* Exim by syslog: the line's hash, as it may come twice; 0: it cannot */
     uint64_t account;
     uint64_t session;
@@ -44,7 +45,15 @@ size_t gv_assemble_connect(struct gv_assembler *assembler, struct gv_reading *ou
 size_t gv_assemble_settle(struct gv_assembler *assembler, struct gv_reading *out, uint64_t now_ms,
                           uint64_t wait_ms);
 
-/* Settles drops that no disconnect line followed. Call until 0. */
+/* Whether gv_assemble_release has anything to do. */
+bool gv_assembler_holds(const struct gv_assembler *assembler);
+
+/* A line came at `ms`: settles what was held for a line that did not come. At most four readings.
+ */
+size_t gv_assemble_release(struct gv_assembler *assembler, struct gv_reading *out, uint64_t ms);
+
+/* Settles drops that no disconnect line followed, and what a next line could have taken back. Call
+ * until 0. */
 size_t gv_assemble_flush(struct gv_assembler *assembler, struct gv_reading *out);
 
 #endif

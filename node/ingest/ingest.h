@@ -21,13 +21,21 @@ struct gv_mail_flow; /* mail_flow.h */
 /* 8 KiB: rsyslog's default message limit. Longer lines are skipped and counted. */
 #define GV_LINE_MAX        8192
 #define GV_ACCOUNT_KEY_LEN 16
-/* One line settles at most what an earlier connection left open, a success, and failures of three
- * sorts: five. */
-#define GV_READINGS_MAX 8
+/* One line settles at most what an earlier connection left open, a success, failures of three
+ * sorts, and four failures that waited for the second to be over: nine. */
+#define GV_READINGS_MAX 12
 
-enum gv_mta { GV_MTA_NONE = 0, GV_MTA_POSTFIX, GV_MTA_DOVECOT, GV_MTA_EXIM, GV_MTA_SENDMAIL };
+enum gv_mta {
+    GV_MTA_NONE = 0,
+    GV_MTA_POSTFIX,
+    GV_MTA_DOVECOT,
+    GV_MTA_EXIM,
+    GV_MTA_SENDMAIL,
+    GV_MTA_CYRUS,
+    GV_MTA_COURIER
+};
 
-/* "postfix", "dovecot", "exim", "sendmail"; "unknown" otherwise. */
+/* "postfix", "dovecot", "exim", "sendmail", "cyrus", "courier"; "unknown" otherwise. */
 const char *gv_mta_name(unsigned mta);
 
 /* An observation, and what does not leave this host: the whole address and the line's number. */

@@ -54,7 +54,7 @@ static enum gv_program classify(const char *tag, size_t len)
         return GV_PROGRAM_SENDMAIL;
     if (STARTS(tag, len, "exim") && (len == 4 || (len == 5 && tag[4] == '4')))
         return GV_PROGRAM_EXIM;
-    return GV_PROGRAM_OTHER;
+    return gv_program_of_mailbox(tag, len);
 }
 
 /* Who wrote the line, by its tag. */

@@ -17,6 +17,10 @@ enum gv_program {
     GV_PROGRAM_EXIM,          /* "exim[123]: ..." */
     GV_PROGRAM_EXIM_PLAIN,    /* Exim's own mainlog, which names neither host nor program */
     GV_PROGRAM_SENDMAIL,      /* "sm-mta[123]: ...", "sendmail[123]: ..." */
+    GV_PROGRAM_CYRUS,         /* "cyrus/NAME", or a service's or program's name alone */
+    GV_PROGRAM_SASLAUTHD,
+    GV_PROGRAM_COURIER,
+    GV_PROGRAM_MAILBOX, /* "imapd", "pop3d": Courier, Cyrus, or something else */
     GV_PROGRAM_POSTFIX /* another of Postfix's that handles mail; of interest for counters alone */
 };
 
@@ -62,5 +66,8 @@ struct gv_prefix {
 /* True when the line has a prefix of a known form and comes from a program that is of interest.
  * `last`: all zero at first, then kept. */
 bool gv_line_split(struct gv_line *out, struct gv_prefix *last, const char *line, size_t len);
+
+/* Cyrus, saslauthd or Courier by the tag without its pid; GV_PROGRAM_OTHER when it is none. */
+enum gv_program gv_program_of_mailbox(const char *tag, size_t len);
 
 #endif

@@ -19,7 +19,10 @@ enum gv_said {
     GV_SAID_DROP,       /* Postfix, Sendmail: the connection broke off after AUTH */
     GV_SAID_COUNTS,     /* Sendmail: so many AUTH commands (auth_all) until now, before this one */
     GV_SAID_SUCCESS,
-    GV_SAID_HINT /* Dovecot's auth: why an attempt failed that another line settles */
+    GV_SAID_HINT, /* Dovecot's auth, saslauthd: why an attempt failed that another line settles */
+    GV_SAID_TROUBLE, /* Courier: the backend's fault; of the last failure (attempts 1) or the next
+                      */
+    GV_SAID_QUOTE    /* Courier: what a client said, line breaks and all */
 };
 
 /* What became of the attempt, beside its kind. */
@@ -39,14 +42,17 @@ struct gv_parsed {
     uint8_t blame;   /* enum gv_blame */
     uint8_t kind;    /* one bit of enum gv_kind */
     uint8_t service; /* one bit of enum gv_service */
+    uint8_t mta;     /* enum gv_mta; the caller's, of what the program is */
     bool has_counts; /* of GV_SAID_DISCONNECT */
     bool twice;      /* Exim gives syslog this line once for each of its two logs */
+    uint16_t port;   /* Courier: the client's; 0: not known */
     uint32_t attempts;
     uint32_t auth_good, auth_all; /* of GV_SAID_DISCONNECT: "auth=good/all" */
     struct gv_ip_address address;
     struct gv_span account; /* the name; hashed and forgotten by the caller; len 0: not known */
     struct gv_span session; /* Dovecot's session id, Exim's pid or client port; len 0: none */
-    struct gv_span origin;  /* of GV_SAID_HINT: which passdb or mechanism said so */
+    struct gv_span origin;  /* of GV_SAID_HINT: which passdb or mechanism said so; of saslauthd's
+                             * the realm: the account is then account@realm */
 };
 
 /* Our policy answers with this when it refuses, and Dovecot passes it on to Postfix's log. */
@@ -59,11 +65,20 @@ bool gv_parse_dovecot(struct gv_parsed *out, const struct gv_line *line, bool ha
 bool gv_parse_exim(struct gv_parsed *out, const struct gv_line *line, bool half);
 bool gv_parse_sendmail(struct gv_parsed *out, const struct gv_line *line, bool half);
 
+/* imapd, pop3d, timsieved, nntpd, httpd; and saslauthd, which has no address. */
+bool gv_parse_cyrus(struct gv_parsed *out, const struct gv_line *line, bool half);
+bool gv_parse_saslauthd(struct gv_parsed *out, const struct gv_line *line, bool half);
+/* imapd, pop3d and esmtpd with their variants. */
+bool gv_parse_courier(struct gv_parsed *out, const struct gv_line *line, bool half);
+
 /* Helpers of the lexers, in parse_fields.c. */
 
 /* The first `word` in [at, limit), or NULL. By its first character, which the callers' words have
  * rarely in common with what they are searched in: faster there than memmem. */
 const char *gv_find(const char *at, const char *limit, const char *word);
+
+/* The last `word` of `n` bytes in [at, limit), or NULL. */
+const char *gv_find_last(const char *at, const char *limit, const char *word, size_t n);
 
 /* Takes "name[address]" or "name[address]:port" and `end` behind it at *at (end 0: the end of the
  * text), and moves *at behind both. The address is in the last brackets of the word, because the

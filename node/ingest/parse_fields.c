@@ -61,8 +61,7 @@ bool gv_take_client(struct gv_ip_address *out, const char **at, const char *limi
     return true;
 }
 
-/* The last occurrence of `word` in [at, limit), or NULL. */
-static const char *find_last(const char *at, const char *limit, const char *word, size_t n)
+const char *gv_find_last(const char *at, const char *limit, const char *word, size_t n)
 {
     while ((size_t)(limit - at) >= n) {
         const char *found = memrchr(at, word[0], (size_t)(limit - at) - n + 1);
@@ -113,7 +112,7 @@ static struct gv_span session_before(const char *start, const char *close)
  * stands there is not Dovecot's. */
 static bool take_name(struct gv_parsed *out, const char *name, const char *before)
 {
-    const char *method = find_last(name, before, ">, method=", 10);
+    const char *method = gv_find_last(name, before, ">, method=", 10);
     const char *close = NULL;
 
     /* A mechanism name is upper case and short, whatever the client sent. */
@@ -132,7 +131,7 @@ static bool take_name(struct gv_parsed *out, const char *name, const char *befor
 bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit, bool half)
 {
     static const char rip[] = ", rip=";
-    const char *found = find_last(at, limit, rip, sizeof rip - 1);
+    const char *found = gv_find_last(at, limit, rip, sizeof rip - 1);
     const char *rest;
     struct gv_ip_address local;
 

@@ -1,6 +1,7 @@
 #include "node/ingest/ingest.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,18 +35,11 @@ struct gv_reader {
 
 const char *gv_mta_name(unsigned mta)
 {
-    switch (mta) {
-    case GV_MTA_POSTFIX:
-        return "postfix";
-    case GV_MTA_DOVECOT:
-        return "dovecot";
-    case GV_MTA_EXIM:
-        return "exim";
-    case GV_MTA_SENDMAIL:
-        return "sendmail";
-    default:
-        return "unknown";
-    }
+    static const char *const names[] = {
+        [GV_MTA_POSTFIX] = "postfix",   [GV_MTA_DOVECOT] = "dovecot", [GV_MTA_EXIM] = "exim",
+        [GV_MTA_SENDMAIL] = "sendmail", [GV_MTA_CYRUS] = "cyrus",     [GV_MTA_COURIER] = "courier"};
+
+    return mta < sizeof names / sizeof *names && names[mta] ? names[mta] : "unknown";
 }
 
 struct gv_reader *gv_reader_new(const struct gv_reader_config *config)
@@ -122,6 +116,17 @@ static uint64_t visit_of(const struct gv_line *line, const struct gv_parsed *p)
     return h ? h : 1;
 }
 
+/* Which client of a program: by process and address for Cyrus, by address and port for Courier,
+ * which names no process. */
+static uint64_t client_of(uint64_t sender, const struct gv_parsed *p)
+{
+    uint64_t h = mix_bytes(sender ^ p->address.family, (const char *)p->address.bytes,
+                           sizeof p->address.bytes);
+
+    h = mix_bytes(h, (const char *)&p->port, sizeof p->port);
+    return h ? h : 1;
+}
+
 /* The name in lower case, hashed; 0 only for no name. */
 static uint64_t hash_name(const struct gv_reader *reader, const struct gv_span *name, bool fold)
 {
@@ -154,6 +159,40 @@ static uint8_t smtpd_service(const struct gv_line *line)
         if (memmem(line->tag, line->tag_len, names[i], strlen(names[i])))
             return GV_SERVICE_SUBMISSION;
     return GV_SERVICE_SMTP;
+}
+
+/* Cyrus' services and Courier's programs are named after the protocol, more or less. */
+static uint8_t mailbox_service(const struct gv_line *line)
+{
+    static const struct {
+        const char *part;
+        uint8_t service;
+    } parts[] = {{"imap", GV_SERVICE_IMAP},
+                 {"pop", GV_SERVICE_POP3},
+                 {"sieve", GV_SERVICE_SIEVE},
+                 {"esmtpd-", GV_SERVICE_SUBMISSION},
+                 {"esmtpd", GV_SERVICE_SMTP}};
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (memmem(line->tag, line->tag_len, parts[i].part, strlen(parts[i].part)))
+            return parts[i].service;
+    return GV_SERVICE_UNKNOWN;
+}
+
+/* saslauthd's "user" and "realm" as Cyrus names them together. */
+static uint64_t hash_full_name(const struct gv_reader *reader, const struct gv_parsed *p)
+{
+    char name[256];
+    int len;
+
+    if (p->origin.len == 0)
+        return hash_name(reader, &p->account, true);
+    len = snprintf(name, sizeof name, "%.*s@%.*s", (int)p->account.len, p->account.at,
+                   (int)p->origin.len, p->origin.at);
+    struct gv_span full = {name, (size_t)len < sizeof name ? (size_t)len : sizeof name - 1};
+    uint64_t hash = hash_name(reader, &full, true);
+    sodium_memzero(name, sizeof name);
+    return hash;
 }
 
 static void count(struct gv_reader *reader, const struct gv_reading *out, size_t n)
@@ -224,21 +263,6 @@ static bool is_visit(const struct gv_line *line)
            line->program == GV_PROGRAM_SENDMAIL;
 }
 
-static bool parse(struct gv_parsed *out, const struct gv_line *line, bool half)
-{
-    switch (line->program) {
-    case GV_PROGRAM_SMTPD:
-        return gv_parse_postfix(out, line, half);
-    case GV_PROGRAM_EXIM:
-    case GV_PROGRAM_EXIM_PLAIN:
-        return gv_parse_exim(out, line, half);
-    case GV_PROGRAM_SENDMAIL:
-        return gv_parse_sendmail(out, line, half);
-    default:
-        return gv_parse_dovecot(out, line, half);
-    }
-}
-
 static size_t read_parsed(struct gv_reader *reader, struct gv_reading *out,
                           const struct gv_line *line, const struct gv_parsed *p, uint64_t now_ms)
 {
@@ -261,11 +285,75 @@ static size_t read_parsed(struct gv_reader *reader, struct gv_reading *out,
     }
     if (p->said == GV_SAID_CONNECT)
         return gv_assemble_connect(reader->assembler, out, p, moment.connection, moment.ms);
+    if (p->mta == GV_MTA_CYRUS || p->mta == GV_MTA_COURIER) {
+        moment.account = hash_full_name(reader, p);
+        moment.origin = mix_bytes(1, line->sender, line->sender_len) | 1;
+        moment.connection = client_of(moment.origin, p);
+        return gv_assemble(reader->assembler, out, &reader->counters.faults, p, &moment);
+    }
     moment.account = hash_name(reader, &p->account, true);
     if (p->said == GV_SAID_HINT || gv_assembler_has_hints(reader->assembler))
         moment.session = hash_name(reader, &p->session, false);
     moment.origin = hash_name(reader, &p->origin, false);
     return gv_assemble(reader->assembler, out, &reader->counters.faults, p, &moment);
+}
+
+static bool parse(struct gv_parsed *p, const struct gv_line *line, bool half)
+{
+    uint8_t mta = GV_MTA_DOVECOT;
+
+    switch (line->program) {
+    case GV_PROGRAM_SMTPD:
+        if (!gv_parse_postfix(p, line, half))
+            return false;
+        p->mta = GV_MTA_POSTFIX;
+        p->service = smtpd_service(line);
+        return true;
+    case GV_PROGRAM_EXIM:
+    case GV_PROGRAM_EXIM_PLAIN:
+        if (!gv_parse_exim(p, line, half))
+            return false;
+        p->mta = GV_MTA_EXIM;
+        return true;
+    case GV_PROGRAM_SENDMAIL:
+        if (!gv_parse_sendmail(p, line, half))
+            return false;
+        p->mta = GV_MTA_SENDMAIL;
+        return true;
+    case GV_PROGRAM_SASLAUTHD:
+        if (!gv_parse_saslauthd(p, line, half))
+            return false;
+        p->mta = GV_MTA_CYRUS;
+        return true;
+    case GV_PROGRAM_CYRUS:
+    case GV_PROGRAM_COURIER:
+    case GV_PROGRAM_MAILBOX:
+        if (line->program != GV_PROGRAM_CYRUS && gv_parse_courier(p, line, half))
+            mta = GV_MTA_COURIER;
+        else if (line->program != GV_PROGRAM_COURIER && gv_parse_cyrus(p, line, half))
+            mta = GV_MTA_CYRUS;
+        else
+            return false;
+        p->mta = mta;
+        p->service = mailbox_service(line);
+        return true;
+    default:
+        if (!gv_parse_dovecot(p, line, half))
+            return false;
+        p->mta = mta;
+        return true;
+    }
+}
+
+/* Any line that may be of interest tells the time. */
+static size_t release(struct gv_reader *reader, struct gv_reading *out, const struct gv_line *line,
+                      uint64_t now_ms)
+{
+    uint64_t ms;
+
+    if (!gv_clock_convert(&reader->clock, &ms, &line->stamp, now_ms))
+        return 0;
+    return gv_assemble_release(reader->assembler, out, ms);
 }
 
 static size_t read_line(struct gv_reader *reader, struct gv_reading *out, const char *text,
@@ -286,16 +374,15 @@ static size_t read_line(struct gv_reader *reader, struct gv_reading *out, const 
         return 0;
     if (reader->flow && gv_may_tell_of_mail(&line) && !half)
         count_mail(reader, &line, now_ms);
-    if (line.program == GV_PROGRAM_POSTFIX)
-        return 0;
-    if (!parse(&p, &line, half)) {
+    size_t n = gv_assembler_holds(reader->assembler) ? release(reader, out, &line, now_ms) : 0;
+    if (line.program == GV_PROGRAM_POSTFIX) {
+        /* of interest for the counters alone */
+    } else if (parse(&p, &line, half)) {
+        c->matched++;
+        n += read_parsed(reader, out + n, &line, &p, now_ms);
+    } else {
         c->skipped += half;
-        return 0;
     }
-    c->matched++;
-    if (line.program == GV_PROGRAM_SMTPD)
-        p.service = smtpd_service(&line);
-    size_t n = read_parsed(reader, out, &line, &p, now_ms);
     count(reader, out, n);
     return n;
 }

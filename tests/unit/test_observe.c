@@ -173,6 +173,28 @@ static void a_json_line(void **state)
     free(ran.out);
 }
 
+static void lines_of_cyrus_and_courier(void **state)
+{
+    struct ran ran = RUN("2026-11-22T02:41:33+00:00 vm cyrus/pop3[7]: badlogin: c.test [192.0.1.7] "
+                         "PLAIN (alice) [authentication failure]\n"
+                         "2026-11-22T02:41:34+00:00 vm imapd: LOGIN FAILED, user=alice, "
+                         "ip=[::ffff:192.0.1.8], port=[4000]\n",
+                         "--json", "-");
+
+    assert_string_equal(
+        ran.out, "{\"line\":1,\"time\":\"2026-11-22T02:41:33Z\",\"ip\":\"192.0.1.7\",\"mta\":"
+                 "\"cyrus\",\"service\":\"pop3\",\"kind\":\"unspecified\",\"attempts\":1,"
+                 "\"shareable\":true}\n"
+                 "{\"line\":2,\"time\":\"2026-11-22T02:41:34Z\",\"ip\":\"192.0.1.8\",\"mta\":"
+                 "\"courier\",\"service\":\"imap\",\"kind\":\"unspecified\",\"attempts\":1,"
+                 "\"shareable\":true}\n");
+    free(ran.out);
+    ran = RUN("Nov 22 02:41:33 vm imapd: LOGIN FAILED, user=alice, ip=[192.0.1.8], port=[4000]\n",
+              "-");
+    assert_non_null(strstr(ran.out, "courier          1\n"));
+    free(ran.out);
+}
+
 static void every_json_line_of_the_genuine_log(void **state)
 {
     static const char *const members[] = {"line",    "time", "ip",       "mta",
@@ -306,6 +328,7 @@ int main(void)
         cmocka_unit_test(exit_statuses),
         cmocka_unit_test(several_files_in_the_order_of_their_stamps),
         cmocka_unit_test(a_json_line),
+        cmocka_unit_test(lines_of_cyrus_and_courier),
         cmocka_unit_test(every_json_line_of_the_genuine_log),
         cmocka_unit_test(what_may_be_shared),
         cmocka_unit_test(a_year_that_is_not_written),
