@@ -11,8 +11,8 @@
 
 enum gv_program {
     GV_PROGRAM_OTHER = 0,
-    GV_PROGRAM_SMTPD,        /* Postfix's, under every service name */
-    GV_PROGRAM_DOVECOT,      /* "dovecot: imap-login: ..." */
+    GV_PROGRAM_SMTPD,         /* Postfix's, under every service name */
+    GV_PROGRAM_DOVECOT,       /* "dovecot: imap-login: ..." */
     GV_PROGRAM_DOVECOT_PLAIN, /* Dovecot's own log file: "imap-login: Info: ..." */
     GV_PROGRAM_POSTFIX /* another of Postfix's that handles mail; of interest for counters alone */
 };
