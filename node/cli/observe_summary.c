@@ -464,8 +464,8 @@ static void print_unsignalled(const struct page *page, const struct unsignalled 
     if (u->own > 0)
         fprintf(page->out, "  not signalled: %zu from which somebody also logs in\n", u->own);
     if (u->unshared > 0)
-        fprintf(page->out,
-                "  never shared: %zu that are private, special or allow-listed\n", u->unshared);
+        fprintf(page->out, "  never shared: %zu that are private, special or allow-listed\n",
+                u->unshared);
 }
 
 static void print_signals(const struct page *page, const struct gv_summary *s, struct row **rows,
@@ -516,7 +516,8 @@ void gv_summary_print(struct gv_summary *summary, FILE *out,
         qsort(rows, n, sizeof(struct row *), by_attempts);
         print_sources(&page, summary);
         print_list(&page, rows, n, "Top subjects", NULL);
-        print_list(&page, rows, n, "Slow attackers: at least three visits, a day or more, no login", slow);
+        print_list(&page, rows, n, "Slow attackers: at least three visits, a day or more, no login",
+                   slow);
         print_campaigns(&page, rows, n);
         qsort(rows, n, sizeof(struct row *), by_attempts);
         print_signals(&page, summary, rows, n);

@@ -102,8 +102,9 @@ static void print_mail(const struct gv_cli *cli, const json_t *json)
     gv_cli_print_heading(cli, "Mail since the start");
     gv_cli_print_pair("received", "%s, and %s rejected", gv_cli_text(json, "mail.received"),
                       gv_cli_text(json, "mail.rejected"));
-    gv_cli_print_pair("delivered", "%s, bounced %s, deferred %s", gv_cli_text(json, "mail.delivered"),
-                      gv_cli_text(json, "mail.bounced"), gv_cli_text(json, "mail.deferred"));
+    gv_cli_print_pair("delivered", "%s, bounced %s, deferred %s",
+                      gv_cli_text(json, "mail.delivered"), gv_cli_text(json, "mail.bounced"),
+                      gv_cli_text(json, "mail.deferred"));
     gv_cli_print_pair("in the queue", "%s, as far as the log tells",
                       gv_cli_text(json, "mail.queue.messages"));
 }

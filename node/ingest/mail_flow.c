@@ -39,7 +39,8 @@ struct gv_mail_flow {
     size_t host_len;
     uint64_t host_hash;
     uint64_t forgotten;
-    uint16_t free; /* the first of the free ones; the last freed comes first, as it is in the cache */
+    uint16_t
+        free; /* the first of the free ones; the last freed comes first, as it is in the cache */
     uint16_t unused; /* from here on never used */
     uint16_t oldest, newest;
     uint16_t graves[GRAVEYARD]; /* a ring: the next grave is the oldest */
@@ -231,7 +232,8 @@ static void bury(struct gv_mail_flow *flow, struct message *m)
     *grave = (uint16_t)(m - flow->messages);
 }
 
-/* --- What the lines say ------------------------------------------------------------------------ */
+/* --- What the lines say ------------------------------------------------------------------------
+ */
 
 /* It came back from a content filter: neither a second message nor a delivery. */
 static void take_back(struct gv_mail_flow *flow, struct message *m, uint64_t origin)

@@ -43,8 +43,8 @@ struct gv_mail_parsed {
     bool content; /* of a hold: by cleanup, which has the message */
     struct gv_queue_id id;
     struct gv_queue_id other; /* another id; see enum gv_mail_said */
-    uint64_t size;    /* of GV_MAIL_SAID_ACTIVE */
-    uint64_t delay_s; /* of GV_MAIL_SAID_DEFERRED */
+    uint64_t size;            /* of GV_MAIL_SAID_ACTIVE */
+    uint64_t delay_s;         /* of GV_MAIL_SAID_DEFERRED */
 };
 
 static inline bool gv_queue_id_given(const struct gv_queue_id *id)

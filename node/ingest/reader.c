@@ -16,8 +16,8 @@ _Static_assert(GV_ACCOUNT_KEY_LEN == crypto_shorthash_KEYBYTES, "SipHash-2-4 tak
 /* The minute of the last line that told of mail, by its text. Such lines come so often that asking
  * the clock anew for each second would cost more than counting them. */
 struct minute {
-    char text[16]; /* up to the seconds: 13 bytes of RFC 3164's form, 16 of ISO's */
-    char zone[6];  /* the last of ISO's: a zone, or some of the fraction and then no help */
+    char text[16];     /* up to the seconds: 13 bytes of RFC 3164's form, 16 of ISO's */
+    char zone[6];      /* the last of ISO's: a zone, or some of the fraction and then no help */
     uint8_t len, form; /* of the whole stamp; form 0: none yet */
     uint64_t ms;
     uint64_t now_second;

@@ -388,6 +388,17 @@ says "registry "
 expect 75 ask network
 complains "has not come from the registry yet"
 expect 69 ask enroll --email a@b.test --accept-terms
+
+# ---- the flow of mail ---------------------------------------------------------------------------
+
+stamp=$(date -u +%Y-%m-%dT%H:%M:%S.000000+00:00)
+printf '%s vm postfix/%s\n' "$stamp" 'smtpd[1]: 4F2A91: client=c.test[198.51.100.7]' \
+    "$stamp" 'qmgr[2]: 4F2A91: from=<s@t.test>, size=4711, nrcpt=1 (queue active)' >>"$log"
+counted() { [[ $(number bytes_received) == 4711 && $(number received) == 1 ]]; }
+wait_for counted
+expect 0 ask status
+says "Mail since the start"
+says "1, as far as the log tells"
 stop
 
 if ((failures > 0)); then

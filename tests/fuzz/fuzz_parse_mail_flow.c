@@ -1,6 +1,6 @@
 /* The lexer and the counters of the mail flow. The first byte chooses: the rest is a log of lines,
- * or it is what somebody else may choose (a recipient, a sender, a reply, a header, a HELO) inside a
- * genuine line, which must then count what it counts with any other text. */
+ * or it is what somebody else may choose (a recipient, a sender, a reply, a header, a HELO) inside
+ * a genuine line, which must then count what it counts with any other text. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -50,7 +50,8 @@ struct expected {
         filtered, queue;
 };
 
-#define DELIVERY "%s[7]: %08X: to=<a@b>, relay=%s, delay=1, delays=1/0/0/0, dsn=2.0.0, status=%s (x%s)"
+#define DELIVERY                                                                                   \
+    "%s[7]: %08X: to=<a@b>, relay=%s, delay=1, delays=1/0/0/0, dsn=2.0.0, status=%s (x%s)"
 
 static void drawn_history(struct history *h, struct expected *e, unsigned id, bool filters)
 {

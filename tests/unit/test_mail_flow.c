@@ -1,5 +1,5 @@
-/* The counters of the mail flow (SPEC 10.7): a table of cases for every rule, what cannot be forged,
- * and what is remembered of the queue. */
+/* The counters of the mail flow (SPEC 10.7): a table of cases for every rule, what cannot be
+ * forged, and what is remembered of the queue. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,11 +27,12 @@ static void check(const struct flow_case *cases, size_t n)
 }
 #define CHECK(cases) check((cases), sizeof(cases) / sizeof *(cases))
 
-#define TAIL(status) ", relay=mx[203.0.113.9]:25, delay=1.2, delays=0.1/0/1/0.1, dsn=2.0.0, status=" status
-#define SENT(id, agent) agent ": " id ": to=<a@b.example>" TAIL("sent (250 2.0.0 Ok)") "\n"
-#define CLIENT(id) "smtpd: " id ": client=c.example[198.51.100.7]\n"
+#define TAIL(status)                                                                               \
+    ", relay=mx[203.0.113.9]:25, delay=1.2, delays=0.1/0/1/0.1, dsn=2.0.0, status=" status
+#define SENT(id, agent)  agent ": " id ": to=<a@b.example>" TAIL("sent (250 2.0.0 Ok)") "\n"
+#define CLIENT(id)       "smtpd: " id ": client=c.example[198.51.100.7]\n"
 #define ACTIVE(id, size) "qmgr: " id ": from=<s@t.example>, size=" size ", nrcpt=1 (queue active)\n"
-#define REMOVED(id) "qmgr: " id ": removed\n"
+#define REMOVED(id)      "qmgr: " id ": removed\n"
 
 static void a_message_comes_and_goes(void **state)
 {
@@ -68,7 +69,8 @@ static void what_becomes_of_it(void **state)
     static const struct flow_case cases[] = {
         {"smtp: 4F2A91: to=<a@b>" TAIL("deferred (450 x)") "\n", "deferred=1 deferrals=1 queue=1"},
         {"smtp: 4F2A91: to=<a@b>" TAIL("deferred (450 x)") "\n"
-         "error: 4F2A91: to=<c@b>" TAIL("deferred (450 x)") "\n",
+                                                           "error: 4F2A91: to=<c@b>" TAIL(
+                                                               "deferred (450 x)") "\n",
          "deferred=1 deferrals=2 queue=1"},
         {"smtp: 4F2A91: to=<a@b>" TAIL("SOFTBOUNCE (550 x)") "\n",
          "deferred=1 deferrals=1 queue=1"},
@@ -92,7 +94,8 @@ static void what_becomes_of_it(void **state)
 
 static void what_is_refused(void **state)
 {
-#define SMTPD(id, what) "smtpd: " id ": " what ": RCPT from c[198.51.100.7]: 554 5.7.1 x; from=<a@b>\n"
+#define SMTPD(id, what)                                                                            \
+    "smtpd: " id ": " what ": RCPT from c[198.51.100.7]: 554 5.7.1 x; from=<a@b>\n"
     static const struct flow_case cases[] = {
         {SMTPD("NOQUEUE", "reject"), "rejected=1"},
         {SMTPD("4F2A91", "reject"), "rejected=1"},
@@ -169,8 +172,8 @@ static void the_queue(void **state)
 
 #define BACK(id, host) "smtpd: " id ": client=localhost[" host "]\n"
 #define QUEUED(id, agent, relay, reply)                                                            \
-    agent ": " id ": to=<a@b>, relay=" relay ", delay=1, delays=1/0/0/0, dsn=2.0.0, status=sent (" \
-          reply ")\n"
+    agent ": " id ": to=<a@b>, relay=" relay                                                       \
+          ", delay=1, delays=1/0/0/0, dsn=2.0.0, status=sent (" reply ")\n"
 
 static void a_content_filter_counts_once(void **state)
 {
@@ -206,7 +209,8 @@ static void a_content_filter_counts_once(void **state)
                          SENT("BBBB01", "smtp") SENT("BBBB02", "smtp"),
          "received=1 delivered=2 reinjected=2 filtered=2"},
         /* XFORWARD says it, wherever the filter is and whatever it replies. */
-        {CLIENT("AAAA01") "smtpd: BBBB01: client=f[192.0.2.9], orig_queue_id=AAAA01, orig_client=x\n" //
+        {CLIENT("AAAA01") "smtpd: BBBB01: client=f[192.0.2.9], orig_queue_id=AAAA01, "
+                          "orig_client=x\n" //
          QUEUED("AAAA01", "smtp", "f[192.0.2.9]:10024", "250 queued as BBBB01")
              SENT("BBBB01", "smtp"),
          "received=1 delivered=1 reinjected=1 filtered=1"},
@@ -365,8 +369,7 @@ static void when_it_happened(void **state)
                  TAIL("bounced (x)"));
         feed(&f, line);
         if (f.last_ms[GV_MAIL_BOUNCED] != cases[i].ms)
-            fail_msg("%s: %llu", cases[i].stamp,
-                     (unsigned long long)f.last_ms[GV_MAIL_BOUNCED]);
+            fail_msg("%s: %llu", cases[i].stamp, (unsigned long long)f.last_ms[GV_MAIL_BOUNCED]);
     }
     assert_int_equal(f.told[GV_MAIL_BOUNCED], sizeof cases / sizeof *cases);
     feed(&f, "Nov 31 10:11:12 vm postfix/smtp[1]: 4F2A91: to=<a@b>" TAIL("bounced (x)"));
@@ -398,7 +401,9 @@ static void the_age_of_the_queue(void **state)
     gv_mail_flow_queue(f.flow, &queue);
     assert_int_equal(queue.messages + queue.oldest_ms, 0);
     feed(&f, "2026-11-22T10:00:00Z vm postfix/smtpd[1]: AAAA01: client=c[198.51.100.7]");
-    feed(&f, "2026-11-22T10:01:00Z vm postfix/qmgr[1]: AAAA01: from=<>, size=1, nrcpt=1 (queue active)");
+    feed(
+        &f,
+        "2026-11-22T10:01:00Z vm postfix/qmgr[1]: AAAA01: from=<>, size=1, nrcpt=1 (queue active)");
     gv_mail_flow_queue(f.flow, &queue);
     assert_int_equal(queue.messages, 1);
     assert_int_equal(queue.oldest_ms, 1795341600000); /* since it came, not since it was taken up */
@@ -422,8 +427,10 @@ static void two_hosts(void **state)
     struct flowing f;
 
     flowing_open(&f);
-    feed(&f, "Nov 22 10:01:00 mx1 postfix/qmgr[1]: AAAA01: from=<>, size=1, nrcpt=1 (queue active)");
-    feed(&f, "Nov 22 10:01:00 mx2 postfix/qmgr[1]: AAAA01: from=<>, size=1, nrcpt=1 (queue active)");
+    feed(&f,
+         "Nov 22 10:01:00 mx1 postfix/qmgr[1]: AAAA01: from=<>, size=1, nrcpt=1 (queue active)");
+    feed(&f,
+         "Nov 22 10:01:00 mx2 postfix/qmgr[1]: AAAA01: from=<>, size=1, nrcpt=1 (queue active)");
     feed(&f, "<22>Nov 22 10:01:00 mx1 postfix/qmgr[1]: AAAA01: removed");
     gv_mail_flow_queue(f.flow, &queue);
     assert_int_equal(queue.messages, 1);

@@ -98,13 +98,13 @@ static void slow_attackers(void **state)
         uint64_t gap_ms;
         bool login, slow;
     } cases[] = {
-        {"23.0.0.1", 3, DAY_MS / 2, false, true},    /* exactly a day, three visits */
+        {"23.0.0.1", 3, DAY_MS / 2, false, true},      /* exactly a day, three visits */
         {"23.0.0.2", 3, DAY_MS / 2 - 1, false, false}, /* a millisecond less than a day */
-        {"23.0.0.3", 2, 3 * DAY_MS, false, false},   /* two visits */
-        {"23.0.0.4", 25, HOUR_MS, false, true},      /* an hour apart, over a day */
-        {"23.0.0.5", 30, HOUR_MS - 1, false, false}, /* faster than an hour apart */
-        {"23.0.0.6", 6, DAY_MS, true, false},        /* somebody logs in from there */
-        {"23.0.0.7", 40, 60000, false, false},       /* a quick one */
+        {"23.0.0.3", 2, 3 * DAY_MS, false, false},     /* two visits */
+        {"23.0.0.4", 25, HOUR_MS, false, true},        /* an hour apart, over a day */
+        {"23.0.0.5", 30, HOUR_MS - 1, false, false},   /* faster than an hour apart */
+        {"23.0.0.6", 6, DAY_MS, true, false},          /* somebody logs in from there */
+        {"23.0.0.7", 40, 60000, false, false},         /* a quick one */
         {"2a01:4f8::7", 6, DAY_MS, false, true},
     };
     struct gv_summary *s = gv_summary_new(false);
@@ -186,7 +186,7 @@ static void signalled_and_why(void **state)
         fails(s, "10.0.0.1", START_MS + i * i * 60000); /* private */
     r = reading("45.1.6.3", START_MS);
     r.observation.attempts = 9;
-    gv_summary_add(s, &r, true); /* allow-listed */
+    gv_summary_add(s, &r, true);      /* allow-listed */
     logs_in(s, "45.1.7.3", START_MS); /* two different accounts: clean */
     logs_in(s, "45.1.7.3", START_MS + 1000);
     for (unsigned i = 0; i < 4; i++)
@@ -234,9 +234,10 @@ static void every_server_is_named(void **state)
     gv_summary_free(s);
 }
 
-/* --- More addresses than it remembers ---------------------------------------------------------- */
+/* --- More addresses than it remembers ----------------------------------------------------------
+ */
 
-#define HEAVY 200u   /* subjects with many attempts, whose exact number the test knows */
+#define HEAVY 200u    /* subjects with many attempts, whose exact number the test knows */
 #define FLOOD 300000u /* addresses with one attempt each, or one login, as many as one likes */
 
 static void heavy_address(char out[64], unsigned i)
