@@ -23,6 +23,9 @@
 #define GV_NET_SILENT_MS  10000u /* an incoming link must have said something by then */
 #define GV_NET_LINGER_MS  2000u  /* for the last bytes of a link that is being closed */
 #define GV_NET_STALL_MS   30000u /* a link on which nothing of what waits went out so long is cut */
+/* The kernel's own buffers of a link, each way; it doubles this. Left alone they grow to 10 MB a
+ * link, and a peer that does not read is noticed only when they are full. */
+#define GV_NET_KERNEL_MAX 131072
 /* A peer is read at this rate at most; what he sends beyond waits in his own kernel. Repair gives
  * 8,192 records a minute, 20 kB a second, so an honest peer does not notice; one that floods costs
  * about 3% of a core, whatever it sends. */

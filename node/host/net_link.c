@@ -200,6 +200,15 @@ void gv_net_link_drip(struct gv_net_link *link)
         gv_net_link_drop(link);
 }
 
+static void limit_kernel(struct gv_net_link *link)
+{
+    int send = GV_NET_KERNEL_MAX, receive = GV_NET_KERNEL_MAX;
+
+    /* Where it says no, it has limits of its own. */
+    (void)uv_send_buffer_size((uv_handle_t *)&link->tcp, &send);
+    (void)uv_recv_buffer_size((uv_handle_t *)&link->tcp, &receive);
+}
+
 static void link_up(struct gv_net_link *link, const struct gv_address *remote)
 {
     struct gv_net *net = link->net;
@@ -209,6 +218,7 @@ static void link_up(struct gv_net_link *link, const struct gv_address *remote)
     link->credit = GV_NET_READ_BURST;
     link->credit_at = uv_now(net->loop);
     uv_tcp_nodelay(&link->tcp, 1);
+    limit_kernel(link);
     if (uv_read_start((uv_stream_t *)&link->tcp, on_alloc, on_read) < 0) {
         gv_net_link_drop(link); /* DISCONNECTED without CONNECTED: the core does not mind */
         return;
