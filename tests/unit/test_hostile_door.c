@@ -170,6 +170,10 @@ static void a_banned_member_cannot_either(void **state)
     before = host.notes[GV_NOTE_HANDSHAKE_FAILED];
     assert_int_equal(visits(100), 0);
     assert_int_equal(host.notes[GV_NOTE_HANDSHAKE_FAILED] - before, GV_HANDSHAKES_PER_MINUTE);
+    host_run(&host, 120000); /* his last session is forgotten, the ban is not */
+    before = host.notes[GV_NOTE_HANDSHAKE_FAILED];
+    assert_int_equal(visits(100), 0);
+    assert_int_equal(host.notes[GV_NOTE_HANDSHAKE_FAILED] - before, GV_HANDSHAKES_PER_MINUTE);
 }
 
 /* ---- budgets -------------------------------------------------------------------------------- */
