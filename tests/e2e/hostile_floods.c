@@ -232,12 +232,18 @@ static void flooder_start(struct flooder *f, const struct lab *lab, unsigned num
 int run_flood(const struct lab *lab, unsigned seconds)
 {
     static const char *const names[FLOODERS] = {"signals", "repair", "ids", "pings"};
-    uint64_t end;
+    uint64_t end, half;
 
     for (unsigned i = 0; i < FLOODERS; i++)
         flooder_start(&flooders[i], lab, i);
     end = now_us() + seconds * 1000000ull;
+    half = now_us() + seconds * 500000ull;
     while (now_us() < end) {
+        if (half && now_us() >= half) { /* the bursts are over, and the kernels' buffers full */
+            for (unsigned i = 0; i < FLOODERS; i++)
+                flooders[i].sent = 0;
+            half = 0;
+        }
         struct pollfd ready[FLOODERS];
         for (unsigned i = 0; i < FLOODERS; i++)
             ready[i] = (struct pollfd){.fd = flooders[i].member.cut ? -1 : flooders[i].member.fd,
@@ -253,8 +259,9 @@ int run_flood(const struct lab *lab, unsigned seconds)
     }
     for (unsigned i = 0; i < FLOODERS; i++) {
         struct flooder *f = &flooders[i];
-        printf("%s%s %llu kB/s%s", i ? ", " : "", names[i],
-               (unsigned long long)(f->sent / seconds / 1024), f->member.cut ? " (cut off)" : "");
+        printf("%s%s %llu kB/s%s", i ? ", " : "held to: ", names[i],
+               (unsigned long long)(f->sent * 2 / seconds / 1024),
+               f->member.cut ? " (cut off)" : "");
         member_leave(&f->member);
     }
     printf("\n");
