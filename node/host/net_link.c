@@ -61,8 +61,6 @@ static void link_free(struct gv_net_link *link)
     if (link->next)
         link->next->previous = link->previous;
     net->link_count--;
-    if (link->incoming && !link->silent)
-        net->incoming--;
     if (link->paused)
         net->paused--;
     uint32_t number = link->number;
@@ -88,25 +86,46 @@ static void on_gone(uv_handle_t *handle)
     link_free(link);
 }
 
+/* Its place is free from now on; libuv lets go of the rest at the end of the turn, and a turn may
+ * bring hundreds of strangers. */
+static void become_gone(struct gv_net_link *link)
+{
+    link->state = GV_NET_LINK_GONE;
+    link->deadline = 0;
+    if (link->counted)
+        link->net->incoming--;
+    link->counted = false;
+}
+
 void gv_net_link_drop(struct gv_net_link *link)
 {
     enum gv_net_link_state was = link->state;
 
     if (was == GV_NET_LINK_GONE)
         return;
-    link->state = GV_NET_LINK_GONE;
-    link->deadline = 0;
+    become_gone(link);
     if (was == GV_NET_LINK_RESOLVING) /* its callback finishes, now or when the resolver is done */
         uv_cancel((uv_req_t *)&link->request.resolve);
     else if (!link->redial) /* a redialling one is closing already: on_gone finishes */
         uv_close((uv_handle_t *)&link->tcp, on_gone);
 }
 
+/* Drops it with a reset: otherwise the kernel keeps what we said last for a peer that does not take
+ * it, for minutes, and does not even tell him that it is over. */
+static void reset(struct gv_net_link *link)
+{
+    if (link->state != GV_NET_LINK_UP || uv_tcp_close_reset(&link->tcp, on_gone) != 0) {
+        gv_net_link_drop(link);
+        return;
+    }
+    become_gone(link);
+}
+
 static void cut_slow(struct gv_net_link *link)
 {
     link->net->counters.slow++;
     gv_log_limited(GV_LOG_NOTICE, "a peer reads too slowly and is cut off");
-    gv_net_link_drop(link);
+    reset(link);
 }
 
 void gv_net_link_expired(struct gv_net_link *link)
@@ -249,6 +268,7 @@ void gv_net_link_accept(struct gv_net_link *link, uv_stream_t *server)
         return;
     }
     link->silent = false;
+    link->counted = true;
     net->incoming++;
     link_up(link, &remote);
 }
@@ -513,7 +533,7 @@ void gv_net_close(struct gv_net *net, uint32_t number)
         return;
     /* Whoever was turned away at the door is owed no last word, and must not stay two seconds. */
     if (link->state != GV_NET_LINK_UP || (link->incoming && !link->said)) {
-        gv_net_link_drop(link);
+        reset(link);
         return;
     }
     link->state = GV_NET_LINK_CLOSING;

@@ -21,6 +21,7 @@ struct gv_net_link {
     uint32_t number;
     enum gv_net_link_state state;
     bool incoming, heard, dirty;
+    bool counted;      /* among net->incoming */
     bool said;         /* we have sent something on it */
     bool paused;       /* not read: it has used up its credit */
     int64_t credit;    /* bytes that may be read at credit_at (loop time) */

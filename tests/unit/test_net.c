@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,11 +22,14 @@ static unsigned ups, downs;
 static size_t heard, held;
 static size_t links;
 static uint16_t port;
+static bool turns_away; /* everybody, at once */
 
 static void on_connected(void *context, uint32_t link, const struct gv_address *remote)
 {
     last_link = link;
     ups++;
+    if (turns_away)
+        gv_net_close(net, link);
 }
 
 static void on_disconnected(void *context, uint32_t link)
@@ -124,6 +128,8 @@ static void test_a_reader_that_does_not_read_is_cut_off(void **state)
     /* Our kernel: twice 128 KiB; the reader's: a window of 64 KiB as it began. */
     assert_in_range(held, GV_NET_QUEUE_MAX, GV_NET_QUEUE_MAX + 2 * GV_NET_KERNEL_MAX + 131072);
     wait_until(&downs, 1);
+    struct pollfd over = {.fd = fd, .events = POLLRDHUP};
+    assert_int_equal(poll(&over, 1, 1000), 1); /* and knows it, although he did not read */
     close(fd);
     close_net();
 }
@@ -207,6 +213,30 @@ static void test_who_is_turned_away_keeps_no_place(void **state)
     close_net();
 }
 
+/* In one turn, as a siege brings them: each is turned away as it comes, and frees its place for the
+ * next, so none is dropped to make room. */
+static void test_a_crowd_in_one_turn_takes_no_place(void **state)
+{
+    int fds[64];
+
+    open_net(2);
+    turns_away = true;
+    pthread_mutex_lock(&thread.lock); /* the loop stands still at its next call */
+    uv_async_send(&thread.async);
+    for (int i = 0; i < 64; i++)
+        fds[i] = tcp_connect(port);
+    pthread_mutex_unlock(&thread.lock);
+    wait_until(&ups, 64);
+    look_at_net();
+    assert_int_equal(counters.accepted, 64);
+    assert_int_equal(counters.silent, 0);
+    assert_int_equal(counters.turned_away, 0);
+    for (int i = 0; i < 64; i++)
+        close(fds[i]);
+    close_net();
+    turns_away = false;
+}
+
 static void say_and_close(void *context)
 {
     gv_net_send(net, last_link, (const uint8_t *)"bye", 3);
@@ -249,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_a_peer_is_read_at_a_bounded_rate),
         cmocka_unit_test(test_a_link_may_end_while_it_waits),
         cmocka_unit_test(test_who_is_turned_away_keeps_no_place),
+        cmocka_unit_test(test_a_crowd_in_one_turn_takes_no_place),
         cmocka_unit_test(test_those_who_linger_give_way),
     };
 
