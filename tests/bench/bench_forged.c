@@ -11,9 +11,9 @@
 #include "helper_forge.h"
 #include "proto/limits.h"
 
-#define FORGERS 200
+#define FORGERS 50 /* as many links as a node has by default, about */
 #define SLICE   10
-#define ROUNDS  51
+#define ROUNDS  201
 #define DOMAIN  "grapevine signal 1"
 
 static struct network network;
@@ -133,7 +133,7 @@ static int compare(const void *a, const void *b)
 
 int main(void)
 {
-    struct gv_settings settings = {.share = GV_SHARE_YES, .max_links = 1024};
+    struct gv_settings settings = {.share = GV_SHARE_YES, .max_links = 128};
     double raw[ROUNDS], ours[ROUNDS];
 
     must(sodium_init() >= 0, "libsodium");
@@ -169,10 +169,10 @@ int main(void)
     double unknown = drop_unknown(500);
     qsort(raw, ROUNDS, sizeof *raw, compare);
     qsort(ours, ROUNDS, sizeof *ours, compare);
-    printf("%d forged signals, %d rounds (medians); %.0f a CPU second of an unknown certificate, "
+    printf("%d forged signals, %d rounds (the fastest tenth, of both); %.0f a CPU second of an unknown certificate, "
            "without a look at the signature\n",
            FORGERS, ROUNDS, 500 * GV_RECORDS_PER_MESSAGE / unknown);
     printf("forged: ours %.0f, peer %.0f rejected per CPU second, ratio %.2f\n",
-           FORGERS / ours[ROUNDS / 2], FORGERS / raw[ROUNDS / 2], raw[ROUNDS / 2] / ours[ROUNDS / 2]);
+           FORGERS / ours[ROUNDS / 10], FORGERS / raw[ROUNDS / 10], raw[ROUNDS / 10] / ours[ROUNDS / 10]);
     return 0;
 }

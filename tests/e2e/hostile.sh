@@ -29,8 +29,8 @@ lines_max=120 # a minute
 api_max_ms=2000
 if [[ $sanitized == yes ]]; then
     rss_max_mb=1024
-    p99_max_ms=2000
-    api_max_ms=5000
+    p99_max_ms=10000
+    api_max_ms=30000
 fi
 
 needs jq
