@@ -99,7 +99,8 @@ int gv_core_new(struct gv_core **out, const struct gv_core_options *options, uin
     core->effects = &ignored;
     core->identity = *options->identity;
     core->verifier = options->verifier;
-    core->now_ms = core->minute_ms = now_ms;
+    core->now_ms = core->minute_ms = core->door_ms = now_ms;
+    core->door_tokens = GV_HANDSHAKES_BURST * 1000;
     core->repair_ms = now_ms + GV_REPAIR_MIN_MS;
     set_clock(core, unix_ms);
     rc = begin(core, options);

@@ -23,6 +23,10 @@
 #define GV_STRANGERS_MAX 64u            /* half-open incoming handshakes at a time */
 #define GV_STRANGERS_PER_SOURCE 8u      /* of them from one address: several members behind a NAT */
 #define GV_HANDSHAKES_PER_MINUTE 30u    /* tried by one address */
+#define GV_HANDSHAKES_PER_SECOND 64u    /* tried by unknown addresses together: one costs 0.25 ms */
+#define GV_HANDSHAKES_BURST 128u        /* and so many at once */
+#define GV_KNOWN_MS 86400000u           /* an address that a member spoke from is known so long */
+#define GV_KNOWN_SHARE 4u               /* one place of so many is for known addresses */
 #define GV_BAN_MS 600000u               /* a source or instance that sent something invalid */
 #define GV_BANS_MAX 256u
 
@@ -67,6 +71,7 @@
 #define GV_REPAIR_SPLIT 16u             /* ranges that one that differs is split into */
 #define GV_REPAIR_LIST 32u              /* a range of up to so many is sent as ids */
 #define GV_REPAIR_PER_MINUTE 128u       /* reconcile messages answered on a link */
+#define GV_ACKS_PER_MINUTE 2048u        /* of own statements, a peer: 64 an hour in 24 h, and some */
 #define GV_WANTS_PER_MINUTE 8192u       /* records given to a peer in a minute, asked for or not */
 
 #endif

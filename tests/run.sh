@@ -5,7 +5,7 @@
 # tries the quickstart. Figures are the benchmarks' (tests/bench/), not the tests'.
 #   tests/run.sh          all that fits into half an hour
 #   tests/run.sh --full   also each fuzz target for FUZZ_SECONDS (300), more simulator seeds, and
-#                         every benchmark
+#                         every benchmark; longer sieges, and 10 million forged messages
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -103,6 +103,14 @@ benches() {
     done
 }
 
+forge() { # MESSAGES: forged, replayed and cut, through gv_core_step
+    GV_FORGE_MESSAGES=$1 build/tests/test_hostile_forge 2>&1 | grep -E 'messages in|PASSED|FAILED|ERROR'
+}
+
+hostile() { # [long]: the table of SPEC 13.1
+    GV_BIN=build/bin HOSTILE_LONG=${1:-no} bash tests/e2e/hostile.sh
+}
+
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 bash tests/packages.sh test
@@ -116,10 +124,14 @@ step "tests, release" suite build -LE e2e
 step "vectors of the independent implementation" vectors
 step "the same seed is the same run" same_run
 step "simulator, 20 seeds" seeds 1 20 5 1
+step "hostile peers, over sockets" hostile
+step "hostile peers, 500,000 messages" forge 500000
 step "shell scripts" shellcheck -x tests/*.sh tests/e2e/*.sh tests/bench/*.sh node/*.sh .ci/run
 step "quickstart" ./node/quickstart.sh --check
 if [ $full = yes ]; then
     step "fuzzing" fuzz
+    step "hostile peers, over sockets, a minute each" hostile yes
+    step "hostile peers, 10,000,000 messages" forge 10000000
     step "simulator, 200 seeds" seeds 100 300 7 2
     step "benchmarks" benches
 fi

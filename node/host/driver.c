@@ -359,10 +359,17 @@ void gv_driver_keep(struct gv_driver *driver, const char *name, const void *data
 
 static void on_connected(void *context, uint32_t link, const struct gv_address *remote)
 {
+    struct gv_driver *driver = context;
     struct gv_event event = {.kind = GV_EVENT_CONNECTED,
                              .connected = {.link = link, .remote = *remote}};
 
     gv_driver_event(context, &event);
+    /* Whoever is not let in goes now and not at the end of the turn: a siege brings hundreds in one,
+     * and each would hold a place that a member needs. Nothing was said to him yet. */
+    const struct gv_effects *pending = &driver->pending;
+    const struct gv_effect *last = pending->count ? &pending->list[pending->count - 1] : NULL;
+    if (last && last->kind == GV_EFFECT_CLOSE && last->link == link)
+        gv_net_close(driver->net, link);
 }
 
 static void on_disconnected(void *context, uint32_t link)

@@ -111,5 +111,9 @@ int gv_enroll_keep(struct gv_enroll *enroll, const struct gv_enroll_keep *keep,
 /* The back-off rule, exposed for its test: seconds to wait after `failures` >= 1 failures in a
  * row, given 32 random bits: 60 s doubling up to 6 h, times 0.75 .. 1.25. */
 uint32_t gv_enroll_backoff(unsigned failures, uint32_t random);
+/* Likewise: when (unix seconds) this certificate is renewed: half life, and up to a twentieth of
+ * the life (a day at most) later, decided by the certificate itself so that a restart does not draw
+ * anew and a mesh that enrolled in one hour does not renew in one. */
+uint64_t gv_enroll_renewal_s(const struct gv_certificate *certificate);
 
 #endif

@@ -71,9 +71,7 @@ static void not_started(struct gv_enroll_task *task, int error)
 
 /* ---- renewal -------------------------------------------------------------------------------- */
 
-/* When to renew: half life, and up to a twentieth of the life later, decided by the certificate
- * itself so that a restart does not draw anew. */
-static uint64_t renewal_time_s(const struct gv_certificate *certificate)
+uint64_t gv_enroll_renewal_s(const struct gv_certificate *certificate)
 {
     uint64_t life_s = 60ULL * (certificate->expires_min - certificate->issued_min);
     uint64_t spread = life_s / 20 < JITTER_MAX_S ? life_s / 20 : JITTER_MAX_S;
@@ -94,7 +92,7 @@ static void schedule_renewal(struct gv_enroll_task *task)
         uv_timer_stop(&task->timer);
         return;
     }
-    uint64_t at = renewal_time_s(&held);
+    uint64_t at = gv_enroll_renewal_s(&held);
     uint64_t wait = at > now ? at - now : 1;
     again_in(task, wait < LOOK_S ? wait : LOOK_S);
 }
@@ -122,7 +120,7 @@ static void run_renewal(struct gv_enroll_task *task)
 
     if (gv_certificate_parse(&held, enroll->certificate, sizeof enroll->certificate) != GV_OK)
         return;
-    if (renewal_time_s(&held) > enroll->options.unix_ms() / 1000) {
+    if (gv_enroll_renewal_s(&held) > enroll->options.unix_ms() / 1000) {
         schedule_renewal(task);
         return;
     }

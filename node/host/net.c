@@ -53,21 +53,25 @@ void gv_net_to_sockaddr(struct sockaddr_storage *out, const struct gv_address *f
 
 /* ---- listening ------------------------------------------------------------------------------ */
 
-/* The table is full: a link that never said a word gives way, so that silent strangers cannot hold
- * the door. Returns false when there is none. */
-static bool evict_silent(struct gv_net *net)
+/* The table is full: a link that is done with gives way, and then one that never said a word, so
+ * that silent strangers cannot hold the door. Returns false when there is none. */
+static bool make_way(struct gv_net *net)
 {
-    struct gv_net_link *oldest = NULL;
+    struct gv_net_link *done = NULL, *silent = NULL;
 
-    for (struct gv_net_link *l = net->links; l; l = l->next)
-        if (l->incoming && l->state == GV_NET_LINK_UP && !l->heard &&
-            (!oldest || l->deadline < oldest->deadline))
-            oldest = l;
-    if (!oldest)
-        return false;
-    net->counters.silent++;
-    gv_net_link_drop(oldest);
-    return true;
+    for (struct gv_net_link *l = net->links; l; l = l->next) {
+        struct gv_net_link **oldest = l->state == GV_NET_LINK_CLOSING ? &done : &silent;
+        if (!l->incoming || (l->state != GV_NET_LINK_CLOSING &&
+                             (l->state != GV_NET_LINK_UP || l->heard)))
+            continue;
+        if (!*oldest || l->deadline < (*oldest)->deadline)
+            *oldest = l;
+    }
+    if (!done && silent)
+        net->counters.silent++;
+    if (done || silent)
+        gv_net_link_drop(done ? done : silent);
+    return done || silent;
 }
 
 static void on_connection(uv_stream_t *server, int status)
@@ -93,7 +97,7 @@ static void on_connection(uv_stream_t *server, int status)
 /* Called by gv_net_link_accept once the peer is known: may it stay? */
 bool gv_net_admit(struct gv_net *net)
 {
-    if (!net->online || (net->incoming >= net->incoming_max && !evict_silent(net))) {
+    if (!net->online || (net->incoming >= net->incoming_max && !make_way(net))) {
         net->counters.turned_away++;
         return false;
     }
@@ -208,6 +212,25 @@ void gv_net_want_sweep(struct gv_net *net)
         uv_timer_start(&net->sweep, on_sweep, 1000, 1000);
 }
 
+/* ---- the drip: links that wait for credit to be read again ---------------------------------- */
+
+static void on_drip(uv_timer_t *timer)
+{
+    struct gv_net *net = timer->data;
+
+    for (struct gv_net_link *l = net->links; l; l = l->next)
+        if (l->paused)
+            gv_net_link_drip(l);
+    if (net->paused == 0)
+        uv_timer_stop(&net->drip);
+}
+
+void gv_net_want_drip(struct gv_net *net)
+{
+    if (!net->stopped && !uv_is_active((uv_handle_t *)&net->drip))
+        uv_timer_start(&net->drip, on_drip, GV_NET_DRIP_MS, GV_NET_DRIP_MS);
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 int gv_net_new(struct gv_net **out, const struct gv_net_options *options, struct gv_text *error)
@@ -226,8 +249,9 @@ int gv_net_new(struct gv_net **out, const struct gv_net_options *options, struct
         memcpy(net->bind, options->bind, options->bind_count * sizeof *net->bind);
     net->bind_count = options->bind_count;
     uv_timer_init(net->loop, &net->sweep);
-    net->sweep.data = net;
-    net->handles = 1;
+    uv_timer_init(net->loop, &net->drip);
+    net->sweep.data = net->drip.data = net;
+    net->handles = 2;
     for (size_t i = 0; i < options->listen_count && rc == GV_OK; i++)
         rc = listen_on(net, &options->listen[i], error);
     if (rc != GV_OK) {
@@ -245,7 +269,7 @@ void gv_net_reap(struct gv_net *net)
         free(net);
 }
 
-static void on_sweep_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
     on_listener_closed(handle);
 }
@@ -261,7 +285,8 @@ void gv_net_free(struct gv_net *net)
     }
     for (size_t i = 0; i < net->listener_count; i++)
         uv_close((uv_handle_t *)&net->listeners[i], on_listener_closed);
-    uv_close((uv_handle_t *)&net->sweep, on_sweep_closed);
+    uv_close((uv_handle_t *)&net->sweep, on_timer_closed);
+    uv_close((uv_handle_t *)&net->drip, on_timer_closed);
 }
 
 void gv_net_set_online(struct gv_net *net, bool online)

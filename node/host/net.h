@@ -15,13 +15,23 @@
 
 #define GV_NET_READ_MAX   65536u     /* one shared buffer: what one read hands over at most */
 #define GV_NET_QUEUE_MAX  (1u << 20) /* bytes waiting on one link; a reader this slow is cut off */
-#define GV_NET_BACKLOG    128
+#define GV_NET_BACKLOG    512
 #define GV_NET_LISTEN_MAX 8
 #define GV_NET_BIND_MAX   2      /* one of each family */
 #define GV_NET_TRY_MAX    4      /* addresses of one name that are tried in turn */
 #define GV_NET_CONNECT_MS 10000u /* for one address */
 #define GV_NET_SILENT_MS  10000u /* an incoming link must have said something by then */
 #define GV_NET_LINGER_MS  2000u  /* for the last bytes of a link that is being closed */
+#define GV_NET_STALL_MS   30000u /* a link on which nothing of what waits went out so long is cut */
+/* The kernel's own buffers of a link, each way; it doubles this. Left alone they grow to 10 MB a
+ * link, and a peer that does not read is noticed only when they are full. */
+#define GV_NET_KERNEL_MAX 131072
+/* A peer is read at this rate at most; what he sends beyond waits in his own kernel. Repair gives
+ * 8,192 records a minute, 20 kB a second, so an honest peer does not notice; one that floods costs
+ * about 3% of a core, whatever it sends. */
+#define GV_NET_READ_RATE  65536  /* bytes a second */
+#define GV_NET_READ_BURST 262144 /* and so many at once */
+#define GV_NET_DRIP_MS    100u   /* how often those that wait for that are looked at */
 
 struct gv_net;
 
@@ -68,7 +78,7 @@ void gv_net_set_incoming_max(struct gv_net *net, unsigned incoming_max);
 size_t gv_net_links(const struct gv_net *net);  /* in any state, the closing ones included */
 uint16_t gv_net_port(const struct gv_net *net); /* of the first listener; 0: none */
 struct gv_net_counters {
-    uint64_t accepted, turned_away, slow, silent;
+    uint64_t accepted, turned_away, slow, silent, throttled;
 };
 struct gv_net_counters gv_net_counters(const struct gv_net *net);
 

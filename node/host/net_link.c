@@ -61,8 +61,8 @@ static void link_free(struct gv_net_link *link)
     if (link->next)
         link->next->previous = link->previous;
     net->link_count--;
-    if (link->incoming && !link->silent)
-        net->incoming--;
+    if (link->paused)
+        net->paused--;
     uint32_t number = link->number;
     bool tell = !link->silent && !net->stopped;
     gv_buf_free(&link->out);
@@ -86,23 +86,53 @@ static void on_gone(uv_handle_t *handle)
     link_free(link);
 }
 
+/* Its place is free from now on; libuv lets go of the rest at the end of the turn, and a turn may
+ * bring hundreds of strangers. */
+static void become_gone(struct gv_net_link *link)
+{
+    link->state = GV_NET_LINK_GONE;
+    link->deadline = 0;
+    if (link->counted)
+        link->net->incoming--;
+    link->counted = false;
+}
+
 void gv_net_link_drop(struct gv_net_link *link)
 {
     enum gv_net_link_state was = link->state;
 
     if (was == GV_NET_LINK_GONE)
         return;
-    link->state = GV_NET_LINK_GONE;
-    link->deadline = 0;
+    become_gone(link);
     if (was == GV_NET_LINK_RESOLVING) /* its callback finishes, now or when the resolver is done */
         uv_cancel((uv_req_t *)&link->request.resolve);
     else if (!link->redial) /* a redialling one is closing already: on_gone finishes */
         uv_close((uv_handle_t *)&link->tcp, on_gone);
 }
 
+/* Drops it with a reset: otherwise the kernel keeps what we said last for a peer that does not take
+ * it, for minutes, and does not even tell him that it is over. */
+static void reset(struct gv_net_link *link)
+{
+    if (link->state != GV_NET_LINK_UP || uv_tcp_close_reset(&link->tcp, on_gone) != 0) {
+        gv_net_link_drop(link);
+        return;
+    }
+    become_gone(link);
+}
+
+static void cut_slow(struct gv_net_link *link)
+{
+    link->net->counters.slow++;
+    gv_log_limited(GV_LOG_NOTICE, "a peer reads too slowly and is cut off");
+    reset(link);
+}
+
 void gv_net_link_expired(struct gv_net_link *link)
 {
-    if (link->state == GV_NET_LINK_UP)
+    if (link->state == GV_NET_LINK_UP && link->said)
+        cut_slow(link);
+    else if (link->state == GV_NET_LINK_UP)
         link->net->counters.silent++;
     if (link->state == GV_NET_LINK_DIALLING && link->try_next < link->try_count && !link->redial) {
         link->redial = true;
@@ -130,6 +160,31 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(link->net->read, sizeof link->net->read);
 }
 
+/* What the peer may send, as of now. */
+static void earn(struct gv_net_link *link)
+{
+    uint64_t now = uv_now(link->net->loop);
+
+    link->credit += (int64_t)(now - link->credit_at) * GV_NET_READ_RATE / 1000;
+    if (link->credit > GV_NET_READ_BURST)
+        link->credit = GV_NET_READ_BURST;
+    link->credit_at = now;
+}
+
+/* Used up: the rest waits in the kernel, and that of the peer holds him back. */
+static void spend(struct gv_net_link *link, size_t count)
+{
+    earn(link);
+    link->credit -= (int64_t)count;
+    if (link->credit > 0)
+        return;
+    uv_read_stop((uv_stream_t *)&link->tcp);
+    link->paused = true;
+    link->net->paused++;
+    link->net->counters.throttled++;
+    gv_net_want_drip(link->net);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 {
     struct gv_net_link *link = stream->data;
@@ -145,8 +200,32 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
         link->heard = true;
         link->deadline = 0;
     }
+    spend(link, (size_t)count);
     net->callbacks.bytes(net->callbacks.context, link->number, (const uint8_t *)buf->base,
                          (size_t)count);
+}
+
+void gv_net_link_drip(struct gv_net_link *link)
+{
+    earn(link);
+    if (link->credit <= 0)
+        return;
+    link->paused = false;
+    link->net->paused--;
+    /* One that is being closed is read too, to its end. */
+    if (link->state != GV_NET_LINK_UP && link->state != GV_NET_LINK_CLOSING)
+        return;
+    if (uv_read_start((uv_stream_t *)&link->tcp, on_alloc, on_read) < 0)
+        gv_net_link_drop(link);
+}
+
+static void limit_kernel(struct gv_net_link *link)
+{
+    int send = GV_NET_KERNEL_MAX, receive = GV_NET_KERNEL_MAX;
+
+    /* Where it says no, it has limits of its own. */
+    (void)uv_send_buffer_size((uv_handle_t *)&link->tcp, &send);
+    (void)uv_recv_buffer_size((uv_handle_t *)&link->tcp, &receive);
 }
 
 static void link_up(struct gv_net_link *link, const struct gv_address *remote)
@@ -155,7 +234,10 @@ static void link_up(struct gv_net_link *link, const struct gv_address *remote)
 
     link->state = GV_NET_LINK_UP;
     link->deadline = 0;
+    link->credit = GV_NET_READ_BURST;
+    link->credit_at = uv_now(net->loop);
     uv_tcp_nodelay(&link->tcp, 1);
+    limit_kernel(link);
     if (uv_read_start((uv_stream_t *)&link->tcp, on_alloc, on_read) < 0) {
         gv_net_link_drop(link); /* DISCONNECTED without CONNECTED: the core does not mind */
         return;
@@ -186,6 +268,7 @@ void gv_net_link_accept(struct gv_net_link *link, uv_stream_t *server)
         return;
     }
     link->silent = false;
+    link->counted = true;
     net->incoming++;
     link_up(link, &remote);
 }
@@ -337,13 +420,27 @@ struct write {
     char data[];
 };
 
+/* What waits must move: a peer that takes nothing must not hold a megabyte until he is silent for
+ * ten minutes, and one that goes on talking, for ever. */
+static void watch_queue(struct gv_net_link *link)
+{
+    if (uv_stream_get_write_queue_size((uv_stream_t *)&link->tcp) > 0)
+        set_deadline(link, GV_NET_STALL_MS);
+    else
+        link->deadline = 0;
+}
+
 static void on_written(uv_write_t *request, int status)
 {
     struct gv_net_link *link = request->handle->data;
 
     free(request);
-    if (status < 0 && link->state != GV_NET_LINK_GONE)
+    if (link->state == GV_NET_LINK_GONE)
+        return;
+    if (status < 0)
         gv_net_link_drop(link);
+    else if (link->state == GV_NET_LINK_UP) /* it moves */
+        watch_queue(link);
 }
 
 /* Hands the kernel what it takes now, without a copy, and queues a copy of the rest. */
@@ -377,6 +474,8 @@ static void link_flush(struct gv_net_link *link)
             gv_net_link_drop(link);
             return;
         }
+        if (link->deadline == 0 && link->state == GV_NET_LINK_UP)
+            watch_queue(link);
     }
     gv_buf_free(&link->out); /* an idle link keeps no buffer: many links, little memory */
 }
@@ -393,11 +492,10 @@ void gv_net_send(struct gv_net *net, uint32_t number, const uint8_t *data, size_
         return;
     if (uv_stream_get_write_queue_size((uv_stream_t *)&link->tcp) + link->out.len + len >
         GV_NET_QUEUE_MAX) {
-        net->counters.slow++;
-        gv_log_limited(GV_LOG_NOTICE, "a peer reads too slowly and is cut off");
-        gv_net_link_drop(link);
+        cut_slow(link);
         return;
     }
+    link->said = true;
     gv_buf_append(&link->out, data, len);
     if (link->out.failed) {
         gv_net_link_drop(link);
@@ -433,8 +531,9 @@ void gv_net_close(struct gv_net *net, uint32_t number)
 
     if (!link || link->state == GV_NET_LINK_CLOSING)
         return;
-    if (link->state != GV_NET_LINK_UP) {
-        gv_net_link_drop(link);
+    /* Whoever was turned away at the door is owed no last word, and must not stay two seconds. */
+    if (link->state != GV_NET_LINK_UP || (link->incoming && !link->said)) {
+        reset(link);
         return;
     }
     link->state = GV_NET_LINK_CLOSING;

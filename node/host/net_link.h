@@ -21,6 +21,11 @@ struct gv_net_link {
     uint32_t number;
     enum gv_net_link_state state;
     bool incoming, heard, dirty;
+    bool counted;      /* among net->incoming */
+    bool said;         /* we have sent something on it */
+    bool paused;       /* not read: it has used up its credit */
+    int64_t credit;    /* bytes that may be read at credit_at (loop time) */
+    uint64_t credit_at;
     bool silent;       /* the driver never heard of it, and is not told that it goes */
     bool redial;       /* the handle is being closed to try the next address */
     uint64_t deadline; /* loop time; 0: none */
@@ -48,8 +53,9 @@ struct gv_net {
     size_t listener_count;
     struct gv_address bind[GV_NET_BIND_MAX];
     size_t bind_count;
-    uv_timer_t sweep;
-    size_t handles; /* listeners and the timer, not closed yet */
+    uv_timer_t sweep, drip;
+    size_t paused; /* links */
+    size_t handles; /* listeners and the timers, not closed yet */
     struct gv_net_link *links;
     size_t link_count;
     struct gv_net_link *buckets[GV_NET_BUCKETS];
@@ -64,8 +70,12 @@ void gv_net_link_accept(struct gv_net_link *link, uv_stream_t *server);
 void gv_net_link_drop(struct gv_net_link *link);    /* at once, whatever its state */
 void gv_net_link_expired(struct gv_net_link *link); /* its deadline has passed */
 
+/* Reads on, if it has credit again. */
+void gv_net_link_drip(struct gv_net_link *link);
+
 bool gv_net_admit(struct gv_net *net);
 void gv_net_want_sweep(struct gv_net *net);
+void gv_net_want_drip(struct gv_net *net);
 void gv_net_reap(struct gv_net *net);
 
 #endif

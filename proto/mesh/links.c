@@ -43,7 +43,8 @@ static struct gv_link *link_new(struct gv_core *core, uint32_t id, bool outbound
         return NULL;
     link->id = id;
     link->outbound = outbound;
-    link->opened_ms = link->heard_ms = link->sent_ms = link->minute_ms = core->now_ms;
+    link->opened_ms = link->heard_ms = link->sent_ms = core->now_ms;
+    link->spent.minute_ms = core->now_ms;
     link->flush_ms = link->repair_ms = UINT64_MAX;
     link->goodbye = UINT32_MAX;
     core->links[core->link_count++] = link;
@@ -57,31 +58,11 @@ static void link_free(struct gv_core *core, struct gv_link *link)
     while (core->links[at] != link)
         at++;
     core->links[at] = core->links[--core->link_count];
+    if (link->member)
+        gv_door_leave(core, link);
     gv_session_end(&link->session);
     gv_buf_free(&link->outbox);
     free(link);
-}
-
-/* ---- bans ----------------------------------------------------------------------------------- */
-
-bool gv_is_banned(const struct gv_core *core, const uint8_t instance[GV_ID_LEN])
-{
-    for (size_t i = 0; i < GV_BANS_MAX; i++)
-        if (core->bans[i].until_ms > core->now_ms &&
-            memcmp(core->bans[i].instance, instance, GV_ID_LEN) == 0)
-            return true;
-    return false;
-}
-
-static void ban(struct gv_core *core, const uint8_t instance[GV_ID_LEN])
-{
-    struct gv_ban *slot = &core->bans[0];
-
-    for (size_t i = 1; i < GV_BANS_MAX; i++)
-        if (core->bans[i].until_ms < slot->until_ms)
-            slot = &core->bans[i];
-    memcpy(slot->instance, instance, GV_ID_LEN);
-    slot->until_ms = gv_core_after(core, GV_BAN_MS);
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -177,7 +158,7 @@ void gv_link_punish(struct gv_core *core, struct gv_link *link, int error)
     note->address = link->remote;
     note->error = error;
     memcpy(note->instance, link->instance, GV_ID_LEN);
-    ban(core, link->instance);
+    gv_door_ban(core, link->instance);
     gv_link_close(core, link, GV_GOODBYE_INVALID);
 }
 
@@ -231,49 +212,6 @@ uint32_t gv_link_dial(struct gv_core *core, const struct gv_address *address, co
     return link->id;
 }
 
-static struct gv_source *source_of(struct gv_core *core, const struct gv_address *remote)
-{
-    struct gv_subject subject = gv_address_subject(remote);
-    uint64_t slot = gv_siphash(core->hash_key, &subject, sizeof subject) % GV_SOURCES;
-    struct gv_source *source = &core->sources[slot];
-
-    /* A fixed table: of two sources in one secret slot the later takes it over, so this limit is
-     * about cost, not about safety. */
-    if (!gv_subject_equal(&source->subject, &subject) ||
-        core->now_ms - source->minute_ms >= GV_MINUTE_MS) {
-        source->subject = subject;
-        source->minute_ms = core->now_ms;
-        source->tries = 0;
-    }
-    return source;
-}
-
-/* Limits for those who have not shown a certificate yet; members are never counted (SPEC 5.4). */
-static int admit_stranger(struct gv_core *core, const struct gv_address *remote)
-{
-    struct gv_subject subject = gv_address_subject(remote);
-    size_t strangers = 0, same_source = 0;
-
-    if (!core->has_descriptor || !core->has_certificate || core->self_revoked || core->stopping)
-        return GV_ERR_STATE;
-    /* The places for those that we pick ourselves are nobody else's. */
-    if (core->link_count + GV_PEERS_WANTED >= core->settings.max_links)
-        return GV_ERR_FULL;
-    for (size_t i = 0; i < core->link_count; i++) {
-        const struct gv_link *link = core->links[i];
-        struct gv_subject other = gv_address_subject(&link->remote);
-        if (link->outbound || link->member || link->closing)
-            continue;
-        strangers++;
-        same_source += gv_subject_equal(&other, &subject);
-    }
-    if (strangers >= GV_STRANGERS_MAX || same_source >= GV_STRANGERS_PER_SOURCE)
-        return GV_ERR_BUSY;
-    if (source_of(core, remote)->tries++ >= GV_HANDSHAKES_PER_MINUTE)
-        return GV_ERR_RATE;
-    return GV_OK;
-}
-
 void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_address *remote)
 {
     struct gv_link *link = gv_link_find(core, id);
@@ -281,7 +219,7 @@ void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_addres
     int rc = GV_OK;
 
     if (!link) {
-        rc = id & GV_LINK_INCOMING ? admit_stranger(core, remote) : GV_ERR_STATE;
+        rc = id & GV_LINK_INCOMING ? gv_door_knock(core, remote) : GV_ERR_STATE;
         link = rc == GV_OK ? link_new(core, id, false) : NULL;
         if (!link) {
             gv_effect_close(core->effects, id);
@@ -350,24 +288,14 @@ static void admit_peer_certificate(struct gv_core *core, const struct gv_link *l
     gv_admit(core, record, sizeof record, GV_FROM_PEER, link->id);
 }
 
-/* Who has shown a certificate was no stranger: many members may come from behind one address. */
-static void forgive_try(struct gv_core *core, const struct gv_address *remote)
-{
-    struct gv_source *source = source_of(core, remote);
-
-    if (source->tries > 0)
-        source->tries--;
-}
-
 static void become_member(struct gv_core *core, struct gv_link *link)
 {
     memcpy(link->instance, link->session.remote.instance, GV_ID_LEN);
     if (link->outbound)
         gv_book_reached(core, link->id, link->instance);
-    else
-        forgive_try(core, &link->remote);
     if (!check_member(core, link))
         return;
+    gv_door_enter(core, link);
     if (!settle_duplicate(core, link)) {
         link->member = true; /* so that the goodbye can be said */
         gv_link_close(core, link, GV_GOODBYE_DUPLICATE);
@@ -491,10 +419,8 @@ static void tick_link(struct gv_core *core, struct gv_link *link)
 {
     uint64_t age = core->now_ms - link->opened_ms;
 
-    if (core->now_ms - link->minute_ms >= GV_MINUTE_MS) {
-        link->minute_ms = core->now_ms;
-        link->repairs_answered = link->records_wanted = 0;
-    }
+    if (core->now_ms - link->spent.minute_ms >= GV_MINUTE_MS)
+        link->spent = (struct gv_spent){.minute_ms = core->now_ms};
     if (!link->member) {
         if (age >= (link->connected ? GV_HANDSHAKE_MS : GV_DIAL_MS))
             gv_link_close(core, link, GV_GOODBYE_STOPPING);

@@ -198,6 +198,21 @@ void gv_book_ended(struct gv_core *core, const struct gv_link *link)
     entry->next_ms = gv_core_after(core, delay > least ? delay : least);
 }
 
+bool gv_book_knows(const struct gv_book *book, const struct gv_address *address)
+{
+    struct gv_subject wanted = gv_address_subject(address);
+
+    for (size_t i = 0; i < book->count; i++) {
+        const struct gv_book_entry *entry = &book->entries[i];
+        if (entry->host || (!entry->reached && memcmp(entry->instance, nobody, GV_ID_LEN) == 0))
+            continue;
+        struct gv_subject subject = gv_address_subject(&entry->address);
+        if (gv_subject_equal(&subject, &wanted))
+            return true;
+    }
+    return false;
+}
+
 /* ---- whom to dial --------------------------------------------------------------------------- */
 
 static bool may_dial(const struct gv_core *core, const struct gv_book_entry *entry)

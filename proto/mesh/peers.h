@@ -41,6 +41,8 @@ void gv_book_learn(struct gv_core *core, const struct gv_address *address,
 /* What became of a link that we opened. */
 void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance[GV_ID_LEN]);
 void gv_book_ended(struct gv_core *core, const struct gv_link *link);
+/* Has a member been reached there, or said that it is there? Whatever the port. */
+bool gv_book_knows(const struct gv_book *book, const struct gv_address *address);
 /* Dials while too few peers are connected. */
 void gv_book_tick(struct gv_core *core);
 uint64_t gv_book_deadline(const struct gv_core *core);

@@ -124,9 +124,9 @@ static int compare_ids(const void *a, const void *b)
 
 static void push(struct answer *answer, struct gv_item *item)
 {
-    if (answer->push_count < PUSH_MAX && answer->link->records_wanted < GV_WANTS_PER_MINUTE) {
+    if (answer->push_count < PUSH_MAX && answer->link->spent.records < GV_WANTS_PER_MINUTE) {
         answer->push[answer->push_count++] = item;
-        answer->link->records_wanted++;
+        answer->link->spent.records++;
     } else {
         answer->more = true;
     }
@@ -274,7 +274,7 @@ void gv_repair_answer(struct gv_core *core, struct gv_link *link)
         end_here(core, link, message->tree);
         return;
     }
-    if (link->repairs_answered++ >= GV_REPAIR_PER_MINUTE)
+    if (link->spent.repairs++ >= GV_REPAIR_PER_MINUTE)
         return;
     answer = answer_new(core, link, message->tree);
     if (!answer)

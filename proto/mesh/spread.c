@@ -154,7 +154,7 @@ static void take_records(struct gv_core *core, struct gv_link *link)
     gv_link_post(core, link, &core->scratch, true);
 }
 
-static void take_acks(struct gv_core *core, const struct gv_link *link)
+static void take_acks(struct gv_core *core, struct gv_link *link)
 {
     const struct gv_message *message = &core->message;
 
@@ -165,6 +165,9 @@ static void take_acks(struct gv_core *core, const struct gv_link *link)
         const struct gv_held *held = item ? item->row : NULL;
         if (!held || memcmp(held->author->id, core->identity.id, GV_ID_LEN) != 0)
             continue;
+        /* Each is a row to be written: who says it over and over must not keep the disk busy. */
+        if (link->spent.acks++ >= GV_ACKS_PER_MINUTE)
+            return;
         memcpy(key, id, GV_ID_LEN);
         memcpy(key + GV_ID_LEN, link->instance, GV_ID_LEN);
         gv_effect_persist(core->effects, GV_ROW_ACK, key, sizeof key, NULL, 0);
@@ -182,9 +185,9 @@ static void take_wants(struct gv_core *core, struct gv_link *link)
 
     for (size_t i = 0; i < core->message.id_count; i++) {
         struct gv_item *item = gv_set_find(&core->set, core->message.ids + i * GV_ID_LEN);
-        if (item && link->records_wanted < GV_WANTS_PER_MINUTE) {
+        if (item && link->spent.records < GV_WANTS_PER_MINUTE) {
             found[count++] = item;
-            link->records_wanted++;
+            link->spent.records++;
         }
     }
     gv_spread_items(core, link, found, count, true);

@@ -18,6 +18,12 @@
 #include "proto/trust/store.h"
 #include "proto/wire/messages.h"
 
+/* What a peer had of his budgets in this minute. */
+struct gv_spent {
+    uint64_t minute_ms; /* its start */
+    uint32_t repairs, records, acks;
+};
+
 struct gv_link {
     uint32_t id;
     bool outbound, connected, member, closing;
@@ -36,8 +42,7 @@ struct gv_link {
     uint8_t repair_first[GV_ID_LEN]; /* what it began with */
     uint64_t repaired_soon_ms; /* not again out of turn before */
     bool repairing;            /* the statements are to follow the roster */
-    uint64_t minute_ms;        /* start of the minute that the two budgets below count for */
-    uint32_t repairs_answered, records_wanted;
+    struct gv_spent spent;
 };
 
 /* Strangers' handshakes by source, for the limits of SPEC 5.4. */
@@ -46,6 +51,20 @@ struct gv_source {
     struct gv_subject subject;
     uint64_t minute_ms;
     uint32_t tries;
+};
+
+/* Addresses that a member spoke from: they keep some places when strangers press (SPEC 5.4). */
+#define GV_KNOWN 256
+struct gv_known {
+    struct gv_subject subject;
+    uint64_t until_ms; /* 0: empty */
+};
+
+/* Members that left: whoever comes back goes on with what he had spent. */
+#define GV_LEFT 256
+struct gv_left {
+    uint8_t instance[GV_ID_LEN];
+    struct gv_spent spent;
 };
 
 /* Instances that sent something invalid: not dialled and not let in for a while. */
@@ -96,6 +115,10 @@ struct gv_core {
     size_t link_count, link_cap;
     uint32_t next_link;
     struct gv_source sources[GV_SOURCES];
+    struct gv_known known[GV_KNOWN];
+    struct gv_left left[GV_LEFT];
+    uint64_t door_ms;     /* when the handshakes of strangers below were counted */
+    uint64_t door_tokens; /* thousandths of a handshake that strangers may still begin */
     struct gv_ban bans[GV_BANS_MAX];
 
     struct gv_fresh *fresh; /* owned */
@@ -202,6 +225,15 @@ void gv_links_tick(struct gv_core *core);
 void gv_links_make_room(struct gv_core *core); /* once a minute */
 void gv_links_flush(struct gv_core *core);
 uint64_t gv_links_deadline(const struct gv_core *core);
+
+/* ---- mesh/door.c: who may come in (SPEC 5.3, 5.4) ------------------------------------------- */
+/* May a connection from there begin a handshake? GV_OK or why not; before any cryptography. */
+int gv_door_knock(struct gv_core *core, const struct gv_address *remote);
+/* The peer has shown a certificate and is let in. */
+void gv_door_enter(struct gv_core *core, struct gv_link *link);
+/* A member's link is at its end. */
+void gv_door_leave(struct gv_core *core, const struct gv_link *link);
+void gv_door_ban(struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 bool gv_is_banned(const struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 
 /* ---- mesh/spread.c, mesh/repair.c ----------------------------------------------------------- */

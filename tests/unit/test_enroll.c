@@ -574,6 +574,22 @@ static void test_backoff(void **state)
     assert_int_equal(gv_enroll_backoff(1000000, UINT32_MAX), 27000);
 }
 
+/* Half life, and then spread over a twentieth of the life, a day at most, by the certificate. */
+static void test_renewals_are_spread(void **state)
+{
+    struct gv_certificate c = {.issued_min = 29000000, .expires_min = 29000000 + 90 * 1440};
+    uint64_t half_s = 60ull * (29000000 + 45 * 1440);
+
+    assert_int_equal(gv_enroll_renewal_s(&c), half_s);
+    memset(c.id, 0xff, sizeof c.id);
+    assert_in_range(gv_enroll_renewal_s(&c), half_s + 86398, half_s + 86400);
+    c.id[0] = 0x80;
+    c.id[1] = 0;
+    assert_int_equal(gv_enroll_renewal_s(&c), half_s + 43200);
+    c.expires_min = c.issued_min + 200; /* a lab's: 10 minutes are a twentieth */
+    assert_int_equal(gv_enroll_renewal_s(&c), 60ull * (29000000 + 100) + 300);
+}
+
 int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -593,6 +609,7 @@ int main(void)
         WITH(test_keeping_up),
         WITH(test_keeping_up_with_nobody),
         cmocka_unit_test(test_backoff),
+        cmocka_unit_test(test_renewals_are_spread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

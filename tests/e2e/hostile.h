@@ -1,0 +1,56 @@
+/* The hostile peers of hostile.sh: one program that attacks a real node over real sockets, and
+ * measures what an honest member notices of it. Its members have certificates that it signs itself,
+ * with the key of the lab's registry. */
+#ifndef GV_TESTS_E2E_HOSTILE_H
+#define GV_TESTS_E2E_HOSTILE_H
+
+#include <netinet/in.h>
+
+#include "helper_puppet.h"
+
+struct lab {
+    struct network network; /* of the registry's folder; root_secret is not known */
+    struct sockaddr_in target;
+};
+
+void die(const char *what) __attribute__((noreturn));
+uint64_t now_us(void); /* steady */
+uint32_t now_min(void);
+/* A loopback address of its own for each number: 127.net.x.y. */
+struct sockaddr_in source_of_number(unsigned net, unsigned number);
+
+/* ---- members: blocking, one at a time ------------------------------------------------------- */
+
+struct member {
+    struct puppet puppet; /* keys, certificate, session */
+    int fd;               /* -1: closed */
+    bool cut;             /* the node has ended it */
+    uint32_t goodbye;     /* PUPPET_NOBODY: none heard */
+    unsigned heard[GV_MESSAGE_GOODBYE + 1];
+};
+
+/* A fresh identity of an owner of its own. */
+void member_make(struct member *member, const struct lab *lab);
+/* Connects, shakes hands, says HELLO. receive_buffer: of the kernel; 0: as it comes. */
+bool member_join(struct member *member, const struct lab *lab, const struct sockaddr_in *source,
+                 int receive_buffer);
+bool member_say(struct member *member, const struct gv_buf *plain);
+bool member_hand(struct member *member, struct gv_buf record); /* and frees it */
+/* Bytes as they are. False when the node has ended the session. */
+bool member_write(struct member *member, const void *data, size_t len);
+/* Works on what comes until `until_us`, or until `each` (may be NULL) says true to a message. */
+bool member_hear(struct member *member, uint64_t until_us,
+                 bool (*each)(void *context, const struct gv_message *message), void *context);
+void member_leave(struct member *member);
+
+/* ---- what the program can do: each prints one line ------------------------------------------ */
+
+int run_probe(const struct lab *lab, unsigned samples);
+enum siege { SIEGE_SILENT, SIEGE_SLOW, SIEGE_HANDSHAKE };
+int run_siege(const struct lab *lab, enum siege kind, unsigned strangers, unsigned seconds);
+int run_forged(const struct lab *lab, unsigned messages);
+int run_flood(const struct lab *lab, unsigned seconds);
+int run_deaf(const struct lab *lab, bool greedy);
+int run_churn(const struct lab *lab, unsigned seconds);
+
+#endif
