@@ -327,22 +327,28 @@ static void flush(struct gv_driver *driver)
     driver->flushing = false;
 }
 
+/* What is older than the admin wants it kept: at the start and once an hour. */
+static void expire(struct gv_driver *driver)
+{
+    uint64_t unix_ms = gv_unix_ms();
+    struct gv_text error;
+
+    if (now_ms() < driver->next_expire || driver->status.store_failing)
+        return;
+    driver->next_expire = now_ms() + EXPIRE_EVERY_MS;
+    if (gv_persist_expire(driver->persist, unix_ms - driver->telemetry_ms,
+                          unix_ms - driver->journal_ms, &error) != GV_OK)
+        gv_log(GV_LOG_WARNING, "old telemetry and signals could not be deleted: %s", error.text);
+}
+
 /* When the core wants to be woken. Set once a turn, after the last step of the turn. */
 static void on_timer(uv_timer_t *timer)
 {
     struct gv_driver *driver = timer->data;
     struct gv_event event = {.kind = GV_EVENT_TIMER};
-    struct gv_text error;
 
     gv_driver_event(driver, &event);
-    if (now_ms() >= driver->next_expire && !driver->status.store_failing) {
-        driver->next_expire = now_ms() + EXPIRE_EVERY_MS;
-        uint64_t unix_ms = gv_unix_ms();
-        if (gv_persist_expire(driver->persist, unix_ms - driver->telemetry_ms,
-                              unix_ms - driver->journal_ms, &error) != GV_OK)
-            gv_log(GV_LOG_WARNING, "old telemetry and signals could not be deleted: %s",
-                   error.text);
-    }
+    expire(driver);
 }
 
 static void arm(struct gv_driver *driver)
@@ -521,6 +527,7 @@ int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *option
         return rc;
     }
     tell_clock(driver, true);
+    expire(driver);
     uv_prepare_start(&driver->prepare, on_prepare);
     uv_check_start(&driver->check, on_check);
     *out = driver;
