@@ -30,7 +30,8 @@ bool gv_store_mac(uint8_t out[GV_STORE_MAC], struct gv_buf *scratch,
                   size_t key_len, const void *value, size_t value_len);
 
 struct gv_store_carry {
-    sqlite3 *from, *to; /* both of our schema; `to` is empty, and no transaction is open in it */
+    sqlite3 *from, *to; /* both of our schema; `to` is empty, and no transaction is open in
+                           it; NULL: the rows are only verified */
     const uint8_t *from_key, *to_key;
     bool damaged;  /* what cannot be read is left behind, instead of failing */
     bool positions; /* also where the logs were left, which means nothing on another machine */

@@ -51,6 +51,10 @@ static int put(struct gv_store_carry *carry, sqlite3_stmt *insert, sqlite3_stmt 
         carry->bad++;
         return GV_OK;
     }
+    if (!insert) {
+        carry->carried++;
+        return GV_OK;
+    }
     if (!gv_store_mac(mac, scratch, carry->to_key, table->number, key, key_len, value, value_len))
         return GV_ERR_MEMORY;
     int code = sqlite3_bind_value(insert, 1, sqlite3_column_value(row, 0));
@@ -82,7 +86,7 @@ static int carry_pass(struct gv_store_carry *carry, const struct table *table, c
     gv_buf_init(&scratch);
     snprintf(sql, sizeof sql, "INSERT OR IGNORE INTO %s (%s, value, mac%s) VALUES (%s)",
              table->name, table->key, table->more, marks[table->more_count]);
-    rc = gv_db_prepare(carry->to, &insert, sql, error);
+    rc = carry->to ? gv_db_prepare(carry->to, &insert, sql, error) : GV_OK;
     if (rc != GV_OK)
         goto out;
     snprintf(sql, sizeof sql, "SELECT %s, value, mac%s FROM %s ORDER BY %s %s", table->key,
@@ -126,14 +130,14 @@ int gv_store_carry(struct gv_store_carry *carry, struct gv_text *error)
 {
     carry->carried = carry->bad = 0;
     carry->complete = true;
-    int rc = gv_db_exec(carry->to, "BEGIN IMMEDIATE", error);
+    int rc = carry->to ? gv_db_exec(carry->to, "BEGIN IMMEDIATE", error) : GV_OK;
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables && rc == GV_OK; i++)
         if (tables[i].number != GV_STORE_KEPT || carry->positions)
             rc = carry_table(carry, &tables[i], error);
-    if (rc == GV_OK)
+    if (rc == GV_OK && carry->to)
         rc = gv_db_exec(carry->to, "COMMIT", error);
-    if (rc != GV_OK)
+    if (rc != GV_OK && carry->to)
         sqlite3_exec(carry->to, "ROLLBACK", NULL, NULL, NULL);
     return rc;
 }

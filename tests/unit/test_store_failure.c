@@ -366,9 +366,14 @@ static void test_a_month_passes(void **state)
     lives_make(&lives, 62);
     snprintf(folder, sizeof folder, "GV_SHIM_FOLDER=%s", lives.data);
     start(&lives, NULL);
-    signal_and_await(&lives);
+    struct gv_subject subject = lives_feed(&lives);
+    assert_true(lives_await(&lives, &subject, 12000));
     signal_and_await(&lives);
     stop(&lives);
+    char query[64] = "ip?addr=";
+    struct gv_buf body;
+    gv_subject_text(query + strlen(query), &subject);
+    gv_buf_init(&body);
     assert_int_equal(count_rows(&lives, "sent"), 2);
     assert_int_equal(count_rows(&lives, "journal"), 0);
     static const struct {
@@ -378,12 +383,17 @@ static void test_a_month_passes(void **state)
         snprintf(clock, sizeof clock, "GV_SHIM_CLOCK=%d", cases[i].days * 86400);
         start(&lives, environment);
         usleep(300000);
+        gv_buf_clear(&body);
+        assert_true(lives_ask(&lives, query, 200, &body));
+        bool earlier = strstr((const char *)body.data, "\"left\":") != NULL;
         stop(&lives);
         said_lacks(&lives, crashes);
+        assert_int_equal(earlier, cases[i].journal > 0);
         assert_int_equal(count_rows(&lives, "sent"), cases[i].sent);
         assert_int_equal(count_rows(&lives, "ack"), cases[i].acks);
         assert_int_equal(count_rows(&lives, "journal"), cases[i].journal);
     }
+    gv_buf_free(&body);
     lives_remove(&lives);
 }
 
