@@ -79,12 +79,19 @@ static uint64_t stored(uint64_t *ahead, uint8_t row[16])
 /* Signals on a new subject; gives the number, which must be that of the row. */
 static uint64_t signal_on(unsigned subject_number)
 {
-    struct gv_subject subject = subject_of(subject_number);
+    struct gv_event event = {.kind = GV_EVENT_OBSERVATION,
+                             .observation = {.subject = subject_of(subject_number),
+                                             .unix_ms = host_unix_ms(&host),
+                                             .account = 100,
+                                             .attempts = 3, /* at once: one step */
+                                             .service = GV_SERVICE_SUBMISSION,
+                                             .kind = GV_KIND_UNKNOWN_ACCOUNT,
+                                             .new_visit = true}};
     struct gv_statement statement;
     uint64_t ahead;
     uint8_t row[16];
 
-    host_fails(&host, &subject);
+    host_step(&host, &event);
     gv_buf_clear(&last);
     for (size_t i = 0; i < host.effects.count; i++)
         if (host.effects.list[i].kind == GV_EFFECT_PERSIST &&
