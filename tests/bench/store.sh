@@ -11,10 +11,10 @@ signals=${STORE_SIGNALS:-100000}
 scratch=$(mktemp -d)
 daemon=
 trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null; rm -rf "$scratch"' EXIT
-[ -x "$tests/bench_store" ] && [ -x "$bin/grapevined" ] || {
+if [ ! -x "$tests/bench_store" ] || [ ! -x "$bin/grapevined" ]; then
     echo "store.sh: build first: cmake -S . -B build && cmake --build build" >&2
     exit 69
-}
+fi
 
 "$tests/bench_store" write "$scratch"
 
@@ -27,6 +27,7 @@ listen =
 control = $scratch/control.sock
 CONF
 times=()
+cpu=()
 for _ in 1 2 3 4 5 6 7; do
     start=$(date +%s%N)
     "$bin/grapevined" --config "$scratch/node.conf" >"$scratch/said" 2>&1 &
@@ -39,6 +40,7 @@ for _ in 1 2 3 4 5 6 7; do
         sleep 0.005
     done
     times+=($((($(date +%s%N) - start) / 1000000)))
+    cpu+=("$(awk -v tck="$(getconf CLK_TCK)" '{print 1000 * ($14 + $15) / tck}' "/proc/$daemon/stat")")
     held=$(echo "$answer" | sed -n 's/.*"statements": *\([0-9]*\).*/\1/p')
     [ "$held" -eq "$signals" ] || {
         echo "store.sh: $held signals after the restart instead of $signals" >&2
@@ -48,6 +50,7 @@ for _ in 1 2 3 4 5 6 7; do
     wait "$daemon"
     daemon=
 done
+printf 'processor time of these restarts, ms: %s\n' "${cpu[*]}"
 printf '%s\n' "${times[@]}" | sort -n | awk -v n="$signals" '{t[NR] = $1} END {
     m = t[int((NR + 1) / 2)]
     printf "restart with %d signals, %d times: %d to %d ms\n", n, NR, t[1], t[NR]

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -257,6 +258,14 @@ static void test_a_full_disk_and_room_again(void **state)
     signal_and_await(&lives);
     stop(&lives);
     assert_int_equal(lives_check_store(&lives), 3);
+    /* Room again just before the stop: what waits is stored then. */
+    start(&lives, environment);
+    close(open(flag, O_CREAT | O_WRONLY, 0600));
+    lives_feed(&lives);
+    await_store(&lives, false);
+    unlink(flag);
+    stop(&lives);
+    assert_int_equal(lives_check_store(&lives), 4);
     lives_remove(&lives);
 }
 
@@ -307,6 +316,14 @@ static void break_macs(const struct lives *lives)
     sqlite3_close(db);
 }
 
+static uint64_t last_number(struct lives *lives)
+{
+    pthread_mutex_lock(&lives->recorder.lock);
+    uint64_t number = lives->recorder.list[lives->recorder.count - 1].sequence;
+    pthread_mutex_unlock(&lives->recorder.lock);
+    return number;
+}
+
 /* However it is spoilt: the next start works, says so, and no number is used again. */
 static void test_a_spoilt_store_is_set_aside(void **state)
 {
@@ -328,6 +345,7 @@ static void test_a_spoilt_store_is_set_aside(void **state)
         said_has(&lives, "numbers go on a day ahead of the clock");
         signal_and_await(&lives);
         assert_true(store_ok(&lives));
+        assert_true(last_number(&lives) > ((uint64_t)time(NULL) + 86400 - 60) * 1000);
         stop(&lives);
         said_lacks(&lives, crashes);
         recorder_check_numbers(&lives.recorder);
