@@ -380,6 +380,41 @@ static void test_a_page_in_the_middle_costs_what_was_on_it(void **state)
     assert_int_equal(count_aside(s, ".corrupt-"), 1);
 }
 
+static void copy_file(const struct store *s, const char *from, const char *to)
+{
+    char command[400];
+
+    snprintf(command, sizeof command, "cp %s%s %s%s", s->path, from, s->path, to);
+    assert_int_equal(system(command), 0);
+}
+
+/* A damaged file and the log beside it, as a machine that lost power leaves them: what is only in
+ * the log is saved as well, and the new file does not meet the old log. */
+static void test_the_log_of_a_damaged_file_is_read_and_left_behind(void **state)
+{
+    struct store *s = *state;
+    size_t bad;
+
+    fill(s);
+    open_again(s); /* all in the file */
+    gv_effect_persist(&s->effects, GV_ROW_PEER, "only in the log", 15, "x", 1);
+    commit_at(s, NOW);
+    copy_file(s, "", ".copy");
+    copy_file(s, "-wal", ".copy-wal");
+    close_it(s);
+    copy_file(s, ".copy", "");
+    copy_file(s, ".copy-wal", "-wal");
+    overwrite(s, size_of(s) / 8192 * 4096, 4096);
+    open_again(s);
+    struct counts counts = load(s, &bad);
+    assert_in_range(counts.of[GV_ROW_HISTORY], 1800, 1999);
+    assert_int_equal(counts.of[GV_ROW_PEER], 1);
+    assert_int_equal(count_aside(s, ".corrupt-"), 1);
+    open_again(s);
+    assert_int_equal(load(s, &bad).of[GV_ROW_HISTORY], counts.of[GV_ROW_HISTORY]);
+    assert_int_equal(count_aside(s, ".corrupt-"), 1);
+}
+
 static void test_half_a_file_and_no_file_at_all(void **state)
 {
     struct store *s = *state;
@@ -493,6 +528,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_page_in_the_middle_costs_what_was_on_it, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_the_log_of_a_damaged_file_is_read_and_left_behind,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_half_a_file_and_no_file_at_all, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_is_found_wherever_it_is, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_while_it_is_open, setup, teardown),
