@@ -20,6 +20,7 @@
 #include "node/base/keyfile.h"
 #include "node/base/log.h"
 #include "node/base/options.h"
+#include "node/base/privileges.h"
 #include "node/host/driver.h"
 #include "node/host/interfaces.h"
 #include "node/host/membership.h"
@@ -39,6 +40,7 @@ struct node {
     struct gv_options options;
     int data_fd; /* the data folder, locked */
     struct gv_identity identity;
+    bool fresh_key;
     struct gv_persist *persist;
     struct gv_membership *membership;
     struct gv_driver *driver;
@@ -234,11 +236,32 @@ static bool same_logs(const struct gv_options *a, const struct gv_options *b)
     return true;
 }
 
-static int load_options(struct gv_options *options, const char *path, struct gv_buf *errors)
+/* `become`: also gives up what the configuration's user may not, before anything of others' is
+ * looked at. The host is looked at as that user. */
+static int load_options(struct gv_options *options, const char *path, const char *user,
+                        bool become, struct gv_buf *errors)
 {
+    struct gv_text why = {""};
     int rc = gv_options_load(options, path, errors);
 
-    if (rc == GV_OK && (rc = gv_options_check_host(options, path, errors)) != GV_OK)
+    if (rc != GV_OK)
+        return rc;
+    if (become) {
+        rc = gv_privileges_drop(
+            &(struct gv_privileges){.user = user ? user : options->user,
+                                    .groups = (const char *const *)options->groups.items,
+                                    .group_count = options->groups.count,
+                                    .control_group = options->control_group,
+                                    .folder = options->data},
+            &why);
+        if (rc != GV_OK) {
+            gv_buf_append(errors, why.text, strlen(why.text));
+            gv_buf_append(errors, "\n", 1);
+        }
+    }
+    if (rc == GV_OK)
+        rc = gv_options_check_host(options, path, errors);
+    if (rc != GV_OK)
         gv_options_free(options);
     return rc;
 }
@@ -252,7 +275,7 @@ static int reload(void *context, struct gv_text *error)
     struct gv_text why = {""};
 
     gv_buf_init(&errors);
-    int rc = load_options(&next, node->config_path, &errors);
+    int rc = load_options(&next, node->config_path, NULL, false, &errors);
     if (rc == GV_OK) {
         rc = configure(node, &next);
         if (rc != GV_OK)
@@ -398,6 +421,11 @@ static int take_data_folder(struct node *node, struct gv_text *error)
     if (rc != GV_OK)
         return rc;
     node->data_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (node->data_fd < 0 && errno == EACCES)
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s: not for the user with id %u, as whom this daemon runs; run: chown -R "
+                       "%u %s",
+                       path, (unsigned)geteuid(), (unsigned)geteuid(), path);
     if (node->data_fd < 0)
         return gv_fail(error, GV_ERR_IO, "%s: %s; see [node] data", path, strerror(errno));
     if (flock(node->data_fd, LOCK_EX | LOCK_NB) != 0)
@@ -414,7 +442,7 @@ static int open_store(struct node *node, struct gv_text *error)
     char path[4096];
 
     snprintf(path, sizeof path, "%s/key", node->options.data);
-    int rc = gv_keyfile_ensure(secret, path, error);
+    int rc = gv_keyfile_ensure(secret, &node->fresh_key, path, error);
     if (rc != GV_OK)
         return rc;
     gv_identity_from_secret(&node->identity, secret);
@@ -458,7 +486,9 @@ static int start_driver(struct node *node, struct gv_text *error)
                 .bind_count = options->bind.count,
                 .incoming_max = (unsigned)options->connections},
         .persist = node->persist,
+        .fresh_key = node->fresh_key,
         .telemetry_ms = (uint64_t)options->telemetry_s * 1000,
+        .journal_ms = (uint64_t)options->journal_s * 1000,
         .context = node,
         .broken = on_broken,
         .recorded = on_recorded,
@@ -578,17 +608,18 @@ static int run(struct node *node)
 
 /* ---- the command line ----------------------------------------------------------------------- */
 
-enum { OPTION_CHECK = 256, OPTION_HELP_CONFIG };
+enum { OPTION_CHECK = 256, OPTION_HELP_CONFIG, OPTION_USER };
 
 static const struct argp_option argp_options[] = {
     {"config", 'c', "FILE", 0, "Configuration (default " GV_OPTIONS_PATH ")", 0},
+    {"user", OPTION_USER, "NAME", 0, "User to run as, instead of [node] user", 0},
     {"check-config", OPTION_CHECK, NULL, 0, "Check the configuration and exit", 0},
     {"help-config", OPTION_HELP_CONFIG, NULL, 0, "Describe every setting and exit", 0},
     {0},
 };
 
 struct arguments {
-    const char *config;
+    const char *config, *user;
     bool check;
 };
 
@@ -599,6 +630,9 @@ static error_t parse_argument(int key, char *value, struct argp_state *state)
     switch (key) {
     case 'c':
         arguments->config = value;
+        return 0;
+    case OPTION_USER:
+        arguments->user = value;
         return 0;
     case OPTION_CHECK:
         arguments->check = true;
@@ -636,12 +670,12 @@ int main(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     gv_buf_init(&errors);
     node.config_path = arguments.config;
-    int rc = load_options(&node.options, arguments.config, &errors);
+    int rc = load_options(&node.options, arguments.config, arguments.user, !arguments.check, &errors);
     if (errors.len > 0)
         fwrite(errors.data, 1, errors.len, stderr);
     gv_buf_free(&errors);
     if (rc != GV_OK)
-        return EX_CONFIG;
+        return rc == GV_ERR_FORBIDDEN ? EX_NOPERM : EX_CONFIG;
     if (arguments.check) {
         printf("%s: valid\n", arguments.config);
         gv_options_free(&node.options);
@@ -650,12 +684,14 @@ int main(int argc, char **argv)
     /* Little memory for threads that resolve names and talk to the registry now and then. */
     mallopt(M_ARENA_MAX, 2);
     setenv("UV_THREADPOOL_SIZE", "2", 0);
-    umask(0077);
     signal(SIGPIPE, SIG_IGN);
     if (node.options.timezone && *node.options.timezone)
         setenv("TZ", node.options.timezone, 1);
     tzset();
     gv_log_open("grapevined", GV_LOG_LEVEL_OF_INDEX(node.options.level));
+    if (geteuid() == 0)
+        gv_log(GV_LOG_WARNING, "running as root; make a user for this daemon and name it in [node] "
+                               "user");
     gv_fetch_init();
     rc = run(&node);
     gv_options_free(&node.options);

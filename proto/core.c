@@ -155,18 +155,25 @@ static int refuse_row(struct gv_core *core, const struct gv_event *event, int er
     return error;
 }
 
+static uint64_t read_u64(const uint8_t *bytes)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < 8; i++)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
 static int load_self(struct gv_core *core, const uint8_t *value, size_t len)
 {
-    uint64_t sequence = 0;
-
-    if (len != 8)
+    if (len != 8 && len != 16)
         return GV_ERR_MALFORMED;
-    for (size_t i = 0; i < 8; i++)
-        sequence = sequence << 8 | value[i];
-    if (sequence > INT64_MAX)
+    uint64_t sequence = read_u64(value), ahead = len == 16 ? read_u64(value + 8) : 0;
+    if (sequence > INT64_MAX || ahead > GV_SEQUENCE_LEAP_MS)
         return GV_ERR_RANGE;
     if (sequence > core->sequence)
         core->sequence = sequence;
+    core->sequence_ahead = ahead;
     return GV_OK;
 }
 
@@ -273,6 +280,9 @@ static int obey(struct gv_core *core, const struct gv_event *event)
         return list_command(core, event->command.command, &event->command.prefix);
     case GV_COMMAND_RETRACT:
         return gv_speak_retract(core, &event->command.subject);
+    case GV_COMMAND_NUMBER_ANEW:
+        gv_speak_number_anew(core, event->command.lost);
+        return GV_OK;
     case GV_COMMAND_DISCONNECT:
         for (size_t i = 0; i < core->link_count; i++)
             gv_link_close(core, core->links[i], GV_GOODBYE_STOPPING);

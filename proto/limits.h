@@ -54,6 +54,9 @@
 #define GV_DESCRIPTORS_MAX 8u           /* in force, or waiting for their time; the root signs few */
 #define GV_CERTIFICATES_MAX 200000u
 #define GV_RETRACTS_PER_HOUR 32u        /* of an instance, as signals */
+#define GV_SEQUENCE_LEAP_MS 86400000u   /* a node that forgot its last number goes on a day ahead of
+                                           the clock: nobody holds a signal dated further ahead
+                                           than GV_AHEAD_MIN, or older than a day */
 #define GV_REPLACED_PER_HOUR 4u         /* address records and fault proofs of an instance */
 #define GV_DISPLACED_PER_HOUR 64u       /* signals of an instance that push others out of its 32 */
 

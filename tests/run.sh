@@ -119,8 +119,9 @@ step "build: Release, gcc" build build Release gcc
 step "build: ASan + UBSan, gcc" build build-asan Asan gcc
 step "build: ASan + UBSan + fuzzers, clang" build build-clang Fuzz clang
 step "tests, gcc" suite build-asan
-step "tests, clang" suite build-clang -LE e2e
-step "tests, release" suite build -LE e2e
+step "tests, clang" suite build-clang -LE e2e -E test_store_kill
+step "tests, release" suite build -LE e2e -E test_store_kill
+step "kill -9 at 1,000 random moments" env GV_KILLS=1000 build/tests/test_store_kill '*random*'
 step "vectors of the independent implementation" vectors
 step "the same seed is the same run" same_run
 step "simulator, 20 seeds" seeds 1 20 5 1

@@ -5,15 +5,35 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "crypto/error.h"
 
+static int error_of(int sqlite)
+{
+    switch (sqlite & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return GV_ERR_BUSY;
+    case SQLITE_CONSTRAINT:
+        return GV_ERR_DUPLICATE;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return GV_ERR_MALFORMED;
+    default:
+        return GV_ERR_IO;
+    }
+}
+
 int gv_db_exec(sqlite3 *db, const char *sql, struct gv_text *error)
 {
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK)
+    int code = sqlite3_exec(db, sql, NULL, NULL, NULL);
+
+    if (code == SQLITE_OK)
         return GV_OK;
-    return gv_fail(error, GV_ERR_IO, "%s: %s", sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+    return gv_fail(error, error_of(code), "%s: %s", sqlite3_db_filename(db, "main"),
+                   sqlite3_errmsg(db));
 }
 
 static int schema_version(sqlite3 *db, int *version, struct gv_text *error)
@@ -24,7 +44,7 @@ static int schema_version(sqlite3 *db, int *version, struct gv_text *error)
     if (rc == GV_OK && sqlite3_step(statement) == SQLITE_ROW)
         *version = sqlite3_column_int(statement, 0);
     else if (rc == GV_OK)
-        rc = gv_fail(error, GV_ERR_IO, "%s", sqlite3_errmsg(db));
+        rc = gv_fail(error, error_of(sqlite3_errcode(db)), "%s", sqlite3_errmsg(db));
     sqlite3_finalize(statement);
     return rc;
 }
@@ -52,9 +72,34 @@ static int migrate(sqlite3 *db, const char *path, const char *const *migrations,
             rc = gv_db_exec(db, set, error);
         if (rc == GV_OK)
             rc = gv_db_exec(db, "COMMIT", error);
-        else
+        if (rc != GV_OK)
             sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     }
+    return rc;
+}
+
+/* SQLite gives its -wal and -shm files the rights of the main file, so that is made first. One that
+ * a careless copy left readable for others is closed again: who logged in here is in it. */
+static int ready_file(const char *path, struct gv_text *error)
+{
+    struct stat info;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    int rc = GV_OK;
+
+    if (fd < 0 && errno == ELOOP)
+        return gv_fail(error, GV_ERR_FORBIDDEN, "%s: a symbolic link; put the file itself there",
+                       path);
+    if (fd < 0)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    if (fstat(fd, &info) != 0)
+        rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    else if (!S_ISREG(info.st_mode))
+        rc = gv_fail(error, GV_ERR_FORBIDDEN, "%s: not a regular file; move it away", path);
+    else if ((info.st_mode & (S_IRWXG | S_IRWXO)) && fchmod(fd, 0600) != 0)
+        rc = gv_fail(error, GV_ERR_FORBIDDEN,
+                     "%s: others can use it and that cannot be changed (%s); run: chmod 600 %s",
+                     path, strerror(errno), path);
+    close(fd);
     return rc;
 }
 
@@ -63,13 +108,11 @@ int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, s
 {
     sqlite3 *db = NULL;
     int rc;
-    /* SQLite gives its -wal and -shm files the rights of the main file, so that is made first. */
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
     *out = NULL;
-    if (fd < 0)
-        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
-    close(fd);
+    rc = ready_file(path, error);
+    if (rc != GV_OK)
+        return rc;
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) !=
         SQLITE_OK) {
         rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, db ? sqlite3_errmsg(db) : "out of memory");
@@ -101,7 +144,7 @@ int gv_db_prepare(sqlite3 *db, sqlite3_stmt **out, const char *sql, struct gv_te
 {
     if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) == SQLITE_OK)
         return GV_OK;
-    return gv_fail(error, GV_ERR_IO, "%s: %s", sql, sqlite3_errmsg(db));
+    return gv_fail(error, error_of(sqlite3_errcode(db)), "%s: %s", sql, sqlite3_errmsg(db));
 }
 
 static int bind_list(sqlite3_stmt *statement, const char *types, va_list args)
@@ -142,19 +185,6 @@ int gv_db_bind(sqlite3_stmt *statement, const char *types, ...)
     int rc = bind_list(statement, types, args);
     va_end(args);
     return rc;
-}
-
-static int error_of(int sqlite)
-{
-    switch (sqlite & 0xff) {
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return GV_ERR_BUSY;
-    case SQLITE_CONSTRAINT:
-        return GV_ERR_DUPLICATE;
-    default:
-        return GV_ERR_IO;
-    }
 }
 
 int gv_db_step(sqlite3_stmt *statement)

@@ -12,7 +12,9 @@
 #define GV_DB_BUSY_MS 5000
 
 /* Opens or creates `path` (0600) and runs migrations[user_version..count-1], each in a transaction
- * of its own. Returns GV_OK, GV_ERR_VERSION (made by a newer program), GV_ERR_IO. */
+ * of its own: one that is interrupted has not happened. A file that others may use is closed to
+ * them (chmod 600). Returns GV_OK, GV_ERR_VERSION (made by a newer program), GV_ERR_FORBIDDEN (a
+ * symbolic link, no regular file), GV_ERR_MALFORMED (damaged, or no database), GV_ERR_IO. */
 int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, size_t count,
                struct gv_text *error);
 void gv_db_close(sqlite3 *db); /* NULL is allowed; all statements must be finalised */
@@ -25,11 +27,12 @@ int gv_db_prepare(sqlite3 *db, sqlite3_stmt **out, const char *sql, struct gv_te
  * Resets the statement first. GV_OK or GV_ERR_IO. */
 int gv_db_bind(sqlite3_stmt *statement, const char *types, ...);
 
-/* 1: a row stands; 0: done, and reset; GV_ERR_BUSY; GV_ERR_IO. After an error it is reset too. */
+/* 1: a row stands; 0: done, and reset; GV_ERR_BUSY; GV_ERR_MALFORMED (the file is damaged);
+ * GV_ERR_IO. After an error it is reset too. */
 int gv_db_step(sqlite3_stmt *statement);
 
 /* Binds, runs to the end and resets: for INSERT, UPDATE, DELETE. GV_OK, GV_ERR_DUPLICATE (a
- * constraint), GV_ERR_BUSY, GV_ERR_IO. */
+ * constraint), GV_ERR_BUSY, GV_ERR_MALFORMED, GV_ERR_IO. */
 int gv_db_run(sqlite3_stmt *statement, const char *types, ...);
 
 /* Copies a blob column into out. GV_OK, or GV_ERR_MALFORMED if its length is not exactly len. */

@@ -63,7 +63,7 @@ static int write_all(int fd, const void *data, size_t len)
 }
 
 /* The rename is only durable once the folder is. */
-static int sync_folder(const char *path)
+int gv_file_sync_folder(const char *path)
 {
     char folder[4096];
     const char *slash = strrchr(path, '/');
@@ -99,7 +99,7 @@ int gv_file_write(const char *path, const void *data, size_t len, mode_t mode,
         written = false;
         saved = errno;
     }
-    if (written && rename(temporary, path) == 0 && sync_folder(path) == 0)
+    if (written && rename(temporary, path) == 0 && gv_file_sync_folder(path) == 0)
         return GV_OK;
     if (written)
         saved = errno;

@@ -18,6 +18,9 @@ int gv_file_read(struct gv_buf *out, const char *path, size_t max, struct gv_tex
 int gv_file_write(const char *path, const void *data, size_t len, mode_t mode,
                   struct gv_text *error);
 
+/* fsync of the folder that `path` lies in: a rename is only durable then. 0, or -1 and errno. */
+int gv_file_sync_folder(const char *path);
+
 /* mkdir -p for the last component only; an existing folder is fine. */
 int gv_file_folder(const char *path, mode_t mode, struct gv_text *error);
 

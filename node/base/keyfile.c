@@ -11,50 +11,35 @@
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
+#include "node/base/file.h"
 
 #define TEXT_LEN (2 * GV_SECRET_LEN + 1) /* hex digits and a newline */
 
-/* Also the folder, because a key that is gone after a power cut is an identity lost. */
-static int sync_both(int fd, const char *path)
+/* Who may write to the folder can put another key there. The owner of the folder is this node, or
+ * root for it. */
+static int check_folder(const char *path, struct stat *folder, struct gv_text *error)
 {
     char copy[4096];
 
     snprintf(copy, sizeof copy, "%s", path);
-    int folder = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        return -1;
-    int rc = fsync(fd) == 0 && fsync(folder) == 0 ? 0 : -1;
-    close(folder);
-    return rc;
-}
-
-int gv_keyfile_create(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_text *error)
-{
-    char text[TEXT_LEN + 1];
-    int rc = GV_OK;
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-    if (fd < 0 && errno == EEXIST)
-        return gv_fail(error, GV_ERR_DUPLICATE, "%s: there is a key already; it is kept", path);
-    if (fd < 0)
-        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
-    randombytes_buf(secret, GV_SECRET_LEN);
-    gv_hex(text, secret, GV_SECRET_LEN);
-    text[TEXT_LEN - 1] = '\n';
-    if (fchmod(fd, 0600) != 0 || write(fd, text, TEXT_LEN) != TEXT_LEN ||
-        sync_both(fd, path) != 0) {
-        rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
-        unlink(path);
-        gv_wipe(secret, GV_SECRET_LEN);
-    }
-    close(fd);
-    gv_wipe(text, sizeof text);
-    return rc;
+    const char *name = dirname(copy);
+    if (stat(name, folder) != 0)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", name, strerror(errno));
+    if (folder->st_mode & (S_IWGRP | S_IWOTH))
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s: others than its owner can write here, and so put another key into it "
+                       "(mode %04o); run: chmod 700 %s",
+                       name, (unsigned)(folder->st_mode & 07777), name);
+    if (folder->st_uid != geteuid() && folder->st_uid != 0 && geteuid() != 0)
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s belongs to another user (id %u); run: chown %u %s", name,
+                       (unsigned)folder->st_uid, (unsigned)geteuid(), name);
+    return GV_OK;
 }
 
 static int check_rights(int fd, const char *path, struct gv_text *error)
 {
-    struct stat info;
+    struct stat info, folder;
 
     if (fstat(fd, &info) != 0)
         return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
@@ -65,15 +50,72 @@ static int check_rights(int fd, const char *path, struct gv_text *error)
                        "%s: others than its owner can use this key (mode %04o); "
                        "run: chmod 600 %s",
                        path, (unsigned)(info.st_mode & 07777), path);
+    int rc = check_folder(path, &folder, error);
+    if (rc != GV_OK)
+        return rc;
+    /* Root may look at the key of a node's own user, which has its folder too. */
+    if (info.st_uid != geteuid() && (geteuid() != 0 || info.st_uid != folder.st_uid))
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s belongs to another user (id %u), who can use it; run: chown %u %s", path,
+                       (unsigned)info.st_uid, (unsigned)geteuid(), path);
     return GV_OK;
+}
+
+static int write_key(int fd, const char *path, const uint8_t secret[GV_SECRET_LEN],
+                     struct gv_text *error)
+{
+    char text[TEXT_LEN + 1];
+
+    gv_hex(text, secret, GV_SECRET_LEN);
+    text[TEXT_LEN - 1] = '\n';
+    bool written = fchmod(fd, 0600) == 0 && write(fd, text, TEXT_LEN) == TEXT_LEN && fsync(fd) == 0;
+    gv_wipe(text, sizeof text);
+    if (!written)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    return check_rights(fd, path, error);
+}
+
+/* Under another name until it is whole: half a key, left by a crash, would stand in the way of the
+ * next start. link() refuses to replace what is there. */
+int gv_keyfile_create(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_text *error)
+{
+    char fresh[4096];
+
+    if (access(path, F_OK) == 0)
+        return gv_fail(error, GV_ERR_DUPLICATE, "%s: there is a key already; it is kept", path);
+    if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", path) >= sizeof fresh)
+        return gv_fail(error, GV_ERR_RANGE, "%.64s...: the path is too long", path);
+    unlink(fresh);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    randombytes_buf(secret, GV_SECRET_LEN);
+    int rc = write_key(fd, path, secret, error);
+    if (rc == GV_OK && link(fresh, path) != 0)
+        rc = errno == EEXIST ? gv_fail(error, GV_ERR_DUPLICATE,
+                                       "%s: there is a key already; it is kept", path)
+                             : gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    else if (rc == GV_OK && gv_file_sync_folder(path) != 0) {
+        rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+        unlink(path);
+    }
+    unlink(fresh);
+    close(fd);
+    if (rc != GV_OK)
+        gv_wipe(secret, GV_SECRET_LEN);
+    return rc;
 }
 
 int gv_keyfile_read(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_text *error)
 {
     char text[TEXT_LEN + 2]; /* one more than allowed, to see that there is more */
     int rc;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold us up */
+    /* A FIFO must not hold us up, and a link would have its own owner and rights. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 
+    if (fd < 0 && errno == ELOOP)
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s: a symbolic link; put the key itself there, or set [node] data", path);
     if (fd < 0)
         return gv_fail(error, errno == ENOENT ? GV_ERR_NOT_FOUND : GV_ERR_IO, "%s: %s", path,
                        strerror(errno));
@@ -102,9 +144,11 @@ out:
     return rc;
 }
 
-int gv_keyfile_ensure(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_text *error)
+int gv_keyfile_ensure(uint8_t secret[GV_SECRET_LEN], bool *fresh, const char *path,
+                      struct gv_text *error)
 {
     int rc = gv_keyfile_read(secret, path, error);
 
-    return rc == GV_ERR_NOT_FOUND ? gv_keyfile_create(secret, path, error) : rc;
+    *fresh = rc == GV_ERR_NOT_FOUND;
+    return *fresh ? gv_keyfile_create(secret, path, error) : rc;
 }

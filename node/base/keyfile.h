@@ -2,6 +2,7 @@
 #ifndef GV_NODE_BASE_KEYFILE_H
 #define GV_NODE_BASE_KEYFILE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "crypto/identity.h"
@@ -11,11 +12,13 @@
  * and gives it. An existing file is never touched: GV_ERR_DUPLICATE. Otherwise GV_ERR_IO. */
 int gv_keyfile_create(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_text *error);
 
-/* GV_ERR_NOT_FOUND; GV_ERR_FORBIDDEN when group or others have any right on it, or when it is not
- * a regular file; GV_ERR_MALFORMED; GV_ERR_IO. The caller wipes `secret` (gv_wipe). */
+/* GV_ERR_NOT_FOUND; GV_ERR_FORBIDDEN when anybody else can use or replace it: group or others have
+ * a right on it or may write to its folder, it belongs to another user, it is no regular file, or a
+ * symbolic link; GV_ERR_MALFORMED; GV_ERR_IO. The caller wipes `secret` (gv_wipe). */
 int gv_keyfile_read(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_text *error);
 
-/* Reads it, or creates it when absent. */
-int gv_keyfile_ensure(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_text *error);
+/* Reads it, or creates it when absent: *fresh. */
+int gv_keyfile_ensure(uint8_t secret[GV_SECRET_LEN], bool *fresh, const char *path,
+                      struct gv_text *error);
 
 #endif

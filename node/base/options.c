@@ -40,6 +40,11 @@ static const struct gv_config_key keys[] = {
      "Group whose members may use the control socket. Empty: the group of the daemon. The data "
      "folder is closed to it, so set control to a path elsewhere then, such as "
      "/run/grapevine/control.sock."},
+    {"node", "user", GV_CONFIG_STRING, FIELD(user), "", 0, 32, NULL, false,
+     "User to run as when started as root, such as _grapevine; made once with `useradd --system`. "
+     "Empty: whoever starts it."},
+    {"node", "groups", GV_CONFIG_STRINGS, FIELD(groups), "", 0, 16, NULL, false,
+     "Groups to keep for reading logs, beside those that user is in: adm, systemd-journal."},
     {"network", "registry", GV_CONFIG_STRING, FIELD(registry), "", 0, 255, NULL, false,
      "Address of the registry, https://HOST. Empty: the one that the network descriptor names."},
     {"network", "descriptor", GV_CONFIG_PATH, FIELD(descriptor), "", 0, 0, NULL, false,
@@ -85,6 +90,9 @@ static const struct gv_config_key keys[] = {
      "Addresses with local history at most; about 250 bytes each."},
     {"limits", "telemetry", GV_CONFIG_DURATION, FIELD(telemetry_s), "30d", 86400, 31536000, NULL,
      false, "How long the record of what was sent is kept."},
+    {"limits", "journal", GV_CONFIG_DURATION, FIELD(journal_s), "30d", 86400, 31536000, NULL, false,
+     "How long signals are kept for `grapevine ip` after they have ceased to count, 500000 at "
+     "most."},
 };
 static const struct gv_config_table table = {"grapevine.conf", keys, sizeof keys / sizeof *keys};
 
@@ -541,6 +549,14 @@ static bool same_text(const char *a, const char *b)
     return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
+static bool same_strings(const struct gv_config_strings *a, const struct gv_config_strings *b)
+{
+    for (size_t i = 0; i < a->count && a->count == b->count; i++)
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    return a->count == b->count;
+}
+
 static bool same_addresses(const struct gv_address *a, size_t a_count, const struct gv_address *b,
                            size_t b_count)
 {
@@ -576,5 +592,11 @@ const char *gv_options_fixed_change(const struct gv_options *now, const struct g
         return "[limits] history";
     if (now->telemetry_s != next->telemetry_s)
         return "[limits] telemetry";
+    if (now->journal_s != next->journal_s)
+        return "[limits] journal";
+    if (!same_text(now->user, next->user))
+        return "[node] user";
+    if (!same_strings(&now->groups, &next->groups))
+        return "[node] groups";
     return NULL;
 }

@@ -20,6 +20,8 @@
 struct gv_options {
     /* [node] */
     char *data, *control, *control_group; /* control: NULL means DATA/control.sock */
+    char *user;                           /* NULL or "": not changed */
+    struct gv_config_strings groups;
     struct gv_config_hosts listen, advertise;
     struct gv_config_addresses bind;
     /* [network] */
@@ -38,7 +40,7 @@ struct gv_options {
     int refuse_on; /* 0: own, 1: consensus */
     struct gv_config_addresses allow, deny;
     /* [limits] */
-    int64_t connections, statements, history, telemetry_s;
+    int64_t connections, statements, history, telemetry_s, journal_s;
 
     /* Derived from these, valid until gv_options_free. */
     struct gv_syslog_access syslog;

@@ -17,7 +17,14 @@ static int print_answer(const struct gv_cli *cli, const json_t *json)
         {"STANDING", "standing", true, false},
         {"TIME", "time", false, false},
     };
+    static const struct gv_cli_column earlier_columns[] = {
+        {"KIND", "kind", false, false},
+        {"LAST", "last", false, false},
+        {"COUNT", "count", true, false},
+        {"CERTIFICATE", "certificate", false, false},
+    };
     const json_t *reporters = gv_cli_member(json, "reporters");
+    const json_t *earlier = gv_cli_member(json, "earlier");
 
     gv_cli_print_heading(cli, gv_cli_text(json, "subject"));
     print_word_pair(cli, "verdict", gv_cli_text(json, "verdict"));
@@ -30,6 +37,14 @@ static int print_answer(const struct gv_cli *cli, const json_t *json)
     if (json_array_size(reporters) > 0) {
         gv_cli_print_heading(cli, "Reported by");
         int rc = gv_cli_table(cli, reporters, columns, sizeof columns / sizeof *columns);
+        if (rc != 0)
+            return rc;
+        printf("\n");
+    }
+    if (json_array_size(earlier) > 0) {
+        gv_cli_print_heading(cli, "Earlier signals, which count no more");
+        int rc = gv_cli_table(cli, earlier, earlier_columns,
+                              sizeof earlier_columns / sizeof *earlier_columns);
         if (rc != 0)
             return rc;
         printf("\n");

@@ -13,6 +13,7 @@
 
 #define EFFECTS_KEEP_BYTES (64u << 10) /* a batch buffer above this is given back to the system */
 #define EXPIRE_EVERY_MS    3600000u
+#define MEND_EVERY_MS      3600000u
 
 struct gv_driver {
     uv_loop_t *loop;
@@ -29,7 +30,9 @@ struct gv_driver {
     bool flushing, is_broken;
     uint64_t own_dropped; /* rows left out of a full backlog */
     int64_t clock_offset; /* wall minus step clock, as last told to the core */
-    uint64_t telemetry_ms, next_expire;
+    uint64_t telemetry_ms, journal_ms, next_expire;
+    uint64_t mended_ms;    /* step clock; 0: never */
+    bool numbers_known;    /* the store held the last sequence number */
     uv_timer_t timer, retry, stop_timer;
     uv_prepare_t prepare;
     uv_check_t check;
@@ -141,12 +144,37 @@ static void to_backlog(struct gv_driver *driver, const struct gv_effects *from)
         break_down(driver, "out of memory while the store cannot be written: the node stops");
 }
 
+static int number_anew(struct gv_driver *driver, bool lost)
+{
+    struct gv_event event = {.kind = GV_EVENT_COMMAND,
+                             .command = {.command = GV_COMMAND_NUMBER_ANEW, .lost = lost}};
+
+    return step(driver, &event);
+}
+
+/* Commits; a damaged file is mended first. Not over and over: a disk that spoils all that is
+ * written to it would be filled with what is set aside. */
+static int commit_or_mend(struct gv_driver *driver, const struct gv_effects *effects,
+                          struct gv_text *error)
+{
+    int rc = gv_persist_commit(driver->persist, effects, gv_unix_ms(), error);
+
+    if (rc != GV_ERR_MALFORMED || (driver->mended_ms && now_ms() - driver->mended_ms < MEND_EVERY_MS))
+        return rc;
+    rc = gv_persist_mend(driver->persist, error);
+    if (rc != GV_OK)
+        return rc;
+    driver->mended_ms = now_ms();
+    number_anew(driver, false); /* its row is not among those that were saved */
+    return gv_persist_commit(driver->persist, effects, gv_unix_ms(), error);
+}
+
 static void on_retry(uv_timer_t *timer)
 {
     struct gv_driver *driver = timer->data;
     struct gv_text error;
 
-    if (gv_persist_commit(driver->persist, &driver->backlog, gv_unix_ms(), &error) != GV_OK) {
+    if (commit_or_mend(driver, &driver->backlog, &error) != GV_OK) {
         driver->status.store_error = error;
         gv_log_limited(GV_LOG_ERROR, "still off the mesh: %s", error.text);
         return;
@@ -199,7 +227,7 @@ static bool commit(struct gv_driver *driver)
     if (rows == 0 && !gv_persist_dirty(driver->persist))
         return !driver->status.store_failing;
     if (!driver->status.store_failing) {
-        if (gv_persist_commit(driver->persist, &driver->running, gv_unix_ms(), &error) == GV_OK) {
+        if (commit_or_mend(driver, &driver->running, &error) == GV_OK) {
             driver->status.turns++;
             driver->status.rows += rows;
             return true;
@@ -299,20 +327,28 @@ static void flush(struct gv_driver *driver)
     driver->flushing = false;
 }
 
+/* What is older than the admin wants it kept: at the start and once an hour. */
+static void expire(struct gv_driver *driver)
+{
+    uint64_t unix_ms = gv_unix_ms();
+    struct gv_text error;
+
+    if (now_ms() < driver->next_expire || driver->status.store_failing)
+        return;
+    driver->next_expire = now_ms() + EXPIRE_EVERY_MS;
+    if (gv_persist_expire(driver->persist, unix_ms - driver->telemetry_ms,
+                          unix_ms - driver->journal_ms, &error) != GV_OK)
+        gv_log(GV_LOG_WARNING, "old telemetry and signals could not be deleted: %s", error.text);
+}
+
 /* When the core wants to be woken. Set once a turn, after the last step of the turn. */
 static void on_timer(uv_timer_t *timer)
 {
     struct gv_driver *driver = timer->data;
     struct gv_event event = {.kind = GV_EVENT_TIMER};
-    struct gv_text error;
 
     gv_driver_event(driver, &event);
-    if (now_ms() >= driver->next_expire && !driver->status.store_failing) {
-        driver->next_expire = now_ms() + EXPIRE_EVERY_MS;
-        if (gv_persist_expire(driver->persist, gv_unix_ms() - driver->telemetry_ms, &error) !=
-            GV_OK)
-            gv_log(GV_LOG_WARNING, "old telemetry could not be deleted: %s", error.text);
-    }
+    expire(driver);
 }
 
 static void arm(struct gv_driver *driver)
@@ -400,6 +436,8 @@ static void on_row(void *context, enum gv_row row, const uint8_t *key, size_t ke
 
     if (step(driver, &event) != GV_OK)
         driver->status.rows_bad++;
+    else if (row == GV_ROW_SELF)
+        driver->numbers_known = true;
 }
 
 static int load(struct gv_driver *driver, struct gv_text *error)
@@ -414,6 +452,19 @@ static int load(struct gv_driver *driver, struct gv_text *error)
                "another key, and are left out",
                bad);
     return rc;
+}
+
+/* A store that does not know the last sequence number, although the key is old: lost, mended,
+ * restored, or never used. */
+static void continue_numbers(struct gv_driver *driver, bool fresh_key)
+{
+    if (driver->numbers_known)
+        return;
+    if (!fresh_key)
+        gv_log(GV_LOG_NOTICE, "the store does not hold the number of the last signal that this key "
+                              "has signed: numbers go on a day ahead of the clock, so that none is "
+                              "ever used twice");
+    number_anew(driver, !fresh_key);
 }
 
 static int make_core(struct gv_driver *driver, const struct gv_core_options *wanted,
@@ -461,11 +512,15 @@ int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *option
     driver->noted = options->noted;
     driver->telemetry_ms =
         options->telemetry_ms ? options->telemetry_ms : GV_TELEMETRY_DAYS * 86400000ULL;
+    driver->journal_ms =
+        options->journal_ms ? options->journal_ms : GV_JOURNAL_DAYS * 86400000ULL;
     driver->status.started_ms = now_ms();
     add_handles(driver);
     rc = make_core(driver, &options->core, error);
     if (rc == GV_OK)
         rc = load(driver, error);
+    if (rc == GV_OK)
+        continue_numbers(driver, options->fresh_key);
     if (rc == GV_OK && driver->is_broken)
         rc = gv_fail(error, GV_ERR_MEMORY, "out of memory while the store was loaded");
     if (rc == GV_OK) {
@@ -479,6 +534,7 @@ int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *option
         return rc;
     }
     tell_clock(driver, true);
+    expire(driver);
     uv_prepare_start(&driver->prepare, on_prepare);
     uv_check_start(&driver->check, on_check);
     *out = driver;
@@ -519,13 +575,29 @@ static void on_handle_closed(uv_handle_t *handle)
     free(driver);
 }
 
+/* What waits for the store gets a last chance. */
+static void store_the_rest(struct gv_driver *driver)
+{
+    struct gv_text error = {""};
+
+    flush(driver);
+    if (driver->backlog.count == 0)
+        return;
+    int rc = commit_or_mend(driver, &driver->backlog, &error);
+    if (rc == GV_OK)
+        gv_log(GV_LOG_NOTICE, "what could not be stored before is stored now");
+    else
+        gv_log(GV_LOG_ERROR, "%zu rows could not be stored and are lost: %s",
+               count_rows(&driver->backlog), error.text);
+}
+
 void gv_driver_free(struct gv_driver *driver)
 {
     if (!driver || driver->freed)
         return;
     driver->freed = true;
     if (driver->net)
-        flush(driver);
+        store_the_rest(driver);
     gv_net_free(driver->net);
     uv_close((uv_handle_t *)&driver->timer, on_handle_closed);
     uv_close((uv_handle_t *)&driver->retry, on_handle_closed);

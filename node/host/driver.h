@@ -7,7 +7,7 @@
  *
  * When a commit fails (full disk, damaged file) the rows stay in memory and are tried again every
  * few seconds. Until then the node is off the mesh, because nothing may be said that is not safe;
- * it goes on reading its log and answering from memory. */
+ * it goes on reading its log and answering from memory. A damaged file is mended on the way. */
 #ifndef GV_NODE_HOST_DRIVER_H
 #define GV_NODE_HOST_DRIVER_H
 
@@ -23,6 +23,7 @@
 #define GV_STORE_RETRY_MS 5000u
 #define GV_BACKLOG_MAX    (8u << 20) /* bytes of rows waiting for a store that fails */
 #define GV_TELEMETRY_DAYS 30
+#define GV_JOURNAL_DAYS   30
 #define GV_CLOCK_JUMP_MS  1000  /* the wall clock was set: told to the core */
 #define GV_STOP_MS        3000u /* goodbyes get this long */
 #define GV_NOTE_COUNT     (GV_NOTE_ROW_REFUSED + 1)
@@ -34,7 +35,9 @@ struct gv_driver_options {
     struct gv_core_options core; /* the seed is drawn by the driver */
     struct gv_net_options net;   /* loop and callbacks are filled in by the driver */
     struct gv_persist *persist;  /* borrowed until gv_driver_free */
+    bool fresh_key;              /* the identity was made just now, and has signed nothing */
     uint64_t telemetry_ms;       /* 0: GV_TELEMETRY_DAYS */
+    uint64_t journal_ms;         /* 0: GV_JOURNAL_DAYS */
     void *context;
     /* The node cannot go on (out of memory); the sentence says why. May be NULL. */
     void (*broken)(void *context, const char *why);

@@ -8,10 +8,52 @@
 #include "crypto/wipe.h"
 #include "node/base/db.h"
 #include "node/host/persist_schema.h"
+#include "proto/trust/signal.h"
 
-#define KEPT_MAX 256 /* bytes of one kept value */
+#define KEPT_MAX     256 /* bytes of one kept value */
+#define EXPIRE_PART  5000
+#define EXPIRE_PARTS 10
 
 /* ---- opening -------------------------------------------------------------------------------- */
+
+static void close_db(struct gv_persist *persist)
+{
+    for (size_t i = 0; i < GV_SQL_COUNT; i++) {
+        sqlite3_finalize(persist->sql[i]);
+        persist->sql[i] = NULL;
+    }
+    gv_db_close(persist->db);
+    persist->db = NULL;
+}
+
+/* The whole file is looked through: damage is better found now than in a month. */
+static int open_db(struct gv_persist *persist, struct gv_text *error)
+{
+    int rc = gv_store_open(&persist->db, persist->path, error);
+
+    if (rc == GV_OK)
+        rc = gv_store_check(persist->db, error);
+    /* 1 MiB of page cache: the node's budget is 12 MiB in all, and reads are rare. A log that one
+     * large batch has grown is cut back at the next checkpoint. */
+    if (rc == GV_OK)
+        rc = gv_db_exec(persist->db,
+                        "PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304", error);
+    for (size_t i = 0; rc == GV_OK && i < GV_SQL_COUNT; i++)
+        rc = gv_db_prepare(persist->db, &persist->sql[i], gv_persist_sql_text[i], error);
+    persist->full_sync = false; /* as gv_db_open leaves it */
+    if (rc != GV_OK)
+        close_db(persist);
+    return rc;
+}
+
+int gv_persist_mend(struct gv_persist *persist, struct gv_text *error)
+{
+    close_db(persist);
+    int rc = gv_store_salvage(persist->path, persist->store_key, error);
+    int again = open_db(persist, rc == GV_OK ? error : NULL);
+
+    return rc == GV_OK ? again : rc;
+}
 
 int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t store_key[GV_KEY_LEN],
                     struct gv_text *error)
@@ -19,44 +61,37 @@ int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t sto
     struct gv_persist *persist = calloc(1, sizeof *persist);
     struct gv_text why = {""};
 
-    if (!persist)
+    if (!persist || !(persist->path = strdup(path))) {
+        free(persist);
         return gv_fail(error, GV_ERR_MEMORY, "out of memory");
+    }
     memcpy(persist->store_key, store_key, GV_KEY_LEN);
     gv_buf_init(&persist->kept);
     gv_buf_init(&persist->scratch);
-    int rc =
-        gv_db_open(&persist->db, path, gv_persist_migrations, gv_persist_migration_count, &why);
-    /* 1 MiB of page cache: the node's budget is 12 MiB in all, and reads are rare. A log that one
-     * large batch has grown is cut back at the next checkpoint. */
-    if (rc == GV_OK)
-        rc = gv_db_exec(persist->db,
-                        "PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304", &why);
-    for (size_t i = 0; rc == GV_OK && i < GV_SQL_COUNT; i++)
-        rc = gv_db_prepare(persist->db, &persist->sql[i], gv_persist_sql_text[i], &why);
+    gv_buf_init(&persist->left);
+    int rc = open_db(persist, &why);
+    if (rc == GV_ERR_MALFORMED)
+        rc = gv_persist_mend(persist, &why);
     if (rc == GV_OK) {
         *out = persist;
         return GV_OK;
     }
     gv_persist_close(persist);
-    if (rc == GV_ERR_VERSION)
+    if (rc == GV_ERR_VERSION || rc == GV_ERR_FORBIDDEN)
         return gv_fail(error, rc, "%s", why.text);
-    return gv_fail(error, rc,
-                   "the store cannot be used: %s; if the file is damaged, move it away and start "
-                   "again (the mesh sends its signals anew; this host's history and the entries of "
-                   "`grapevine allow` and `deny` are lost)",
-                   why.text);
+    return gv_fail(error, rc, "the store cannot be used: %s", why.text);
 }
 
 void gv_persist_close(struct gv_persist *persist)
 {
     if (!persist)
         return;
-    for (size_t i = 0; i < GV_SQL_COUNT; i++)
-        sqlite3_finalize(persist->sql[i]);
-    gv_db_close(persist->db);
+    close_db(persist);
     gv_buf_free(&persist->kept);
     gv_buf_free(&persist->scratch);
+    gv_buf_free(&persist->left);
     gv_wipe(persist->store_key, sizeof persist->store_key);
+    free(persist->path);
     free(persist);
 }
 
@@ -95,11 +130,43 @@ static int put_row(struct gv_persist *persist, const struct gv_effects *effects,
     }
 }
 
+/* A signal or a retraction that leaves the set goes to the journal, with the MAC it has. */
+static int to_journal(struct gv_persist *persist, const uint8_t *key, size_t key_len,
+                      uint64_t unix_ms)
+{
+    sqlite3_stmt *row = persist->sql[GV_SQL_GET_RECORD];
+    struct gv_statement statement;
+    uint8_t mac[GV_PERSIST_MAC];
+    bool genuine;
+
+    int rc = gv_db_bind(row, "b", key, key_len);
+    if (rc != GV_OK || (rc = gv_db_step(row)) != 1)
+        return rc;
+    gv_buf_clear(&persist->left);
+    gv_buf_append(&persist->left, sqlite3_column_blob(row, 0),
+                  (size_t)sqlite3_column_bytes(row, 0));
+    genuine = gv_db_blob(row, 1, mac, sizeof mac) == GV_OK;
+    sqlite3_reset(row);
+    if (persist->left.failed)
+        return GV_ERR_MEMORY;
+    if (!genuine || persist->left.len < 2 ||
+        gv_statement_parse(&statement, persist->left.data + 1, persist->left.len - 1) != GV_OK)
+        return GV_OK; /* damaged: it is no loss */
+    return gv_db_run(persist->sql[GV_SQL_PUT_JOURNAL], "bbbbi", key, key_len, persist->left.data,
+                     persist->left.len, mac, sizeof mac, &statement.subject,
+                     sizeof statement.subject, (int64_t)unix_ms);
+}
+
 static int delete_row(struct gv_persist *persist, const struct gv_effects *effects,
-                      const struct gv_effect *effect)
+                      const struct gv_effect *effect, uint64_t unix_ms)
 {
     size_t delete = GV_SQL_DELETE_RECORD + (size_t)effect->row - GV_ROW_RECORD;
 
+    if (effect->row == GV_ROW_RECORD) {
+        int rc = to_journal(persist, gv_effect_key(effects, effect), effect->key_len, unix_ms);
+        if (rc != GV_OK)
+            return rc;
+    }
     return gv_db_run(persist->sql[delete], "b", gv_effect_key(effects, effect), effect->key_len);
 }
 
@@ -113,7 +180,7 @@ static int put_effects(struct gv_persist *persist, const struct gv_effects *effe
         if (e->kind == GV_EFFECT_PERSIST)
             rc = put_row(persist, effects, e, unix_ms);
         else if (e->kind == GV_EFFECT_FORGET)
-            rc = delete_row(persist, effects, e);
+            rc = delete_row(persist, effects, e, unix_ms);
     }
     /* After the rows, whichever came first: the note and its row are of one step. */
     for (size_t i = 0; i < effects->count && rc == GV_OK; i++) {
@@ -181,7 +248,7 @@ static int put_kept(struct gv_persist *persist)
         const char *name = (const char *)persist->kept.data + at + sizeof entry;
         const uint8_t *value = (const uint8_t *)name + entry.name_len + 1;
         at += sizeof entry + entry.name_len + 1U + entry.value_len;
-        if (!gv_persist_mac(persist, mac, GV_PERSIST_KEPT, name, entry.name_len, value,
+        if (!gv_persist_mac(persist, mac, GV_STORE_KEPT, name, entry.name_len, value,
                             entry.value_len))
             return GV_ERR_MEMORY;
         rc = gv_db_run(persist->sql[GV_SQL_PUT_KEPT], "tbb", name, value, (size_t)entry.value_len,
@@ -193,12 +260,14 @@ static int put_kept(struct gv_persist *persist)
 int gv_persist_kept(struct gv_persist *persist, const char *name, void *out, size_t len)
 {
     sqlite3_stmt *row = persist->sql[GV_SQL_GET_KEPT];
-    int rc = gv_db_bind(row, "t", name);
 
+    if (!persist->db)
+        return GV_ERR_NOT_FOUND;
+    int rc = gv_db_bind(row, "t", name);
     if (rc != GV_OK || gv_db_step(row) != 1)
         return GV_ERR_NOT_FOUND;
     if (gv_db_blob(row, 0, out, len) != GV_OK ||
-        !gv_persist_genuine(persist, row, 1, GV_PERSIST_KEPT, name, strlen(name), out, len)) {
+        !gv_persist_genuine(persist, row, 1, GV_STORE_KEPT, name, strlen(name), out, len)) {
         memset(out, 0, len);
         rc = GV_ERR_NOT_FOUND;
     }
@@ -231,15 +300,16 @@ static int set_sync(struct gv_persist *persist, bool full, struct gv_text *error
 
 static int fail_with(struct gv_persist *persist, int rc, struct gv_text *error)
 {
+    if (!persist->db)
+        return gv_fail(error, GV_ERR_IO, "%s cannot be opened", persist->path);
     int code = sqlite3_errcode(persist->db) & 0xff;
     const char *path = sqlite3_db_filename(persist->db, "main");
 
     if (code == SQLITE_FULL)
         return gv_fail(error, GV_ERR_IO, "%s: the disk is full; make room on it", path);
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-        return gv_fail(error, GV_ERR_IO,
-                       "%s: the file is damaged; stop the node, move the file away, start again",
-                       path);
+        return gv_fail(error, GV_ERR_MALFORMED,
+                       "%s: the file is damaged; it is mended as far as it can be read", path);
     if (rc == GV_ERR_MEMORY)
         return gv_fail(error, rc, "%s: out of memory", path);
     return gv_fail(error, rc, "%s: %s", path, sqlite3_errmsg(persist->db));
@@ -248,10 +318,15 @@ static int fail_with(struct gv_persist *persist, int rc, struct gv_text *error)
 int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effects,
                       uint64_t unix_ms, struct gv_text *error)
 {
+    if (!persist->db) { /* it could not even be opened again after it was mended */
+        int rc = open_db(persist, error);
+        if (rc != GV_OK)
+            return rc;
+    }
     int rc = set_sync(persist, has_own_word(effects), error);
 
     if (rc == GV_OK && sqlite3_exec(persist->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-        rc = sqlite3_errcode(persist->db) == SQLITE_BUSY ? GV_ERR_BUSY : GV_ERR_IO;
+        rc = (sqlite3_errcode(persist->db) & 0xff) == SQLITE_BUSY ? GV_ERR_BUSY : GV_ERR_IO;
     if (rc != GV_OK)
         return fail_with(persist, rc, error);
     rc = put_effects(persist, effects, unix_ms);
@@ -268,11 +343,32 @@ int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effec
     return GV_OK;
 }
 
-int gv_persist_expire(struct gv_persist *persist, uint64_t before_unix_ms, struct gv_text *error)
+/* The journal goes in parts: a month's worth of a large mesh at once would hold up the loop. */
+static int expire_journal(struct gv_persist *persist, uint64_t before_unix_ms)
 {
-    int rc = gv_db_run(persist->sql[GV_SQL_EXPIRE_SENT], "i", (int64_t)before_unix_ms);
+    int rc = GV_OK;
+
+    for (int part = 0; rc == GV_OK && part < EXPIRE_PARTS; part++) {
+        rc = gv_db_run(persist->sql[GV_SQL_EXPIRE_JOURNAL], "ii", (int64_t)before_unix_ms,
+                       (int64_t)EXPIRE_PART);
+        if (rc == GV_OK && sqlite3_changes(persist->db) < EXPIRE_PART)
+            break;
+    }
+    if (rc == GV_OK)
+        rc = gv_db_run(persist->sql[GV_SQL_SHRINK_JOURNAL], "i", (int64_t)GV_JOURNAL_MAX);
+    return rc;
+}
+
+int gv_persist_expire(struct gv_persist *persist, uint64_t sent_before_ms,
+                      uint64_t journal_before_ms, struct gv_text *error)
+{
+    if (!persist->db)
+        return fail_with(persist, GV_ERR_IO, error);
+    int rc = gv_db_run(persist->sql[GV_SQL_EXPIRE_SENT], "i", (int64_t)sent_before_ms);
 
     if (rc == GV_OK)
-        rc = gv_db_run(persist->sql[GV_SQL_EXPIRE_ACKS], "i", (int64_t)before_unix_ms);
+        rc = gv_db_run(persist->sql[GV_SQL_EXPIRE_ACKS], "i", (int64_t)sent_before_ms);
+    if (rc == GV_OK)
+        rc = expire_journal(persist, journal_before_ms);
     return rc == GV_OK ? GV_OK : fail_with(persist, rc, error);
 }

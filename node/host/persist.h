@@ -27,21 +27,28 @@
 #define GV_PERSIST_KEY_MAX  64
 #define GV_PERSIST_NAME_MAX 1024 /* of what is kept beside the rows: a log's path fits */
 #define GV_PERSIST_ACKS_MAX 64   /* named per statement; more are counted */
+#define GV_JOURNAL_MAX 500000    /* signals that left the set; about 150 MB */
 
 struct gv_persist;
 
-/* Opens or creates the file. `store_key` is copied. Returns GV_OK, GV_ERR_VERSION (made by a newer
- * program), GV_ERR_IO, GV_ERR_MEMORY. */
+/* Opens or creates the file and looks through all of it. A damaged one is mended: what can be read
+ * goes into a new file, the damaged one is set aside as PATH.corrupt-STAMP, and the log says so.
+ * `store_key` is copied. Returns GV_OK, GV_ERR_VERSION (made by a newer program), GV_ERR_FORBIDDEN
+ * (a symbolic link), GV_ERR_IO, GV_ERR_MEMORY. */
 int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t store_key[GV_KEY_LEN],
                     struct gv_text *error);
 void gv_persist_close(struct gv_persist *persist); /* NULL is allowed */
+/* The same while it is in use, after GV_ERR_MALFORMED. SELF rows are not among what is saved: the
+ * core must be asked for them (GV_COMMAND_NUMBER_ANEW). After an error it may be tried again. */
+int gv_persist_mend(struct gv_persist *persist, struct gv_text *error);
 
 /* ---- writing: one transaction --------------------------------------------------------------- */
 
 /* All PERSIST and FORGET effects of the list, in order, and what gv_persist_keep took since the
  * last commit. Statements that a PREVIEWED note names are marked as never sent. All or nothing:
  * after an error nothing of it is in the file and it may be tried again. GV_OK, GV_ERR_BUSY (locked
- * by another program), GV_ERR_IO (disk full, file damaged), GV_ERR_MEMORY. */
+ * by another program), GV_ERR_MALFORMED (file damaged: gv_persist_mend), GV_ERR_IO (disk full),
+ * GV_ERR_MEMORY. */
 int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effects,
                       uint64_t unix_ms, struct gv_text *error);
 
@@ -52,8 +59,10 @@ bool gv_persist_dirty(const struct gv_persist *persist); /* something is kept an
 /* GV_OK, or GV_ERR_NOT_FOUND: no such name, another length, or a bad MAC. */
 int gv_persist_kept(struct gv_persist *persist, const char *name, void *out, size_t len);
 
-/* Deletes telemetry from before that moment. */
-int gv_persist_expire(struct gv_persist *persist, uint64_t before_unix_ms, struct gv_text *error);
+/* Deletes telemetry made before one moment, and signals that left the set before the other. A
+ * journal above GV_JOURNAL_MAX loses its oldest as well. */
+int gv_persist_expire(struct gv_persist *persist, uint64_t sent_before_ms,
+                      uint64_t journal_before_ms, struct gv_text *error);
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
@@ -87,5 +96,12 @@ int gv_persist_telemetry(struct gv_persist *persist, uint64_t since_ms, size_t l
 /* That one: GV_OK, GV_ERR_NOT_FOUND. */
 int gv_persist_one_sent(struct gv_persist *persist, const uint8_t id[GV_ID_LEN],
                         gv_persist_each_sent each, void *context);
+
+/* Signals and retractions on a subject that have left the set, the latest `limit`, newest first:
+ * kind byte || wire, and when they left. */
+typedef void (*gv_persist_each_left)(void *context, const uint8_t *record, size_t len,
+                                     uint64_t left_ms);
+int gv_persist_journal(struct gv_persist *persist, const struct gv_subject *subject, size_t limit,
+                       gv_persist_each_left each, void *context);
 
 #endif

@@ -44,7 +44,7 @@ static int load_pass(struct gv_persist *persist, const struct pass *pass, gv_per
             (*bad)++;
     }
     if (rc < 0)
-        rc = gv_fail(error, rc, "%s: %s; if the file is damaged, move it away and start again",
+        rc = gv_fail(error, rc, "%s: %s",
                      sqlite3_db_filename(persist->db, "main"), sqlite3_errmsg(persist->db));
     sqlite3_finalize(row);
     return rc;
@@ -115,6 +115,9 @@ int gv_persist_telemetry(struct gv_persist *persist, uint64_t since_ms, size_t l
                          gv_persist_each_sent each, void *context)
 {
     sqlite3_stmt *row = persist->sql[GV_SQL_LIST_SENT];
+
+    if (!persist->db)
+        return GV_ERR_IO;
     int rc = gv_db_bind(row, "ii", (int64_t)since_ms, (int64_t)limit);
 
     if (rc != GV_OK)
@@ -128,6 +131,9 @@ int gv_persist_one_sent(struct gv_persist *persist, const uint8_t id[GV_ID_LEN],
                         gv_persist_each_sent each, void *context)
 {
     sqlite3_stmt *row = persist->sql[GV_SQL_ONE_SENT];
+
+    if (!persist->db)
+        return GV_ERR_IO;
     int rc = gv_db_bind(row, "b", id, (size_t)GV_ID_LEN);
 
     if (rc != GV_OK)
@@ -137,4 +143,25 @@ int gv_persist_one_sent(struct gv_persist *persist, const uint8_t id[GV_ID_LEN],
     hand_out(persist, row, each, context);
     sqlite3_reset(row);
     return GV_OK;
+}
+
+int gv_persist_journal(struct gv_persist *persist, const struct gv_subject *subject, size_t limit,
+                       gv_persist_each_left each, void *context)
+{
+    sqlite3_stmt *row = persist->sql[GV_SQL_LIST_JOURNAL];
+
+    if (!persist->db)
+        return GV_ERR_IO;
+    int rc = gv_db_bind(row, "bi", subject, sizeof *subject, (int64_t)limit);
+    if (rc != GV_OK)
+        return rc;
+    while ((rc = gv_db_step(row)) == 1) {
+        const uint8_t *value = sqlite3_column_blob(row, 1);
+        size_t len = (size_t)sqlite3_column_bytes(row, 1);
+        uint8_t id[GV_ID_LEN];
+        if (gv_db_blob(row, 0, id, sizeof id) == GV_OK &&
+            gv_persist_genuine(persist, row, 2, GV_ROW_RECORD, id, sizeof id, value, len))
+            each(context, value, len, (uint64_t)sqlite3_column_int64(row, 3));
+    }
+    return rc;
 }

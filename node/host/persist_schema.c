@@ -5,30 +5,6 @@
 #include "crypto/error.h"
 #include "crypto/wipe.h"
 
-/* `kind` repeats the first byte of the value, so that records can be loaded by kind. */
-const char *const gv_persist_migrations[] = {
-    "CREATE TABLE record (key BLOB PRIMARY KEY, kind INTEGER NOT NULL, value BLOB NOT NULL,"
-    "                     mac BLOB NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE history (key BLOB PRIMARY KEY, value BLOB NOT NULL, mac BLOB NOT NULL)"
-    "    WITHOUT ROWID;"
-    "CREATE TABLE list (key BLOB PRIMARY KEY, value BLOB NOT NULL, mac BLOB NOT NULL)"
-    "    WITHOUT ROWID;"
-    "CREATE TABLE self (key BLOB PRIMARY KEY, value BLOB NOT NULL, mac BLOB NOT NULL)"
-    "    WITHOUT ROWID;"
-    "CREATE TABLE peer (key BLOB PRIMARY KEY, value BLOB NOT NULL, mac BLOB NOT NULL)"
-    "    WITHOUT ROWID;"
-    "CREATE TABLE sent (number INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE,"
-    "                   value BLOB NOT NULL, mac BLOB NOT NULL, created_ms INTEGER NOT NULL,"
-    "                   sent_ms INTEGER, preview INTEGER NOT NULL DEFAULT 0);"
-    "CREATE INDEX sent_created ON sent (created_ms);"
-    "CREATE TABLE ack (key BLOB PRIMARY KEY, value BLOB NOT NULL, mac BLOB NOT NULL,"
-    "                  acked_ms INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE kept (name TEXT PRIMARY KEY, value BLOB NOT NULL, mac BLOB NOT NULL)"
-    "    WITHOUT ROWID;",
-};
-const size_t gv_persist_migration_count =
-    sizeof gv_persist_migrations / sizeof *gv_persist_migrations;
-
 #define PUT(table)                                                                                 \
     "INSERT INTO " table " (key, value, mac) VALUES (?1, ?2, ?3)"                                  \
     " ON CONFLICT (key) DO UPDATE SET value = excluded.value, mac = excluded.mac"
@@ -70,24 +46,24 @@ const char *const gv_persist_sql_text[GV_SQL_COUNT] = {
     [GV_SQL_EXPIRE_ACKS] = "DELETE FROM ack WHERE acked_ms < ?1 AND NOT EXISTS (SELECT 1 FROM sent"
                            " WHERE sent.key = substr(ack.key, 1, 16) AND created_ms >= ?1)",
     [GV_SQL_EXPIRE_SENT] = "DELETE FROM sent WHERE created_ms < ?1",
+    /* The MAC stays that of a record: table, key and value are the same. */
+    [GV_SQL_GET_RECORD] = "SELECT value, mac FROM record WHERE key = ?1 AND kind IN (1, 2)",
+    [GV_SQL_PUT_JOURNAL] = "INSERT INTO journal (key, value, mac, subject, left_ms)"
+                           " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO NOTHING",
+    [GV_SQL_LIST_JOURNAL] = "SELECT key, value, mac, left_ms FROM journal WHERE subject = ?1"
+                            " ORDER BY left_ms DESC LIMIT ?2",
+    [GV_SQL_EXPIRE_JOURNAL] = "DELETE FROM journal WHERE key IN (SELECT key FROM journal"
+                              " WHERE left_ms < ?1 ORDER BY left_ms LIMIT ?2)",
+    [GV_SQL_SHRINK_JOURNAL] = "DELETE FROM journal WHERE key IN (SELECT key FROM journal"
+                              " ORDER BY left_ms LIMIT max(0,"
+                              " (SELECT count(*) FROM journal) - ?1))",
 };
 
 bool gv_persist_mac(struct gv_persist *persist, uint8_t out[GV_PERSIST_MAC], uint8_t table,
                     const void *key, size_t key_len, const void *value, size_t value_len)
 {
-    uint8_t head[3] = {table, (uint8_t)(key_len >> 8), (uint8_t)key_len};
-    uint8_t mac[GV_HASH_LEN];
-
-    gv_buf_clear(&persist->scratch);
-    gv_buf_append(&persist->scratch, head, sizeof head);
-    gv_buf_append(&persist->scratch, key, key_len);
-    gv_buf_append(&persist->scratch, value, value_len);
-    if (persist->scratch.failed)
-        return false;
-    gv_hmac(mac, persist->store_key, sizeof persist->store_key, "grapevine row 1",
-            persist->scratch.data, persist->scratch.len);
-    memcpy(out, mac, GV_PERSIST_MAC);
-    return true;
+    return gv_store_mac(out, &persist->scratch, persist->store_key, table, key, key_len, value,
+                        value_len);
 }
 
 bool gv_persist_genuine(struct gv_persist *persist, sqlite3_stmt *row, int mac_column,

@@ -1,16 +1,13 @@
-/* The schema of the store and its statements. Private to node/host/persist*.c. */
+/* The statements of the store. Private to node/host/persist*.c. */
 #ifndef GV_NODE_HOST_PERSIST_SCHEMA_H
 #define GV_NODE_HOST_PERSIST_SCHEMA_H
 
 #include <sqlite3.h>
 
 #include "node/base/db.h"
+#include "node/base/store.h"
 #include "node/host/persist.h"
 #include "proto/buf.h"
-
-/* migrations[i] brings user_version i to i + 1; what has been released is never changed. */
-extern const char *const gv_persist_migrations[];
-extern const size_t gv_persist_migration_count;
 
 enum gv_persist_sql {
     GV_SQL_PUT_RECORD,
@@ -36,6 +33,11 @@ enum gv_persist_sql {
     GV_SQL_LIST_ACKS,
     GV_SQL_EXPIRE_ACKS,
     GV_SQL_EXPIRE_SENT,
+    GV_SQL_GET_RECORD,
+    GV_SQL_PUT_JOURNAL,
+    GV_SQL_LIST_JOURNAL,
+    GV_SQL_EXPIRE_JOURNAL,
+    GV_SQL_SHRINK_JOURNAL,
     GV_SQL_COUNT
 };
 extern const char *const gv_persist_sql_text[GV_SQL_COUNT];
@@ -47,11 +49,11 @@ struct gv_persist {
     bool full_sync;                /* what PRAGMA synchronous stands at */
     struct gv_buf kept;            /* entries of struct gv_persist_entry, waiting for a commit */
     struct gv_buf scratch;         /* what is MACed */
+    struct gv_buf left;            /* a record that leaves the set, on its way to the journal */
+    char *path;
 };
 
-/* out = HMAC(store key, "grapevine row 1", table || key length, 2 bytes || key || value), cut to
- * 16 bytes. `table` is an enum gv_row, or GV_PERSIST_KEPT. False when out of memory. */
-#define GV_PERSIST_KEPT 0xff
+/* gv_store_mac under the store's key. */
 bool gv_persist_mac(struct gv_persist *persist, uint8_t out[GV_PERSIST_MAC], uint8_t table,
                     const void *key, size_t key_len, const void *value, size_t value_len);
 /* Compares with the column's MAC in constant time. */

@@ -12,6 +12,8 @@
 #include "node/serve/api_internal.h"
 #include "node/serve/api_json.h"
 
+#define EARLIER_MAX 20 /* signals of the journal in one answer */
+
 /* ---- questions ------------------------------------------------------------------------------ */
 
 static const struct gv_core *core_of(const struct gv_api *api)
@@ -105,15 +107,27 @@ static void get_lists(struct gv_http_request *request, void *context)
     gv_http_respond_json(request, 200, gv_api_lists_json(core_of(context)));
 }
 
+static void add_left(void *context, const uint8_t *record, size_t len, uint64_t left_ms)
+{
+    json_array_append_new(context, gv_api_left_json(record, len, left_ms));
+}
+
+/* What counts comes from memory; what has ceased to count, from the store, if it can be read. */
 static void get_ip(struct gv_http_request *request, void *context)
 {
+    struct gv_api *api = context;
     struct gv_subject subject;
     struct gv_text error;
 
-    if (gv_api_subject(&subject, gv_http_query(request, "addr"), &error) != GV_OK)
+    if (gv_api_subject(&subject, gv_http_query(request, "addr"), &error) != GV_OK) {
         gv_http_error(request, 400, "bad-request", "%s", error.text);
-    else
-        gv_http_respond_json(request, 200, gv_api_ip_json(core_of(context), &subject));
+        return;
+    }
+    json_t *json = gv_api_ip_json(core_of(api), &subject), *earlier = json_array();
+    (void)gv_persist_journal(gv_driver_persist(api->options.driver), &subject, EARLIER_MAX,
+                             add_left, earlier);
+    json_object_set_new(json, "earlier", earlier);
+    gv_http_respond_json(request, 200, json);
 }
 
 static void get_list(struct gv_http_request *request, void *context)

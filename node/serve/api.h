@@ -1,5 +1,5 @@
 /* The control socket: HTTP on a unix socket (0660) under /api/v1/, for the grapevine command. All
- * answers are JSON, and come from memory but for telemetry.
+ * answers are JSON, and come from memory but for telemetry and earlier signals on an address.
  *
  *   GET  status, peers, roster, lists, network, terms
  *        ip?addr=ADDR   list?verdict=&action=&limit=

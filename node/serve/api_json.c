@@ -287,6 +287,17 @@ static json_t *statement_json(const struct gv_statement *s)
         bits_json(s->kinds, GV_KIND_ALL, gv_kind_name));
 }
 
+json_t *gv_api_left_json(const uint8_t *record, size_t len, uint64_t left_ms)
+{
+    struct gv_statement statement;
+
+    if (len < 2 || gv_statement_parse(&statement, record + 1, len - 1) != GV_OK)
+        return NULL;
+    json_t *json = statement_json(&statement);
+    json_object_set_new(json, "left", gv_api_time(left_ms));
+    return json;
+}
+
 /* The record as it goes, or would go, over the wire: without the mark that a preview carries in the
  * store, the top bit of its kind byte. */
 static json_t *raw_json(const struct gv_persist_sent *sent)

@@ -16,6 +16,8 @@ json_t *gv_api_peers_json(const struct gv_core *core, uint64_t now_ms, uint64_t 
 json_t *gv_api_roster_json(const struct gv_core *core);
 json_t *gv_api_network_json(const struct gv_descriptor *descriptor);
 json_t *gv_api_sent_json(const struct gv_persist_sent *sent);
+/* A signal that has left the set, of the journal; NULL also when it is none. */
+json_t *gv_api_left_json(const uint8_t *record, size_t len, uint64_t left_ms);
 json_t *gv_api_status_json(const struct gv_core *core, const struct gv_driver_status *driver,
                            uint64_t now_ms, uint64_t unix_ms);
 

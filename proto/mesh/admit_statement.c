@@ -126,6 +126,8 @@ int gv_admit_statement(struct gv_core *core, const struct gv_incoming *in)
                              core->descriptor.network_id);
     if (rc != GV_OK)
         return rc;
+    if (in->source != GV_FROM_SELF && memcmp(author->id, core->identity.id, GV_ID_LEN) == 0)
+        gv_speak_learn(core, statement.sequence, in->source != GV_FROM_STORE);
     if (admission.contradicts)
         return expose(core, in, admission.contradicts);
     if (admission.displaced)

@@ -18,17 +18,48 @@ static void persist_history(struct gv_core *core, const struct gv_subject *subje
                           core->scratch.data, core->scratch.len);
 }
 
-/* max(last + 1, unix milliseconds): a machine that was rolled back does not convict itself. The
- * number is safe before anything that carries it is sent. */
+static void persist_sequence(struct gv_core *core)
+{
+    uint8_t bytes[16];
+
+    for (size_t i = 0; i < 8; i++) {
+        bytes[i] = (uint8_t)(core->sequence >> (56 - 8 * i));
+        bytes[8 + i] = (uint8_t)(core->sequence_ahead >> (56 - 8 * i));
+    }
+    gv_effect_persist(core->effects, GV_ROW_SELF, &self_sequence_key, 1, bytes, sizeof bytes);
+}
+
+/* max(last + 1, unix milliseconds + ahead): a machine that was rolled back does not convict itself.
+ * The number is safe before anything that carries it is sent. */
 static uint64_t take_sequence(struct gv_core *core)
 {
-    uint8_t bytes[8];
+    uint64_t clock = core->unix_ms + core->sequence_ahead;
 
-    core->sequence = core->sequence >= core->unix_ms ? core->sequence + 1 : core->unix_ms;
-    for (size_t i = 0; i < 8; i++)
-        bytes[i] = (uint8_t)(core->sequence >> (56 - 8 * i));
-    gv_effect_persist(core->effects, GV_ROW_SELF, &self_sequence_key, 1, bytes, sizeof bytes);
+    core->sequence = core->sequence >= clock ? core->sequence + 1 : clock;
+    persist_sequence(core);
     return core->sequence;
+}
+
+/* SPEC 8.5: what was signed before the store was lost was numbered by a clock that may have been
+ * ahead of today's, so the numbers go on beyond whatever that clock can have given. */
+void gv_speak_number_anew(struct gv_core *core, bool lost)
+{
+    if (lost)
+        core->sequence_ahead = GV_SEQUENCE_LEAP_MS;
+    uint64_t clock = core->unix_ms + core->sequence_ahead;
+    if (core->sequence < clock)
+        core->sequence = clock;
+    persist_sequence(core);
+}
+
+/* A word of our own that we do not remember: this machine was rolled back, or its store is lost. */
+void gv_speak_learn(struct gv_core *core, uint64_t sequence, bool persist)
+{
+    if (sequence <= core->sequence)
+        return;
+    core->sequence = sequence;
+    if (persist)
+        persist_sequence(core);
 }
 
 /* record = kind byte || signed wire. */

@@ -100,6 +100,7 @@ struct gv_core {
     struct gv_drbg drbg;
     uint8_t hash_key[16];
     uint64_t sequence; /* last used */
+    uint64_t sequence_ahead; /* numbers are so far ahead of the clock, since the last was lost */
     uint32_t address_min;                 /* minute of our last address record; 0: none */
     struct gv_address address_said;       /* what it said */
 
@@ -205,6 +206,9 @@ void gv_expire(struct gv_core *core);
 void gv_speak_observation(struct gv_core *core, const struct gv_observation *observation);
 int gv_speak_retract(struct gv_core *core, const struct gv_subject *subject);
 void gv_speak_address(struct gv_core *core);
+void gv_speak_number_anew(struct gv_core *core, bool lost);
+/* The mesh or the store holds a statement of ours with this number. */
+void gv_speak_learn(struct gv_core *core, uint64_t sequence, bool persist);
 
 /* ---- mesh/links.c --------------------------------------------------------------------------- */
 struct gv_link *gv_link_find(const struct gv_core *core, uint32_t id);

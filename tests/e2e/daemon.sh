@@ -270,8 +270,11 @@ chmod 0600 "$scratch/data/key"
 cp "$scratch/data/store.db" "$scratch/store.good"
 head -c 20000 /dev/urandom >"$scratch/data/store.db"
 rm -f "$scratch/data/store.db-wal" "$scratch/data/store.db-shm"
-expect 74 "$bin/grapevined" --config "$conf"
-complains "move it away"
+start # it is set aside, and an empty one takes its place
+logged "is set aside as $scratch/data/store.db.corrupt-" || fail "it does not say that the store is damaged"
+[[ $(ask status --json | grep -c '"ok": true') == 1 ]] || fail "the store is not in use"
+stop
+rm -f "$scratch"/data/store.db*
 cp "$scratch/store.good" "$scratch/data/store.db"
 
 # ---- a log that is awaited, and one that is deleted, without from_start ---------------------------

@@ -113,6 +113,7 @@ static void test_a_key_file(void **state)
     uint8_t made[GV_SECRET_LEN], read[GV_SECRET_LEN];
     struct gv_text why;
     struct stat info;
+    bool fresh = true;
     FILE *file;
 
     assert_int_equal(gv_keyfile_read(read, path, &why), GV_ERR_NOT_FOUND);
@@ -123,8 +124,9 @@ static void test_a_key_file(void **state)
     assert_int_equal(gv_keyfile_read(read, path, &why), GV_OK);
     assert_memory_equal(made, read, GV_SECRET_LEN);
     assert_int_equal(gv_keyfile_create(read, path, &why), GV_ERR_DUPLICATE);
-    assert_int_equal(gv_keyfile_ensure(read, path, &why), GV_OK);
+    assert_int_equal(gv_keyfile_ensure(read, &fresh, path, &why), GV_OK);
     assert_memory_equal(made, read, GV_SECRET_LEN);
+    assert_false(fresh);
     static const mode_t open_modes[] = {0640, 0604, 0620, 0660, 0644, 0601};
     for (size_t i = 0; i < 6; i++) {
         chmod(path, open_modes[i]);
@@ -210,7 +212,7 @@ static void test_database(void **state)
                      GV_OK);
     snprintf(why.text, sizeof why.text, "%s-wal", path);
     unlink(why.text);
-    assert_int_equal(gv_db_open(&db, path, migrations, 2, &why), GV_ERR_IO);
+    assert_int_equal(gv_db_open(&db, path, migrations, 2, &why), GV_ERR_MALFORMED);
 }
 
 static void test_json(void **state)

@@ -1,0 +1,334 @@
+#include "node/base/backup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "crypto/error.h"
+#include "crypto/wipe.h"
+#include "node/base/db.h"
+#include "node/base/file.h"
+#include "node/base/keyfile.h"
+#include "node/base/store.h"
+
+#define PATH_LEN 4096
+
+/* ---- what a backup says of itself ----------------------------------------------------------- */
+
+struct facts {
+    uint8_t instance[GV_ID_LEN], store_key[GV_KEY_LEN];
+    int64_t made_ms;
+};
+
+static int write_facts(sqlite3 *db, const struct gv_identity *identity, struct gv_text *error)
+{
+    struct timespec now;
+    sqlite3_stmt *insert = NULL;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    int rc = gv_db_exec(db,
+                        "CREATE TABLE backup (instance BLOB NOT NULL, store_key BLOB NOT NULL,"
+                        "                     made_ms INTEGER NOT NULL)",
+                        error);
+    if (rc == GV_OK)
+        rc = gv_db_prepare(db, &insert, "INSERT INTO backup VALUES (?1, ?2, ?3)", error);
+    if (rc == GV_OK &&
+        (rc = gv_db_run(insert, "bbi", identity->id, (size_t)GV_ID_LEN, identity->store_key,
+                        (size_t)GV_KEY_LEN,
+                        (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000)) != GV_OK)
+        gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+    sqlite3_finalize(insert);
+    return rc;
+}
+
+static int read_facts(struct facts *out, sqlite3 *db, const char *path, struct gv_text *error)
+{
+    sqlite3_stmt *row = NULL;
+    int rc = gv_db_prepare(db, &row, "SELECT instance, store_key, made_ms FROM backup", NULL);
+
+    if (rc == GV_OK && gv_db_step(row) == 1 &&
+        gv_db_blob(row, 0, out->instance, GV_ID_LEN) == GV_OK &&
+        gv_db_blob(row, 1, out->store_key, GV_KEY_LEN) == GV_OK)
+        out->made_ms = sqlite3_column_int64(row, 2);
+    else
+        rc = gv_fail(error, GV_ERR_MALFORMED, "%s: not a backup made by `grapevine backup`", path);
+    sqlite3_finalize(row);
+    return rc;
+}
+
+/* ---- copying a database --------------------------------------------------------------------- */
+
+/* In one step: a reader of SQLite's log sees one moment, and holds up nobody who writes. */
+static int copy_database(sqlite3 *to, sqlite3 *from, struct gv_text *error)
+{
+    sqlite3_backup *copy = sqlite3_backup_init(to, "main", from, "main");
+    int code = copy ? sqlite3_backup_step(copy, -1) : sqlite3_errcode(to);
+
+    if (copy) {
+        int end = sqlite3_backup_finish(copy);
+        code = code == SQLITE_DONE ? end : code;
+    }
+    if (code == SQLITE_OK)
+        return GV_OK;
+    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+        return gv_fail(error, GV_ERR_MALFORMED, "%s: the file is damaged",
+                       sqlite3_db_filename(from, "main"));
+    return gv_fail(error, GV_ERR_IO, "%s: %s", sqlite3_db_filename(to, "main"),
+                   code == SQLITE_FULL ? "the disk is full" : sqlite3_errstr(code));
+}
+
+static int open_plain(sqlite3 **out, const char *path, int flags, struct gv_text *error)
+{
+    int code = sqlite3_open_v2(path, out, flags | SQLITE_OPEN_FULLMUTEX, NULL);
+
+    if (code == SQLITE_OK)
+        sqlite3_busy_timeout(*out, GV_DB_BUSY_MS);
+    return code == SQLITE_OK ? GV_OK
+                             : gv_fail(error, GV_ERR_IO, "%s: %s", path, sqlite3_errstr(code));
+}
+
+/* Every page and every row. */
+static int verify(sqlite3 *db, const uint8_t store_key[GV_KEY_LEN], size_t *rows,
+                  struct gv_text *error)
+{
+    struct gv_store_carry carry = {.from = db, .from_key = store_key, .positions = true};
+    int rc = gv_store_check(db, error);
+
+    if (rc == GV_OK)
+        rc = gv_store_carry(&carry, error);
+    if (rows)
+        *rows = carry.carried;
+    if (rc == GV_OK && carry.bad > 0)
+        rc = gv_fail(error, GV_ERR_MALFORMED, "%s: %zu rows were changed by somebody else",
+                     sqlite3_db_filename(db, "main"), carry.bad);
+    return rc;
+}
+
+/* ---- making one ----------------------------------------------------------------------------- */
+
+static int read_identity(struct gv_identity *out, const char *folder, struct gv_text *error)
+{
+    uint8_t secret[GV_SECRET_LEN];
+    char path[PATH_LEN];
+
+    snprintf(path, sizeof path, "%s/key", folder);
+    int rc = gv_keyfile_read(secret, path, error);
+    if (rc == GV_OK)
+        gv_identity_from_secret(out, secret);
+    gv_wipe(secret, sizeof secret);
+    return rc;
+}
+
+static int fill_backup(const char *fresh, const char *store, const struct gv_identity *identity,
+                       struct gv_text *error)
+{
+    sqlite3 *from = NULL, *to = NULL;
+    int rc = open_plain(&from, store, SQLITE_OPEN_READWRITE, error);
+
+    if (rc == GV_OK) /* the daemon looks after its log */
+        sqlite3_db_config(from, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (rc == GV_OK)
+        rc = open_plain(&to, fresh, SQLITE_OPEN_READWRITE, error);
+    if (rc == GV_OK)
+        rc = copy_database(to, from, error);
+    if (rc == GV_OK)
+        rc = gv_db_exec(to, "PRAGMA journal_mode = DELETE", error);
+    if (rc == GV_OK)
+        rc = write_facts(to, identity, error);
+    if (rc == GV_OK)
+        rc = verify(to, identity->store_key, NULL, error);
+    sqlite3_close(to);
+    sqlite3_close(from);
+    return rc;
+}
+
+int gv_backup_make(const char *folder, const char *path, struct gv_text *error)
+{
+    char store[PATH_LEN], fresh[PATH_LEN];
+    struct gv_identity identity;
+    int rc = read_identity(&identity, folder, error);
+
+    if (rc != GV_OK)
+        return rc;
+    snprintf(store, sizeof store, "%s/store.db", folder);
+    if (access(store, F_OK) != 0)
+        rc = gv_fail(error, GV_ERR_NOT_FOUND, "%s: %s", store, strerror(errno));
+    else if (access(path, F_OK) == 0)
+        rc = gv_fail(error, GV_ERR_DUPLICATE, "%s exists already; choose another name", path);
+    else if ((size_t)snprintf(fresh, sizeof fresh, "%s.part", path) >= sizeof fresh)
+        rc = gv_fail(error, GV_ERR_RANGE, "%.64s...: the path is too long", path);
+    if (rc != GV_OK)
+        goto out;
+    unlink(fresh);
+    int fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+        goto out;
+    }
+    close(fd); /* now: it would drop SQLite's locks */
+    rc = fill_backup(fresh, store, &identity, error);
+    if (rc == GV_OK && (link(fresh, path) != 0 || gv_file_sync_folder(path) != 0))
+        rc = gv_fail(error, errno == EEXIST ? GV_ERR_DUPLICATE : GV_ERR_IO, "%s: %s", path,
+                     strerror(errno));
+    unlink(fresh);
+out:
+    gv_identity_wipe(&identity);
+    return rc;
+}
+
+/* ---- taking one back ------------------------------------------------------------------------ */
+
+static int check_backup_file(const char *path, struct gv_text *error)
+{
+    struct stat info;
+
+    if (lstat(path, &info) != 0)
+        return gv_fail(error, errno == ENOENT ? GV_ERR_NOT_FOUND : GV_ERR_IO, "%s: %s", path,
+                       strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return gv_fail(error, GV_ERR_FORBIDDEN, "%s: not a regular file", path);
+    if (info.st_mode & (S_IRWXG | S_IRWXO))
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s: others than its owner can use this backup (mode %04o), and may have "
+                       "changed it; if you are sure that nobody did, run: chmod 600 %s",
+                       path, (unsigned)(info.st_mode & 07777), path);
+    return GV_OK;
+}
+
+/* The backup as it is, verified, in a file of the data folder, with today's schema. */
+static int stage(sqlite3 **out, struct facts *facts, const char *staged, const char *path,
+                 size_t *rows, struct gv_text *error)
+{
+    sqlite3 *from = NULL;
+    int rc = open_plain(&from, path, SQLITE_OPEN_READONLY, error);
+
+    if (rc == GV_OK)
+        rc = gv_store_check(from, error);
+    if (rc == GV_OK)
+        rc = read_facts(facts, from, path, error);
+    unlink(staged);
+    sqlite3 *to = NULL;
+    if (rc == GV_OK) {
+        int fd = open(staged, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        rc = fd < 0 ? gv_fail(error, GV_ERR_IO, "%s: %s", staged, strerror(errno)) : GV_OK;
+        if (fd >= 0)
+            close(fd);
+    }
+    if (rc == GV_OK)
+        rc = open_plain(&to, staged, SQLITE_OPEN_READWRITE, error);
+    if (rc == GV_OK)
+        rc = copy_database(to, from, error);
+    sqlite3_close(to);
+    sqlite3_close(from);
+    if (rc == GV_OK)
+        rc = gv_store_open(out, staged, error);
+    if (rc == GV_OK)
+        rc = verify(*out, facts->store_key, rows, error);
+    return rc;
+}
+
+/* The owner of the folder is the daemon's user; files that root makes there are to be its, too. */
+static void give_to_owner(const char *folder, const char *path)
+{
+    struct stat info;
+
+    if (geteuid() == 0 && stat(folder, &info) == 0 && info.st_uid != 0)
+        (void)!chown(path, info.st_uid, info.st_gid);
+}
+
+static int own_identity(struct gv_identity *out, bool *fresh, const char *folder,
+                        struct gv_text *error)
+{
+    uint8_t secret[GV_SECRET_LEN];
+    char path[PATH_LEN];
+
+    snprintf(path, sizeof path, "%s/key", folder);
+    int rc = gv_keyfile_ensure(secret, fresh, path, error);
+    if (rc == GV_OK)
+        gv_identity_from_secret(out, secret);
+    gv_wipe(secret, sizeof secret);
+    if (rc == GV_OK && *fresh)
+        give_to_owner(folder, path);
+    return rc;
+}
+
+static int put_in_place(struct gv_backup_report *out, const char *folder, sqlite3 *staged,
+                        const struct facts *facts, const struct gv_identity *identity,
+                        struct gv_text *error)
+{
+    char store[PATH_LEN], fresh[PATH_LEN];
+    struct gv_store_carry carry = {.from = staged,
+                                   .from_key = facts->store_key,
+                                   .to_key = identity->store_key,
+                                   .positions = out->same_node};
+
+    snprintf(store, sizeof store, "%s/store.db", folder);
+    snprintf(fresh, sizeof fresh, "%s/store.db.new", folder);
+    unlink(fresh);
+    int rc = gv_store_open(&carry.to, fresh, error);
+    if (rc == GV_OK)
+        rc = gv_store_carry(&carry, error);
+    if (rc == GV_OK)
+        rc = gv_db_exec(carry.to, "PRAGMA journal_mode = DELETE", error);
+    gv_db_close(carry.to);
+    if (rc == GV_OK) {
+        give_to_owner(folder, fresh);
+        rc = gv_store_replace(store, fresh, "before-restore", out->aside, sizeof out->aside, error);
+    }
+    if (rc != GV_OK)
+        unlink(fresh);
+    out->rows = carry.carried;
+    return rc;
+}
+
+static int restore_locked(struct gv_backup_report *out, const char *folder, const char *path,
+                          struct gv_text *error)
+{
+    char staged[PATH_LEN];
+    struct gv_identity identity;
+    struct facts facts;
+    sqlite3 *db = NULL;
+
+    memset(&facts, 0, sizeof facts);
+    snprintf(staged, sizeof staged, "%s/restore.part", folder);
+    int rc = stage(&db, &facts, staged, path, &out->rows, error);
+    if (rc == GV_OK)
+        rc = own_identity(&identity, &out->new_key, folder, error);
+    if (rc == GV_OK) {
+        memcpy(out->instance, identity.id, GV_ID_LEN);
+        out->same_node = memcmp(identity.id, facts.instance, GV_ID_LEN) == 0;
+        out->made_ms = (uint64_t)facts.made_ms;
+        rc = put_in_place(out, folder, db, &facts, &identity, error);
+        gv_identity_wipe(&identity);
+    }
+    gv_db_close(db);
+    unlink(staged);
+    gv_wipe(&facts, sizeof facts);
+    return rc;
+}
+
+int gv_backup_restore(struct gv_backup_report *out, const char *folder, const char *path,
+                      struct gv_text *error)
+{
+    memset(out, 0, sizeof *out);
+    int rc = check_backup_file(path, error);
+    if (rc == GV_OK)
+        rc = gv_file_folder(folder, 0700, error);
+    if (rc != GV_OK)
+        return rc;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", folder, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        rc = gv_fail(error, GV_ERR_BUSY,
+                     "%s is in use: stop grapevined first, and start it again afterwards", folder);
+    if (rc == GV_OK)
+        rc = restore_locked(out, folder, path, error);
+    close(fd);
+    return rc;
+}

@@ -1,0 +1,148 @@
+#include "node/base/privileges.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "crypto/error.h"
+
+#define GROUPS_MAX 128
+
+/* For every process, root or not. */
+static int harden(struct gv_text *error)
+{
+    const struct rlimit none = {0, 0};
+
+    umask(0077);
+    if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return gv_fail(error, GV_ERR_IO, "privileges cannot be limited: %s", strerror(errno));
+    return GV_OK;
+}
+
+/* Also those that a service manager may have handed to somebody who is not root. */
+static int drop_capabilities(struct gv_text *error)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2];
+
+    memset(none, 0, sizeof none);
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (syscall(SYS_capset, &head, none) != 0)
+        return gv_fail(error, GV_ERR_IO, "capabilities cannot be dropped: %s", strerror(errno));
+    return GV_OK;
+}
+
+/* The bounding set is what a process could ever get back. Only root can empty it. */
+static void empty_bounding_set(void)
+{
+    for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+        prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+}
+
+static int group_of(gid_t *out, const char *name, struct gv_text *error)
+{
+    const struct group *group = getgrnam(name);
+    char *end;
+    unsigned long number = strtoul(name, &end, 10);
+
+    if (!group && (*name < '0' || *name > '9' || *end || number > UINT32_MAX - 1))
+        return gv_fail(error, GV_ERR_NOT_FOUND,
+                       "there is no group \"%s\"; make it with `groupadd --system %s`, or correct "
+                       "[node] groups",
+                       name, name);
+    *out = group ? group->gr_gid : (gid_t)number;
+    return GV_OK;
+}
+
+static int set_groups(const struct gv_privileges *options, const struct passwd *user,
+                      struct gv_text *error)
+{
+    gid_t groups[GROUPS_MAX];
+    int count = GROUPS_MAX / 2;
+    int rc = GV_OK;
+
+    if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0)
+        return gv_fail(error, GV_ERR_IO, "the user %s is in more than %d groups", user->pw_name,
+                       GROUPS_MAX / 2);
+    for (size_t i = 0; i < options->group_count && rc == GV_OK && count < GROUPS_MAX - 1; i++)
+        rc = group_of(&groups[count++], options->groups[i], error);
+    if (rc == GV_OK && options->control_group && *options->control_group)
+        rc = group_of(&groups[count++], options->control_group, error);
+    if (rc == GV_OK && setgroups((size_t)count, groups) != 0)
+        rc = gv_fail(error, GV_ERR_IO, "the groups of %s cannot be taken: %s", user->pw_name,
+                     strerror(errno));
+    return rc;
+}
+
+static int give_folder(const char *folder, const struct passwd *user, struct gv_text *error)
+{
+    if (!folder || mkdir(folder, 0700) != 0)
+        return GV_OK; /* there already, or told later */
+    if (chown(folder, user->pw_uid, user->pw_gid) != 0)
+        return gv_fail(error, GV_ERR_IO, "%s: cannot be given to %s: %s", folder, user->pw_name,
+                       strerror(errno));
+    return GV_OK;
+}
+
+static bool is_root_again(void)
+{
+    return setresuid(0, 0, 0) == 0 || seteuid(0) == 0 || setgid(0) == 0 || geteuid() == 0 ||
+           getuid() == 0;
+}
+
+static int become(const struct gv_privileges *options, const struct passwd *user,
+                  struct gv_text *error)
+{
+    int rc = give_folder(options->folder, user, error);
+
+    if (rc == GV_OK)
+        rc = set_groups(options, user, error);
+    if (rc != GV_OK)
+        return rc;
+    empty_bounding_set();
+    if (setresgid(user->pw_gid, user->pw_gid, user->pw_gid) != 0 ||
+        setresuid(user->pw_uid, user->pw_uid, user->pw_uid) != 0)
+        return gv_fail(error, GV_ERR_IO, "cannot become the user %s: %s", user->pw_name,
+                       strerror(errno));
+    rc = drop_capabilities(error);
+    if (rc == GV_OK && is_root_again())
+        rc = gv_fail(error, GV_ERR_FORBIDDEN, "the user %s could become root again",
+                     user->pw_name);
+    return rc;
+}
+
+int gv_privileges_drop(const struct gv_privileges *options, struct gv_text *error)
+{
+    const char *name = options->user && *options->user ? options->user : NULL;
+    const struct passwd *user = name ? getpwnam(name) : NULL;
+    int rc;
+
+    if (name && !user)
+        return gv_fail(error, GV_ERR_NOT_FOUND,
+                       "[node] user: there is no user \"%s\"; make it with `useradd --system %s`",
+                       name, name);
+    if (user && user->pw_uid == 0)
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "[node] user: \"%s\" is root; name a user of its own, e.g. _grapevine",
+                       name);
+    if (user && geteuid() != 0 && user->pw_uid != geteuid())
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "only root can start a daemon that runs as \"%s\"; start it as root or as "
+                       "that user, or leave [node] user empty",
+                       name);
+    if (user && geteuid() == 0)
+        rc = become(options, user, error);
+    else
+        rc = geteuid() == 0 ? GV_OK : drop_capabilities(error);
+    return rc == GV_OK ? harden(error) : rc;
+}

@@ -1,0 +1,26 @@
+/* What a daemon may do, before it meets the world: nothing but what its user may. */
+#ifndef GV_NODE_BASE_PRIVILEGES_H
+#define GV_NODE_BASE_PRIVILEGES_H
+
+#include <stddef.h>
+
+#include "node/base/text.h"
+
+struct gv_privileges {
+    const char *user; /* to become, when started as root; NULL or "": as started */
+    /* Groups to keep beside those that the user is in; a number may stand for a name. */
+    const char *const *groups;
+    size_t group_count;
+    const char *control_group; /* one more; may be NULL or "" */
+    const char *folder;        /* made for that user, 0700, when it is not there yet */
+};
+
+/* To be called once, before threads, sockets and files of others. Whoever started it: umask 077, no
+ * core dumps, not traceable, no new privileges by exec, and no capability; started as root with a
+ * user: that user, its groups, and no way back, which is tried out. Root without a user keeps what
+ * root has.
+ * Returns GV_OK; GV_ERR_NOT_FOUND (no such user or group), GV_ERR_FORBIDDEN (the user is root, or
+ * this is somebody else who is not root), GV_ERR_IO. */
+int gv_privileges_drop(const struct gv_privileges *options, struct gv_text *error);
+
+#endif

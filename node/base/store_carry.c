@@ -1,0 +1,239 @@
+/* Carrying the rows of one store into another, and changing files without losing either. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "crypto/error.h"
+#include "crypto/wipe.h"
+#include "node/base/db.h"
+#include "node/base/file.h"
+#include "node/base/log.h"
+#include "node/base/store.h"
+#include "proto/event.h"
+
+#define PATH_MAX_LEN 4096
+
+/* ---- rows ----------------------------------------------------------------------------------- */
+
+/* Column 0 is the key, 1 the value, 2 the MAC; up to three more go along as they are. */
+static const struct table {
+    uint8_t number;
+    const char *name, *key, *more;
+    int more_count;
+} tables[] = {
+    {GV_ROW_RECORD, "record", "key", ", kind", 1},
+    {GV_ROW_HISTORY, "history", "key", "", 0},
+    {GV_ROW_LIST, "list", "key", "", 0},
+    {GV_ROW_PEER, "peer", "key", "", 0},
+    {GV_ROW_SENT, "sent", "key", ", created_ms, sent_ms, preview", 3},
+    {GV_ROW_ACK, "ack", "key", ", acked_ms", 1},
+    {GV_ROW_RECORD, "journal", "key", ", subject, left_ms", 2},
+    {GV_STORE_KEPT, "kept", "name", "", 0},
+};
+
+static int put(struct gv_store_carry *carry, sqlite3_stmt *insert, sqlite3_stmt *row,
+               const struct table *table, struct gv_buf *scratch)
+{
+    const void *key = sqlite3_column_blob(row, 0), *value = sqlite3_column_blob(row, 1);
+    size_t key_len = (size_t)sqlite3_column_bytes(row, 0);
+    size_t value_len = (size_t)sqlite3_column_bytes(row, 1);
+    uint8_t mac[GV_STORE_MAC], found[GV_STORE_MAC];
+
+    if (!key || key_len > UINT16_MAX || gv_db_blob(row, 2, found, sizeof found) != GV_OK) {
+        carry->bad++;
+        return GV_OK;
+    }
+    if (!gv_store_mac(mac, scratch, carry->from_key, table->number, key, key_len, value, value_len))
+        return GV_ERR_MEMORY;
+    if (!gv_equal_secret(mac, found, sizeof mac)) {
+        carry->bad++;
+        return GV_OK;
+    }
+    if (!insert) {
+        carry->carried++;
+        return GV_OK;
+    }
+    if (!gv_store_mac(mac, scratch, carry->to_key, table->number, key, key_len, value, value_len))
+        return GV_ERR_MEMORY;
+    int code = sqlite3_bind_value(insert, 1, sqlite3_column_value(row, 0));
+    if (code == SQLITE_OK)
+        code = sqlite3_bind_value(insert, 2, sqlite3_column_value(row, 1));
+    if (code == SQLITE_OK)
+        code = sqlite3_bind_blob(insert, 3, mac, sizeof mac, SQLITE_TRANSIENT);
+    for (int i = 0; i < table->more_count && code == SQLITE_OK; i++)
+        code = sqlite3_bind_value(insert, 4 + i, sqlite3_column_value(row, 3 + i));
+    if (code != SQLITE_OK)
+        return GV_ERR_IO;
+    int rc = gv_db_step(insert);
+    carry->carried += rc == GV_OK && sqlite3_changes(carry->to) > 0;
+    return rc;
+}
+
+/* One way through a table. *end: it was read to its end. */
+static int carry_pass(struct gv_store_carry *carry, const struct table *table, const char *order,
+                      bool *end, struct gv_text *error)
+{
+    static const char *const marks[] = {"?, ?, ?", "?, ?, ?, ?", "?, ?, ?, ?, ?",
+                                        "?, ?, ?, ?, ?, ?"};
+    char sql[256];
+    sqlite3_stmt *row = NULL, *insert = NULL;
+    struct gv_buf scratch;
+    int rc, read;
+
+    *end = false;
+    gv_buf_init(&scratch);
+    snprintf(sql, sizeof sql, "INSERT OR IGNORE INTO %s (%s, value, mac%s) VALUES (%s)",
+             table->name, table->key, table->more, marks[table->more_count]);
+    rc = carry->to ? gv_db_prepare(carry->to, &insert, sql, error) : GV_OK;
+    if (rc != GV_OK)
+        goto out;
+    snprintf(sql, sizeof sql, "SELECT %s, value, mac%s FROM %s ORDER BY %s %s", table->key,
+             table->more, table->name, strcmp(table->name, "sent") == 0 ? "number" : table->key,
+             order);
+    read = gv_db_prepare(carry->from, &row, sql, error);
+    while (read >= 0 && (read = gv_db_step(row)) == 1) {
+        rc = put(carry, insert, row, table, &scratch);
+        if (rc != GV_OK) {
+            gv_fail(error, rc, "%s: %s", sqlite3_db_filename(carry->to, "main"),
+                    rc == GV_ERR_MEMORY ? "out of memory" : sqlite3_errmsg(carry->to));
+            goto out;
+        }
+    }
+    *end = read == 0;
+    if (read < 0 && !carry->damaged)
+        rc = gv_fail(error, read, "%s: %s", sqlite3_db_filename(carry->from, "main"),
+                     sqlite3_errmsg(carry->from));
+out:
+    sqlite3_finalize(row);
+    sqlite3_finalize(insert);
+    gv_buf_free(&scratch);
+    return rc;
+}
+
+/* A damaged page ends the way from either side; what lies beyond it is reached from the other. */
+static int carry_table(struct gv_store_carry *carry, const struct table *table,
+                       struct gv_text *error)
+{
+    bool end;
+    int rc = carry_pass(carry, table, "ASC", &end, error);
+
+    if (rc == GV_OK && !end) {
+        carry->complete = false;
+        rc = carry_pass(carry, table, "DESC", &end, error);
+    }
+    return rc;
+}
+
+int gv_store_carry(struct gv_store_carry *carry, struct gv_text *error)
+{
+    carry->carried = carry->bad = 0;
+    carry->complete = true;
+    int rc = carry->to ? gv_db_exec(carry->to, "BEGIN IMMEDIATE", error) : GV_OK;
+
+    for (size_t i = 0; i < sizeof tables / sizeof *tables && rc == GV_OK; i++)
+        if (tables[i].number != GV_STORE_KEPT || carry->positions)
+            rc = carry_table(carry, &tables[i], error);
+    if (rc == GV_OK && carry->to)
+        rc = gv_db_exec(carry->to, "COMMIT", error);
+    if (rc != GV_OK && carry->to)
+        sqlite3_exec(carry->to, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
+}
+
+/* ---- files ---------------------------------------------------------------------------------- */
+
+static int keep_aside(const char *path, const char *aside, const char *suffix,
+                      struct gv_text *error)
+{
+    char from[PATH_MAX_LEN], to[PATH_MAX_LEN];
+
+    snprintf(from, sizeof from, "%s%s", path, suffix);
+    snprintf(to, sizeof to, "%s%s", aside, suffix);
+    if (link(from, to) == 0 || errno == ENOENT)
+        return GV_OK;
+    return gv_fail(error, GV_ERR_IO, "%s: cannot be kept as %s: %s", from, to, strerror(errno));
+}
+
+int gv_store_replace(const char *path, const char *fresh, const char *word, char *aside,
+                     size_t aside_len, struct gv_text *error)
+{
+    char stamp[32], other[PATH_MAX_LEN];
+    time_t now = time(NULL);
+    struct tm utc;
+
+    aside[0] = 0;
+    gmtime_r(&now, &utc);
+    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
+    if (access(path, F_OK) == 0) {
+        snprintf(aside, aside_len, "%s.%s-%s", path, word, stamp);
+        for (int n = 2; access(aside, F_OK) == 0; n++)
+            snprintf(aside, aside_len, "%s.%s-%s.%d", path, word, stamp, n);
+        int rc = keep_aside(path, aside, "", error);
+        if (rc == GV_OK)
+            rc = keep_aside(path, aside, "-wal", error);
+        if (rc != GV_OK)
+            return rc;
+    }
+    /* The new file must never meet the old one's log, which SQLite would play into it. Both are
+     * linked under their other names by now. */
+    static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(other, sizeof other, "%s%s", path, suffixes[i]);
+        if (unlink(other) != 0 && errno != ENOENT)
+            return gv_fail(error, GV_ERR_IO, "%s: %s", other, strerror(errno));
+    }
+    if (rename(fresh, path) != 0 || gv_file_sync_folder(path) != 0)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    return GV_OK;
+}
+
+/* ---- a damaged store ------------------------------------------------------------------------ */
+
+/* Opens it as it is, its log included, and leaves it so: no checkpoint, now or at the end. */
+static sqlite3 *open_damaged(const char *path)
+{
+    sqlite3 *db = NULL;
+
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) ==
+        SQLITE_OK) {
+        sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        sqlite3_exec(db, "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF", NULL, NULL, NULL);
+    }
+    return db;
+}
+
+int gv_store_salvage(const char *path, const uint8_t store_key[GV_KEY_LEN], struct gv_text *error)
+{
+    char fresh[PATH_MAX_LEN], aside[PATH_MAX_LEN];
+    struct gv_store_carry carry = {
+        .from_key = store_key, .to_key = store_key, .damaged = true, .positions = true};
+    struct gv_text why = {""};
+
+    if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", path) >= sizeof fresh)
+        return gv_fail(error, GV_ERR_RANGE, "%.64s...: the path is too long", path);
+    unlink(fresh); /* of a salvage that was cut short */
+    int rc = gv_store_open(&carry.to, fresh, &why);
+    if (rc == GV_OK) { /* one file, no log beside it, before it gets its name */
+        carry.from = open_damaged(path);
+        if (carry.from)
+            rc = gv_store_carry(&carry, &why);
+    }
+    if (rc == GV_OK)
+        rc = gv_db_exec(carry.to, "PRAGMA journal_mode = DELETE", &why);
+    sqlite3_close(carry.from);
+    gv_db_close(carry.to);
+    if (rc == GV_OK)
+        rc = gv_store_replace(path, fresh, "corrupt", aside, sizeof aside, &why);
+    if (rc != GV_OK) {
+        unlink(fresh);
+        return gv_fail(error, rc == GV_ERR_MEMORY ? rc : GV_ERR_IO,
+                       "the store is damaged and could not be mended: %s", why.text);
+    }
+    gv_log(GV_LOG_ERROR,
+           "%s is damaged and is set aside as %s; %zu rows were saved from it%s. What the mesh "
+           "holds comes back by itself; look after the disk",
+           path, aside, carry.carried, carry.bad ? ", others were changed and are left out" : "");
+    return GV_OK;
+}

@@ -1,0 +1,287 @@
+/* Preloaded into a real program (LD_PRELOAD), it counts what the program writes below one folder,
+ * and ends the process, or makes a call fail, at a chosen one. Nothing of this is in the programs
+ * themselves. Environment:
+ *   GV_SHIM_FOLDER  the folder
+ *   GV_SHIM_COUNT   file that gets the number of calls when the program exits by itself
+ *   GV_SHIM_KILL    SIGKILL before call N; with GV_SHIM_TORN after half of it, when it is a write
+ *   GV_SHIM_FAIL    call N fails with GV_SHIM_ERRNO, and GV_SHIM_FAILS - 1 after it
+ *   GV_SHIM_FULL    while this file exists all that needs room fails with ENOSPC
+ *   GV_SHIM_CLOCK   seconds that the wall clock is ahead
+ * Calls that count: opening to write, write, pwrite, fsync, fdatasync, ftruncate, rename, link,
+ * unlink, mkdir. They go to the kernel directly. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FDS 4096
+
+static bool ours[FDS];
+static char folder[512], full[512], count_path[512];
+static long kill_at, fail_at, fails, fail_errno, clock_ahead;
+static bool torn, ready;
+static atomic_long calls;
+
+static long number(const char *name, long otherwise)
+{
+    const char *text = getenv(name);
+
+    return text ? strtol(text, NULL, 10) : otherwise;
+}
+
+static void text(char *out, size_t cap, const char *name)
+{
+    const char *value = getenv(name);
+
+    snprintf(out, cap, "%s", value ? value : "");
+}
+
+__attribute__((constructor)) static void prepare(void)
+{
+    if (ready)
+        return;
+    text(folder, sizeof folder, "GV_SHIM_FOLDER");
+    text(full, sizeof full, "GV_SHIM_FULL");
+    text(count_path, sizeof count_path, "GV_SHIM_COUNT");
+    kill_at = number("GV_SHIM_KILL", 0);
+    torn = number("GV_SHIM_TORN", 0) != 0;
+    fail_at = number("GV_SHIM_FAIL", 0);
+    fails = number("GV_SHIM_FAILS", 1);
+    fail_errno = number("GV_SHIM_ERRNO", EIO);
+    clock_ahead = number("GV_SHIM_CLOCK", 0);
+    ready = true;
+}
+
+__attribute__((destructor)) static void tell(void)
+{
+    char line[32];
+
+    if (!count_path[0])
+        return;
+    int len = snprintf(line, sizeof line, "%ld\n", atomic_load(&calls));
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, count_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    syscall(SYS_write, fd, line, (size_t)len);
+    syscall(SYS_close, fd);
+}
+
+static bool below(const char *path)
+{
+    size_t len;
+
+    prepare();
+    len = strlen(folder);
+    return len > 0 && strncmp(path, folder, len) == 0;
+}
+
+static bool is_ours(int fd)
+{
+    return fd >= 0 && fd < FDS && ours[fd];
+}
+
+/* Counts; true when this call is to fail, with errno set. A write may be half done before the end. */
+static bool counted(bool room, int fd, const void *data, size_t len, off_t at)
+{
+    long n = atomic_fetch_add(&calls, 1) + 1;
+
+    if (n == kill_at) {
+        if (torn && data && at >= 0)
+            syscall(SYS_pwrite64, fd, data, len / 2, at);
+        else if (torn && data)
+            syscall(SYS_write, fd, data, len / 2);
+        syscall(SYS_kill, getpid(), SIGKILL);
+    }
+    if (fail_at > 0 && n >= fail_at && n < fail_at + fails) {
+        errno = (int)fail_errno;
+        return true;
+    }
+    if (room && full[0] && syscall(SYS_access, full, F_OK) == 0) {
+        errno = ENOSPC;
+        return true;
+    }
+    return false;
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static int open_at(int dir, const char *path, int flags, mode_t mode)
+{
+    bool mine = below(path);
+
+    if (mine && (flags & O_ACCMODE) != O_RDONLY &&
+        counted((flags & O_CREAT) && syscall(SYS_access, path, F_OK) != 0, -1, NULL, 0, -1))
+        return -1;
+    int fd = (int)syscall(SYS_openat, dir, path, flags, mode);
+    if (fd >= 0 && fd < FDS)
+        ours[fd] = mine;
+    return fd;
+}
+
+#define MODE_OF(flags)                                                                             \
+    mode_t mode = 0;                                                                               \
+    if ((flags) & (O_CREAT | O_TMPFILE)) {                                                         \
+        va_list args;                                                                              \
+        va_start(args, flags);                                                                     \
+        mode = va_arg(args, mode_t);                                                               \
+        va_end(args);                                                                              \
+    }
+
+int open(const char *path, int flags, ...)
+{
+    MODE_OF(flags)
+    return open_at(AT_FDCWD, path, flags, mode);
+}
+
+int open64(const char *path, int flags, ...)
+{
+    MODE_OF(flags)
+    return open_at(AT_FDCWD, path, flags, mode);
+}
+
+int openat(int dir, const char *path, int flags, ...)
+{
+    MODE_OF(flags)
+    return open_at(dir, path, flags, mode);
+}
+
+int openat64(int dir, const char *path, int flags, ...)
+{
+    MODE_OF(flags)
+    return open_at(dir, path, flags, mode);
+}
+
+int mkostemp(char *path, int flags)
+{
+    static atomic_uint serial;
+    char *end = path + strlen(path) - 6;
+
+    for (int i = 0; i < 100; i++) {
+        unsigned n = (unsigned)getpid() * 100 + atomic_fetch_add(&serial, 1);
+        snprintf(end, 7, "%06u", n % 1000000);
+        int fd = open_at(AT_FDCWD, path, flags | O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+}
+
+int close(int fd)
+{
+    if (fd >= 0 && fd < FDS)
+        ours[fd] = false;
+    return (int)syscall(SYS_close, fd);
+}
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+ssize_t write(int fd, const void *data, size_t len)
+{
+    if (is_ours(fd) && counted(true, fd, data, len, -1))
+        return -1;
+    return syscall(SYS_write, fd, data, len);
+}
+
+ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
+{
+    if (is_ours(fd) && counted(true, fd, data, len, at))
+        return -1;
+    return syscall(SYS_pwrite64, fd, data, len, at);
+}
+
+ssize_t pwrite64(int fd, const void *data, size_t len, off_t at)
+{
+    return pwrite(fd, data, len, at);
+}
+
+int fsync(int fd)
+{
+    return is_ours(fd) && counted(false, -1, NULL, 0, -1) ? -1 : (int)syscall(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+    return is_ours(fd) && counted(false, -1, NULL, 0, -1) ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+int ftruncate(int fd, off_t len)
+{
+    if (is_ours(fd) && counted(len > 0, -1, NULL, 0, -1))
+        return -1;
+    return (int)syscall(SYS_ftruncate, fd, len);
+}
+
+int ftruncate64(int fd, off_t len)
+{
+    return ftruncate(fd, len);
+}
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+int rename(const char *from, const char *to)
+{
+    if (below(to) && counted(true, -1, NULL, 0, -1))
+        return -1;
+    return (int)syscall(SYS_rename, from, to);
+}
+
+int link(const char *from, const char *to)
+{
+    if (below(to) && counted(true, -1, NULL, 0, -1))
+        return -1;
+    return (int)syscall(SYS_link, from, to);
+}
+
+int unlink(const char *path)
+{
+    if (below(path) && counted(false, -1, NULL, 0, -1))
+        return -1;
+    return (int)syscall(SYS_unlink, path);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    if (below(path) && counted(true, -1, NULL, 0, -1))
+        return -1;
+    return (int)syscall(SYS_mkdir, path, mode);
+}
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+int clock_gettime(clockid_t clock, struct timespec *out)
+{
+    int rc = (int)syscall(SYS_clock_gettime, clock, out);
+
+    if (rc == 0 && clock == CLOCK_REALTIME)
+        out->tv_sec += clock_ahead;
+    return rc;
+}
+
+time_t time(time_t *out)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (out)
+        *out = now.tv_sec;
+    return now.tv_sec;
+}
+
+int gettimeofday(struct timeval *restrict out, void *restrict zone)
+{
+    struct timespec now;
+
+    (void)zone;
+    clock_gettime(CLOCK_REALTIME, &now);
+    out->tv_sec = now.tv_sec;
+    out->tv_usec = now.tv_nsec / 1000;
+    return 0;
+}

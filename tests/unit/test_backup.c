@@ -1,0 +1,239 @@
+/* Backup and restore, with the real programs: while the node runs, on the same machine and on
+ * another one, and everything that must be refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "helper_lives.h"
+
+static char said[4096];
+
+/* Runs `grapevine --config CONF WORD FILE`, keeps what it says, gives its exit status. */
+static int ask(const char *conf, const char *word, const char *file)
+{
+    char command[512];
+
+    snprintf(command, sizeof command, "%s/grapevine --config %s %s %s 2>&1", GV_BIN_DIR, conf, word,
+             file);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size_t len = fread(said, 1, sizeof said - 1, pipe);
+    said[len] = 0;
+    int status = pclose(pipe);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void expect(int wanted, const char *conf, const char *word, const char *file,
+                   const char *text)
+{
+    int got = ask(conf, word, file);
+
+    if (got != wanted || !strstr(said, text))
+        fail_msg("%s %s: %d instead of %d, \"%s\" instead of \"%s\"", word, file, got, wanted, said,
+                 text);
+}
+
+static void start(struct lives *lives)
+{
+    unsigned before = recorder_sessions(&lives->recorder, NULL);
+
+    lives_start(lives, NULL);
+    if (!lives_await_session(lives, before))
+        fail_msg("it does not start: %s", lives_said(lives));
+}
+
+static void stop(struct lives *lives)
+{
+    lives_kill(lives, SIGTERM);
+    assert_int_equal(lives_wait(lives), 0);
+}
+
+static struct gv_subject tell(struct lives *lives)
+{
+    struct gv_subject subject = lives_feed(lives);
+
+    if (!lives_await(lives, &subject, 10000))
+        fail_msg("it does not signal: %s", lives_said(lives));
+    return subject;
+}
+
+static long long count(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *row = NULL;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    long long value = sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    sqlite3_close(db);
+    return value;
+}
+
+static struct lives lives;
+static char file[128], store[128], key[128];
+
+static int setup(void **state)
+{
+    lives_make(&lives, 80);
+    snprintf(file, sizeof file, "%s/backup", lives.folder);
+    snprintf(store, sizeof store, "%s/store.db", lives.data);
+    snprintf(key, sizeof key, "%s/key", lives.data);
+    start(&lives);
+    tell(&lives);
+    tell(&lives);
+    expect(0, lives.conf, "backup", file, "written and verified"); /* while it runs */
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    lives_remove(&lives);
+    return 0;
+}
+
+/* Signals made after the backup are forgotten by the restore: their numbers are not used again. */
+static void test_the_same_node_goes_back(void **state)
+{
+    struct stat info;
+
+    assert_int_equal(stat(file, &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0600);
+    expect(EX_CANTCREAT, lives.conf, "backup", file, "exists already");
+    tell(&lives);
+    tell(&lives);
+    expect(EX_TEMPFAIL, lives.conf, "restore", file, "stop grapevined first");
+    stop(&lives);
+    assert_int_equal(count(store, "SELECT count(*) FROM sent"), 4);
+    expect(0, lives.conf, "restore", file, "keeps its key");
+    assert_non_null(strstr(said, "before-restore-"));
+    assert_int_equal(count(store, "SELECT count(*) FROM sent"), 2);
+    assert_int_equal(count(store, "SELECT count(*) FROM self"), 0);
+    assert_int_equal(stat(store, &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0600);
+    start(&lives);
+    tell(&lives);
+    stop(&lives);
+    recorder_check_numbers(&lives.recorder);
+    lives_check_said(&lives);
+    /* A backup of a node that is stopped, too. */
+    strcat(file, "2");
+    expect(0, lives.conf, "backup", file, "written and verified");
+}
+
+/* Another machine gets another key, and the rows are authentic there. */
+static void test_another_machine_gets_a_key_of_its_own(void **state)
+{
+    char folder[128], conf[128], other[160];
+    struct stat info;
+
+    stop(&lives);
+    snprintf(folder, sizeof folder, "%s/second", lives.folder);
+    snprintf(conf, sizeof conf, "%s/second.conf", lives.folder);
+    FILE *out = fopen(conf, "w");
+    fprintf(out, "[node]\ndata = %s\nlisten =\ncontrol = %s\n[log]\nfile = %s\n"
+            "[network]\ndescriptor = %s/descriptor\n", folder, lives.socket, lives.log, lives.folder);
+    fclose(out);
+    expect(0, conf, "restore", file, "a new key of its own");
+    snprintf(other, sizeof other, "%s/key", folder);
+    assert_int_equal(stat(other, &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0600);
+    char command[400];
+    snprintf(command, sizeof command, "cmp -s %s %s", other, key);
+    assert_int_not_equal(system(command), 0);
+    snprintf(other, sizeof other, "%s/store.db", folder);
+    assert_int_equal(count(other, "SELECT count(*) FROM sent"), 2);
+    assert_int_equal(count(other, "SELECT count(*) FROM kept"), 0); /* places in logs over there */
+    /* The secret that signs is not in the backup. */
+    snprintf(command, sizeof command, "grep -qaF \"$(cat %s)\" %s", key, file);
+    assert_int_not_equal(system(command), 0);
+
+    /* The daemon there believes every row. */
+    char before[sizeof lives.conf];
+    memcpy(before, lives.conf, sizeof before);
+    memcpy(lives.conf, conf, sizeof lives.conf);
+    lives_start(&lives, NULL);
+    for (int i = 0; i < 500 && !lives_ask(&lives, "status", 200, NULL); i++)
+        usleep(10000);
+    struct gv_buf body;
+    gv_buf_init(&body);
+    assert_true(lives_ask(&lives, "status", 200, &body));
+    assert_non_null(strstr((const char *)body.data, "\"local_subjects\":2"));
+    gv_buf_clear(&body);
+    assert_true(lives_ask(&lives, "telemetry", 200, &body));
+    assert_non_null(strstr((const char *)body.data, "45.1.0.7"));
+    gv_buf_free(&body);
+    stop(&lives);
+    char *text = lives_said(&lives);
+    assert_null(strstr(text, "were changed")); /* its MACs are those of the new key */
+    free(text);
+    memcpy(lives.conf, before, sizeof before);
+}
+
+static void test_what_is_refused(void **state)
+{
+    char copy[160], command[600];
+    sqlite3 *db = NULL;
+
+    stop(&lives);
+    snprintf(copy, sizeof copy, "%s/copy", lives.folder);
+    expect(EX_NOINPUT, lives.conf, "restore", copy, "No such file");
+    static const struct {
+        const char *sql, *says;
+        int status;
+    } cases[] = {
+        {"UPDATE sent SET value = zeroblob(9)", "changed by somebody else", EX_DATAERR},
+        {"UPDATE backup SET store_key = zeroblob(32)", "changed by somebody else", EX_DATAERR},
+        {"DROP TABLE backup", "not a backup", EX_DATAERR},
+        {"PRAGMA user_version = 99", "made by a newer version", EX_DATAERR},
+    };
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(command, sizeof command, "cp %s %s && chmod 600 %s", file, copy, copy);
+        assert_int_equal(system(command), 0);
+        assert_int_equal(sqlite3_open(copy, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, cases[i].sql, NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(db);
+        expect(cases[i].status, lives.conf, "restore", copy, cases[i].says);
+    }
+    assert_int_equal(truncate(copy, 9000), 0);
+    assert_int_equal(ask(lives.conf, "restore", copy), EX_DATAERR);
+    assert_int_equal(truncate(copy, 0), 0);
+    expect(EX_DATAERR, lives.conf, "restore", copy, "not a backup");
+    snprintf(command, sizeof command, "cp %s %s && chmod 640 %s", file, copy, copy);
+    assert_int_equal(system(command), 0);
+    expect(EX_NOPERM, lives.conf, "restore", copy, "others than its owner");
+    /* Nothing of that has touched the store. */
+    assert_int_equal(count(store, "SELECT count(*) FROM sent"), 2);
+    snprintf(command, sizeof command, "ls %s | grep -E 'part|new|before'", lives.data);
+    assert_int_not_equal(system(command), 0);
+    start(&lives);
+    stop(&lives);
+    lives_check_said(&lives);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_the_same_node_goes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_another_machine_gets_a_key_of_its_own, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_refused, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,431 @@
+/* The real daemon when writing fails: every write of its start and its stop in turn, a disk that is
+ * full for a while, a store that is damaged, and the month that passes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "helper_lives.h"
+
+#define POINTS_MAX 2000
+
+static void path_of(char out[160], const struct lives *lives, const char *name)
+{
+    snprintf(out, 160, "%s/%s", lives->data, name);
+}
+
+static void said_lacks(const struct lives *lives, const char *const *wrong)
+{
+    char *said = lives_said(lives);
+
+    for (; *wrong; wrong++)
+        if (strstr(said, *wrong))
+            fail_msg("the daemon said \"%s\":\n%s", *wrong, said);
+    free(said);
+}
+
+static void said_has(const struct lives *lives, const char *text)
+{
+    char *said = lives_said(lives);
+
+    if (!strstr(said, text))
+        fail_msg("the daemon did not say \"%s\":\n%s", text, said);
+    free(said);
+}
+
+static void start(struct lives *lives, char *const *environment)
+{
+    unsigned before = recorder_sessions(&lives->recorder, NULL);
+
+    lives_start(lives, environment);
+    if (!lives_await_session(lives, before))
+        fail_msg("it does not start: %s", lives_said(lives));
+}
+
+static void stop(struct lives *lives)
+{
+    lives_kill(lives, SIGTERM);
+    int status = lives_wait(lives);
+    if (status != 0)
+        fail_msg("status %d: %s", status, lives_said(lives));
+}
+
+static void signal_and_await(struct lives *lives)
+{
+    struct gv_subject subject = lives_feed(lives);
+
+    if (!lives_await(lives, &subject, 12000))
+        fail_msg("it does not signal: %s", lives_said(lives));
+}
+
+/* ---- each write in turn --------------------------------------------------------------------- */
+
+static const char *const crashes[] = {"Sanitizer", "runtime error", "assertion", "contradicted",
+                                      NULL};
+
+static bool await_ready(struct lives *lives)
+{
+    siginfo_t info = {0};
+    bool ready = false;
+
+    for (int i = 0; i < 1000 && !ready && info.si_pid == 0; i++) {
+        usleep(10000);
+        char *said = lives_said(lives);
+        ready = strstr(said, "ready;") != NULL;
+        free(said);
+        waitid(P_PID, (id_t)lives->pid, &info, WEXITED | WNOHANG | WNOWAIT);
+    }
+    return ready && info.si_pid == 0;
+}
+
+static const char *const troubles[] = {"error: ", "damaged", NULL};
+
+/* A life whose n-th write fails. Returns how many there were, or 0 when that is not known. */
+static long live_with(struct lives *lives, long n, int number, bool enrolled)
+{
+    char at[64], folder[160], code[64], count[200], counted[128];
+    char *environment[] = {at, folder, code, count, NULL};
+    unsigned before = recorder_sessions(&lives->recorder, NULL);
+    long calls = 0;
+
+    snprintf(at, sizeof at, "GV_SHIM_FAIL=%ld", n);
+    snprintf(folder, sizeof folder, "GV_SHIM_FOLDER=%s", lives->data); /* itself, too */
+    snprintf(code, sizeof code, "GV_SHIM_ERRNO=%d", number);
+    snprintf(counted, sizeof counted, "%s/count", lives->folder);
+    snprintf(count, sizeof count, "GV_SHIM_COUNT=%s", counted);
+    unlink(counted);
+    lives_start(lives, environment);
+    if (enrolled ? lives_await_session(lives, before) : await_ready(lives)) {
+        struct gv_subject subject = lives_feed(lives);
+        (void)lives_await(lives, &subject, 350); /* or the store fails: it is off the mesh */
+        lives_kill(lives, SIGTERM);
+    }
+    int status = lives_wait(lives);
+    said_lacks(lives, crashes);
+    if (!WIFEXITED(status))
+        fail_msg("write %ld (%s): status %d: %s", n, strerror(number), status, lives_said(lives));
+    if (WEXITSTATUS(status) != 0) /* it refused to go on, and says why */
+        said_has(lives, "error: ");
+    FILE *file = fopen(counted, "r");
+    if (file && fscanf(file, "%ld", &calls) != 1)
+        calls = 0;
+    if (file)
+        fclose(file);
+    return calls;
+}
+
+static void each_write_fails(unsigned number, bool fresh)
+{
+    struct lives lives;
+    long n = 1, calls = 0;
+
+    lives_make(&lives, number);
+    for (; n < POINTS_MAX; n++) {
+        if (fresh) {
+            char command[300];
+            snprintf(command, sizeof command, "rm -f %s/store.db* %s/key", lives.data, lives.data);
+            assert_int_equal(system(command), 0);
+        }
+        calls = live_with(&lives, n, n % 2 ? ENOSPC : EIO, !fresh);
+        if (n % 4 == 0 && !fresh) { /* the next start is clean */
+            start(&lives, NULL);
+            stop(&lives);
+            lives_check_said(&lives);
+            lives_check_store(&lives);
+        }
+        if (fresh) {
+            lives_start(&lives, NULL);
+            assert_true(await_ready(&lives));
+            stop(&lives);
+            said_lacks(&lives, crashes);
+            said_lacks(&lives, troubles);
+        }
+        if (calls > 0 && n > calls)
+            break;
+        if (lives.fed > 400) {
+            lives_remove(&lives);
+            lives_make(&lives, number + 20);
+        }
+    }
+    assert_in_range(n, 10, POINTS_MAX - 1);
+    print_message("%s: %ld writes failed in turn\n", fresh ? "a first start" : "start and stop",
+                  n - 1);
+    lives_remove(&lives);
+}
+
+static void test_each_write_of_start_and_stop_fails(void **state)
+{
+    each_write_fails(30, false);
+}
+
+/* A first start makes key and store as well. Whatever is left of it, the next one is clean. */
+static void test_each_write_of_a_first_start_fails(void **state)
+{
+    each_write_fails(31, true);
+}
+
+/* ---- a full disk ---------------------------------------------------------------------------- */
+
+static json_t *status_of(struct lives *lives)
+{
+    struct gv_buf body;
+    json_t *json = NULL;
+
+    gv_buf_init(&body);
+    if (lives_ask(lives, "status", 200, &body))
+        json = json_loads((const char *)body.data, 0, NULL);
+    gv_buf_free(&body);
+    assert_non_null(json);
+    return json;
+}
+
+static bool store_ok(struct lives *lives)
+{
+    json_t *json = status_of(lives);
+    bool ok = json_is_true(json_object_get(json_object_get(json, "store"), "ok"));
+
+    json_decref(json);
+    return ok;
+}
+
+static void await_store(struct lives *lives, bool ok)
+{
+    for (int i = 0; i < 1500; i++) {
+        if (store_ok(lives) == ok)
+            return;
+        usleep(10000);
+    }
+    fail_msg("the store is not %s: %s", ok ? "well again" : "failing", lives_said(lives));
+}
+
+static void test_a_full_disk_and_room_again(void **state)
+{
+    struct lives lives;
+    char folder[160], full[160], flag[128];
+    char *environment[] = {folder, full, NULL};
+
+    lives_make(&lives, 60);
+    snprintf(folder, sizeof folder, "GV_SHIM_FOLDER=%s", lives.data);
+    snprintf(flag, sizeof flag, "%s/full", lives.folder);
+    snprintf(full, sizeof full, "GV_SHIM_FULL=%s", flag);
+    start(&lives, environment);
+    signal_and_await(&lives);
+    size_t before = recorder_count(&lives.recorder);
+    close(open(flag, O_CREAT | O_WRONLY, 0600));
+    struct gv_subject during = lives_feed(&lives);
+    await_store(&lives, false);
+    said_has(&lives, "the disk is full; make room on it");
+    /* It answers, and says nothing to the mesh that is not safe. */
+    char query[64], text[GV_SUBJECT_TEXT];
+    struct gv_buf body;
+    gv_subject_text(text, &during);
+    snprintf(query, sizeof query, "ip?addr=%s", text);
+    gv_buf_init(&body);
+    assert_true(lives_ask(&lives, query, 200, &body));
+    assert_non_null(strstr((const char *)body.data, "reported"));
+    gv_buf_free(&body);
+    assert_int_equal(recorder_count(&lives.recorder), before);
+    unlink(flag);
+    await_store(&lives, true);
+    said_has(&lives, "back on the mesh");
+    assert_true(lives_await(&lives, &during, 40000));
+    stop(&lives);
+    assert_int_equal(lives_check_store(&lives), 2);
+    /* A start on a full disk says so, and a later one is clean. */
+    close(open(flag, O_CREAT | O_WRONLY, 0600));
+    lives_start(&lives, environment);
+    usleep(300000);
+    if (lives.pid)
+        lives_kill(&lives, SIGTERM);
+    (void)lives_wait(&lives);
+    said_lacks(&lives, crashes);
+    unlink(flag);
+    start(&lives, environment);
+    signal_and_await(&lives);
+    stop(&lives);
+    assert_int_equal(lives_check_store(&lives), 3);
+    /* Room again just before the stop: what waits is stored then. */
+    start(&lives, environment);
+    close(open(flag, O_CREAT | O_WRONLY, 0600));
+    lives_feed(&lives);
+    await_store(&lives, false);
+    unlink(flag);
+    stop(&lives);
+    assert_int_equal(lives_check_store(&lives), 4);
+    lives_remove(&lives);
+}
+
+/* ---- damage --------------------------------------------------------------------------------- */
+
+static void spoil(const struct lives *lives, int how)
+{
+    char path[160], rubbish[4096];
+    struct stat info;
+
+    path_of(path, lives, "store.db");
+    assert_int_equal(stat(path, &info), 0);
+    memset(rubbish, 'x', sizeof rubbish);
+    int fd = open(path, O_RDWR);
+    switch (how) {
+    case 0: /* pages overwritten */
+        for (off_t at = 4096; at < info.st_size; at += 3 * 4096)
+            assert_int_equal(pwrite(fd, rubbish, sizeof rubbish, at), sizeof rubbish);
+        break;
+    case 1:
+        assert_int_equal(ftruncate(fd, info.st_size / 2), 0);
+        break;
+    case 2:
+        assert_int_equal(ftruncate(fd, 0), 0);
+        break;
+    case 3: /* no database */
+        assert_int_equal(pwrite(fd, rubbish, 100, 0), 100);
+        break;
+    case 4: /* gone */
+        unlink(path);
+        break;
+    }
+    close(fd);
+}
+
+static void break_macs(const struct lives *lives)
+{
+    char path[160];
+    sqlite3 *db = NULL;
+
+    path_of(path, lives, "store.db");
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "UPDATE self SET mac = zeroblob(16);"
+                                  "UPDATE record SET value = zeroblob(9)",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static uint64_t last_number(struct lives *lives)
+{
+    pthread_mutex_lock(&lives->recorder.lock);
+    uint64_t number = lives->recorder.list[lives->recorder.count - 1].sequence;
+    pthread_mutex_unlock(&lives->recorder.lock);
+    return number;
+}
+
+/* However it is spoilt: the next start works, says so, and no number is used again. */
+static void test_a_spoilt_store_is_set_aside(void **state)
+{
+    static const char *const says[] = {"is set aside as", "is set aside as", "a day ahead",
+                                       "is set aside as", "a day ahead",     "were changed by"};
+    struct lives lives;
+
+    lives_make(&lives, 61);
+    for (int how = 0; how < 6; how++) {
+        start(&lives, NULL);
+        signal_and_await(&lives);
+        stop(&lives);
+        if (how < 5)
+            spoil(&lives, how);
+        else
+            break_macs(&lives);
+        start(&lives, NULL);
+        said_has(&lives, says[how]);
+        said_has(&lives, "numbers go on a day ahead of the clock");
+        signal_and_await(&lives);
+        assert_true(store_ok(&lives));
+        assert_true(last_number(&lives) > ((uint64_t)time(NULL) + 86400 - 60) * 1000);
+        stop(&lives);
+        said_lacks(&lives, crashes);
+        recorder_check_numbers(&lives.recorder);
+    }
+    assert_true(recorder_count(&lives.recorder) >= 12);
+    lives_remove(&lives);
+}
+
+/* ---- time passes ---------------------------------------------------------------------------- */
+
+static long long count_rows(const struct lives *lives, const char *table)
+{
+    char path[160], sql[128];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *row = NULL;
+
+    path_of(path, lives, "store.db");
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    long long count = sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    sqlite3_close(db);
+    return count;
+}
+
+/* Two days later the signals have left the set and are in the journal; after thirty more they are
+ * gone, with the telemetry. */
+static void test_a_month_passes(void **state)
+{
+    struct lives lives;
+    char clock[64], folder[160];
+    char *environment[] = {clock, folder, NULL};
+
+    lives_make(&lives, 62);
+    snprintf(folder, sizeof folder, "GV_SHIM_FOLDER=%s", lives.data);
+    start(&lives, NULL);
+    struct gv_subject subject = lives_feed(&lives);
+    assert_true(lives_await(&lives, &subject, 12000));
+    signal_and_await(&lives);
+    stop(&lives);
+    char query[64] = "ip?addr=";
+    struct gv_buf body;
+    gv_subject_text(query + strlen(query), &subject);
+    gv_buf_init(&body);
+    assert_int_equal(count_rows(&lives, "sent"), 2);
+    assert_int_equal(count_rows(&lives, "journal"), 0);
+    static const struct {
+        int days, sent, acks, journal;
+    } cases[] = {{2, 2, 2, 2}, {29, 2, 2, 2}, {31, 0, 0, 2}, {34, 0, 0, 0}};
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(clock, sizeof clock, "GV_SHIM_CLOCK=%d", cases[i].days * 86400);
+        start(&lives, environment);
+        usleep(300000);
+        gv_buf_clear(&body);
+        assert_true(lives_ask(&lives, query, 200, &body));
+        bool earlier = strstr((const char *)body.data, "\"left\":") != NULL;
+        stop(&lives);
+        said_lacks(&lives, crashes);
+        assert_int_equal(earlier, cases[i].journal > 0);
+        assert_int_equal(count_rows(&lives, "sent"), cases[i].sent);
+        assert_int_equal(count_rows(&lives, "ack"), cases[i].acks);
+        assert_int_equal(count_rows(&lives, "journal"), cases[i].journal);
+    }
+    gv_buf_free(&body);
+    lives_remove(&lives);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_write_of_start_and_stop_fails),
+        cmocka_unit_test(test_each_write_of_a_first_start_fails),
+        cmocka_unit_test(test_a_full_disk_and_room_again),
+        cmocka_unit_test(test_a_spoilt_store_is_set_aside),
+        cmocka_unit_test(test_a_month_passes),
+    };
+
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
