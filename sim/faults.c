@@ -80,7 +80,7 @@ void gv_faults_draw(struct gv_faults *out, uint64_t seed)
         out->jump_s = draw(&drbg, 7200);
     }
     if (coin(&drbg)) {
-        out->life = 60 + draw(&drbg, 240);
+        out->life = 240 + draw(&drbg, 240);
         out->registry = coin(&drbg) ? draw(&drbg, 100) : 0;
     }
     if (coin(&drbg))
