@@ -41,7 +41,8 @@ static void drop_undo(struct gv_disk *disk, size_t from_start)
     for (size_t i = 0; i < from_start; i++)
         free(disk->undo[i].before.value);
     disk->undo_count -= from_start;
-    memmove(disk->undo, disk->undo + from_start, disk->undo_count * sizeof *disk->undo);
+    if (disk->undo_count > 0)
+        memmove(disk->undo, disk->undo + from_start, disk->undo_count * sizeof *disk->undo);
 }
 
 static void remember(struct gv_disk *disk, const struct row_key *key,

@@ -188,7 +188,8 @@ static void committed(struct gv_world *world, size_t index)
         handle(world, &event);
     }
     node->inbox_count -= done;
-    memmove(node->inbox, node->inbox + done, node->inbox_count * sizeof *node->inbox);
+    if (node->inbox_count > 0)
+        memmove(node->inbox, node->inbox + done, node->inbox_count * sizeof *node->inbox);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */

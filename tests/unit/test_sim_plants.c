@@ -23,7 +23,7 @@ static uint64_t violations(enum gv_plant plant, uint64_t seed)
                                      .last_seed = seed,
                                      .sightings = 4,
                                      .plant = plant,
-                                     .mb_per_hour = 1};
+                                     .mb_per_hour = 2};
     struct gv_sim_result result;
 
     gv_faults_draw(&options.faults, seed);
