@@ -467,6 +467,6 @@ void gv_net_happen(struct gv_world *world, const struct gv_sim_event *event)
         gv_world_step(world, event->node, &told);
         break;
     default:
-        gv_assert(!"not of the net");
+        gv_assert(false); /* not of the net */
     }
 }
