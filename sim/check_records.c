@@ -284,6 +284,8 @@ void gv_check_effect(struct gv_checks *checks, size_t node, const struct gv_effe
         return;
     for (size_t i = 0; i < effect->data_len; i++)
         sequence = sequence << 8 | data[i];
+    if (sequence <= checks->disk_sequence[node])
+        gv_violation(checks, "went back behind a number that is on its disk", node, sequence);
     if (sequence > checks->safe_sequence[node])
         checks->safe_sequence[node] = sequence;
     checks->disk_sequence[node] = sequence;
