@@ -292,7 +292,8 @@ static int obey(struct gv_core *core, const struct gv_event *event)
     return GV_ERR_PROTOCOL;
 }
 
-/* A clock that went back leaves behind what was dated by the wrong one. */
+/* A clock that went back leaves behind what was dated by the wrong one, and what it judged too
+ * early: a vote that counted may lie ahead again. */
 static void take_clock(struct gv_core *core, uint64_t unix_ms)
 {
     uint32_t before = core->now_min;
@@ -301,6 +302,8 @@ static void take_clock(struct gv_core *core, uint64_t unix_ms)
     core->minute_ms = core->now_ms;
     if (core->now_min + GV_AHEAD_MIN < before)
         gv_forget_ahead(core);
+    else if (core->now_min < before)
+        gv_rejudge_all(core);
 }
 
 static int take(struct gv_core *core, const struct gv_event *event)

@@ -1,33 +1,105 @@
-/* What must hold, judged from outside the cores: safety at every check, liveness at the end. Each
- * violation is printed once to standard error, and counted. */
+/* What must hold, judged from outside the cores: from their effects, their disks and what the world
+ * itself knows. Records are read, signatures checked, standings and verdicts computed by code of
+ * the checkers' own. Each violation is printed once to standard error, and counted. (SPEC 17) */
 #ifndef GV_SIM_CHECK_H
 #define GV_SIM_CHECK_H
 
+#include "sim/record.h"
 #include "sim/workload.h"
 #include "sim/world.h"
+
+/* Who holds a certificate. */
+struct gv_known_author {
+    struct gv_papers papers;
+    size_t node;
+    bool liar;
+};
+
+/* A statement that some core took: one row each. */
+struct gv_known_record {
+    struct gv_said said;
+    uint8_t signature[GV_SIGNATURE_LEN]; /* the one that was checked */
+    const struct gv_known_author *author;
+    bool wanted; /* held somewhere when all was healed: must be everywhere at the end */
+    uint32_t standing;
+};
+
+/* What a subject should be by these records; check_verdict.c. */
+struct gv_expected {
+    struct gv_subject subject;
+    enum gv_verdict_state state;
+    uint32_t weight, vote_count;
+    uint8_t votes[GV_VOTES_MAX][GV_ID_LEN];
+};
 
 struct gv_checks {
     struct gv_world *world;
     uint64_t violations;
+    bool quiet;               /* count only */
+    uint64_t bytes_per_hour;  /* at most, in and out, of any node; 0: no cap */
     size_t attackers;
     uint32_t *first_reporter; /* by attacker: node + 1; 0: nobody yet */
     uint64_t *published_ms;   /* by attacker: when the second owner signalled; 0: not yet */
     uint8_t *untrusted;       /* by attacker and node: it said untrusted */
     uint64_t *delays_ms;      /* one per node and published attacker */
     size_t delay_count, delay_cap;
-    struct gv_table issued;   /* record ids that honest nodes signed */
+    struct gv_table authors;  /* by certificate id */
+    struct gv_table records;  /* by record id */
+    struct gv_table numbers;  /* the same rows, by instance and sequence number */
+    uint64_t *safe_sequence;  /* by node: the highest that was ever safe */
+    uint64_t *disk_sequence;  /* by node: what its present disk has promised to keep */
+    /* Statements that lie on a node's disk and not in its core: it started with a slow clock, and
+     * they were not yet good then. */
+    struct gv_left_out {
+        size_t node;
+        const struct gv_known_record *record;
+    } *left_out;
+    size_t left_out_count, left_out_cap;
+    uint64_t signals;
+    int64_t most_bytes_held;
+    /* The last set whose verdicts were computed. */
+    uint8_t expected_key[2 * GV_ID_LEN + 4];
+    struct gv_expected *expected;
+    size_t expected_count;
+    bool has_expected;
+    const struct gv_known_record **held; /* scratch: of one node */
+    size_t held_count, held_cap;
 };
 
 void gv_checks_init(struct gv_checks *checks, struct gv_world *world, size_t attackers);
 void gv_checks_free(struct gv_checks *checks);
 
-/* check_safety.c: every vote held was signed by an honest node; no record is made twice; nobody is
- * untrusted before two owners said so; what is counted by state is what is judged; nodes with the
- * same sets say the same of every subject. */
+/* check_safety.c: at every check. What is held was accepted rightly, is not expired, not over a
+ * quota, not of somebody at fault; memory and disk hold the same; each verdict is what the records
+ * give; nodes with the same sets say the same; memory is under the cap. */
 void gv_check_safety(struct gv_checks *checks);
-/* check_liveness.c: everybody has peers, the same set, and every published attacker is untrusted
- * everywhere. For the end of a run, after a calm. */
+/* check_liveness.c. When all is healed: what must not be lost. */
+void gv_check_healed(struct gv_checks *checks);
+/* At the end, after a calm: everybody has peers, the same roster and set, nothing of what was held
+ * is missing; liars were cut off; nobody was over the cap of bytes. */
 void gv_check_liveness(struct gv_checks *checks);
+/* After two owners reported this attacker in a calm: everybody calls him untrusted. */
+void gv_check_probe(struct gv_checks *checks, uint32_t attacker);
+
+/* check_records.c: what cores take, say, and bring to safety. */
+void gv_check_effect(struct gv_checks *checks, size_t node, const struct gv_effects *effects,
+                     const struct gv_effect *effect, bool done);
+void gv_check_start(struct gv_checks *checks, size_t node);
+bool gv_checks_left_out(const struct gv_checks *checks, size_t node,
+                        const struct gv_known_record *record);
+/* Remembers a certificate of the world's registry; NULL if it is none. */
+const struct gv_known_author *gv_checks_author(struct gv_checks *checks, const uint8_t *wire,
+                                               size_t len);
+struct gv_known_record *gv_checks_record(const struct gv_checks *checks,
+                                         const uint8_t id[GV_ID_LEN]);
+
+/* check_verdict.c. SPEC 11.1. */
+uint32_t gv_check_standing(const struct gv_policy *policy, uint32_t genesis_min,
+                           uint32_t since_min, uint32_t t);
+/* Fills checks->expected from checks->held, as of this minute. */
+void gv_check_expect(struct gv_checks *checks, uint32_t now_min);
+/* Compares them with what this node's core says. */
+void gv_check_verdicts(struct gv_checks *checks, size_t node);
 
 /* Counts and prints one. */
 void gv_violation(struct gv_checks *checks, const char *what, size_t node, uint64_t number);

@@ -3,6 +3,68 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/error.h"
+#include "proto/limits.h"
+
+static uint32_t world_minute(const struct gv_world *world)
+{
+    return (uint32_t)((world->start_unix_ms + world->now_ms) / GV_MINUTE_MS);
+}
+
+/* What lies so far ahead that a right clock does not take it yet may be forgotten again. */
+static bool is_timely(const struct gv_world *world, const struct gv_known_record *known)
+{
+    return known->said.last_min <= world_minute(world) + GV_AHEAD_MIN - 1 &&
+           (uint64_t)known->said.last_min + world->descriptor.policy.alive_min >
+               world_minute(world) + 1;
+}
+
+void gv_check_healed(struct gv_checks *checks)
+{
+    const struct gv_world *world = checks->world;
+
+    for (size_t node = 0; node < world->options.nodes; node++) {
+        const struct gv_disk_row *row;
+        size_t cursor = 0;
+        while ((row = gv_table_next(&world->nodes[node].disk.rows, &cursor))) {
+            struct gv_known_record *known =
+                row->row == GV_ROW_RECORD ? gv_checks_record(checks, row->key) : NULL;
+            if (known && !known->author->liar && is_timely(world, known))
+                known->wanted = true;
+        }
+    }
+}
+
+/* Nothing that an honest node said, and that anybody still held when all was healed, is missing. */
+static void check_complete(struct gv_checks *checks, size_t node)
+{
+    const struct gv_disk *disk = &checks->world->nodes[node].disk;
+    struct gv_known_record *known;
+    size_t cursor = 0;
+
+    while ((known = gv_table_next(&checks->records, &cursor)))
+        if (known->wanted && is_timely(checks->world, known) &&
+            !gv_disk_find(disk, GV_ROW_RECORD, known->said.id, GV_ID_LEN))
+            gv_violation(checks, "never got what another held when all was healed", node,
+                         known->author->node);
+}
+
+/* Everybody's present instance is in everybody's roster. */
+static void check_roster(struct gv_checks *checks, size_t node)
+{
+    const struct gv_world *world = checks->world;
+
+    for (size_t other = 0; other < world->options.nodes; other++) {
+        struct gv_instance_info info;
+        size_t cursor = 0;
+        bool known = false;
+        while (!known && gv_core_next_instance(world->nodes[node].core, &cursor, &info))
+            known = memcmp(info.instance, world->nodes[other].identity.id, GV_ID_LEN) == 0;
+        if (!known)
+            gv_violation(checks, "does not know everybody", node, other);
+    }
+}
+
 static void check_node(struct gv_checks *checks, size_t node, const struct gv_core_status *first)
 {
     struct gv_core_status status;
@@ -10,26 +72,59 @@ static void check_node(struct gv_checks *checks, size_t node, const struct gv_co
     gv_core_status(checks->world->nodes[node].core, &status);
     if (status.peers == 0)
         gv_violation(checks, "has no peer", node, 0);
-    if (status.instances != checks->world->options.nodes)
-        gv_violation(checks, "does not know everybody", node, status.instances);
-    if (memcmp(status.set_fingerprint, first->set_fingerprint, GV_ID_LEN) != 0 ||
-        memcmp(status.roster_fingerprint, first->roster_fingerprint, GV_ID_LEN) != 0)
-        gv_violation(checks, "holds another set than the first node", node, status.statements);
+    check_roster(checks, node);
+    if (memcmp(status.set_fingerprint, first->set_fingerprint, GV_ID_LEN) != 0)
+        gv_violation(checks, "holds other statements than the first node", node,
+                     status.statements);
+    if (memcmp(status.roster_fingerprint, first->roster_fingerprint, GV_ID_LEN) != 0)
+        gv_violation(checks, "holds another roster than the first node", node, status.instances);
+    check_complete(checks, node);
+}
+
+/* Over the whole run, whatever happened. */
+static void check_bytes(struct gv_checks *checks, size_t node)
+{
+    const struct gv_sim_node *host = &checks->world->nodes[node];
+    double hours = (double)checks->world->now_ms / 3600000;
+    double per_hour = (double)(host->bytes_in + host->bytes_out) / hours;
+
+    if (checks->bytes_per_hour > 0 && per_hour > (double)checks->bytes_per_hour)
+        gv_violation(checks, "moved more bytes an hour than the cap", node, (uint64_t)per_hour);
 }
 
 void gv_check_liveness(struct gv_checks *checks)
 {
     const struct gv_world *world = checks->world;
+    bool faultless = !gv_faults_any(&world->options.faults);
     struct gv_core_status first;
 
     gv_core_status(world->nodes[0].core, &first);
-    for (size_t node = 0; node < world->options.nodes; node++)
+    for (size_t node = 0; node < world->options.nodes; node++) {
         check_node(checks, node, &first);
-    for (size_t attacker = 0; attacker < checks->attackers; attacker++)
+        check_bytes(checks, node);
+    }
+    /* One that is told over a session ends it, unless that breaks before, or the quota of him in
+     * whose name it is told is full. */
+    if (world->counts.grave_lies > 10 && world->counts.cut_off_grave == 0)
+        gv_violation(checks, "no forger was ever cut off", 0, world->counts.grave_lies);
+    for (size_t attacker = 0; faultless && attacker < checks->attackers; attacker++)
         for (size_t node = 0; checks->published_ms[attacker] && node < world->options.nodes; node++)
             if (!checks->untrusted[attacker * world->options.nodes + node])
                 gv_violation(checks, "never called untrusted whom two owners reported", node,
                              attacker);
+}
+
+void gv_check_probe(struct gv_checks *checks, uint32_t attacker)
+{
+    const struct gv_world *world = checks->world;
+    struct gv_subject subject = gv_world_subject(attacker);
+
+    for (size_t node = 0; node < world->options.nodes; node++) {
+        struct gv_verdict verdict;
+        gv_core_verdict(world->nodes[node].core, &verdict, &subject);
+        if (verdict.state != GV_VERDICT_UNTRUSTED)
+            gv_violation(checks, "has not heard, in a calm, what two owners said", node, attacker);
+    }
 }
 
 static int compare(const void *a, const void *b)

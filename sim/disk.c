@@ -34,19 +34,88 @@ static bool is_row(const void *item, const void *key)
            memcmp(row->key, wanted->key, wanted->len) == 0;
 }
 
-void gv_disk_put(struct gv_disk *disk, enum gv_row row, const uint8_t *key, size_t key_len,
-                 const uint8_t *value, size_t value_len)
+/* ---- what a power cut takes back ------------------------------------------------------------- */
+
+static void drop_undo(struct gv_disk *disk, size_t from_start)
 {
-    struct row_key wanted = {row, key, key_len};
-    struct gv_disk_row *found = gv_table_find(&disk->rows, hash_of(&wanted), is_row, &wanted);
+    for (size_t i = 0; i < from_start; i++)
+        free(disk->undo[i].before.value);
+    disk->undo_count -= from_start;
+    if (disk->undo_count > 0)
+        memmove(disk->undo, disk->undo + from_start, disk->undo_count * sizeof *disk->undo);
+}
+
+static void remember(struct gv_disk *disk, const struct row_key *key,
+                     const struct gv_disk_row *before)
+{
+    if (disk->undo_count == disk->undo_cap) {
+        disk->undo_cap = disk->undo_cap ? 2 * disk->undo_cap : 16;
+        disk->undo = realloc(disk->undo, disk->undo_cap * sizeof *disk->undo);
+        gv_assert(disk->undo);
+    }
+    struct gv_disk_undo *undo = &disk->undo[disk->undo_count++];
+    memset(undo, 0, sizeof *undo);
+    undo->commit = disk->commit;
+    undo->at_ms = disk->now_ms;
+    undo->before.row = key->row;
+    undo->before.key_len = key->len;
+    memcpy(undo->before.key, key->key, key->len);
+    if (!before)
+        return;
+    undo->before.value_len = before->value_len;
+    undo->before.value = malloc(before->value_len + 1);
+    gv_assert(undo->before.value);
+    memcpy(undo->before.value, before->value, before->value_len);
+}
+
+static void write_back(struct gv_disk *disk, uint64_t now_ms)
+{
+    size_t old = 0;
+
+    while (old < disk->undo_count && disk->undo[old].at_ms + GV_DISK_WRITEBACK_MS <= now_ms)
+        old++;
+    drop_undo(disk, old);
+}
+
+void gv_disk_begin(struct gv_disk *disk, uint64_t now_ms)
+{
+    write_back(disk, now_ms);
+    disk->now_ms = now_ms;
+    disk->commit++;
+}
+
+void gv_disk_sync(struct gv_disk *disk)
+{
+    drop_undo(disk, disk->undo_count);
+}
+
+uint64_t gv_disk_unsafe(const struct gv_disk *disk, uint64_t now_ms)
+{
+    uint64_t commits = 0, last = 0;
+
+    for (size_t i = 0; i < disk->undo_count; i++) {
+        if (disk->undo[i].at_ms + GV_DISK_WRITEBACK_MS <= now_ms || disk->undo[i].commit == last)
+            continue;
+        last = disk->undo[i].commit;
+        commits++;
+    }
+    return commits;
+}
+
+/* ---- rows ----------------------------------------------------------------------------------- */
+
+static void put(struct gv_disk *disk, const struct row_key *wanted, const uint8_t *value,
+                size_t value_len)
+{
+    struct gv_disk_row *found = gv_table_find(&disk->rows, hash_of(wanted), is_row, wanted);
 
     if (!found) {
         found = calloc(1, sizeof *found);
-        gv_assert(found && key_len <= sizeof found->key);
-        found->row = row;
-        found->key_len = key_len;
-        memcpy(found->key, key, key_len);
-        gv_assert(gv_table_insert(&disk->rows, hash_of(&wanted), found) == GV_OK);
+        gv_assert(found && wanted->len <= sizeof found->key);
+        found->row = wanted->row;
+        found->key_len = wanted->len;
+        memcpy(found->key, wanted->key, wanted->len);
+        gv_assert(gv_table_insert(&disk->rows, hash_of(wanted), found) == GV_OK);
     }
     free(found->value);
     found->value = malloc(value_len + 1);
@@ -56,16 +125,67 @@ void gv_disk_put(struct gv_disk *disk, enum gv_row row, const uint8_t *key, size
     found->value_len = value_len;
 }
 
-void gv_disk_remove(struct gv_disk *disk, enum gv_row row, const uint8_t *key, size_t key_len)
+static void take_out(struct gv_disk *disk, const struct row_key *wanted)
 {
-    struct row_key wanted = {row, key, key_len};
-    struct gv_disk_row *found = gv_table_find(&disk->rows, hash_of(&wanted), is_row, &wanted);
+    struct gv_disk_row *found = gv_table_find(&disk->rows, hash_of(wanted), is_row, wanted);
 
     if (!found)
         return;
-    gv_table_remove(&disk->rows, hash_of(&wanted), found);
+    gv_table_remove(&disk->rows, hash_of(wanted), found);
     free(found->value);
     free(found);
+}
+
+void gv_disk_put(struct gv_disk *disk, enum gv_row row, const uint8_t *key, size_t key_len,
+                 const uint8_t *value, size_t value_len)
+{
+    struct row_key wanted = {row, key, key_len};
+
+    remember(disk, &wanted, gv_table_find(&disk->rows, hash_of(&wanted), is_row, &wanted));
+    put(disk, &wanted, value, value_len);
+}
+
+void gv_disk_remove(struct gv_disk *disk, enum gv_row row, const uint8_t *key, size_t key_len)
+{
+    struct row_key wanted = {row, key, key_len};
+    const struct gv_disk_row *found =
+        gv_table_find(&disk->rows, hash_of(&wanted), is_row, &wanted);
+
+    if (!found)
+        return;
+    remember(disk, &wanted, found);
+    take_out(disk, &wanted);
+}
+
+const struct gv_disk_row *gv_disk_find(const struct gv_disk *disk, enum gv_row row,
+                                       const uint8_t *key, size_t key_len)
+{
+    struct row_key wanted = {row, key, key_len};
+
+    return gv_table_find(&disk->rows, hash_of(&wanted), is_row, &wanted);
+}
+
+size_t gv_disk_power_cut(struct gv_disk *disk, uint64_t lost)
+{
+    size_t rows = 0;
+    uint64_t last = 0;
+
+    while (disk->undo_count > 0) {
+        struct gv_disk_undo *undo = &disk->undo[disk->undo_count - 1];
+        if (undo->commit != last && lost-- == 0)
+            break;
+        last = undo->commit;
+        struct row_key key = {undo->before.row, undo->before.key, undo->before.key_len};
+        if (undo->before.value)
+            put(disk, &key, undo->before.value, undo->before.value_len);
+        else
+            take_out(disk, &key);
+        free(undo->before.value);
+        disk->undo_count--;
+        rows++;
+    }
+    gv_disk_sync(disk); /* what is left was there when the power came back */
+    return rows;
 }
 
 void gv_disk_wipe(struct gv_disk *disk)
@@ -78,6 +198,10 @@ void gv_disk_wipe(struct gv_disk *disk)
         free(row);
     }
     gv_table_free(&disk->rows);
+    gv_disk_sync(disk);
+    free(disk->undo);
+    disk->undo = NULL;
+    disk->undo_cap = 0;
 }
 
 static int rank(const struct gv_disk_row *row)

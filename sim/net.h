@@ -1,4 +1,5 @@
-/* The simulated network: TCP connections between cores, with latency and cuts. */
+/* The simulated network: TCP connections between members, with latency, jitter, loss, pieces,
+ * breaks and cuts. */
 #ifndef GV_SIM_NET_H
 #define GV_SIM_NET_H
 
@@ -11,9 +12,16 @@ void gv_net_send(struct gv_world *world, size_t node, uint32_t link, const uint8
 void gv_net_close(struct gv_world *world, size_t node, uint32_t link);
 /* The node is gone: the other ends of its connections hear of it. */
 void gv_net_drop(struct gv_world *world, size_t node);
+/* A connection breaks: what is on the way is lost, perhaps from the middle of a segment on. Which
+ * one, the dice say. Returns false if the node has none. */
+bool gv_net_break(struct gv_world *world, size_t node, uint64_t dice);
+/* All connections between these two end, at both ends. */
+void gv_net_end(struct gv_world *world, size_t a, size_t b);
+/* Bytes do not get through from one to the other any more, silently: connections stay, and what is
+ * sent waits. Or they do again, and what waited arrives. Cuts of one pair add up. */
+void gv_net_silence(struct gv_world *world, size_t from, size_t to, bool cut);
 /* Something in the queue is due. */
 void gv_net_happen(struct gv_world *world, const struct gv_sim_event *event);
-/* world.c: puts an event into the queue. */
-void gv_world_queue(struct gv_world *world, struct gv_sim_event event);
+void gv_net_free(struct gv_world *world);
 
 #endif

@@ -1,11 +1,13 @@
 #include "sim/options.h"
 
 #include <argp.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-enum { OPTION_JSON = 256 };
+enum { OPTION_JSON = 256, OPTION_SEEDS, OPTION_FAULTS, OPTION_PLANT, OPTION_REAL, OPTION_CAP };
 
 static uint64_t parse_whole(struct argp_state *state, const char *name, const char *text,
                             uint64_t low, uint64_t high)
@@ -30,6 +32,53 @@ static double parse_number(struct argp_state *state, const char *name, const cha
     return value;
 }
 
+static void parse_seeds(struct argp_state *state, struct gv_sim_options *options, const char *text)
+{
+    char *end;
+
+    options->seed = strtoull(text, &end, 10);
+    options->last_seed = options->seed;
+    if (end != text && end[0] == '.' && end[1] == '.' && end[2] >= '0' && end[2] <= '9')
+        options->last_seed = strtoull(end + 2, &end, 10);
+    if (*text < '0' || *text > '9' || *end || options->last_seed < options->seed)
+        argp_error(state, "--seeds %s: must be FROM..TO, two whole numbers, the smaller first",
+                   text);
+}
+
+static void parse_faults(struct argp_state *state, struct gv_sim_options *options, const char *text)
+{
+    const char *where = text, *wrong;
+
+    options->drawn = strcmp(text, "drawn") == 0;
+    memset(&options->faults, 0, sizeof options->faults);
+    if (strcmp(text, "help") == 0)
+        options->command = GV_SIM_FAULTS;
+    if (options->drawn || strcmp(text, "none") == 0 || strcmp(text, "help") == 0)
+        return;
+    wrong = gv_faults_parse(&options->faults, text, &where);
+    if (wrong)
+        argp_error(state, "--faults: at '%s': %s", where, wrong);
+}
+
+static void parse_plant(struct argp_state *state, struct gv_sim_options *options, const char *text)
+{
+    options->plant = gv_plant_find(text);
+    if (strcmp(text, "list") == 0)
+        options->command = GV_SIM_PLANTS;
+    else if (options->plant == GV_PLANT_COUNT)
+        argp_error(state, "--plant %s: there is none of this name ('--plant list')", text);
+}
+
+static void parse_command(struct argp_state *state, struct gv_sim_options *options,
+                          const char *text)
+{
+    if (state->arg_num > 0 || (strcmp(text, "run") != 0 && strcmp(text, "swarm") != 0))
+        argp_error(state, "'%s': the commands are 'run' and 'swarm'", text);
+    if (strcmp(text, "swarm") != 0 || options->command != GV_SIM_RUN)
+        return;
+    options->command = GV_SIM_SWARM;
+}
+
 static error_t take(int key, char *arg, struct argp_state *state)
 {
     struct gv_sim_options *options = state->input;
@@ -42,21 +91,40 @@ static error_t take(int key, char *arg, struct argp_state *state)
         options->hours = parse_number(state, "hours", arg, 0.02, 24.0 * 60);
         return 0;
     case 's':
-        options->seed = parse_whole(state, "seed", arg, 0, UINT64_MAX);
+        options->seed = options->last_seed = parse_whole(state, "seed", arg, 0, UINT64_MAX);
         return 0;
     case 'u':
         options->sightings = parse_number(state, "sightings", arg, 0.01, 30);
+        return 0;
+    case 'j':
+        options->jobs = (size_t)parse_whole(state, "jobs", arg, 1, 256);
+        return 0;
+    case OPTION_SEEDS:
+        parse_seeds(state, options, arg);
+        return 0;
+    case OPTION_FAULTS:
+        parse_faults(state, options, arg);
+        return 0;
+    case OPTION_PLANT:
+        parse_plant(state, options, arg);
+        return 0;
+    case OPTION_REAL:
+        options->real_crypto = true;
+        return 0;
+    case OPTION_CAP:
+        options->mb_per_hour = parse_number(state, "max-mb-per-hour", arg, 0.001, 100000);
         return 0;
     case OPTION_JSON:
         options->json_path = arg;
         return 0;
     case ARGP_KEY_ARG:
-        if (state->arg_num > 0 || strcmp(arg, "run") != 0)
-            argp_error(state, "'%s': the one command is 'run'", arg);
+        parse_command(state, options, arg);
         return 0;
     case ARGP_KEY_END:
-        if (state->arg_num == 0)
-            argp_error(state, "say what to do: 'run'");
+        if (state->arg_num == 0 && options->command == GV_SIM_RUN)
+            argp_error(state, "say what to do: 'run' or 'swarm'");
+        if (options->command == GV_SIM_RUN && options->seed != options->last_seed)
+            argp_error(state, "--seeds is for 'swarm'; 'run' takes --seed");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -66,23 +134,62 @@ static error_t take(int key, char *arg, struct argp_state *state)
 void gv_sim_options_parse(struct gv_sim_options *out, int argc, char **argv)
 {
     static const struct argp_option table[] = {
-        {"nodes", 'n', "N", 0, "Nodes, each of its own owner and network (2 to 1000; default 5)", 0},
-        {"hours", 'H', "H", 0, "Simulated hours (default 1)", 0},
+        {"nodes", 'n', "N", 0,
+         "Nodes, each of its own owner and network (2 to 1000; default 5, swarm 7)", 0},
+        {"hours", 'H', "H", 0, "Simulated hours (default 1, swarm 2)", 0},
         {"seed", 's', "S", 0, "Seed: the same seed is the same run (default 1)", 0},
+        {"seeds", OPTION_SEEDS, "A..B", 0, "swarm: these seeds (default 1..100)", 0},
         {"sightings", 'u', "U", 0, "Attackers that a node sees per hour (default 4)", 0},
+        {"faults", OPTION_FAULTS, "LIST", 0,
+         "NAME=NUMBER,... or none (default of run), drawn (by the seed; default of swarm), help", 0},
+        {"plant", OPTION_PLANT, "NAME", 0, "Run with a planted bug, which must be found; list", 0},
+        {"real-crypto", OPTION_REAL, NULL, 0, "Check each signature at each node anew", 0},
+        {"max-mb-per-hour", OPTION_CAP, "MB", 0,
+         "It is a violation if a node moves more, in and out (default: run none, swarm 2)", 0},
+        {"jobs", 'j', "N", 0, "swarm: runs at a time (default: one per processor)", 0},
         {"json", OPTION_JSON, "FILE", 0, "Write the report as JSON to FILE, or - for standard output", 0},
         {0}};
     static const struct argp argp = {
-        table, take, "run",
-        "Runs the protocol's own code among simulated nodes, without faults, and checks what must "
-        "hold.\vThe exit status is 0 when nothing was violated, 1 when something was.",
+        table, take, "run|swarm",
+        "Runs the protocol's own code among simulated nodes, with faults if asked for, and checks "
+        "from outside what must hold.\vThe exit status is 0 when nothing was violated, 1 when "
+        "something was. A run that was violated is printed as a command line that repeats it.",
         NULL, NULL, NULL};
 
     memset(out, 0, sizeof *out);
-    out->nodes = 5;
-    out->hours = 1;
-    out->seed = 1;
-    out->sightings = 4;
     argp_err_exit_status = EX_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, out);
+    bool swarm = out->command == GV_SIM_SWARM;
+    if (out->nodes == 0)
+        out->nodes = swarm ? 7 : 5;
+    if (!(out->hours > 0))
+        out->hours = swarm ? 2 : 1;
+    if (!(out->sightings > 0))
+        out->sightings = 4;
+    if (out->seed == 0 && out->last_seed == 0) {
+        out->seed = 1;
+        out->last_seed = swarm ? 100 : 1;
+    }
+    if (swarm && !(out->mb_per_hour > 0))
+        out->mb_per_hour = 2;
+    if (swarm && !gv_faults_any(&out->faults))
+        out->drawn = true;
+    if (out->drawn && !swarm)
+        gv_faults_draw(&out->faults, out->seed);
+}
+
+void gv_sim_options_line(char out[GV_SIM_LINE], const struct gv_sim_options *options)
+{
+    char faults[GV_FAULTS_TEXT], plant[64] = "", cap[64] = "";
+
+    gv_faults_text(faults, &options->faults);
+    if (options->plant != GV_PLANT_NONE)
+        snprintf(plant, sizeof plant, " --plant %s", gv_plant_name(options->plant));
+    if (options->mb_per_hour > 0)
+        snprintf(cap, sizeof cap, " --max-mb-per-hour %g", options->mb_per_hour);
+    snprintf(out, GV_SIM_LINE,
+             "grapevine-sim run --nodes %zu --hours %g --seed %" PRIu64
+             " --sightings %g --faults %s%s%s%s",
+             options->nodes, options->hours, options->seed, options->sightings, faults, plant, cap,
+             options->real_crypto ? " --real-crypto" : "");
 }

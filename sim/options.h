@@ -6,16 +6,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sim/faults.h"
+#include "sim/plant.h"
+
+enum gv_sim_command {
+    GV_SIM_RUN,    /* one seed */
+    GV_SIM_SWARM,  /* many, each with faults of its own */
+    GV_SIM_PLANTS, /* --plant list */
+    GV_SIM_FAULTS  /* --faults help */
+};
+
 struct gv_sim_options {
+    enum gv_sim_command command;
     size_t nodes;
     double hours;
-    uint64_t seed;
+    uint64_t seed, last_seed; /* swarm: from, to */
     double sightings;      /* per node and hour: addresses that fail here often enough to signal */
+    struct gv_faults faults;
+    bool drawn;            /* the faults are those that each seed draws */
+    enum gv_plant plant;
+    bool real_crypto;
+    double mb_per_hour;    /* cap of any node's bytes, in and out; 0: none */
+    size_t jobs;           /* swarm: at a time; 0: as many as there are processors */
     const char *json_path; /* "-": standard output; NULL: none */
 };
 
-/* Parses `grapevine-sim run ...`; on a wrong option prints what would be right and ends with
+/* Parses `grapevine-sim run|swarm ...`; on a wrong option prints what would be right and ends with
  * EX_USAGE. */
 void gv_sim_options_parse(struct gv_sim_options *out, int argc, char **argv);
+
+/* The command line that gives this run again. out holds GV_SIM_LINE. */
+#define GV_SIM_LINE 1536
+void gv_sim_options_line(char out[GV_SIM_LINE], const struct gv_sim_options *options);
 
 #endif

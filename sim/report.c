@@ -7,62 +7,69 @@
 #include <string.h>
 #include <sysexits.h>
 
-struct figures {
-    char trace_hash[17];
-    double mean, max, p50, p99;
-    size_t published;
-    uint64_t signals;
-};
-
-static void gather(struct figures *out, const struct gv_sim_options *options,
-                   struct gv_checks *checks)
+static void print_weather(FILE *out, const struct gv_weather_counts *weather)
 {
-    const struct gv_world *world = checks->world;
-    double total = 0;
-
-    memset(out, 0, sizeof *out);
-    gv_trace_text(out->trace_hash, &world->trace);
-    for (size_t i = 0; i < world->options.nodes; i++) {
-        double bytes =
-            (double)(world->nodes[i].bytes_in + world->nodes[i].bytes_out) / options->hours;
-        total += bytes;
-        out->max = bytes > out->max ? bytes : out->max;
-    }
-    out->mean = total / (double)world->options.nodes;
-    out->p50 = gv_checks_delay(checks, 0.5);
-    out->p99 = gv_checks_delay(checks, 0.99);
-    for (size_t i = 0; i < checks->attackers; i++)
-        out->published += checks->published_ms[i] != 0;
-    out->signals = checks->issued.count;
+#define GV_WEATHER_PRINT(name, text)                                                               \
+    if (weather->name > 0)                                                                         \
+        fprintf(out, "  %-34s %" PRIu64 "\n", text, weather->name);
+    GV_WEATHER_MAP(GV_WEATHER_PRINT)
+#undef GV_WEATHER_PRINT
 }
 
-static void print(FILE *out, const struct gv_checks *checks, const struct figures *figures,
-                  double cpu_s, double peak_mb)
+static void print(FILE *out, const struct gv_sim_result *result, const struct gv_sim_cost *cost)
 {
-    fprintf(out, "attackers            %zu, of them published %zu\n", checks->attackers,
-            figures->published);
-    fprintf(out, "signals              %" PRIu64 "\n", figures->signals);
+    fprintf(out, "attackers            %zu, of them published %zu\n", result->attackers,
+            result->published);
+    fprintf(out, "signals              %" PRIu64 "\n", result->signals);
+    print_weather(out, &result->weather);
     fprintf(out, "bytes per hour       mean %.0f, max %.0f (in and out, with headers)\n",
-            figures->mean, figures->max);
+            result->bytes_mean, result->bytes_max);
     fprintf(out, "second owner's signal to untrusted on a node  p50 %.3f s, p99 %.3f s\n",
-            figures->p50, figures->p99);
-    fprintf(out, "events               %" PRIu64 " in %.2f CPU s, %.0f MB at most\n",
-            checks->world->events, cpu_s, peak_mb);
-    fprintf(out, "trace hash           %s\n", figures->trace_hash);
-    fprintf(out, "violations           %" PRIu64 "\n", checks->violations);
+            result->delay_p50_s, result->delay_p99_s);
+    if (result->core_bytes_max > 0)
+        fprintf(out, "memory of a core     %.2f MB at most\n",
+                (double)result->core_bytes_max / 1e6);
+    fprintf(out, "events               %" PRIu64 " in %.2f s (%.2f CPU s), %.0f MB at most\n",
+            result->events, cost->wall_s, cost->cpu_s, cost->peak_mb);
+    fprintf(out, "signatures           %" PRIu64 " asked for, %" PRIu64 " computed\n",
+            result->verifications, result->verifications_computed);
+    fprintf(out, "trace hash           %s\n", result->trace_hash);
+    fprintf(out, "violations           %" PRIu64 "\n", result->violations);
 }
 
-static int write_json(const struct gv_sim_options *options, const struct gv_checks *checks,
-                      const struct figures *figures, double cpu_s, double peak_mb)
+static json_t *pack_weather(const struct gv_weather_counts *weather)
 {
-    json_t *object = json_pack(
-        "{s:I, s:I, s:f, s:s, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:f, s:f}", "seed",
-        (json_int_t)options->seed, "nodes", (json_int_t)options->nodes, "hours", options->hours,
-        "trace_hash", figures->trace_hash, "violations", (json_int_t)checks->violations,
-        "bytes_per_hour_mean", figures->mean, "bytes_per_hour_max", figures->max,
-        "verdict_delay_p50_s", figures->p50, "verdict_delay_p99_s", figures->p99, "attackers",
-        (json_int_t)checks->attackers, "published", (json_int_t)figures->published, "signals",
-        (json_int_t)figures->signals, "cpu_s", cpu_s, "peak_mb", peak_mb);
+    json_t *object = json_object();
+
+#define GV_WEATHER_PACK(name, text)                                                                \
+    json_object_set_new(object, #name, json_integer((json_int_t)weather->name));
+    GV_WEATHER_MAP(GV_WEATHER_PACK)
+#undef GV_WEATHER_PACK
+    return object;
+}
+
+static json_t *pack(const struct gv_sim_options *options, const struct gv_sim_result *result,
+                    const struct gv_sim_cost *cost)
+{
+    char faults[GV_FAULTS_TEXT];
+
+    gv_faults_text(faults, &options->faults);
+    return json_pack(
+        "{s:I, s:I, s:f, s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:f, "
+        "s:f, s:f}",
+        "seed", (json_int_t)options->seed, "nodes", (json_int_t)options->nodes, "hours",
+        options->hours, "faults", faults, "plant", gv_plant_name(options->plant), "trace_hash",
+        result->trace_hash, "violations", (json_int_t)result->violations, "bytes_per_hour_mean",
+        result->bytes_mean, "bytes_per_hour_max", result->bytes_max, "verdict_delay_p50_s",
+        result->delay_p50_s, "verdict_delay_p99_s", result->delay_p99_s, "attackers",
+        (json_int_t)result->attackers, "published", (json_int_t)result->published, "signals",
+        (json_int_t)result->signals, "core_bytes_max", (json_int_t)result->core_bytes_max,
+        "weather", pack_weather(&result->weather), "wall_s", cost->wall_s, "cpu_s", cost->cpu_s,
+        "peak_mb", cost->peak_mb);
+}
+
+static int write_json(const struct gv_sim_options *options, json_t *object)
+{
     bool to_stdout = strcmp(options->json_path, "-") == 0;
     FILE *file = to_stdout ? stdout : fopen(options->json_path, "w");
     int rc = 0;
@@ -74,17 +81,20 @@ static int write_json(const struct gv_sim_options *options, const struct gv_chec
     }
     if (file && !to_stdout && fclose(file) != 0)
         rc = EX_CANTCREAT;
-    json_decref(object);
     return rc;
 }
 
-int gv_report(const struct gv_sim_options *options, struct gv_checks *checks, double cpu_s,
-              double peak_mb)
+int gv_report(const struct gv_sim_options *options, const struct gv_sim_result *result,
+              const struct gv_sim_cost *cost)
 {
-    struct figures figures;
     bool json_on_stdout = options->json_path && strcmp(options->json_path, "-") == 0;
+    int rc = 0;
 
-    gather(&figures, options, checks);
-    print(json_on_stdout ? stderr : stdout, checks, &figures, cpu_s, peak_mb);
-    return options->json_path ? write_json(options, checks, &figures, cpu_s, peak_mb) : 0;
+    print(json_on_stdout ? stderr : stdout, result, cost);
+    if (options->json_path) {
+        json_t *object = pack(options, result, cost);
+        rc = write_json(options, object);
+        json_decref(object);
+    }
+    return rc;
 }

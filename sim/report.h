@@ -2,12 +2,16 @@
 #ifndef GV_SIM_REPORT_H
 #define GV_SIM_REPORT_H
 
-#include "sim/check.h"
-#include "sim/options.h"
+#include "sim/run.h"
 
-/* Prints the report to standard output, and the JSON object where the options ask for it; cpu_s:
- * processor seconds of the run. Returns 0, or EX_CANTCREAT with a message on standard error. */
-int gv_report(const struct gv_sim_options *options, struct gv_checks *checks, double cpu_s,
-              double peak_mb);
+/* What it cost here and now: no part of the run. */
+struct gv_sim_cost {
+    double wall_s, cpu_s, peak_mb;
+};
+
+/* Prints the report to standard output, and the JSON object where the options ask for it. Returns
+ * 0, or EX_CANTCREAT with a message on standard error. */
+int gv_report(const struct gv_sim_options *options, const struct gv_sim_result *result,
+              const struct gv_sim_cost *cost);
 
 #endif

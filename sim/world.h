@@ -5,7 +5,11 @@
 
 #include "proto/core.h"
 #include "sim/disk.h"
+#include "sim/faults.h"
+#include "sim/memo.h"
 #include "sim/trace.h"
+
+struct gv_liar;
 
 struct gv_world_options {
     size_t nodes;
@@ -15,9 +19,21 @@ struct gv_world_options {
     uint32_t age_min;   /* how long ago the network and all instances began */
     size_t per_owner;   /* instances an owner runs; 0: 1 */
     uint32_t skew_max_ms; /* each clock is off by up to so much, either way */
+    struct gv_faults faults;
+    bool real_crypto;     /* every signature is checked again at every node */
 };
 
-enum gv_sim_event_kind { GV_SIM_WAKE, GV_SIM_DIALLED, GV_SIM_ARRIVED, GV_SIM_ENDED };
+enum gv_sim_event_kind {
+    GV_SIM_WAKE,      /* of a core or a liar */
+    GV_SIM_DIALLED,   /* a connection comes about, or not */
+    GV_SIM_CONNECTED, /* one end hears of it */
+    GV_SIM_ARRIVED,   /* bytes */
+    GV_SIM_ENDED,     /* one end hears that it is over */
+    GV_SIM_OBSERVED,  /* a failed login */
+    GV_SIM_CLOCK,     /* the wall clock was set */
+    GV_SIM_COMMITTED, /* a slow disk is done */
+    GV_SIM_WEATHER    /* faults.h: something breaks or heals */
+};
 
 struct gv_sim_event {
     uint64_t at_ms, serial; /* serial settles ties: the order is total */
@@ -25,9 +41,18 @@ struct gv_sim_event {
     size_t node;
     uint32_t link;
     uint32_t generation; /* of the node: what was for a life before a crash is void */
-    size_t wire;         /* DIALLED: connection, or SIZE_MAX when refused */
-    uint8_t *data;       /* ARRIVED: owned */
+    size_t wire;         /* DIALLED: target; CONNECTED: other node; ARRIVED: wire; WEATHER: index */
+    uint64_t wire_serial; /* ARRIVED: of the connection in that place */
+    uint8_t *data;       /* ARRIVED: bytes; OBSERVED: the observation. Owned */
+    size_t len;          /* CONNECTED: the dialler's number */
+    int64_t skew_ms;     /* CLOCK */
+};
+
+/* What was sent across a silent cut waits here for its end, as TCP sends it again and again. */
+struct gv_sim_stalled {
+    uint8_t *data;
     size_t len;
+    bool end; /* the sender closed */
 };
 
 /* One TCP connection between two lives of two nodes. */
@@ -36,6 +61,9 @@ struct gv_sim_wire {
     uint32_t link[2], generation[2];
     uint64_t last_arrival_ms[2]; /* at that side: bytes stay in order */
     bool open[2];
+    uint64_t serial;
+    struct gv_sim_stalled *stalled[2]; /* towards that side; owned */
+    size_t stalled_count[2];
 };
 
 struct gv_sim_node {
@@ -43,34 +71,82 @@ struct gv_sim_node {
     uint8_t certificate[GV_CERTIFICATE_LEN];
     struct gv_certificate facts;
     struct gv_address address;
-    struct gv_core *core; /* NULL: down */
+    struct gv_core *core; /* NULL: down, or a liar */
+    struct gv_liar *liar; /* NULL: honest */
     struct gv_disk disk;
-    int64_t clock_skew_ms;
+    int64_t clock_skew_ms, usual_skew_ms;
     uint32_t generation, next_incoming;
     uint64_t wake_ms;          /* the wake that is in the queue; UINT64_MAX: none */
     uint64_t bytes_in, bytes_out;
     uint32_t lives;
+    uint32_t renew_failures;
+    int64_t bytes_held;        /* by its core, by the allocator's count (account.h) */
+    /* A slow disk: while a batch is being written the node does nothing else. */
+    bool busy;
+    struct gv_effects writing; /* the batch */
+    struct gv_sim_event *inbox; /* what happened meanwhile; owned */
+    size_t inbox_count, inbox_cap;
+};
+
+/* How often each fault happened: a fault that was asked for and never came would prove nothing. */
+#define GV_WEATHER_MAP(X)                                                                          \
+    X(lost, "segments lost")                                                                       \
+    X(delayed, "segments delayed")                                                                 \
+    X(split, "arrivals split")                                                                     \
+    X(broken, "connections broken")                                                                \
+    X(partitions, "partitions")                                                                    \
+    X(stalled, "sends stalled by a cut")                                                           \
+    X(crashes, "crashes")                                                                          \
+    X(power_cuts, "of them power cuts that lost rows")                                             \
+    X(disks_lost, "of them with the disk")                                                         \
+    X(slow_commits, "slow commits")                                                                \
+    X(void_commits, "commits that a crash made void")                                              \
+    X(jumps, "clock jumps")                                                                        \
+    X(renewals, "certificates renewed")                                                            \
+    X(renewals_failed, "renewals that found the registry dead")                                    \
+    X(lies, "lies told")                                                                           \
+    X(grave_lies, "of them forged, or on private addresses")                                       \
+    X(cut_off, "times that a liar was cut off")                                                    \
+    X(cut_off_grave, "of them for such a one")
+struct gv_weather_counts {
+#define GV_WEATHER_FIELD(name, text) uint64_t name;
+    GV_WEATHER_MAP(GV_WEATHER_FIELD)
+#undef GV_WEATHER_FIELD
 };
 
 struct gv_world {
     struct gv_world_options options;
-    struct gv_drbg drbg;
+    size_t members; /* nodes, and after them the liars */
+    struct gv_drbg drbg, fault_drbg;
     uint64_t now_ms, start_unix_ms, serial;
+    uint64_t at_once; /* events since time last moved */
     uint8_t root_secret[64], registry_secret[64];
     struct gv_descriptor descriptor;
     struct gv_buf descriptor_wire;
-    struct gv_sim_node *nodes;
+    struct gv_sim_node *nodes; /* members */
     struct gv_sim_event *queue; /* binary heap */
     size_t queued, queue_cap;
     struct gv_sim_wire *wires;
     size_t wire_count, wire_cap;
-    uint8_t *cut;       /* nodes * nodes: 1 where two cannot reach each other */
-    uint16_t *latency;  /* nodes * nodes, ms */
+    uint64_t wire_serial;
+    uint8_t *cut;       /* members * members, [from][to]: cuts there; bytes get through at 0 */
+    uint16_t *latency;  /* members * members, ms */
     struct gv_effects effects;
     struct gv_trace trace;
     uint64_t events;
-    /* What a checker may want to hear of; called for every note of every core. May be NULL. */
+    struct gv_memo memo;
+    struct gv_weather_event *actions; /* weather.c: what breaks and heals, by time; owned */
+    size_t action_count;
+    bool registry_dead;
+    bool calm; /* all is healed: nothing breaks any more */
+    struct gv_weather_counts counts;
+    /* What a checker may want to hear of. May be NULL. on_note: every note of every core, when what
+     * came before it is safe. on_effect: each row and each send, first when the core decided it
+     * (done false), then when it was carried out. on_start: a core has loaded its disk. */
     void (*on_note)(void *context, size_t node, const struct gv_effect *note);
+    void (*on_effect)(void *context, size_t node, const struct gv_effects *effects,
+                      const struct gv_effect *effect, bool done);
+    void (*on_start)(void *context, size_t node);
     void *note_context;
 };
 
@@ -81,20 +157,34 @@ void gv_world_free(struct gv_world *world);
 /* Runs until this virtual time (ms since the start). */
 void gv_world_run(struct gv_world *world, uint64_t until_ms);
 /* Hands one event to a node's core now, and carries out what it wants. Returns the core's answer,
- * or GV_ERR_STATE if it is down. */
+ * or GV_ERR_STATE if it is down, or writing. */
 int gv_world_step(struct gv_world *world, size_t node, const struct gv_event *event);
-/* A failed login of this subject at this node, now. */
+/* A failed login of this subject at this node, now (or when its disk is done). */
 void gv_world_fail(struct gv_world *world, size_t node, const struct gv_subject *subject,
                    uint32_t attempts);
 
 /* A crash takes what is not on disk; without_disk takes that too. */
 void gv_world_crash(struct gv_world *world, size_t node, bool without_disk);
 void gv_world_start(struct gv_world *world, size_t node);
-/* Two nodes cannot reach each other any more, or can again. */
+/* Two nodes cannot reach each other any more, or can again; connections between them end. */
 void gv_world_cut(struct gv_world *world, size_t a, size_t b, bool cut);
 
 uint64_t gv_world_unix_ms(const struct gv_world *world, size_t node);
-/* 0x0a000000 + number and the like: a public subject for tests and workloads. */
+/* A public subject for tests and workloads, and back. */
 struct gv_subject gv_world_subject(uint32_t number);
+uint32_t gv_world_subject_number(const struct gv_subject *subject);
+bool gv_world_is_up(const struct gv_world *world, size_t node);
+/* A fresh key and a certificate for it, of the same owner and place, admitted now: what a host
+ * does that lost its key file with its disk. */
+void gv_world_enroll_anew(struct gv_world *world, size_t node);
+/* Issues and hands over this node's renewed certificate. */
+void gv_world_renew(struct gv_world *world, size_t node);
+
+/* queue.c: puts an event into the queue; takes the next. */
+void gv_world_queue(struct gv_world *world, struct gv_sim_event event);
+struct gv_sim_event gv_world_unqueue(struct gv_world *world);
+/* node.c: it is this event's time at its node. Frees event->data. */
+void gv_node_happen(struct gv_world *world, struct gv_sim_event *event);
+void gv_node_wipe(struct gv_sim_node *node); /* frees what it holds */
 
 #endif

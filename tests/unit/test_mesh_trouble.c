@@ -136,6 +136,41 @@ static void a_clock_15_minutes_slow_is_told_and_hears_signals_later(void **state
     gv_world_free(world);
 }
 
+static void set_clock(struct gv_world *world, size_t node, int64_t skew_ms)
+{
+    struct gv_event clock = {.kind = GV_EVENT_CLOCK};
+
+    world->nodes[node].clock_skew_ms = skew_ms;
+    clock.clock.unix_ms = gv_world_unix_ms(world, node);
+    assert_int_equal(gv_world_step(world, node, &clock), GV_OK);
+}
+
+/* Found by the simulator: a vote that counted by the fast clock lies ahead of the right one, and
+ * what is remembered of the verdict (it makes one-strike) must not stay. */
+static void a_clock_set_back_by_minutes_judges_anew(void **state)
+{
+    struct gv_world *world = small_world(5);
+    struct gv_subject subject = gv_world_subject(1);
+    struct gv_verdict verdict;
+
+    gv_world_run(world, MINUTE);
+    set_clock(world, 4, 5 * (int64_t)MINUTE);
+    set_clock(world, 3, 5 * (int64_t)MINUTE);
+    gv_world_fail(world, 3, &subject, 5);
+    gv_world_fail(world, 4, &subject, 5);
+    gv_world_run(world, MINUTE + 5000);
+    assert_int_equal(status_of(world, 4).untrusted, 1);
+    set_clock(world, 4, 0);
+    gv_core_verdict(world->nodes[4].core, &verdict, &subject);
+    assert_int_equal(verdict.state, GV_VERDICT_UNKNOWN);
+    assert_int_equal(status_of(world, 4).untrusted, 0);
+    gv_world_run(world, 8 * MINUTE); /* by then it counts for everybody */
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(status_of(world, i).untrusted, 1);
+    assert_nobody_was_blamed(5);
+    gv_world_free(world);
+}
+
 /* ---- members of all kinds -------------------------------------------------------------------- */
 
 static void a_node_that_can_only_dial_out_is_a_full_member(void **state)
@@ -297,6 +332,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_clock_15_minutes_fast_is_told_and_its_signals_come_later),
         cmocka_unit_test(a_clock_15_minutes_slow_is_told_and_hears_signals_later),
+        cmocka_unit_test(a_clock_set_back_by_minutes_judges_anew),
         cmocka_unit_test(a_node_that_can_only_dial_out_is_a_full_member),
         cmocka_unit_test(after_an_outage_of_three_hours_they_find_each_other),
         cmocka_unit_test(a_revocation_told_to_one_reaches_all),

@@ -1,0 +1,425 @@
+/* One node: its core, the order of its effects, its disk, its lives. What node/host/driver.c does
+ * for a daemon. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "proto/limits.h"
+#include "sim/account.h"
+#include "sim/liar.h"
+#include "sim/net.h"
+#include "sim/plant.h"
+#include "sim/weather.h"
+
+/* ---- effects -------------------------------------------------------------------------------- */
+
+static void schedule_wake(struct gv_world *world, size_t index)
+{
+    struct gv_sim_node *node = &world->nodes[index];
+    uint64_t due = gv_core_deadline(node->core);
+
+    if (due < world->now_ms)
+        due = world->now_ms;
+    if (due >= node->wake_ms)
+        return;
+    node->wake_ms = due;
+    gv_world_queue(world, (struct gv_sim_event){.at_ms = due,
+                                                .kind = GV_SIM_WAKE,
+                                                .node = index,
+                                                .generation = node->generation});
+}
+
+static bool is_row(const struct gv_effect *effect)
+{
+    return effect->kind == GV_EFFECT_PERSIST || effect->kind == GV_EFFECT_FORGET;
+}
+
+/* As the shell has it: a batch with the node's own word in it is synced. */
+static bool is_own_word(const struct gv_effect *effect)
+{
+    return effect->row == GV_ROW_SELF || effect->row == GV_ROW_SENT || effect->row == GV_ROW_LIST;
+}
+
+static void tell_effect(struct gv_world *world, size_t index, const struct gv_effects *effects,
+                        const struct gv_effect *effect, bool done)
+{
+    if (world->on_effect && (is_row(effect) || effect->kind == GV_EFFECT_SEND))
+        world->on_effect(world->note_context, index, effects, effect, done);
+}
+
+/* All rows of a batch, at once. */
+static void commit(struct gv_world *world, size_t index, const struct gv_effects *effects)
+{
+    struct gv_disk *disk = &world->nodes[index].disk;
+    bool own = false;
+
+    gv_disk_begin(disk, world->now_ms);
+    for (size_t i = 0; i < effects->count; i++) {
+        const struct gv_effect *effect = &effects->list[i];
+        const uint8_t *key = gv_effect_key(effects, effect);
+        if (!is_row(effect))
+            continue;
+        own = own || is_own_word(effect);
+        tell_effect(world, index, effects, effect, true);
+        if (gv_plant_loses_row(effect))
+            continue;
+        if (effect->kind == GV_EFFECT_PERSIST)
+            gv_disk_put(disk, effect->row, key, effect->key_len, gv_effect_data(effects, effect),
+                        effect->data_len);
+        else
+            gv_disk_remove(disk, effect->row, key, effect->key_len);
+    }
+    if (own && !gv_plant_skips_sync())
+        gv_disk_sync(disk);
+}
+
+static void carry_out(struct gv_world *world, size_t index, const struct gv_effects *effects)
+{
+    for (size_t i = 0; i < effects->count; i++) {
+        const struct gv_effect *effect = &effects->list[i];
+        const uint8_t *data = gv_effect_data(effects, effect);
+        switch (effect->kind) {
+        case GV_EFFECT_CONNECT:
+            gv_net_connect(world, index, effect->link, &effect->address);
+            break;
+        case GV_EFFECT_SEND:
+            tell_effect(world, index, effects, effect, true);
+            gv_net_send(world, index, effect->link, data, effect->data_len);
+            break;
+        case GV_EFFECT_CLOSE:
+            gv_net_close(world, index, effect->link);
+            break;
+        case GV_EFFECT_PERSIST:
+        case GV_EFFECT_FORGET:
+        case GV_EFFECT_NOTE:
+            break;
+        }
+        gv_trace_add(&world->trace, world->now_ms, index, effect->kind, data, effect->data_len);
+    }
+}
+
+/* What a node said comes before what followed from it: a signal's verdict is noted first. */
+static void tell(struct gv_world *world, size_t index, const struct gv_effects *effects)
+{
+    for (int pass = 0; world->on_note && pass < 2; pass++)
+        for (size_t i = 0; i < effects->count; i++) {
+            const struct gv_effect *effect = &effects->list[i];
+            bool said = effect->note == GV_NOTE_SIGNALLED || effect->note == GV_NOTE_RETRACTED;
+            if (effect->kind == GV_EFFECT_NOTE && said == (pass == 0))
+                world->on_note(world->note_context, index, effect);
+        }
+}
+
+static void finish(struct gv_world *world, size_t index, const struct gv_effects *effects)
+{
+    commit(world, index, effects);
+    carry_out(world, index, effects);
+    tell(world, index, effects);
+}
+
+/* ---- a slow disk ----------------------------------------------------------------------------- */
+
+static void copy_effects(struct gv_effects *to, const struct gv_effects *from)
+{
+    gv_effects_init(to);
+    to->list = malloc(from->count * sizeof *to->list);
+    gv_assert(to->list);
+    memcpy(to->list, from->list, from->count * sizeof *to->list);
+    to->count = to->cap = from->count;
+    gv_buf_append(&to->bytes, from->bytes.data, from->bytes.len);
+    gv_assert(!to->bytes.failed);
+}
+
+/* Sends the batch to the disk; until it is there, nothing of it is carried out. */
+static bool write_slowly(struct gv_world *world, size_t index)
+{
+    struct gv_sim_node *node = &world->nodes[index];
+    uint32_t most = world->calm ? 0 : world->options.faults.slow_ms;
+    bool rows = false;
+
+    for (size_t i = 0; i < world->effects.count; i++)
+        rows = rows || is_row(&world->effects.list[i]);
+    if (!rows || most == 0)
+        return false;
+    uint64_t took = gv_drbg_below(&world->fault_drbg, most + 1);
+    if (took == 0)
+        return false;
+    world->counts.slow_commits++;
+    copy_effects(&node->writing, &world->effects);
+    if (gv_plant_sends_first()) {
+        carry_out(world, index, &node->writing);
+        for (size_t i = 0; i < node->writing.count; i++) /* and not again */
+            if (!is_row(&node->writing.list[i]))
+                node->writing.list[i].kind = GV_EFFECT_NOTE;
+    }
+    node->busy = true;
+    gv_world_queue(world, (struct gv_sim_event){.at_ms = world->now_ms + took,
+                                                .kind = GV_SIM_COMMITTED,
+                                                .node = index,
+                                                .generation = node->generation});
+    return true;
+}
+
+static void push_inbox(struct gv_sim_node *node, const struct gv_sim_event *event)
+{
+    if (node->inbox_count == node->inbox_cap) {
+        node->inbox_cap = node->inbox_cap ? 2 * node->inbox_cap : 16;
+        node->inbox = realloc(node->inbox, node->inbox_cap * sizeof *node->inbox);
+        gv_assert(node->inbox);
+    }
+    node->inbox[node->inbox_count++] = *event;
+}
+
+static void handle(struct gv_world *world, struct gv_sim_event *event);
+
+static void committed(struct gv_world *world, size_t index)
+{
+    struct gv_sim_node *node = &world->nodes[index];
+    struct gv_effects batch = node->writing;
+    size_t done = 0;
+
+    gv_effects_init(&node->writing);
+    node->busy = false;
+    finish(world, index, &batch);
+    gv_effects_free(&batch);
+    schedule_wake(world, index);
+    while (done < node->inbox_count && !node->busy) {
+        struct gv_sim_event event = node->inbox[done++];
+        handle(world, &event);
+    }
+    node->inbox_count -= done;
+    if (node->inbox_count > 0)
+        memmove(node->inbox, node->inbox + done, node->inbox_count * sizeof *node->inbox);
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+static size_t effects_room(const struct gv_effects *effects)
+{
+    return effects->cap * sizeof *effects->list + effects->bytes.cap;
+}
+
+int gv_world_step(struct gv_world *world, size_t index, const struct gv_event *event)
+{
+    struct gv_sim_node *node = &world->nodes[index];
+    int rc;
+
+    if (node->liar) {
+        gv_liar_event(world, index, event);
+        return GV_OK;
+    }
+    if (!node->core || node->busy)
+        return GV_ERR_STATE;
+    gv_effects_clear(&world->effects);
+    world->events++;
+    size_t room = effects_room(&world->effects);
+    int64_t *account = gv_account_switch(&node->bytes_held);
+    gv_plant_enter(index);
+    rc = gv_core_step(node->core, world->now_ms, event, &world->effects);
+    gv_plant_leave();
+    gv_account_switch(account);
+    /* The list of effects is the world's. */
+    node->bytes_held -= (int64_t)(effects_room(&world->effects) - room);
+    gv_assert(!world->effects.failed);
+    for (size_t i = 0; i < world->effects.count; i++)
+        tell_effect(world, index, &world->effects, &world->effects.list[i], false);
+    if (event->kind == GV_EVENT_LOADED || !write_slowly(world, index))
+        finish(world, index, &world->effects);
+    schedule_wake(world, index);
+    return rc;
+}
+
+/* ---- what happens to it ---------------------------------------------------------------------- */
+
+static void wake(struct gv_world *world, const struct gv_sim_event *event)
+{
+    struct gv_sim_node *node = &world->nodes[event->node];
+    struct gv_event timer = {.kind = GV_EVENT_TIMER};
+
+    if (event->at_ms != node->wake_ms)
+        return;
+    node->wake_ms = UINT64_MAX;
+    if (node->core && gv_plant_sleeps_on()) {
+        node->wake_ms = event->at_ms + 86400000;
+        gv_world_queue(world, (struct gv_sim_event){.at_ms = node->wake_ms,
+                                                    .kind = GV_SIM_WAKE,
+                                                    .node = event->node,
+                                                    .generation = node->generation});
+        return;
+    }
+    gv_world_step(world, event->node, &timer);
+}
+
+static void set_clock(struct gv_world *world, const struct gv_sim_event *event)
+{
+    struct gv_event clock = {.kind = GV_EVENT_CLOCK};
+
+    world->nodes[event->node].clock_skew_ms = event->skew_ms;
+    clock.clock.unix_ms = gv_world_unix_ms(world, event->node);
+    gv_world_step(world, event->node, &clock);
+}
+
+static void handle(struct gv_world *world, struct gv_sim_event *event)
+{
+    struct gv_event observed = {.kind = GV_EVENT_OBSERVATION};
+
+    switch (event->kind) {
+    case GV_SIM_WAKE:
+        wake(world, event);
+        break;
+    case GV_SIM_OBSERVED:
+        memcpy(&observed.observation, event->data, sizeof observed.observation);
+        observed.observation.unix_ms = gv_world_unix_ms(world, event->node);
+        gv_world_step(world, event->node, &observed);
+        break;
+    case GV_SIM_CLOCK:
+        set_clock(world, event);
+        break;
+    default:
+        gv_net_happen(world, event);
+        break;
+    }
+    free(event->data);
+    event->data = NULL;
+}
+
+void gv_node_happen(struct gv_world *world, struct gv_sim_event *event)
+{
+    struct gv_sim_node *node = &world->nodes[event->node];
+
+    if (event->generation != node->generation) {
+        free(event->data);
+        event->data = NULL;
+    } else if (event->kind == GV_SIM_COMMITTED) {
+        committed(world, event->node);
+    } else if (node->busy) {
+        push_inbox(node, event);
+    } else {
+        handle(world, event);
+    }
+}
+
+void gv_world_fail(struct gv_world *world, size_t index, const struct gv_subject *subject,
+                   uint32_t attempts)
+{
+    struct gv_sim_node *node = &world->nodes[index];
+    struct gv_observation *observation = malloc(sizeof *observation);
+    struct gv_sim_event event = {.at_ms = world->now_ms,
+                                 .kind = GV_SIM_OBSERVED,
+                                 .node = index,
+                                 .generation = node->generation};
+
+    gv_assert(observation);
+    memset(observation, 0, sizeof *observation);
+    *observation = (struct gv_observation){.subject = *subject,
+                                           .unix_ms = gv_world_unix_ms(world, index),
+                                           .account = 1 + gv_drbg_u64(&world->drbg) % 1000,
+                                           .attempts = attempts,
+                                           .service = GV_SERVICE_SUBMISSION,
+                                           .kind = GV_KIND_UNKNOWN_ACCOUNT,
+                                           .new_visit = true};
+    event.data = (uint8_t *)observation;
+    event.len = sizeof *observation;
+    gv_node_happen(world, &event);
+}
+
+/* ---- lives ---------------------------------------------------------------------------------- */
+
+static void load_disk(struct gv_world *world, size_t index)
+{
+    size_t count;
+    const struct gv_disk_row **rows = gv_disk_rows(&world->nodes[index].disk, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        struct gv_event event = {.kind = GV_EVENT_LOADED};
+        uint8_t key[sizeof rows[i]->key], *value = malloc(rows[i]->value_len + 1);
+        gv_assert(value);
+        /* A row that the core does not want is forgotten while it is being read. */
+        memcpy(key, rows[i]->key, sizeof key);
+        memcpy(value, rows[i]->value, rows[i]->value_len);
+        event.loaded.row = rows[i]->row;
+        event.loaded.key = key;
+        event.loaded.key_len = rows[i]->key_len;
+        event.loaded.value = value;
+        event.loaded.value_len = rows[i]->value_len;
+        gv_world_step(world, index, &event);
+        free(value);
+    }
+    free(rows);
+}
+
+void gv_world_start(struct gv_world *world, size_t index)
+{
+    struct gv_sim_node *node = &world->nodes[index];
+    struct gv_core_options options = {.identity = &node->identity,
+                                      .descriptor = world->descriptor_wire.data,
+                                      .descriptor_len = world->descriptor_wire.len,
+                                      .certificate = node->certificate,
+                                      .verifier = gv_memo_verifier(&world->memo)};
+    struct gv_event timer = {.kind = GV_EVENT_TIMER};
+
+    gv_assert(!node->core);
+    options.settings.share = GV_SHARE_YES;
+    options.settings.advertise = node->address;
+    gv_drbg_fill(&world->drbg, options.seed, sizeof options.seed);
+    node->bytes_held = 0;
+    int64_t *account = gv_account_switch(&node->bytes_held);
+    int rc =
+        gv_core_new(&node->core, &options, world->now_ms, gv_world_unix_ms(world, index));
+    gv_account_switch(account);
+    gv_assert(rc == GV_OK);
+    node->generation++;
+    node->lives++;
+    node->wake_ms = UINT64_MAX;
+    load_disk(world, index);
+    if (world->on_start)
+        world->on_start(world->note_context, index);
+    gv_world_step(world, index, &timer);
+}
+
+static void forget_inbox(struct gv_sim_node *node)
+{
+    for (size_t i = 0; i < node->inbox_count; i++)
+        free(node->inbox[i].data);
+    node->inbox_count = 0;
+}
+
+/* A commit under way is there or not, never half. */
+static void settle_writing(struct gv_world *world, size_t index)
+{
+    struct gv_sim_node *node = &world->nodes[index];
+
+    if (!node->busy)
+        return;
+    node->busy = false;
+    if (gv_drbg_below(&world->fault_drbg, 2) == 0)
+        commit(world, index, &node->writing);
+    else
+        world->counts.void_commits++;
+    gv_effects_free(&node->writing);
+}
+
+void gv_world_crash(struct gv_world *world, size_t index, bool without_disk)
+{
+    struct gv_sim_node *node = &world->nodes[index];
+
+    gv_assert(node->core);
+    gv_net_drop(world, index);
+    gv_core_free(node->core);
+    node->core = NULL;
+    node->generation++;
+    settle_writing(world, index);
+    forget_inbox(node);
+    if (without_disk)
+        gv_disk_wipe(&node->disk);
+}
+
+void gv_node_wipe(struct gv_sim_node *node)
+{
+    gv_core_free(node->core);
+    gv_liar_free(node->liar);
+    gv_disk_wipe(&node->disk);
+    gv_effects_free(&node->writing);
+    forget_inbox(node);
+    free(node->inbox);
+}

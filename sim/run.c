@@ -1,0 +1,130 @@
+#include "sim/run.h"
+
+#include <string.h>
+
+#include "crypto/error.h"
+#include "sim/weather.h"
+
+/* In a large world the checks would cost more than the run. */
+static uint64_t check_every(const struct gv_world *world)
+{
+    return world->options.nodes <= 50 ? GV_SIM_CHECK_MS : 5 * GV_SIM_CHECK_MS;
+}
+
+static void run_until(struct gv_world *world, struct gv_checks *checks, uint64_t *next_check,
+                      uint64_t until_ms)
+{
+    while (*next_check <= until_ms) {
+        gv_world_run(world, *next_check);
+        gv_check_safety(checks);
+        *next_check += check_every(world);
+    }
+    gv_world_run(world, until_ms);
+}
+
+static bool is_old(const struct gv_world *world, size_t node)
+{
+    uint32_t now_min = (uint32_t)((world->start_unix_ms + world->now_ms) / 60000);
+
+    return gv_check_standing(&world->descriptor.policy, world->descriptor.genesis_min,
+                             world->nodes[node].facts.since_min, now_min) >= 1000;
+}
+
+/* Two owners of full standing report one more address; nothing disturbs them. */
+static bool probe(struct gv_world *world, uint32_t attacker)
+{
+    struct gv_subject subject = gv_world_subject(attacker);
+    size_t reporters = 0;
+
+    for (size_t i = 0; i < world->options.nodes && reporters < 2; i++)
+        if (is_old(world, i)) {
+            gv_world_fail(world, i, &subject, 5);
+            reporters++;
+        }
+    return reporters == 2;
+}
+
+static void play(struct gv_world *world, struct gv_checks *checks,
+                 const struct gv_workload *workload, uint64_t heal_ms, uint64_t end_ms)
+{
+    uint64_t next_check = check_every(world);
+    uint32_t last = (uint32_t)workload->attackers;
+
+    for (size_t i = 0; i < workload->count; i++) {
+        const struct gv_visit *visit = &workload->visits[i];
+        struct gv_subject subject = gv_world_subject(visit->attacker);
+        run_until(world, checks, &next_check, visit->at_ms);
+        if (world->nodes[visit->node].core)
+            gv_world_fail(world, visit->node, &subject, 5);
+    }
+    run_until(world, checks, &next_check, heal_ms);
+    gv_weather_heal(world);
+    gv_check_healed(checks);
+    run_until(world, checks, &next_check, end_ms - GV_SIM_PROBE_MS);
+    bool probed = probe(world, last);
+    run_until(world, checks, &next_check, end_ms);
+    gv_check_safety(checks);
+    gv_check_liveness(checks);
+    if (probed)
+        gv_check_probe(checks, last);
+}
+
+static void gather(struct gv_sim_result *out, struct gv_checks *checks)
+{
+    const struct gv_world *world = checks->world;
+    double hours = (double)world->now_ms / 3600000, total = 0;
+
+    memset(out, 0, sizeof *out);
+    gv_trace_text(out->trace_hash, &world->trace);
+    out->violations = checks->violations;
+    for (size_t i = 0; i < world->options.nodes; i++) {
+        double bytes = (double)(world->nodes[i].bytes_in + world->nodes[i].bytes_out) / hours;
+        total += bytes;
+        out->bytes_max = bytes > out->bytes_max ? bytes : out->bytes_max;
+    }
+    out->bytes_mean = total / (double)world->options.nodes;
+    out->delay_p50_s = gv_checks_delay(checks, 0.5);
+    out->delay_p99_s = gv_checks_delay(checks, 0.99);
+    out->attackers = checks->attackers;
+    for (size_t i = 0; i < checks->attackers; i++)
+        out->published += checks->published_ms[i] != 0;
+    out->signals = checks->signals;
+    out->events = world->events;
+    out->verifications = world->memo.asked;
+    out->verifications_computed = world->memo.computed;
+    out->core_bytes_max = checks->most_bytes_held;
+    out->weather = world->counts;
+}
+
+void gv_sim_run(struct gv_sim_result *out, const struct gv_sim_options *options, bool quiet)
+{
+    struct gv_world_options world_options = {.nodes = options->nodes,
+                                             .seed = options->seed,
+                                             .latency_min_ms = 5,
+                                             .latency_max_ms = 120,
+                                             .age_min = 200 * 1440,
+                                             .skew_max_ms = 2000,
+                                             .faults = options->faults,
+                                             .real_crypto = options->real_crypto};
+    bool faulty = gv_faults_any(&options->faults);
+    uint64_t calm_ms = (faulty ? GV_SIM_SETTLE_MS : GV_SIM_CALM_MS) + GV_SIM_PROBE_MS;
+    uint64_t end_ms = (uint64_t)(options->hours * 3600000);
+    uint64_t shortest = GV_SIM_WARMUP_MS + calm_ms + 10000;
+    struct gv_workload workload;
+    struct gv_checks checks;
+
+    end_ms = end_ms < shortest ? shortest : end_ms;
+    gv_plant_set(options->plant);
+    struct gv_world *world = gv_world_new(&world_options);
+    gv_workload_draw(&workload, world, options->sightings, end_ms, GV_SIM_WARMUP_MS, calm_ms);
+    gv_checks_init(&checks, world, workload.attackers + 1);
+    checks.quiet = quiet;
+    checks.bytes_per_hour = (uint64_t)(options->mb_per_hour * 1e6);
+    gv_weather_draw(world, end_ms - calm_ms);
+    play(world, &checks, &workload, end_ms - calm_ms, end_ms);
+    gather(out, &checks);
+    gv_checks_free(&checks);
+    gv_workload_free(&workload);
+    gv_world_free(world);
+    gv_plant_set(GV_PLANT_NONE);
+}

@@ -1,0 +1,30 @@
+/* One run: a world, its work, its weather, and the checks of it (SPEC 17). */
+#ifndef GV_SIM_RUN_H
+#define GV_SIM_RUN_H
+
+#include "sim/check.h"
+#include "sim/options.h"
+
+#define GV_SIM_WARMUP_MS 30000u  /* time to find each other */
+#define GV_SIM_CALM_MS   30000u  /* without faults: everything must have arrived */
+/* With faults, after all is healed: the longest back-off of a dialler is 12.5 minutes, a repair
+ * comes every 5 at most, and one that did not fit goes on. */
+#define GV_SIM_SETTLE_MS 1500000u
+#define GV_SIM_PROBE_MS  20000u  /* then two owners report one address, and everybody must know */
+#define GV_SIM_CHECK_MS  60000u
+
+struct gv_sim_result {
+    char trace_hash[17];
+    uint64_t violations;
+    double bytes_mean, bytes_max;    /* of a node, in and out with headers, per hour */
+    double delay_p50_s, delay_p99_s; /* second owner's signal to untrusted, over nodes */
+    size_t attackers, published;
+    uint64_t signals, events, verifications, verifications_computed;
+    int64_t core_bytes_max;          /* the most memory that one core held; 0: not counted */
+    struct gv_weather_counts weather;
+};
+
+/* Runs it to its end. Violations are printed to standard error unless quiet. */
+void gv_sim_run(struct gv_sim_result *out, const struct gv_sim_options *options, bool quiet);
+
+#endif
