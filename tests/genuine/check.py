@@ -1,8 +1,8 @@
 """Holds what `grapevine observe --json --lab` makes of a genuine log against what the clients saw:
 `check.py TRUTH OBSERVATIONS`. Every failed attempt is found once, nothing is invented,
 no forged address is ever blamed, neither are clients that failed because of the server's own fault.
-An attempt that ended without a verdict on a password may be found (once) or not: not every server
-writes it down."""
+An attempt that ended without a verdict on a password (soft) may be found (once) or not: not every
+server writes it down. So may be `unwritten` ones of those that failed."""
 import collections
 import ipaddress
 import json
@@ -45,15 +45,14 @@ def main():
         observations = found.get(address, [])
         total = sum(o["attempts"] for o in observations)
         hard = sum(o["attempts"] for o in observations if o["kind"] in HARD)
-        failed, soft = entry["failed"] - entry["unwritten"], entry["soft"]
+        failed, soft = entry["failed"], entry["soft"]
+        least = failed - entry["unwritten"]
         about = f"{address} ({entry['scenario']}): {failed} failed, {soft} without verdict"
-        if total < failed:
+        if total < least:
             complain(f"MISSED {about}, found {total}", observations)
         elif total > failed + soft:
             complain(f"INVENTED {about}, found {total}", observations)
-        elif hard > failed and not soft:
-            complain(f"KIND {about}, found {hard}", observations)
-        elif hard < failed:
+        elif not entry["forging"] and (hard < least or (hard > failed and not soft)):
             complain(f"KIND {about}, found {hard} as failed", observations)
         soft_found += total - failed if total > failed else 0
     failed = sum(entry["failed"] for entry in truth.values())

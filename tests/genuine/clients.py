@@ -92,8 +92,12 @@ class Sasl(Line):
     service = ""
 
     def auth(self, mechanism, user, password, initial=True):
-        """One whole attempt; its outcome is tallied."""
-        outcome = self._auth(mechanism, user, password, initial)
+        """One whole attempt; its outcome is tallied, which may be that nobody heard of one."""
+        try:
+            outcome = self._auth(mechanism, user, password, initial)
+        except Closed:
+            self.client.count(SOFT)
+            raise
         self.client.count(outcome)
         return outcome
 

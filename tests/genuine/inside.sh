@@ -65,7 +65,8 @@ server start >"$scratch/out/start.txt" 2>&1 || {
     exit 70
 }
 status=0
-python3 "$here/attack.py" "$name" "$root" "$scratch/names" "$scratch/out/truth.json" >"$scratch/out/attack.txt" 2>&1 || status=$?
+python3 "$here/attack.py" "$name" "$root" "$scratch/names" "$scratch/out/truth.json" \
+    >"$scratch/out/attack.txt" 2>&1 || status=$?
 sleep 3 # the last lines are written
 server stop >>"$scratch/out/start.txt" 2>&1 || true
 sleep 1
