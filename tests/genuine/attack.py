@@ -13,22 +13,31 @@ from clients import FAILED, FAULT, OK, SERVER4, SOFT, Addresses, Closed, Imap, L
 
 USER, RIGHT, WRONG = "alice@mx.test", "correct", "wrong"
 
-# What each server offers: services with their ports and mechanisms.
+# Attempts that say nothing about a password, and what is done once or twice in one.
+DROPPED = ["dropped after the first challenge", "dropped after the name"]
+HALVES = [*DROPPED, "cancelled", "bad base64", "no such mechanism", "forged mechanism", "timeout"]
+
+# What each server offers: services with their ports and mechanisms. silent: what it writes nothing of.
 SERVERS = {
     "exim": {"smtp": {25: None, 587: "start", 465: "wrap"}, "mechanisms": ["PLAIN", "LOGIN", "CRAM-MD5"],
-             "backend": ["LOGIN"], "timeout": 8, "ambiguous": [") ["]},
+             "backend": ["LOGIN"], "timeout": 8, "ambiguous": [") ["], "mta": {"smtp": "exim"}},
     "cyrus": {"imap": {143: None, 993: "wrap"}, "pop3": {110: None, 995: "wrap"}, "sieve": {4190: None},
               "mechanisms": ["PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5"], "backend": ["PLAIN"],
-              "ambiguous": ["badlogin: [", "host ["]},
+              "ambiguous": ["badlogin: [", "host ["],
+              "mta": {"imap": "cyrus", "pop3": "cyrus", "sieve": "cyrus"},
+              "silent": {"imap": ["cancelled", *DROPPED], "pop3": ["cancelled", *DROPPED], "sieve": DROPPED}},
     "courier": {"imap": {143: None, 993: "wrap"}, "pop3": {110: None, 995: "wrap"},
                 "smtp": {25: None, 587: "start", 465: "wrap"}, "mechanisms": ["PLAIN", "LOGIN", "CRAM-MD5"],
-                "backend": ["PLAIN"]},
+                "backend": ["PLAIN"], "mta": {"imap": "courier", "pop3": "courier", "smtp": "courier"},
+                "silent": {"imap": DROPPED, "smtp": DROPPED}},
     "sendmail": {"smtp": {25: None, 587: "start", 465: "wrap"},
-                 "mechanisms": ["PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5"], "backend": ["PLAIN"], "timeout": 8},
+                 "mechanisms": ["PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5"], "backend": ["PLAIN"], "timeout": 8,
+                 "mta": {"smtp": "sendmail"}, "silent": {"smtp": HALVES}},
     "postfix": {"smtp": {2525: None, 587: "start", 465: "wrap"}, "imap": {143: None, 993: "wrap"},
                 "pop3": {110: None, 995: "wrap"}, "sieve": {4190: None},
                 "mechanisms": ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"], "backend": ["PLAIN"], "timeout": 8,
-                "postscreen": True},
+                "postscreen": True,
+                "mta": {"smtp": "postfix", "imap": "dovecot", "pop3": "dovecot", "sieve": "dovecot"}},
 }
 SERVERS["trixie"] = SERVERS["postfix"]
 CLASSES = {"smtp": Smtp, "imap": Imap, "pop3": Pop3, "sieve": Sieve}
@@ -87,12 +96,15 @@ class Campaign:
         self.forged.append(f"203.0.113.{len(self.forged) + 1}")
         return self.forged[-1]
 
-    def run(self, name, action, version=4, host=None, expect=None, listed=False, unwritten=0, forging=None):
-        """Runs action(client) beside others; expect is the tally that must come out,
-        unwritten how many of its failures the server keeps to itself. forging is a text of its
-        choice: with some it can make its own line in the log ambiguous, which then says nothing."""
+    def run(self, name, action, version=4, host=None, listed=False, expect=None, kind=None,
+            written=0, unwritten=0, forging=None):
+        """Runs action(client) beside others. What the log must say of it: expect is the tally that
+        must come out, kind what each failure was, written how many attempts without a verdict are in
+        the log, unwritten how many of its failures are not. forging is a text of its choice: with
+        some it can make its own line in the log ambiguous, which then says nothing."""
         client = self.addresses.take(name, version, host)
-        client.expect, client.unwritten, client.forging = expect, unwritten, forging is not None
+        client.expect, client.kind, client.written, client.unwritten = expect, kind, written, unwritten
+        client.forging = forging is not None
         if forging and any(text in forging for text in self.server.get("ambiguous", ())):
             client.unwritten = 1
         if listed:
@@ -151,8 +163,11 @@ class Campaign:
                 talk.auth(mechanism, "nosuch@mx.test", WRONG)
                 talk.close()
 
-            self.run(f"{service} {mechanism} wrong password", wrong, expect={FAILED: 1})
-            self.run(f"{service} {mechanism} unknown user", unknown, expect={FAILED: 1})
+            why = self.name.endswith("-verbose")
+            self.run(f"{service} {mechanism} wrong password", wrong, expect={FAILED: 1},
+                     kind="wrong-password" if why else None)
+            self.run(f"{service} {mechanism} unknown user", unknown, expect={FAILED: 1},
+                     kind="unknown-account" if why else None)
         for port, tls in ports.items():
             for version in (4, 6):
                 def once(client, port=port, tls=tls, password=WRONG):
@@ -203,7 +218,12 @@ class Campaign:
                 client.count(SOFT, count)
                 action(client)
 
-            self.run(f"{service} {name}", tried)
+            written = count if name in HALVES else 0
+            if name in self.server.get("silent", {}).get(service, ()):
+                written = 0
+            elif self.server["mta"][service] == "dovecot":
+                written = min(written, 1)  # it names the last of the visit
+            self.run(f"{service} {name}", tried, written=written)
 
         def cancelled(client):
             talk = kind(client, first)
@@ -414,16 +434,16 @@ class Campaign:
             talk.command("QUIT")
 
         for name, action in (("listed", listed), ("eager", eager), ("rejected", rejected)):
-            self.run(f"postscreen {name}", action, listed=name != "eager", expect={})
+            self.run(f"smtp postscreen {name}", action, listed=name != "eager", expect={})
 
     def reading(self):
         for service, tls in (("imap", "imaps"), ("pop3", "pop3s")):
             if service not in self.server:
                 continue
             ports = list(self.server[service])
-            self.run(f"{service} curl", lambda c, u=f"{service}://HOST:{ports[0]}/": c.curl(u, USER, WRONG, "PLAIN"),
-                     expect={FAILED: 1})
-            self.run(f"{tls} curl v6", lambda c, u=f"{tls}://HOST:{ports[1]}/": c.curl(u, "nosuch", WRONG, "PLAIN"), 6,
+            plain, wrapped = f"{service}://HOST:{ports[0]}/", f"{tls}://HOST:{ports[1]}/"
+            self.run(f"{service} curl", lambda c, u=plain: c.curl(u, USER, WRONG, "PLAIN"), expect={FAILED: 1})
+            self.run(f"{service} {tls} curl v6", lambda c, u=wrapped: c.curl(u, "nosuch", WRONG, "PLAIN"), 6,
                      expect={FAILED: 1})
 
             def login(client, service=service, port=ports[0]):
@@ -489,8 +509,11 @@ class Campaign:
         wrong = 0
         with open(path, "w", encoding="utf-8") as file:
             for client in self.clients:
+                service = client.name.split()[0]
                 entry = {"ip": client.address, "scenario": client.name, **client.tally,
-                         "unwritten": client.unwritten, "forging": client.forging}
+                         "written": client.written, "unwritten": client.unwritten,
+                         "forging": client.forging, "kind": client.kind, "service": service,
+                         "mta": self.server["mta"].get(service)}
                 file.write(json.dumps(entry) + "\n")
                 meant = client.expect
                 missed = meant is not None and {k: v for k, v in client.tally.items() if v} != meant

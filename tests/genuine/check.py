@@ -1,13 +1,14 @@
 """Holds what `grapevine observe --json --lab` makes of a genuine log against what the clients saw:
 `check.py TRUTH OBSERVATIONS`. Every failed attempt is found once, nothing is invented,
 no forged address is ever blamed, neither are clients that failed because of the server's own fault.
-An attempt that ended without a verdict on a password (soft) may be found (once) or not: not every
-server writes it down. So may be `unwritten` ones of those that failed."""
+An attempt that ended without a verdict on a password (soft) may be found (once) or not, beyond the
+`written` ones: not every server writes every one down. So may `unwritten` ones of those that failed."""
 import collections
 import ipaddress
 import json
 import sys
 
+SERVICES = {"smtp": {"smtp", "submission"}, "imap": {"imap"}, "pop3": {"pop3"}, "sieve": {"sieve"}}
 HARD = {"wrong-password", "unknown-account", "unspecified"}
 
 
@@ -46,14 +47,20 @@ def main():
         total = sum(o["attempts"] for o in observations)
         hard = sum(o["attempts"] for o in observations if o["kind"] in HARD)
         failed, soft = entry["failed"], entry["soft"]
-        least = failed - entry["unwritten"]
+        least = failed - entry["unwritten"] + entry["written"]
         about = f"{address} ({entry['scenario']}): {failed} failed, {soft} without verdict"
         if total < least:
             complain(f"MISSED {about}, found {total}", observations)
         elif total > failed + soft:
             complain(f"INVENTED {about}, found {total}", observations)
-        elif not entry["forging"] and (hard < least or (hard > failed and not soft)):
+        elif not entry["forging"] and (hard < failed - entry["unwritten"] or (hard > failed and not soft)):
             complain(f"KIND {about}, found {hard} as failed", observations)
+        elif entry["kind"] and {o["kind"] for o in observations} != {entry["kind"]}:
+            complain(f"KIND {about}, {entry['kind']}", observations)
+        elif not {o["mta"] for o in observations} <= {entry["mta"]}:
+            complain(f"SERVER {about}, {entry['mta']}", observations)
+        elif not {o["service"] for o in observations} <= SERVICES[entry["service"]]:
+            complain(f"SERVICE {about}", observations)
         soft_found += total - failed if total > failed else 0
     failed = sum(entry["failed"] for entry in truth.values())
     soft = sum(entry["soft"] for entry in truth.values())

@@ -27,7 +27,7 @@ unshare --net --mount --pid --fork --kill-child true 2>/dev/null || skip "no nam
 scratch=$(mktemp -d)
 pid=
 clean_up() {
-    # Everything inside hangs on this one process, which is the namespace's first.
+    # The first process of the namespace dies with this one, and all others with that.
     [ -z "$pid" ] || { kill -KILL "$pid" && wait "$pid"; } 2>/dev/null
     rm -rf --one-file-system "$scratch"
 }
@@ -48,7 +48,7 @@ one() { # NAME
     read -ra packages <<<"$(bash "$script" packages)"
     root=$(bash "$here/root.sh" "${name%%-*}" "${packages[@]}") || return
     mkdir -p "$out" "$scratch/$name/room"
-    timeout -k 5 400 unshare --net --mount --pid --fork --kill-child \
+    unshare --net --mount --pid --fork --kill-child timeout -k 5 400 \
         bash "$here/inside.sh" "$name" "$root" "$scratch/$name" </dev/null &
     pid=$!
     wait "$pid" || status=$?
@@ -60,7 +60,7 @@ one() { # NAME
     }
     [ -z "${GV_KEEP:-}" ] || keep "$name" "$out"
     case $name in
-    *-files) cat "$out/postfix.log" "$out/dovecot.log" >"$out/joined.log" ;;
+    *-files) sort -s -k1,1M -k2,2n -k3,3 "$out/dovecot.log" "$out/postfix.log" >"$out/joined.log" ;;
     esac
     for log in joined.log mainlog mail.log mail.iso.log; do
         [ -s "$out/$log" ] || continue
