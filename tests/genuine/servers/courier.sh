@@ -35,8 +35,8 @@ configure() {
     cp /etc/courier/imapd.pem /etc/courier/pop3d.pem
     cp /etc/courier/imapd.pem /etc/courier/esmtpd.pem
     chown courier /etc/courier/*.pem
-    useradd -m -d /home/alice alice || true
-    su alice -s /bin/sh -c 'maildirmake.courier /home/alice/Maildir || maildirmake /home/alice/Maildir'
+    useradd -m -d /home/alice alice
+    su alice -s /bin/sh -c 'maildirmake.courier /home/alice/Maildir'
     userdb alice@mx.test set home=/home/alice mail=/home/alice/Maildir uid="$(id -u alice)" gid="$(id -g alice)"
     echo correct | userdbpw -md5 | userdb alice@mx.test set systempw
     echo correct | userdbpw -hmac-md5 | userdb alice@mx.test set hmac-md5pw
@@ -45,9 +45,9 @@ configure() {
     cat /usr/lib/tmpfiles.d/courier* | while read -r type path mode user group _; do
         [ "$type" != d ] || install -d -m "$mode" -o "$user" -g "$group" "$path"
     done
-    makesmtpaccess || true
-    makeacceptmailfor 2>/dev/null || /usr/lib/courier/makeacceptmailfor || true
-    /usr/lib/courier/makealiases || true
+    makesmtpaccess
+    /usr/lib/courier/makeacceptmailfor
+    /usr/lib/courier/makealiases
 }
 
 fault() { authdaemond stop; }
@@ -60,10 +60,9 @@ start)
     configure
     mend
     sleep 1
-    courier start || true
+    courier start
     for service in imapd pop3d esmtpd esmtpd-msa imapd-ssl esmtpd-ssl pop3d-ssl; do
-        echo "$service"
-        "$(command -v $service || echo /usr/lib/courier/$service)" start || true
+        "$service" start
     done
     sleep 2
     ;;

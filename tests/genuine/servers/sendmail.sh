@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Sendmail with Cyrus SASL: PLAIN and LOGIN through saslauthd, CRAM-MD5 and DIGEST-MD5 from sasldb.
+# `sendmail-mapped`: one socket for IPv4 and IPv6, and log level 15.
 set -euo pipefail
 
 suite=bookworm
@@ -52,7 +53,7 @@ CONF
     echo mx.test >>/etc/mail/local-host-names
     chmod 755 /run/saslauthd
     touch /etc/mail/aliases
-    newaliases || true
+    newaliases
     echo correct | saslpasswd2 -p -c -u mx.test alice
 }
 
@@ -65,7 +66,7 @@ packages) echo "$suite $packages" ;;
 start)
     configure "$2"
     mend
-    /usr/sbin/sendmail-mta -bd -q1h -D /var/log/sendmail.debug || /usr/sbin/sendmail -bd -q1h
+    /usr/sbin/sendmail-mta -bd -q1h
     sleep 1
     ;;
 fault) fault ;;
