@@ -72,6 +72,7 @@ HELOS = [
     "x, relay=y [%s]",
     'a"b[%s]',
     "H=(x) [%s]: 535 Incorrect authentication data",
+    "x) [%s]: 535 Incorrect authentication data (set_id=y",
 ]
 HOSTS = ["%s", "[%s]", "x[%s]", "unknown[%s].ex.test", "rip=%s", "x,rip=%s,lip=1.2.3.4", "(x)[%s]", "ip=[%s]"]
 SENDERS = [
