@@ -7,7 +7,8 @@ build=(build-essential cmake pkg-config re2c
     libuv1-dev libsodium-dev libmsgpack-dev libsqlite3-dev libcurl4-openssl-dev
     libmicrohttpd-dev libjansson-dev libinih-dev libsmartcols-dev libsystemd-dev zlib1g-dev)
 test=(libcmocka-dev clang llvm libclang-rt-14-dev sqlite3 curl jq python3 nodejs tzdata iproute2 procps shellcheck
-    systemd-journal-remote rsyslog pflogsumm)
+    systemd-journal-remote rsyslog pflogsumm
+    debootstrap swaks libnet-ssleay-perl libdigest-hmac-perl openssl)
 
 case "${1:-build}" in
 build) wanted=("${build[@]}") ;;
