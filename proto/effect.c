@@ -28,12 +28,12 @@ void gv_effects_free(struct gv_effects *effects)
 
 const uint8_t *gv_effect_key(const struct gv_effects *effects, const struct gv_effect *effect)
 {
-    return effects->bytes.data + effect->key_at;
+    return effects->bytes.data ? effects->bytes.data + effect->key_at : NULL;
 }
 
 const uint8_t *gv_effect_data(const struct gv_effects *effects, const struct gv_effect *effect)
 {
-    return effects->bytes.data + effect->data_at;
+    return effects->bytes.data ? effects->bytes.data + effect->data_at : NULL;
 }
 
 const char *gv_note_text(enum gv_note note)
