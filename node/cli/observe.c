@@ -463,18 +463,17 @@ static bool make_run(struct run *run, const struct options *o)
 {
     struct gv_reader_config config = {.ahead_ms = 0};
     struct gv_mail_flow_config flow = {.on_count = NULL};
-    bool counts = o->counters || !o->json;
 
     run->options = o;
     randombytes_buf(&flow.key, sizeof flow.key);
-    run->flow = counts ? gv_mail_flow_new(&flow) : NULL;
+    run->flow = o->counters ? gv_mail_flow_new(&flow) : NULL;
     /* The hashes live as long as this run, so their key may be any. */
     randombytes_buf(config.key, sizeof config.key);
     config.flow = run->flow;
     run->reader = gv_reader_new(&config);
     bool summary = !o->json && !o->counters;
     run->summary = summary ? gv_summary_new(o->lab) : NULL;
-    return run->reader && (!counts || run->flow) && (!summary || run->summary);
+    return run->reader && (!o->counters || run->flow) && (!summary || run->summary);
 }
 
 static void print_report(struct run *run, const struct options *o)
@@ -485,10 +484,9 @@ static void print_report(struct run *run, const struct options *o)
     if (o->counters && o->json) {
         whole = gv_counters_json(run->flow, stdout);
     } else if (o->counters) {
-        gv_counters_print(run->flow, stdout, colour, true);
+        gv_counters_print(run->flow, stdout, colour);
     } else if (run->summary) {
         gv_summary_print(run->summary, stdout, gv_reader_counters(run->reader), o->count, colour);
-        gv_counters_print(run->flow, stdout, colour, false);
     }
     if (fflush(stdout) != 0)
         run->write_error = errno;

@@ -5,14 +5,6 @@
 
 #include "node/ingest/mail_flow_json.h"
 
-static bool any_mail(const struct gv_mail_flow *flow)
-{
-    for (int i = 0; i < GV_MAIL_LOGINS; i++)
-        if (gv_mail_flow_count(flow, (enum gv_mail_count)i) > 0)
-            return true;
-    return false;
-}
-
 /* "12.3 MB" behind the exact number, as bytes are hard to read. */
 static void print_bytes(FILE *out, uint64_t bytes)
 {
@@ -38,13 +30,11 @@ static void print_count(const struct gv_mail_flow *flow, FILE *out, enum gv_mail
     fputc('\n', out);
 }
 
-void gv_counters_print(const struct gv_mail_flow *flow, FILE *out, bool colour, bool always)
+void gv_counters_print(const struct gv_mail_flow *flow, FILE *out, bool colour)
 {
     struct gv_mail_queue queue;
     char oldest[GV_UTC_TEXT];
 
-    if (!always && !any_mail(flow))
-        return;
     fprintf(out, colour ? "\n\033[1m%s\033[0m\n" : "\n%s\n", "Mail flow");
     for (int i = 0; i < GV_MAIL_COUNT_MAX; i++) {
         enum gv_mail_count which = (enum gv_mail_count)i;

@@ -7,8 +7,7 @@
 
 #include "node/ingest/mail_flow.h"
 
-/* Prints nothing when the log told of no mail, unless `always`. */
-void gv_counters_print(const struct gv_mail_flow *flow, FILE *out, bool colour, bool always);
+void gv_counters_print(const struct gv_mail_flow *flow, FILE *out, bool colour);
 
 /* One object on one line, see mail_flow_json.h. False when out of memory. */
 bool gv_counters_json(const struct gv_mail_flow *flow, FILE *out);

@@ -63,7 +63,7 @@ static void name_program(struct gv_line *out)
     out->program = classify(out->tag, out->tag_len);
     if (out->program == GV_PROGRAM_SMTPD) {
         out->process = GV_MAIL_PROGRAM_SMTPD;
-    } else if (out->program == GV_PROGRAM_OTHER) {
+    } else if (out->mail && out->program == GV_PROGRAM_OTHER) {
         out->process = gv_mail_program(out->tag, out->tag_len);
         if (out->process != GV_MAIL_PROGRAM_OTHER)
             out->program = GV_PROGRAM_POSTFIX;
@@ -264,6 +264,7 @@ static bool split_blank(struct gv_line *out, const char *line, size_t len, size_
 bool gv_line_split(struct gv_line *out, struct gv_prefix *last, const char *line, size_t len)
 {
     out->process = GV_MAIL_PROGRAM_OTHER;
+    out->mail = last->mail;
     if (last->len > 0 && len > last->len && memcmp(line, last->text, last->len) == 0) {
         out->stamp = last->stamp;
         out->stamp.text = line;

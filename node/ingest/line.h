@@ -43,6 +43,7 @@ enum gv_mail_program gv_mail_program(const char *tag, size_t len);
 /* Borrows from the line. */
 struct gv_line {
     struct gv_stamp stamp;
+    bool mail; /* of the prefix */
     enum gv_program program;
     enum gv_mail_program process;
     const char *tag; /* the program with its service name, without the pid */
@@ -57,6 +58,7 @@ struct gv_line {
 /* The stamp and host of the last line: neighbours mostly share them to the byte. */
 #define GV_PREFIX_MAX 120
 struct gv_prefix {
+    bool mail; /* the caller's: whether GV_PROGRAM_POSTFIX is of interest */
     char text[GV_PREFIX_MAX];
     uint8_t len; /* up to the program; 0: none */
     uint8_t sender;

@@ -56,6 +56,7 @@ struct gv_reader *gv_reader_new(const struct gv_reader_config *config)
     memcpy(reader->key, config->key, sizeof reader->key);
     reader->clock.ahead_ms = config->ahead_ms;
     reader->flow = config->flow;
+    reader->prefix.mail = config->flow != NULL;
     return reader;
 }
 
