@@ -29,7 +29,8 @@ void gv_check_healed(struct gv_checks *checks)
         while ((row = gv_table_next(&world->nodes[node].disk.rows, &cursor))) {
             struct gv_known_record *known =
                 row->row == GV_ROW_RECORD ? gv_checks_record(checks, row->key) : NULL;
-            if (known && !known->author->liar && is_timely(world, known))
+            if (known && !known->author->liar && is_timely(world, known) &&
+                !gv_checks_left_out(checks, node, known))
                 known->wanted = true;
         }
     }

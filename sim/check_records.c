@@ -280,11 +280,13 @@ void gv_check_effect(struct gv_checks *checks, size_t node, const struct gv_effe
         return;
     if (!done && effect->row == GV_ROW_RECORD)
         take_record(checks, node, data, effect->data_len);
-    if (!done || effect->row != GV_ROW_SELF)
+    /* Of the rows about itself, the one with its number has the key 1. */
+    if (!done || effect->row != GV_ROW_SELF || effect->key_len != 1 ||
+        gv_effect_key(effects, effect)[0] != 1)
         return;
-    for (size_t i = 0; i < effect->data_len; i++)
+    for (size_t i = 0; i < effect->data_len && i < 8; i++)
         sequence = sequence << 8 | data[i];
-    if (sequence <= checks->disk_sequence[node])
+    if (sequence < checks->disk_sequence[node])
         gv_violation(checks, "went back behind a number that is on its disk", node, sequence);
     if (sequence > checks->safe_sequence[node])
         checks->safe_sequence[node] = sequence;
@@ -304,7 +306,7 @@ void gv_check_start(struct gv_checks *checks, size_t node)
         checks->disk_sequence[node] = 0;
         return;
     }
-    for (size_t i = 0; row && i < row->value_len; i++)
+    for (size_t i = 0; row && i < row->value_len && i < 8; i++)
         sequence = sequence << 8 | row->value[i];
     if (sequence < checks->disk_sequence[node])
         gv_violation(checks, "came back without a number that was safe on its disk", node,
