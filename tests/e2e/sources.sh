@@ -88,6 +88,12 @@ bad syslog:udp:0.0.0.0:5514 syslog_from
 bad syslog:udp:5514 syslog:udp:127.0.0.1:5514
 bad syslog:unix:log 'absolute path'
 bad journald 'journal:FOLDER'
+for mode in 0999 0440 rw 1777; do
+    { cat "$conf" && echo "syslog_mode = $mode"; } >"$scratch/bad.conf"
+    "$bin/grapevined" --config "$scratch/bad.conf" --check-config >/dev/null 2>"$scratch/err"
+    (($? == 78)) || fail "syslog_mode = $mode is accepted"
+    grep -qF 'bad.conf:8: [log] syslog_mode: ' "$scratch/err" || fail "$mode: $(cat "$scratch/err")"
+done
 
 # ---- all at once ----------------------------------------------------------------------------------
 
