@@ -32,7 +32,8 @@ _Static_assert(sizeof(struct connection) == 64, "a set of four is four cache lin
 
 struct gv_assembler {
     struct connection table[GV_CONNECTION_SETS][GV_CONNECTION_WAYS];
-    struct gv_hints hints;
+    struct gv_hints *hints;
+    struct gv_hints *own; /* the same, if nobody shares them; else NULL */
     struct gv_mailbox mailbox;
     uint32_t clock; /* counts uses, for the oldest of a set; that it wraps costs one wrong choice */
     uint32_t flushed;
@@ -43,23 +44,33 @@ struct gv_assembler {
     bool drops_left;   /* gv_assemble_settle has passed one that is too young */
 };
 
-struct gv_assembler *gv_assembler_new(void)
+struct gv_assembler *gv_assembler_new(struct gv_hints *hints)
 {
     struct gv_assembler *a = calloc(1, sizeof *a);
 
-    if (a)
-        gv_hints_init(&a->hints);
+    if (!a)
+        return NULL;
+    a->hints = hints ? hints : (a->own = malloc(sizeof *a->own));
+    if (!a->hints) {
+        free(a);
+        return NULL;
+    }
+    if (a->own)
+        gv_hints_init(a->own);
     return a;
 }
 
 void gv_assembler_free(struct gv_assembler *assembler)
 {
+    if (!assembler)
+        return;
+    free(assembler->own);
     free(assembler);
 }
 
 bool gv_assembler_has_hints(const struct gv_assembler *assembler)
 {
-    return assembler->hints.count > 0;
+    return assembler->hints->count > 0;
 }
 
 static void put(struct gv_reading *out, const struct gv_ip_address *address, uint8_t service,
@@ -175,19 +186,14 @@ static void finish(struct gv_reading *r, struct connection *c, uint8_t kind, uin
 static void add_sasl_hint(struct gv_assembler *a, struct gv_hint_sum *sum,
                           const struct gv_moment *m)
 {
-    const struct gv_mailbox_hint *hint =
-        gv_mailbox_hint_for(&a->mailbox, m->account, GV_SERVICE_SMTP, m->ms);
+    const struct gv_sasl_hint *hint =
+        gv_hints_take_sasl(a->hints, m->account, GV_SERVICE_SMTP, m->ms);
 
     if (!hint)
         return;
     sum->faults += hint->blame == GV_BLAME_BACKEND;
     sum->unknown += hint->kind == GV_KIND_UNKNOWN_ACCOUNT;
     sum->wrong += hint->kind == GV_KIND_WRONG_PASSWORD;
-}
-
-static uint8_t mta_of(const struct gv_moment *m)
-{
-    return m->mta ? m->mta : GV_MTA_POSTFIX;
 }
 
 /* One failed attempt of a connection, by the line that tells of it. */
@@ -201,9 +207,9 @@ static size_t told_failure(struct gv_assembler *a, struct gv_reading *out, uint6
 
     c->told++;
     c->dropped = false;
-    if (p->blame == GV_BLAME_CLIENT && kind == GV_KIND_UNSPECIFIED && m->mta != GV_MTA_SENDMAIL &&
-        !gv_hints_take_one(&a->hints, &sum, &p->address, m->account, c->start_ms, m->ms) &&
-        m->mta == 0)
+    if (p->blame == GV_BLAME_CLIENT && kind == GV_KIND_UNSPECIFIED && p->mta != GV_MTA_SENDMAIL &&
+        !gv_hints_take_one(a->hints, &sum, &p->address, m->account, c->start_ms, m->ms) &&
+        p->mta == GV_MTA_POSTFIX)
         add_sasl_hint(a, &sum, m);
     if (p->blame == GV_BLAME_BACKEND || sum.faults) {
         ++*faults;
@@ -214,7 +220,7 @@ static size_t told_failure(struct gv_assembler *a, struct gv_reading *out, uint6
     else if (sum.wrong)
         kind = GV_KIND_WRONG_PASSWORD;
     struct gv_reading *r = &out[n++];
-    put(r, &p->address, p->service, mta_of(m), m->line, m->ms);
+    put(r, &p->address, p->service, p->mta, m->line, m->ms);
     r->observation.account = m->account;
     r->observation.refused = p->blame == GV_BLAME_POLICY || sum.refused;
     finish(r, c, kind, 1);
@@ -231,14 +237,14 @@ static size_t smtpd_failure(struct gv_assembler *a, struct gv_reading *out, uint
 }
 
 static size_t put_success(struct gv_assembler *a, struct gv_reading *out, struct connection *c,
-                          const struct gv_moment *m)
+                          const struct gv_parsed *p, const struct gv_moment *m)
 {
     /* Every mail of a connection repeats the login that it came in with. */
     if (c->success)
         return 0;
     c->success = true;
-    gv_hints_forget(&a->hints, &c->address);
-    put(out, &c->address, c->service, mta_of(m), m->line, m->ms);
+    gv_hints_forget(a->hints, &c->address);
+    put(out, &c->address, c->service, p->mta, m->line, m->ms);
     out->observation.account = m->account;
     out->observation.success = true;
     finish(out, c, GV_KIND_UNSPECIFIED, 0);
@@ -251,7 +257,7 @@ static size_t smtpd_success(struct gv_assembler *a, struct gv_reading *out,
     size_t n = 0;
     struct connection *c = current(a, out, &n, p, m->connection);
 
-    return n + put_success(a, out + n, c, m);
+    return n + put_success(a, out + n, c, p, m);
 }
 
 static size_t smtpd_drop(struct gv_assembler *a, struct gv_reading *out, const struct gv_parsed *p,
@@ -278,7 +284,7 @@ static size_t smtpd_untold(struct gv_assembler *a, struct gv_reading *out, uint6
     size_t n = 0;
 
     while (c->start_ms != 0 && taken < untold &&
-           gv_hints_take_one(&a->hints, &sum, &c->address, 0, c->start_ms, m->ms))
+           gv_hints_take_one(a->hints, &sum, &c->address, 0, c->start_ms, m->ms))
         taken++;
     *faults += sum.faults;
     if (sum.unknown + sum.wrong > 0) {
@@ -318,7 +324,7 @@ static size_t smtpd_disconnect(struct gv_assembler *a, struct gv_reading *out, u
         uint32_t failed = p->auth_all - p->auth_good;
 
         if (p->auth_good > 0)
-            n += put_success(a, out + n, c, m);
+            n += put_success(a, out + n, c, p, m);
         if (failed > c->told)
             n += smtpd_untold(a, out + n, faults, c, failed - c->told, m);
     }
@@ -326,6 +332,23 @@ static size_t smtpd_disconnect(struct gv_assembler *a, struct gv_reading *out, u
     if (c)
         memset(c, 0, sizeof *c);
     return n;
+}
+
+static size_t assemble_smtpd(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+                             const struct gv_parsed *p, const struct gv_moment *m)
+{
+    switch (p->said) {
+    case GV_SAID_FAILURE:
+        return smtpd_failure(a, out, faults, p, m);
+    case GV_SAID_SUCCESS:
+        return smtpd_success(a, out, p, m);
+    case GV_SAID_DROP:
+        return smtpd_drop(a, out, p, m);
+    case GV_SAID_DISCONNECT:
+        return smtpd_disconnect(a, out, faults, p, m);
+    default:
+        return 0;
+    }
 }
 
 /* --- Exim, Sendmail ----------------------------------------------------------------------------
@@ -339,18 +362,13 @@ static size_t smtpd_disconnect(struct gv_assembler *a, struct gv_reading *out, u
 /* Exim writes the two lines of a twin one behind the other. */
 #define GV_TWIN_MS 2000u
 
-static uint64_t apart(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : b - a;
-}
-
 static struct connection *visit(struct gv_assembler *a, struct gv_reading *out, size_t *n,
                                 const struct gv_parsed *p, const struct gv_moment *m)
 {
     struct connection *c = claim(a, out, n, m->connection);
     uint64_t most = m->told_apart ? GV_VISIT_MS : GV_VISIT_BLUR_MS;
 
-    if (c->visit_ms == 0 || apart(m->ms, c->visit_ms) > most) {
+    if (c->visit_ms == 0 || gv_ms_apart(m->ms, c->visit_ms) > most) {
         restart(c, &p->address, p->service);
         c->visit_ms = m->ms;
     }
@@ -362,7 +380,7 @@ static bool second_twin(struct gv_assembler *a, struct gv_reading *out, size_t *
                         const struct gv_moment *m)
 {
     struct connection *c = claim(a, out, n, m->twin);
-    bool second = c->told == 1 && apart(m->ms, c->visit_ms) <= GV_TWIN_MS;
+    bool second = c->told == 1 && gv_ms_apart(m->ms, c->visit_ms) <= GV_TWIN_MS;
 
     c->told = second ? 2 : 1;
     c->visit_ms = m->ms;
@@ -371,11 +389,11 @@ static bool second_twin(struct gv_assembler *a, struct gv_reading *out, size_t *
 
 /* AUTH commands that no line told of: broken off, or refused before a password was asked for. */
 static size_t visit_untold(struct gv_reading *out, struct connection *c, uint32_t untold,
-                           const struct gv_moment *m)
+                           const struct gv_parsed *p, const struct gv_moment *m)
 {
     if (untold == 0)
         return 0;
-    put(out, &c->address, c->service, mta_of(m), m->line, m->ms);
+    put(out, &c->address, c->service, p->mta, m->line, m->ms);
     finish(out, c, GV_KIND_ABORTED, untold);
     c->told += untold;
     return 1;
@@ -394,11 +412,12 @@ static size_t assemble_visit(struct gv_assembler *a, struct gv_reading *out, uin
         return n + told_failure(a, out + n, faults, c, p, m);
     case GV_SAID_SUCCESS:
         c->told++;
-        return n + put_success(a, out + n, c, m);
+        return n + put_success(a, out + n, c, p, m);
     case GV_SAID_DROP:
-        return n + visit_untold(out + n, c, c->told == 0, m);
+        return n + visit_untold(out + n, c, c->told == 0, p, m);
     case GV_SAID_COUNTS:
-        return n + visit_untold(out + n, c, p->auth_all > c->told ? p->auth_all - c->told : 0, m);
+        return n +
+               visit_untold(out + n, c, p->auth_all > c->told ? p->auth_all - c->told : 0, p, m);
     default:
         return n;
     }
@@ -414,7 +433,7 @@ static size_t login_failure(struct gv_assembler *a, struct gv_reading *out, uint
     uint32_t attempts = p->attempts;
     uint8_t kind = p->kind;
 
-    gv_hints_take_session(&a->hints, &sum, &p->address, m->session);
+    gv_hints_take_session(a->hints, &sum, &p->address, m->session);
     if (p->blame == GV_BLAME_BACKEND) {
         *faults += attempts;
         return 0;
@@ -448,7 +467,7 @@ static size_t login_success(struct gv_assembler *a, struct gv_reading *out,
 {
     struct gv_hint_sum ignored = {0};
 
-    gv_hints_take_session(&a->hints, &ignored, &p->address, m->session);
+    gv_hints_take_session(a->hints, &ignored, &p->address, m->session);
     put(out, &p->address, p->service, GV_MTA_DOVECOT, m->line, m->ms);
     out->observation.account = m->account;
     out->observation.success = true;
@@ -456,46 +475,61 @@ static size_t login_success(struct gv_assembler *a, struct gv_reading *out,
     return 1;
 }
 
-static size_t auth_hint(struct gv_assembler *a, const struct gv_parsed *p,
-                        const struct gv_moment *m)
+static size_t assemble_login(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+                             const struct gv_parsed *p, const struct gv_moment *m)
 {
-    struct gv_hint hint = {.address = p->address,
-                           .kind = p->kind,
-                           .blame = p->blame,
-                           .ms = m->ms,
-                           .account = m->account,
-                           .session = m->session,
-                           .origin = m->origin};
+    switch (p->said) {
+    case GV_SAID_FAILURE:
+        return login_failure(a, out, faults, p, m);
+    case GV_SAID_SUCCESS:
+        return login_success(a, out, p, m);
+    default:
+        return 0;
+    }
+}
 
-    gv_hints_add(&a->hints, &hint);
-    return 0;
+/* --- All of them -------------------------------------------------------------------------------
+ */
+
+static void add_hint(struct gv_assembler *a, const struct gv_parsed *p, const struct gv_moment *m)
+{
+    if (p->mta == GV_MTA_DOVECOT) {
+        struct gv_hint hint = {.address = p->address,
+                               .kind = p->kind,
+                               .blame = p->blame,
+                               .ms = m->ms,
+                               .account = m->account,
+                               .session = m->session,
+                               .origin = m->origin};
+        gv_hints_add(a->hints, &hint);
+    } else {
+        struct gv_sasl_hint hint = {.account = m->account,
+                                    .ms = m->ms,
+                                    .service = p->service,
+                                    .kind = p->kind,
+                                    .blame = p->blame};
+        gv_hints_add_sasl(a->hints, &hint);
+    }
 }
 
 size_t gv_assemble(struct gv_assembler *assembler, struct gv_reading *out, uint64_t *faults,
                    const struct gv_parsed *parsed, const struct gv_moment *moment)
 {
-    /* Dovecot's lines stand alone; Postfix's have a connection. */
-    bool dovecot = moment->connection == 0;
-
-    if (moment->mta != 0)
-        return assemble_visit(assembler, out, faults, parsed, moment);
-    if (parsed->mta == GV_MTA_CYRUS || parsed->mta == GV_MTA_COURIER)
-        return gv_mailbox_take(&assembler->mailbox, out, faults, parsed, moment);
-    switch (parsed->said) {
-    case GV_SAID_FAILURE:
-        return dovecot ? login_failure(assembler, out, faults, parsed, moment)
-                       : smtpd_failure(assembler, out, faults, parsed, moment);
-    case GV_SAID_SUCCESS:
-        return dovecot ? login_success(assembler, out, parsed, moment)
-                       : smtpd_success(assembler, out, parsed, moment);
-    case GV_SAID_DROP:
-        return smtpd_drop(assembler, out, parsed, moment);
-    case GV_SAID_DISCONNECT:
-        return smtpd_disconnect(assembler, out, faults, parsed, moment);
-    case GV_SAID_HINT:
-        return auth_hint(assembler, parsed, moment);
-    default:
+    if (parsed->said == GV_SAID_HINT) {
+        add_hint(assembler, parsed, moment);
         return 0;
+    }
+    switch (parsed->mta) {
+    case GV_MTA_DOVECOT:
+        return assemble_login(assembler, out, faults, parsed, moment);
+    case GV_MTA_EXIM:
+    case GV_MTA_SENDMAIL:
+        return assemble_visit(assembler, out, faults, parsed, moment);
+    case GV_MTA_CYRUS:
+    case GV_MTA_COURIER:
+        return gv_mailbox_take(&assembler->mailbox, out, faults, assembler->hints, parsed, moment);
+    default:
+        return assemble_smtpd(assembler, out, faults, parsed, moment);
     }
 }
 

@@ -13,19 +13,21 @@ struct gv_moment {
     uint64_t line;
     uint64_t ms;         /* the line's own time */
     uint64_t now_ms;     /* when it was read */
-    uint64_t connection; /* which process on which host; Cyrus, Courier: and which client; 0: a line
-                          * that stands alone */
+    uint64_t connection; /* which process on which host; Exim, Sendmail, Cyrus, Courier: and which
+                          * client; Dovecot's lines stand alone: 0 */
     uint64_t twin;       /* Exim by syslog: the line's hash, as it may come twice; 0: it cannot */
     uint64_t account;
     uint64_t session;
     uint64_t origin;
-    uint8_t mta;     /* enum gv_mta of a visit without connect and disconnect lines, or 0 */
-    bool told_apart; /* of such a visit: by pid or port, not by the address alone */
+    bool told_apart; /* Exim, Sendmail: by pid or port, not by the address alone */
 };
 
 struct gv_assembler;
+struct gv_hints; /* hints.h */
 
-struct gv_assembler *gv_assembler_new(void);
+/* `hints`: what auth services say, when other logs share it; borrowed. NULL: this assembler's own.
+ * Returns NULL when out of memory. */
+struct gv_assembler *gv_assembler_new(struct gv_hints *hints);
 void gv_assembler_free(struct gv_assembler *assembler);
 
 /* Writes at most GV_READINGS_MAX readings; returns how many. *faults grows by the failures that are

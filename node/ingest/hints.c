@@ -4,8 +4,13 @@
 
 /* A failure delay, a penalty, and a busy server together: Dovecot adds up to 17 s. */
 #define GV_HINT_HOLD_MS 120000
+/* A hint is there before what it explains, but it may be of a log that is read ahead of another, or
+ * of a host whose clock is. */
+#define GV_HINT_EARLY_MS 10000
 /* Passdbs are asked one after the other; a real second guess takes the failure delay at least. */
 #define GV_HINT_SAME_MS 1000
+/* saslauthd logs before it answers, and Cyrus logs before it pauses. */
+#define GV_SASL_HOLD_MS 10000
 
 void gv_hints_init(struct gv_hints *hints)
 {
@@ -114,7 +119,7 @@ bool gv_hints_take_one(struct gv_hints *hints, struct gv_hint_sum *sum,
         struct gv_hint *h = &hints->ring[i];
 
         if (h->taken || h->session != 0 || h->ms < since_ms || h->ms + GV_HINT_HOLD_MS < now_ms ||
-            !gv_ip_address_equal(&h->address, address))
+            h->ms > now_ms + GV_HINT_EARLY_MS || !gv_ip_address_equal(&h->address, address))
             continue;
         if (account != 0 && h->account != 0 && h->account != account)
             continue;
@@ -134,4 +139,32 @@ void gv_hints_forget(struct gv_hints *hints, const struct gv_ip_address *address
         if (h->session == 0 && gv_ip_address_equal(&h->address, address))
             h->taken = true;
     }
+}
+
+void gv_hints_add_sasl(struct gv_hints *hints, const struct gv_sasl_hint *hint)
+{
+    uint32_t at = (hints->sasl_head + hints->sasl_count) % GV_SASL_HINTS;
+
+    if (hints->sasl_count == GV_SASL_HINTS)
+        hints->sasl_head = (hints->sasl_head + 1) % GV_SASL_HINTS;
+    else
+        hints->sasl_count++;
+    hints->sasl[at] = *hint;
+}
+
+const struct gv_sasl_hint *gv_hints_take_sasl(struct gv_hints *hints, uint64_t account,
+                                              uint8_t service, uint64_t ms)
+{
+    if (account == 0)
+        return NULL;
+    for (uint32_t i = 0; i < hints->sasl_count; i++) {
+        struct gv_sasl_hint *h = &hints->sasl[(hints->sasl_head + i) % GV_SASL_HINTS];
+
+        if (h->taken || h->account != account || h->service != service ||
+            gv_ms_apart(h->ms, ms) > GV_SASL_HOLD_MS)
+            continue;
+        h->taken = true;
+        return h;
+    }
+    return NULL;
 }

@@ -1,5 +1,6 @@
-/* What Dovecot's auth service said of attempts that another line will settle. A ring: the oldest
- * goes first, and what goes was only the why of an attempt, never the attempt. */
+/* What an auth service (Dovecot's, saslauthd) said of attempts that another line will settle, of
+ * this log or of another one. Rings: the oldest goes first, and what goes was only the why of an
+ * attempt, never the attempt. */
 #ifndef GV_INGEST_HINTS_H
 #define GV_INGEST_HINTS_H
 
@@ -8,8 +9,10 @@
 
 #include "node/ingest/parse.h"
 
-#define GV_HINTS        2048 /* about 160 KB; at 10 failures a second, three minutes */
+/* About 160 KB; at 10 failures a second, three minutes. More than one poll of a file can bring. */
+#define GV_HINTS        2048
 #define GV_HINT_BUCKETS 1024 /* by address */
+#define GV_SASL_HINTS   64   /* of saslauthd, for ten seconds each */
 
 struct gv_hint {
     struct gv_ip_address address;
@@ -23,10 +26,22 @@ struct gv_hint {
     uint64_t origin;
 };
 
+/* saslauthd names no address, but account and service. */
+struct gv_sasl_hint {
+    uint64_t account;
+    uint64_t ms;
+    uint8_t service;
+    uint8_t kind;
+    uint8_t blame;
+    bool taken;
+};
+
 struct gv_hints {
     struct gv_hint ring[GV_HINTS];
     uint16_t first[GV_HINT_BUCKETS], last[GV_HINT_BUCKETS];
     uint32_t head, count;
+    struct gv_sasl_hint sasl[GV_SASL_HINTS];
+    uint32_t sasl_head, sasl_count;
 };
 
 void gv_hints_init(struct gv_hints *hints);
@@ -44,13 +59,21 @@ void gv_hints_take_session(struct gv_hints *hints, struct gv_hint_sum *sum,
                            const struct gv_ip_address *address, uint64_t session);
 
 /* Takes the oldest hint without a session for this address that is of this connection (from
- * `since_ms` on, not older than two minutes) and not about another account (0: any). False when
- * there is none. */
+ * `since_ms` on, not older than two minutes, nor of the future) and not about another account (0:
+ * any). False when there is none. */
 bool gv_hints_take_one(struct gv_hints *hints, struct gv_hint_sum *sum,
                        const struct gv_ip_address *address, uint64_t account, uint64_t since_ms,
                        uint64_t now_ms);
 
 /* Forgets the hints without a session for this address: the client got in after all. */
 void gv_hints_forget(struct gv_hints *hints, const struct gv_ip_address *address);
+
+void gv_hints_add_sasl(struct gv_hints *hints, const struct gv_sasl_hint *hint);
+
+/* What saslauthd said of the attempt of this account in the last seconds, if it did, and takes it;
+ * NULL otherwise. It has no address, so it can excuse or name an attempt, never make one. Borrowed
+ * until the next call. */
+const struct gv_sasl_hint *gv_hints_take_sasl(struct gv_hints *hints, uint64_t account,
+                                              uint8_t service, uint64_t ms);
 
 #endif

@@ -15,6 +15,7 @@
 #include "proto/observation.h"
 
 struct gv_mail_flow; /* mail_flow.h */
+struct gv_hints;     /* hints.h */
 
 /* --- The reader: one log, line by line ------------------------------------------------------- */
 
@@ -52,6 +53,14 @@ struct gv_reader_config {
      * clocks of other hosts that run ahead. Stamps without a zone are read in the process's TZ. */
     uint64_t ahead_ms;
     struct gv_mail_flow *flow; /* counts the flow of mail too; borrowed; may be NULL */
+    /* For several logs of one host, whose lines explain each other's. What auth services said, for
+     * all their readers; borrowed; NULL: this one's own. */
+    struct gv_hints *hints;
+    /* Called before a failure at `ms` (the line's own time) is settled whose why another log may
+     * tell: lets the other readers read what is there by now. Must not give this reader a line. May
+     * be NULL. */
+    void (*look)(void *context, uint64_t ms);
+    void *look_context;
 };
 
 struct gv_reader_counters {
@@ -97,6 +106,9 @@ size_t gv_reader_flush(struct gv_reader *reader, struct gv_reading out[GV_READIN
 void gv_reader_skip(struct gv_reader *reader);
 
 const struct gv_reader_counters *gv_reader_counters(const struct gv_reader *reader);
+
+/* The time of the last line of interest, unix milliseconds; 0: none yet. */
+uint64_t gv_reader_time(const struct gv_reader *reader);
 
 /* '?' for every control character, as Postfix writes them: what stands in one line stays one. */
 void gv_line_tame(char *text, size_t len);

@@ -6,21 +6,14 @@
  * (Cyrus) or from the same port (Courier) is in the same one; both servers pause for seconds after
  * a failure, and Courier hangs up on who is not in after one minute. */
 #define GV_VISIT_GAP_MS 120000
-/* saslauthd logs before it answers, and Cyrus logs before it pauses. */
-#define GV_SASL_HOLD_MS 10000
 /* Courier says both in one breath, but stamps may be whole seconds. */
 #define GV_TROUBLE_MS 1000
-
-static uint64_t distance(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : b - a;
-}
 
 /* True for the first observation of a connection. */
 static bool new_visit(struct gv_mailbox *mailbox, uint64_t key, uint64_t ms)
 {
     struct gv_mailbox_visit *v = &mailbox->visits[key % GV_MAILBOX_VISITS];
-    bool fresh = v->key != key || distance(v->ms, ms) > GV_VISIT_GAP_MS;
+    bool fresh = v->key != key || gv_ms_apart(v->ms, ms) > GV_VISIT_GAP_MS;
 
     v->key = key;
     v->ms = ms;
@@ -45,51 +38,15 @@ static struct gv_reading reading_of(struct gv_mailbox *mailbox, const struct gv_
     return r;
 }
 
-/* --- What saslauthd said -----------------------------------------------------------------------
- */
-
-static void add_hint(struct gv_mailbox *mailbox, const struct gv_parsed *p,
-                     const struct gv_moment *m)
-{
-    uint32_t at = (mailbox->head + mailbox->count) % GV_MAILBOX_HINTS;
-
-    if (mailbox->count == GV_MAILBOX_HINTS)
-        mailbox->head = (mailbox->head + 1) % GV_MAILBOX_HINTS;
-    else
-        mailbox->count++;
-    mailbox->hints[at] = (struct gv_mailbox_hint){.account = m->account,
-                                                  .ms = m->ms,
-                                                  .service = p->service,
-                                                  .kind = p->kind,
-                                                  .blame = p->blame};
-}
-
-const struct gv_mailbox_hint *gv_mailbox_hint_for(struct gv_mailbox *mailbox, uint64_t account,
-                                                  uint8_t service, uint64_t ms)
-{
-    if (account == 0)
-        return NULL;
-    for (uint32_t i = 0; i < mailbox->count; i++) {
-        struct gv_mailbox_hint *h = &mailbox->hints[(mailbox->head + i) % GV_MAILBOX_HINTS];
-
-        if (h->taken || h->account != account || h->service != service ||
-            distance(h->ms, ms) > GV_SASL_HOLD_MS)
-            continue;
-        h->taken = true;
-        return h;
-    }
-    return NULL;
-}
-
 /* --- Cyrus -------------------------------------------------------------------------------------
  */
 
 static size_t cyrus_failure(struct gv_mailbox *mailbox, struct gv_reading *out, uint64_t *faults,
-                            const struct gv_parsed *p, const struct gv_moment *m)
+                            struct gv_hints *hints, const struct gv_parsed *p,
+                            const struct gv_moment *m)
 {
     uint8_t kind = p->kind, blame = p->blame;
-    const struct gv_mailbox_hint *hint =
-        gv_mailbox_hint_for(mailbox, m->account, p->service, m->ms);
+    const struct gv_sasl_hint *hint = gv_hints_take_sasl(hints, m->account, p->service, m->ms);
 
     if (hint && blame == GV_BLAME_CLIENT && kind == GV_KIND_UNSPECIFIED) {
         kind = hint->kind;
@@ -120,7 +77,7 @@ size_t gv_mailbox_release(struct gv_mailbox *mailbox, struct gv_reading *out, ui
     size_t n = 0;
 
     while (mailbox->held_count > 0 &&
-           distance(mailbox->held[0].reading.observation.unix_ms, ms) > GV_TROUBLE_MS) {
+           gv_ms_apart(mailbox->held[0].reading.observation.unix_ms, ms) > GV_TROUBLE_MS) {
         out[n++] = mailbox->held[0].reading;
         remove_held(mailbox, 0);
     }
@@ -150,7 +107,7 @@ static size_t courier_failure(struct gv_mailbox *mailbox, struct gv_reading *out
     if (quoted(mailbox, p))
         return 0;
     if (is_esmtpd(p->service) && mailbox->troubles > 0 &&
-        distance(mailbox->trouble_ms, m->ms) <= GV_TROUBLE_MS) {
+        gv_ms_apart(mailbox->trouble_ms, m->ms) <= GV_TROUBLE_MS) {
         mailbox->troubles--;
         *faults += p->attempts;
         return 0;
@@ -170,7 +127,7 @@ static size_t courier_failure(struct gv_mailbox *mailbox, struct gv_reading *out
 
 static void add_trouble(struct gv_mailbox *mailbox, uint64_t ms)
 {
-    if (distance(mailbox->trouble_ms, ms) > GV_TROUBLE_MS)
+    if (gv_ms_apart(mailbox->trouble_ms, ms) > GV_TROUBLE_MS)
         mailbox->troubles = 0;
     mailbox->troubles++;
     mailbox->trouble_ms = ms;
@@ -191,7 +148,7 @@ static void courier_trouble(struct gv_mailbox *mailbox, uint64_t *faults, const 
         bool same =
             connect ? is_esmtpd(held->reading.observation.service) : held->origin == m->origin;
 
-        if (!same || distance(held->reading.observation.unix_ms, m->ms) > GV_TROUBLE_MS)
+        if (!same || gv_ms_apart(held->reading.observation.unix_ms, m->ms) > GV_TROUBLE_MS)
             continue;
         *faults += held->reading.observation.attempts;
         if (held->reading.observation.new_visit) /* the visit has not begun */
@@ -215,19 +172,17 @@ static size_t login(struct gv_mailbox *mailbox, struct gv_reading *out, const st
 }
 
 size_t gv_mailbox_take(struct gv_mailbox *mailbox, struct gv_reading *out, uint64_t *faults,
-                       const struct gv_parsed *parsed, const struct gv_moment *moment)
+                       struct gv_hints *hints, const struct gv_parsed *parsed,
+                       const struct gv_moment *moment)
 {
     bool courier = parsed->mta == GV_MTA_COURIER;
 
     switch (parsed->said) {
     case GV_SAID_FAILURE:
         return courier ? courier_failure(mailbox, out, faults, parsed, moment)
-                       : cyrus_failure(mailbox, out, faults, parsed, moment);
+                       : cyrus_failure(mailbox, out, faults, hints, parsed, moment);
     case GV_SAID_SUCCESS:
         return login(mailbox, out, parsed, moment);
-    case GV_SAID_HINT:
-        add_hint(mailbox, parsed, moment);
-        return 0;
     case GV_SAID_TROUBLE:
         courier_trouble(mailbox, faults, parsed, moment);
         return 0;

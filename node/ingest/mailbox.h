@@ -5,23 +5,14 @@
 #define GV_INGEST_MAILBOX_H
 
 #include "node/ingest/assemble.h"
+#include "node/ingest/hints.h"
 
 #define GV_MAILBOX_VISITS 1024 /* connections that are told apart */
 #define GV_MAILBOX_HELD   4    /* failures of the same second that wait */
-#define GV_MAILBOX_HINTS  64   /* of saslauthd, for ten seconds each */
 
 struct gv_mailbox_visit {
     uint64_t key; /* 0: free */
     uint64_t ms;  /* its last observation */
-};
-
-struct gv_mailbox_hint {
-    uint64_t account;
-    uint64_t ms;
-    uint8_t service;
-    uint8_t kind;
-    uint8_t blame;
-    bool taken;
 };
 
 /* A failure of Courier's that the next lines may take back. */
@@ -33,8 +24,6 @@ struct gv_mailbox_held {
 
 struct gv_mailbox {
     struct gv_mailbox_visit visits[GV_MAILBOX_VISITS];
-    struct gv_mailbox_hint hints[GV_MAILBOX_HINTS];
-    uint32_t head, count;                         /* of the ring of hints */
     struct gv_mailbox_held held[GV_MAILBOX_HELD]; /* oldest first */
     uint32_t held_count;
     uint32_t troubles; /* Courier's esmtpd could not ask its backend so often, last at trouble_ms */
@@ -42,17 +31,14 @@ struct gv_mailbox {
     bool quotes; /* Courier's imapd lets clients write lines here */
 };
 
-/* Writes at most GV_MAILBOX_HELD + 1 readings; returns how many. `faults` as gv_assemble. */
+/* Writes at most GV_MAILBOX_HELD + 1 readings; returns how many. `faults` as gv_assemble; `hints`:
+ * what saslauthd said. */
 size_t gv_mailbox_take(struct gv_mailbox *mailbox, struct gv_reading *out, uint64_t *faults,
-                       const struct gv_parsed *parsed, const struct gv_moment *moment);
+                       struct gv_hints *hints, const struct gv_parsed *parsed,
+                       const struct gv_moment *moment);
 
 /* What is held and older than `ms` by more than a second counts: no line took it back. At most
  * GV_MAILBOX_HELD readings. */
 size_t gv_mailbox_release(struct gv_mailbox *mailbox, struct gv_reading *out, uint64_t ms);
-
-/* What saslauthd said of the attempt of this account in the last seconds, if it did: NULL
- * otherwise. It has no address, so it can excuse or name an attempt, never make one. */
-const struct gv_mailbox_hint *gv_mailbox_hint_for(struct gv_mailbox *mailbox, uint64_t account,
-                                                  uint8_t service, uint64_t ms);
 
 #endif

@@ -29,6 +29,8 @@ struct gv_reader {
     struct gv_prefix prefix;
     struct gv_assembler *assembler;
     struct gv_mail_flow *flow;
+    void (*look)(void *context, uint64_t ms);
+    void *look_context;
     struct minute minute;
     struct gv_reader_counters counters;
 };
@@ -48,7 +50,7 @@ struct gv_reader *gv_reader_new(const struct gv_reader_config *config)
 
     if (!reader)
         return NULL;
-    reader->assembler = gv_assembler_new();
+    reader->assembler = gv_assembler_new(config->hints);
     if (!reader->assembler) {
         free(reader);
         return NULL;
@@ -56,6 +58,8 @@ struct gv_reader *gv_reader_new(const struct gv_reader_config *config)
     memcpy(reader->key, config->key, sizeof reader->key);
     reader->clock.ahead_ms = config->ahead_ms;
     reader->flow = config->flow;
+    reader->look = config->look;
+    reader->look_context = config->look_context;
     reader->prefix.mail = config->flow != NULL;
     return reader;
 }
@@ -72,6 +76,11 @@ void gv_reader_free(struct gv_reader *reader)
 const struct gv_reader_counters *gv_reader_counters(const struct gv_reader *reader)
 {
     return &reader->counters;
+}
+
+uint64_t gv_reader_time(const struct gv_reader *reader)
+{
+    return reader->clock.last_ms;
 }
 
 void gv_reader_skip(struct gv_reader *reader)
@@ -257,11 +266,47 @@ static void count_mail(struct gv_reader *reader, const struct gv_line *line, uin
         gv_mail_flow_take(reader->flow, &parsed, &host, ms);
 }
 
-/* A server whose lines make visits without a beginning or an end (SPEC 10.3). */
-static bool is_visit(const struct gv_line *line)
+/* Whether the why of this line may stand in a line of an auth service. */
+static bool asks_why(const struct gv_parsed *p)
 {
-    return line->program == GV_PROGRAM_EXIM || line->program == GV_PROGRAM_EXIM_PLAIN ||
-           line->program == GV_PROGRAM_SENDMAIL;
+    if (p->mta == GV_MTA_SENDMAIL || p->mta == GV_MTA_COURIER)
+        return false;
+    if (p->said == GV_SAID_DISCONNECT)
+        return p->auth_all > p->auth_good;
+    return p->said == GV_SAID_FAILURE && p->blame == GV_BLAME_CLIENT &&
+           p->kind == GV_KIND_UNSPECIFIED;
+}
+
+/* Which connection or visit the line is of, and who is meant; as hashes. */
+static void identify(const struct gv_reader *reader, struct gv_moment *moment,
+                     const struct gv_line *line, const struct gv_parsed *p)
+{
+    switch (p->mta) {
+    case GV_MTA_CYRUS:
+    case GV_MTA_COURIER:
+        moment->account = hash_full_name(reader, p);
+        moment->origin = mix_bytes(1, line->sender, line->sender_len) | 1;
+        moment->connection = client_of(moment->origin, p);
+        return;
+    case GV_MTA_EXIM:
+    case GV_MTA_SENDMAIL:
+        moment->connection = visit_of(line, p);
+        moment->told_apart = line->has_pid || p->session.len > 0;
+        if (p->twice && line->program == GV_PROGRAM_EXIM)
+            moment->twin = mix_bytes(moment->connection, line->text, line->text_len) | 1;
+        break;
+    case GV_MTA_POSTFIX:
+        moment->connection = connection_of(line, &p->address);
+        break;
+    default:
+        break;
+    }
+    if (p->said == GV_SAID_CONNECT)
+        return;
+    moment->account = hash_name(reader, &p->account, true);
+    if (p->said == GV_SAID_HINT || gv_assembler_has_hints(reader->assembler))
+        moment->session = hash_name(reader, &p->session, false);
+    moment->origin = hash_name(reader, &p->origin, false);
 }
 
 static size_t read_parsed(struct gv_reader *reader, struct gv_reading *out,
@@ -275,27 +320,11 @@ static size_t read_parsed(struct gv_reader *reader, struct gv_reading *out,
         return 0;
     if (!gv_clock_convert(&reader->clock, &moment.ms, &line->stamp, now_ms))
         return 0;
-    if (line->program == GV_PROGRAM_SMTPD) {
-        moment.connection = connection_of(line, &p->address);
-    } else if (is_visit(line)) {
-        moment.mta = line->program == GV_PROGRAM_SENDMAIL ? GV_MTA_SENDMAIL : GV_MTA_EXIM;
-        moment.connection = visit_of(line, p);
-        moment.told_apart = line->has_pid || p->session.len > 0;
-        if (p->twice && line->program == GV_PROGRAM_EXIM)
-            moment.twin = mix_bytes(moment.connection, line->text, line->text_len) | 1;
-    }
+    if (reader->look && asks_why(p))
+        reader->look(reader->look_context, moment.ms);
+    identify(reader, &moment, line, p);
     if (p->said == GV_SAID_CONNECT)
         return gv_assemble_connect(reader->assembler, out, p, moment.connection, moment.ms);
-    if (p->mta == GV_MTA_CYRUS || p->mta == GV_MTA_COURIER) {
-        moment.account = hash_full_name(reader, p);
-        moment.origin = mix_bytes(1, line->sender, line->sender_len) | 1;
-        moment.connection = client_of(moment.origin, p);
-        return gv_assemble(reader->assembler, out, &reader->counters.faults, p, &moment);
-    }
-    moment.account = hash_name(reader, &p->account, true);
-    if (p->said == GV_SAID_HINT || gv_assembler_has_hints(reader->assembler))
-        moment.session = hash_name(reader, &p->session, false);
-    moment.origin = hash_name(reader, &p->origin, false);
     return gv_assemble(reader->assembler, out, &reader->counters.faults, p, &moment);
 }
 

@@ -46,4 +46,11 @@ struct gv_clock {
 bool gv_clock_convert(struct gv_clock *clock, uint64_t *out_ms, const struct gv_stamp *stamp,
                       uint64_t now_ms);
 
+/* How far two moments are from each other, whichever is first: the lines of a log are not always in
+ * the order of their stamps. */
+static inline uint64_t gv_ms_apart(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
 #endif
