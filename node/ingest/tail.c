@@ -385,3 +385,19 @@ bool gv_tail_poll(struct gv_tail *tail, uint64_t now_ms, gv_line_taker *on_line,
     }
     return now_ms - tail->quiet_ms >= GV_TAIL_QUIET_MS && move_on(tail);
 }
+
+bool gv_tail_ahead(struct gv_tail *tail, uint64_t now_ms, gv_line_taker *on_line, void *context)
+{
+    struct stat st;
+
+    bool first = !tail->resumed && tail->fd < 0 && !tail->archive && tail->unsettled == 0;
+
+    if (first || tail->catching_up) /* then nobody writes to it any more */
+        return gv_tail_poll(tail, now_ms, on_line, context);
+    if (tail->fd < 0 || (!tail->elsewhere && fstat(tail->fd, &st) == 0 && emptied(tail, &st)))
+        return false;
+    size_t total = read_some(tail, on_line, context);
+    if (total > 0 && tail->quiet_ms != 0)
+        tail->quiet_ms = now_ms;
+    return total >= GV_TAIL_BUDGET;
+}

@@ -38,7 +38,11 @@ void gv_tail_close(struct gv_tail *tail);
 
 /* Reads at most GV_TAIL_BUDGET bytes. `now_ms`: any steady clock, from 1 on. Returns true when more
  * is waiting already. */
-#define GV_TAIL_BUDGET (4 * GV_SPLITTER_BUFFER)
+#define GV_TAIL_BUDGET (2 * GV_SPLITTER_BUFFER)
 bool gv_tail_poll(struct gv_tail *tail, uint64_t now_ms, gv_line_taker *on_line, void *context);
+
+/* The same between two polls, and only of the file that is open: that a name leads to another file
+ * by now is for the poll to find out, which counts on its own pace. */
+bool gv_tail_ahead(struct gv_tail *tail, uint64_t now_ms, gv_line_taker *on_line, void *context);
 
 #endif
