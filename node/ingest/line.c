@@ -2,16 +2,7 @@
 
 #include <string.h>
 
-static bool digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool starts(const char *text, size_t len, const char *word, size_t word_len)
-{
-    return len >= word_len && memcmp(text, word, word_len) == 0;
-}
-#define STARTS(text, len, literal) starts((text), (len), (literal), sizeof(literal) - 1)
+#include "node/ingest/words.h"
 
 /* Skips "<22>" (a syslog socket's, or RFC 5424's with its version behind it). Returns its length,
  * 0 when there is none. */
@@ -21,38 +12,33 @@ static size_t priority_length(const char *line, size_t len)
 
     if (len < 3 || line[0] != '<')
         return 0;
-    while (at < len && at < 5 && digit(line[at]))
+    while (at < len && at < 5 && gv_is_digit(line[at]))
         at++;
     return at > 1 && at < len && line[at] == '>' ? at + 1 : 0;
-}
-
-static bool ends_in_smtpd(const char *tag, size_t len)
-{
-    return len > 6 && memcmp(tag + len - 6, "/smtpd", 6) == 0;
 }
 
 /* The processes that Dovecot's own log file names without "dovecot:". */
 static bool dovecot_process(const char *tag, size_t len)
 {
-    return (len > 6 && memcmp(tag + len - 6, "-login", 6) == 0) || STARTS(tag, len, "auth");
+    return (len > 6 && gv_ends(tag, tag + len, "-login")) || gv_begins(tag, tag + len, "auth");
 }
 
 /* Sendmail is called as its option -L says: Debian and FreeBSD have "sm-mta". */
 static bool is_sendmail(const char *tag, size_t len)
 {
-    return (len == 8 && memcmp(tag, "sendmail", 8) == 0) || STARTS(tag, len, "sm-mta") ||
-           STARTS(tag, len, "sm-msa");
+    return (len == 8 && memcmp(tag, "sendmail", 8) == 0) || gv_begins(tag, tag + len, "sm-mta") ||
+           gv_begins(tag, tag + len, "sm-msa");
 }
 
 static enum gv_program classify(const char *tag, size_t len)
 {
     if (len == 7 && memcmp(tag, "dovecot", 7) == 0)
         return GV_PROGRAM_DOVECOT;
-    if (ends_in_smtpd(tag, len))
+    if (len > 6 && gv_ends(tag, tag + len, "/smtpd"))
         return GV_PROGRAM_SMTPD;
     if (len > 0 && tag[0] == 's' && is_sendmail(tag, len))
         return GV_PROGRAM_SENDMAIL;
-    if (STARTS(tag, len, "exim") && (len == 4 || (len == 5 && tag[4] == '4')))
+    if (gv_begins(tag, tag + len, "exim") && (len == 4 || (len == 5 && tag[4] == '4')))
         return GV_PROGRAM_EXIM;
     return gv_program_of_mailbox(tag, len);
 }
@@ -79,7 +65,7 @@ static size_t without_pid(const char *tag, size_t len, bool *has_pid)
     if (len < 3 || tag[len - 1] != ']')
         return len;
     at--;
-    while (at > 0 && digit(tag[at - 1]))
+    while (at > 0 && gv_is_digit(tag[at - 1]))
         at--;
     if (at == len - 1 || at == 0 || tag[at - 1] != '[')
         return len;
@@ -114,7 +100,8 @@ static bool take_plain(struct gv_line *out, const char *line, size_t len, size_t
     size_t rest = len - at;
     size_t n = 0;
 
-    while (n < rest && ((text[n] >= 'a' && text[n] <= 'z') || text[n] == '-' || digit(text[n])))
+    while (n < rest &&
+           ((text[n] >= 'a' && text[n] <= 'z') || text[n] == '-' || gv_is_digit(text[n])))
         n++;
     if (n == rest || (text[n] != ':' && text[n] != '(') || !dovecot_process(text, n))
         return false;
@@ -217,7 +204,7 @@ static bool is_name(const char *word, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         char c = word[i];
-        if (!digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+        if (!gv_is_digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
             (c == '\0' || !strchr(".:-_/", c)))
             return false;
     }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "node/ingest/line.h"
 #include "proto/ip_address.h"
@@ -77,8 +78,12 @@ bool gv_parse_courier(struct gv_parsed *out, const struct gv_line *line, bool ha
  * rarely in common with what they are searched in: faster there than memmem. */
 const char *gv_find(const char *at, const char *limit, const char *word);
 
-/* The last `word` of `n` bytes in [at, limit), or NULL. */
-const char *gv_find_last(const char *at, const char *limit, const char *word, size_t n);
+/* The last `word` (of `n` bytes) in [at, limit), or NULL. */
+const char *gv_find_last_bytes(const char *at, const char *limit, const char *word, size_t n);
+static inline const char *gv_find_last(const char *at, const char *limit, const char *word)
+{
+    return gv_find_last_bytes(at, limit, word, strlen(word)); /* mostly a constant */
+}
 
 /* Takes "name[address]" or "name[address]:port" and `end` behind it at *at (end 0: the end of the
  * text), and moves *at behind both. The address is in the last brackets of the word, because the

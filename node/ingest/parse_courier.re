@@ -101,7 +101,7 @@ done:
 static bool read_login(struct gv_parsed *out, const char *at, const char *limit)
 {
     static const char ip[] = ", ip=[";
-    const char *found = gv_find_last(at, limit, ip, sizeof ip - 1);
+    const char *found = gv_find_last(at, limit, ip);
 
     if (!found)
         return false;

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "crypto/error.h"
+#include "node/ingest/words.h"
 
 /* The end of the text reads as NUL, and no lexer is started at it (see parse_postfix.re). */
 /*!re2c
@@ -157,21 +158,14 @@ static bool lex_reason(struct gv_parsed *out, const char *cur, const char *limit
     */
 }
 
-static bool ends_in(const char *at, const char *limit, const char *words)
-{
-    size_t n = strlen(words);
-
-    return (size_t)(limit - at) >= n && memcmp(limit - n, words, n) == 0;
-}
-
 /* The password was right, but the account may not do what it asked for. The name in these words
  * is the account's own. */
 static bool not_allowed(const char *at, const char *limit)
 {
-    return ends_in(at, limit, " is not allowed to proxy") ||
-           ends_in(at, limit, ": only admins may authenticate") ||
-           (gv_find(at, limit, ": cross-realm login ") && ends_in(at, limit, " denied")) ||
-           (gv_find(at, limit, " is denied access to service '") && ends_in(at, limit, "'"));
+    return gv_ends(at, limit, " is not allowed to proxy") ||
+           gv_ends(at, limit, ": only admins may authenticate") ||
+           (gv_find(at, limit, ": cross-realm login ") && gv_ends(at, limit, " denied")) ||
+           (gv_find(at, limit, " is denied access to service '") && gv_ends(at, limit, "'"));
 }
 
 static void read_reason(struct gv_parsed *out, const char *at, const char *limit)
@@ -230,7 +224,7 @@ static bool read_named(struct gv_parsed *out, const char *at, const char *limit)
         read_reason(out, found + 3, limit - 1);
         return true;
     }
-    if (!ends_in(at, limit, ") invalid user"))
+    if (!gv_ends(at, limit, ") invalid user"))
         return false;
     set_account(out, at, limit - (sizeof ") invalid user" - 1));
     out->kind = GV_KIND_UNKNOWN_ACCOUNT;
@@ -275,7 +269,7 @@ static bool read_failure(struct gv_parsed *out, const char *at, const char *limi
     case FORM_BASIC:
         return read_basic(out, at, limit);
     case FORM_NNTP: /* "USER invalid user" */
-        if (!ends_in(at, limit, " invalid user"))
+        if (!gv_ends(at, limit, " invalid user"))
             return lex_reason(out, at, limit, true);
         set_account(out, at, limit - (sizeof " invalid user" - 1));
         out->kind = GV_KIND_UNKNOWN_ACCOUNT;
@@ -293,11 +287,11 @@ static bool read_failure(struct gv_parsed *out, const char *at, const char *limi
 static bool read_success(struct gv_parsed *out, const char *at, const char *limit)
 {
     static const char words[] = " User logged in", session[] = " SESSIONID=<";
-    const char *id = gv_find_last(at, limit, session, sizeof session - 1);
+    const char *id = gv_find_last(at, limit, session);
 
     if (id && limit[-1] == '>' && !memchr(id + 1, ' ', (size_t)(limit - id - 1)))
         limit = id;
-    if (!ends_in(at, limit, words))
+    if (!gv_ends(at, limit, words))
         return false;
     limit -= sizeof words - 1;
     const char *mechanism = memrchr(at, ' ', (size_t)(limit - at));
@@ -327,7 +321,7 @@ bool gv_parse_cyrus(struct gv_parsed *out, const struct gv_line *line, bool half
     if (!take_client(&out->address, &at, limit))
         return false;
     /* Only a name in parentheses may hold addresses; what stands there without is one word. */
-    bool closed = limit[-1] == ']' || ends_in(at, limit, ") invalid user");
+    bool closed = limit[-1] == ']' || gv_ends(at, limit, ") invalid user");
     if (second_client(at, limit, opening == OPENS_SUCCESS || !closed))
         return false;
     if (opening == OPENS_SUCCESS) {

@@ -230,21 +230,10 @@ static const struct verdict_words {
      TAIL_MESSAGE},
 };
 
-static const char *last_of(const char *at, const char *limit, const char *words)
-{
-    const char *found = NULL, *next;
-
-    while ((next = gv_find(at, limit, words))) {
-        found = next;
-        at = next + 1;
-    }
-    return found;
-}
-
 static bool read_verdict(struct gv_parsed *out, const struct verdict_words *v, bool open,
                          const char *at, const char *limit)
 {
-    const char *found = last_of(at, limit, v->words);
+    const char *found = gv_find_last(at, limit, v->words);
 
     if (!found)
         return false;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "node/ingest/words.h"
 
 /* The end of the text reads as NUL, and no lexer is started at it (see parse_postfix.re). */
 /*!re2c
@@ -86,28 +87,11 @@ done:
 
 /* --- The client ------------------------------------------------------------------------------ */
 
-static bool digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool mechanism_char(char c)
-{
-    return digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
-}
-
 static const char *skip_digits(const char *at, const char *limit)
 {
-    while (at < limit && digit(*at))
+    while (at < limit && gv_is_digit(*at))
         at++;
     return at;
-}
-
-static bool begins(const char *at, const char *limit, const char *word)
-{
-    size_t n = strlen(word);
-
-    return (size_t)(limit - at) >= n && memcmp(at, word, n) == 0;
 }
 
 /* "[ADDRESS]" or "[ADDRESS]:port" (log_selector +incoming_port). The port tells the client's
@@ -137,10 +121,10 @@ static bool take_interface(struct gv_parsed *out, const char **at, const char *l
     const char *port = *at, *end;
     uint32_t number = 0;
 
-    if (!begins(*at, limit, " I=["))
+    if (!gv_begins(*at, limit, " I=["))
         return true;
     port = memchr(*at, ']', (size_t)(limit - *at));
-    if (!port || memchr(*at + 1, ' ', (size_t)(port - *at - 1)) || !begins(port, limit, "]:"))
+    if (!port || memchr(*at + 1, ' ', (size_t)(port - *at - 1)) || !gv_begins(port, limit, "]:"))
         return false;
     port += 2;
     end = skip_digits(port, limit);
@@ -256,23 +240,12 @@ static bool parse_failed(struct gv_parsed *out, const char *at, const char *limi
     out->said = GV_SAID_FAILURE;
     out->attempts = 1;
     out->twice = true; /* LOG_MAIN|LOG_REJECT */
-    if (begins(at, limit, " U="))
+    if (gv_begins(at, limit, " U="))
         return read_reason_behind_ident(out, at + 3, limit);
     return read_reason(out, at, limit);
 }
 
 /* --- AUTH that came to no authentication ----------------------------------------------------- */
-
-/* Cuts `word` off the end. */
-static bool cut(const char *start, const char **end, const char *word)
-{
-    size_t n = strlen(word);
-
-    if ((size_t)(*end - start) < n || memcmp(*end - n, word, n) != 0)
-        return false;
-    *end -= n;
-    return true;
-}
 
 static const char *last_word(const char *start, const char *end)
 {
@@ -289,14 +262,14 @@ static bool cut_complaint(struct gv_parsed *out, enum opening opening, const cha
 
     out->kind = GV_KIND_BAD_MECHANISM;
     if (opening == OPENS_SYNTAX)
-        return cut(start, end, " invalid character in authentication mechanism name");
-    if (cut(start, end, " AUTH command used when not advertised")) {
+        return gv_cut(start, end, " invalid character in authentication mechanism name");
+    if (gv_cut(start, end, " AUTH command used when not advertised")) {
         out->kind = GV_KIND_ABORTED; /* no password was tried */
         return true;
     }
-    if (!cut(start, end, " authentication mechanism not supported"))
+    if (!gv_cut(start, end, " authentication mechanism not supported"))
         return false;
-    for (word = *end; word > start && mechanism_char(word[-1]); word--)
+    for (word = *end; word > start && gv_is_word_char(word[-1]); word--)
         ;
     if (word == start || word[-1] != ' ')
         return false;
@@ -315,21 +288,21 @@ static bool parse_complaint(struct gv_parsed *out, enum opening opening, const c
     if (!cut_complaint(out, opening, start, &end) || gv_find(start, limit, " U="))
         return false;
     word = last_word(start, end);
-    if (begins(word, end, "I=[") && word > start)
+    if (gv_begins(word, end, "I=[") && word > start)
         word = last_word(start, word - 1);
     at = word;
-    if (cut(start, &at, "\" ")) {
-        if (!begins(word, end, "H=["))
+    if (gv_cut(start, &at, "\" ")) {
+        if (!gv_begins(word, end, "H=["))
             return false;
         word += 2;
-    } else if (cut(start, &at, ") ")) {
+    } else if (gv_cut(start, &at, ") ")) {
         if (!gv_find(start, at, "\" H="))
             return false;
     } else {
         if (word == start)
             return false;
         at = last_word(start, word - 1);
-        if (!begins(at, word, "H=") || !cut(start, &at, "\" "))
+        if (!gv_begins(at, word, "H=") || !gv_cut(start, &at, "\" "))
             return false;
     }
     out->said = GV_SAID_FAILURE;
@@ -380,8 +353,8 @@ static bool parse_mail(struct gv_parsed *out, const char *at, const char *limit)
     /* A quoted local part may hold blanks, and with them all that follows. */
     if (!space || memchr(at, '"', (size_t)(space - at)) || memchr(at, '\\', (size_t)(space - at)))
         return false;
-    at = begins(space, limit, " DS H=") ? space + 3 : space;
-    if (!begins(at, limit, " H="))
+    at = gv_begins(space, limit, " DS H=") ? space + 3 : space;
+    if (!gv_begins(at, limit, " H="))
         return false;
     at += 3;
     if (!take_host(out, &at, limit) || !lex_protocol(&at, limit))

@@ -3,11 +3,7 @@
 #include <string.h>
 
 #include "crypto/error.h"
-
-static bool digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+#include "node/ingest/words.h"
 
 const char *gv_find(const char *at, const char *limit, const char *word)
 {
@@ -44,7 +40,7 @@ bool gv_take_client(struct gv_ip_address *out, const char **at, const char *limi
     if (!stop)
         return false;
     /* smtpd_client_port_logging = yes puts ":port" behind the brackets. */
-    for (close = stop; close > start && digit(close[-1]); close--)
+    for (close = stop; close > start && gv_is_digit(close[-1]); close--)
         ;
     if (close < stop && close > start && close[-1] == ':')
         close--;
@@ -61,7 +57,7 @@ bool gv_take_client(struct gv_ip_address *out, const char **at, const char *limi
     return true;
 }
 
-const char *gv_find_last(const char *at, const char *limit, const char *word, size_t n)
+const char *gv_find_last_bytes(const char *at, const char *limit, const char *word, size_t n)
 {
     while ((size_t)(limit - at) >= n) {
         const char *found = memrchr(at, word[0], (size_t)(limit - at) - n + 1);
@@ -74,12 +70,6 @@ const char *gv_find_last(const char *at, const char *limit, const char *word, si
     }
     return NULL;
 }
-
-static bool begins(const char *at, const char *limit, const char *word, size_t n)
-{
-    return (size_t)(limit - at) >= n && memcmp(at, word, n) == 0;
-}
-#define BEGINS(at, limit, literal) begins((at), (limit), (literal), sizeof(literal) - 1)
 
 /* Reads an address that ends at ',' or at the limit. */
 static bool take_address(struct gv_ip_address *out, const char **at, const char *limit)
@@ -112,7 +102,7 @@ static struct gv_span session_before(const char *start, const char *close)
  * stands there is not Dovecot's. */
 static bool take_name(struct gv_parsed *out, const char *name, const char *before)
 {
-    const char *method = gv_find_last(name, before, ">, method=", 10);
+    const char *method = gv_find_last(name, before, ">, method=");
     const char *close = NULL;
 
     /* A mechanism name is upper case and short, whatever the client sent. */
@@ -131,14 +121,14 @@ static bool take_name(struct gv_parsed *out, const char *name, const char *befor
 bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit, bool half)
 {
     static const char rip[] = ", rip=";
-    const char *found = gv_find_last(at, limit, rip, sizeof rip - 1);
+    const char *found = gv_find_last(at, limit, rip);
     const char *rest;
     struct gv_ip_address local;
 
     if (!found)
         return false;
     rest = found + sizeof rip - 1;
-    if (!take_address(&out->address, &rest, limit) || !BEGINS(rest, limit, ", lip="))
+    if (!take_address(&out->address, &rest, limit) || !gv_begins(rest, limit, ", lip="))
         return false;
     rest += sizeof ", lip=" - 1;
     if (!take_address(&local, &rest, limit) || !take_name(out, at, found))
@@ -154,11 +144,6 @@ bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit, 
 
 /* --- The identity of an auth line, backwards ------------------------------------------------- */
 
-static bool word_char(char c)
-{
-    return digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
-}
-
 /* Cuts "<...>" off the end; false when there is none. */
 static bool cut_angle(struct gv_span *inside, const char *start, const char **end)
 {
@@ -170,15 +155,6 @@ static bool cut_angle(struct gv_span *inside, const char *start, const char **en
     *end = inside->at - 1;
     return true;
 }
-
-static bool cut_word(const char *start, const char **end, const char *word, size_t n)
-{
-    if ((size_t)(*end - start) < n || memcmp(*end - n, word, n) != 0)
-        return false;
-    *end -= n;
-    return true;
-}
-#define CUT(start, end, literal) cut_word((start), (end), (literal), sizeof(literal) - 1)
 
 /* ",ADDR" at the end of the identity, and the user in front of it from `user` on. */
 static bool cut_address(struct gv_parsed *out, const char *user, const char *end)
@@ -199,9 +175,9 @@ static void cut_mechanism(const char *start, const char **end)
 {
     const char *at = *end;
 
-    while (at > start && word_char(at[-1]))
+    while (at > start && gv_is_word_char(at[-1]))
         at--;
-    if (at < *end && CUT(start, &at, ",sasl:"))
+    if (at < *end && gv_cut(start, &at, ",sasl:"))
         *end = at;
 }
 
@@ -211,26 +187,26 @@ static bool identity_24(struct gv_parsed *out, const char *start, const char *en
     struct gv_span angle;
     const char *user = start;
 
-    if (BEGINS(start, end, "auth-worker("))
+    if (gv_begins(start, end, "auth-worker("))
         user += sizeof "auth-worker(" - 1;
-    else if (BEGINS(start, end, "auth("))
+    else if (gv_begins(start, end, "auth("))
         user += sizeof "auth(" - 1;
     else
         return false;
     if (end > user && end[-1] == ']') {
         const char *at = end - 1;
-        while (at > user && digit(at[-1]))
+        while (at > user && gv_is_digit(at[-1]))
             at--;
-        if (!CUT(user, &at, ": request ["))
+        if (!gv_cut(user, &at, ": request ["))
             return false;
         end = at;
     }
     while (cut_angle(&angle, user, &end))
         if (out->session.len == 0)
             out->session = angle;
-    if (!CUT(user, &end, ")"))
+    if (!gv_cut(user, &end, ")"))
         return false;
-    (void)CUT(user, &end, ",master");
+    (void)gv_cut(user, &end, ",master");
     cut_mechanism(user, &end);
     return cut_address(out, user, end);
 }
@@ -241,21 +217,21 @@ static bool identity_23(struct gv_parsed *out, const char *start, const char *en
     const char *open = memchr(start, '(', (size_t)(end - start));
     const char *name;
 
-    if (!open || !CUT(open, &end, ")"))
+    if (!open || !gv_cut(open, &end, ")"))
         return false;
-    for (name = open; name > start && word_char(name[-1]); name--)
+    for (name = open; name > start && gv_is_word_char(name[-1]); name--)
         ;
     if (name == open || name != start)
         return false;
     out->origin.at = name;
     out->origin.len = (size_t)(open - name);
     const char *before = end;
-    if (cut_angle(&out->session, open + 1, &end) && !CUT(open + 1, &end, ",")) {
+    if (cut_angle(&out->session, open + 1, &end) && !gv_cut(open + 1, &end, ",")) {
         /* "<...>" without a comma is part of the user. */
         out->session.len = 0;
         end = before;
     }
-    (void)CUT(open + 1, &end, ",master");
+    (void)gv_cut(open + 1, &end, ",master");
     return cut_address(out, open + 1, end);
 }
 
@@ -269,11 +245,11 @@ bool gv_take_identity(struct gv_parsed *out, const char *start, const char *end)
         return true;
     out->session.len = 0;
     /* A mechanism says it in its own name, and a log file has the level in between. */
-    while (name > start && word_char(name[-1]))
+    while (name > start && gv_is_word_char(name[-1]))
         name--;
     out->origin.at = name;
     out->origin.len = (size_t)(end - name);
-    if (name < end && !CUT(start, &name, ": Info: ") && !CUT(start, &name, ": "))
+    if (name < end && !gv_cut(start, &name, ": Info: ") && !gv_cut(start, &name, ": "))
         return false;
     return identity_24(out, start, name);
 }

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "node/ingest/words.h"
+
 #define HAS(at, limit, literal)                                                                    \
     ((size_t)((limit) - (at)) >= sizeof(literal) - 1 &&                                            \
      memcmp((at), (literal), sizeof(literal) - 1) == 0)
@@ -24,11 +26,6 @@
     re2c:yyfill:enable = 0;
     re2c:flags:tags = 0;
 */
-
-static bool digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
 
 /* By the name behind the last slash; the slash is looked for where it would stand. */
 enum gv_mail_program gv_mail_program(const char *tag, size_t len)
@@ -109,7 +106,7 @@ static bool take_id(struct gv_queue_id *id, const char **at, const char *limit)
     const char *text = *at;
     size_t have = (size_t)(limit - text);
 
-    if (have < 7 || !(digit(text[0]) || (text[0] >= 'A' && text[0] <= 'Z')))
+    if (have < 7 || !(gv_is_digit(text[0]) || (text[0] >= 'A' && text[0] <= 'Z')))
         return false;
     if (have >= sizeof *id) {
         memcpy(id, text, sizeof *id);
@@ -137,7 +134,7 @@ static void copy_id(struct gv_queue_id *id, const char *at, size_t len)
 /* Behind the last sign that is no digit. */
 static const char *digits_before(const char *at, const char *end)
 {
-    while (end > at && digit(end[-1]))
+    while (end > at && gv_is_digit(end[-1]))
         end--;
     return end;
 }
@@ -234,7 +231,8 @@ static void take_queued_as(struct gv_mail_parsed *out, const char *at, const cha
     if (*end != ')')
         return;
     while (id > at && end - id < GV_QUEUE_ID_MAX &&
-           (digit(id[-1]) || (id[-1] >= 'A' && id[-1] <= 'Z') || (id[-1] >= 'a' && id[-1] <= 'z')))
+           (gv_is_digit(id[-1]) || (id[-1] >= 'A' && id[-1] <= 'Z') ||
+            (id[-1] >= 'a' && id[-1] <= 'z')))
         id--;
     if (ENDS(at, id, "queued as "))
         copy_id(&out->other, id, (size_t)(end - id));
@@ -273,7 +271,8 @@ static bool parse_delivery(struct gv_mail_parsed *out, const char *at, const cha
         return true;
     case GV_MAIL_SAID_DEFERRED: {
         const char *delay = gv_find(comma, at, ", delay=");
-        for (delay = delay ? delay + 8 : at; digit(*delay) && out->delay_s < 100000000; delay++)
+        for (delay = delay ? delay + 8 : at; gv_is_digit(*delay) && out->delay_s < 100000000;
+             delay++)
             out->delay_s = 10 * out->delay_s + (uint64_t)(*delay - '0');
         return true;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "node/ingest/words.h"
 
 /* The end of the text reads as NUL, and no lexer is started at it (see parse_postfix.re). */
 /*!re2c
@@ -102,29 +103,14 @@ static void lex_reason(struct gv_parsed *out, const char *cur, const char *limit
     */
 }
 
-static const char *last_of(const char *at, const char *limit, const char *words)
-{
-    const char *found = NULL, *next;
-
-    while ((next = gv_find(at, limit, words))) {
-        found = next;
-        at = next + 1;
-    }
-    return found;
-}
-
-static bool digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* "name" or "ident@name". A name comes from the DNS, and ident's part through a filter of Sendmail's
  * that lets these characters through. */
 static bool is_name(const char *at, const char *end)
 {
     for (const char *c = at; c < end; c++)
-        if (*c == '\0' || ((unsigned char)*c < 0x80 && !digit(*c) && !(*c >= 'a' && *c <= 'z') &&
-                           !(*c >= 'A' && *c <= 'Z') && !strchr("!#$%&'*+-./^_`{|}~@:\\", *c)))
+        if (*c == '\0' || ((unsigned char)*c < 0x80 && !gv_is_digit(*c) &&
+                           !(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') &&
+                           !strchr("!#$%&'*+-./^_`{|}~@:\\", *c)))
             return false;
     return end > at && end[-1] != ':';
 }
@@ -154,7 +140,7 @@ static bool read_client(struct gv_ip_address *out, const char *at, const char *l
 static const char *read_relay(struct gv_parsed *out, const char *at, const char *limit)
 {
     static const char words[] = ", relay=";
-    const char *relay = last_of(at, limit, words);
+    const char *relay = gv_find_last(at, limit, words);
 
     return relay && read_client(&out->address, relay + sizeof words - 1, limit) ? relay : NULL;
 }
@@ -164,7 +150,7 @@ static bool parse_failure(struct gv_parsed *out, const char *at, const char *lim
 {
     static const char words[] = ", user=";
     const char *relay = read_relay(out, at, limit);
-    const char *user = relay ? last_of(at, relay, words) : NULL;
+    const char *user = relay ? gv_find_last(at, relay, words) : NULL;
 
     if (!relay)
         return false;
@@ -181,7 +167,7 @@ static bool parse_server(struct gv_parsed *out, const char *at, const char *limi
 {
     static const char words[] = ", authid=";
     const char *name = gv_find(at, limit, words);
-    const char *end = name ? last_of(name + 1, limit, ", mech=") : NULL;
+    const char *end = name ? gv_find_last(name + 1, limit, ", mech=") : NULL;
 
     if (!end || !read_client(&out->address, at, name))
         return false;
@@ -238,7 +224,7 @@ static bool parse_attack(struct gv_parsed *out, const char *at, const char *limi
     const char *number = limit;
     uint32_t count = 0;
 
-    while (number > at && digit(number[-1]))
+    while (number > at && gv_is_digit(number[-1]))
         number--;
     if (number == limit || limit - number > 9 || (size_t)(number - at) < sizeof words)
         return false;
@@ -261,7 +247,7 @@ bool gv_parse_sendmail(struct gv_parsed *out, const struct gv_line *line, bool h
     if (half || line->text_len > TEXT_MAX || line->text_len == 0)
         return false;
     enum opening opening = lex_opening(&at, limit);
-    if (opening == OPENS_OTHER && !digit(limit[-1]))
+    if (opening == OPENS_OTHER && !gv_is_digit(limit[-1]))
         return false; /* most lines */
     memset(out, 0, sizeof *out);
     out->kind = GV_KIND_UNSPECIFIED;

@@ -3,15 +3,12 @@
 #include <string.h>
 #include <time.h>
 
-static bool digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+#include "node/ingest/words.h"
 
 static bool digits(const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (!digit(text[i]))
+        if (!gv_is_digit(text[i]))
             return false;
     return true;
 }
@@ -37,7 +34,7 @@ static size_t after_fraction(const char *text, size_t len, size_t at)
 
     if (at >= len || (text[at] != '.' && text[at] != ','))
         return at;
-    while (at + 1 + n < len && n < 9 && digit(text[at + 1 + n]))
+    while (at + 1 + n < len && n < 9 && gv_is_digit(text[at + 1 + n]))
         n++;
     return n ? at + 1 + n : at;
 }
@@ -76,8 +73,8 @@ bool gv_stamp_find(struct gv_stamp *out, const char *text, size_t len)
     out->text = text;
     if (len < 16)
         return false;
-    if (text[3] == ' ' && text[6] == ' ' && digit(text[5]) && (digit(text[4]) || text[4] == ' ') &&
-        clock_time(text + 7)) {
+    if (text[3] == ' ' && text[6] == ' ' && gv_is_digit(text[5]) &&
+        (gv_is_digit(text[4]) || text[4] == ' ') && clock_time(text + 7)) {
         out->form = GV_STAMP_RFC3164;
         end = after_fraction(text, len, 15);
     } else if (len >= 20 && digits(text, 4) && text[4] == '-' && digits(text + 5, 2) &&

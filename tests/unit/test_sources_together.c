@@ -214,6 +214,9 @@ static void what_one_reader_was_told_names_the_failure_of_another(void **state)
     static const char hint[] =
         "2026-11-22T02:00:01Z mx dovecot: auth: passwd-file(u,198.51.100.7): "
         "Password mismatch";
+    static const char later[] =
+        "2026-11-22T03:00:01Z mx dovecot: auth: passwd-file(u,198.51.100.7): "
+        "Password mismatch";
     char text[DESCRIBED_MAX], failure[256];
     int len = snprintf(failure, sizeof failure, POSTFIX_FAILURE, "2026-11-22T02:00:03Z", 7u);
 
@@ -226,6 +229,17 @@ static void what_one_reader_was_told_names_the_failure_of_another(void **state)
     assert_int_equal(gv_reader_line(other, out, failure, (size_t)len - 1, FED_NOW_MS), 1);
     describe(text, &out[0]);
     assert_string_equal(text, "1 198.51.100.7 postfix smtp wrong-password 1 visit");
+    /* Read ahead: what was said at three is not about what failed at half past two. */
+    assert_int_equal(gv_reader_line(one, out, later, sizeof later - 1, FED_NOW_MS), 0);
+    static const char *const stamps[] = {"2026-11-22T02:30:00Z", "2026-11-22T03:00:03Z"};
+    static const char *const expected[] = {"2 198.51.100.7 postfix smtp unspecified 1",
+                                           "3 198.51.100.7 postfix smtp wrong-password 1"};
+    for (size_t i = 0; i < 2; i++) {
+        len = snprintf(failure, sizeof failure, POSTFIX_FAILURE, stamps[i], 7u);
+        assert_int_equal(gv_reader_line(other, out, failure, (size_t)len - 1, FED_NOW_MS), 1);
+        describe(text, &out[0]);
+        assert_string_equal(text, expected[i]);
+    }
     gv_reader_free(one);
     gv_reader_free(other);
     free(hints);
