@@ -45,7 +45,7 @@ struct options {
 struct run {
     const struct options *options;
     struct gv_reader *reader;
-    struct gv_mail_flow *flow;  /* NULL with --json alone */
+    struct gv_mail_flow *flow;  /* NULL without --counters */
     struct gv_summary *summary; /* NULL with --json or --counters */
     char out[OUT_BUFFER];
     size_t out_len;
