@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 
 #include "crypto/error.h"
 #include "node/base/log.h"
 #include "node/base/options.h"
+#include "node/base/rfc3339.h"
 #include "node/cli/command.h"
 
 /* The data folder of the configuration; free it. */
@@ -96,13 +96,10 @@ int gv_cli_backup(struct gv_cli *cli, int argc, char **argv)
 
 static void print_report(const struct gv_cli *cli, const struct gv_backup_report *report)
 {
-    char id[2 * GV_ID_LEN + 1], made[32];
-    time_t at = (time_t)(report->made_ms / 1000);
-    struct tm utc;
+    char id[2 * GV_ID_LEN + 1], made[GV_RFC3339_TEXT];
 
     gv_hex(id, report->instance, GV_ID_LEN);
-    gmtime_r(&at, &utc);
-    strftime(made, sizeof made, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    gv_rfc3339(made, report->made_ms);
     if (cli->json) {
         json_t *json = json_pack("{s:b, s:s, s:s, s:b, s:b, s:I, s:s}", "ok", 1, "instance", id,
                                  "made", made, "same_node", (int)report->same_node, "new_key",

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "node/base/rfc3339.h"
 #include "node/ingest/mail_flow_json.h"
 
 /* "12.3 MB" behind the exact number, as bytes are hard to read. */
@@ -33,7 +34,7 @@ static void print_count(const struct gv_mail_flow *flow, FILE *out, enum gv_mail
 void gv_counters_print(const struct gv_mail_flow *flow, FILE *out, bool colour)
 {
     struct gv_mail_queue queue;
-    char oldest[GV_UTC_TEXT];
+    char oldest[GV_RFC3339_TEXT];
 
     fprintf(out, colour ? "\n\033[1m%s\033[0m\n" : "\n%s\n", "Mail flow");
     for (int i = 0; i < GV_MAIL_COUNT_MAX; i++) {
@@ -44,9 +45,9 @@ void gv_counters_print(const struct gv_mail_flow *flow, FILE *out, bool colour)
             print_count(flow, out, which);
     }
     gv_mail_flow_queue(flow, &queue);
+    gv_rfc3339(oldest, queue.oldest_ms);
     fprintf(out, "  %-24s %" PRIu64 "%s%s\n", "in the queue at the end", queue.messages,
-            queue.messages ? ", the oldest since " : "",
-            queue.messages ? gv_utc_text(oldest, queue.oldest_ms) : "");
+            queue.messages ? ", the oldest since " : "", queue.messages ? oldest : "");
     if (queue.forgotten > 0)
         fprintf(out, "  %" PRIu64 " queued messages were forgotten to save memory\n",
                 queue.forgotten);

@@ -1,22 +1,12 @@
 #include "node/ingest/mail_flow_json.h"
 
-#include <time.h>
-
-const char *gv_utc_text(char out[GV_UTC_TEXT], uint64_t unix_ms)
-{
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm tm;
-
-    if (!gmtime_r(&seconds, &tm) || strftime(out, GV_UTC_TEXT, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        return "-";
-    return out;
-}
+#include "node/base/rfc3339.h"
 
 json_t *gv_mail_flow_json(const struct gv_mail_flow *flow)
 {
     json_t *object = json_object();
     struct gv_mail_queue queue;
-    char oldest[GV_UTC_TEXT];
+    char oldest[GV_RFC3339_TEXT];
     int failed = 0;
 
     for (int i = 0; i < GV_MAIL_COUNT_MAX; i++) {
@@ -25,11 +15,11 @@ json_t *gv_mail_flow_json(const struct gv_mail_flow *flow)
                                       json_integer((json_int_t)gv_mail_flow_count(flow, which)));
     }
     gv_mail_flow_queue(flow, &queue);
+    gv_rfc3339(oldest, queue.oldest_ms);
     failed |= json_object_set_new(
         object, "queue",
         json_pack("{s:I, s:s?, s:I}", "messages", (json_int_t)queue.messages, "oldest",
-                  queue.messages ? gv_utc_text(oldest, queue.oldest_ms) : NULL, "forgotten",
-                  (json_int_t)queue.forgotten));
+                  queue.messages ? oldest : NULL, "forgotten", (json_int_t)queue.forgotten));
     if (!failed)
         return object;
     json_decref(object);

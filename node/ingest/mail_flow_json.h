@@ -10,8 +10,4 @@
  * new reference; NULL when out of memory. */
 json_t *gv_mail_flow_json(const struct gv_mail_flow *flow);
 
-/* "2026-11-22T02:36:17Z", or "-" for a time that has no date. */
-#define GV_UTC_TEXT 32
-const char *gv_utc_text(char out[GV_UTC_TEXT], uint64_t unix_ms);
-
 #endif

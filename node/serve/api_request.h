@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "node/base/rfc3339.h"
 #include "node/base/text.h"
 #include "proto/settings.h"
 #include "proto/trust/action.h"
@@ -60,10 +61,5 @@ struct gv_api_confirm {
 };
 int gv_api_confirm_body(struct gv_api_confirm *out, const void *body, size_t len,
                         struct gv_text *error);
-
-/* "2026-11-22T04:37:00Z" and its end. */
-#define GV_RFC3339_TEXT 24
-void gv_rfc3339(char out[GV_RFC3339_TEXT], uint64_t unix_ms);
-int gv_rfc3339_parse(uint64_t *unix_ms, const char *text);
 
 #endif
