@@ -168,7 +168,7 @@ struct gv_sources_config {
      * because what is long past is not news, or from its start. */
     const struct gv_position *positions;
     bool from_start;
-    struct gv_reader_config reader;
+    struct gv_reader_config reader; /* `hints` and `look` are the sources' own */
     /* Called from the loop for each reading, in the log's order. Must not free the sources. */
     void (*on_reading)(void *context, const struct gv_reading *reading, size_t source);
     /* Called after a batch of lines and on a change of state: a good moment to keep positions.

@@ -386,11 +386,9 @@ static int init_source(struct gv_sources *s, size_t i, const struct gv_sources_c
     source->owner = s;
     source->index = i;
     source->path = strdup(config->paths[i]);
-    if (s->hints) {
-        reader.hints = s->hints;
-        reader.look = look_at_others;
-        reader.look_context = source;
-    }
+    reader.hints = s->hints;
+    reader.look = s->hints ? look_at_others : NULL;
+    reader.look_context = source;
     source->reader = gv_reader_new(&reader);
     gv_wipe(reader.key, sizeof reader.key);
     if (!source->path || !source->reader)
