@@ -232,9 +232,9 @@ static void look_at_others(void *context, uint64_t ms)
 
         while (s->running && !other->busy && s->look_budget > 0 &&
                (!other->behind || gv_reader_time(other->reader) <= ms)) {
-            s->look_budget -= other->behind;
             if (!read_source(other, true))
                 break;
+            s->look_budget--; /* a sender of datagrams may be faster than we are */
         }
     }
 }
