@@ -325,8 +325,10 @@ void gv_world_fail(struct gv_world *world, size_t index, const struct gv_subject
 
 /* ---- lives ---------------------------------------------------------------------------------- */
 
-static void load_disk(struct gv_world *world, size_t index)
+/* True when the number of the last statement was among the rows. */
+static bool load_disk(struct gv_world *world, size_t index)
 {
+    bool numbers_known = false;
     size_t count;
     const struct gv_disk_row **rows = gv_disk_rows(&world->nodes[index].disk, &count);
 
@@ -342,10 +344,22 @@ static void load_disk(struct gv_world *world, size_t index)
         event.loaded.key_len = rows[i]->key_len;
         event.loaded.value = value;
         event.loaded.value_len = rows[i]->value_len;
-        gv_world_step(world, index, &event);
+        if (gv_world_step(world, index, &event) == GV_OK && event.loaded.row == GV_ROW_SELF)
+            numbers_known = true;
         free(value);
     }
     free(rows);
+    return numbers_known;
+}
+
+/* SPEC 8.6: before it says anything. */
+static void number_anew(struct gv_world *world, size_t index, bool lost)
+{
+    struct gv_event event = {.kind = GV_EVENT_COMMAND,
+                             .command = {.command = GV_COMMAND_NUMBER_ANEW, .lost = lost}};
+
+    world->counts.numbers_lost += lost;
+    gv_world_step(world, index, &event);
 }
 
 void gv_world_start(struct gv_world *world, size_t index)
@@ -371,9 +385,12 @@ void gv_world_start(struct gv_world *world, size_t index)
     node->generation++;
     node->lives++;
     node->wake_ms = UINT64_MAX;
-    load_disk(world, index);
+    bool numbers_known = load_disk(world, index);
     if (world->on_start)
         world->on_start(world->note_context, index);
+    if (!numbers_known)
+        number_anew(world, index, !node->fresh_key);
+    node->fresh_key = false;
     gv_world_step(world, index, &timer);
 }
 
