@@ -80,7 +80,7 @@ row() {
     shift 2
     probe 200
     before="$p50, $p99 ms"
-    p99_max=$(awk -v a="$p99" -v b=$p99_max_ms 'BEGIN { print 10 * a > b ? 10 * a : b }')
+    p99_max=$(awk -v a="$p99" -v b=$p99_max_ms 'BEGIN { m = 10 * a; print (m > b ? m : b) }')
     [[ ${HOSTILE_LONG:-no} == no ]] || p99_max=$p99_max_ms
     lines=$(wc -l <"$scratch/node1.log")
     from=$(ticks)
