@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests: installs what is missing, builds a release and, under ASan and UBSan, with gcc and
-# with clang; runs every unit, property and fuzz-replay test in all three and the end-to-end tests
-# in the first of the sanitized; checks that the simulator gives the same run in every build, and
+# with clang; runs the unit, property and fuzz-replay tests in all three and the end-to-end tests in
+# the first of the sanitized; checks that the simulator gives the same run in every build, and
 # tries the quickstart. Figures are the benchmarks' (tests/bench/), not the tests'.
 #   tests/run.sh          all that fits into half an hour
 #   tests/run.sh --full   also each fuzz target for FUZZ_SECONDS (300), more simulator seeds, longer
