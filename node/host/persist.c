@@ -277,9 +277,7 @@ int gv_persist_kept(struct gv_persist *persist, const char *name, void *out, siz
 static bool has_own_word(const struct gv_effects *effects)
 {
     for (size_t i = 0; i < effects->count; i++)
-        if (effects->list[i].kind == GV_EFFECT_PERSIST &&
-            (effects->list[i].row == GV_ROW_SELF || effects->list[i].row == GV_ROW_SENT ||
-             effects->list[i].row == GV_ROW_LIST))
+        if (gv_effect_is_own_word(&effects->list[i]))
             return true;
     return false;
 }
