@@ -47,15 +47,40 @@ void gv_hash_id(uint8_t out[GV_ID_LEN], const char *domain, const uint8_t *data,
     gv_wipe(full, sizeof full);
 }
 
+static crypto_auth_hmacsha256_state *inner(struct gv_hmac_state *state)
+{
+    _Static_assert(sizeof(crypto_auth_hmacsha256_state) <= sizeof *state &&
+                       _Alignof(crypto_auth_hmacsha256_state) <= _Alignof(uint64_t),
+                   "libsodium's state fits");
+    return (void *)state->opaque;
+}
+
+void gv_hmac_begin(struct gv_hmac_state *out, const uint8_t *key, size_t key_len,
+                   const char *domain)
+{
+    crypto_auth_hmacsha256_init(inner(out), key, key_len);
+    gv_hmac_add(out, domain, strlen(domain) + 1);
+}
+
+void gv_hmac_add(struct gv_hmac_state *state, const void *data, size_t len)
+{
+    crypto_auth_hmacsha256_update(inner(state), data, len);
+}
+
+void gv_hmac_end(uint8_t out[GV_HASH_LEN], struct gv_hmac_state *state)
+{
+    crypto_auth_hmacsha256_final(inner(state), out);
+    gv_wipe(state, sizeof *state);
+}
+
 void gv_hmac(uint8_t out[GV_HASH_LEN], const uint8_t *key, size_t key_len, const char *domain,
              const uint8_t *data, size_t len)
 {
-    const struct piece pieces[] = {
-        {(const uint8_t *)domain, strlen(domain) + 1},
-        {data, len},
-    };
+    struct gv_hmac_state state;
 
-    hmac_pieces(out, key, key_len, pieces, 2);
+    gv_hmac_begin(&state, key, key_len, domain);
+    gv_hmac_add(&state, data, len);
+    gv_hmac_end(out, &state);
 }
 
 /* RFC 5869, section 2.3: T(i) = HMAC(prk, T(i-1) || info || i). `previous` may be `out`. */

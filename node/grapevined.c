@@ -24,8 +24,7 @@
 #include "node/host/driver.h"
 #include "node/host/interfaces.h"
 #include "node/host/membership.h"
-#include "node/ingest/follow.h"
-#include "node/ingest/import.h"
+#include "node/logs.h"
 #include "node/serve/api.h"
 
 #define INTERFACES_EVERY_MS 3600000u
@@ -45,8 +44,7 @@ struct node {
     struct gv_membership *membership;
     struct gv_driver *driver;
     struct gv_api *api;
-    struct gv_follow *follow;
-    struct gv_import *import; /* NULL: none was asked for yet */
+    struct gv_logs logs;
     uv_signal_t on_term, on_int, on_hup;
     uv_timer_t interfaces;
     struct gv_prefix own[GV_INTERFACES_MAX];
@@ -55,114 +53,6 @@ struct node {
     bool in_vain; /* told: [node] advertise is an address that others cannot dial */
     int exit_code;
 };
-
-/* ---- the mail logs -------------------------------------------------------------------------- */
-
-static void on_observation(void *context, const struct gv_observation *observation)
-{
-    struct node *node = context;
-    struct gv_event event = {.kind = GV_EVENT_OBSERVATION, .observation = *observation};
-
-    (void)gv_driver_event(node->driver, &event); /* an old line is refused, and that is fine */
-}
-
-static void keep(void *context, const char *name, const void *data, size_t len)
-{
-    struct node *node = context;
-
-    gv_driver_keep(node->driver, name, data, len);
-}
-
-static bool kept(void *context, const char *name, void *data, size_t len)
-{
-    struct node *node = context;
-
-    return gv_persist_kept(node->persist, name, data, len) == GV_OK;
-}
-
-static void account_key(const struct node *node, uint8_t out[GV_ACCOUNT_KEY_LEN])
-{
-    uint8_t key[GV_HASH_LEN];
-
-    gv_hmac(key, node->identity.store_key, GV_KEY_LEN, "grapevine accounts 1", NULL, 0);
-    memcpy(out, key, GV_ACCOUNT_KEY_LEN);
-    gv_wipe(key, sizeof key);
-}
-
-static int follow_logs(struct node *node, struct gv_text *error)
-{
-    struct gv_follow_options options = {
-        .loop = &node->loop,
-        .paths = (const char *const *)node->options.logs.items,
-        .path_count = node->options.logs.count,
-        .syslog = &node->options.syslog,
-        .from_start = node->options.from_start,
-        .context = node,
-        .observation = on_observation,
-        .keep = keep,
-        .kept = kept,
-    };
-
-    account_key(node, options.account_key);
-    int rc = gv_follow_start(&node->follow, &options, error);
-    gv_wipe(options.account_key, sizeof options.account_key);
-    return rc;
-}
-
-static void leave_logs(struct node *node)
-{
-    gv_follow_stop(node->follow);
-    node->follow = NULL;
-}
-
-static void leave_import(struct node *node)
-{
-    gv_import_stop(node->import);
-    node->import = NULL;
-}
-
-static json_t *logs_json(void *context)
-{
-    const struct node *node = context;
-
-    return gv_follow_json(node->follow);
-}
-
-static int import_logs(void *context, const char *const *paths, size_t count, struct gv_text *error)
-{
-    struct node *node = context;
-    struct gv_import *import;
-    struct gv_import_options options = {.loop = &node->loop,
-                                        .paths = paths,
-                                        .path_count = count,
-                                        .context = node,
-                                        .observation = on_observation};
-
-    if (node->import && !gv_import_done(node->import))
-        return gv_fail(error, GV_ERR_BUSY, "other logs are being imported; wait for them");
-    account_key(node, options.account_key);
-    int rc = gv_import_start(&import, &options, error);
-    gv_wipe(options.account_key, sizeof options.account_key);
-    if (rc != GV_OK)
-        return rc;
-    gv_import_stop(node->import);
-    node->import = import;
-    return GV_OK;
-}
-
-static json_t *import_json(void *context)
-{
-    const struct node *node = context;
-
-    return node->import ? gv_import_json(node->import) : NULL;
-}
-
-static json_t *mail_json(void *context)
-{
-    const struct node *node = context;
-
-    return gv_follow_mail_json(node->follow);
-}
 
 /* ---- settings ------------------------------------------------------------------------------- */
 
@@ -221,19 +111,6 @@ static void log_lines(enum gv_log_level level, const struct gv_buf *lines)
         gv_log(level, "%.*s", (int)len, (const char *)lines->data + at);
         at += len + 1;
     }
-}
-
-static bool same_logs(const struct gv_options *a, const struct gv_options *b)
-{
-    if (a->logs.count != b->logs.count || a->syslog.mode != b->syslog.mode ||
-        a->syslog.count != b->syslog.count ||
-        (a->syslog.count > 0 &&
-         memcmp(a->syslog.from, b->syslog.from, a->syslog.count * sizeof *a->syslog.from) != 0))
-        return false;
-    for (size_t i = 0; i < a->logs.count; i++)
-        if (strcmp(a->logs.items[i], b->logs.items[i]) != 0)
-            return false;
-    return true;
 }
 
 /* `become`: also gives up what the configuration's user may not, before anything of others' is
@@ -295,15 +172,12 @@ static int reload(void *context, struct gv_text *error)
         gv_log(GV_LOG_WARNING, "%s has changed: that takes effect at the next start", fixed);
     gv_log_set_level(GV_LOG_LEVEL_OF_INDEX(next.level));
     gv_driver_set_incoming_max(node->driver, (unsigned)next.connections);
-    bool logs_changed = !same_logs(&node->options, &next);
+    bool logs_changed = !gv_logs_same(&node->options, &next);
     gv_options_free(&node->options);
     node->options = next;
     on_network_known(node);
-    if (logs_changed) {
-        leave_logs(node);
-        if (follow_logs(node, &why) != GV_OK)
-            gv_log(GV_LOG_ERROR, "%s", why.text);
-    }
+    if (logs_changed && gv_logs_follow(&node->logs, &node->options, &why) != GV_OK)
+        gv_log(GV_LOG_ERROR, "%s", why.text);
     gv_log(GV_LOG_NOTICE, "configuration reloaded from %s", node->config_path);
     return GV_OK;
 }
@@ -347,8 +221,7 @@ static void begin_stop(struct node *node)
     node->stopping = true;
     signal(SIGALRM, on_alarm);
     alarm(STOP_GRACE_S);
-    leave_logs(node);
-    leave_import(node);
+    gv_logs_stop(&node->logs);
     gv_driver_stop(node->driver, on_stopped);
 }
 
@@ -515,22 +388,28 @@ static int start(struct node *node, struct gv_text *error)
         rc = join_network(node, error);
     if (rc == GV_OK)
         rc = start_driver(node, error);
+    if (rc != GV_OK)
+        return rc;
+    node->logs = (struct gv_logs){.loop = &node->loop,
+                                  .driver = node->driver,
+                                  .persist = node->persist,
+                                  .store_key = node->identity.store_key};
+    rc = gv_api_start(&node->api,
+                      &(struct gv_api_options){.loop = &node->loop,
+                                               .driver = node->driver,
+                                               .membership = node->membership,
+                                               .socket_path = node->options.control_path,
+                                               .group = node->options.control_group,
+                                               .logs_context = &node->logs,
+                                               .logs = gv_logs_json,
+                                               .import = gv_logs_import,
+                                               .import_json = gv_logs_import_json,
+                                               .mail = gv_logs_mail_json,
+                                               .context = node,
+                                               .reload = reload},
+                      error);
     if (rc == GV_OK)
-        rc = gv_api_start(&node->api,
-                          &(struct gv_api_options){.loop = &node->loop,
-                                                   .driver = node->driver,
-                                                   .membership = node->membership,
-                                                   .socket_path = node->options.control_path,
-                                                   .group = node->options.control_group,
-                                                   .context = node,
-                                                   .logs = logs_json,
-                                                   .import = import_logs,
-                                                   .import_json = import_json,
-                                                   .mail = mail_json,
-                                                   .reload = reload},
-                          error);
-    if (rc == GV_OK)
-        rc = follow_logs(node, error);
+        rc = gv_logs_follow(&node->logs, &node->options, error);
     if (rc == GV_OK)
         gv_membership_start(node->membership, node->driver);
     return rc;
@@ -587,8 +466,7 @@ static int run(struct node *node)
     if (rc != GV_OK) {
         node->exit_code = failed(rc, &error);
         node->stopping = true;
-        leave_logs(node);
-        leave_import(node);
+        gv_logs_stop(&node->logs);
         on_stopped(node);
     } else {
         say_ready(node);

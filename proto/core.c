@@ -384,7 +384,10 @@ int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *e
     set_clock(core, core->unix_ms + (now_ms - core->now_ms));
     core->now_ms = now_ms;
     core->effects = effects;
+    bool loaded = core->set.loading && event->kind != GV_EVENT_LOADED;
     gv_set_loading(&core->set, event->kind == GV_EVENT_LOADED);
+    if (loaded)
+        gv_rejudge_all(core);
     rc = take(core, event);
     if (event->kind != GV_EVENT_LOADED)
         tick(core);

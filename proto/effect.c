@@ -36,6 +36,17 @@ const uint8_t *gv_effect_data(const struct gv_effects *effects, const struct gv_
     return effects->bytes.data ? effects->bytes.data + effect->data_at : NULL;
 }
 
+bool gv_effect_is_row(const struct gv_effect *effect)
+{
+    return effect->kind == GV_EFFECT_PERSIST || effect->kind == GV_EFFECT_FORGET;
+}
+
+bool gv_effect_is_own_word(const struct gv_effect *effect)
+{
+    return gv_effect_is_row(effect) && (effect->row == GV_ROW_SELF || effect->row == GV_ROW_SENT ||
+                                        effect->row == GV_ROW_LIST);
+}
+
 const char *gv_note_text(enum gv_note note)
 {
     switch (note) {

@@ -3,6 +3,7 @@
 #ifndef GV_PROTO_EFFECT_H
 #define GV_PROTO_EFFECT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -82,6 +83,11 @@ void gv_effects_clear(struct gv_effects *effects); /* keeps the memory */
 void gv_effects_free(struct gv_effects *effects);
 const uint8_t *gv_effect_key(const struct gv_effects *effects, const struct gv_effect *effect);
 const uint8_t *gv_effect_data(const struct gv_effects *effects, const struct gv_effect *effect);
+/* Whether it stores or removes a row. */
+bool gv_effect_is_row(const struct gv_effect *effect);
+/* Whether that row is the node's own word (its number, a statement it made, an entry of the admin's
+ * lists): to be synced to disk before anything goes out (SPEC 9.7), since nobody else has a copy. */
+bool gv_effect_is_own_word(const struct gv_effect *effect);
 const char *gv_note_text(enum gv_note note);
 
 /* For the core: each appends one effect. */

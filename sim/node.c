@@ -29,21 +29,10 @@ static void schedule_wake(struct gv_world *world, size_t index)
                                                 .generation = node->generation});
 }
 
-static bool is_row(const struct gv_effect *effect)
-{
-    return effect->kind == GV_EFFECT_PERSIST || effect->kind == GV_EFFECT_FORGET;
-}
-
-/* As the shell has it: a batch with the node's own word in it is synced. */
-static bool is_own_word(const struct gv_effect *effect)
-{
-    return effect->row == GV_ROW_SELF || effect->row == GV_ROW_SENT || effect->row == GV_ROW_LIST;
-}
-
 static void tell_effect(struct gv_world *world, size_t index, const struct gv_effects *effects,
                         const struct gv_effect *effect, bool done)
 {
-    if (world->on_effect && (is_row(effect) || effect->kind == GV_EFFECT_SEND))
+    if (world->on_effect && (gv_effect_is_row(effect) || effect->kind == GV_EFFECT_SEND))
         world->on_effect(world->note_context, index, effects, effect, done);
 }
 
@@ -57,9 +46,9 @@ static void commit(struct gv_world *world, size_t index, const struct gv_effects
     for (size_t i = 0; i < effects->count; i++) {
         const struct gv_effect *effect = &effects->list[i];
         const uint8_t *key = gv_effect_key(effects, effect);
-        if (!is_row(effect))
+        if (!gv_effect_is_row(effect))
             continue;
-        own = own || is_own_word(effect);
+        own = own || gv_effect_is_own_word(effect);
         tell_effect(world, index, effects, effect, true);
         if (gv_plant_loses_row(effect))
             continue;
@@ -138,7 +127,7 @@ static bool write_slowly(struct gv_world *world, size_t index)
     bool rows = false;
 
     for (size_t i = 0; i < world->effects.count; i++)
-        rows = rows || is_row(&world->effects.list[i]);
+        rows = rows || gv_effect_is_row(&world->effects.list[i]);
     if (!rows || most == 0)
         return false;
     uint64_t took = gv_drbg_below(&world->fault_drbg, most + 1);
@@ -149,7 +138,7 @@ static bool write_slowly(struct gv_world *world, size_t index)
     if (gv_plant_sends_first()) {
         carry_out(world, index, &node->writing);
         for (size_t i = 0; i < node->writing.count; i++) /* and not again */
-            if (!is_row(&node->writing.list[i]))
+            if (!gv_effect_is_row(&node->writing.list[i]))
                 node->writing.list[i].kind = GV_EFFECT_NOTE;
     }
     node->busy = true;
@@ -325,8 +314,10 @@ void gv_world_fail(struct gv_world *world, size_t index, const struct gv_subject
 
 /* ---- lives ---------------------------------------------------------------------------------- */
 
-static void load_disk(struct gv_world *world, size_t index)
+/* True when the number of the last statement was among the rows. */
+static bool load_disk(struct gv_world *world, size_t index)
 {
+    bool numbers_known = false;
     size_t count;
     const struct gv_disk_row **rows = gv_disk_rows(&world->nodes[index].disk, &count);
 
@@ -342,10 +333,22 @@ static void load_disk(struct gv_world *world, size_t index)
         event.loaded.key_len = rows[i]->key_len;
         event.loaded.value = value;
         event.loaded.value_len = rows[i]->value_len;
-        gv_world_step(world, index, &event);
+        if (gv_world_step(world, index, &event) == GV_OK && event.loaded.row == GV_ROW_SELF)
+            numbers_known = true;
         free(value);
     }
     free(rows);
+    return numbers_known;
+}
+
+/* SPEC 8.6: before it says anything. */
+static void number_anew(struct gv_world *world, size_t index, bool lost)
+{
+    struct gv_event event = {.kind = GV_EVENT_COMMAND,
+                             .command = {.command = GV_COMMAND_NUMBER_ANEW, .lost = lost}};
+
+    world->counts.numbers_lost += lost;
+    gv_world_step(world, index, &event);
 }
 
 void gv_world_start(struct gv_world *world, size_t index)
@@ -371,9 +374,12 @@ void gv_world_start(struct gv_world *world, size_t index)
     node->generation++;
     node->lives++;
     node->wake_ms = UINT64_MAX;
-    load_disk(world, index);
+    bool numbers_known = load_disk(world, index);
     if (world->on_start)
         world->on_start(world->note_context, index);
+    if (!numbers_known)
+        number_anew(world, index, !node->fresh_key);
+    node->fresh_key = false;
     gv_world_step(world, index, &timer);
 }
 

@@ -84,6 +84,7 @@ static void make_key(struct gv_world *world, struct gv_sim_node *node)
 
     gv_drbg_fill(&world->drbg, secret, sizeof secret);
     gv_identity_from_secret(&node->identity, secret);
+    node->fresh_key = true;
     memcpy(node->facts.key, node->identity.sign_public, GV_KEY_LEN);
 }
 

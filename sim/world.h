@@ -68,6 +68,7 @@ struct gv_sim_wire {
 
 struct gv_sim_node {
     struct gv_identity identity;
+    bool fresh_key;       /* it has not lived with it yet */
     uint8_t certificate[GV_CERTIFICATE_LEN];
     struct gv_certificate facts;
     struct gv_address address;
@@ -99,6 +100,7 @@ struct gv_sim_node {
     X(crashes, "crashes")                                                                          \
     X(power_cuts, "of them power cuts that lost rows")                                             \
     X(disks_lost, "of them with the disk")                                                         \
+    X(numbers_lost, "starts without the last number, with an old key")                             \
     X(slow_commits, "slow commits")                                                                \
     X(void_commits, "commits that a crash made void")                                              \
     X(jumps, "clock jumps")                                                                        \

@@ -62,20 +62,21 @@ int gv_store_check(sqlite3 *db, struct gv_text *error)
     return rc;
 }
 
-bool gv_store_mac(uint8_t out[GV_STORE_MAC], struct gv_buf *scratch,
-                  const uint8_t store_key[GV_KEY_LEN], uint8_t table, const void *key,
-                  size_t key_len, const void *value, size_t value_len)
+void gv_store_mac_key(struct gv_hmac_state *out, const uint8_t store_key[GV_KEY_LEN])
 {
-    uint8_t head[3] = {table, (uint8_t)(key_len >> 8), (uint8_t)key_len};
+    gv_hmac_begin(out, store_key, GV_KEY_LEN, "grapevine row 1");
+}
+
+void gv_store_mac(uint8_t out[GV_STORE_MAC], const struct gv_hmac_state *mac_key, uint8_t table,
+                  const void *key, size_t key_len, const void *value, size_t value_len)
+{
+    const uint8_t head[3] = {table, (uint8_t)(key_len >> 8), (uint8_t)key_len};
+    struct gv_hmac_state state = *mac_key;
     uint8_t mac[GV_HASH_LEN];
 
-    gv_buf_clear(scratch);
-    gv_buf_append(scratch, head, sizeof head);
-    gv_buf_append(scratch, key, key_len);
-    gv_buf_append(scratch, value, value_len);
-    if (scratch->failed)
-        return false;
-    gv_hmac(mac, store_key, GV_KEY_LEN, "grapevine row 1", scratch->data, scratch->len);
+    gv_hmac_add(&state, head, sizeof head);
+    gv_hmac_add(&state, key, key_len);
+    gv_hmac_add(&state, value, value_len);
+    gv_hmac_end(mac, &state);
     memcpy(out, mac, GV_STORE_MAC);
-    return true;
 }

@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/hash.h"
 #include "crypto/identity.h"
 #include "node/base/text.h"
-#include "proto/buf.h"
 
 #define GV_STORE_MAC  16
 #define GV_STORE_KEPT 0xff /* number of the table `kept`; the others have those of enum gv_row */
@@ -24,10 +24,10 @@ extern const size_t gv_store_version;
 int gv_store_check(sqlite3 *db, struct gv_text *error);
 
 /* out = HMAC(store key, "grapevine row 1", table || key length, 2 bytes || key || value), cut to
- * 16 bytes. `scratch` is overwritten. False when out of memory. */
-bool gv_store_mac(uint8_t out[GV_STORE_MAC], struct gv_buf *scratch,
-                  const uint8_t store_key[GV_KEY_LEN], uint8_t table, const void *key,
-                  size_t key_len, const void *value, size_t value_len);
+ * 16 bytes, in two steps, so that the key is worked in once. The state is secret. */
+void gv_store_mac_key(struct gv_hmac_state *out, const uint8_t store_key[GV_KEY_LEN]);
+void gv_store_mac(uint8_t out[GV_STORE_MAC], const struct gv_hmac_state *mac_key, uint8_t table,
+                  const void *key, size_t key_len, const void *value, size_t value_len);
 
 struct gv_store_carry {
     sqlite3 *from, *to; /* both of our schema; `to` is empty, and no transaction is open in

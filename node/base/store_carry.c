@@ -33,8 +33,12 @@ static const struct table {
     {GV_STORE_KEPT, "kept", "name", "", 0},
 };
 
+struct mac_keys {
+    struct gv_hmac_state from, to;
+};
+
 static int put(struct gv_store_carry *carry, sqlite3_stmt *insert, sqlite3_stmt *row,
-               const struct table *table, struct gv_buf *scratch)
+               const struct table *table, const struct mac_keys *keys)
 {
     const void *key = sqlite3_column_blob(row, 0), *value = sqlite3_column_blob(row, 1);
     size_t key_len = (size_t)sqlite3_column_bytes(row, 0);
@@ -45,8 +49,7 @@ static int put(struct gv_store_carry *carry, sqlite3_stmt *insert, sqlite3_stmt 
         carry->bad++;
         return GV_OK;
     }
-    if (!gv_store_mac(mac, scratch, carry->from_key, table->number, key, key_len, value, value_len))
-        return GV_ERR_MEMORY;
+    gv_store_mac(mac, &keys->from, table->number, key, key_len, value, value_len);
     if (!gv_equal_secret(mac, found, sizeof mac)) {
         carry->bad++;
         return GV_OK;
@@ -55,8 +58,7 @@ static int put(struct gv_store_carry *carry, sqlite3_stmt *insert, sqlite3_stmt 
         carry->carried++;
         return GV_OK;
     }
-    if (!gv_store_mac(mac, scratch, carry->to_key, table->number, key, key_len, value, value_len))
-        return GV_ERR_MEMORY;
+    gv_store_mac(mac, &keys->to, table->number, key, key_len, value, value_len);
     int code = sqlite3_bind_value(insert, 1, sqlite3_column_value(row, 0));
     if (code == SQLITE_OK)
         code = sqlite3_bind_value(insert, 2, sqlite3_column_value(row, 1));
@@ -79,11 +81,13 @@ static int carry_pass(struct gv_store_carry *carry, const struct table *table, c
                                         "?, ?, ?, ?, ?, ?"};
     char sql[256];
     sqlite3_stmt *row = NULL, *insert = NULL;
-    struct gv_buf scratch;
+    struct mac_keys keys;
     int rc, read;
 
     *end = false;
-    gv_buf_init(&scratch);
+    gv_store_mac_key(&keys.from, carry->from_key);
+    if (carry->to)
+        gv_store_mac_key(&keys.to, carry->to_key);
     snprintf(sql, sizeof sql, "INSERT OR IGNORE INTO %s (%s, value, mac%s) VALUES (%s)",
              table->name, table->key, table->more, marks[table->more_count]);
     rc = carry->to ? gv_db_prepare(carry->to, &insert, sql, error) : GV_OK;
@@ -94,10 +98,10 @@ static int carry_pass(struct gv_store_carry *carry, const struct table *table, c
              order);
     read = gv_db_prepare(carry->from, &row, sql, error);
     while (read >= 0 && (read = gv_db_step(row)) == 1) {
-        rc = put(carry, insert, row, table, &scratch);
+        rc = put(carry, insert, row, table, &keys);
         if (rc != GV_OK) {
             gv_fail(error, rc, "%s: %s", sqlite3_db_filename(carry->to, "main"),
-                    rc == GV_ERR_MEMORY ? "out of memory" : sqlite3_errmsg(carry->to));
+                    sqlite3_errmsg(carry->to));
             goto out;
         }
     }
@@ -108,7 +112,7 @@ static int carry_pass(struct gv_store_carry *carry, const struct table *table, c
 out:
     sqlite3_finalize(row);
     sqlite3_finalize(insert);
-    gv_buf_free(&scratch);
+    gv_wipe(&keys, sizeof keys);
     return rc;
 }
 

@@ -114,11 +114,6 @@ int gv_driver_event(struct gv_driver *driver, const struct gv_event *event)
 
 static void flush(struct gv_driver *driver);
 
-static bool own_word(const struct gv_effect *effect)
-{
-    return effect->row == GV_ROW_SELF || effect->row == GV_ROW_SENT || effect->row == GV_ROW_LIST;
-}
-
 /* Moves the rows of `from` to the backlog. A full backlog still takes the node's own words, which
  * are few; of the rest the mesh has copies. */
 static void to_backlog(struct gv_driver *driver, const struct gv_effects *from)
@@ -128,9 +123,9 @@ static void to_backlog(struct gv_driver *driver, const struct gv_effects *from)
         bool full = driver->backlog.bytes.len + e->key_len + e->data_len > GV_BACKLOG_MAX;
         if (e->kind == GV_EFFECT_NOTE && e->note == GV_NOTE_PREVIEWED)
             memcpy(gv_effect_note(&driver->backlog, e->note)->id, e->id, sizeof e->id);
-        if (e->kind != GV_EFFECT_PERSIST && e->kind != GV_EFFECT_FORGET)
+        if (!gv_effect_is_row(e))
             continue;
-        if (full && !own_word(e)) {
+        if (full && !gv_effect_is_own_word(e)) {
             driver->own_dropped++;
             continue;
         }
@@ -213,8 +208,7 @@ static size_t count_rows(const struct gv_effects *effects)
     size_t rows = 0;
 
     for (size_t i = 0; i < effects->count; i++)
-        rows +=
-            effects->list[i].kind == GV_EFFECT_PERSIST || effects->list[i].kind == GV_EFFECT_FORGET;
+        rows += gv_effect_is_row(&effects->list[i]);
     return rows;
 }
 

@@ -67,7 +67,7 @@ int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t sto
     }
     memcpy(persist->store_key, store_key, GV_KEY_LEN);
     gv_buf_init(&persist->kept);
-    gv_buf_init(&persist->scratch);
+    gv_store_mac_key(&persist->mac_key, store_key);
     gv_buf_init(&persist->left);
     int rc = open_db(persist, &why);
     if (rc == GV_ERR_MALFORMED)
@@ -88,9 +88,9 @@ void gv_persist_close(struct gv_persist *persist)
         return;
     close_db(persist);
     gv_buf_free(&persist->kept);
-    gv_buf_free(&persist->scratch);
     gv_buf_free(&persist->left);
     gv_wipe(persist->store_key, sizeof persist->store_key);
+    gv_wipe(&persist->mac_key, sizeof persist->mac_key);
     free(persist->path);
     free(persist);
 }
@@ -107,9 +107,8 @@ static int put_row(struct gv_persist *persist, const struct gv_effects *effects,
 
     if (effect->data_len == 0)
         value = (const uint8_t *)""; /* an empty blob: SQLite takes a null pointer for NULL */
-    if (!gv_persist_mac(persist, mac, (uint8_t)effect->row, key, effect->key_len, value,
-                        effect->data_len))
-        return GV_ERR_MEMORY;
+    gv_persist_mac(persist, mac, (uint8_t)effect->row, key, effect->key_len, value,
+                   effect->data_len);
     sqlite3_stmt *statement = persist->sql[put];
     switch (effect->row) {
     case GV_ROW_RECORD:
@@ -248,9 +247,7 @@ static int put_kept(struct gv_persist *persist)
         const char *name = (const char *)persist->kept.data + at + sizeof entry;
         const uint8_t *value = (const uint8_t *)name + entry.name_len + 1;
         at += sizeof entry + entry.name_len + 1U + entry.value_len;
-        if (!gv_persist_mac(persist, mac, GV_STORE_KEPT, name, entry.name_len, value,
-                            entry.value_len))
-            return GV_ERR_MEMORY;
+        gv_persist_mac(persist, mac, GV_STORE_KEPT, name, entry.name_len, value, entry.value_len);
         rc = gv_db_run(persist->sql[GV_SQL_PUT_KEPT], "tbb", name, value, (size_t)entry.value_len,
                        mac, sizeof mac);
     }
@@ -280,9 +277,7 @@ int gv_persist_kept(struct gv_persist *persist, const char *name, void *out, siz
 static bool has_own_word(const struct gv_effects *effects)
 {
     for (size_t i = 0; i < effects->count; i++)
-        if (effects->list[i].kind == GV_EFFECT_PERSIST &&
-            (effects->list[i].row == GV_ROW_SELF || effects->list[i].row == GV_ROW_SENT ||
-             effects->list[i].row == GV_ROW_LIST))
+        if (gv_effect_is_own_word(&effects->list[i]))
             return true;
     return false;
 }

@@ -59,20 +59,20 @@ const char *const gv_persist_sql_text[GV_SQL_COUNT] = {
                               " (SELECT count(*) FROM journal) - ?1))",
 };
 
-bool gv_persist_mac(struct gv_persist *persist, uint8_t out[GV_PERSIST_MAC], uint8_t table,
+void gv_persist_mac(const struct gv_persist *persist, uint8_t out[GV_PERSIST_MAC], uint8_t table,
                     const void *key, size_t key_len, const void *value, size_t value_len)
 {
-    return gv_store_mac(out, &persist->scratch, persist->store_key, table, key, key_len, value,
-                        value_len);
+    gv_store_mac(out, &persist->mac_key, table, key, key_len, value, value_len);
 }
 
-bool gv_persist_genuine(struct gv_persist *persist, sqlite3_stmt *row, int mac_column,
+bool gv_persist_genuine(const struct gv_persist *persist, sqlite3_stmt *row, int mac_column,
                         uint8_t table, const void *key, size_t key_len, const void *value,
                         size_t value_len)
 {
     uint8_t wanted[GV_PERSIST_MAC], found[GV_PERSIST_MAC];
 
-    return key_len <= UINT16_MAX && gv_db_blob(row, mac_column, found, sizeof found) == GV_OK &&
-           gv_persist_mac(persist, wanted, table, key, key_len, value, value_len) &&
-           gv_equal_secret(wanted, found, sizeof wanted);
+    if (key_len > UINT16_MAX || gv_db_blob(row, mac_column, found, sizeof found) != GV_OK)
+        return false;
+    gv_persist_mac(persist, wanted, table, key, key_len, value, value_len);
+    return gv_equal_secret(wanted, found, sizeof wanted);
 }

@@ -48,16 +48,16 @@ struct gv_persist {
     uint8_t store_key[GV_KEY_LEN]; /* secret */
     bool full_sync;                /* what PRAGMA synchronous stands at */
     struct gv_buf kept;            /* entries of struct gv_persist_entry, waiting for a commit */
-    struct gv_buf scratch;         /* what is MACed */
+    struct gv_hmac_state mac_key;  /* the same, worked in. Secret */
     struct gv_buf left;            /* a record that leaves the set, on its way to the journal */
     char *path;
 };
 
 /* gv_store_mac under the store's key. */
-bool gv_persist_mac(struct gv_persist *persist, uint8_t out[GV_PERSIST_MAC], uint8_t table,
+void gv_persist_mac(const struct gv_persist *persist, uint8_t out[GV_PERSIST_MAC], uint8_t table,
                     const void *key, size_t key_len, const void *value, size_t value_len);
 /* Compares with the column's MAC in constant time. */
-bool gv_persist_genuine(struct gv_persist *persist, sqlite3_stmt *row, int mac_column,
+bool gv_persist_genuine(const struct gv_persist *persist, sqlite3_stmt *row, int mac_column,
                         uint8_t table, const void *key, size_t key_len, const void *value,
                         size_t value_len);
 

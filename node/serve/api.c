@@ -77,12 +77,12 @@ static void get_status(struct gv_http_request *request, void *context)
         json_object_set_new(json, "advice", advice ? json_string(advice) : json_null());
         json_object_set_new(json, "registry", registry_json(api));
         json_object_set_new(json, "logs",
-                            api->options.logs ? api->options.logs(api->options.context)
+                            api->options.logs ? api->options.logs(api->options.logs_context)
                                               : json_array());
         json_t *import =
-            api->options.import_json ? api->options.import_json(api->options.context) : NULL;
+            api->options.import_json ? api->options.import_json(api->options.logs_context) : NULL;
         json_object_set_new(json, "import", import ? import : json_null());
-        json_t *mail = api->options.mail ? api->options.mail(api->options.context) : NULL;
+        json_t *mail = api->options.mail ? api->options.mail(api->options.logs_context) : NULL;
         json_object_set_new(json, "mail", mail ? mail : json_null());
     }
     gv_http_respond_json(request, 200, json);

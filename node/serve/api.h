@@ -27,12 +27,13 @@ struct gv_api_options {
     struct gv_membership *membership;
     const char *socket_path;
     const char *group; /* may use the socket; NULL or "": the daemon's own */
-    void *context;
+    void *logs_context; /* of logs, mail and import */
     json_t *(*logs)(void *context); /* new reference: the logs that are read, for status */
     /* Begins to read old logs; `import_json`: a new reference to how far it is, or NULL. */
     int (*import)(void *context, const char *const *paths, size_t count, struct gv_text *error);
     json_t *(*import_json)(void *context);
     json_t *(*mail)(void *context); /* the same of the flow of mail; may give NULL */
+    void *context;
     int (*reload)(void *context, struct gv_text *error); /* as on SIGHUP */
 };
 

@@ -40,7 +40,7 @@ void gv_api_post_import(struct gv_http_request *request, void *context)
     int rc = read_paths(paths, &count, &json, body, len, &error);
     if (rc == GV_OK)
         rc = api->options.import
-                 ? api->options.import(api->options.context, paths, count, &error)
+                 ? api->options.import(api->options.logs_context, paths, count, &error)
                  : gv_fail(&error, GV_ERR_NOT_FOUND, "nothing can be imported here");
     json_decref(json);
     if (rc == GV_OK)

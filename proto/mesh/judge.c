@@ -27,29 +27,43 @@ static struct gv_vote *scratch_votes(struct gv_core *core, size_t count)
     return core->votes;
 }
 
-void gv_rejudge(struct gv_core *core, const struct gv_subject *subject,
-                enum gv_verdict_state before)
+static void note_change(struct gv_core *core, const struct gv_subject *subject,
+                        enum gv_verdict_state before, enum gv_verdict_state now, uint32_t weight)
 {
-    struct gv_case *row = gv_store_case(&core->store, subject);
-    struct gv_verdict verdict = {.state = GV_VERDICT_UNKNOWN};
-
-    if (row) {
-        struct gv_vote *votes = scratch_votes(core, row->count);
-        if (!votes) {
-            gv_effect_note(core->effects, GV_NOTE_MEMORY);
-            return;
-        }
-        gv_store_judge(&verdict, row, &core->descriptor.policy, core->descriptor.genesis_min,
-                       core->now_min, votes);
-        gv_store_settle(&core->store, row, &verdict);
-    }
-    if (verdict.state == before)
+    if (now == before)
         return;
     struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_VERDICT);
     note->subject = *subject;
     note->from = before;
-    note->to = verdict.state;
-    note->number = verdict.weight;
+    note->to = now;
+    note->number = weight;
+}
+
+static void judge(struct gv_core *core, struct gv_case *row, enum gv_verdict_state before)
+{
+    struct gv_vote *votes = scratch_votes(core, row->count);
+    struct gv_verdict verdict;
+
+    if (!votes) {
+        gv_effect_note(core->effects, GV_NOTE_MEMORY);
+        return;
+    }
+    gv_store_judge(&verdict, row, &core->descriptor.policy, core->descriptor.genesis_min,
+                   core->now_min, votes);
+    gv_store_settle(&core->store, row, &verdict);
+    note_change(core, &row->subject, before, verdict.state, verdict.weight);
+}
+
+void gv_rejudge(struct gv_core *core, const struct gv_subject *subject,
+                enum gv_verdict_state before)
+{
+    if (core->set.loading) /* gv_core_step judges all when the last row has come */
+        return;
+    struct gv_case *row = gv_store_case(&core->store, subject);
+    if (row)
+        judge(core, row, before);
+    else
+        note_change(core, subject, before, GV_VERDICT_UNKNOWN, 0);
 }
 
 void gv_rejudge_all(struct gv_core *core)
@@ -59,7 +73,7 @@ void gv_rejudge_all(struct gv_core *core)
 
     /* Judging neither adds nor removes rows of the table that is walked. */
     while ((row = gv_table_next(&core->store.cases, &cursor)))
-        gv_rejudge(core, &row->subject, row->state);
+        judge(core, row, row->state);
 }
 
 void gv_drop_statement(struct gv_core *core, struct gv_held *held)
@@ -199,7 +213,7 @@ static void lapse_verdicts(struct gv_core *core)
     /* Unknown has no end of its own: what is dated ahead of our clock begins to count some time. */
     while ((row = gv_table_next(&core->store.cases, &cursor)))
         if (row->until_min <= core->now_min || row->state == GV_VERDICT_UNKNOWN)
-            gv_rejudge(core, &row->subject, row->state);
+            judge(core, row, row->state);
 }
 
 static void expire_history(struct gv_core *core)

@@ -187,7 +187,8 @@ void gv_activate_descriptor(struct gv_core *core);
 
 /* ---- trust in the core: mesh/judge.c -------------------------------------------------------- */
 enum gv_verdict_state gv_state_of(const struct gv_core *core, const struct gv_subject *subject);
-/* Judges anew after a change and notes a verdict that is not the one before. */
+/* Judges anew after a change and notes a verdict that is not the one before. While rows are loaded
+ * it does nothing: gv_core_step judges all of them once, at the first event after the last row. */
 void gv_rejudge(struct gv_core *core, const struct gv_subject *subject,
                 enum gv_verdict_state before);
 void gv_rejudge_all(struct gv_core *core);

@@ -228,13 +228,18 @@ static void release_hour(struct gv_store *store, struct gv_hour *hour)
 
 static void enter_hour(struct gv_hour *hour, struct gv_held *held)
 {
-    uint32_t at = hour->count;
+    uint32_t low = 0, high = hour->count;
 
-    while (at > 0 && hour->said[at - 1]->statement.sequence > held->statement.sequence) {
-        hour->said[at] = hour->said[at - 1];
-        at--;
+    /* By halves: after a restart they come in any order, and each one looked at is a cache miss. */
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (hour->said[middle]->statement.sequence < held->statement.sequence)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    hour->said[at] = held;
+    memmove(hour->said + low + 1, hour->said + low, (hour->count - low) * sizeof *hour->said);
+    hour->said[low] = held;
     hour->count++;
     held->hour = hour;
 }

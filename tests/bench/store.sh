@@ -50,7 +50,10 @@ for _ in 1 2 3 4 5 6 7; do
     wait "$daemon"
     daemon=
 done
-printf 'processor time of these restarts, ms: %s\n' "${cpu[*]}"
+printf '%s\n' "${cpu[@]}" | sort -n | awk '{t[NR] = $1} END {
+    printf "processor time of these restarts: %d to %d ms, median %d ms\n", t[1], t[NR],
+        t[int((NR + 1) / 2)]
+}'
 printf '%s\n' "${times[@]}" | sort -n | awk -v n="$signals" '{t[NR] = $1} END {
     m = t[int((NR + 1) / 2)]
     printf "restart with %d signals, %d times: %d to %d ms\n", n, NR, t[1], t[NR]

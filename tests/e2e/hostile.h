@@ -8,6 +8,9 @@
 
 #include "helper_puppet.h"
 
+/* For an answer that a machine with nothing else to do gives within milliseconds. */
+#define PATIENCE_US 20000000u
+
 struct lab {
     struct network network; /* of the registry's folder; root_secret is not known */
     struct sockaddr_in target;

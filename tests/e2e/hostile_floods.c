@@ -70,7 +70,7 @@ static void forge_session(const struct lab *lab, struct forger *forger, unsigned
     }
     gv_buf_free(&message);
     /* A frame that says it is longer than what came waits for the rest: more of it. */
-    member_hear(&member, now_us() + 5000000, NULL, NULL);
+    member_hear(&member, now_us() + PATIENCE_US, NULL, NULL);
     forged.sessions++;
     forged.messages += EACH;
     forged.cut += member.cut;
@@ -81,7 +81,7 @@ static void forge_session(const struct lab *lab, struct forger *forger, unsigned
     struct sockaddr_in source = source_of_number(88, number);
     forged.again++;
     if (member_join(&member, lab, &source, 0)) { /* the node says no after the last handshake frame */
-        member_hear(&member, now_us() + 3000000, NULL, NULL);
+        member_hear(&member, now_us() + PATIENCE_US, NULL, NULL);
         forged.again_refused += member.cut && member.heard[GV_MESSAGE_HELLO] <= 1;
     } else {
         forged.again_refused++;
@@ -112,7 +112,7 @@ int run_forged(const struct lab *lab, unsigned messages)
     gv_buf_init(&copy);
     gv_buf_append(&copy, forger.known.data, forger.known.len);
     member_hand(&victim, copy);
-    if (!member_hear(&victim, now_us() + 5000000, is_ack, NULL))
+    if (!member_hear(&victim, now_us() + PATIENCE_US, is_ack, NULL))
         die("the victim's signal was not taken");
     member_leave(&victim);
     for (unsigned number = 0; forged.messages < messages; number++)

@@ -8,7 +8,6 @@
 #include "hostile.h"
 
 #define PACE_US  10000
-#define LOST_US  5000000
 
 static int compare(const void *a, const void *b)
 {
@@ -60,7 +59,7 @@ int run_probe(const struct lab *lab, unsigned samples)
         gv_buf_append(&copy, record.data, record.len);
         uint64_t start = now_us();
         bool sent = member_hand(&sender, record);
-        if (sent && member_hear(&receiver, start + LOST_US, is_record, &copy))
+        if (sent && member_hear(&receiver, start + PATIENCE_US, is_record, &copy))
             took[got++] = now_us() - start;
         else
             lost++;

@@ -196,6 +196,8 @@ static void run_daemon(const struct lives *lives, char *const *environment)
 void lives_start(struct lives *lives, char *const *environment)
 {
     fflush(NULL);
+    /* Emptied now: what the last one said must not be taken for this one's word. */
+    close(open(lives->said, O_WRONLY | O_CREAT | O_TRUNC, 0600));
     lives->pid = fork();
     assert_true(lives->pid >= 0);
     if (lives->pid == 0)

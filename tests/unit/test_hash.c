@@ -270,6 +270,25 @@ static void secrets_compare_and_vanish(void **state)
     gv_wipe(NULL, 0);
 }
 
+/* One begun state serves for many MACs, and none of them changes it. */
+static void hmac_goes_in_pieces(void **state)
+{
+    static const uint8_t key[32] = {7}, data[150] = {1, 2, 3};
+    struct gv_hmac_state begun, copy;
+    uint8_t whole[GV_HASH_LEN], pieces[GV_HASH_LEN];
+
+    gv_hmac_begin(&begun, key, sizeof key, "pieces");
+    for (size_t cut = 0; cut <= sizeof data; cut += 30) {
+        copy = begun;
+        gv_hmac_add(&copy, data, cut);
+        gv_hmac_add(&copy, data + cut, sizeof data - cut);
+        gv_hmac_end(pieces, &copy);
+        gv_hmac(whole, key, sizeof key, "pieces", data, sizeof data);
+        assert_memory_equal(pieces, whole, sizeof whole);
+    }
+    assert_memory_equal(&copy, (struct gv_hmac_state){{0}}.opaque, sizeof copy); /* wiped */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +302,7 @@ int main(void)
         cmocka_unit_test(noise_hkdf_is_hkdf_without_info),
         cmocka_unit_test(siphash_is_siphash_2_4),
         cmocka_unit_test(secrets_compare_and_vanish),
+        cmocka_unit_test(hmac_goes_in_pieces),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

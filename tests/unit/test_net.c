@@ -12,7 +12,7 @@
 
 #include "crypto/error.h"
 #include "helper_tcp.h"
-#include "node/host/net.h"
+#include "node/host/net_link.h"
 
 static struct loop_thread thread;
 static struct gv_net *net;
@@ -134,6 +134,118 @@ static void test_a_reader_that_does_not_read_is_cut_off(void **state)
     close_net();
 }
 
+/* What waits on the last link, as the net has it. */
+static struct {
+    bool there;
+    size_t queued;
+    int64_t left_ms; /* until it is cut; negative: it is not waited for */
+} waiting;
+
+static void look_at_queue(void *context)
+{
+    struct gv_net_link *link = gv_net_link_find(net, last_link);
+
+    memset(&waiting, 0, sizeof waiting);
+    if (!link)
+        return;
+    waiting.there = true;
+    waiting.queued = uv_stream_get_write_queue_size((uv_stream_t *)&link->tcp);
+    uv_update_time(&thread.loop);
+    waiting.left_ms =
+        link->deadline ? (int64_t)(link->deadline - uv_now(&thread.loop)) : INT64_MIN;
+}
+
+static void send_some(void *context)
+{
+    static uint8_t data[100000];
+
+    gv_net_send(net, last_link, data, *(size_t *)context);
+    gv_net_flush(net);
+    look_at_queue(NULL);
+}
+
+/* Until the kernels take no more and some of it waits here. */
+static void send_until_it_waits(void)
+{
+    size_t len = 100000;
+
+    do
+        loop_thread_call(&thread, send_some, &len);
+    while (waiting.there && waiting.queued == 0);
+    usleep(200000); /* the last segments find their way */
+    loop_thread_call(&thread, look_at_queue, NULL);
+    assert_true(waiting.there && waiting.queued > 0);
+}
+
+/* So much of the half minute has gone by. */
+static void let_pass(void *context)
+{
+    gv_net_link_find(net, last_link)->deadline -= *(uint64_t *)context;
+}
+
+static int connect_a_slow_reader(void)
+{
+    int fd = tcp_connect(port), small = 4096;
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    tcp_send(fd, "x", 1);
+    wait_until(&ups, 1);
+    return fd;
+}
+
+static void test_output_that_nobody_takes_is_waited_for_half_a_minute(void **state)
+{
+    size_t more = 1000;
+    uint64_t most = GV_NET_STALL_MS - 5000, rest = 10000;
+
+    open_net(16);
+    int fd = connect_a_slow_reader();
+    send_until_it_waits();
+    assert_in_range(waiting.left_ms, GV_NET_STALL_MS - 10000, GV_NET_STALL_MS);
+    /* To say more, or to hear from him, is no reason to wait longer. */
+    loop_thread_call(&thread, let_pass, &most);
+    tcp_send(fd, "x", 1);
+    loop_thread_call(&thread, send_some, &more);
+    usleep(50000);
+    loop_thread_call(&thread, look_at_queue, NULL);
+    assert_in_range(waiting.left_ms, 1, 5000);
+    look_at_net();
+    assert_int_equal(counters.slow, 0);
+    loop_thread_call(&thread, let_pass, &rest);
+    wait_until(&downs, 1);
+    look_at_net();
+    assert_int_equal(counters.slow, 1);
+    assert_int_equal(links, 0);
+    close(fd);
+    close_net();
+}
+
+static void test_output_that_moves_is_waited_for_anew(void **state)
+{
+    static char taken[65536];
+    uint64_t most = GV_NET_STALL_MS - 5000;
+    size_t len = 100000;
+
+    open_net(16);
+    int fd = connect_a_slow_reader();
+    send_until_it_waits();
+    loop_thread_call(&thread, send_some, &len); /* a second piece behind the first */
+    loop_thread_call(&thread, let_pass, &most);
+    while (waiting.queued > len) { /* he takes the first */
+        assert_true(recv(fd, taken, sizeof taken, 0) > 0);
+        loop_thread_call(&thread, look_at_queue, NULL);
+    }
+    assert_true(waiting.queued > 0);
+    assert_in_range(waiting.left_ms, GV_NET_STALL_MS - 10000, GV_NET_STALL_MS);
+    while (waiting.queued > 0) { /* and all */
+        assert_true(recv(fd, taken, sizeof taken, 0) > 0);
+        loop_thread_call(&thread, look_at_queue, NULL);
+    }
+    assert_true(waiting.there && waiting.left_ms == INT64_MIN);
+    close(fd);
+    close_net();
+}
+
 /* ---- input without end ----------------------------------------------------------------------- */
 
 static void *pour(void *context)
@@ -186,6 +298,42 @@ static void test_a_link_may_end_while_it_waits(void **state)
     look_at_net();
     assert_true(counters.throttled >= 1);
     close_net(); /* ASan would tell */
+    pthread_join(pourer, NULL);
+    close(fd);
+}
+
+static void cut_all(void *context)
+{
+    gv_net_set_online(net, false);
+}
+
+static bool dripping;
+static size_t paused;
+
+static void look_at_drip(void *context)
+{
+    dripping = uv_is_active((uv_handle_t *)&net->drip) != 0;
+    paused = net->paused;
+}
+
+/* Nobody is looked at for ever who is not there any more: an idle node would wake ten times a
+ * second. */
+static void test_nobody_is_waited_for_who_has_gone(void **state)
+{
+    pthread_t pourer;
+
+    open_net(16);
+    int fd = tcp_connect(port);
+    pthread_create(&pourer, NULL, pour, &fd);
+    for (paused = 0; paused == 0; usleep(1000))
+        loop_thread_call(&thread, look_at_drip, NULL);
+    assert_true(dripping);
+    loop_thread_call(&thread, cut_all, NULL);
+    usleep(5 * GV_NET_DRIP_MS * 1000);
+    loop_thread_call(&thread, look_at_drip, NULL);
+    assert_int_equal(paused, 0);
+    assert_false(dripping);
+    close_net();
     pthread_join(pourer, NULL);
     close(fd);
 }
@@ -276,8 +424,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_reader_that_does_not_read_is_cut_off),
+        cmocka_unit_test(test_output_that_nobody_takes_is_waited_for_half_a_minute),
+        cmocka_unit_test(test_output_that_moves_is_waited_for_anew),
         cmocka_unit_test(test_a_peer_is_read_at_a_bounded_rate),
         cmocka_unit_test(test_a_link_may_end_while_it_waits),
+        cmocka_unit_test(test_nobody_is_waited_for_who_has_gone),
         cmocka_unit_test(test_who_is_turned_away_keeps_no_place),
         cmocka_unit_test(test_a_crowd_in_one_turn_takes_no_place),
         cmocka_unit_test(test_those_who_linger_give_way),

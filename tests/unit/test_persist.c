@@ -15,7 +15,7 @@
 #include <sqlite3.h>
 
 #include "crypto/error.h"
-#include "node/host/persist.h"
+#include "node/host/persist_schema.h"
 
 #define NOW 1795320000000ULL
 #define DAY 86400000ULL
@@ -372,6 +372,29 @@ static void test_a_failed_commit_leaves_nothing_and_can_be_tried_again(void **st
     free(big);
 }
 
+/* An entry taken from a list is as much the admin's word as one that was put there. */
+static void test_own_words_are_synced_and_others_not(void **state)
+{
+    static const struct {
+        enum gv_row row;
+        bool removed, synced;
+    } cases[] = {
+        {GV_ROW_RECORD, false, false}, {GV_ROW_SELF, false, true},   {GV_ROW_HISTORY, false, false},
+        {GV_ROW_SENT, false, true},    {GV_ROW_PEER, false, false},  {GV_ROW_LIST, false, true},
+        {GV_ROW_RECORD, true, false},  {GV_ROW_LIST, true, true},    {GV_ROW_PEER, true, false},
+    };
+    struct store *s = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (cases[i].removed)
+            gv_effect_forget(&s->effects, cases[i].row, "k", 1);
+        else
+            put(s, cases[i].row, "k", "v");
+        commit_at(s, 1);
+        assert_int_equal(s->persist->full_sync, cases[i].synced);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +411,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_old_telemetry_is_purged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_failed_commit_leaves_nothing_and_can_be_tried_again,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_words_are_synced_and_others_not,
                                         setup, teardown),
     };
 

@@ -11,8 +11,10 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "proto/limits.h"
 #include "sim/account.h"
 #include "sim/run.h"
+#include "sim/world.h"
 
 /* ---- names and numbers ---------------------------------------------------------------------- */
 
@@ -105,6 +107,7 @@ static void each_fault_happens(void **state)
         {"crashes=6,down_s=60", COUNTED(crashes)},
         {"crashes=20,down_s=10,power=100", COUNTED(power_cuts)},
         {"crashes=6,down_s=60,disks=100,keys=50", COUNTED(disks_lost)},
+        {"crashes=6,down_s=60,disks=100", COUNTED(numbers_lost)},
         {"slow_ms=4000", COUNTED(slow_commits)},
         {"slow_ms=30000,crashes=30,down_s=5", COUNTED(void_commits)},
         {"jumps=6,jump_s=3600", COUNTED(jumps)},
@@ -195,6 +198,51 @@ static void a_power_cut_takes_back_the_youngest_commits_that_were_not_synced(voi
     gv_disk_wipe(&disk);
 }
 
+/* ---- numbers after a loss --------------------------------------------------------------------- */
+
+/* The row of the last number: how far the numbers are ahead of the clock; *number. */
+static uint64_t numbers_of(const struct gv_world *world, uint64_t *number)
+{
+    static const uint8_t self = 1;
+    const struct gv_disk_row *row = gv_disk_find(&world->nodes[0].disk, GV_ROW_SELF, &self, 1);
+    uint64_t ahead = 0;
+
+    assert_non_null(row);
+    assert_int_equal(row->value_len, 16);
+    *number = 0;
+    for (size_t i = 0; i < 8; i++) {
+        *number = *number << 8 | row->value[i];
+        ahead = ahead << 8 | row->value[8 + i];
+    }
+    return ahead;
+}
+
+static void a_node_that_lost_its_number_goes_on_a_day_ahead(void **state)
+{
+    struct gv_world_options options = {
+        .nodes = 1, .seed = 1, .latency_min_ms = 1, .latency_max_ms = 2, .age_min = 1440};
+    struct gv_world *world = gv_world_new(&options);
+    uint64_t first, lost, kept;
+
+    assert_int_equal(numbers_of(world, &first), 0); /* a key that was made just now */
+    assert_int_equal(first, gv_world_unix_ms(world, 0));
+    gv_world_run(world, 60000);
+    gv_world_crash(world, 0, true);
+    gv_world_start(world, 0);
+    assert_int_equal(numbers_of(world, &lost), GV_SEQUENCE_LEAP_MS);
+    assert_int_equal(lost, gv_world_unix_ms(world, 0) + GV_SEQUENCE_LEAP_MS);
+    gv_world_run(world, 120000);
+    gv_world_crash(world, 0, false);
+    gv_world_start(world, 0);
+    assert_int_equal(numbers_of(world, &kept), GV_SEQUENCE_LEAP_MS);
+    assert_int_equal(kept, lost);
+    gv_world_crash(world, 0, true);
+    gv_world_enroll_anew(world, 0); /* nobody has heard of this one yet */
+    gv_world_start(world, 0);
+    assert_int_equal(numbers_of(world, &first), 0);
+    gv_world_free(world);
+}
+
 /* ---- what a core holds ----------------------------------------------------------------------- */
 
 static void allocations_are_booked_on_the_open_account(void **state)
@@ -225,6 +273,7 @@ int main(void)
         cmocka_unit_test(without_faults_nothing_happens),
         cmocka_unit_test(the_same_seed_is_the_same_run),
         cmocka_unit_test(a_power_cut_takes_back_the_youngest_commits_that_were_not_synced),
+        cmocka_unit_test(a_node_that_lost_its_number_goes_on_a_day_ahead),
         cmocka_unit_test(allocations_are_booked_on_the_open_account),
     };
 

@@ -1,0 +1,129 @@
+#include "node/logs.h"
+
+#include <string.h>
+
+#include "crypto/error.h"
+#include "crypto/wipe.h"
+
+static void on_observation(void *context, const struct gv_observation *observation)
+{
+    struct gv_logs *logs = context;
+    struct gv_event event = {.kind = GV_EVENT_OBSERVATION, .observation = *observation};
+
+    (void)gv_driver_event(logs->driver, &event); /* an old line is refused, and that is fine */
+}
+
+static void keep(void *context, const char *name, const void *data, size_t len)
+{
+    struct gv_logs *logs = context;
+
+    gv_driver_keep(logs->driver, name, data, len);
+}
+
+static bool kept(void *context, const char *name, void *data, size_t len)
+{
+    struct gv_logs *logs = context;
+
+    return gv_persist_kept(logs->persist, name, data, len) == GV_OK;
+}
+
+static void account_key(const struct gv_logs *logs, uint8_t out[GV_ACCOUNT_KEY_LEN])
+{
+    uint8_t key[GV_HASH_LEN];
+
+    gv_hmac(key, logs->store_key, GV_KEY_LEN, "grapevine accounts 1", NULL, 0);
+    memcpy(out, key, GV_ACCOUNT_KEY_LEN);
+    gv_wipe(key, sizeof key);
+}
+
+static void leave(struct gv_logs *logs)
+{
+    gv_follow_stop(logs->follow);
+    logs->follow = NULL;
+}
+
+int gv_logs_follow(struct gv_logs *logs, const struct gv_options *options, struct gv_text *error)
+{
+    struct gv_follow_options follow = {
+        .loop = logs->loop,
+        .paths = (const char *const *)options->logs.items,
+        .path_count = options->logs.count,
+        .syslog = &options->syslog,
+        .from_start = options->from_start,
+        .context = logs,
+        .observation = on_observation,
+        .keep = keep,
+        .kept = kept,
+    };
+
+    leave(logs);
+    account_key(logs, follow.account_key);
+    int rc = gv_follow_start(&logs->follow, &follow, error);
+    gv_wipe(follow.account_key, sizeof follow.account_key);
+    return rc;
+}
+
+void gv_logs_stop(struct gv_logs *logs)
+{
+    leave(logs);
+    gv_import_stop(logs->import);
+    logs->import = NULL;
+}
+
+bool gv_logs_same(const struct gv_options *a, const struct gv_options *b)
+{
+    if (a->logs.count != b->logs.count || a->syslog.mode != b->syslog.mode ||
+        a->syslog.count != b->syslog.count ||
+        (a->syslog.count > 0 &&
+         memcmp(a->syslog.from, b->syslog.from, a->syslog.count * sizeof *a->syslog.from) != 0))
+        return false;
+    for (size_t i = 0; i < a->logs.count; i++)
+        if (strcmp(a->logs.items[i], b->logs.items[i]) != 0)
+            return false;
+    return true;
+}
+
+/* ---- for the control socket ----------------------------------------------------------------- */
+
+json_t *gv_logs_json(void *context)
+{
+    const struct gv_logs *logs = context;
+
+    return gv_follow_json(logs->follow);
+}
+
+json_t *gv_logs_mail_json(void *context)
+{
+    const struct gv_logs *logs = context;
+
+    return gv_follow_mail_json(logs->follow);
+}
+
+int gv_logs_import(void *context, const char *const *paths, size_t count, struct gv_text *error)
+{
+    struct gv_logs *logs = context;
+    struct gv_import *import;
+    struct gv_import_options options = {.loop = logs->loop,
+                                        .paths = paths,
+                                        .path_count = count,
+                                        .context = logs,
+                                        .observation = on_observation};
+
+    if (logs->import && !gv_import_done(logs->import))
+        return gv_fail(error, GV_ERR_BUSY, "other logs are being imported; wait for them");
+    account_key(logs, options.account_key);
+    int rc = gv_import_start(&import, &options, error);
+    gv_wipe(options.account_key, sizeof options.account_key);
+    if (rc != GV_OK)
+        return rc;
+    gv_import_stop(logs->import);
+    logs->import = import;
+    return GV_OK;
+}
+
+json_t *gv_logs_import_json(void *context)
+{
+    const struct gv_logs *logs = context;
+
+    return logs->import ? gv_import_json(logs->import) : NULL;
+}
