@@ -15,6 +15,7 @@
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
+#include "node/base/arguments.h"
 #include "node/base/fetch.h"
 #include "node/base/file.h"
 #include "node/base/keyfile.h"
@@ -460,7 +461,8 @@ static int run(struct node *node)
     struct gv_text error = {""};
 
     raise_files(&node->options);
-    uv_loop_init(&node->loop);
+    if (uv_loop_init(&node->loop) != 0)
+        return failed(GV_ERR_MEMORY, &error);
     add_handles(node);
     int rc = start(node, &error);
     if (rc != GV_OK) {
@@ -544,16 +546,14 @@ int main(int argc, char **argv)
     struct arguments arguments = {.config = GV_OPTIONS_PATH};
     struct gv_buf errors;
 
-    argp_err_exit_status = EX_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    gv_arguments(&argp, argc, argv, 0, &arguments);
     gv_buf_init(&errors);
     node.config_path = arguments.config;
     int rc = load_options(&node.options, arguments.config, arguments.user, !arguments.check, &errors);
-    if (errors.len > 0)
-        fwrite(errors.data, 1, errors.len, stderr);
+    int code = rc == GV_OK ? 0 : gv_options_refused(rc, &errors, "grapevined");
     gv_buf_free(&errors);
-    if (rc != GV_OK)
-        return rc == GV_ERR_FORBIDDEN ? EX_NOPERM : EX_CONFIG;
+    if (code != 0)
+        return code;
     if (arguments.check) {
         printf("%s: valid\n", arguments.config);
         gv_options_free(&node.options);

@@ -83,20 +83,8 @@ vectors() { # what the independent implementation computes is what is committed
     done
 }
 
-fuzz() {
-    local target name
-    for target in build-clang/tests/fuzz_*; do
-        name=$(basename "$target")
-        case $name in *_replay) continue ;; esac
-        echo "-- $name, ${FUZZ_SECONDS:-300} s"
-        mkdir -p "$scratch/$name"
-        "$target" -max_total_time="${FUZZ_SECONDS:-300}" -rss_limit_mb=4096 -timeout=25 \
-            -print_final_stats=1 "$scratch/$name" "tests/fuzz/corpus/$name" >"$scratch/$name.log" 2>&1 || {
-            tail -40 "$scratch/$name.log"
-            return 1
-        }
-        grep -E 'number_of_executed_units|cov:' "$scratch/$name.log" | tail -2
-    done
+fuzz() { # each target for FUZZ_SECONDS, and a table of all at the end
+    FUZZ_BUILD=build-clang bash tests/fuzz/run.sh
 }
 
 genuine() { # a step that cannot be done here says so, loudly
@@ -142,7 +130,7 @@ step "hostile peers, over sockets" hostile
 step "hostile peers, 500,000 messages" forge 500000
 step "simulator: 200 seeds of a small swarm" swarm --seeds 1..200
 step "simulator: 200 nodes for an hour" large_mesh
-step "shell scripts" shellcheck -x tests/*.sh tests/e2e/*.sh tests/bench/*.sh \
+step "shell scripts" shellcheck -x tests/*.sh tests/e2e/*.sh tests/bench/*.sh tests/fuzz/*.sh \
     tests/genuine/*.sh tests/genuine/servers/*.sh node/*.sh .ci/run
 step "quickstart" ./node/quickstart.sh --check
 if [ $full = yes ]; then

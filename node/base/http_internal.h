@@ -48,6 +48,7 @@ struct gv_http_request {
     void *closed_context;
 
     bool suspended; /* the connection sleeps in libmicrohttpd */
+    bool failed;    /* there was no memory for the answer */
     bool ended, cut;
     struct gv_buf pending; /* of a stream */
     const char *beat;

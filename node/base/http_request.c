@@ -367,7 +367,7 @@ static enum MHD_Result dispatch(struct gv_http_request *request)
             gv_http_error(request, 503, "stopping", "the server is stopping, try again later");
         else
             request->route->handler(request, request->server->options.context);
-        if (!request->response) {
+        if (!request->response && !request->failed) {
             request->state = GV_HTTP_DEFERRED;
             request->suspended = true;
             MHD_suspend_connection(request->mhd);
@@ -566,14 +566,18 @@ static void answer(struct gv_http_request *request, unsigned status, const char 
 {
     gv_assert(!request->response && request->state != GV_HTTP_ANSWERED &&
               request->state != GV_HTTP_STREAM);
-    gv_assert(response);
+    request->state = next;
+    if (!response) { /* out of memory: the connection is closed without an answer */
+        request->failed = request->cut = true;
+        wake(request);
+        return;
+    }
     request->status = status;
     request->response = response;
     MHD_add_response_header(response, "Content-Type", type);
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (!has_header(request, "Cache-Control"))
         MHD_add_response_header(response, "Cache-Control", "no-store");
-    request->state = next;
     wake(request);
 }
 
@@ -601,14 +605,16 @@ void gv_http_respond_json(struct gv_http_request *request, unsigned status, json
 void gv_http_error(struct gv_http_request *request, unsigned status, const char *word,
                    const char *format, ...)
 {
-    char message[512];
+    char message[512], safe[1024];
     va_list args;
 
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
+    /* It may quote a stranger, and be cut within a character: JSON would not take that. */
+    gv_log_safe(safe, sizeof safe, message, strlen(message));
     gv_http_respond_json(request, status,
-                         json_pack("{s:s,s:s}", "error", word, "message", message));
+                         json_pack("{s:s,s:s}", "error", word, "message", safe));
 }
 
 void gv_http_on_closed(struct gv_http_request *request, void (*closed)(void *context),

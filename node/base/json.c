@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "node/base/log.h"
 
 /* jansson itself stops at 2048 levels; a handler that walks a document wants far fewer. Braces
  * within strings do not count. */
@@ -29,6 +30,7 @@ static bool too_deep(const char *text, size_t len)
 int gv_json_parse(json_t **out, const void *data, size_t len, size_t max, struct gv_text *error)
 {
     json_error_t why;
+    char safe[2 * JSON_ERROR_TEXT_LENGTH];
 
     *out = NULL;
     if (len > max)
@@ -39,9 +41,11 @@ int gv_json_parse(json_t **out, const void *data, size_t len, size_t max, struct
         return gv_fail(error, GV_ERR_RANGE, "the JSON text is nested deeper than %d",
                        GV_JSON_DEPTH);
     *out = json_loadb(data, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
-    if (!*out)
-        return gv_fail(error, GV_ERR_MALFORMED, "not JSON: line %d: %.120s", why.line, why.text);
-    return GV_OK;
+    if (*out)
+        return GV_OK;
+    /* It quotes the text, which is a stranger's. */
+    gv_log_safe(safe, sizeof safe, why.text, strlen(why.text));
+    return gv_fail(error, GV_ERR_MALFORMED, "not JSON: line %d: %s", why.line, safe);
 }
 
 /* The member, or NULL with *rc and the sentence set. */

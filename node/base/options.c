@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -393,6 +394,18 @@ int gv_options_load(struct gv_options *out, const char *path, struct gv_buf *err
         return GV_OK;
     gv_options_free(out);
     return check.failed ? GV_ERR_CONFIG : GV_ERR_MEMORY;
+}
+
+int gv_options_refused(int error, const struct gv_buf *errors, const char *program)
+{
+    if (errors->len > 0)
+        fwrite(errors->data, 1, errors->len, stderr);
+    if (errors->len == 0 || errors->failed)
+        fprintf(stderr, "%s: %s\n", program,
+                errors->failed ? gv_strerror(GV_ERR_MEMORY) : gv_strerror(error));
+    if (error == GV_ERR_MEMORY || errors->failed)
+        return EX_OSERR;
+    return error == GV_ERR_FORBIDDEN ? EX_NOPERM : EX_CONFIG;
 }
 
 /* ---- what only shows on the daemon's host -----------------------------------------------------

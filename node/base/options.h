@@ -59,6 +59,9 @@ struct gv_options {
  * GV_OK (free with gv_options_free), GV_ERR_CONFIG, GV_ERR_IO, GV_ERR_MEMORY. */
 int gv_options_load(struct gv_options *out, const char *path, struct gv_buf *errors);
 void gv_options_free(struct gv_options *options);
+/* For a program that cannot use its options: the lines go to standard error, or one that memory is
+ * short, and what is returned is its exit status: EX_CONFIG, EX_NOPERM, or EX_OSERR for memory. */
+int gv_options_refused(int error, const struct gv_buf *errors, const char *program);
 /* What only shows on the host where the daemon runs, as its user: the time zone, the group, the
  * data folder's place, the descriptor's file. For grapevined; the grapevine command may be run by
  * somebody who sees less. Returns GV_OK or GV_ERR_CONFIG, with lines as above. */

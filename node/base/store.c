@@ -51,6 +51,9 @@ int gv_store_check(sqlite3 *db, struct gv_text *error)
         rc = gv_db_step(row);
         if (rc < 0)
             gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+        else if (rc == 1 && !sqlite3_column_text(row, 0)) /* damage must not be guessed */
+            rc = gv_fail(error, GV_ERR_MEMORY, "%s: out of memory",
+                         sqlite3_db_filename(db, "main"));
         else if (rc == 1 && strcmp((const char *)sqlite3_column_text(row, 0), "ok") == 0)
             rc = GV_OK;
         else

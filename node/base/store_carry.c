@@ -100,8 +100,9 @@ static int carry_pass(struct gv_store_carry *carry, const struct table *table, c
     while (read >= 0 && (read = gv_db_step(row)) == 1) {
         rc = put(carry, insert, row, table, &keys);
         if (rc != GV_OK) {
-            gv_fail(error, rc, "%s: %s", sqlite3_db_filename(carry->to, "main"),
-                    sqlite3_errmsg(carry->to));
+            sqlite3 *at = carry->to ? carry->to : carry->from; /* NULL: rows are only verified */
+            gv_fail(error, rc, "%s: %s", sqlite3_db_filename(at, "main"),
+                    rc == GV_ERR_MEMORY ? "out of memory" : sqlite3_errmsg(at));
             goto out;
         }
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "node/base/arguments.h"
 #include "node/cli/command.h"
 
 #define OPTIONS_MAX 16
@@ -62,6 +63,6 @@ unsigned gv_cli_parse(struct gv_cli *cli, const struct gv_cli_spec *spec, int ar
     const struct argp argp = {options, parse, spec->arguments, spec->doc, NULL, NULL, NULL};
     snprintf(name, sizeof name, "grapevine %s", argv[0]);
     argv[0] = name;
-    argp_parse(&argp, argc, argv, 0, NULL, &parsing);
+    gv_arguments(&argp, argc, argv, 0, &parsing);
     return parsing.count;
 }

@@ -24,14 +24,13 @@ static int find_folder(const struct gv_cli *cli, char **out)
     *out = NULL;
     gv_buf_init(&errors);
     int rc = gv_options_load(&options, path, &errors);
-    if (errors.len > 0)
-        fwrite(errors.data, 1, errors.len, stderr);
+    int code = rc == GV_OK ? 0 : gv_options_refused(rc, &errors, "grapevine");
     gv_buf_free(&errors);
-    if (rc != GV_OK)
-        return EX_CONFIG;
+    if (code != 0)
+        return code;
     *out = strdup(options.data);
     gv_options_free(&options);
-    return *out ? 0 : EX_OSERR;
+    return *out ? 0 : gv_cli_no_memory();
 }
 
 static int refused(int error, const struct gv_text *why)

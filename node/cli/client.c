@@ -16,6 +16,12 @@
 #define ANSWER_MAX     (64u << 20) /* 10,000 statements with all that belongs to them */
 #define DEFAULT_SOCKET "/var/lib/grapevine/control.sock"
 
+int gv_cli_no_memory(void)
+{
+    fputs("grapevine: out of memory\n", stderr);
+    return EX_OSERR;
+}
+
 /* ---- where the daemon is -------------------------------------------------------------------- */
 
 static int find_socket(struct gv_cli *cli)
@@ -32,17 +38,14 @@ static int find_socket(struct gv_cli *cli)
     }
     gv_buf_init(&errors);
     int rc = gv_options_load(&options, path, &errors);
-    if (rc != GV_OK) {
-        if (errors.len > 0)
-            fwrite(errors.data, 1, errors.len, stderr);
-        gv_buf_free(&errors);
-        return EX_CONFIG;
-    }
+    int code = rc == GV_OK ? 0 : gv_options_refused(rc, &errors, "grapevine");
     gv_buf_free(&errors);
+    if (code != 0)
+        return code;
     cli->socket_owned = strdup(options.control_path);
     gv_options_free(&options);
     cli->socket = cli->socket_owned;
-    return cli->socket ? 0 : EX_OSERR;
+    return cli->socket ? 0 : gv_cli_no_memory();
 }
 
 static int not_reached(const struct gv_cli *cli, const char *why)
@@ -118,7 +121,7 @@ int gv_cli_ask_expecting(struct gv_cli *cli, json_t **out, const char *path, con
         return rc;
     snprintf(url, sizeof url, "http://localhost/api/v1/%s", path);
     if (body && !(text = json_dumps(body, JSON_COMPACT)))
-        return EX_OSERR;
+        return gv_cli_no_memory();
     struct gv_fetch_request request = {
         .url = url,
         .unix_path = cli->socket,

@@ -72,6 +72,9 @@ int gv_cli_follow(struct gv_cli *cli, const char *path,
 /* Appends name=value to a path, escaped; the first with '?'. Cuts at cap. */
 void gv_cli_query(char *path, size_t cap, const char *name, const char *value);
 
+/* Says so; EX_OSERR. */
+int gv_cli_no_memory(void);
+
 /* ---- printing ------------------------------------------------------------------------------- */
 
 /* The answer as it came, with --json. ASCII only, so that nothing in it moves a terminal. */

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "node/base/arguments.h"
 #include "node/base/fetch.h"
 #include "node/cli/command.h"
 #include "node/cli/observe.h"
@@ -136,8 +137,7 @@ int main(int argc, char **argv)
     struct arguments arguments = {.cli = &cli};
 
     setlocale(LC_CTYPE, "");
-    argp_err_exit_status = EX_USAGE;
-    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments);
+    gv_arguments(&argp, argc, argv, ARGP_IN_ORDER, &arguments);
     gv_fetch_init();
     int rc = arguments.command->run(&cli, argc - arguments.at, argv + arguments.at);
     free(cli.socket_owned);

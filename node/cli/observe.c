@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "crypto/error.h"
+#include "node/base/arguments.h"
+#include "node/cli/command.h"
 #include "node/cli/observe_counters.h"
 #include "node/cli/observe_summary.h"
 #include "node/ingest/ingest.h"
@@ -417,7 +419,7 @@ static int read_all(struct run *run)
     size_t n;
 
     if (!gv_splitter_init(&splitter))
-        return EX_OSERR;
+        return gv_cli_no_memory();
     for (size_t i = 0; i < run->file_count; i++) {
         run->current = i;
         run->before[i] = gv_reader_counters(run->reader)->lines;
@@ -444,7 +446,7 @@ static int open_all(struct run *run, const struct options *o)
     run->files = calloc(run->file_count, sizeof *run->files);
     run->before = calloc(run->file_count, sizeof *run->before);
     if (!run->files || !run->before)
-        return EX_OSERR;
+        return gv_cli_no_memory();
     for (size_t i = 0; i < run->file_count; i++) {
         int error = gv_past_open(&run->files[i], names[i], o->now_ms, run->file_count > 1);
         if (error == 0) {
@@ -534,10 +536,11 @@ int gv_cli_observe(int argc, char **argv)
 
     if (allow && run && sodium_init() >= 0) {
         argv[0] = name;
-        argp_err_exit_status = EX_USAGE;
-        argp_parse(&argp, argc, argv, 0, NULL, &options);
+        gv_arguments(&argp, argc, argv, 0, &options);
         status = observe(run, &options);
     }
+    if (!allow || !run)
+        status = gv_cli_no_memory();
     if (run) {
         gv_reader_free(run->reader);
         gv_mail_flow_free(run->flow);

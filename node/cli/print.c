@@ -158,5 +158,5 @@ int gv_cli_table(const struct gv_cli *cli, const json_t *list, const struct gv_c
     if (rc == 0 && scols_print_table(table) != 0)
         rc = EX_OSERR;
     scols_unref_table(table);
-    return rc;
+    return rc == 0 ? 0 : gv_cli_no_memory();
 }

@@ -170,7 +170,7 @@ static int follow(struct gv_cli *cli, const char *path)
     struct following following = {cli, json_object()};
 
     if (!following.seen)
-        return EX_OSERR;
+        return gv_cli_no_memory();
     int rc = gv_cli_follow(cli, path, on_line, &following);
     json_decref(following.seen);
     return rc;

@@ -204,7 +204,7 @@ static int read_refusal(struct gv_enroll_answer *answer, const struct gv_fetch_r
     if (result->status < 400 || result->status > 599 || result->len > SMALL_ANSWER ||
         gv_json_parse(&json, result->body, result->len, SMALL_ANSWER, NULL) != GV_OK ||
         gv_json_string(&word, json, "error", sizeof answer->word - 1, NULL) != GV_OK ||
-        gv_json_string(&message, json, "message", 400, NULL) != GV_OK ||
+        gv_json_string(&message, json, "message", 400, NULL) != GV_OK || !*word || !*message ||
         word[strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0') {
         json_decref(json);
         char what[32];

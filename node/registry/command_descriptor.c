@@ -9,6 +9,7 @@
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
+#include "node/base/arguments.h"
 #include "node/base/config.h"
 #include "node/base/file.h"
 #include "node/base/json.h"
@@ -228,7 +229,7 @@ int gv_command_descriptor(int argc, char **argv)
     gv_buf_init(&wire);
     if (!change || !descriptor)
         goto out;
-    argp_parse(&argp, argc, argv, 0, NULL, change);
+    gv_arguments(&argp, argc, argv, 0, change);
     path = gv_data_path(change->folder, GV_FILE_DESCRIPTOR);
     if (!path)
         goto out;
@@ -357,7 +358,7 @@ int gv_command_show(int argc, char **argv)
     gv_buf_init(&wire);
     if (!descriptor)
         goto out;
-    argp_parse(&show_argp, argc, argv, 0, NULL, &show);
+    gv_arguments(&show_argp, argc, argv, 0, &show);
     rc = gv_descriptor_read(descriptor, &wire, show.file, &why);
     if (rc != GV_OK)
         goto out;

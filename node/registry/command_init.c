@@ -8,6 +8,7 @@
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
+#include "node/base/arguments.h"
 #include "node/base/config.h"
 #include "node/base/file.h"
 #include "node/base/keyfile.h"
@@ -202,7 +203,7 @@ int gv_command_init(int argc, char **argv)
 
     if (!init)
         return gv_complain(GV_ERR_MEMORY, &why);
-    argp_parse(&argp, argc, argv, 0, NULL, init);
+    gv_arguments(&argp, argc, argv, 0, init);
     rc = make_network(init, &why);
     if (rc == GV_OK) {
         gv_hex(id, init->descriptor.network_id, GV_KEY_LEN);

@@ -8,6 +8,7 @@
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
+#include "node/base/arguments.h"
 #include "node/base/keyfile.h"
 #include "node/registry/commands.h"
 #include "node/registry/registrar.h"
@@ -140,7 +141,7 @@ int gv_command_list(int argc, char **argv)
     char *folder = NULL;
     size_t count = 0;
 
-    argp_parse(&list_argp, argc, argv, 0, NULL, &options);
+    gv_arguments(&list_argp, argc, argv, 0, &options);
     int rc = find_folder(&folder, &options);
     if (rc == GV_ERR_CONFIG)
         return EX_CONFIG;
@@ -232,7 +233,7 @@ int gv_command_revoke(int argc, char **argv)
     struct gv_text why = {"out of memory"};
     char *folder = NULL;
 
-    argp_parse(&revoke_argp, argc, argv, 0, NULL, &options);
+    gv_arguments(&revoke_argp, argc, argv, 0, &options);
     int reason = reason_of(options.reason);
     if (reason < 0) {
         fprintf(stderr,

@@ -6,7 +6,9 @@
 #include <sysexits.h>
 
 #include "crypto/error.h"
+#include "node/base/arguments.h"
 #include "node/base/log.h"
+#include "node/base/options.h"
 #include "node/registry/commands.h"
 #include "node/registry/registrar.h"
 
@@ -38,7 +40,10 @@ int gv_exit_code(int error)
 
 int gv_complain(int error, const struct gv_text *why)
 {
-    fprintf(stderr, "grapevine-registry: %s\n", *why->text ? why->text : gv_strerror(error));
+    char safe[2 * sizeof why->text];
+
+    gv_log_safe(safe, sizeof safe, why->text, strlen(why->text));
+    fprintf(stderr, "grapevine-registry: %s\n", *safe ? safe : gv_strerror(error));
     return gv_exit_code(error);
 }
 
@@ -73,7 +78,7 @@ static int run(const struct gv_registry_settings *settings)
 
     memset(&serve, 0, sizeof serve);
     if (uv_loop_init(&serve.loop) != 0)
-        return EX_OSERR;
+        return gv_complain(GV_ERR_MEMORY, &why);
     int rc = gv_registrar_start(&serve.registrar, &serve.loop, settings, NULL, &why);
     if (rc != GV_OK) {
         gv_log(GV_LOG_ERROR, "%s", *why.text ? why.text : gv_strerror(rc));
@@ -143,18 +148,17 @@ int gv_command_serve(int argc, char **argv)
     struct gv_registry_settings settings;
     struct gv_buf errors;
 
-    argp_parse(&argp, argc, argv, 0, NULL, &given);
+    gv_arguments(&argp, argc, argv, 0, &given);
     if (given.help) {
         gv_config_print(&gv_registry_table, stdout);
         return EX_OK;
     }
     gv_buf_init(&errors);
     int rc = gv_registry_settings_load(&settings, given.config, &errors);
-    fwrite(errors.data ? errors.data : (const uint8_t *)"", 1, errors.len, stderr);
+    int code = rc == GV_OK ? EX_OK : gv_options_refused(rc, &errors, "grapevine-registry");
     gv_buf_free(&errors);
-    if (rc != GV_OK)
-        return rc == GV_ERR_MEMORY ? EX_OSERR : EX_CONFIG;
-    int code = EX_OK;
+    if (code != EX_OK)
+        return code;
     if (!given.check) {
         gv_log_set_level(GV_LOG_LEVEL_OF_INDEX(settings.log_level));
         code = run(&settings);

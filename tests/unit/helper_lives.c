@@ -178,7 +178,8 @@ static void run_daemon(const struct lives *lives, char *const *environment)
     for (char **e = environ; *e && count < 400; e++)
         if (!environment || strncmp(*e, "ASAN_OPTIONS=", 13) != 0)
             all[count++] = *e;
-    for (char *const *e = shimmed; environment && *e; e++)
+    bool another = environment && *environment && strncmp(*environment, "LD_PRELOAD=", 11) == 0;
+    for (char *const *e = shimmed + another; environment && *e; e++)
         all[count++] = *e;
     for (char *const *e = environment; e && *e && count < 500; e++)
         all[count++] = *e;
@@ -196,8 +197,8 @@ static void run_daemon(const struct lives *lives, char *const *environment)
 void lives_start(struct lives *lives, char *const *environment)
 {
     fflush(NULL);
-    /* Emptied now: what the last one said must not be taken for this one's word. */
-    close(open(lives->said, O_WRONLY | O_CREAT | O_TRUNC, 0600));
+    unlink(lives->said); /* or the words of the life before are taken for this one's */
+    write_text(lives->said, "%s", "");
     lives->pid = fork();
     assert_true(lives->pid >= 0);
     if (lives->pid == 0)

@@ -252,6 +252,9 @@ static void test_json(void **state)
     assert_int_equal(gv_json_parse(&json, "{\"a\":1,\"a\":2}", 13, 1000, &why), GV_ERR_MALFORMED);
     assert_int_equal(gv_json_parse(&json, "\"a\\u0000\"", 9, 1000, &why), GV_ERR_MALFORMED);
     assert_int_equal(gv_json_parse(&json, "{} x", 4, 1000, &why), GV_ERR_MALFORMED);
+    /* The sentence quotes what was there, and is shown on terminals and sent as JSON. */
+    assert_int_equal(gv_json_parse(&json, "{\x1b[2J\n}", 7, 1000, &why), GV_ERR_MALFORMED);
+    assert_true(strstr(why.text, "\\x1b") && !strpbrk(why.text, "\x1b\n"));
     assert_int_equal(gv_json_parse(&json, "", 0, 1000, &why), GV_ERR_MALFORMED);
     assert_int_equal(gv_json_parse(&json, "[1]", 3, 2, &why), GV_ERR_RANGE);
     assert_int_equal(gv_json_parse(&json, "[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]", 34, 99, &why),

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Fuzzes every target of a Fuzz build, one after another, and ends with one table.
+#   tests/fuzz/run.sh [TARGET...]           e.g. fuzz_session; none: all
+#   FUZZ_SECONDS=300                        for each target
+#   FUZZ_BUILD=build-clang                  the build folder (clang, -DCMAKE_BUILD_TYPE=Fuzz)
+# Columns: inputs that were run; inputs per second; edges of the program that were reached, of all
+# that the target has linked in (ASan and UBSan on); inputs of the corpus in the tree. A target that
+# finds something prints its log's end and keeps the input here, and the run goes on with the next;
+# the exit status is then 1.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+seconds=${FUZZ_SECONDS:-300} build=${FUZZ_BUILD:-build-clang}
+scratch=$(mktemp -d) status=0
+trap 'rm -rf "$scratch"' EXIT
+
+targets=("$@")
+if [ $# -eq 0 ]; then
+    for source in tests/fuzz/fuzz_*.c; do
+        targets+=("$(basename "$source" .c)")
+    done
+fi
+
+number() { # LOG PATTERN: the last number behind the pattern
+    grep -aoE "$2[^0-9]*[0-9]+" "$1" | tail -1 | grep -oE '[0-9]+$' || echo 0
+}
+
+one() { # TARGET: fuzzes it and adds its row
+    local name=$1 log=$scratch/$1.log corpus=tests/fuzz/corpus/$1 most=4096 row
+    [ -x "$build/tests/$name" ] || {
+        echo "$build/tests/$name is not built: cmake -S . -B $build -DCMAKE_BUILD_TYPE=Fuzz with CC=clang" >&2
+        return 1
+    }
+    case $name in # what one input may hold: a log, a file, a session
+    fuzz_archive | fuzz_store) most=65536 ;;
+    fuzz_parse_* | fuzz_syslog | fuzz_core_events | fuzz_session) most=2048 ;;
+    esac
+    mkdir -p "$scratch/$name" "$corpus"
+    echo "-- $name, $seconds s"
+    if ! "$build/tests/$name" -max_total_time="$seconds" -max_len=$most -rss_limit_mb=4096 \
+        -timeout=25 -print_final_stats=1 -artifact_prefix="$name-" "$scratch/$name" "$corpus" \
+        >"$log" 2>&1; then
+        tail -60 "$log"
+        status=1
+    fi
+    row=$(printf '%-24s %11d %9d %6d / %-6d %5d' "$name" "$(number "$log" 'number_of_executed_units:')" \
+        "$(number "$log" 'average_exec_per_sec:')" "$(number "$log" 'cov:')" \
+        "$(grep -aoE '\([0-9]+ inline' "$log" | grep -oE '[0-9]+' || echo 0)" \
+        "$(find "$corpus" -type f | wc -l)")
+    echo "$row" | tee -a "$scratch/table"
+}
+
+for target in "${targets[@]}"; do
+    one "$target" || status=1
+done
+echo
+printf '%-24s %11s %9s %15s %5s\n' target executions exec/s 'edges / linked' corpus
+cat "$scratch/table"
+exit $status
