@@ -454,7 +454,8 @@ static int open_all(struct run *run, const struct options *o)
                 gv_past_rest(&run->files[i]);
             continue;
         }
-        fprintf(stderr, "grapevine observe: %s: %s\n", name_of(&run->files[i]), strerror(error));
+        fprintf(stderr, "grapevine observe: %s: %s\n", name_of(&run->files[i]),
+                gv_past_error(-error));
         return EX_NOINPUT;
     }
     gv_past_sort(run->files, run->file_count);

@@ -36,6 +36,13 @@ static ssize_t fill(struct gv_archive *a)
     return n;
 }
 
+/* What xz, zstd and bzip2 begin with, and no line of a log does. */
+static bool foreign(const uint8_t *first)
+{
+    return (first[0] == 0xfd && first[1] == '7') || (first[0] == 0x28 && first[1] == 0xb5) ||
+           (first[0] == 'B' && first[1] == 'Z');
+}
+
 /* The first two bytes tell; a pipe may give them one by one. */
 static int look(struct gv_archive *a)
 {
@@ -52,7 +59,7 @@ static int look(struct gv_archive *a)
     }
     a->compressed = a->z.avail_in >= 2 && a->in[0] == 0x1f && a->in[1] == 0x8b;
     if (!a->compressed)
-        return 0;
+        return a->z.avail_in >= 2 && foreign(a->in) ? -EMEDIUMTYPE : 0;
     a->inside = true;
     return inflateInit2(&a->z, GZIP_WINDOW) == Z_OK ? 0 : -ENOMEM;
 }

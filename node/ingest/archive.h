@@ -11,7 +11,8 @@
 
 struct gv_archive;
 
-/* Takes the descriptor, unless it fails. Returns 0, -ENOMEM, or what reading said (-EISDIR). */
+/* Takes the descriptor, unless it fails. Returns 0, -ENOMEM, -EMEDIUMTYPE (compressed, but not by
+ * gzip), or what reading said (-EISDIR). */
 int gv_archive_open(struct gv_archive **out, int fd);
 void gv_archive_free(struct gv_archive *archive); /* NULL is allowed */
 

@@ -205,14 +205,14 @@ static size_t told_failure(struct gv_assembler *a, struct gv_reading *out, uint6
     struct gv_hint_sum sum = {0};
     uint8_t kind = p->kind;
 
-    c->told++;
+    c->told += p->attempts;
     c->dropped = false;
     if (p->blame == GV_BLAME_CLIENT && kind == GV_KIND_UNSPECIFIED && p->mta != GV_MTA_SENDMAIL &&
         !gv_hints_take_one(a->hints, &sum, &p->address, m->account, c->start_ms, m->ms) &&
         p->mta == GV_MTA_POSTFIX)
         add_sasl_hint(a, &sum, m);
     if (p->blame == GV_BLAME_BACKEND || sum.faults) {
-        ++*faults;
+        *faults += p->attempts;
         return n;
     }
     if (sum.unknown)
@@ -223,7 +223,7 @@ static size_t told_failure(struct gv_assembler *a, struct gv_reading *out, uint6
     put(r, &p->address, p->service, p->mta, m->line, m->ms);
     r->observation.account = m->account;
     r->observation.refused = p->blame == GV_BLAME_POLICY || sum.refused;
-    finish(r, c, kind, 1);
+    finish(r, c, kind, p->attempts);
     return n;
 }
 

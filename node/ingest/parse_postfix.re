@@ -83,9 +83,13 @@ static enum sasl lex_sasl(const char **at, const char *limit)
         return SASL_OTHER;
     /*!re2c
         " SASL " mechanism " authentication failed: "  { found = SASL_FAILED; goto done; }
+        " SASL " mechanism " authentication failed:"   { found = SASL_FAILED; goto bare; }
         " SASL " mechanism " authentication aborted"   { found = SASL_ABORTED; goto done; }
         *                                              { return lex_odd_mechanism(*at, limit); }
     */
+bare: /* no reason given, and journald cuts the blank before it */
+    if (cur != limit)
+        return lex_odd_mechanism(*at, limit);
 done:
     if (found == SASL_ABORTED && cur != limit)
         return lex_odd_mechanism(*at, limit);

@@ -115,5 +115,7 @@ const char *gv_past_error(ssize_t answer)
 {
     return answer == -ENODATA   ? "the compressed data ends too early"
            : answer == -EBADMSG ? "the compressed data is damaged"
+           : answer == -EMEDIUMTYPE
+               ? "compressed by something other than gzip; unpack it into a pipe: xzcat FILE | ... -"
                                 : strerror((int)-answer);
 }

@@ -9,6 +9,7 @@
 #include "node/ingest/line.h"
 #include "node/ingest/mail_flow.h"
 #include "node/ingest/parse.h"
+#include "node/ingest/repeated.h"
 #include "node/ingest/timestamp.h"
 
 _Static_assert(GV_ACCOUNT_KEY_LEN == crypto_shorthash_KEYBYTES, "SipHash-2-4 takes 16 bytes");
@@ -33,6 +34,8 @@ struct gv_reader {
     void *look_context;
     struct minute minute;
     struct gv_reader_counters counters;
+    size_t before_len; /* the line before told of a failure: for "last message repeated" */
+    char before[GV_LINE_MAX];
 };
 
 const char *gv_mta_name(unsigned mta)
@@ -386,6 +389,41 @@ static size_t release(struct gv_reader *reader, struct gv_reading *out, const st
     return gv_assemble_release(reader->assembler, out, ms);
 }
 
+/* As many attempts as the line says, as often as it came. */
+static void multiply(struct gv_parsed *p, uint32_t times)
+{
+    uint64_t attempts = (uint64_t)p->attempts * times;
+
+    p->attempts = attempts < GV_ATTEMPTS_MAX ? (uint32_t)attempts : GV_ATTEMPTS_MAX;
+}
+
+static void keep_line(struct gv_reader *reader, const char *text, size_t len)
+{
+    memcpy(reader->before, text, len);
+    reader->before_len = len;
+}
+
+/* A line of its own that says how often the one before came again. */
+static size_t read_repetition(struct gv_reader *reader, struct gv_reading *out, const char *text,
+                              size_t len, uint64_t now_ms)
+{
+    size_t before_len = reader->before_len;
+    struct gv_line line;
+    struct gv_parsed p;
+    uint32_t times;
+
+    reader->before_len = 0;
+    if (before_len == 0 || !gv_repeated_last(&times, text, len, reader->before, before_len) ||
+        !gv_line_split(&line, &reader->prefix, reader->before, before_len) ||
+        !parse(&p, &line, false))
+        return 0;
+    reader->counters.matched++;
+    multiply(&p, times);
+    size_t n = read_parsed(reader, out, &line, &p, now_ms);
+    count(reader, out, n);
+    return n;
+}
+
 static size_t read_line(struct gv_reader *reader, struct gv_reading *out, const char *text,
                         size_t len, uint64_t now_ms, bool half)
 {
@@ -401,7 +439,10 @@ static size_t read_line(struct gv_reader *reader, struct gv_reading *out, const 
         return 0;
     }
     if (!gv_line_split(&line, &reader->prefix, text, len))
-        return 0;
+        return reader->before_len ? read_repetition(reader, out, text, len, now_ms) : 0;
+    uint32_t times = 1;
+    bool repeated = !half && gv_repeated_message(&line, &times);
+    reader->before_len = 0;
     if (reader->flow && gv_may_tell_of_mail(&line) && !half)
         count_mail(reader, &line, now_ms);
     size_t n = gv_assembler_holds(reader->assembler) ? release(reader, out, &line, now_ms) : 0;
@@ -409,6 +450,11 @@ static size_t read_line(struct gv_reader *reader, struct gv_reading *out, const 
         /* of interest for the counters alone */
     } else if (parse(&p, &line, half)) {
         c->matched++;
+        if (p.said == GV_SAID_FAILURE) {
+            multiply(&p, times);
+            if (!repeated)
+                keep_line(reader, text, len);
+        }
         n += read_parsed(reader, out + n, &line, &p, now_ms);
     } else {
         c->skipped += half;

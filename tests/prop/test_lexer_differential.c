@@ -54,7 +54,7 @@ static const char *const sources[PATTERNS] = {
     [NO_AUTH] = "^disconnect from " WHO " ",
     [DROP] = "^([A-Za-z0-9]{1,32}: )?(lost connection|timeout) after AUTH from " WHO "$",
     [CLIENT] = "^[A-Za-z0-9]{1,32}: client=" WHO ", sasl_method=[^ ,]*, sasl_username=(.+)$",
-    [FAILED] = "^warning: " WHO ": SASL [A-Za-z0-9_-]{1,20} authentication failed: (.*)$",
+    [FAILED] = "^warning: " WHO ": SASL [A-Za-z0-9_-]{1,20} authentication failed:( (.*))?$",
     [ABORTED] = "^warning: " WHO ": SASL [A-Za-z0-9_-]{1,20} authentication aborted$",
     [ODD] = "^warning: " WHO ": SASL .* authentication failed: ",
     [COUNTS] = "^ [a-z0-9_]+=",
@@ -186,8 +186,9 @@ static struct said reference_postfix(const char *text)
         s.what = GV_SAID_FAILURE;
         s.attempts = 1;
         s.any = address_at(&s.address, text, &g[1]);
-        reference_reason(&s, text + g[3].rm_so);
-        const char *name = strstr(text + g[3].rm_so, ", sasl_username=");
+        const char *reason = g[4].rm_so < 0 ? "" : text + g[4].rm_so;
+        reference_reason(&s, reason);
+        const char *name = strstr(reason, ", sasl_username=");
         if (name)
             reference_account(&s, name + 16, strlen(name + 16));
     } else if (match(ABORTED, text, g) || match(ODD, text, g)) {

@@ -31,6 +31,10 @@ static void reasons_of_failures(void **state)
     static const struct line_case cases[] = {
         {P FAILED "(reason unavailable), sasl_username=alice",
          "1 198.51.100.7 postfix smtp unspecified 1 visit"},
+        {P FAILED, "1 198.51.100.7 postfix smtp unspecified 1 visit"},
+        /* journald cuts the blank before a reason that is empty */
+        {P "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed:",
+         "1 198.51.100.7 postfix smtp unspecified 1 visit"},
         {P FAILED "UGFzc3dvcmQ6", "1 198.51.100.7 postfix smtp unspecified 1 visit"},
         {P FAILED "authentication failure", "1 198.51.100.7 postfix smtp unspecified 1 visit"},
         {P FAILED, "1 198.51.100.7 postfix smtp unspecified 1 visit"},
@@ -256,6 +260,7 @@ static void what_is_not_about_logging_in(void **state)
         {P "warning: hostname x does not resolve to address 198.51.100.7", ""},
         {P "warning: unknown[198.51.100.7]: SASL LOGIN something else", ""},
         {P "warning: unknown[198.51.100.7]: SASL LOGIN authentication abortedx", ""},
+        {P "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed:x", ""},
         {P "warning: unknown[198.51.100.7]:  SASL LOGIN authentication failed: x", ""},
         {P
          "warning: AUTH command rate limit exceeded: 9 from unknown[198.51.100.7] for service smtp",
