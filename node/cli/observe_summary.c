@@ -24,7 +24,7 @@
 struct row {
     struct gv_subject subject;
     uint8_t services, kinds;
-    bool shareable, signalled;
+    bool shareable, signalled, repeats;
     uint32_t attempts; /* aborted ones are not in it */
     uint32_t aborted;
     uint32_t visits;
@@ -184,6 +184,7 @@ void gv_summary_add(struct gv_summary *summary, const struct gv_reading *reading
             0)
         return;
     summary->broken += result.broken_login;
+    row->repeats |= result.repeats;
     if (!result.signal)
         return;
     summary->signals++;
@@ -452,7 +453,7 @@ static void print_signal(const struct page *page, const struct row *row)
 }
 
 struct unsignalled {
-    size_t unshared, own, few;
+    size_t unshared, own, few, steady, aborted;
 };
 
 /* Why the others that attacked would not have been signalled. */
@@ -461,6 +462,13 @@ static void print_unsignalled(const struct page *page, const struct unsignalled 
     if (u->few > 0)
         fprintf(page->out, "  not signalled: %zu with too few failures within a day or a week\n",
                 u->few);
+    if (u->steady > 0)
+        fprintf(page->out,
+                "  not signalled: %zu that look like one mail client with an old password\n",
+                u->steady);
+    if (u->aborted > 0)
+        fprintf(page->out, "  not signalled: %zu that only broke off, which never signals\n",
+                u->aborted);
     if (u->own > 0)
         fprintf(page->out, "  not signalled: %zu from which somebody also logs in\n", u->own);
     if (u->unshared > 0)
@@ -471,7 +479,7 @@ static void print_unsignalled(const struct page *page, const struct unsignalled 
 static void print_signals(const struct page *page, const struct gv_summary *s, struct row **rows,
                           size_t n)
 {
-    struct unsignalled u = {0, 0, 0};
+    struct unsignalled u = {0};
     size_t found = 0;
 
     heading(page, "What would have been signalled, and why");
@@ -484,8 +492,12 @@ static void print_signals(const struct page *page, const struct gv_summary *s, s
                 u.unshared++;
             else if (rows[i]->successes > 0)
                 u.own++;
+            else if (rows[i]->repeats)
+                u.steady++;
             else
                 u.few++;
+        } else if (rows[i]->aborted > 0) {
+            u.aborted++;
         }
     }
     if (found > page->top)

@@ -6,8 +6,11 @@
 
 /* People who log in. A line of theirs (`logger -t postfix/smtpd ...`, a web page's script that runs
  * as its owner) is no mail server's; mail servers run as root or as a system user. */
-#define USERS_FIRST 1000
-#define USERS_LAST  60000
+/* Who is no service of the system may write whatever he likes to the journal: people of all kinds
+ * (local, systemd-homed, of a directory) and nobody. Services with a dynamic user are in between. */
+#define USERS_FIRST    1000
+#define DYNAMIC_FIRST 61184
+#define DYNAMIC_LAST  65519
 
 static bool is_number(const struct gv_journal_field *field, uint32_t *value)
 {
@@ -47,7 +50,8 @@ size_t gv_journal_line(char out[GV_JOURNAL_LINE], const struct gv_journal_entry 
     char tail[16] = "";
     struct tm tm;
 
-    if (is_number(&entry->uid, &uid) && uid >= USERS_FIRST && uid < USERS_LAST)
+    if (is_number(&entry->uid, &uid) && uid >= USERS_FIRST &&
+        !(uid >= DYNAMIC_FIRST && uid <= DYNAMIC_LAST))
         return 0;
     if (!is_plain(&entry->name, "-._/") || !entry->text.at || entry->text.len == 0 ||
         !gmtime_r(&second, &tm) || tm.tm_year > 8099)

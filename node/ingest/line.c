@@ -168,7 +168,9 @@ static bool split_rfc5424(struct gv_line *out, const char *line, size_t len, siz
     const char *word;
     size_t word_len;
 
-    if (!gv_stamp_find(&out->stamp, line + at, len - at) || out->stamp.form != GV_STAMP_ISO)
+    if (len - at > 2 && line[at] == '-' && line[at + 1] == ' ')
+        out->stamp = (struct gv_stamp){.text = line + at, .len = 1, .form = GV_STAMP_NONE};
+    else if (!gv_stamp_find(&out->stamp, line + at, len - at) || out->stamp.form != GV_STAMP_ISO)
         return false;
     at += out->stamp.len + 1u;
     size_t sender = at;

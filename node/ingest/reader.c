@@ -232,6 +232,9 @@ static void count(struct gv_reader *reader, const struct gv_reading *out, size_t
 static bool mail_time(struct gv_reader *reader, uint64_t *ms, const struct gv_stamp *stamp,
                       uint64_t now_ms)
 {
+    if (stamp->form == GV_STAMP_NONE)
+        return gv_clock_convert(&reader->clock, ms, stamp, now_ms);
+
     struct minute *m = &reader->minute;
     bool iso = stamp->form == GV_STAMP_ISO;
     const char *text = stamp->text, *seconds = text + (iso ? 17 : 13);

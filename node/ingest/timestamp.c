@@ -270,6 +270,10 @@ bool gv_clock_convert(struct gv_clock *clock, uint64_t *out_ms, const struct gv_
     struct fields f;
     int64_t ms;
 
+    if (stamp->form == GV_STAMP_NONE) {
+        *out_ms = now_ms;
+        return true;
+    }
     /* A stamp without a year may change its meaning as `now` moves on, so both must be the same;
      * a second of `now` makes no difference to a second of the stamp. */
     if (stamp->len == clock->last_len && now_ms / 1000 == clock->last_now_ms / 1000 &&

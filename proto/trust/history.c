@@ -261,7 +261,7 @@ static int observe_failure(struct gv_history *h, struct gv_history_result *out, 
     out->broken_login = login_broken(h, latest);
     if (out->broken_login || clean || !share_allowed || gv_elapsed(wall, latest) > GV_DAY_S)
         return GV_OK;
-    out->signal = gv_row_signal(row, &out->statement, latest);
+    out->signal = gv_row_signal(row, &out->statement, &out->repeats, latest);
     if (out->signal)
         row->signalled = latest;
     return GV_OK;

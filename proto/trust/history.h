@@ -26,6 +26,7 @@ struct gv_history_result {
     bool counted;      /* it made a difference: the row should be persisted */
     bool locked_now;   /* this observation locked the subject */
     bool broken_login; /* the login backend looks broken: nothing is signalled, tell the admin */
+    bool repeats;      /* it would have signalled, but looks like a client with an old password */
     bool signal;       /* `statement` should be signed and sent */
     bool has_evicted;  /* to make room `evicted` was forgotten: its row should go too */
     struct gv_subject evicted;

@@ -114,9 +114,10 @@ void gv_network_merge(struct gv_network_row *row, const struct gv_history_row *f
 
 /* SPEC 12.1: the local limit is reached. */
 bool gv_row_limit(const struct gv_history_row *row, uint32_t now, bool clean);
-/* SPEC 12.3: enough has failed to signal; 12 h have passed; not one client with an old password.
- * Fills in everything but certificate and sequence. */
-bool gv_row_signal(const struct gv_history_row *row, struct gv_statement *out, uint32_t now);
+/* SPEC 12.3: enough has failed to signal; 12 h have passed; not one client with an old password
+ * (*repeats: that alone speaks against it). Fills in everything but certificate and sequence. */
+bool gv_row_signal(const struct gv_history_row *row, struct gv_statement *out, bool *repeats,
+                   uint32_t now);
 /* SPEC 12.4: the failures of the run look like one client that repeats one old password. */
 bool gv_row_repeats(const struct gv_history_row *row);
 

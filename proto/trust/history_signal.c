@@ -55,10 +55,12 @@ static uint32_t larger(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-bool gv_row_signal(const struct gv_history_row *row, struct gv_statement *out, uint32_t now)
+bool gv_row_signal(const struct gv_history_row *row, struct gv_statement *out, bool *repeats,
+                   uint32_t now)
 {
     uint32_t span = GV_DAY_S;
 
+    *repeats = false;
     if (row->signalled != 0 && gv_elapsed(now, row->signalled) < GV_SIGNAL_EVERY_S)
         return false;
     uint32_t need = enough_within(row, now, span);
@@ -66,7 +68,8 @@ bool gv_row_signal(const struct gv_history_row *row, struct gv_statement *out, u
         span = GV_WEEK_S; /* the slow attacker */
         need = enough_within(row, now, span);
     }
-    if (need == 0 || gv_row_repeats(row))
+    *repeats = need > 0 && gv_row_repeats(row);
+    if (need == 0 || *repeats)
         return false;
 
     uint32_t count = larger(need, gv_row_failures_day(row, now));

@@ -191,7 +191,17 @@ static void signalled_and_why(void **state)
     logs_in(s, "45.1.7.3", START_MS + 1000);
     for (unsigned i = 0; i < 4; i++)
         fails(s, "45.1.7.3", START_MS + 2000 + i * i * 60000);
+    for (unsigned i = 0; i < 4; i++) { /* as even as a mail client polls, and of one account */
+        r = reading("45.1.8.3", START_MS + 60 * 86400000ull + i * 6 * 3600000);
+        r.observation.account = 7;
+        gv_summary_add(s, &r, false);
+    }
+    r = reading("45.1.9.3", START_MS);
+    r.observation.kind = GV_KIND_ABORTED;
+    gv_summary_add(s, &r, false);
     char *text = report(s, 100), *part = section(text, "What would have been signalled");
+    assert_non_null(strstr(part, "not signalled: 1 that look like one mail client"));
+    assert_non_null(strstr(part, "not signalled: 1 that only broke off"));
     assert_non_null(strstr(part, "\n  45.1.2.3                   at least 2 failures in 28 min "
                                  "(wrong-password): three within a day\n"));
     assert_non_null(strstr(part, "\n  45.1.3.3                   at least 2 failures in 5 min "));

@@ -159,7 +159,7 @@ static void real_logger(struct stage *stage)
     stage_shell("logger --rfc5424 --id=9 -n 127.0.0.1 -P %u -d -p mail.info -t dovecot -- '%s'",
                 port, FAILED);
     stage_shell("logger --rfc5424=notime,nohost -n 127.0.0.1 -P %u -d -t dovecot -- '%s'", port,
-                FAILED); /* without a stamp it says nothing */
+                FAILED); /* without a stamp: it is of now */
     stage_shell("logger -u '%s' -p mail.info -t dovecot -- '%s'", stage_path(stage, "socket"),
                 FAILED);
 }
@@ -175,8 +175,9 @@ static void the_real_logger_over_udp_and_a_unix_socket(void **state)
     const char *paths[] = {udp_name(udp, &port), un};
     stage->act = real_logger;
     stage->context = &port;
-    stage_run(stage, paths, 2, 3, 6000);
-    assert_string_equal(stage_take(stage), "198.51.100.7 1|198.51.100.7 1|198.51.100.7 1|");
+    stage_run(stage, paths, 2, 4, 6000);
+    assert_string_equal(stage_take(stage),
+                        "198.51.100.7 1|198.51.100.7 1|198.51.100.7 1|198.51.100.7 1|");
     assert_int_equal(stage->status[0].counters.lines, 3);
     assert_int_equal(stage->status[1].counters.lines, 1);
     assert_int_equal(stage->status[0].refused, 0);
