@@ -56,8 +56,8 @@ struct gv_parsed {
                              * the realm: the account is then account@realm */
 };
 
-/* No line tells of more: a number beyond is somebody's joke. */
-#define GV_ATTEMPTS_MAX 60000u
+/* No line tells of more: what Dovecot's number may have in digits. */
+#define GV_ATTEMPTS_MAX 999999999u
 
 /* Our policy answers with this when it refuses, and Dovecot passes it on to Postfix's log. */
 #define GV_REFUSAL_TEXT "Refused by grapevine"
