@@ -1,0 +1,36 @@
+/* Keeps the listing (listing.h) true to the core: a subject is decided anew at once when something
+ * happens about it, and all of them in turn, because points, locks and signals end by themselves.
+ * (SPEC 18.1) */
+#ifndef GV_NODE_SERVE_FEED_H
+#define GV_NODE_SERVE_FEED_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "node/serve/listing.h"
+#include "proto/core.h"
+
+/* Every so often so many subjects are decided anew: all of 10,000 within ten seconds, at about half
+ * a microsecond each. */
+#define GV_FEED_SWEEP_MS    250u
+#define GV_FEED_SWEEP_COUNT 250u
+
+struct gv_feed;
+
+/* `core` is borrowed until gv_feed_stop. Returns GV_OK or GV_ERR_MEMORY. */
+int gv_feed_start(struct gv_feed **out, uv_loop_t *loop, const struct gv_core *core);
+/* The loop must run on until its handle is closed; it frees itself then. NULL is allowed. */
+void gv_feed_stop(struct gv_feed *feed);
+
+/* Something happened about this subject: it is decided anew now. */
+void gv_feed_subject(struct gv_feed *feed, const struct gv_subject *subject);
+/* The lists or the settings have changed: everything is decided anew now. */
+void gv_feed_all(struct gv_feed *feed);
+
+const struct gv_listing *gv_feed_listing(const struct gv_feed *feed);
+
+/* Whether a surface lists it: bits of enum gv_listed. Ranges of the deny list are in it too, which
+ * no listing of single subjects could hold. */
+unsigned gv_feed_look(const struct gv_feed *feed, const struct gv_subject *subject);
+
+#endif
