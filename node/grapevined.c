@@ -27,6 +27,7 @@
 #include "node/host/membership.h"
 #include "node/logs.h"
 #include "node/serve/api.h"
+#include "node/serve/surfaces.h"
 
 #define INTERFACES_EVERY_MS 3600000u
 #define STOP_GRACE_S        8u
@@ -46,6 +47,7 @@ struct node {
     struct gv_driver *driver;
     struct gv_api *api;
     struct gv_logs logs;
+    struct gv_surfaces *surfaces;
     uv_signal_t on_term, on_int, on_hup;
     uv_timer_t interfaces;
     struct gv_prefix own[GV_INTERFACES_MAX];
@@ -54,6 +56,47 @@ struct node {
     bool in_vain; /* told: [node] advertise is an address that others cannot dial */
     int exit_code;
 };
+
+/* ---- enforcement ---------------------------------------------------------------------------- */
+
+static void on_about(void *context, const struct gv_subject *subject)
+{
+    struct node *node = context;
+
+    gv_surfaces_about(node->surfaces, subject);
+}
+
+static void on_lists_changed(void *context)
+{
+    struct node *node = context;
+
+    gv_surfaces_all(node->surfaces);
+}
+
+static json_t *enforcement_json(void *context)
+{
+    const struct node *node = context;
+
+    return gv_surfaces_json(node->surfaces);
+}
+
+static int open_surfaces(struct node *node, struct gv_text *error)
+{
+    uint8_t key[GV_ACCOUNT_KEY_LEN];
+
+    gv_logs_account_key(&node->logs, key);
+    int rc = gv_surfaces_start(&node->surfaces,
+                               &(struct gv_surfaces_options){.loop = &node->loop,
+                                                             .core = gv_driver_core(node->driver),
+                                                             .options = &node->options,
+                                                             .account_key = key,
+                                                             .context = &node->logs,
+                                                             .observe = gv_logs_observe},
+                               error);
+    gv_wipe(key, sizeof key);
+    node->logs.surfaces = node->surfaces;
+    return rc;
+}
 
 /* ---- settings ------------------------------------------------------------------------------- */
 
@@ -176,6 +219,7 @@ static int reload(void *context, struct gv_text *error)
     bool logs_changed = !gv_logs_same(&node->options, &next);
     gv_options_free(&node->options);
     node->options = next;
+    gv_surfaces_configure(node->surfaces, &node->options);
     on_network_known(node);
     if (logs_changed && gv_logs_follow(&node->logs, &node->options, &why) != GV_OK)
         gv_log(GV_LOG_ERROR, "%s", why.text);
@@ -200,6 +244,8 @@ static void on_stopped(void *context)
     node->membership = NULL;
     gv_api_stop(node->api);
     node->api = NULL;
+    gv_surfaces_stop(node->surfaces);
+    node->surfaces = NULL;
     gv_driver_free(node->driver);
     node->driver = NULL;
     close_handle((uv_handle_t *)&node->on_term);
@@ -366,6 +412,7 @@ static int start_driver(struct node *node, struct gv_text *error)
         .context = node,
         .broken = on_broken,
         .recorded = on_recorded,
+        .about = on_about,
     };
 
     driver.core.descriptor =
@@ -395,6 +442,9 @@ static int start(struct node *node, struct gv_text *error)
                                   .driver = node->driver,
                                   .persist = node->persist,
                                   .store_key = node->identity.store_key};
+    rc = open_surfaces(node, error);
+    if (rc != GV_OK)
+        return rc;
     rc = gv_api_start(&node->api,
                       &(struct gv_api_options){.loop = &node->loop,
                                                .driver = node->driver,
@@ -407,6 +457,8 @@ static int start(struct node *node, struct gv_text *error)
                                                .import_json = gv_logs_import_json,
                                                .mail = gv_logs_mail_json,
                                                .context = node,
+                                               .enforcement = enforcement_json,
+                                               .lists_changed = on_lists_changed,
                                                .reload = reload},
                       error);
     if (rc == GV_OK)

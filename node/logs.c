@@ -5,12 +5,23 @@
 #include "crypto/error.h"
 #include "crypto/wipe.h"
 
-static void on_observation(void *context, const struct gv_observation *observation)
+void gv_logs_observe(void *context, const struct gv_observation *observation)
 {
     struct gv_logs *logs = context;
     struct gv_event event = {.kind = GV_EVENT_OBSERVATION, .observation = *observation};
 
     (void)gv_driver_event(logs->driver, &event); /* an old line is refused, and that is fine */
+    gv_surfaces_about(logs->surfaces, &observation->subject);
+}
+
+/* Of a log that is followed: Dovecot may have reported it already. */
+static void on_followed(void *context, const struct gv_observation *observation)
+{
+    struct gv_logs *logs = context;
+    struct gv_observation rest = *observation;
+
+    if (gv_surfaces_absorb(logs->surfaces, &rest))
+        gv_logs_observe(logs, &rest);
 }
 
 static void keep(void *context, const char *name, const void *data, size_t len)
@@ -27,7 +38,7 @@ static bool kept(void *context, const char *name, void *data, size_t len)
     return gv_persist_kept(logs->persist, name, data, len) == GV_OK;
 }
 
-static void account_key(const struct gv_logs *logs, uint8_t out[GV_ACCOUNT_KEY_LEN])
+void gv_logs_account_key(const struct gv_logs *logs, uint8_t out[GV_ACCOUNT_KEY_LEN])
 {
     uint8_t key[GV_HASH_LEN];
 
@@ -51,13 +62,13 @@ int gv_logs_follow(struct gv_logs *logs, const struct gv_options *options, struc
         .syslog = &options->syslog,
         .from_start = options->from_start,
         .context = logs,
-        .observation = on_observation,
+        .observation = on_followed,
         .keep = keep,
         .kept = kept,
     };
 
     leave(logs);
-    account_key(logs, follow.account_key);
+    gv_logs_account_key(logs, follow.account_key);
     int rc = gv_follow_start(&logs->follow, &follow, error);
     gv_wipe(follow.account_key, sizeof follow.account_key);
     return rc;
@@ -107,11 +118,11 @@ int gv_logs_import(void *context, const char *const *paths, size_t count, struct
                                         .paths = paths,
                                         .path_count = count,
                                         .context = logs,
-                                        .observation = on_observation};
+                                        .observation = gv_logs_observe};
 
     if (logs->import && !gv_import_done(logs->import))
         return gv_fail(error, GV_ERR_BUSY, "other logs are being imported; wait for them");
-    account_key(logs, options.account_key);
+    gv_logs_account_key(logs, options.account_key);
     int rc = gv_import_start(&import, &options, error);
     gv_wipe(options.account_key, sizeof options.account_key);
     if (rc != GV_OK)

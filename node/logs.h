@@ -9,12 +9,14 @@
 #include "node/host/driver.h"
 #include "node/ingest/follow.h"
 #include "node/ingest/import.h"
+#include "node/serve/surfaces.h"
 
 struct gv_logs {
     uv_loop_t *loop;
     struct gv_driver *driver;   /* borrowed; set before gv_logs_follow, and there until gv_logs_stop */
     struct gv_persist *persist; /* borrowed, likewise */
     const uint8_t *store_key;   /* GV_KEY_LEN, borrowed. Accounts are told apart under a key of it */
+    struct gv_surfaces *surfaces; /* borrowed; NULL: none are told */
     struct gv_follow *follow;   /* NULL: none is followed */
     struct gv_import *import;   /* NULL: none was asked for yet */
 };
@@ -26,6 +28,11 @@ int gv_logs_follow(struct gv_logs *logs, const struct gv_options *options, struc
 void gv_logs_stop(struct gv_logs *logs);
 /* Whether both name the same logs to be followed, in the same order. */
 bool gv_logs_same(const struct gv_options *a, const struct gv_options *b);
+
+/* The key of account hashes, GV_ACCOUNT_KEY_LEN bytes; the caller wipes it. */
+void gv_logs_account_key(const struct gv_logs *logs, uint8_t out[GV_ACCOUNT_KEY_LEN]);
+/* Hands an observation to the core, and its subject to the surfaces. */
+void gv_logs_observe(void *context, const struct gv_observation *observation);
 
 /* As struct gv_api_options has them; the context is the struct gv_logs. */
 json_t *gv_logs_json(void *context);

@@ -83,6 +83,17 @@ static const struct gv_config_key keys[] = {
      "mynetworks and what fail2ban ignores."},
     {"policy", "deny", GV_CONFIG_ADDRESSES, FIELD(deny), "", 0, 10000, NULL, true,
      "Always refused here. Local: the mesh does not hear of it."},
+    {"policy", "enforce", GV_CONFIG_STRINGS, FIELD(enforce), "no", 1, 8, NULL, false,
+     "Where this host really refuses: dovecot, dnsbl, or several of them. no: it only watches, and "
+     "`grapevine status` says how much it would have refused."},
+    {"dnsbl", "listen", GV_CONFIG_HOSTS, FIELD(dnsbl_listen), "", 0, 4, NULL, false,
+     "ADDRESS:PORT where the DNS zones refuse.grapevine and untrusted.grapevine are answered, such "
+     "as 127.0.0.1:4753. Empty: nowhere."},
+    {"dnsbl", "clients", GV_CONFIG_ADDRESSES, FIELD(dnsbl_clients), "", 0, 64, NULL, true,
+     "Hosts beside this one that may ask there."},
+    {"http", "listen", GV_CONFIG_HOSTS, FIELD(http_listen), "", 0, 1, NULL, false,
+     "ADDRESS:PORT where Dovecot asks its policy server, such as 127.0.0.1:4729. Empty: nowhere. "
+     "`grapevine snippet dovecot` prints what Dovecot needs for it."},
     {"limits", "connections", GV_CONFIG_INT, FIELD(connections), "64", 16, 1024, NULL, false,
      "Connections with other nodes at most, incoming ones included."},
     {"limits", "statements", GV_CONFIG_INT, FIELD(statements), "200000", 1000, 5000000, NULL, false,
@@ -266,6 +277,74 @@ static void check_addresses(struct check *check)
         wrong(check, "node", "bind", "two addresses of one family; give one of each at most");
 }
 
+static struct gv_prefix *to_prefixes(const struct gv_config_addresses *from)
+{
+    struct gv_prefix *out = calloc(from->count + 1, sizeof *out);
+
+    for (size_t i = 0; out && i < from->count; i++) {
+        out[i].family = from->items[i].family;
+        out[i].bits = from->items[i].prefix;
+        memcpy(out[i].bytes, from->items[i].bytes, out[i].family == GV_FAMILY_IPV4 ? 4 : 16);
+    }
+    return out;
+}
+
+static void check_enforce(struct check *check)
+{
+    static const char *const names[] = {"dovecot", "dnsbl"}; /* in the order of the bits */
+    struct gv_options *o = check->options;
+
+    for (size_t i = 0; i < o->enforce.count; i++) {
+        const char *word = o->enforce.items[i];
+        unsigned bit = 0;
+        for (size_t j = 0; j < sizeof names / sizeof *names; j++)
+            bit |= strcmp(word, names[j]) == 0 ? 1u << j : 0;
+        o->enforced |= bit;
+        if (bit == 0 && !(strcmp(word, "no") == 0 && o->enforce.count == 1))
+            wrong(check, "policy", "enforce",
+                  "\"%s\" will not do here, write no, or dovecot, dnsbl or both", word);
+    }
+    if (o->enforced & GV_ENFORCE_DOVECOT && o->http_listen.count == 0)
+        wrong(check, "policy", "enforce",
+              "dovecot needs a place to ask; set [http] listen = 127.0.0.1:4729");
+    if (o->enforced & GV_ENFORCE_DNSBL && o->dnsbl_listen.count == 0)
+        wrong(check, "policy", "enforce",
+              "dnsbl needs a place to ask; set [dnsbl] listen = 127.0.0.1:4753");
+}
+
+static bool is_wildcard(const struct gv_address *address)
+{
+    static const uint8_t zero[16];
+
+    return memcmp(address->bytes, zero, sizeof zero) == 0;
+}
+
+static void check_surfaces(struct check *check)
+{
+    struct gv_options *o = check->options;
+    struct gv_address http;
+
+    check_enforce(check);
+    o->dnsbl_at = calloc(o->dnsbl_listen.count + 1, sizeof *o->dnsbl_at);
+    o->dnsbl_client_ranges = to_prefixes(&o->dnsbl_clients);
+    if (!o->dnsbl_at || !o->dnsbl_client_ranges) {
+        check->memory = true;
+        return;
+    }
+    /* An answer must come from the address that was asked, which a wildcard socket cannot see to. */
+    for (size_t i = 0; i < o->dnsbl_listen.count; i++)
+        if (!plain_address(&o->dnsbl_at[i], &o->dnsbl_listen.items[i]) ||
+            is_wildcard(&o->dnsbl_at[i]))
+            wrong(check, "dnsbl", "listen",
+                  "\"%s\" is not an address of this host; write it as 127.0.0.1:4753 or "
+                  "[::1]:4753",
+                  o->dnsbl_listen.items[i].host);
+    if (o->http_listen.count && !plain_address(&http, &o->http_listen.items[0]))
+        wrong(check, "http", "listen",
+              "\"%s\" is not an address; write it as 127.0.0.1:4729 or [::1]:4729",
+              o->http_listen.items[0].host);
+}
+
 static void check_texts(struct check *check)
 {
     struct gv_options *o = check->options;
@@ -310,18 +389,6 @@ static void check_logs(struct check *check)
               "\"%s\" will not do, write an octal mode that lets the owner write, e.g. 0660", mode);
     o->syslog = (struct gv_syslog_access){
         .from = o->syslog_from.items, .count = o->syslog_from.count, .mode = (mode_t)bits};
-}
-
-static struct gv_prefix *to_prefixes(const struct gv_config_addresses *from)
-{
-    struct gv_prefix *out = calloc(from->count + 1, sizeof *out);
-
-    for (size_t i = 0; out && i < from->count; i++) {
-        out[i].family = from->items[i].family;
-        out[i].bits = from->items[i].prefix;
-        memcpy(out[i].bytes, from->items[i].bytes, out[i].family == GV_FAMILY_IPV4 ? 4 : 16);
-    }
-    return out;
 }
 
 static int compare_prefixes(const void *a, const void *b)
@@ -387,6 +454,7 @@ int gv_options_load(struct gv_options *out, const char *path, struct gv_buf *err
         return rc;
     check_addresses(&check);
     check_texts(&check);
+    check_surfaces(&check);
     check_logs(&check);
     derive(&check);
     check_lists(&check);
@@ -514,6 +582,8 @@ void gv_options_free(struct gv_options *options)
     free(options->allowed);
     free(options->denied);
     free(options->listen_at);
+    free(options->dnsbl_at);
+    free(options->dnsbl_client_ranges);
     free(options->control_path);
     gv_config_free(&table, options);
     memset(options, 0, sizeof *options);
@@ -599,6 +669,18 @@ const char *gv_options_fixed_change(const struct gv_options *now, const struct g
         return "[network] id";
     if (!same_text(now->timezone, next->timezone))
         return "[log] timezone";
+    if (!same_addresses(now->dnsbl_at, now->dnsbl_listen.count, next->dnsbl_at,
+                        next->dnsbl_listen.count))
+        return "[dnsbl] listen";
+    if (now->dnsbl_clients.count != next->dnsbl_clients.count ||
+        memcmp(now->dnsbl_client_ranges, next->dnsbl_client_ranges,
+               now->dnsbl_clients.count * sizeof *now->dnsbl_client_ranges) != 0)
+        return "[dnsbl] clients";
+    if (now->http_listen.count != next->http_listen.count ||
+        (now->http_listen.count &&
+         (strcmp(now->http_listen.items[0].host, next->http_listen.items[0].host) != 0 ||
+          now->http_listen.items[0].port != next->http_listen.items[0].port)))
+        return "[http] listen";
     if (now->statements != next->statements)
         return "[limits] statements";
     if (now->history != next->history)

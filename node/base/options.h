@@ -39,6 +39,12 @@ struct gv_options {
     /* [policy] */
     int refuse_on; /* 0: own, 1: consensus */
     struct gv_config_addresses allow, deny;
+    struct gv_config_strings enforce;
+    /* [dnsbl] */
+    struct gv_config_hosts dnsbl_listen;
+    struct gv_config_addresses dnsbl_clients;
+    /* [http] */
+    struct gv_config_hosts http_listen;
     /* [limits] */
     int64_t connections, statements, history, telemetry_s, journal_s;
 
@@ -53,7 +59,13 @@ struct gv_options {
     struct gv_address advertised; /* GV_FAMILY_NONE: none */
     char **seed_texts;            /* seeds.count of them */
     struct gv_prefix *allowed, *denied;
+    unsigned enforced;           /* bits of enum gv_enforce */
+    struct gv_address *dnsbl_at; /* dnsbl_listen.count of them */
+    struct gv_prefix *dnsbl_client_ranges;
 };
+
+/* Where this host refuses what it should; elsewhere it only watches. */
+enum gv_enforce { GV_ENFORCE_DOVECOT = 1, GV_ENFORCE_DNSBL = 2 };
 
 /* Reads and checks the whole file. Errors, one line each with its newline, go to `errors`. Returns
  * GV_OK (free with gv_options_free), GV_ERR_CONFIG, GV_ERR_IO, GV_ERR_MEMORY. */

@@ -45,6 +45,8 @@ const struct gv_cli_command gv_cli_commands[] = {
     {"retract", "ADDR", "take back what this node has said of an address", gv_cli_retract},
     {"network", "", "which network this node is in", gv_cli_network},
     {"reload", "", "let the daemon read its configuration again", gv_cli_reload},
+    {"snippet", "NAME", "what Dovecot, Postfix, rspamd or unbound need to ask this node",
+     gv_cli_snippet},
     {"backup", "FILE", "write what this node has stored to a file", gv_cli_backup},
     {"restore", "FILE", "put a backup in its place; the daemon must be stopped", gv_cli_restore},
 };

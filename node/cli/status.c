@@ -109,6 +109,31 @@ static void print_mail(const struct gv_cli *cli, const json_t *json)
                       gv_cli_text(json, "mail.queue.messages"));
 }
 
+static void print_enforcement(const struct gv_cli *cli, const json_t *json)
+{
+    const json_t *enforced = gv_cli_member(json, "enforcement.enforced");
+    bool on = json_array_size(enforced) > 0;
+
+    if (!json_is_object(gv_cli_member(json, "enforcement")))
+        return;
+    gv_cli_print_heading(cli, "Enforcement");
+    gv_cli_print_pair("enforced by", "%s", on ? gv_cli_text(json, "enforcement.enforced")
+                                              : "nobody: this node only watches, see [policy] enforce");
+    gv_cli_print_pair("listed", "%s to refuse, %s untrusted",
+                      gv_cli_text(json, "enforcement.refused"),
+                      gv_cli_text(json, "enforcement.untrusted"));
+    if (json_is_object(gv_cli_member(json, "enforcement.dovecot")))
+        gv_cli_print_pair("Dovecot", "asked %s times: %s refused, %s would have been",
+                          gv_cli_text(json, "enforcement.dovecot.asked"),
+                          gv_cli_text(json, "enforcement.dovecot.refused"),
+                          gv_cli_text(json, "enforcement.dovecot.would_have_refused"));
+    if (json_is_object(gv_cli_member(json, "enforcement.dnsbl")))
+        gv_cli_print_pair("DNS", "asked %s times: %s listed, %s would have been",
+                          gv_cli_text(json, "enforcement.dnsbl.queries"),
+                          gv_cli_text(json, "enforcement.dnsbl.listed"),
+                          gv_cli_text(json, "enforcement.dnsbl.would_have_listed"));
+}
+
 int gv_cli_status(struct gv_cli *cli, int argc, char **argv)
 {
     json_t *json;
@@ -125,6 +150,7 @@ int gv_cli_status(struct gv_cli *cli, int argc, char **argv)
         print_mesh(cli, json);
         rc = print_logs(cli, json);
         print_mail(cli, json);
+        print_enforcement(cli, json);
     }
     json_decref(json);
     return rc;

@@ -24,6 +24,7 @@ struct gv_driver {
     void (*broken)(void *context, const char *why);
     void (*recorded)(void *context, const uint8_t id[GV_ID_LEN]);
     void (*noted)(void *context, enum gv_note note);
+    void (*about)(void *context, const struct gv_subject *subject);
     struct gv_effects pending; /* gathered in this turn */
     struct gv_effects running; /* being carried out */
     struct gv_effects backlog; /* rows that the store would not take */
@@ -237,6 +238,8 @@ static void take_note(struct gv_driver *driver, const struct gv_effect *note, bo
     if ((unsigned)note->note < GV_NOTE_COUNT)
         driver->status.notes[note->note]++;
     gv_notes_log(note);
+    if (note->subject.family != GV_FAMILY_NONE && driver->about)
+        driver->about(driver->context, &note->subject);
     switch (note->note) {
     case GV_NOTE_SIGNALLED:
     case GV_NOTE_PREVIEWED:
@@ -504,6 +507,7 @@ int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *option
     driver->broken = options->broken;
     driver->recorded = options->recorded;
     driver->noted = options->noted;
+    driver->about = options->about;
     driver->telemetry_ms =
         options->telemetry_ms ? options->telemetry_ms : GV_TELEMETRY_DAYS * 86400000ULL;
     driver->journal_ms =

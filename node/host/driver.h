@@ -44,6 +44,8 @@ struct gv_driver_options {
     /* Own statement `id` was made, previewed or acknowledged, and that is in the store. May be
      * NULL. */
     void (*recorded)(void *context, const uint8_t id[GV_ID_LEN]);
+    /* Something happened about a subject: its verdict or what is known of it here. May be NULL. */
+    void (*about)(void *context, const struct gv_subject *subject);
     /* The core took a network descriptor or this node's certificate. May be NULL. */
     void (*noted)(void *context, enum gv_note note);
 };

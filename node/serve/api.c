@@ -84,6 +84,9 @@ static void get_status(struct gv_http_request *request, void *context)
         json_object_set_new(json, "import", import ? import : json_null());
         json_t *mail = api->options.mail ? api->options.mail(api->options.logs_context) : NULL;
         json_object_set_new(json, "mail", mail ? mail : json_null());
+        json_t *enforcement =
+            api->options.enforcement ? api->options.enforcement(api->options.context) : NULL;
+        json_object_set_new(json, "enforcement", enforcement ? enforcement : json_null());
     }
     gv_http_respond_json(request, 200, json);
 }
@@ -241,6 +244,8 @@ static void edit_list(struct gv_http_request *request, struct gv_api *api, enum 
     }
     say_not_listed(&nothing, api, &event.command.prefix);
     answer_command(api, request, &event, done, nothing.text);
+    if (api->options.lists_changed)
+        api->options.lists_changed(api->options.context);
 }
 
 static void post_allow(struct gv_http_request *request, void *context)

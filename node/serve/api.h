@@ -34,6 +34,8 @@ struct gv_api_options {
     json_t *(*import_json)(void *context);
     json_t *(*mail)(void *context); /* the same of the flow of mail; may give NULL */
     void *context;
+    json_t *(*enforcement)(void *context); /* new reference: what is enforced; may give NULL */
+    void (*lists_changed)(void *context);  /* the admin's own; may be NULL */
     int (*reload)(void *context, struct gv_text *error); /* as on SIGHUP */
 };
 

@@ -1,0 +1,263 @@
+#include "node/serve/surfaces.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "crypto/wipe.h"
+#include "node/base/http.h"
+#include "node/base/keyfile.h"
+#include "node/base/log.h"
+#include "node/serve/dnsbl.h"
+#include "node/serve/dovecot.h"
+#include "node/serve/feed.h"
+#include "node/serve/why.h"
+
+struct gv_surfaces {
+    uv_loop_t *loop;
+    const struct gv_core *core;
+    struct gv_feed *feed;
+    struct gv_dnsbl *dnsbl;     /* NULL: does not listen */
+    struct gv_dovecot *dovecot; /* NULL: no HTTP port */
+    struct gv_http_server *http;
+    char key[2 * GV_SECRET_LEN + 1]; /* what Dovecot must send */
+    unsigned enforced;               /* bits of enum gv_enforce */
+    uint64_t dns_would;              /* questions that would have been answered with "listed" */
+};
+
+/* ---- DNS ------------------------------------------------------------------------------------ */
+
+static bool listed(void *context, enum gv_dns_zone zone, const struct gv_subject *subject)
+{
+    struct gv_surfaces *s = context;
+    unsigned bit = zone == GV_DNS_REFUSE ? GV_LISTED_REFUSED : GV_LISTED_UNTRUSTED;
+    bool on = gv_feed_look(s->feed, subject) & bit;
+
+    if (s->enforced & GV_ENFORCE_DNSBL)
+        return on;
+    s->dns_would += on;
+    return false;
+}
+
+static void reason(void *context, char out[GV_DNS_TEXT_MAX + 1], enum gv_dns_zone zone,
+                   const struct gv_subject *subject)
+{
+    const struct gv_surfaces *s = context;
+    struct gv_decision decision = gv_core_decide(s->core, NULL, NULL, subject);
+    const char *text = zone == GV_DNS_UNTRUSTED ? "The mesh calls this address untrusted."
+                                                : gv_reason_text(decision.reason);
+
+    snprintf(out, GV_DNS_TEXT_MAX + 1, "%s", text);
+}
+
+static uint32_t serial(void *context)
+{
+    const struct gv_surfaces *s = context;
+
+    return (uint32_t)gv_listing_serial(gv_feed_listing(s->feed));
+}
+
+static int start_dns(struct gv_surfaces *s, const struct gv_surfaces_options *o,
+                     struct gv_text *error)
+{
+    struct gv_dnsbl_options dns = {
+        .loop = o->loop,
+        .listen = o->options->dnsbl_at,
+        .listen_count = o->options->dnsbl_listen.count,
+        .clients = o->options->dnsbl_client_ranges,
+        .client_count = o->options->dnsbl_clients.count,
+        .source = {.context = s, .listed = listed, .reason = reason},
+        .serial = serial,
+    };
+
+    return dns.listen_count ? gv_dnsbl_start(&s->dnsbl, &dns, error) : GV_OK;
+}
+
+/* ---- HTTP ----------------------------------------------------------------------------------- */
+
+/* Whoever can report could accuse any address, so not even a local user may without the key. */
+static bool has_key(const struct gv_surfaces *s, struct gv_http_request *request)
+{
+    const char *given = gv_http_header(request, "X-Api-Key");
+    size_t len = strlen(s->key);
+
+    return given && strlen(given) == len && sodium_memcmp(given, s->key, len) == 0;
+}
+
+static void on_dovecot(struct gv_http_request *request, void *context)
+{
+    struct gv_surfaces *s = context;
+
+    if (!has_key(s, request)) {
+        gv_log_limited(GV_LOG_WARNING, "a request to /dovecot without the right key; set "
+                                       "auth_policy_server_api_header as `grapevine snippet "
+                                       "dovecot` prints it");
+        gv_http_error(request, 403, "forbidden", "the header X-Api-Key is missing or wrong");
+        return;
+    }
+    gv_dovecot_handle(s->dovecot, request);
+}
+
+static const struct gv_http_route routes[] = {{"POST", "/dovecot", on_dovecot}};
+
+static int read_key(struct gv_surfaces *s, const char *folder, struct gv_text *error)
+{
+    uint8_t secret[GV_SECRET_LEN];
+    char path[4096];
+    bool fresh;
+
+    snprintf(path, sizeof path, "%s/dovecot.key", folder);
+    int rc = gv_keyfile_ensure(secret, &fresh, path, error);
+    if (rc == GV_OK)
+        gv_hex(s->key, secret, sizeof secret);
+    gv_wipe(secret, sizeof secret);
+    return rc;
+}
+
+static int start_http(struct gv_surfaces *s, const struct gv_surfaces_options *o,
+                      struct gv_text *error)
+{
+    struct gv_dovecot_options dovecot = {.loop = o->loop,
+                                         .core = o->core,
+                                         .account_key = o->account_key,
+                                         .enforced = s->enforced & GV_ENFORCE_DOVECOT,
+                                         .context = o->context,
+                                         .observe = o->observe};
+    struct gv_http_options http = {.routes = routes,
+                                   .route_count = sizeof routes / sizeof *routes,
+                                   .context = s,
+                                   .connections_max = 1024,
+                                   .connections_per_ip = 1024};
+
+    if (o->options->http_listen.count == 0)
+        return GV_OK;
+    int rc = read_key(s, o->options->data, error);
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_dovecot_start(&s->dovecot, &dovecot);
+    if (rc != GV_OK)
+        return gv_fail(error, rc, "out of memory");
+    http.host = o->options->http_listen.items[0].host;
+    http.port = o->options->http_listen.items[0].port;
+    rc = gv_http_start(&s->http, o->loop, &http, error);
+    return rc;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options *options,
+                      struct gv_text *error)
+{
+    struct gv_surfaces *s = calloc(1, sizeof *s);
+
+    *out = NULL;
+    if (!s)
+        return gv_fail(error, GV_ERR_MEMORY, "out of memory");
+    s->loop = options->loop;
+    s->core = options->core;
+    s->enforced = options->options->enforced;
+    int rc = gv_feed_start(&s->feed, options->loop, options->core);
+    if (rc != GV_OK) {
+        gv_surfaces_stop(s);
+        return gv_fail(error, rc, "out of memory");
+    }
+    rc = start_dns(s, options, error);
+    if (rc == GV_OK)
+        rc = start_http(s, options, error);
+    if (rc != GV_OK) {
+        gv_surfaces_stop(s);
+        return rc;
+    }
+    *out = s;
+    return GV_OK;
+}
+
+void gv_surfaces_stop(struct gv_surfaces *surfaces)
+{
+    if (!surfaces)
+        return;
+    gv_dnsbl_stop(surfaces->dnsbl);
+    gv_http_stop(surfaces->http); /* before what its requests wait for */
+    gv_dovecot_stop(surfaces->dovecot);
+    gv_feed_stop(surfaces->feed);
+    gv_wipe(surfaces->key, sizeof surfaces->key);
+    free(surfaces);
+}
+
+void gv_surfaces_configure(struct gv_surfaces *surfaces, const struct gv_options *options)
+{
+    if (!surfaces)
+        return;
+    surfaces->enforced = options->enforced;
+    if (surfaces->dovecot)
+        gv_dovecot_enforce(surfaces->dovecot, surfaces->enforced & GV_ENFORCE_DOVECOT);
+    gv_feed_all(surfaces->feed);
+}
+
+bool gv_surfaces_absorb(struct gv_surfaces *surfaces, struct gv_observation *observation)
+{
+    return !surfaces || !surfaces->dovecot ||
+           gv_dovecot_absorb(surfaces->dovecot, observation, uv_now(surfaces->loop));
+}
+
+void gv_surfaces_about(struct gv_surfaces *surfaces, const struct gv_subject *subject)
+{
+    if (surfaces && subject->family != GV_FAMILY_NONE)
+        gv_feed_subject(surfaces->feed, subject);
+}
+
+void gv_surfaces_all(struct gv_surfaces *surfaces)
+{
+    if (surfaces)
+        gv_feed_all(surfaces->feed);
+}
+
+static json_t *dovecot_json(const struct gv_dovecot *dovecot)
+{
+    struct gv_dovecot_counters c;
+
+    if (!dovecot)
+        return json_null();
+    gv_dovecot_counters(dovecot, &c);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "asked", (json_int_t)c.asked,
+                     "refused", (json_int_t)c.refused, "would_have_refused",
+                     (json_int_t)c.would_refuse, "waited", (json_int_t)c.waited, "reported",
+                     (json_int_t)c.reported, "repeated", (json_int_t)c.repeated, "absorbed",
+                     (json_int_t)c.absorbed, "malformed", (json_int_t)c.malformed);
+}
+
+static json_t *dns_json(const struct gv_surfaces *s)
+{
+    struct gv_dnsbl_counters c;
+
+    if (!s->dnsbl)
+        return json_null();
+    gv_dnsbl_counters(s->dnsbl, &c);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "queries", (json_int_t)c.queries, "listed",
+                     (json_int_t)c.listed, "would_have_listed", (json_int_t)s->dns_would, "refused",
+                     (json_int_t)c.refused, "malformed", (json_int_t)c.malformed, "tcp_connections",
+                     (json_int_t)c.tcp_connections);
+}
+
+json_t *gv_surfaces_json(const struct gv_surfaces *surfaces)
+{
+    struct gv_subject subject;
+    size_t cursor = 0, refused = 0, untrusted = 0;
+    unsigned bits;
+
+    if (!surfaces)
+        return json_null();
+    while (gv_listing_next(gv_feed_listing(surfaces->feed), &cursor, &subject, &bits)) {
+        refused += (bits & GV_LISTED_REFUSED) != 0;
+        untrusted += (bits & GV_LISTED_UNTRUSTED) != 0;
+    }
+    json_t *enforced = json_array();
+    if (surfaces->enforced & GV_ENFORCE_DOVECOT)
+        json_array_append_new(enforced, json_string("dovecot"));
+    if (surfaces->enforced & GV_ENFORCE_DNSBL)
+        json_array_append_new(enforced, json_string("dnsbl"));
+    return json_pack("{s:o, s:I, s:I, s:o, s:o}", "enforced", enforced, "refused",
+                     (json_int_t)refused, "untrusted", (json_int_t)untrusted, "dovecot",
+                     dovecot_json(surfaces->dovecot), "dnsbl", dns_json(surfaces));
+}

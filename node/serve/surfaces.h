@@ -1,0 +1,44 @@
+/* Everything that tells verdicts to those who enforce them, put together: the feed, the DNS lists,
+ * Dovecot's policy server and the HTTP port it is asked on. (SPEC 18) */
+#ifndef GV_NODE_SERVE_SURFACES_H
+#define GV_NODE_SERVE_SURFACES_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#include "node/base/options.h"
+#include "node/base/text.h"
+#include "proto/core.h"
+
+struct gv_surfaces;
+
+struct gv_surfaces_options {
+    uv_loop_t *loop;
+    const struct gv_core *core;       /* borrowed until gv_surfaces_stop */
+    const struct gv_options *options; /* borrowed for the call */
+    const uint8_t *account_key;       /* 16 bytes, copied: the log reader's */
+    void *context;
+    void (*observe)(void *context, const struct gv_observation *observation);
+};
+
+/* Returns GV_OK, or with a sentence GV_ERR_BUSY, GV_ERR_FORBIDDEN, GV_ERR_IO, GV_ERR_MEMORY. */
+int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options *options,
+                      struct gv_text *error);
+/* The loop must run on until its handles are closed. NULL is allowed, also below. */
+void gv_surfaces_stop(struct gv_surfaces *surfaces);
+/* After a reload: what is enforced, and lists. Where they listen is fixed. */
+void gv_surfaces_configure(struct gv_surfaces *surfaces, const struct gv_options *options);
+
+/* An observation of a log, before the core has it: what was reported already is taken off. False:
+ * nothing is left of it. */
+bool gv_surfaces_absorb(struct gv_surfaces *surfaces, struct gv_observation *observation);
+/* Something happened about this subject. */
+void gv_surfaces_about(struct gv_surfaces *surfaces, const struct gv_subject *subject);
+/* The admin's lists have changed. */
+void gv_surfaces_all(struct gv_surfaces *surfaces);
+
+/* For status; NULL when out of memory. */
+json_t *gv_surfaces_json(const struct gv_surfaces *surfaces);
+
+#endif

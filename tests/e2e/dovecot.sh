@@ -1,0 +1,253 @@
+#!/usr/bin/env bash
+# A real Dovecot that asks a real node, in namespaces of their own: what a wrong and a right password
+# get, from whom, watched and enforced; a hundred guesses at once; a client with an old password; a
+# node that is down; and the same verdicts by DNS, asked with dig. Needs root; takes Dovecot from the
+# system or, because mail servers exclude each other as packages, unpacked for the test alone.
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+bin=$(cd "${GV_BIN:-$here/../../build/bin}" && pwd)
+skip() {
+    echo "dovecot.sh: SKIPPED: $*"
+    exit 77
+}
+
+if [ "${1:-}" != inside ]; then
+    [ "$(id -u)" -eq 0 ] || skip "needs root, for namespaces"
+    for program in jq python3 ip unshare dig; do
+        command -v $program >/dev/null || skip "$program is not installed (tests/packages.sh test)"
+    done
+    scratch=$(mktemp -d /tmp/gv-dovecot.XXXXXX)
+    trap 'rm -rf "$scratch"' EXIT
+    chmod 755 "$scratch"
+    mkdir "$scratch/package"
+    if [ ! -x /usr/sbin/dovecot ]; then
+        (cd "$scratch" && timeout 60 apt-get download dovecot-core dovecot-imapd >/dev/null 2>&1 &&
+            for package in *.deb; do dpkg-deb -x "$package" package; done) ||
+            skip "Dovecot is neither installed nor to be had"
+    fi
+    # A pid namespace: whatever was started ends with it.
+    timeout 240 unshare --net --mount --pid --fork --kill-child --mount-proc \
+        bash "$0" inside "$scratch"
+    exit
+fi
+
+# ---- the machine: nothing of the real one is written to -------------------------------------------
+scratch=$2
+failures=0
+fail() {
+    printf 'FAILED: %s\n' "$*"
+    failures=$((failures + 1))
+}
+mount --make-rprivate /
+mkdir "$scratch/upper"
+mount -t tmpfs tmpfs "$scratch/upper"
+for part in usr etc var; do
+    mkdir -p "$scratch/upper/$part" "$scratch/upper/$part.work" "$scratch/package/$part"
+    mount -t overlay overlay -o "lowerdir=$scratch/package/$part:/$part,upperdir=$scratch/upper/$part,workdir=$scratch/upper/$part.work" /$part ||
+        skip "no overlay file system here"
+done
+mount -t tmpfs tmpfs /run
+mkdir -p /run/dovecot
+for user in dovecot dovenull; do
+    getent passwd $user >/dev/null || echo "$user:x:$((1106 + ${#user})):$((1106 + ${#user}))::/nonexistent:/bin/false" >>/etc/passwd
+    getent group $user >/dev/null || echo "$user:x:$((1106 + ${#user})):" >>/etc/group
+done
+ip link set lo up
+# The clients live in a namespace of their own: this host's own addresses are never refused.
+ip netns add clients
+ip link add server type veth peer name client netns clients
+ip addr add 198.51.100.25/24 dev server
+ip link set server up
+for last in 7 8 9 10 11 12 13; do ip -n clients addr add 198.51.100.$last/24 dev client; done
+ip -n clients link set client up
+
+data=$scratch/node
+mkdir -m 700 "$data"
+log=$scratch/dovecot.log
+: >"$log"
+node_conf() { # ENFORCE
+    cat >"$scratch/node.conf" <<X
+[node]
+data = $data
+listen =
+[log]
+file = $log
+[policy]
+enforce = $1
+[http]
+listen = 127.0.0.1:4729
+[dnsbl]
+listen = 127.0.0.1:4753
+X
+}
+ask() { "$bin/grapevine" --config "$scratch/node.conf" "$@"; }
+start_node() {
+    "$bin/grapevined" --config "$scratch/node.conf" >>"$scratch/node.log" 2>&1 &
+    node=$!
+    for _ in $(seq 100); do
+        ask status >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+    cat "$scratch/node.log"
+    echo "FAILED: the node does not start"
+    exit 1
+}
+status() { ask status --json | jq -r ".enforcement.$1"; }
+node_conf no
+start_node
+
+mkdir -p /etc/dovecot "$scratch/mail"
+chown 65534 "$scratch/mail"
+printf 'alice:{PLAIN}correct\nbob:{PLAIN}right\n' >/etc/dovecot/users
+cat >/etc/dovecot/dovecot.conf <<X
+protocols = imap
+listen = 198.51.100.25
+ssl = no
+disable_plaintext_auth = no
+log_path = $log
+auth_verbose = yes
+login_log_format_elements = user=<%u> method=%m rip=%r lip=%l mpid=%e %c session=<%{session}>
+mail_location = maildir:$scratch/mail/%u
+passdb {
+  driver = passwd-file
+  args = /etc/dovecot/users
+}
+userdb {
+  driver = static
+  args = uid=65534 gid=65534 home=$scratch/mail/%u
+}
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+service imap-login {
+  process_limit = 200
+}
+service imap {
+  process_limit = 200
+}
+X
+ask snippet dovecot >>/etc/dovecot/dovecot.conf || {
+    echo "FAILED: no snippet"
+    exit 1
+}
+/usr/sbin/dovecot -c /etc/dovecot/dovecot.conf || skip "Dovecot does not start here"
+
+cat >"$scratch/imap.py" <<'P'
+"""imap.py FROM ACCOUNT PASSWORD [COUNT]: logs in; COUNT times at once, with other passwords each.
+Prints how many were let in, and how many were answered."""
+import socket
+import sys
+import threading
+
+source, account, password = sys.argv[1:4]
+count = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+good, answered = [], []
+gate = threading.Barrier(count)
+
+
+def login(number):
+    secret = password if count == 1 else password + str(number)
+    with socket.create_connection(("198.51.100.25", 143), 30, (source, 0)) as line:
+        stream = line.makefile("rb")
+        stream.readline()
+        gate.wait()
+        line.sendall(f"a LOGIN {account} {secret}\r\n".encode())
+        while reply := stream.readline():
+            if reply.startswith(b"a "):
+                answered.append(reply)
+                if reply.startswith(b"a OK"):
+                    good.append(reply)
+                break
+
+
+threads = [threading.Thread(target=login, args=(n,)) for n in range(count)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(good), len(answered))
+P
+imap() { timeout 60 ip netns exec clients python3 "$scratch/imap.py" "$@" 2>>"$scratch/python.log"; }
+for _ in $(seq 50); do
+    [ "$(imap 198.51.100.12 alice correct)" = "1 1" ] && break
+    sleep 0.2
+done
+action() { ask ip "198.51.100.$1" --json | jq -r .action; }
+dns() { dig +short +time=2 +tries=1 @127.0.0.1 -p 4753 "$@"; }
+
+# ---- watched: nobody is refused, and it is counted ---------------------------------------------------
+for n in 1 2 3 4 5; do imap 198.51.100.7 alice wrong$n >/dev/null; done
+[ "$(action 7)" = refuse ] || fail "five wrong passwords: the action is $(action 7)"
+[ "$(imap 198.51.100.7 alice correct)" = "1 1" ] || fail "watching, a right password was refused"
+[ "$(status dovecot.would_have_refused)" -ge 1 ] || fail "what would have been refused is not counted"
+[ -z "$(dns 7.100.51.198.refuse.grapevine)" ] || fail "watching, DNS lists an address"
+[ "$(dns 2.0.0.127.refuse.grapevine)" = 127.0.0.3 ] || fail "no test point"
+
+# ---- enforced ---------------------------------------------------------------------------------------
+node_conf "dovecot, dnsbl"
+ask reload >/dev/null || fail "the configuration is not taken"
+for n in 1 2 3 4 5; do imap 198.51.100.8 alice wrong$n >/dev/null; done
+[ "$(imap 198.51.100.8 alice correct)" = "0 1" ] || fail "a locked address was let in"
+[ "$(imap 198.51.100.9 alice correct)" = "1 1" ] || fail "its neighbour was not let in"
+for _ in $(seq 10); do # "under a second"
+    [ "$(dns 8.100.51.198.refuse.grapevine)" = 127.0.0.3 ] && break
+    sleep 0.1
+done
+[ "$(dns 8.100.51.198.refuse.grapevine)" = 127.0.0.3 ] || fail "DNS does not list what is refused"
+[ "$(dns +tcp 8.100.51.198.refuse.grapevine)" = 127.0.0.3 ] || fail "no DNS over TCP"
+dns 8.100.51.198.refuse.grapevine TXT | grep -q "locked this address" || fail "DNS does not say why"
+[ -z "$(dns 9.100.51.198.refuse.grapevine)" ] || fail "DNS lists a neighbour"
+
+# Two wrong passwords leave it one guess, the third locks it, and two were refused unheard. The log
+# tells of the same failures again: they count once.
+sleep 1.5
+attempts=$(ask ip 198.51.100.8 --json | jq .local.failures)
+[ "$attempts" = 3 ] || fail "three wrong passwords count $attempts"
+
+# A client with an outdated password tries twenty times. It has made one mistake.
+for _ in $(seq 20); do imap 198.51.100.10 bob outdated >/dev/null; done
+[ "$(action 10)" != refuse ] || fail "a client with an old password is refused"
+[ "$(imap 198.51.100.10 bob right)" = "1 1" ] || fail "... and its new one does not let it in"
+
+# An office: two accounts log in, so it is clean; a typo costs it nothing.
+imap 198.51.100.11 alice correct >/dev/null
+imap 198.51.100.11 bob right >/dev/null
+[ "$(ask ip 198.51.100.11 --json | jq .local.clean)" = true ] || fail "two accounts make no clean address"
+imap 198.51.100.11 alice typo >/dev/null
+[ "$(imap 198.51.100.11 bob right)" = "1 1" ] || fail "an office was refused"
+
+# One guess is left, and a hundred come at once: one reaches the password file.
+imap 198.51.100.13 alice first >/dev/null
+imap 198.51.100.13 alice second >/dev/null
+[ "$(action 13)" = one-strike ] || fail "two wrong passwords leave $(action 13)"
+before=$(grep -c 'passwd-file(alice,198.51.100.13.*Password mismatch' "$log")
+result=$(imap 198.51.100.13 alice guess 100)
+sleep 1
+after=$(grep -c 'passwd-file(alice,198.51.100.13.*Password mismatch' "$log")
+[ "$result" = "0 100" ] || fail "of a hundred guesses: let in and answered: $result"
+[ $((after - before)) -eq 1 ] || fail "$((after - before)) of a hundred guesses were answered"
+
+# Allow-listed at once; taken back at once.
+ask allow 198.51.100.8 >/dev/null
+[ "$(imap 198.51.100.8 alice correct)" = "1 1" ] || fail "an allow-listed address was refused"
+[ -z "$(dns 8.100.51.198.refuse.grapevine)" ] || fail "DNS lists an allow-listed address"
+
+# Nobody else may tell the node of failures.
+code=$(curl -s -o /dev/null -w '%{http_code}' -d '{"remote":"198.51.100.9","success":false}' \
+    'http://127.0.0.1:4729/dovecot?command=report')
+[ "$code" = 403 ] || fail "a report without the key: $code"
+
+[ $failures -eq 0 ] || ask status --json | jq -c .enforcement
+
+# ---- a node that is down lets everybody in ---------------------------------------------------------
+kill "$node" && wait "$node"
+[ "$(imap 198.51.100.7 alice correct)" = "1 1" ] || fail "with the node down nobody can log in"
+
+[ $failures -eq 0 ] || {
+    grep -v "imap-login: Info" "$log" | tail -n 30
+    tail -n 5 "$scratch/node.log" "$scratch/python.log"
+}
+echo "dovecot.sh: $failures failed"
+[ $failures -eq 0 ]
