@@ -12,7 +12,7 @@ entries=${DNSBL_ENTRIES:-1000000} seconds=${DNSBL_SECONDS:-4}
 }
 for tool in dnsperf rbldnsd; do
     command -v $tool >/dev/null || [ -x /usr/sbin/$tool ] || {
-        echo "dnsbl.sh: SKIPPED: $tool is not installed (tests/packages.sh bench)"
+        echo "dnsbl.sh: SKIPPED: $tool is not installed"
         exit 77
     }
 done

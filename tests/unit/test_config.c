@@ -408,6 +408,23 @@ static void test_values_that_are_wrong_on_this_host(void **state)
         {NODE "[network]\nregistry = https://x.test/path\n",
          "4: [network] registry: \"https://x.test/path\" will not do, write https://HOST or "
          "https://HOST:PORT (or http://), without a path, e.g. https://registry.example.org\n"},
+        {NODE "[policy]\nenforce = dovecot, dnsbl\n[http]\nlisten = 127.0.0.1:4729\n"
+              "[dnsbl]\nlisten = 127.0.0.1:4753, [::1]:4753\nclients = 192.0.2.0/24\n",
+         ""},
+        {NODE "[policy]\nenforce = firewall\n",
+         "4: [policy] enforce: \"firewall\" will not do here, write no, or dovecot, dnsbl or both\n"},
+        {NODE "[policy]\nenforce = no, dnsbl\n[dnsbl]\nlisten = 127.0.0.1:4753\n",
+         "4: [policy] enforce: \"no\" will not do here, write no, or dovecot, dnsbl or both\n"},
+        {NODE "[policy]\nenforce = dovecot\n",
+         "4: [policy] enforce: dovecot needs a place to ask; set [http] listen = 127.0.0.1:4729\n"},
+        {NODE "[policy]\nenforce = dnsbl\n",
+         "4: [policy] enforce: dnsbl needs a place to ask; set [dnsbl] listen = 127.0.0.1:4753\n"},
+        {NODE "[dnsbl]\nlisten = 0.0.0.0:53\n",
+         "4: [dnsbl] listen: \"0.0.0.0\" is not an address of this host; write it as "
+         "127.0.0.1:4753 or [::1]:4753\n"},
+        {NODE "[http]\nlisten = localhost:4729\n",
+         "4: [http] listen: \"localhost\" is not an address; write it as 127.0.0.1:4729 or "
+         "[::1]:4729\n"},
         {NODE "control_group = nosuchgroup\n",
          "3: [node] control_group: there is no group \"nosuchgroup\"; make it with `groupadd "
          "--system nosuchgroup`, or write another\n"},
