@@ -245,7 +245,7 @@ static void on_stopped(void *context)
     gv_api_stop(node->api);
     node->api = NULL;
     gv_surfaces_stop(node->surfaces);
-    node->surfaces = NULL;
+    node->surfaces = node->logs.surfaces = NULL;
     gv_driver_free(node->driver);
     node->driver = NULL;
     close_handle((uv_handle_t *)&node->on_term);
