@@ -235,7 +235,8 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
-/* The goodbyes are out. Everything closes, and the loop runs dry. */
+/* The goodbyes are out. Everything closes, and the loop runs dry. Signals are caught to the end all
+ * the same, without holding the loop: an impatient second one must not kill a daemon that stops. */
 static void on_stopped(void *context)
 {
     struct node *node = context;
@@ -248,10 +249,17 @@ static void on_stopped(void *context)
     node->surfaces = node->logs.surfaces = NULL;
     gv_driver_free(node->driver);
     node->driver = NULL;
-    close_handle((uv_handle_t *)&node->on_term);
-    close_handle((uv_handle_t *)&node->on_int);
-    close_handle((uv_handle_t *)&node->on_hup);
+    uv_unref((uv_handle_t *)&node->on_term);
+    uv_unref((uv_handle_t *)&node->on_int);
+    uv_unref((uv_handle_t *)&node->on_hup);
     close_handle((uv_handle_t *)&node->interfaces);
+}
+
+static void count_handle(uv_handle_t *handle, void *context)
+{
+    size_t *others = context;
+
+    *others += handle->type != UV_SIGNAL;
 }
 
 /* A resolver that hangs in a thread must not hold up a shutdown: all is stored by then. */
@@ -529,7 +537,11 @@ static int run(struct node *node)
     alarm(0);
     gv_persist_close(node->persist);
     gv_identity_wipe(&node->identity);
-    if (uv_loop_close(&node->loop) != 0)
+    /* The loop is not closed: with its last signal handle libuv would give the signal back to the
+     * kernel's default. */
+    size_t others = 0;
+    uv_walk(&node->loop, count_handle, &others);
+    if (others > 0)
         gv_log(GV_LOG_DEBUG, "the loop still has handles");
     if (node->data_fd >= 0)
         close(node->data_fd);

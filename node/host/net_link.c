@@ -529,10 +529,11 @@ void gv_net_close(struct gv_net *net, uint32_t number)
 {
     struct gv_net_link *link = gv_net_link_find(net, number);
 
-    if (!link || link->state == GV_NET_LINK_CLOSING)
+    if (!link || link->state == GV_NET_LINK_CLOSING || link->state == GV_NET_LINK_GONE)
         return;
     /* Whoever was turned away at the door is owed no last word, and must not stay two seconds. */
     if (link->state != GV_NET_LINK_UP || (link->incoming && !link->said)) {
+        net->counters.turned_away += link->incoming;
         reset(link);
         return;
     }

@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# What the store costs. First signals persisted a second, against raw SQLite upserts with the same
-# file settings, and the promised 40,000; then a restart with 100,000 signals in the store, from exec
-# to the first answer on the control socket, against the promised second. Medians.
+# What the store costs. First signals persisted a second, of the wall and of the processor, against raw
+# SQLite upserts with the same file settings, and the limit of 40,000; then a restart with 100,000
+# signals in the store, from exec to the first answer on the control socket, of the wall and of the
+# processor, against the limit of a second. Medians. Limits are for the wall time of a machine that
+# does nothing else: each is said to be met or missed, and a missed one makes the exit status 1 only
+# with BENCH_STRICT=yes, so that a busy machine fails nobody's checks.
 # GV_BIN, GV_TESTS: folders of the built programs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -16,7 +19,18 @@ if [ ! -x "$tests/bench_store" ] || [ ! -x "$bin/grapevined" ]; then
     exit 69
 fi
 
-"$tests/bench_store" write "$scratch"
+missed=0
+limit() { # WHAT IS LIMIT least|most
+    local word
+    word=$(awk -v is="$2" -v limit="$3" -v way="$4" \
+        'BEGIN { print (way == "least" ? is >= limit : is <= limit) ? "met" : "missed" }')
+    echo "limit: $1, at $4 $3: $word ($2)"
+    [ "$word" = met ] || missed=1
+}
+
+"$tests/bench_store" write "$scratch" | tee "$scratch/write"
+limit "signals persisted a second of the wall" \
+    "$(sed -n 's/^of the wall:.* median \([0-9]*\) .*/\1/p' "$scratch/write")" 40000 least
 
 mkdir -m 700 "$scratch/data"
 "$tests/bench_store" fill "$scratch/data" "$signals"
@@ -50,12 +64,19 @@ for _ in 1 2 3 4 5 6 7; do
     wait "$daemon"
     daemon=
 done
-printf '%s\n' "${cpu[@]}" | sort -n | awk '{t[NR] = $1} END {
-    printf "processor time of these restarts: %d to %d ms, median %d ms\n", t[1], t[NR],
-        t[int((NR + 1) / 2)]
-}'
-printf '%s\n' "${times[@]}" | sort -n | awk -v n="$signals" '{t[NR] = $1} END {
-    m = t[int((NR + 1) / 2)]
-    printf "restart with %d signals, %d times: %d to %d ms\n", n, NR, t[1], t[NR]
+summary() { # WHAT TIMES...: prints them, and keeps the median
+    local what=$1
+    shift
+    median=$(printf '%s\n' "$@" | sort -n | awk '{t[NR] = $1} END {print t[int((NR + 1) / 2)]}')
+    printf '%s\n' "$@" | sort -n | awk -v n="$signals" -v what="$what" -v m="$median" '{t[NR] = $1} END {
+        printf "restart with %d signals, %d times, of the %s: %d to %d, median %d ms\n", n, NR, what,
+            t[1], t[NR], m
+    }'
+}
+summary processor "${cpu[@]}"
+summary wall "${times[@]}"
+limit "restart with $signals signals, ms of the wall" "$median" 1000 most
+awk -v m="$median" 'BEGIN {
     printf "store_restart: ours %.3f, peer 1 s (the promise), ratio %.2f\n", m / 1000, 1000 / m
 }'
+[ "$missed" = 0 ] || [ "${BENCH_STRICT:-no}" != yes ]

@@ -7,6 +7,9 @@
  *   GV_SHIM_FAIL    call N fails with GV_SHIM_ERRNO, and GV_SHIM_FAILS - 1 after it
  *   GV_SHIM_FULL    while this file exists all that needs room fails with ENOSPC
  *   GV_SHIM_CLOCK   seconds that the wall clock is ahead
+ *   GV_SHIM_TRACE   file that gets, in their order, what is written to a log of SQLite's below the
+ *                   folder ("-wal"), its syncs, and that bytes go out on a TCP socket: for each a
+ *                   struct shim_trace, and after a write what was written
  * Calls that count: opening to write, write, pwrite, fsync, fdatasync, ftruncate, rename, link,
  * unlink, mkdir. They go to the kernel directly. */
 #include <errno.h>
@@ -18,16 +21,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "trace.h"
+
 #define FDS 4096
 
-static bool ours[FDS];
+static bool ours[FDS], wal[FDS];
 static char folder[512], full[512], count_path[512];
+static int trace_fd = -1;
 static long kill_at, fail_at, fails, fail_errno, clock_ahead;
 static bool torn, ready;
 static atomic_long calls;
@@ -37,6 +45,13 @@ static long number(const char *name, long otherwise)
     const char *text = getenv(name);
 
     return text ? strtol(text, NULL, 10) : otherwise;
+}
+
+static void open_trace(const char *path)
+{
+    if (path)
+        trace_fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+                                0600);
 }
 
 static void text(char *out, size_t cap, const char *name)
@@ -59,6 +74,7 @@ __attribute__((constructor)) static void prepare(void)
     fails = number("GV_SHIM_FAILS", 1);
     fail_errno = number("GV_SHIM_ERRNO", EIO);
     clock_ahead = number("GV_SHIM_CLOCK", 0);
+    open_trace(getenv("GV_SHIM_TRACE"));
     ready = true;
 }
 
@@ -111,6 +127,33 @@ static bool counted(bool room, int fd, const void *data, size_t len, off_t at)
     return false;
 }
 
+/* ---- the trace ------------------------------------------------------------------------------ */
+
+/* One call, so that lines of two threads do not mix. */
+static void trace(enum shim_trace_kind kind, const void *data, size_t len)
+{
+    struct shim_trace head = {(uint32_t)kind, (uint32_t)len};
+    struct iovec parts[2] = {{&head, sizeof head}, {(void *)data, len}};
+
+    if (trace_fd >= 0)
+        syscall(SYS_writev, trace_fd, parts, data ? 2 : 1);
+}
+
+static bool is_wal(int fd)
+{
+    return trace_fd >= 0 && fd >= 0 && fd < FDS && wal[fd];
+}
+
+static void trace_sent(int fd)
+{
+    int domain = 0;
+    socklen_t len = sizeof domain;
+
+    if (trace_fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+        (domain == AF_INET || domain == AF_INET6))
+        trace(SHIM_SENT, NULL, 0);
+}
+
 /* ---- opening -------------------------------------------------------------------------------- */
 
 static int open_at(int dir, const char *path, int flags, mode_t mode)
@@ -121,8 +164,11 @@ static int open_at(int dir, const char *path, int flags, mode_t mode)
         counted((flags & O_CREAT) && syscall(SYS_access, path, F_OK) != 0, -1, NULL, 0, -1))
         return -1;
     int fd = (int)syscall(SYS_openat, dir, path, flags, mode);
-    if (fd >= 0 && fd < FDS)
+    size_t len = strlen(path);
+    if (fd >= 0 && fd < FDS) {
         ours[fd] = mine;
+        wal[fd] = mine && len > 4 && strcmp(path + len - 4, "-wal") == 0;
+    }
     return fd;
 }
 
@@ -177,7 +223,7 @@ int mkostemp(char *path, int flags)
 int close(int fd)
 {
     if (fd >= 0 && fd < FDS)
-        ours[fd] = false;
+        ours[fd] = wal[fd] = false;
     return (int)syscall(SYS_close, fd);
 }
 
@@ -187,13 +233,37 @@ ssize_t write(int fd, const void *data, size_t len)
 {
     if (is_ours(fd) && counted(true, fd, data, len, -1))
         return -1;
+    if (is_wal(fd))
+        trace(SHIM_WRITTEN, data, len);
+    else
+        trace_sent(fd);
     return syscall(SYS_write, fd, data, len);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    trace_sent(fd);
+    return syscall(SYS_writev, fd, parts, count);
+}
+
+ssize_t send(int fd, const void *data, size_t len, int flags)
+{
+    trace_sent(fd);
+    return syscall(SYS_sendto, fd, data, len, flags, NULL, 0);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    trace_sent(fd);
+    return syscall(SYS_sendmsg, fd, message, flags);
 }
 
 ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 {
     if (is_ours(fd) && counted(true, fd, data, len, at))
         return -1;
+    if (is_wal(fd))
+        trace(SHIM_WRITTEN, data, len);
     return syscall(SYS_pwrite64, fd, data, len, at);
 }
 
@@ -204,12 +274,22 @@ ssize_t pwrite64(int fd, const void *data, size_t len, off_t at)
 
 int fsync(int fd)
 {
-    return is_ours(fd) && counted(false, -1, NULL, 0, -1) ? -1 : (int)syscall(SYS_fsync, fd);
+    if (is_ours(fd) && counted(false, -1, NULL, 0, -1))
+        return -1;
+    int rc = (int)syscall(SYS_fsync, fd);
+    if (rc == 0 && is_wal(fd))
+        trace(SHIM_SYNCED, NULL, 0);
+    return rc;
 }
 
 int fdatasync(int fd)
 {
-    return is_ours(fd) && counted(false, -1, NULL, 0, -1) ? -1 : (int)syscall(SYS_fdatasync, fd);
+    if (is_ours(fd) && counted(false, -1, NULL, 0, -1))
+        return -1;
+    int rc = (int)syscall(SYS_fdatasync, fd);
+    if (rc == 0 && is_wal(fd))
+        trace(SHIM_SYNCED, NULL, 0);
+    return rc;
 }
 
 int ftruncate(int fd, off_t len)
@@ -249,7 +329,7 @@ int unlink(const char *path)
 
 int mkdir(const char *path, mode_t mode)
 {
-    if (below(path) && counted(true, -1, NULL, 0, -1))
+    if (below(path) && counted(syscall(SYS_access, path, F_OK) != 0, -1, NULL, 0, -1))
         return -1;
     return (int)syscall(SYS_mkdir, path, mode);
 }

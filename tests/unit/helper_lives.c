@@ -217,7 +217,7 @@ int lives_wait(struct lives *lives)
 {
     int status = -1;
 
-    for (uint64_t end = clock_ms() + 20000; clock_ms() < end; sleep_ms(1))
+    for (uint64_t end = clock_ms() + 60000; clock_ms() < end; sleep_ms(1))
         if (lives_ended(lives, &status))
             return status;
     lives_kill(lives, SIGKILL);
@@ -241,7 +241,7 @@ bool lives_await_session(struct lives *lives, unsigned before)
     bool open = false;
     siginfo_t info = {0};
 
-    for (uint64_t end = clock_ms() + 10000; clock_ms() < end; sleep_ms(1)) {
+    for (uint64_t end = clock_ms() + 60000; clock_ms() < end; sleep_ms(1)) {
         if (recorder_sessions(&lives->recorder, &open) > before && open)
             return true;
         if (waitid(P_PID, (id_t)lives->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
@@ -291,7 +291,7 @@ bool lives_ask(struct lives *lives, const char *path, unsigned status, struct gv
 {
     char url[512];
     struct gv_fetch_result result;
-    struct gv_fetch_request request = {.url = url, .unix_path = lives->socket, .total_ms = 5000};
+    struct gv_fetch_request request = {.url = url, .unix_path = lives->socket, .total_ms = 30000};
 
     snprintf(url, sizeof url, "http://localhost/api/v1/%s", path);
     bool ok = gv_fetch_blocking(&result, &request) == GV_OK && result.status == status;

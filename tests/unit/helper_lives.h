@@ -26,9 +26,9 @@ void lives_remove(struct lives *lives);
 /* `environment`: "NAME=value" strings, ends with NULL, added to the daemon's; may be NULL. The disk
  * shim is preloaded when it is not, unless the first of them is another LD_PRELOAD. What the daemon says goes to lives->said, emptied first. */
 void lives_start(struct lives *lives, char *const *environment);
-/* Waits until it has a session with the recorder; false when it ended, or after 10 s. */
+/* Waits until it has a session with the recorder; false when it ended, or after a minute. */
 bool lives_await_session(struct lives *lives, unsigned before);
-/* Waits for the end, 20 s at most. Gives waitpid's status. */
+/* Waits for the end, a minute at most. Gives waitpid's status. */
 int lives_wait(struct lives *lives);
 /* Ended by itself or by a signal: *status, pid is 0 then. */
 bool lives_ended(struct lives *lives, int *status);

@@ -66,7 +66,7 @@ static struct gv_subject tell(struct lives *lives)
 {
     struct gv_subject subject = lives_feed(lives);
 
-    if (!lives_await(lives, &subject, 10000))
+    if (!lives_await(lives, &subject, 60000))
         fail_msg("it does not signal: %s", lives_said(lives));
     return subject;
 }

@@ -378,7 +378,7 @@ static void test_a_crowd_in_one_turn_takes_no_place(void **state)
     look_at_net();
     assert_int_equal(counters.accepted, 64);
     assert_int_equal(counters.silent, 0);
-    assert_int_equal(counters.turned_away, 0);
+    assert_int_equal(counters.turned_away, 64);
     for (int i = 0; i < 64; i++)
         close(fds[i]);
     close_net();

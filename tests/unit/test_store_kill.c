@@ -38,7 +38,7 @@ static void live_clean(struct lives *lives, bool signals)
         fail_msg("it does not start: %s", lives_said(lives));
     if (signals) {
         struct gv_subject subject = lives_feed(lives);
-        if (!lives_await(lives, &subject, 10000))
+        if (!lives_await(lives, &subject, 60000))
             fail_msg("it does not signal: %s", lives_said(lives));
     }
     lives_kill(lives, SIGTERM);
