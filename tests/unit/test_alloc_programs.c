@@ -73,6 +73,8 @@ static long step_of(long usual)
 
 /* ---- what must hold ------------------------------------------------------------------------- */
 
+#define ANY_LIBRARY "the daemon" /* where libraries' allocations fail too */
+
 static unsigned ended_well, gave_up, wrong;
 
 /* All of them are shown, not only the first. */
@@ -94,6 +96,12 @@ static void check_end(const char *what, long n, int status, const char *said)
             complain(what, n, *w, said);
             return;
         }
+    /* uv_loop_init has one call that it aborts at, pthread_atfork; our own aborts say so, above. */
+    if (strcmp(what, ANY_LIBRARY) == 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT &&
+        !strstr(said, "ready;")) {
+        gave_up++;
+        return;
+    }
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
     gave_up += code != 0;
     ended_well += status == 0;
@@ -145,7 +153,7 @@ static long live(long n, long in_a_row, bool ours)
     }
     int status = lives_wait(&lives);
     char *said = lives_said(&lives);
-    check_end(ours ? "the daemon's own" : "the daemon", n, status, said);
+    check_end(ours ? "the daemon's own" : ANY_LIBRARY, n, status, said);
     free(said);
     return read_count();
 }
