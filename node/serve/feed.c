@@ -11,6 +11,7 @@
 struct gv_feed {
     const struct gv_core *core;
     struct gv_listing *listing;
+    struct gv_feed_watcher *watchers;
     uv_timer_t timer;
     size_t of_listing, of_mesh, of_history; /* where the sweep is */
 };
@@ -35,8 +36,22 @@ static unsigned decide(const struct gv_core *core, const struct gv_subject *subj
 
 void gv_feed_subject(struct gv_feed *feed, const struct gv_subject *subject)
 {
-    if (gv_listing_set(feed->listing, subject, decide(feed->core, subject)) != GV_OK)
+    unsigned was = gv_listing_get(feed->listing, subject), is = decide(feed->core, subject);
+
+    if (was == is)
+        return;
+    if (gv_listing_set(feed->listing, subject, is) != GV_OK) {
         gv_log_limited(GV_LOG_ERROR, "out of memory: an address is not listed for enforcement");
+        return; /* the sweep tries again */
+    }
+    for (struct gv_feed_watcher *w = feed->watchers; w; w = w->next)
+        w->changed(w->context, subject, was, is);
+}
+
+void gv_feed_watch(struct gv_feed *feed, struct gv_feed_watcher *watcher)
+{
+    watcher->next = feed->watchers;
+    feed->watchers = watcher;
 }
 
 static void sweep(struct gv_feed *feed, size_t count)
