@@ -25,6 +25,7 @@
 #include "node/host/driver.h"
 #include "node/host/interfaces.h"
 #include "node/host/membership.h"
+#include "node/host/supervisor.h"
 #include "node/logs.h"
 #include "node/serve/api.h"
 #include "node/serve/surfaces.h"
@@ -49,7 +50,7 @@ struct node {
     struct gv_logs logs;
     struct gv_surfaces *surfaces;
     uv_signal_t on_term, on_int, on_hup;
-    uv_timer_t interfaces;
+    uv_timer_t interfaces, watchdog;
     struct gv_prefix own[GV_INTERFACES_MAX];
     size_t own_count;
     bool stopping;
@@ -274,6 +275,7 @@ static void begin_stop(struct node *node)
     if (node->stopping)
         return;
     node->stopping = true;
+    gv_supervisor_stopping(&node->watchdog);
     signal(SIGALRM, on_alarm);
     alarm(STOP_GRACE_S);
     gv_logs_stop(&node->logs);
@@ -294,8 +296,11 @@ static void on_reload_signal(uv_signal_t *handle, int signal)
     struct node *node = handle->data;
 
     (void)signal;
-    if (!node->stopping)
-        (void)reload(node, NULL);
+    if (node->stopping)
+        return;
+    gv_supervisor_reloading();
+    (void)reload(node, NULL);
+    gv_supervisor_reloaded();
 }
 
 static void on_broken(void *context, const char *why)
@@ -532,6 +537,7 @@ static int run(struct node *node)
         on_stopped(node);
     } else {
         say_ready(node);
+        gv_supervisor_ready(&node->loop, &node->watchdog);
     }
     uv_run(&node->loop, UV_RUN_DEFAULT);
     alarm(0);

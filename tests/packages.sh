@@ -8,6 +8,7 @@ build=(build-essential cmake pkg-config re2c
     libmicrohttpd-dev libjansson-dev libinih-dev libsmartcols-dev libsystemd-dev zlib1g-dev)
 test=(libcmocka-dev clang llvm libclang-rt-14-dev sqlite3 curl jq python3 nodejs tzdata iproute2 procps shellcheck
     systemd-journal-remote rsyslog pflogsumm
+    man-db bsdextrautils lintian systemd-container
     bind9-dnsutils debootstrap swaks libnet-ssleay-perl libdigest-hmac-perl openssl)
 
 case "${1:-build}" in

@@ -29,6 +29,19 @@ static int harden(struct gv_text *error)
     return GV_OK;
 }
 
+/* Asking comes first: a service manager's filter may forbid even to drop what is not there. */
+static bool has_capabilities(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct held[2];
+
+    memset(held, 0, sizeof held);
+    if (syscall(SYS_capget, &head, held) != 0)
+        return true;
+    return (held[0].effective | held[0].permitted | held[0].inheritable | held[1].effective |
+            held[1].permitted | held[1].inheritable) != 0;
+}
+
 /* Also those that a service manager may have handed to somebody who is not root. */
 static int drop_capabilities(struct gv_text *error)
 {
@@ -37,7 +50,7 @@ static int drop_capabilities(struct gv_text *error)
 
     memset(none, 0, sizeof none);
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    if (syscall(SYS_capset, &head, none) != 0)
+    if (has_capabilities() && syscall(SYS_capset, &head, none) != 0)
         return gv_fail(error, GV_ERR_IO, "capabilities cannot be dropped: %s", strerror(errno));
     return GV_OK;
 }
