@@ -1,5 +1,6 @@
-/* What systemd is told of this daemon (sd_notify(3), Type=notify): that it is ready, reloads, stops,
- * and that its loop still turns (WatchdogSec=). Nothing happens where nobody asked for it. */
+/* What systemd is told of this daemon (sd_notify(3), Type=notify): that it is ready, reloads,
+ * stops, and that its loop still turns (WatchdogSec=). Nothing happens where nobody asked for it.
+ */
 #ifndef GV_NODE_HOST_SUPERVISOR_H
 #define GV_NODE_HOST_SUPERVISOR_H
 
