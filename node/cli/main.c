@@ -47,6 +47,7 @@ const struct gv_cli_command gv_cli_commands[] = {
     {"reload", "", "let the daemon read its configuration again", gv_cli_reload},
     {"snippet", "NAME", "what Dovecot, Postfix, rspamd or unbound need to ask this node",
      gv_cli_snippet},
+    {"doctor", "", "what is wrong here, and what to do about it", gv_cli_doctor},
     {"backup", "FILE", "write what this node has stored to a file", gv_cli_backup},
     {"restore", "FILE", "put a backup in its place; the daemon must be stopped", gv_cli_restore},
 };
