@@ -81,6 +81,7 @@ static int begin(struct gv_core *core, const struct gv_core_options *options)
         rc = admit_kind(core, GV_RECORD_DESCRIPTOR, options->descriptor, options->descriptor_len);
     if (rc == GV_OK && options->certificate)
         rc = admit_kind(core, GV_RECORD_CERTIFICATE, options->certificate, GV_CERTIFICATE_LEN);
+    core->certificate_stored = false; /* next time it may be another that is given */
     /* One that has run out is as good as none: the node starts, and has to enrol again. */
     return rc == GV_ERR_EXPIRED || rc == GV_ERR_SIGNER ? GV_OK : rc;
 }
@@ -201,6 +202,28 @@ static int load_peer(struct gv_core *core, const uint8_t *key, size_t len)
     return rc;
 }
 
+static bool is_own_certificate(const struct gv_core *core, const uint8_t *record, size_t len)
+{
+    return core->has_certificate && len == 1 + GV_CERTIFICATE_LEN &&
+           record[0] == GV_RECORD_CERTIFICATE &&
+           memcmp(record + 1, core->certificate_wire, GV_CERTIFICATE_LEN) == 0;
+}
+
+/* What the shell gave at the start gets a row like any other: when another certificate is given
+ * next time, what was said under this one still has to be read. */
+static void store_certificate(struct gv_core *core)
+{
+    uint8_t record[1 + GV_CERTIFICATE_LEN] = {GV_RECORD_CERTIFICATE}, id[GV_ID_LEN];
+
+    if (core->certificate_stored || !core->has_certificate)
+        return;
+    memcpy(record + 1, core->certificate_wire, GV_CERTIFICATE_LEN);
+    if (gv_record_id(id, record, sizeof record) != GV_OK)
+        return;
+    gv_effect_persist(core->effects, GV_ROW_RECORD, id, GV_ID_LEN, record, sizeof record);
+    core->certificate_stored = true;
+}
+
 static int load_row(struct gv_core *core, const struct gv_event *event)
 {
     const uint8_t *key = event->loaded.key, *value = event->loaded.value;
@@ -214,8 +237,10 @@ static int load_row(struct gv_core *core, const struct gv_event *event)
     case GV_ROW_RECORD:
         rc = value_len < 2 ? GV_ERR_MALFORMED
                            : gv_admit(core, value, value_len, GV_FROM_STORE, 0);
-        if (rc == GV_ERR_DUPLICATE)
+        if (rc == GV_ERR_DUPLICATE) {
+            core->certificate_stored |= is_own_certificate(core, value, value_len);
             rc = GV_OK;
+        }
         break;
     case GV_ROW_HISTORY:
         rc = gv_history_load(core->history, value, value_len);
@@ -388,6 +413,8 @@ int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *e
     gv_set_loading(&core->set, event->kind == GV_EVENT_LOADED);
     if (loaded)
         gv_rejudge_all(core);
+    if (event->kind != GV_EVENT_LOADED)
+        store_certificate(core);
     rc = take(core, event);
     if (event->kind != GV_EVENT_LOADED)
         tick(core);

@@ -87,6 +87,12 @@ void gv_faults_draw(struct gv_faults *out, uint64_t seed)
         out->alive = 30 + draw(&drbg, 120);
     if (coin(&drbg))
         out->liars = draw(&drbg, 2);
+    if (coin(&drbg))
+        out->revoke = draw(&drbg, 2);
+    if (coin(&drbg))
+        out->grace = draw(&drbg, 30);
+    if (coin(&drbg))
+        out->retract = draw(&drbg, 4);
     gv_drbg_wipe(&drbg);
 }
 

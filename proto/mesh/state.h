@@ -88,6 +88,7 @@ struct gv_core {
     uint8_t certificate_wire[GV_CERTIFICATE_LEN];
     struct gv_certificate certificate;
     bool has_certificate, self_revoked, has_descriptor, stopping;
+    bool certificate_stored; /* as a row: what was said under it outlives its renewal */
     struct gv_descriptor descriptor;        /* in force */
     struct gv_descriptor opened_descriptor; /* scratch: too large for the stack */
     /* Held: the one in force, and those of higher versions that are not in force yet. */

@@ -114,6 +114,10 @@ static void each_fault_happens(void **state)
         {"life=60", COUNTED(renewals)},
         {"life=60,registry=100", COUNTED(renewals_failed)},
         {"liars=2", COUNTED(lies)},
+        {"revoke=2", COUNTED(revoked_honest)},
+        {"revoke=2,liars=2", COUNTED(revoked)},
+        {"grace=5", COUNTED(abandoned)},
+        {"retract=6", COUNTED(retracted)},
         {"liars=2", COUNTED(cut_off_grave)},
 #undef COUNTED
     };
