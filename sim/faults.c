@@ -107,12 +107,17 @@ static size_t find(const char *name, size_t len)
 
 const char *gv_faults_parse(struct gv_faults *faults, const char *text, const char **where)
 {
+    bool given[COUNT] = {false};
+
     while (*text) {
         size_t len = strcspn(text, "=,"), index = find(text, len);
         char *end;
         *where = text;
         if (index == COUNT)
             return "no fault has this name ('--faults help' lists them)";
+        if (given[index])
+            return "this fault is given twice";
+        given[index] = true;
         if (text[len] != '=' || text[len + 1] < '0' || text[len + 1] > '9')
             return "must be NAME=NUMBER";
         unsigned long value = strtoul(text + len + 1, &end, 10);

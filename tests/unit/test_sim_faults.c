@@ -40,7 +40,8 @@ static void wrong_faults_are_refused(void **state)
 {
     static const char *const wrong[] = {"rain=1",    "jitter",      "jitter=",       "jitter=-1",
                                         "jitter=1x", "jitter=2001", "loss=1,jitter", "loss=1,,",
-                                        "=1",        "jitte=1",     "jitter =1"};
+                                        "=1",        "jitte=1",     "jitter =1",     "loss=1,loss=2",
+                                        "loss=18446744073709551617"};
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct gv_faults faults = {0};
