@@ -221,7 +221,7 @@ int lives_wait(struct lives *lives)
         if (lives_ended(lives, &status))
             return status;
     lives_kill(lives, SIGKILL);
-    fail_msg("the daemon does not end");
+    fail_msg("the daemon does not end; it said: %s", lives_said(lives));
     return status;
 }
 
