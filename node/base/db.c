@@ -141,6 +141,8 @@ static int migrate(sqlite3 *db, const char *path, const char *const *migrations,
         rc = gv_db_exec(db, "BEGIN IMMEDIATE", error);
         if (rc == GV_OK && i >= (size_t)version)
             rc = gv_db_exec(db, migrations[i], error);
+        if (rc != GV_OK && (sqlite3_errcode(db) & 0xff) == SQLITE_ERROR)
+            rc = GV_ERR_IO; /* the schema was right: a mistake of ours */
         if (rc == GV_OK)
             rc = gv_db_exec(db, set, error);
         if (rc == GV_OK)
