@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -349,6 +350,7 @@ static int failed(int error, const struct gv_text *why)
 static int take_data_folder(struct node *node, struct gv_text *error)
 {
     const char *path = node->options.data;
+    struct stat info;
 
     int rc = gv_file_folder(path, 0700, error);
     if (rc != GV_OK)
@@ -361,6 +363,11 @@ static int take_data_folder(struct node *node, struct gv_text *error)
                        path, (unsigned)geteuid(), (unsigned)geteuid(), path);
     if (node->data_fd < 0)
         return gv_fail(error, GV_ERR_IO, "%s: %s; see [node] data", path, strerror(errno));
+    if (geteuid() == 0 && fstat(node->data_fd, &info) == 0 && info.st_uid != 0)
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s belongs to another user (id %u), who can use the key in it; name that "
+                       "user in [node] user, or run: chown -R 0 %s",
+                       path, (unsigned)info.st_uid, path);
     if (flock(node->data_fd, LOCK_EX | LOCK_NB) != 0)
         return gv_fail(error, GV_ERR_BUSY,
                        "%s is in use by another grapevined; stop that one, or set another [node] "
@@ -638,8 +645,8 @@ int main(int argc, char **argv)
     tzset();
     gv_log_open("grapevined", GV_LOG_LEVEL_OF_INDEX(node.options.level));
     if (geteuid() == 0)
-        gv_log(GV_LOG_WARNING, "running as root; make a user for this daemon and name it in [node] "
-                               "user");
+        gv_log(GV_LOG_WARNING, "running as root, without its rights, because [node] user says so; a "
+                               "user of its own is safer");
     gv_fetch_init();
     rc = run(&node);
     gv_options_free(&node.options);

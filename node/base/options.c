@@ -42,8 +42,8 @@ static const struct gv_config_key keys[] = {
      "folder is closed to it, so set control to a path elsewhere then, such as "
      "/run/grapevine/control.sock."},
     {"node", "user", GV_CONFIG_STRING, FIELD(user), "", 0, 32, NULL, false,
-     "User to run as when started as root, such as _grapevine; made once with `useradd --system`. "
-     "Empty: whoever starts it."},
+     "User to run as when started as root; made once with `useradd --system`. Empty: _grapevine, or "
+     "whoever starts it when that is not root. root: its id without its rights; not advised."},
     {"node", "groups", GV_CONFIG_STRINGS, FIELD(groups), "", 0, 16, NULL, false,
      "Groups to keep for reading logs, beside those that user is in: adm, systemd-journal."},
     {"network", "registry", GV_CONFIG_STRING, FIELD(registry), "", 0, 255, NULL, false,

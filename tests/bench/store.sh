@@ -37,6 +37,7 @@ mkdir -m 700 "$scratch/data"
 cat >"$scratch/node.conf" <<CONF
 [node]
 data = $scratch/data
+$([[ $EUID != 0 ]] || echo "user = root")
 listen =
 control = $scratch/control.sock
 CONF

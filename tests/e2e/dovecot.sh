@@ -69,6 +69,7 @@ node_conf() { # ENFORCE
     cat >"$scratch/node.conf" <<X
 [node]
 data = $data
+user = root
 listen =
 [log]
 file = $log

@@ -145,11 +145,12 @@ void lives_make(struct lives *lives, unsigned number)
     lives->recorder.descriptor = &lives->descriptor;
     recorder_start(&lives->recorder);
     write_text(lives->conf,
-               "[node]\ndata = %s\nlisten =\ncontrol = %s\n"
+               "[node]\ndata = %s\nlisten =\ncontrol = %s\n%s"
                "[network]\ndescriptor = %s/descriptor\nseeds = 127.0.0.1:%u\n"
                "[share]\nmode = yes\n"
                "[log]\nfile = %s\nfrom_start = yes\ntimezone = UTC\n",
-               lives->data, lives->socket, lives->folder, lives->recorder.port, lives->log);
+               lives->data, lives->socket, geteuid() == 0 ? "user = root\n" : "", lives->folder,
+               lives->recorder.port, lives->log);
 }
 
 void lives_remove(struct lives *lives)
