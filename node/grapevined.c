@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -350,9 +349,10 @@ static int failed(int error, const struct gv_text *why)
 static int take_data_folder(struct node *node, struct gv_text *error)
 {
     const char *path = node->options.data;
-    struct stat info;
 
     int rc = gv_file_folder(path, 0700, error);
+    if (rc == GV_OK)
+        rc = gv_keyfile_own_folder(path, error);
     if (rc != GV_OK)
         return rc;
     node->data_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -363,11 +363,6 @@ static int take_data_folder(struct node *node, struct gv_text *error)
                        path, (unsigned)geteuid(), (unsigned)geteuid(), path);
     if (node->data_fd < 0)
         return gv_fail(error, GV_ERR_IO, "%s: %s; see [node] data", path, strerror(errno));
-    if (geteuid() == 0 && fstat(node->data_fd, &info) == 0 && info.st_uid != 0)
-        return gv_fail(error, GV_ERR_FORBIDDEN,
-                       "%s belongs to another user (id %u), who can use the key in it; name that "
-                       "user in [node] user, or run: chown -R 0 %s",
-                       path, (unsigned)info.st_uid, path);
     if (flock(node->data_fd, LOCK_EX | LOCK_NB) != 0)
         return gv_fail(error, GV_ERR_BUSY,
                        "%s is in use by another grapevined; stop that one, or set another [node] "

@@ -89,6 +89,18 @@ static int check_rights(int fd, const char *path, struct gv_text *error)
     return GV_OK;
 }
 
+int gv_keyfile_own_folder(const char *folder, struct gv_text *error)
+{
+    struct stat info;
+
+    if (geteuid() != 0 || stat(folder, &info) != 0 || info.st_uid == 0)
+        return GV_OK;
+    return gv_fail(error, GV_ERR_FORBIDDEN,
+                   "%s belongs to another user (id %u), who can use the key in it; name that user "
+                   "in [node] user, or run: chown -R 0 %s",
+                   folder, (unsigned)info.st_uid, folder);
+}
+
 static int write_key(int fd, const char *path, const uint8_t secret[GV_SECRET_LEN],
                      struct gv_text *error)
 {
