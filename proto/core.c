@@ -79,6 +79,8 @@ static int begin(struct gv_core *core, const struct gv_core_options *options)
     rc = configure(core, &options->settings);
     if (rc == GV_OK && options->descriptor)
         rc = admit_kind(core, GV_RECORD_DESCRIPTOR, options->descriptor, options->descriptor_len);
+    if (rc == GV_OK && options->descriptor && !core->has_descriptor)
+        rc = GV_ERR_MEMORY; /* it is good, and there was no room to open it again */
     if (rc == GV_OK && options->certificate)
         rc = admit_kind(core, GV_RECORD_CERTIFICATE, options->certificate, GV_CERTIFICATE_LEN);
     core->certificate_stored = false; /* next time it may be another that is given */
