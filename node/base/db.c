@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -166,6 +167,35 @@ static bool head_sound(int fd, off_t size)
            head[19] >= 1 && head[19] <= 2 && memcmp(head + 20, fixed, sizeof fixed) == 0;
 }
 
+/* What stands where SQLite wants its own files. It would say no more than that it cannot open the
+ * database. Looked at by name: closing a file that this process has open already drops its locks. */
+static int check_beside(const char *path, struct gv_text *error)
+{
+    static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
+    char name[PATH_MAX];
+    struct stat info;
+
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        if ((size_t)snprintf(name, sizeof name, "%s%s", path, suffixes[i]) >= sizeof name)
+            return gv_fail(error, GV_ERR_RANGE, "%.64s...: the path is too long", path);
+        if (lstat(name, &info) != 0) {
+            if (errno != ENOENT)
+                return gv_fail(error, GV_ERR_IO, "%s: %s", name, strerror(errno));
+        } else if (!S_ISREG(info.st_mode)) {
+            return gv_fail(error, GV_ERR_FORBIDDEN, "%s: not a regular file; move it away", name);
+        } else if ((info.st_mode & (S_IRWXG | S_IRWXO)) && chmod(name, 0600) != 0) {
+            return gv_fail(error, GV_ERR_FORBIDDEN,
+                           "%s: others can use it and that cannot be changed (%s); run: chmod 600 "
+                           "%s",
+                           name, strerror(errno), name);
+        } else if (faccessat(AT_FDCWD, name, R_OK | W_OK, AT_EACCESS) != 0) {
+            return gv_fail(error, GV_ERR_IO, "%s: %s; it has to be the same user's as %s", name,
+                           strerror(errno), path);
+        }
+    }
+    return GV_OK;
+}
+
 /* SQLite gives its -wal and -shm files the rights of the main file, so that is made first. One that
  * a careless copy left readable for others is closed again: who logged in here is in it. */
 static int ready_file(const char *path, struct gv_text *error)
@@ -210,7 +240,9 @@ int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, s
     int rc;
 
     *out = NULL;
-    rc = ready_file(path, error);
+    rc = check_beside(path, error);
+    if (rc == GV_OK)
+        rc = ready_file(path, error);
     if (rc != GV_OK)
         return rc;
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) !=

@@ -199,6 +199,48 @@ static void test_what_is_no_file_of_ours(void **state)
     assert_int_equal(info.st_mode & 07777, 0600);
 }
 
+/* The admin is told which file it is; the store is as it was. */
+static void test_something_else_beside_it(void **state)
+{
+    static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
+    struct store *s = *state;
+    struct stat info;
+    size_t bad;
+
+    store_fill_with(s, 10);
+    store_close(s);
+    for (unsigned i = 0; i < 9; i++) {
+        char other[128], wanted[200];
+        struct gv_text error = {""};
+        snprintf(other, sizeof other, "%s%s", s->path, suffixes[i / 3]);
+        snprintf(wanted, sizeof wanted, "%s: not a regular file; move it away", other);
+        assert_int_equal(i % 3 == 0   ? mkdir(other, 0700)
+                         : i % 3 == 1 ? mkfifo(other, 0600)
+                                      : symlink("/dev/null", other),
+                         0);
+        assert_int_equal(store_try(s, &error), GV_ERR_FORBIDDEN);
+        assert_string_equal(error.text, wanted);
+        assert_int_equal(remove(other), 0);
+        store_open(s);
+        assert_int_equal(store_load(s, &bad).of[GV_ROW_HISTORY], 10);
+        store_close(s);
+    }
+    assert_int_equal(store_count_aside(s, ".corrupt-"), 0);
+    /* Others may not read what a careless copy left open. */
+    store_open(s);
+    store_copy(s, "", ".copy");
+    store_copy(s, "-wal", ".copy-wal");
+    store_close(s);
+    store_copy(s, ".copy", "");
+    store_copy(s, ".copy-wal", "-wal");
+    char log[128];
+    snprintf(log, sizeof log, "%s-wal", s->path);
+    assert_int_equal(chmod(log, 0644), 0);
+    store_open(s);
+    assert_int_equal(stat(log, &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0600);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +249,7 @@ int main(void)
         STORE_TEST(test_a_newer_store_is_refused),
         STORE_TEST(test_a_signal_that_leaves_is_kept_for_a_while),
         STORE_TEST(test_what_is_no_file_of_ours),
+        STORE_TEST(test_something_else_beside_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
