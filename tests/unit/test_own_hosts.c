@@ -79,6 +79,22 @@ static void login(size_t node, const struct gv_subject *of, uint64_t account)
     assert_int_equal(gv_world_step(world, node, &event), GV_OK);
 }
 
+/* Logins over more than a week: clean, whatever fails now. */
+static void logins(size_t node, const struct gv_subject *of)
+{
+    for (uint64_t days = 9; days < 10; days--) {
+        struct gv_event event = {.kind = GV_EVENT_OBSERVATION};
+        event.observation = (struct gv_observation){.subject = *of,
+                                                    .account = 71,
+                                                    .service = GV_SERVICE_IMAP,
+                                                    .kind = GV_KIND_UNSPECIFIED,
+                                                    .success = true,
+                                                    .past = true};
+        event.observation.unix_ms = gv_world_unix_ms(world, node) - days * 86400000u;
+        assert_int_equal(gv_world_step(world, node, &event), GV_OK);
+    }
+}
+
 static int command(size_t node, enum gv_command what, const struct gv_subject *of,
                    const uint8_t *owner)
 {
@@ -189,16 +205,17 @@ static void what_could_not_be_signalled_is_not_told(void **state)
     struct gv_subject clean = gv_world_subject(3), late = gv_world_subject(4);
 
     open_world(4, 2);
-    login(0, &clean, 71);
-    login(0, &clean, 72);
-    visits(0, &clean, 25, true); /* the first takes its cleanness, the others lock */
+    logins(0, &clean);
+    visits(0, &clean, 25, true);
     visits(0, &private, 6, true);
     share(0, GV_SHARE_PREVIEW);
     visits(0, &late, 6, true);
     assert_int_equal(at(0, &private).action, GV_ACTION_REFUSE);
+    assert_int_equal(at(0, &clean).action, GV_ACTION_REFUSE);
     assert_int_equal(at(0, &late).action, GV_ACTION_REFUSE);
     gv_world_run(world, 60000);
     assert_false(told(1, &private, NULL));
+    assert_false(told(1, &clean, NULL));
     assert_false(told(1, &late, NULL));
 }
 
