@@ -72,6 +72,7 @@ static int begin(struct gv_core *core, const struct gv_core_options *options)
     gv_roster_init(&core->roster, core->hash_key);
     gv_store_init(&core->store, core->hash_key,
                   options->statements_max ? options->statements_max : GV_STATEMENTS_MAX);
+    gv_own_locks_init(&core->own_locks, core->hash_key, GV_OWN_LOCKS_MAX);
     core->history = gv_history_new(options->history_max ? options->history_max : GV_HISTORY_MAX,
                                    core->hash_key);
     if (!core->history)
@@ -127,6 +128,7 @@ void gv_core_free(struct gv_core *core)
     for (size_t i = 0; i < core->link_count; i++) {
         gv_session_end(&core->links[i]->session);
         gv_buf_free(&core->links[i]->outbox);
+        gv_buf_free(&core->links[i]->locks_due);
         free(core->links[i]);
     }
     free(core->links);
@@ -134,6 +136,7 @@ void gv_core_free(struct gv_core *core)
     gv_roster_free(&core->roster);
     gv_set_free(&core->set);
     gv_history_free(core->history);
+    gv_own_locks_free(&core->own_locks);
     gv_policy_free(&core->policy);
     gv_book_free(&core->book);
     free(core->fresh);
@@ -180,10 +183,16 @@ static int load_self(struct gv_core *core, const uint8_t *value, size_t len)
     return GV_OK;
 }
 
+#define LIST_TRUST 2 /* beside 0, allow, and 1, deny: key || owner tag */
+
 static int load_list(struct gv_core *core, const uint8_t *key, size_t len)
 {
     struct gv_prefix prefix;
 
+    if (len == 1 + GV_ID_LEN && key[0] == LIST_TRUST) {
+        int rc = gv_own_trust(core, key + 1);
+        return rc == GV_ERR_DUPLICATE ? GV_OK : rc;
+    }
     if (len != 1 + sizeof prefix || key[0] > 1)
         return GV_ERR_MALFORMED;
     memcpy(&prefix, key + 1, sizeof prefix);
@@ -282,10 +291,14 @@ static int list_command(struct gv_core *core, enum gv_command command,
     int rc;
 
     memcpy(key + 1, prefix, sizeof *prefix);
+    if (command == GV_COMMAND_ALLOW)
+        gv_own_tell_range(core, prefix);
     rc = command == GV_COMMAND_UNLIST ? gv_policy_remove(&core->policy, prefix)
                                       : gv_policy_add(&core->policy, prefix, deny);
     if (rc != GV_OK)
         return rc;
+    if (command == GV_COMMAND_UNLIST)
+        gv_own_tell_range(core, prefix);
     for (uint8_t list = 0; list < 2; list++) {
         key[0] = list;
         if (command != GV_COMMAND_UNLIST && list == deny)
@@ -293,6 +306,21 @@ static int list_command(struct gv_core *core, enum gv_command command,
         else
             gv_effect_forget(core->effects, GV_ROW_LIST, key, sizeof key);
     }
+    return GV_OK;
+}
+
+static int trust_command(struct gv_core *core, bool trust, const uint8_t owner[GV_ID_LEN])
+{
+    uint8_t key[1 + GV_ID_LEN] = {LIST_TRUST};
+    int rc = trust ? gv_own_trust(core, owner) : gv_own_distrust(core, owner);
+
+    if (rc != GV_OK)
+        return rc;
+    memcpy(key + 1, owner, GV_ID_LEN);
+    if (trust)
+        gv_effect_persist(core->effects, GV_ROW_LIST, key, sizeof key, NULL, 0);
+    else
+        gv_effect_forget(core->effects, GV_ROW_LIST, key, sizeof key);
     return GV_OK;
 }
 
@@ -307,6 +335,10 @@ static int obey(struct gv_core *core, const struct gv_event *event)
         return list_command(core, event->command.command, &event->command.prefix);
     case GV_COMMAND_RETRACT:
         return gv_speak_retract(core, &event->command.subject);
+    case GV_COMMAND_TRUST:
+    case GV_COMMAND_DISTRUST:
+        return trust_command(core, event->command.command == GV_COMMAND_TRUST,
+                             event->command.owner);
     case GV_COMMAND_NUMBER_ANEW:
         gv_speak_number_anew(core, event->command.lost);
         return GV_OK;
@@ -388,6 +420,7 @@ static void minute(struct gv_core *core)
     core->minute_ms = gv_core_after(core, GV_MINUTE_MS - core->unix_ms % GV_MINUTE_MS);
     gv_expire(core);
     gv_links_make_room(core);
+    core->book.own_dirty = true; /* whoever was banned may be dialled again */
     check_clock(core);
 }
 
@@ -398,6 +431,7 @@ static void tick(struct gv_core *core)
     gv_speak_address(core);
     gv_links_tick(core);
     gv_repair_tick(core);
+    gv_own_tick(core);
     if (!core->stopping)
         gv_book_tick(core);
 }

@@ -43,6 +43,8 @@ const struct gv_cli_command gv_cli_commands[] = {
     {"deny", "[ADDR]", "always refuse it here", gv_cli_deny},
     {"unlist", "ADDR", "take it from both lists", gv_cli_unlist},
     {"retract", "ADDR", "take back what this node has said of an address", gv_cli_retract},
+    {"trust", "[TAG]", "count an owner's servers as one's own", gv_cli_trust},
+    {"untrust", "TAG", "trust an owner no more than anybody else", gv_cli_untrust},
     {"network", "", "which network this node is in", gv_cli_network},
     {"reload", "", "let the daemon read its configuration again", gv_cli_reload},
     {"snippet", "NAME", "what Dovecot, Postfix, rspamd or unbound need to ask this node",

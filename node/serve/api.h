@@ -1,10 +1,11 @@
 /* The control socket: HTTP on a unix socket (0660) under /api/v1/, for the grapevine command. All
  * answers are JSON, and come from memory but for telemetry and earlier signals on an address.
  *
- *   GET  status, peers, roster, lists, network, terms
+ *   GET  status, peers, roster, lists, network, terms, trust
  *        ip?addr=ADDR   list?verdict=&action=&limit=
  *        telemetry?since=&limit=&follow=1   (follow: one object a line, as they come)
  *   POST allow, deny, unlist {"addr": ADDR or PREFIX}   retract {"addr": ADDR}
+ *        trust, untrust {"owner": TAG}
  *        network {"registry": URL}   enroll {"email", "terms"}   confirm {"code"}   reload
  *        import {"files": [PATH...]}   (what became of it: status, "import")
  */

@@ -29,11 +29,14 @@ struct gv_api {
     bool stopped;
 };
 
-/* Handlers of node/serve/api_registry.c, api_import.c and api_telemetry.c. */
+/* Handlers of node/serve/api_registry.c, api_import.c, api_trust.c and api_telemetry.c. */
 void gv_api_get_terms(struct gv_http_request *request, void *context);
 void gv_api_post_network(struct gv_http_request *request, void *context);
 void gv_api_post_enroll(struct gv_http_request *request, void *context);
 void gv_api_post_confirm(struct gv_http_request *request, void *context);
+void gv_api_get_trust(struct gv_http_request *request, void *context);
+void gv_api_post_trust(struct gv_http_request *request, void *context);
+void gv_api_post_untrust(struct gv_http_request *request, void *context);
 void gv_api_post_import(struct gv_http_request *request, void *context);
 void gv_api_get_telemetry(struct gv_http_request *request, void *context);
 

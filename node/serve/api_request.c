@@ -164,6 +164,25 @@ int gv_api_subject_body(struct gv_subject *out, const void *body, size_t len, st
     return rc;
 }
 
+int gv_api_owner_body(uint8_t out[GV_ID_LEN], const void *body, size_t len, struct gv_text *error)
+{
+    char text[GV_API_TEXT_MAX + 1];
+    struct shown shown;
+    json_t *json = NULL;
+    int rc = open_body(&json, body, len, error);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = take(text, sizeof text, json, "owner", false, error);
+    if (rc == GV_OK && gv_unhex(out, GV_ID_LEN, text) != GV_OK)
+        rc = gv_fail(error, GV_ERR_MALFORMED,
+                     "\"%s\" is not an owner's tag; give its 32 hex digits, as `grapevine peers` "
+                     "or `grapevine ip` show them",
+                     show(&shown, text));
+    json_decref(json);
+    return rc;
+}
+
 int gv_api_join_body(struct gv_api_join *out, const void *body, size_t len, struct gv_text *error)
 {
     json_t *json = NULL;

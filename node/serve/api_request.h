@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/hash.h"
 #include "node/base/rfc3339.h"
 #include "node/base/text.h"
 #include "proto/settings.h"
@@ -46,6 +47,8 @@ int gv_api_telemetry_query(struct gv_api_telemetry_query *out, uint64_t now_ms, 
 int gv_api_prefix_body(struct gv_prefix *out, const void *body, size_t len, struct gv_text *error);
 int gv_api_subject_body(struct gv_subject *out, const void *body, size_t len,
                         struct gv_text *error);
+/* {"owner": 32 hex digits} */
+int gv_api_owner_body(uint8_t out[GV_ID_LEN], const void *body, size_t len, struct gv_text *error);
 struct gv_api_join {
     char registry[GV_API_TEXT_MAX + 1]; /* "": the configured one */
 };

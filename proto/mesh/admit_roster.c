@@ -90,6 +90,7 @@ int gv_admit_revocation(struct gv_core *core, const struct gv_incoming *in)
     instance->revocation = item;
     instance->revoked_min = revocation.revoked_min;
     gv_drop_author(core, instance, revocation.revoked_min);
+    gv_own_forget(core, instance->id);
     if (instance->address_item) { /* one that comes later is not taken either */
         gv_admit_leave(core, instance->address_item);
         instance->address_item = NULL;

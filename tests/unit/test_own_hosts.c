@@ -1,0 +1,623 @@
+/* Servers of one admin (SPEC 9.8): what one locks, the others refuse; who is told, and who is
+ * believed. In a simulated world of real cores, and with a puppet that says what it likes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "helper_puppet.h"
+#include "proto/limits.h"
+#include "proto/trust/own_locks.h"
+#include "sim/world.h"
+
+/* ---- a world: nodes 0 and 1 are one owner's, 2 and 3 another's, and so on ---------------------- */
+
+static struct gv_world *world;
+static struct gv_subject subject;
+
+static void open_world(size_t nodes, size_t per_owner)
+{
+    struct gv_world_options options = {.nodes = nodes,
+                                       .seed = 11,
+                                       .latency_min_ms = 5,
+                                       .latency_max_ms = 120,
+                                       .lab = true,
+                                       .age_min = 10,
+                                       .per_owner = per_owner};
+
+    world = gv_world_new(&options);
+    subject = gv_world_subject(1);
+    gv_world_run(world, 30000);
+}
+
+static struct gv_decision at(size_t node, const struct gv_subject *of)
+{
+    return gv_core_decide(world->nodes[node].core, NULL, NULL, of);
+}
+
+static bool told(size_t node, const struct gv_subject *of, uint32_t *seconds)
+{
+    uint8_t instance[GV_ID_LEN];
+    uint32_t left = 0;
+    bool is = gv_core_own_lock(world->nodes[node].core, of, &left, instance);
+
+    if (seconds)
+        *seconds = left;
+    return is;
+}
+
+static void visits(size_t node, const struct gv_subject *of, unsigned count, bool unknown)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct gv_event event = {.kind = GV_EVENT_OBSERVATION};
+        event.observation = (struct gv_observation){
+            .subject = *of,
+            .unix_ms = gv_world_unix_ms(world, node),
+            .account = 1 + i,
+            .attempts = 1,
+            .service = GV_SERVICE_IMAP,
+            .kind = unknown ? GV_KIND_UNKNOWN_ACCOUNT : GV_KIND_WRONG_PASSWORD,
+            .new_visit = true};
+        assert_int_equal(gv_world_step(world, node, &event), GV_OK);
+    }
+}
+
+static void login(size_t node, const struct gv_subject *of, uint64_t account)
+{
+    struct gv_event event = {.kind = GV_EVENT_OBSERVATION};
+
+    event.observation = (struct gv_observation){.subject = *of,
+                                                .unix_ms = gv_world_unix_ms(world, node),
+                                                .account = account,
+                                                .service = GV_SERVICE_IMAP,
+                                                .kind = GV_KIND_UNSPECIFIED,
+                                                .success = true};
+    assert_int_equal(gv_world_step(world, node, &event), GV_OK);
+}
+
+/* Logins over more than a week: clean, whatever fails now. */
+static void logins(size_t node, const struct gv_subject *of)
+{
+    for (uint64_t days = 9; days < 10; days--) {
+        struct gv_event event = {.kind = GV_EVENT_OBSERVATION};
+        event.observation = (struct gv_observation){.subject = *of,
+                                                    .account = 71,
+                                                    .service = GV_SERVICE_IMAP,
+                                                    .kind = GV_KIND_UNSPECIFIED,
+                                                    .success = true,
+                                                    .past = true};
+        event.observation.unix_ms = gv_world_unix_ms(world, node) - days * 86400000u;
+        assert_int_equal(gv_world_step(world, node, &event), GV_OK);
+    }
+}
+
+static int command(size_t node, enum gv_command what, const struct gv_subject *of,
+                   const uint8_t *owner)
+{
+    struct gv_event event = {.kind = GV_EVENT_COMMAND, .command = {.command = what}};
+
+    if (of) {
+        event.command.subject = *of;
+        event.command.prefix = (struct gv_prefix){.family = of->family, .bits = 32};
+        memcpy(event.command.prefix.bytes, of->bytes, 4);
+    }
+    if (owner)
+        memcpy(event.command.owner, owner, GV_ID_LEN);
+    return gv_world_step(world, node, &event);
+}
+
+static void share(size_t node, enum gv_share mode)
+{
+    struct gv_settings settings = *gv_core_settings(world->nodes[node].core);
+    struct gv_event event = {.kind = GV_EVENT_COMMAND,
+                             .command = {.command = GV_COMMAND_CONFIGURE}};
+
+    settings.share = mode;
+    event.command.settings = &settings;
+    assert_int_equal(gv_world_step(world, node, &event), GV_OK);
+}
+
+static int close_world(void **state)
+{
+    (void)state;
+    gv_world_free(world);
+    world = NULL;
+    return 0;
+}
+
+static void what_one_locks_the_others_refuse_within_two_seconds(void **state)
+{
+    uint32_t seconds;
+
+    open_world(4, 2);
+    visits(0, &subject, 3, false); /* the third visit locks; no signal counts five */
+    assert_int_equal(at(0, &subject).reason, GV_REASON_LOCKED_HERE);
+    gv_world_run(world, 32000);
+    assert_int_equal(at(1, &subject).action, GV_ACTION_REFUSE);
+    assert_int_equal(at(1, &subject).reason, GV_REASON_LOCKED_BY_OWN);
+    assert_true(told(1, &subject, &seconds) && seconds >= 3597 && seconds <= 3600);
+    assert_int_equal(at(2, &subject).action, GV_ACTION_ALLOW);
+    assert_int_equal(at(3, &subject).action, GV_ACTION_ALLOW);
+    /* It ends when the lock there ends, and the signal leaves one guess. */
+    gv_world_run(world, 30000 + 3590000);
+    assert_int_equal(at(1, &subject).action, GV_ACTION_REFUSE);
+    gv_world_run(world, 30000 + 3662000); /* a core that nothing happens to wakes once a minute */
+    assert_int_equal(at(0, &subject).action, GV_ACTION_ONE_STRIKE);
+    assert_int_equal(at(1, &subject).action, GV_ACTION_ONE_STRIKE);
+}
+
+static void a_signal_of_an_own_host_leaves_one_guess(void **state)
+{
+    open_world(4, 2);
+    visits(0, &subject, 1, true);
+    visits(0, &subject, 1, true); /* two at unknown accounts: p = 4, and a lock at the second */
+    gv_world_run(world, 30000 + 3700000);
+    assert_int_equal(at(1, &subject).action, GV_ACTION_ONE_STRIKE);
+    visits(1, &subject, 1, false);
+    assert_int_equal(at(1, &subject).reason, GV_REASON_LOCKED_HERE);
+    assert_int_equal(at(2, &subject).action, GV_ACTION_ALLOW);
+    visits(2, &subject, 1, false); /* for another owner it is the first of five */
+    assert_int_equal(at(2, &subject).action, GV_ACTION_ALLOW);
+}
+
+static void a_lock_is_told_only_by_its_author(void **state)
+{
+    open_world(6, 3);
+    visits(0, &subject, 3, false);
+    gv_world_run(world, 32000);
+    assert_true(told(1, &subject, NULL) && told(2, &subject, NULL));
+    /* What node 1 was told it does not tell on: with node 0 gone, and its word with it, nobody else
+     * keeps the lock alive. */
+    gv_world_crash(world, 2, false);
+    gv_world_crash(world, 0, false);
+    gv_world_start(world, 2);
+    gv_world_run(world, 120000);
+    assert_true(told(1, &subject, NULL));
+    assert_false(told(2, &subject, NULL));
+    gv_world_start(world, 0);
+    gv_world_run(world, 900000);
+    assert_true(told(2, &subject, NULL)); /* the session brings it again */
+}
+
+static void clean_history_and_the_allow_list_stand_before_it(void **state)
+{
+    struct gv_subject other = gv_world_subject(2);
+
+    open_world(4, 2);
+    login(1, &subject, 71);
+    login(1, &subject, 72);
+    assert_int_equal(command(1, GV_COMMAND_ALLOW, &other, NULL), GV_OK);
+    visits(0, &subject, 3, true);
+    visits(0, &other, 3, true);
+    gv_world_run(world, 32000);
+    assert_true(told(1, &subject, NULL) && told(1, &other, NULL));
+    assert_int_equal(at(1, &subject).reason, GV_REASON_CLEAN_HERE);
+    assert_int_equal(at(1, &other).reason, GV_REASON_ALLOW_LISTED);
+}
+
+static void what_could_not_be_signalled_is_not_told(void **state)
+{
+    struct gv_subject private = {GV_FAMILY_IPV4, {10, 0, 0, 1}};
+    struct gv_subject clean = gv_world_subject(3), late = gv_world_subject(4);
+
+    open_world(4, 2);
+    logins(0, &clean);
+    visits(0, &clean, 25, true);
+    visits(0, &private, 6, true);
+    share(0, GV_SHARE_PREVIEW);
+    visits(0, &late, 6, true);
+    assert_int_equal(at(0, &private).action, GV_ACTION_REFUSE);
+    assert_int_equal(at(0, &clean).action, GV_ACTION_REFUSE);
+    assert_int_equal(at(0, &late).action, GV_ACTION_REFUSE);
+    gv_world_run(world, 60000);
+    assert_false(told(1, &private, NULL));
+    assert_false(told(1, &clean, NULL));
+    assert_false(told(1, &late, NULL));
+}
+
+static void what_the_admin_allows_is_told_no_more(void **state)
+{
+    open_world(4, 2);
+    visits(0, &subject, 3, false);
+    gv_world_run(world, 32000);
+    assert_true(told(1, &subject, NULL));
+    assert_int_equal(command(0, GV_COMMAND_ALLOW, &subject, NULL), GV_OK);
+    gv_world_run(world, 34000);
+    assert_false(told(1, &subject, NULL));
+    assert_int_equal(command(0, GV_COMMAND_UNLIST, &subject, NULL), GV_OK);
+    gv_world_run(world, 36000);
+    assert_true(told(1, &subject, NULL));
+}
+
+/* Node 2 trusts the owner of 0 and 1; node 3 is of the same owner as 2, and decides for itself. */
+static void an_owner_may_be_trusted(void **state)
+{
+    const uint8_t *owner;
+    uint8_t listed[GV_ID_LEN];
+    size_t cursor = 0;
+
+    open_world(6, 2);
+    owner = world->nodes[0].facts.owner;
+    assert_int_equal(command(2, GV_COMMAND_DISTRUST, NULL, owner), GV_ERR_NOT_FOUND);
+    assert_int_equal(command(2, GV_COMMAND_TRUST, NULL, world->nodes[2].facts.owner),
+                     GV_ERR_DUPLICATE);
+    assert_int_equal(command(2, GV_COMMAND_TRUST, NULL, owner), GV_OK);
+    assert_int_equal(command(2, GV_COMMAND_TRUST, NULL, owner), GV_ERR_DUPLICATE);
+    gv_world_run(world, 31000);
+    visits(0, &subject, 3, false);
+    gv_world_run(world, 33000);
+    assert_int_equal(at(2, &subject).reason, GV_REASON_LOCKED_BY_OWN);
+    assert_int_equal(at(3, &subject).action, GV_ACTION_ALLOW);
+    assert_int_equal(at(4, &subject).action, GV_ACTION_ALLOW);
+    /* It is not mutual. */
+    struct gv_subject other = gv_world_subject(2);
+    visits(2, &other, 3, false);
+    gv_world_run(world, 35000);
+    assert_int_equal(at(0, &other).action, GV_ACTION_ALLOW);
+    assert_int_equal(at(3, &other).action, GV_ACTION_REFUSE);
+    /* Trust outlives a restart, and the locks come again. */
+    gv_world_crash(world, 2, false);
+    gv_world_start(world, 2);
+    assert_true(gv_core_next_trusted(world->nodes[2].core, &cursor, listed));
+    assert_memory_equal(listed, owner, GV_ID_LEN);
+    assert_false(gv_core_next_trusted(world->nodes[2].core, &cursor, listed));
+    gv_world_run(world, 60000);
+    assert_int_equal(at(2, &subject).reason, GV_REASON_LOCKED_BY_OWN);
+    /* And goes at once when it is taken back, for good. */
+    assert_int_equal(command(2, GV_COMMAND_DISTRUST, NULL, owner), GV_OK);
+    assert_int_equal(at(2, &subject).action, GV_ACTION_ALLOW);
+    struct gv_subject third = gv_world_subject(3);
+    visits(0, &third, 3, false);
+    gv_world_run(world, 62000);
+    assert_false(told(2, &third, NULL));
+    gv_world_crash(world, 2, false);
+    gv_world_start(world, 2);
+    cursor = 0;
+    assert_false(gv_core_next_trusted(world->nodes[2].core, &cursor, listed));
+}
+
+static void no_more_owners_than_the_limit(void **state)
+{
+    uint8_t owner[GV_ID_LEN] = {7};
+
+    open_world(2, 1);
+    for (unsigned i = 0; i < GV_TRUSTED_MAX; i++) {
+        owner[1] = (uint8_t)i;
+        assert_int_equal(command(0, GV_COMMAND_TRUST, NULL, owner), GV_OK);
+    }
+    owner[0]++;
+    assert_int_equal(command(0, GV_COMMAND_TRUST, NULL, owner), GV_ERR_FULL);
+}
+
+/* Twelve servers of one owner among forty nodes find each other, and the others too. */
+static void own_hosts_dial_each_other_beside_their_peers(void **state)
+{
+    open_world(48, 12);
+    gv_world_run(world, 300000);
+    for (size_t i = 0; i < 12; i++) {
+        struct gv_core_status status;
+        gv_core_status(world->nodes[i].core, &status);
+        assert_int_equal(status.own_hosts, 11);
+        assert_in_range(status.peers - status.own_hosts, 3, GV_PEERS_MAX + 3);
+    }
+    visits(0, &subject, 3, false);
+    gv_world_run(world, 302000);
+    for (size_t i = 1; i < 48; i++)
+        assert_int_equal(at(i, &subject).action == GV_ACTION_REFUSE, i < 12);
+}
+
+/* A thousand locks: one message a second, and all arrive. */
+static void many_locks_are_told_in_turn(void **state)
+{
+    open_world(2, 2);
+    gv_world_crash(world, 1, false);
+    for (uint32_t i = 0; i < 1000; i++) {
+        struct gv_subject one = gv_world_subject(100 + i);
+        visits(0, &one, 3, false);
+    }
+    gv_world_start(world, 1);
+    gv_world_run(world, 90000);
+    struct gv_core_status status;
+    gv_core_status(world->nodes[1].core, &status);
+    assert_int_equal(status.own_locks, 1000);
+    gv_world_run(world, 90000 + 3660000);
+    gv_core_status(world->nodes[1].core, &status);
+    assert_int_equal(status.own_locks, 0);
+}
+
+/* ---- a puppet -------------------------------------------------------------------------------- */
+
+static struct network network;
+static struct host host;
+static struct puppet own, stranger;
+
+static int stage_up(void **state)
+{
+    (void)state;
+    network_open(&network, 1, false);
+    puppet_make(&own, &network, 2);
+    puppet_make(&stranger, &network, 3);
+    if (host_open(&host, &network, 1, NULL) != GV_OK)
+        return -1;
+    memcpy(own.facts.owner, host.facts.owner, GV_ID_LEN);
+    puppet_certify(&own);
+    return 0;
+}
+
+static int stage_down(void **state)
+{
+    (void)state;
+    puppet_free(&own);
+    puppet_free(&stranger);
+    host_close(&host);
+    network_close(&network);
+    return 0;
+}
+
+static void say_lock(struct puppet *puppet, const struct gv_subject *of, uint32_t seconds)
+{
+    struct gv_told_lock lock = {*of, seconds};
+    struct gv_buf message;
+
+    gv_buf_init(&message);
+    gv_message_locks(&message, &lock, 1);
+    puppet_say_buf(puppet, &message);
+}
+
+static void say_follow(struct puppet *puppet, bool on)
+{
+    struct gv_buf message;
+
+    gv_buf_init(&message);
+    gv_message_follow(&message, on);
+    puppet_say_buf(puppet, &message);
+}
+
+static enum gv_action action_of(unsigned number)
+{
+    struct gv_subject of = subject_of(number);
+
+    return gv_core_decide(host.core, NULL, NULL, &of).action;
+}
+
+static void only_an_own_host_is_believed(void **state)
+{
+    struct gv_subject first = subject_of(1), second = subject_of(2);
+
+    assert_true(puppet_join(&own, &host));
+    assert_true(puppet_join(&stranger, &host));
+    assert_int_equal(own.count[GV_MESSAGE_FOLLOW], 1);
+    assert_int_equal(stranger.count[GV_MESSAGE_FOLLOW], 0);
+    say_lock(&stranger, &first, 3600);
+    assert_int_equal(action_of(1), GV_ACTION_ALLOW);
+    assert_false(stranger.closed); /* he may have been trusted a moment ago */
+    say_lock(&own, &second, 100);
+    assert_int_equal(action_of(2), GV_ACTION_REFUSE);
+    assert_int_equal(host.notes[GV_NOTE_OWN_LOCK], 1);
+    assert_int_equal(host.last[GV_NOTE_OWN_LOCK].number, 100);
+    say_lock(&own, &second, 200); /* longer: nothing to tell anybody */
+    assert_int_equal(host.notes[GV_NOTE_OWN_LOCK], 1);
+    host_run(&host, 150000);
+    assert_int_equal(action_of(2), GV_ACTION_REFUSE);
+    host_run(&host, 51000);
+    assert_int_equal(action_of(2), GV_ACTION_ALLOW);
+    say_lock(&own, &second, 100);
+    say_lock(&own, &second, 0);
+    assert_int_equal(action_of(2), GV_ACTION_ALLOW);
+    assert_int_equal(host.last[GV_NOTE_OWN_LOCK].number, 0);
+}
+
+static void it_goes_with_its_author(void **state)
+{
+    struct gv_subject first = subject_of(1);
+    struct gv_buf record = revocation_record(&network, own.identity.id, STAGE_MINUTE);
+
+    assert_true(puppet_join(&own, &host));
+    assert_true(puppet_join(&stranger, &host));
+    say_lock(&own, &first, 3600);
+    puppet_leave(&own); /* a session that ends takes nothing back */
+    assert_int_equal(action_of(1), GV_ACTION_REFUSE);
+    puppet_hand(&stranger, record);
+    assert_int_equal(action_of(1), GV_ACTION_ALLOW);
+}
+
+static void a_private_address_costs_the_session(void **state)
+{
+    struct gv_subject private = {GV_FAMILY_IPV4, {192, 168, 1, 1}};
+
+    assert_true(puppet_join(&own, &host));
+    say_lock(&own, &private, 3600);
+    assert_true(own.closed);
+    assert_int_equal(own.goodbye, GV_GOODBYE_INVALID);
+}
+
+/* The verdict stays what it was, and the action does not: who serves it is told all the same. */
+static void own_evidence_is_noted_without_a_change_of_verdict(void **state)
+{
+    struct gv_subject first = subject_of(1);
+
+    own.facts.since_min = STAGE_MINUTE - STAGE_DAY; /* too young to weigh anything */
+    puppet_certify(&own);
+    assert_true(puppet_join(&own, &host));
+    assert_true(puppet_join(&stranger, &host));
+    puppet_hand(&stranger, puppet_signal_on(&stranger, 1, STAGE_MINUTE));
+    assert_int_equal(host.notes[GV_NOTE_VERDICT], 1);
+    assert_int_equal(host.notes[GV_NOTE_EVIDENCE], 0);
+    assert_int_equal(action_of(1), GV_ACTION_ALLOW);
+    puppet_hand(&own, puppet_signal_on(&own, 1, STAGE_MINUTE - 120));
+    assert_int_equal(host_verdict(&host, &first), GV_VERDICT_REPORTED);
+    assert_int_equal(action_of(1), GV_ACTION_ONE_STRIKE);
+    assert_int_equal(host.notes[GV_NOTE_VERDICT], 1);
+    assert_int_equal(host.notes[GV_NOTE_EVIDENCE], 1);
+    assert_true(gv_subject_equal(&host.last[GV_NOTE_EVIDENCE].subject, &first));
+    puppet_hand(&own, puppet_retraction_on(&own, 1, STAGE_MINUTE));
+    assert_int_equal(action_of(1), GV_ACTION_ALLOW);
+    assert_true(host.notes[GV_NOTE_EVIDENCE] > 1);
+    assert_int_equal(host.notes[GV_NOTE_VERDICT], 1);
+}
+
+/* A stranger who asks is told of what he could know from signals, and of nothing else. */
+static void strangers_are_told_what_was_signalled(void **state)
+{
+    struct gv_subject first = subject_of(1), second = subject_of(2);
+    struct gv_event silent = {.kind = GV_EVENT_OBSERVATION};
+
+    assert_true(puppet_join(&own, &host));
+    assert_true(puppet_join(&stranger, &host));
+    say_follow(&own, true);
+    say_follow(&stranger, true);
+    /* Locked, and not signalled: a quota full of signals, say; here two visits without a name. */
+    host_fails(&host, &first);
+    host_run(&host, 3000);
+    puppet_work(&own);
+    puppet_work(&stranger);
+    assert_int_equal(own.count[GV_MESSAGE_LOCKS], 1);
+    assert_int_equal(stranger.count[GV_MESSAGE_LOCKS], 1);
+    host_command(&host, GV_COMMAND_RETRACT, &first);
+    host_run(&host, 3000);
+    puppet_work(&own);
+    puppet_work(&stranger);
+    assert_int_equal(stranger.count[GV_MESSAGE_LOCKS], 2); /* not any more */
+    /* From now on nothing may be signalled: the hour's quota is full. */
+    for (unsigned i = 10; i < 10 + 32; i++) {
+        struct gv_subject of = subject_of(i);
+        host_fails(&host, &of);
+    }
+    host_run(&host, 60000);
+    puppet_work(&own);
+    puppet_work(&stranger);
+    puppet_forget(&own);
+    puppet_forget(&stranger);
+    silent.observation = (struct gv_observation){.subject = second, .attempts = 1,
+                                                 .service = GV_SERVICE_IMAP,
+                                                 .kind = GV_KIND_WRONG_PASSWORD};
+    for (unsigned i = 0; i < 6; i++) {
+        silent.observation.new_visit = true;
+        silent.observation.account = i + 1;
+        silent.observation.unix_ms = host_unix_ms(&host);
+        host_step(&host, &silent);
+    }
+    assert_true(host.notes[GV_NOTE_SIGNAL_HELD] > 0);
+    host_run(&host, 3000);
+    puppet_work(&own);
+    puppet_work(&stranger);
+    assert_int_equal(own.count[GV_MESSAGE_LOCKS], 1);
+    assert_int_equal(stranger.count[GV_MESSAGE_LOCKS], 0);
+}
+
+static void asking_again_and_again_is_not_answered(void **state)
+{
+    struct gv_subject first = subject_of(1);
+
+    host_fails(&host, &first);
+    assert_true(puppet_join(&own, &host));
+    for (unsigned i = 0; i < 3 * GV_FOLLOWS_PER_MINUTE; i++) {
+        say_follow(&own, true);
+        host_run(&host, 1500);
+        puppet_work(&own);
+    }
+    assert_false(own.closed);
+    assert_int_equal(own.count[GV_MESSAGE_LOCKS], GV_FOLLOWS_PER_MINUTE);
+    host_run(&host, 61000);
+    puppet_forget(&own);
+    say_follow(&own, true);
+    say_follow(&own, false);
+    struct gv_subject second = subject_of(2);
+    host_fails(&host, &second);
+    host_run(&host, 5000);
+    puppet_work(&own);
+    assert_int_equal(own.count[GV_MESSAGE_LOCKS], 1); /* of the first alone */
+}
+
+/* ---- the table, against a plain list ---------------------------------------------------------- */
+
+static uint64_t random_state = 88172645463325252ull;
+
+static uint32_t below(uint32_t bound)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)((random_state >> 11) % bound);
+}
+
+static void the_table_is_a_list_of_locks(void **state)
+{
+    static const uint8_t key[16] = {5};
+    struct gv_own_locks locks;
+    uint64_t model[8][8] = {{0}}, now = 1;
+
+    gv_own_locks_init(&locks, key, 40);
+    for (unsigned step = 0; step < 100000; step++, now += below(3)) {
+        unsigned s = below(8), a = below(8), held = 0;
+        struct gv_own_lock lock = {.subject = {GV_FAMILY_IPV4, {203, 0, 113, (uint8_t)s}},
+                                   .author = {(uint8_t)a}}, gone;
+        bool changed, any = false;
+        for (unsigned i = 0; i < 64; i++)
+            held += model[i / 8][i % 8] != 0;
+        if (below(20) == 0) {
+            const uint8_t *author = below(2) ? lock.author : NULL;
+            size_t cursor = 0;
+            while (gv_own_locks_take(&locks, &cursor, &gone, now, author)) {
+                uint64_t *m = &model[gone.subject.bytes[3]][gone.author[0]];
+                assert_true(*m == gone.until_ms);
+                assert_true(*m <= now || (author && gone.author[0] == a));
+                *m = 0;
+            }
+            for (unsigned i = 0; i < 64; i++)
+                assert_true(model[i / 8][i % 8] == 0 ||
+                            (model[i / 8][i % 8] > now && (!author || i % 8 != a)));
+        } else {
+            lock.until_ms = below(3) ? now + 1 + below(200) : 0;
+            int rc = gv_own_locks_set(&locks, &changed, &lock);
+            if (rc == GV_OK) {
+                assert_int_equal(changed, (model[s][a] == 0) != (lock.until_ms == 0));
+                model[s][a] = lock.until_ms;
+            } else {
+                assert_int_equal(rc, GV_ERR_FULL);
+                assert_true(held == 40 && model[s][a] == 0);
+            }
+        }
+        s = below(8);
+        lock.subject.bytes[3] = (uint8_t)s;
+        for (unsigned i = 0; i < 8; i++)
+            any = any || model[s][i] > now;
+        const struct gv_own_lock *found = gv_own_locks_find(&locks, &lock.subject, now);
+        assert_int_equal(found != NULL, any);
+        if (found)
+            assert_true(model[s][found->author[0]] == found->until_ms);
+    }
+    gv_own_locks_free(&locks);
+}
+
+#define WORLD_TEST(f) cmocka_unit_test_teardown(f, close_world)
+#define STAGE_TEST(f) cmocka_unit_test_setup_teardown(f, stage_up, stage_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(what_one_locks_the_others_refuse_within_two_seconds),
+        WORLD_TEST(a_signal_of_an_own_host_leaves_one_guess),
+        WORLD_TEST(a_lock_is_told_only_by_its_author),
+        WORLD_TEST(clean_history_and_the_allow_list_stand_before_it),
+        WORLD_TEST(what_could_not_be_signalled_is_not_told),
+        WORLD_TEST(what_the_admin_allows_is_told_no_more),
+        WORLD_TEST(an_owner_may_be_trusted),
+        WORLD_TEST(no_more_owners_than_the_limit),
+        WORLD_TEST(own_hosts_dial_each_other_beside_their_peers),
+        WORLD_TEST(many_locks_are_told_in_turn),
+        STAGE_TEST(only_an_own_host_is_believed),
+        STAGE_TEST(it_goes_with_its_author),
+        STAGE_TEST(a_private_address_costs_the_session),
+        STAGE_TEST(own_evidence_is_noted_without_a_change_of_verdict),
+        STAGE_TEST(strangers_are_told_what_was_signalled),
+        STAGE_TEST(asking_again_and_again_is_not_answered),
+        cmocka_unit_test(the_table_is_a_list_of_locks),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
