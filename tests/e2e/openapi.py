@@ -138,7 +138,8 @@ def writing(target, operation):
     bodies = [json.dumps(content["example"]).encode()] if content else [b"{}"]
     if content:
         bodies += [b"", b"x", b"[]", b"{", b'{"addr":1,"files":1,"code":1,"email":1,"registry":1}',
-                   b"[" * 1000, b'{"addr":"' + b"x" * 15000 + b'"}']
+                   b"[" * 1000, b'{"addr":"%s","files":["%s"],"code":"%s","email":"%s","terms":"%s","registry":"%s"}'
+                   % ((b"x" * 2000,) * 6)]
     for number, body in enumerate(bodies):
         what = f"POST {target} {body[:60]}"
         status, got, data = ask("POST", target, body, None, True)
