@@ -37,8 +37,10 @@ static int configure(struct gv_core *core, const struct gv_settings *settings)
     if (rc != GV_OK)
         return rc;
     core->settings = *settings;
-    core->settings.allow = core->settings.deny = NULL;
-    core->settings.allow_count = core->settings.deny_count = 0;
+    core->settings.allow = core->policy.config_allow.entries; /* its own copies */
+    core->settings.allow_count = core->policy.config_allow.count;
+    core->settings.deny = core->policy.config_deny.entries;
+    core->settings.deny_count = core->policy.config_deny.count;
     core->settings.seeds = NULL;
     core->settings.seed_count = 0;
     if (core->settings.max_links == 0)

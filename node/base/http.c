@@ -49,9 +49,43 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **slot
         connected(server, mhd, slot);
     } else if (connection) {
         LIST_REMOVE(connection, list);
+        server->counters.open--;
         free(connection);
         *slot = NULL;
     }
+}
+
+/* The address it came in on, for the check of the Host header. */
+static void remember_local(struct gv_http_connection *connection)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+
+    connection->local_known =
+        getsockname(connection->fd, (struct sockaddr *)&address, &size) == 0 &&
+        gv_http_address_bytes(connection->local, (struct sockaddr *)&address);
+}
+
+/* When hardly a connection is left, the one goes that has kept its request back for longest: who
+ * opens a thousand and says nothing shuts nobody out. */
+static void make_room(struct gv_http_server *server)
+{
+    struct gv_http_connection *connection, *slowest = NULL;
+    unsigned max = server->options.connections_max;
+
+    if (server->counters.open + max / 16 < max)
+        return;
+    LIST_FOREACH(connection, &server->connections, list)
+    {
+        if (connection->awaited && connection->deadline_ms &&
+            (!slowest || connection->deadline_ms < slowest->deadline_ms))
+            slowest = connection;
+    }
+    if (!slowest)
+        return;
+    slowest->deadline_ms = 0;
+    server->counters.too_slow++;
+    shutdown(slowest->fd, SHUT_RDWR);
 }
 
 static void connected(struct gv_http_server *server, struct MHD_Connection *mhd, void **slot)
@@ -76,7 +110,12 @@ static void connected(struct gv_http_server *server, struct MHD_Connection *mhd,
     LIST_FOREACH(other, &server->connections, list)
     same += other->counted && !other->refused && memcmp(other->key, connection->key, 16) == 0;
     connection->deadline_ms = uv_now(server->loop) + 2000ULL * server->options.timeout_s;
+    connection->awaited = true;
+    remember_local(connection);
+    make_room(server);
     LIST_INSERT_HEAD(&server->connections, connection, list);
+    server->counters.connections++;
+    server->counters.open++;
     if (connection->counted && same >= server->options.connections_per_ip) {
         connection->refused = true;
         gv_log_limited(GV_LOG_NOTICE, "HTTP: a client holds %u connections already, one refused",
@@ -100,6 +139,7 @@ static void sweep(uv_timer_t *timer)
     {
         if (connection->deadline_ms && now > connection->deadline_ms) {
             connection->deadline_ms = 0;
+            server->counters.too_slow += !connection->refused;
             shutdown(connection->fd, SHUT_RDWR);
         }
     }
@@ -338,6 +378,11 @@ out:
 uint16_t gv_http_port(const struct gv_http_server *server)
 {
     return server->port;
+}
+
+void gv_http_counters(const struct gv_http_server *server, struct gv_http_counters *out)
+{
+    *out = server->counters;
 }
 
 static void on_handle_closed(uv_handle_t *handle)

@@ -88,7 +88,7 @@ static json_t *entry_json(const struct entry *entry)
 
 json_t *gv_api_list_json(const struct gv_core *core, const struct gv_api_list_query *query)
 {
-    struct best best = {.limit = query->limit};
+    struct best best = {.limit = query->offset + query->limit};
     struct gv_subject subject;
     size_t cursor = 0;
 
@@ -102,7 +102,7 @@ json_t *gv_api_list_json(const struct gv_core *core, const struct gv_api_list_qu
         offer(&best, core, query, &subject, true);
     cut(&best);
     json_t *list = json_array();
-    for (size_t i = 0; i < best.count; i++)
+    for (size_t i = query->offset; i < best.count; i++)
         json_array_append_new(list, entry_json(&best.list[i]));
     free(best.list);
     return json_pack("{s:o, s:I}", "subjects", list, "matches", (json_int_t)best.matches);

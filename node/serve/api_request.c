@@ -52,6 +52,24 @@ int gv_api_limit(size_t *out, const char *limit, struct gv_text *error)
     return GV_OK;
 }
 
+int gv_api_offset(size_t *out, const char *name, const char *text, struct gv_text *error)
+{
+    size_t len = text ? strlen(text) : 0;
+
+    *out = 0;
+    if (!text)
+        return GV_OK;
+    if (len == 0 || len > 9 || strspn(text, "0123456789") != len)
+        return gv_fail(error, GV_ERR_MALFORMED, "%s must be a number from 0 to %d", name,
+                       GV_API_OFFSET_MAX);
+    for (size_t i = 0; i < len; i++)
+        *out = 10 * *out + (size_t)(text[i] - '0');
+    if (*out > GV_API_OFFSET_MAX)
+        return gv_fail(error, GV_ERR_MALFORMED, "%s must be a number from 0 to %d", name,
+                       GV_API_OFFSET_MAX);
+    return GV_OK;
+}
+
 int gv_api_list_query(struct gv_api_list_query *out, const char *verdict, const char *action,
                       const char *limit, struct gv_text *error)
 {
