@@ -3,14 +3,57 @@
 #ifndef GV_INGEST_WORDS_H
 #define GV_INGEST_WORDS_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 static inline bool gv_is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
+
+/* --- Eight bytes at a time: the first is the lowest of the word, on every machine ------------- */
+
+#define GV_EACH(byte) (0x0101010101010101u * (byte))
+
+static inline uint64_t gv_load8(const char *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof word);
+    return le64toh(word);
+}
+
+/* 0x80 in the first byte that is zero; those behind it may be wrong. 0: none is zero. */
+static inline uint64_t gv_zeros(uint64_t word)
+{
+    return (word - GV_EACH(1u)) & ~word & GV_EACH(0x80u);
+}
+
+/* Not zero in every byte that is no digit, and zero in the others. */
+static inline uint64_t gv_no_digits(uint64_t word)
+{
+    uint64_t value = word ^ GV_EACH('0');
+
+    return (value & GV_EACH(0xf0u)) | (((value & GV_EACH(0x0fu)) + GV_EACH(6u)) & GV_EACH(0x10u));
+}
+
+/* Capitals of ASCII become small. */
+static inline void gv_fold8(char *at)
+{
+    uint64_t word, low;
+
+    memcpy(&word, at, sizeof word);
+    low = word & GV_EACH(0x7fu);
+    /* 0x80 from 'A' on, but not behind 'Z' */
+    uint64_t capitals = (low + GV_EACH(0x80u - 'A')) & ~(low + GV_EACH(0x7fu - 'Z')) & ~word;
+    word |= (capitals & GV_EACH(0x80u)) >> 2;
+    memcpy(at, &word, sizeof word);
+}
+
+/* ---------------------------------------------------------------------------------------------- */
 
 /* Of a mechanism's or a process's name. */
 static inline bool gv_is_word_char(char c)
@@ -34,6 +77,15 @@ GV_INLINE bool gv_ends(const char *at, const char *limit, const char *word)
     size_t n = strlen(word);
 
     return (size_t)(limit - at) >= n && memcmp(limit - n, word, n) == 0;
+}
+
+/* Steps over `word`. */
+GV_INLINE bool gv_skip(const char **at, const char *limit, const char *word)
+{
+    if (!gv_begins(*at, limit, word))
+        return false;
+    *at += strlen(word);
+    return true;
 }
 
 /* Cuts `word` off the end. */
