@@ -77,6 +77,11 @@ void gv_assembler_free(struct gv_assembler *assembler)
     free(assembler);
 }
 
+void gv_assembler_expect(const struct gv_assembler *assembler, uint64_t connection)
+{
+    __builtin_prefetch(&assembler->sets[connection % GV_CONNECTION_SETS]);
+}
+
 bool gv_assembler_has_hints(const struct gv_assembler *assembler)
 {
     return assembler->hints->count > 0;

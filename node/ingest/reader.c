@@ -20,6 +20,7 @@ struct gv_reader {
     struct gv_clock clock;
     struct gv_prefix prefix;
     struct gv_line line; /* the one that is read; not on the stack, which most lines do not need */
+    uint64_t sender;      /* of an smtpd's line: which process, hashed */
     struct gv_assembler *assembler;
     struct gv_mail_flow *flow;
     void (*look)(void *context, uint64_t ms);
@@ -100,10 +101,14 @@ static uint64_t mix_bytes(uint64_t h, const char *bytes, size_t len)
     return h ^ h >> 32;
 }
 
-static uint64_t connection_of(const struct gv_line *line, const struct gv_ip_address *address)
+static uint64_t mix_sender(const struct gv_line *line)
 {
-    uint64_t h = mix_bytes(0x6772617065u, line->sender, line->sender_len);
+    return mix_bytes(0x6772617065u, line->sender, line->sender_len);
+}
 
+static uint64_t connection_of(uint64_t h, const struct gv_line *line,
+                              const struct gv_ip_address *address)
+{
     if (!line->has_pid)
         h = mix_bytes(h ^ address->family, (const char *)address->bytes, sizeof address->bytes);
     return h ? h : 1;
@@ -261,7 +266,7 @@ static void identify(const struct gv_reader *reader, struct gv_moment *moment,
             moment->twin = mix_bytes(moment->connection, line->text, line->text_len) | 1;
         break;
     case GV_MTA_POSTFIX:
-        moment->connection = connection_of(line, &p->address);
+        moment->connection = connection_of(reader->sender, line, &p->address);
         break;
     default:
         break;
@@ -293,12 +298,16 @@ static size_t read_parsed(struct gv_reader *reader, struct gv_reading *out,
     return gv_assemble(reader->assembler, out, &reader->counters.faults, p, &moment);
 }
 
-static bool parse(struct gv_parsed *p, const struct gv_line *line, bool half)
+static bool parse(struct gv_reader *reader, struct gv_parsed *p, const struct gv_line *line,
+                  bool half)
 {
     uint8_t mta = GV_MTA_DOVECOT;
 
     switch (line->program) {
     case GV_PROGRAM_SMTPD:
+        /* What is known of the process is fetched while the line is parsed. */
+        reader->sender = mix_sender(line);
+        gv_assembler_expect(reader->assembler, reader->sender);
         if (!gv_parse_postfix(p, line, half))
             return false;
         p->mta = GV_MTA_POSTFIX;
@@ -377,7 +386,7 @@ static size_t read_repetition(struct gv_reader *reader, struct gv_reading *out, 
     reader->before_len = 0;
     if (before_len == 0 || !gv_repeated_last(&times, text, len, reader->before, before_len) ||
         !gv_line_split(&line, &reader->prefix, reader->before, before_len) ||
-        !parse(&p, &line, false))
+        !parse(reader, &p, &line, false))
         return 0;
     reader->counters.matched++;
     multiply(&p, times);
@@ -403,7 +412,7 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     size_t n = gv_assembler_holds(reader->assembler) ? release(reader, out, line, now_ms) : 0;
     if (line->program == GV_PROGRAM_POSTFIX) {
         /* of interest for the counters alone */
-    } else if (parse(&p, line, half)) {
+    } else if (parse(reader, &p, line, half)) {
         reader->counters.matched++;
         if (p.said == GV_SAID_FAILURE) {
             multiply(&p, times);
