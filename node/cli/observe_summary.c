@@ -464,14 +464,17 @@ static void network_text(char out[GV_SUBJECT_TEXT + 4], const struct gv_subject 
     snprintf(out, GV_SUBJECT_TEXT + 4, "%s/%d", text, network->family == GV_FAMILY_IPV4 ? 24 : 48);
 }
 
-static void print_campaigns(const struct page *page, struct row **rows, size_t n)
+static void print_campaigns(const struct page *page, struct row *const *rows, size_t n)
 {
-    struct campaign *list = n ? calloc(n, sizeof *list) : NULL;
+    struct campaign *list = calloc(n, sizeof *list);
+    struct row **sorted = malloc(n * sizeof(struct row *));
+    size_t count = 0;
 
-    if (!list)
-        return;
-    qsort(rows, n, sizeof(struct row *), by_subject);
-    size_t count = find_campaigns(list, rows, n);
+    if (list && sorted) {
+        memcpy(sorted, rows, n * sizeof(struct row *));
+        qsort(sorted, n, sizeof(struct row *), by_subject);
+        count = find_campaigns(list, sorted, n);
+    }
     if (count > 0) {
         heading(page, "Campaigns: three or more attacking subjects of one /24 or /48");
         fprintf(page->out, "  %-26s %8s %9s  %-17s  %s\n", "network", "subjects", "attempts",
@@ -486,6 +489,7 @@ static void print_campaigns(const struct page *page, struct row **rows, size_t n
     }
     if (count > page->top)
         fprintf(page->out, "  and %zu more\n", count - page->top);
+    free(sorted);
     free(list);
 }
 
@@ -605,7 +609,6 @@ void gv_summary_print(struct gv_summary *summary, FILE *out,
         print_list(&page, rows, n, "Slow attackers: at least three visits, a day or more, no login",
                    slow);
         print_campaigns(&page, rows, n);
-        qsort(rows, n, sizeof(struct row *), by_attempts);
         print_signals(&page, summary, rows, n);
     }
     if (summary->forgotten > 0)

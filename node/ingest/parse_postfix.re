@@ -45,6 +45,13 @@ static const char *skip_id(const char *at, const char *limit)
 {
     const char *cur = at;
 
+    for (; limit - cur >= 8 && cur - at < QUEUE_ID_MAX; cur += 8) {
+        uint64_t others = gv_no_alnums(gv_load8(cur));
+        if (others) {
+            cur += __builtin_ctzll(others) / 8;
+            return *cur == ':' ? cur : at;
+        }
+    }
     while (cur < limit && cur - at < QUEUE_ID_MAX && is_id(*cur))
         cur++;
     return cur < limit && *cur == ':' ? cur : at;

@@ -40,6 +40,22 @@ static inline uint64_t gv_no_digits(uint64_t word)
     return (value & GV_EACH(0xf0u)) | (((value & GV_EACH(0x0fu)) + GV_EACH(6u)) & GV_EACH(0x10u));
 }
 
+/* 0x80 in every byte that is at least `least`, of bytes below 0x80. */
+static inline uint64_t gv_from(uint64_t word, unsigned char least)
+{
+    return (word + GV_EACH(0x80u - least)) & GV_EACH(0x80u);
+}
+
+/* 0x80 in every byte that is neither a digit nor a letter of ASCII. */
+static inline uint64_t gv_no_alnums(uint64_t word)
+{
+    uint64_t low = word & GV_EACH(0x7fu), small = low | GV_EACH(0x20u);
+    uint64_t digits = gv_from(low, '0') & ~gv_from(low, '9' + 1);
+    uint64_t letters = gv_from(low, 'A') & gv_from(small, 'a') & ~gv_from(small, 'z' + 1);
+
+    return (~(digits | letters) | word) & GV_EACH(0x80u);
+}
+
 /* Capitals of ASCII become small. */
 static inline void gv_fold8(char *at)
 {
@@ -47,9 +63,7 @@ static inline void gv_fold8(char *at)
 
     memcpy(&word, at, sizeof word);
     low = word & GV_EACH(0x7fu);
-    /* 0x80 from 'A' on, but not behind 'Z' */
-    uint64_t capitals = (low + GV_EACH(0x80u - 'A')) & ~(low + GV_EACH(0x7fu - 'Z')) & ~word;
-    word |= (capitals & GV_EACH(0x80u)) >> 2;
+    word |= (gv_from(low, 'A') & ~gv_from(low, 'Z' + 1) & ~word) >> 2;
     memcpy(at, &word, sizeof word);
 }
 

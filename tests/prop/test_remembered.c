@@ -213,7 +213,7 @@ static void words_eight_bytes_at_a_time(void **state)
     }
 }
 
-static void capitals(void **state)
+static void capitals_and_letters(void **state)
 {
     char text[8];
 
@@ -221,6 +221,8 @@ static void capitals(void **state)
         for (size_t at = 0; at < sizeof text; at++) {
             memset(text, (int)(c * 7 + at), sizeof text);
             text[at] = (char)c;
+            bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+            assert_int_equal(gv_no_alnums(gv_load8(text)) >> 8 * at & 0xff, alnum ? 0 : 0x80);
             gv_fold8(text);
             assert_int_equal((unsigned char)text[at], c >= 'A' && c <= 'Z' ? c + 32 : c);
         }
@@ -231,7 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_remembered_minute),         cmocka_unit_test(a_zone_is_no_fraction),
         cmocka_unit_test(a_remembered_prefix),         cmocka_unit_test(pids_of_any_length),
-        cmocka_unit_test(words_eight_bytes_at_a_time), cmocka_unit_test(capitals),
+        cmocka_unit_test(words_eight_bytes_at_a_time), cmocka_unit_test(capitals_and_letters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
