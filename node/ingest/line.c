@@ -30,7 +30,7 @@ static bool is_sendmail(const char *tag, size_t len)
            gv_begins(tag, tag + len, "sm-msa");
 }
 
-static enum gv_program classify(const char *tag, size_t len)
+GV_INLINE enum gv_program classify(const char *tag, size_t len)
 {
     if (len == 7 && memcmp(tag, "dovecot", 7) == 0)
         return GV_PROGRAM_DOVECOT;
@@ -46,7 +46,7 @@ static enum gv_program classify(const char *tag, size_t len)
 }
 
 /* Who wrote the line, by its tag. */
-static void name_program(struct gv_line *out)
+GV_INLINE void name_program(struct gv_line *out)
 {
     out->program = classify(out->tag, out->tag_len);
     if (out->program == GV_PROGRAM_SMTPD) {
@@ -60,7 +60,7 @@ static void name_program(struct gv_line *out)
 
 /* How many digits stand in front of `end`. Before `start` there is a stamp, so eight bytes can be
  * read; few pids have more digits. */
-static size_t digits_before(const char *start, const char *end)
+GV_INLINE size_t digits_before(const char *start, const char *end)
 {
     uint64_t others = gv_no_digits(gv_load8(end - 8));
     size_t n = others ? (size_t)__builtin_clzll(others) / 8 : 8;
@@ -73,7 +73,7 @@ static size_t digits_before(const char *start, const char *end)
 }
 
 /* Cuts "[123]" off a tag; returns the length without it. */
-static size_t without_pid(const char *tag, size_t len, bool *has_pid)
+GV_INLINE size_t without_pid(const char *tag, size_t len, bool *has_pid)
 {
     *has_pid = false;
     if (len < 3 || tag[len - 1] != ']')
@@ -86,14 +86,16 @@ static size_t without_pid(const char *tag, size_t len, bool *has_pid)
 }
 
 /* The first blank; nearly always one of the first 24 bytes. */
-static const char *find_blank(const char *at, size_t len)
+GV_INLINE const char *find_blank(const char *at, size_t len)
 {
-    for (size_t i = 0; i < 24 && i + 8 <= len; i += 8) {
-        uint64_t blanks = gv_zeros(gv_load8(at + i) ^ GV_EACH(' '));
-        if (blanks)
-            return at + i + __builtin_ctzll(blanks) / 8;
-    }
-    return memchr(at, ' ', len);
+    if (len < 24)
+        return memchr(at, ' ', len);
+    uint64_t blanks = gv_zeros(gv_load8(at) ^ GV_EACH(' '));
+    if (!blanks)
+        blanks = gv_zeros(gv_load8(at += 8) ^ GV_EACH(' '));
+    if (!blanks)
+        blanks = gv_zeros(gv_load8(at += 8) ^ GV_EACH(' '));
+    return blanks ? at + __builtin_ctzll(blanks) / 8 : memchr(at + 8, ' ', len - 24);
 }
 
 /* "tag: text" or "tag[pid]: text" at `at`. */
@@ -305,7 +307,8 @@ static bool split_blank(struct gv_line *out, const char *line, size_t len, size_
     return true;
 }
 
-static bool split_anew(struct gv_line *out, struct gv_prefix *last, const char *line, size_t len)
+__attribute__((noinline)) static bool split_anew(struct gv_line *out, struct gv_prefix *last,
+                                                 const char *line, size_t len)
 {
     size_t at = priority_length(line, len);
 

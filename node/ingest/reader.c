@@ -20,7 +20,7 @@ struct gv_reader {
     struct gv_clock clock;
     struct gv_prefix prefix;
     struct gv_line line; /* the one that is read; not on the stack, which most lines do not need */
-    uint64_t sender;      /* of an smtpd's line: which process, hashed */
+    uint64_t sender;     /* of an smtpd's line: which process, hashed */
     struct gv_assembler *assembler;
     struct gv_mail_flow *flow;
     void (*look)(void *context, uint64_t ms);
@@ -428,8 +428,8 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     return n;
 }
 
-static size_t read_line(struct gv_reader *reader, struct gv_reading *out, const char *text,
-                        size_t len, uint64_t now_ms, bool half)
+GV_INLINE size_t read_line(struct gv_reader *reader, struct gv_reading *out, const char *text,
+                           size_t len, uint64_t now_ms, bool half)
 {
     reader->counters.lines++;
     if (len > 0 && text[len - 1] == '\r')
