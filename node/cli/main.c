@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "node/base/arguments.h"
-#include "node/base/fetch.h"
 #include "node/cli/command.h"
 #include "node/cli/observe.h"
 
@@ -144,7 +143,6 @@ int main(int argc, char **argv)
 
     setlocale(LC_CTYPE, "");
     gv_arguments(&argp, argc, argv, ARGP_IN_ORDER, &arguments);
-    gv_fetch_init();
     int rc = arguments.command->run(&cli, argc - arguments.at, argv + arguments.at);
     free(cli.socket_owned);
     if (fflush(stdout) != 0 && rc == 0) {
