@@ -220,9 +220,10 @@ static json_t *dovecot_json(const struct gv_dovecot *dovecot)
     if (!dovecot)
         return json_null();
     gv_dovecot_counters(dovecot, &c);
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "asked", (json_int_t)c.asked,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "asked", (json_int_t)c.asked,
                      "refused", (json_int_t)c.refused, "would_have_refused",
-                     (json_int_t)c.would_refuse, "waited", (json_int_t)c.waited, "reported",
+                     (json_int_t)c.would_refuse, "waited", (json_int_t)c.waited, "crowded",
+                     (json_int_t)c.crowded, "reported",
                      (json_int_t)c.reported, "repeated", (json_int_t)c.repeated, "absorbed",
                      (json_int_t)c.absorbed, "malformed", (json_int_t)c.malformed);
 }
