@@ -12,12 +12,14 @@
 #include "node/serve/dnsbl.h"
 #include "node/serve/dovecot.h"
 #include "node/serve/feed.h"
+#include "node/serve/watch.h"
 #include "node/serve/why.h"
 
 struct gv_surfaces {
     uv_loop_t *loop;
     const struct gv_core *core;
     struct gv_feed *feed;
+    struct gv_watch *watch;
     struct gv_dnsbl *dnsbl;     /* NULL: does not listen */
     struct gv_dovecot *dovecot; /* NULL: no HTTP port */
     struct gv_http_server *http;
@@ -157,7 +159,8 @@ int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options
     s->loop = options->loop;
     s->core = options->core;
     s->enforced = options->options->enforced;
-    int rc = gv_feed_start(&s->feed, options->loop, options->core);
+    s->watch = gv_watch_new(options->core);
+    int rc = s->watch ? gv_feed_start(&s->feed, options->loop, options->core) : GV_ERR_MEMORY;
     if (rc != GV_OK) {
         gv_surfaces_stop(s);
         return gv_fail(error, rc, "out of memory");
@@ -181,6 +184,7 @@ void gv_surfaces_stop(struct gv_surfaces *surfaces)
     gv_http_stop(surfaces->http); /* before what its requests wait for */
     gv_dovecot_stop(surfaces->dovecot);
     gv_feed_stop(surfaces->feed);
+    gv_watch_free(surfaces->watch);
     gv_wipe(surfaces->key, sizeof surfaces->key);
     free(surfaces);
 }
@@ -199,6 +203,12 @@ bool gv_surfaces_absorb(struct gv_surfaces *surfaces, struct gv_observation *obs
 {
     return !surfaces || !surfaces->dovecot ||
            gv_dovecot_absorb(surfaces->dovecot, observation, uv_now(surfaces->loop));
+}
+
+void gv_surfaces_watch(struct gv_surfaces *surfaces, const struct gv_observation *observation)
+{
+    if (surfaces)
+        gv_watch_observe(surfaces->watch, observation);
 }
 
 void gv_surfaces_about(struct gv_surfaces *surfaces, const struct gv_subject *subject)
@@ -258,7 +268,8 @@ json_t *gv_surfaces_json(const struct gv_surfaces *surfaces)
         json_array_append_new(enforced, json_string("dovecot"));
     if (surfaces->enforced & GV_ENFORCE_DNSBL)
         json_array_append_new(enforced, json_string("dnsbl"));
-    return json_pack("{s:o, s:I, s:I, s:o, s:o}", "enforced", enforced, "refused",
+    return json_pack("{s:o, s:o, s:I, s:I, s:o, s:o}", "would_have_refused",
+                     gv_watch_json(surfaces->watch), "enforced", enforced, "refused",
                      (json_int_t)refused, "untrusted", (json_int_t)untrusted, "dovecot",
                      dovecot_json(surfaces->dovecot), "dnsbl", dns_json(surfaces));
 }
