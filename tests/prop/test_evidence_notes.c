@@ -90,7 +90,7 @@ static unsigned observe(unsigned number, bool success)
 
 static void say_lock(struct puppet *puppet, unsigned number)
 {
-    struct gv_told_lock lock = {subject_of(APART * number), below(2) ? 1 + below(3600) : 0};
+    struct gv_told_lock lock = {subject_of(APART * number), below(4) ? 1 + below(below(2) ? 40 : 3600) : 0};
     struct gv_buf message;
 
     gv_buf_init(&message);
@@ -134,15 +134,15 @@ static unsigned something(void)
     case 5:
     case 6:
     case 7:
-        say_lock(puppet, number);
+        say_lock(&puppets[below(3)], number); /* two of these are own hosts */
         break;
     case 8:
     case 9:
         puppet_hand(puppet, puppet_retraction_on(puppet, APART * number, host_minute(&host)));
         break;
     case 10:
-        if (below(8) == 0)
-            contradict(puppet, number);
+        if (below(3) == 0)
+            contradict(&puppets[below(3)], number);
         break;
     case 11:
         if (below(8) == 0)
@@ -171,7 +171,7 @@ static void story(void)
         assert_true(puppet_join(&puppets[i], &host));
     }
     for (unsigned step = 0; step < STEPS; step++) {
-        host_run(&host, below(3) ? below(2000) : below(1800000));
+        host_run(&host, below(below(3) ? 2000 : below(3) ? 60000 : 1800000));
         for (unsigned i = 0; i < PUPPETS; i++)
             puppet_work(&puppets[i]);
         host_step(&host, &(struct gv_event){.kind = GV_EVENT_TIMER}); /* so that it is its time */
