@@ -514,6 +514,32 @@ static void only_an_own_host_is_believed(void **state)
     assert_int_equal(host.last[GV_NOTE_OWN_LOCK].number, 0);
 }
 
+static void each_is_listed_once(void **state)
+{
+    struct gv_subject first = subject_of(1), listed;
+    struct puppet second;
+    size_t cursor = 0;
+
+    puppet_make(&second, &network, 4);
+    memcpy(second.facts.owner, host.facts.owner, GV_ID_LEN);
+    puppet_certify(&second);
+    assert_true(puppet_join(&own, &host));
+    assert_true(puppet_join(&second, &host));
+    say_lock(&own, &first, 100);
+    say_lock(&second, &first, 200);
+    assert_true(gv_core_next_own_lock(host.core, &cursor, &listed));
+    assert_true(gv_subject_equal(&listed, &first));
+    assert_false(gv_core_next_own_lock(host.core, &cursor, &listed));
+    host_run(&host, 150000);
+    cursor = 0;
+    assert_true(gv_core_next_own_lock(host.core, &cursor, &listed));
+    assert_int_equal(action_of(1), GV_ACTION_REFUSE);
+    host_run(&host, 60000);
+    cursor = 0;
+    assert_false(gv_core_next_own_lock(host.core, &cursor, &listed));
+    puppet_free(&second);
+}
+
 static void it_goes_with_its_author(void **state)
 {
     struct gv_subject first = subject_of(1);
@@ -715,6 +741,7 @@ int main(void)
         WORLD_TEST(many_locks_are_told_in_turn),
         WORLD_TEST(locks_are_known_after_a_storm),
         STAGE_TEST(only_an_own_host_is_believed),
+        STAGE_TEST(each_is_listed_once),
         STAGE_TEST(it_goes_with_its_author),
         STAGE_TEST(a_private_address_costs_the_session),
         STAGE_TEST(own_evidence_is_noted_without_a_change_of_verdict),
