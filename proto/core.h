@@ -67,6 +67,8 @@ bool gv_core_next_trusted(const struct gv_core *core, size_t *cursor, uint8_t ow
  * how long more, and which. */
 bool gv_core_own_lock(const struct gv_core *core, const struct gv_subject *subject,
                       uint32_t *seconds, uint8_t instance[GV_ID_LEN]);
+/* Subjects that are so locked now: *cursor starts at 0. */
+bool gv_core_next_own_lock(const struct gv_core *core, size_t *cursor, struct gv_subject *out);
 
 struct gv_peer_info {
     uint32_t link;

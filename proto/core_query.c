@@ -109,6 +109,19 @@ bool gv_core_own_lock(const struct gv_core *core, const struct gv_subject *subje
     return true;
 }
 
+bool gv_core_next_own_lock(const struct gv_core *core, size_t *cursor, struct gv_subject *out)
+{
+    const struct gv_own_lock *lock;
+
+    /* Of several authors' locks on a subject one stands for all. */
+    do
+        lock = gv_table_next(&core->own_locks.table, cursor);
+    while (lock && gv_own_locks_find(&core->own_locks, &lock->subject, core->now_ms) != lock);
+    if (lock)
+        *out = lock->subject;
+    return lock != NULL;
+}
+
 bool gv_core_next_peer(const struct gv_core *core, size_t *cursor, struct gv_peer_info *out)
 {
     const struct gv_link *link;

@@ -145,7 +145,10 @@ static int choose_user(const struct passwd **user, const char *name, struct gv_t
 {
     *user = NULL;
     if (!name && geteuid() == 0) {
+        errno = 0;
         *user = getpwnam(DEFAULT_USER);
+        if (!*user && errno == ENOMEM)
+            return gv_fail(error, GV_ERR_MEMORY, "out of memory");
         if (!*user)
             return gv_fail(error, GV_ERR_NOT_FOUND,
                            "started as root, and [node] user names nobody to run as: make a user "
@@ -153,7 +156,10 @@ static int choose_user(const struct passwd **user, const char *name, struct gv_t
                            "`, which is taken by itself, or name another one");
         return GV_OK;
     }
+    errno = 0;
     *user = name ? getpwnam(name) : NULL;
+    if (name && !*user && errno == ENOMEM)
+        return gv_fail(error, GV_ERR_MEMORY, "out of memory");
     if (name && !*user)
         return gv_fail(error, GV_ERR_NOT_FOUND,
                        "[node] user: there is no user \"%s\"; make it with `useradd --system %s`",

@@ -125,6 +125,10 @@ static void print_enforcement(const struct gv_cli *cli, const json_t *json)
     gv_cli_print_pair("listed", "%s to refuse, %s untrusted",
                       gv_cli_text(json, "enforcement.refused"),
                       gv_cli_text(json, "enforcement.untrusted"));
+    gv_cli_print_pair("came through", "%s failed attempts and %s logins from %s addresses to refuse",
+                      gv_cli_text(json, "enforcement.would_have_refused.failures"),
+                      gv_cli_text(json, "enforcement.would_have_refused.logins"),
+                      gv_cli_text(json, "enforcement.would_have_refused.addresses"));
     if (json_is_object(gv_cli_member(json, "enforcement.dovecot")))
         gv_cli_print_pair("Dovecot", "asked %s times: %s refused, %s would have been",
                           gv_cli_text(json, "enforcement.dovecot.asked"),

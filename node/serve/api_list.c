@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/error.h"
 #include "node/serve/api_json.h"
 
 struct entry {
@@ -89,6 +90,7 @@ static json_t *entry_json(const struct entry *entry)
 json_t *gv_api_list_json(const struct gv_core *core, const struct gv_api_list_query *query)
 {
     struct best best = {.limit = query->offset + query->limit};
+    struct gv_history_summary history;
     struct gv_subject subject;
     size_t cursor = 0;
 
@@ -100,6 +102,9 @@ json_t *gv_api_list_json(const struct gv_core *core, const struct gv_api_list_qu
     cursor = 0;
     while (gv_core_next_local(core, &cursor, &subject))
         offer(&best, core, query, &subject, true);
+    for (cursor = 0; gv_core_next_own_lock(core, &cursor, &subject);)
+        if (gv_core_history(core, &history, &subject) != GV_OK)
+            offer(&best, core, query, &subject, true);
     cut(&best);
     json_t *list = json_array();
     for (size_t i = query->offset; i < best.count; i++)

@@ -13,7 +13,7 @@ struct gv_feed {
     struct gv_listing *listing;
     struct gv_feed_watcher *watchers;
     uv_timer_t timer;
-    size_t of_listing, of_mesh, of_history; /* where the sweep is */
+    size_t of_listing, of_mesh, of_history, of_own; /* where the sweep is */
 };
 
 static bool vetoed(enum gv_reason reason)
@@ -80,6 +80,13 @@ static void sweep(struct gv_feed *feed, size_t count)
         }
         gv_feed_subject(feed, &subject);
     }
+    for (size_t i = 0; i < count; i++) {
+        if (!gv_core_next_own_lock(feed->core, &feed->of_own, &subject)) {
+            feed->of_own = 0;
+            break;
+        }
+        gv_feed_subject(feed, &subject);
+    }
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -111,7 +118,7 @@ static void list_denied(struct gv_feed *feed)
 
 void gv_feed_all(struct gv_feed *feed)
 {
-    feed->of_listing = feed->of_mesh = feed->of_history = 0;
+    feed->of_listing = feed->of_mesh = feed->of_history = feed->of_own = 0;
     sweep(feed, SIZE_MAX);
     list_denied(feed);
 }

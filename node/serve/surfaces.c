@@ -16,12 +16,14 @@
 #include "node/serve/feed.h"
 #include "node/serve/metrics.h"
 #include "node/serve/port.h"
+#include "node/serve/watch.h"
 #include "node/serve/why.h"
 
 struct gv_surfaces {
     uv_loop_t *loop;
     const struct gv_core *core;
     struct gv_feed *feed;
+    struct gv_watch *watch;
     struct gv_dnsbl *dnsbl;     /* NULL: does not listen */
     struct gv_dovecot *dovecot; /* NULL: no HTTP port */
     struct gv_http_server *http;
@@ -224,7 +226,8 @@ int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options
     s->core = options->core;
     s->enforced = options->options->enforced;
     s->api = options->api;
-    int rc = gv_feed_start(&s->feed, options->loop, options->core);
+    s->watch = gv_watch_new(options->core);
+    int rc = s->watch ? gv_feed_start(&s->feed, options->loop, options->core) : GV_ERR_MEMORY;
     if (rc == GV_OK)
         rc = gv_changes_start(&s->changes, options->loop, s->feed, options->core);
     if (rc != GV_OK) {
@@ -261,6 +264,7 @@ void gv_surfaces_stop(struct gv_surfaces *surfaces)
     free(surfaces->names);
     free(surfaces->clients);
     gv_feed_stop(surfaces->feed);
+    gv_watch_free(surfaces->watch);
     gv_wipe(surfaces->key, sizeof surfaces->key);
     free(surfaces);
 }
@@ -279,6 +283,12 @@ bool gv_surfaces_absorb(struct gv_surfaces *surfaces, struct gv_observation *obs
 {
     return !surfaces || !surfaces->dovecot ||
            gv_dovecot_absorb(surfaces->dovecot, observation, uv_now(surfaces->loop));
+}
+
+void gv_surfaces_watch(struct gv_surfaces *surfaces, const struct gv_observation *observation)
+{
+    if (surfaces)
+        gv_watch_observe(surfaces->watch, observation);
 }
 
 void gv_surfaces_about(struct gv_surfaces *surfaces, const struct gv_subject *subject)
@@ -308,9 +318,10 @@ static json_t *dovecot_json(const struct gv_dovecot *dovecot)
     if (!dovecot)
         return json_null();
     gv_dovecot_counters(dovecot, &c);
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "asked", (json_int_t)c.asked,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "asked", (json_int_t)c.asked,
                      "refused", (json_int_t)c.refused, "would_have_refused",
-                     (json_int_t)c.would_refuse, "waited", (json_int_t)c.waited, "reported",
+                     (json_int_t)c.would_refuse, "waited", (json_int_t)c.waited, "crowded",
+                     (json_int_t)c.crowded, "reported",
                      (json_int_t)c.reported, "repeated", (json_int_t)c.repeated, "absorbed",
                      (json_int_t)c.absorbed, "malformed", (json_int_t)c.malformed);
 }
@@ -340,7 +351,8 @@ json_t *gv_surfaces_json(const struct gv_surfaces *surfaces)
         json_array_append_new(enforced, json_string("dovecot"));
     if (surfaces->enforced & GV_ENFORCE_DNSBL)
         json_array_append_new(enforced, json_string("dnsbl"));
-    return json_pack("{s:o, s:I, s:I, s:o, s:o}", "enforced", enforced, "refused",
+    return json_pack("{s:o, s:o, s:I, s:I, s:o, s:o}", "would_have_refused",
+                     gv_watch_json(surfaces->watch), "enforced", enforced, "refused",
                      (json_int_t)listed.refused, "untrusted", (json_int_t)listed.untrusted, "dovecot",
                      dovecot_json(surfaces->dovecot), "dnsbl", dns_json(surfaces));
 }

@@ -41,6 +41,8 @@ void gv_surfaces_configure(struct gv_surfaces *surfaces, const struct gv_options
 /* An observation of a log, before the core has it: what was reported already is taken off. False:
  * nothing is left of it. */
 bool gv_surfaces_absorb(struct gv_surfaces *surfaces, struct gv_observation *observation);
+/* Any observation, before the core has it: for the count of what would have been refused. */
+void gv_surfaces_watch(struct gv_surfaces *surfaces, const struct gv_observation *observation);
 /* Something happened about this subject. */
 void gv_surfaces_about(struct gv_surfaces *surfaces, const struct gv_subject *subject);
 /* The admin's lists have changed. */

@@ -100,7 +100,7 @@ void gv_own_take_locks(struct gv_core *core, struct gv_link *link)
         }
         memcpy(lock.author, link->instance, GV_ID_LEN);
         lock.until_ms = told->seconds ? gv_core_after(core, told->seconds * 1000ull) : 0;
-        int rc = gv_own_locks_set(&core->own_locks, &changed, &lock);
+        int rc = gv_own_locks_set(&core->own_locks, &changed, &lock, core->now_ms);
         if (rc == GV_ERR_MEMORY)
             gv_effect_note(core->effects, GV_NOTE_MEMORY);
         else if (rc == GV_OK && changed)

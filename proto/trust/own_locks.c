@@ -50,12 +50,14 @@ static void drop(struct gv_own_locks *locks, struct gv_own_lock *row)
     free(row);
 }
 
-int gv_own_locks_set(struct gv_own_locks *locks, bool *changed, const struct gv_own_lock *lock)
+int gv_own_locks_set(struct gv_own_locks *locks, bool *changed, const struct gv_own_lock *lock,
+                     uint64_t now_ms)
 {
     uint64_t hash = hash_of(locks, &lock->subject);
     struct gv_own_lock *row = gv_table_find(&locks->table, hash, is_same, lock);
 
-    *changed = !row == (lock->until_ms != 0);
+    /* One that is over and was not taken out yet holds no more. */
+    *changed = (row && row->until_ms > now_ms) != (lock->until_ms > now_ms);
     if (lock->until_ms == 0) {
         if (row)
             drop(locks, row);

@@ -28,7 +28,8 @@ void gv_own_locks_free(struct gv_own_locks *locks);
 
 /* Enters or changes what the author says of the subject; until_ms 0: takes it back. *changed tells
  * whether that begins or ends its lock. Returns GV_OK, GV_ERR_FULL or GV_ERR_MEMORY. */
-int gv_own_locks_set(struct gv_own_locks *locks, bool *changed, const struct gv_own_lock *lock);
+int gv_own_locks_set(struct gv_own_locks *locks, bool *changed, const struct gv_own_lock *lock,
+                     uint64_t now_ms);
 /* A lock on the subject that holds now, of any author; NULL: none. */
 const struct gv_own_lock *gv_own_locks_find(const struct gv_own_locks *locks,
                                             const struct gv_subject *subject, uint64_t now_ms);

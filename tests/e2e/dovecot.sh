@@ -183,6 +183,10 @@ for n in 1 2 3 4 5; do imap 198.51.100.7 alice wrong$n >/dev/null; done
 [ "$(action 7)" = refuse ] || fail "five wrong passwords: the action is $(action 7)"
 [ "$(imap 198.51.100.7 alice correct)" = "1 1" ] || fail "watching, a right password was refused"
 [ "$(status dovecot.would_have_refused)" -ge 1 ] || fail "what would have been refused is not counted"
+[ "$(status would_have_refused.logins)" -ge 1 ] || fail "a login that would have been refused is not counted"
+[ "$(status would_have_refused.failures)" -ge 1 ] || fail "nor are failed attempts"
+[ "$(status would_have_refused.addresses)" = 1 ] || fail "nor is the address"
+ask status | grep -q "came through  *[1-9][0-9]* failed attempts and [1-9]" || fail "status does not tell"
 [ -z "$(dns 7.100.51.198.refuse.grapevine)" ] || fail "watching, DNS lists an address"
 [ "$(dns 2.0.0.127.refuse.grapevine)" = 127.0.0.3 ] || fail "no test point"
 

@@ -12,6 +12,7 @@
 #include "helper_puppet.h"
 #include "proto/limits.h"
 #include "proto/trust/own_locks.h"
+#include "sim/weather.h"
 #include "sim/world.h"
 
 /* ---- a world: nodes 0 and 1 are one owner's, 2 and 3 another's, and so on ---------------------- */
@@ -329,6 +330,108 @@ static void many_locks_are_told_in_turn(void **state)
     assert_int_equal(status.own_locks, 0);
 }
 
+/* ---- whatever the weather ---------------------------------------------------------------------- */
+
+#define STORM_NODES    8u /* of three owners: 0 to 2, 3 to 5, 6 and 7 */
+#define STORM_SUBJECTS 40u
+#define STORM_MIN      60u
+
+static bool has_locked[STORM_NODES][STORM_SUBJECTS];
+static unsigned own_locks_heard, locks_known;
+
+static void on_note(void *context, size_t node, const struct gv_effect *note)
+{
+    size_t author = 0;
+
+    (void)context;
+    uint32_t number = gv_world_subject_number(&note->subject);
+    if (note->note == GV_NOTE_LOCKED && number < STORM_SUBJECTS)
+        has_locked[node][number] = true;
+    if (note->note != GV_NOTE_OWN_LOCK || note->number == 0)
+        return;
+    while (author < STORM_NODES &&
+           memcmp(world->nodes[author].identity.id, note->instance, GV_ID_LEN) != 0)
+        author++;
+    assert_true(author < STORM_NODES && author != node && author / 3 == node / 3);
+    assert_true(has_locked[author][number]);
+    own_locks_heard++;
+}
+
+static bool is_locked_at(size_t node, const struct gv_subject *of)
+{
+    struct gv_history_summary summary;
+
+    return gv_core_history(world->nodes[node].core, &summary, of) == GV_OK &&
+           summary.locked_until_ms > gv_world_unix_ms(world, node) + 60000;
+}
+
+/* Everybody knows what those of his owner have locked, and nobody anything else. */
+static void assert_locks_are_known(void)
+{
+    for (uint32_t number = 0; number < STORM_SUBJECTS; number++) {
+        struct gv_subject of = gv_world_subject(number);
+        for (size_t node = 0; node < STORM_NODES; node++) {
+            bool wanted = false, possible = false;
+            for (size_t other = 0; other < STORM_NODES; other++) {
+                if (other == node || other / 3 != node / 3)
+                    continue;
+                wanted = wanted || is_locked_at(other, &of);
+                possible = possible || has_locked[other][number];
+            }
+            locks_known += wanted;
+            if (wanted != told(node, &of, NULL) && (wanted || !possible))
+                fail_msg("node %zu, subject %u: %s", node, number, wanted ? "not told" : "told");
+        }
+    }
+}
+
+static void a_storm(uint64_t seed)
+{
+    struct gv_world_options options = {.nodes = STORM_NODES,
+                                       .seed = seed,
+                                       .latency_min_ms = 5,
+                                       .latency_max_ms = 120,
+                                       .age_min = 200 * 1440,
+                                       .per_owner = 3,
+                                       .faults = {.loss = 5,
+                                                  .breaks = 20,
+                                                  .split = 20,
+                                                  .partitions = 10,
+                                                  .partition_s = 600,
+                                                  .partition_kinds = 15,
+                                                  .crashes = 5,
+                                                  .down_s = 300,
+                                                  .disks = 20}};
+
+    memset(has_locked, 0, sizeof has_locked);
+    world = gv_world_new(&options);
+    world->on_note = on_note;
+    gv_weather_draw(world, STORM_MIN * 60000u);
+    for (uint64_t i = 0; i < STORM_MIN * 6; i++) {
+        size_t node = gv_drbg_below(&world->drbg, STORM_NODES);
+        struct gv_subject of = gv_world_subject((uint32_t)gv_drbg_below(&world->drbg, STORM_SUBJECTS));
+        gv_world_run(world, i * 10000);
+        if (world->nodes[node].core)
+            gv_world_fail(world, node, &of, 1 + (uint32_t)gv_drbg_below(&world->drbg, 3));
+    }
+    gv_world_run(world, STORM_MIN * 60000u);
+    gv_weather_heal(world);
+    gv_world_run(world, STORM_MIN * 60000u + 1500000); /* the longest back-off */
+    assert_locks_are_known();
+    gv_world_free(world);
+    world = NULL;
+}
+
+static void locks_are_known_after_a_storm(void **state)
+{
+    (void)state;
+    own_locks_heard = locks_known = 0;
+    for (uint64_t seed = 1; seed <= 10; seed++)
+        a_storm(seed);
+    print_message("%u locks told, %u known at the ends\n", own_locks_heard, locks_known);
+    assert_true(own_locks_heard > 500 && locks_known > 100);
+}
+
 /* ---- a puppet -------------------------------------------------------------------------------- */
 
 static struct network network;
@@ -409,6 +512,32 @@ static void only_an_own_host_is_believed(void **state)
     say_lock(&own, &second, 0);
     assert_int_equal(action_of(2), GV_ACTION_ALLOW);
     assert_int_equal(host.last[GV_NOTE_OWN_LOCK].number, 0);
+}
+
+static void each_is_listed_once(void **state)
+{
+    struct gv_subject first = subject_of(1), listed;
+    struct puppet second;
+    size_t cursor = 0;
+
+    puppet_make(&second, &network, 4);
+    memcpy(second.facts.owner, host.facts.owner, GV_ID_LEN);
+    puppet_certify(&second);
+    assert_true(puppet_join(&own, &host));
+    assert_true(puppet_join(&second, &host));
+    say_lock(&own, &first, 100);
+    say_lock(&second, &first, 200);
+    assert_true(gv_core_next_own_lock(host.core, &cursor, &listed));
+    assert_true(gv_subject_equal(&listed, &first));
+    assert_false(gv_core_next_own_lock(host.core, &cursor, &listed));
+    host_run(&host, 150000);
+    cursor = 0;
+    assert_true(gv_core_next_own_lock(host.core, &cursor, &listed));
+    assert_int_equal(action_of(1), GV_ACTION_REFUSE);
+    host_run(&host, 60000);
+    cursor = 0;
+    assert_false(gv_core_next_own_lock(host.core, &cursor, &listed));
+    puppet_free(&second);
 }
 
 static void it_goes_with_its_author(void **state)
@@ -573,9 +702,9 @@ static void the_table_is_a_list_of_locks(void **state)
                             (model[i / 8][i % 8] > now && (!author || i % 8 != a)));
         } else {
             lock.until_ms = below(3) ? now + 1 + below(200) : 0;
-            int rc = gv_own_locks_set(&locks, &changed, &lock);
+            int rc = gv_own_locks_set(&locks, &changed, &lock, now);
             if (rc == GV_OK) {
-                assert_int_equal(changed, (model[s][a] == 0) != (lock.until_ms == 0));
+                assert_int_equal(changed, (model[s][a] > now) != (lock.until_ms > now));
                 model[s][a] = lock.until_ms;
             } else {
                 assert_int_equal(rc, GV_ERR_FULL);
@@ -610,7 +739,9 @@ int main(void)
         WORLD_TEST(no_more_owners_than_the_limit),
         WORLD_TEST(own_hosts_dial_each_other_beside_their_peers),
         WORLD_TEST(many_locks_are_told_in_turn),
+        WORLD_TEST(locks_are_known_after_a_storm),
         STAGE_TEST(only_an_own_host_is_believed),
+        STAGE_TEST(each_is_listed_once),
         STAGE_TEST(it_goes_with_its_author),
         STAGE_TEST(a_private_address_costs_the_session),
         STAGE_TEST(own_evidence_is_noted_without_a_change_of_verdict),
