@@ -14,6 +14,7 @@
 #include "node/base/log.h"
 
 #define SWEEP_MS 1000
+#define TURN_NS  500000u /* of one turn of the loop */
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
@@ -158,23 +159,30 @@ static void sweep(uv_timer_t *timer)
 static void finish_stop(struct gv_http_server *server);
 static void on_timer(uv_timer_t *timer);
 
+/* What a client sent in one go, request behind request, is answered in one turn of the loop, as long
+ * as nobody else has to wait for that. */
 static void run(struct gv_http_server *server)
 {
-    MHD_UNSIGNED_LONG_LONG wait;
+    MHD_UNSIGNED_LONG_LONG wait = 0;
+    uint64_t start = uv_hrtime();
+    bool timed;
 
     if (server->stopped)
         return;
-    server->running = true;
-    server->woken = false;
-    MHD_run(server->daemon);
-    server->running = false;
-    if (server->stop_wanted) {
-        finish_stop(server);
-        return;
-    }
+    do {
+        server->running = true;
+        server->woken = false;
+        MHD_run(server->daemon);
+        server->running = false;
+        if (server->stop_wanted) {
+            finish_stop(server);
+            return;
+        }
+        timed = MHD_get_timeout(server->daemon, &wait) == MHD_YES;
+    } while ((server->woken || (timed && wait == 0)) && uv_hrtime() - start < TURN_NS);
     if (server->woken)
         uv_timer_start(&server->timer, on_timer, 0, 0);
-    else if (MHD_get_timeout(server->daemon, &wait) == MHD_YES)
+    else if (timed)
         uv_timer_start(&server->timer, on_timer, wait, 0);
     else
         uv_timer_stop(&server->timer);
