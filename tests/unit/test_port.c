@@ -324,6 +324,22 @@ static void test_pages(void **state)
     assert_int_equal(node_get(&node, "received?cursor=x", NULL), 400);
 }
 
+static void test_figures(void **state)
+{
+    node_fails(&node, "198.51.100.7", 6);
+    assert_int_equal(ask("GET", "/metrics", ""), 200);
+    assert_non_null(strstr(answer, "Content-Type: text/plain; version=0.0.4"));
+    /* What a strange file is called does not break the format. */
+    assert_non_null(strstr(body(), "\ngrapevine_log_lines_total{log=\"/var/log/a "
+                                   "\\\"strange\\\\name\\\"\\n\"} 42\n"));
+    assert_non_null(strstr(body(), "\ngrapevine_listed{list=\"refuse\"} 2\n")); /* and one denied */
+    assert_non_null(strstr(body(), "\ngrapevine_signals_made_total 1\n"));
+    assert_non_null(strstr(body(), "\ngrapevine_enforced{surface=\"dovecot\"} 0\n"));
+    assert_non_null(strstr(body(), "\n# TYPE grapevine_http_requests_total counter\n"));
+    assert_non_null(strstr(body(), "\n# TYPE grapevine_http_connections gauge\n"));
+    assert_non_null(strstr(body(), "\ngrapevine_http_connections 1\n"));
+}
+
 /* ---- changes -------------------------------------------------------------------------------- */
 
 static void serial_now(char out[40])
@@ -584,6 +600,7 @@ int main(void)
         WITH(test_block_lists),
         WITH(test_a_verdict),
         WITH(test_pages),
+        WITH(test_figures),
         WITH(test_a_long_poll),
         WITH(test_serials),
         WITH(test_many_changes),
