@@ -12,7 +12,7 @@ void gv_core_verdict(const struct gv_core *core, struct gv_verdict *out,
     const struct gv_case *row = gv_store_case(&core->store, subject);
     struct gv_vote few[32], *votes = few;
 
-    memset(out, 0, sizeof *out);
+    memset(out, 0, offsetof(struct gv_verdict, votes)); /* the rest is as vote_count says */
     out->until_min = GV_NEVER;
     if (!row)
         return;

@@ -14,6 +14,7 @@
 #include "node/base/log.h"
 
 #define SWEEP_MS 1000
+#define TURN_NS  500000u /* of one turn of the loop */
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
@@ -158,23 +159,33 @@ static void sweep(uv_timer_t *timer)
 static void finish_stop(struct gv_http_server *server);
 static void on_timer(uv_timer_t *timer);
 
+/* What a client sent in one go, request behind request, is answered in one turn of the loop, and so
+ * is what came meanwhile, as long as nobody else has to wait for that: a turn costs two calls of
+ * epoll_wait. */
 static void run(struct gv_http_server *server)
 {
-    MHD_UNSIGNED_LONG_LONG wait;
+    MHD_UNSIGNED_LONG_LONG wait = 0;
+    uint64_t start = uv_hrtime(), requests;
+    bool timed;
 
     if (server->stopped)
         return;
-    server->running = true;
-    server->woken = false;
-    MHD_run(server->daemon);
-    server->running = false;
-    if (server->stop_wanted) {
-        finish_stop(server);
-        return;
-    }
+    do {
+        server->running = true;
+        server->woken = false;
+        requests = server->counters.requests;
+        MHD_run(server->daemon);
+        server->running = false;
+        if (server->stop_wanted) {
+            finish_stop(server);
+            return;
+        }
+        timed = MHD_get_timeout(server->daemon, &wait) == MHD_YES;
+    } while ((server->woken || (timed && wait == 0) || requests != server->counters.requests) &&
+             uv_hrtime() - start < TURN_NS);
     if (server->woken)
         uv_timer_start(&server->timer, on_timer, 0, 0);
-    else if (MHD_get_timeout(server->daemon, &wait) == MHD_YES)
+    else if (timed)
         uv_timer_start(&server->timer, on_timer, wait, 0);
     else
         uv_timer_stop(&server->timer);
@@ -301,6 +312,8 @@ static int listen_tcp(int *out, uint16_t *port, const char *host, struct gv_text
 
 static void fill_defaults(struct gv_http_options *options)
 {
+    if (!options->head_max)
+        options->head_max = GV_HTTP_HEAD_MAX;
     if (!options->body_max)
         options->body_max = 65536;
     if (!options->connections_max)
@@ -321,7 +334,7 @@ static struct MHD_Daemon *start_daemon(struct gv_http_server *server, int fd)
         /* At 1 it would refuse a missing Host by itself, with two heads; see check_head. */
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_CONNECTION_LIMIT,
         options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, options->timeout_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)GV_HTTP_HEAD_MAX, MHD_OPTION_NOTIFY_COMPLETED,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->head_max, MHD_OPTION_NOTIFY_COMPLETED,
         gv_http_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
         MHD_OPTION_URI_LOG_CALLBACK, gv_http_check_uri, server, MHD_OPTION_END);
 }

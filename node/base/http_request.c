@@ -44,8 +44,8 @@ static bool token(const char *name, size_t len)
 
     for (size_t i = 0; i < len; i++) {
         char c = name[i];
-        bool fits = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                    (c && strchr(others, c));
+        bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+                    (c >= '0' && c <= '9') || (c && strchr(others, c));
         if (!fits)
             return false;
     }

@@ -135,6 +135,7 @@ static void get_ip(struct gv_http_request *request, void *context)
 
 static void get_list(struct gv_http_request *request, void *context)
 {
+    const struct gv_api *api = context;
     struct gv_api_list_query query;
     struct gv_text error;
 
@@ -148,7 +149,7 @@ static void get_list(struct gv_http_request *request, void *context)
                       "offset and limit together may be %d at most; ask for one verdict or action",
                       GV_API_LIMIT_MAX);
     else
-        gv_answer_json(request, gv_api_list_json(core_of(context), &query));
+        gv_api_answer_list(request, api->options.loop, core_of(api), &query);
 }
 
 static void get_network(struct gv_http_request *request, void *context)

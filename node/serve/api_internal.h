@@ -4,6 +4,7 @@
 
 #include "node/base/http.h"
 #include "node/serve/api.h"
+#include "node/serve/api_request.h"
 #include "node/serve/changes.h"
 
 #define GV_API_FOLLOWERS_MAX 16
@@ -47,6 +48,10 @@ void gv_api_get_verdict(struct gv_http_request *request, void *context);
 void gv_api_get_received(struct gv_http_request *request, void *context);
 void gv_api_get_token(struct gv_http_request *request, void *context);
 void gv_api_post_token(struct gv_http_request *request, void *context);
+
+/* Answers with the list, at once or some turns of the loop later. */
+void gv_api_answer_list(struct gv_http_request *request, uv_loop_t *loop,
+                        const struct gv_core *core, const struct gv_api_list_query *query);
 
 /* {"subject", "verdict", "action", "reason"}; returns its length. Not terminated. */
 #define GV_API_VERDICT_TEXT 320

@@ -94,7 +94,8 @@ static void on_timer(uv_timer_t *timer)
     sweep(timer->data, GV_FEED_SWEEP_COUNT);
 }
 
-/* Single addresses of the deny list, so that what enumerates the listing has them. */
+/* Single addresses of the deny list, of IPv6 whatever lies in one /64, so that what enumerates the
+ * listing has them. */
 static void list_denied(struct gv_feed *feed)
 {
     const struct gv_settings *settings = gv_core_settings(feed->core);
@@ -103,13 +104,13 @@ static void list_denied(struct gv_feed *feed)
     bool deny;
 
     for (size_t i = 0; i < settings->deny_count; i++)
-        if (settings->deny[i].bits == (settings->deny[i].family == GV_FAMILY_IPV4 ? 32 : 64)) {
+        if (settings->deny[i].bits >= (settings->deny[i].family == GV_FAMILY_IPV4 ? 32 : 64)) {
             struct gv_subject subject = {.family = settings->deny[i].family};
             memcpy(subject.bytes, settings->deny[i].bytes, sizeof subject.bytes);
             gv_feed_subject(feed, &subject);
         }
     while (gv_core_next_listed(feed->core, &cursor, &prefix, &deny))
-        if (deny && prefix.bits == (prefix.family == GV_FAMILY_IPV4 ? 32 : 64)) {
+        if (deny && prefix.bits >= (prefix.family == GV_FAMILY_IPV4 ? 32 : 64)) {
             struct gv_subject subject = {.family = prefix.family};
             memcpy(subject.bytes, prefix.bytes, sizeof subject.bytes);
             gv_feed_subject(feed, &subject);

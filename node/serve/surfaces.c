@@ -190,6 +190,7 @@ static int start_http(struct gv_surfaces *s, const struct gv_surfaces_options *o
     struct gv_http_options http = {.routes = routes,
                                    .route_count = sizeof routes / sizeof *routes,
                                    .context = s,
+                                   .head_max = 8192,
                                    .connections_max = GV_SURFACES_CONNECTIONS,
                                    .connections_per_ip = GV_SURFACES_CONNECTIONS};
 

@@ -324,6 +324,22 @@ static void test_pages(void **state)
     assert_int_equal(node_get(&node, "received?cursor=x", NULL), 400);
 }
 
+static void test_figures(void **state)
+{
+    node_fails(&node, "198.51.100.7", 6);
+    assert_int_equal(ask("GET", "/metrics", ""), 200);
+    assert_non_null(strstr(answer, "Content-Type: text/plain; version=0.0.4"));
+    /* What a strange file is called does not break the format. */
+    assert_non_null(strstr(body(), "\ngrapevine_log_lines_total{log=\"/var/log/a "
+                                   "\\\"strange\\\\name\\\"\\n\"} 42\n"));
+    assert_non_null(strstr(body(), "\ngrapevine_listed{list=\"refuse\"} 2\n")); /* and one denied */
+    assert_non_null(strstr(body(), "\ngrapevine_signals_made_total 1\n"));
+    assert_non_null(strstr(body(), "\ngrapevine_enforced{surface=\"dovecot\"} 0\n"));
+    assert_non_null(strstr(body(), "\n# TYPE grapevine_http_requests_total counter\n"));
+    assert_non_null(strstr(body(), "\n# TYPE grapevine_http_connections gauge\n"));
+    assert_non_null(strstr(body(), "\ngrapevine_http_connections 1\n"));
+}
+
 /* ---- changes -------------------------------------------------------------------------------- */
 
 static void serial_now(char out[40])
@@ -465,6 +481,48 @@ static void test_a_crowd_that_waits(void **state)
     assert_int_equal(busy, CROWD - GV_CHANGES_WAITING);
 }
 
+/* A long list is gone through a few at a time: it is whole, in its order, without anybody twice, and
+ * whoever asks and is stopped meanwhile hears of it. */
+static void test_a_long_list(void **state)
+{
+    char address[32], last[64] = "";
+    json_t *json, *one;
+    size_t at, reported = 0;
+
+    for (unsigned i = 0; i < 1500; i++) {
+        snprintf(address, sizeof address, "198.18.%u.%u", i / 256, i % 256);
+        node_fails(&node, address, 3);
+    }
+    for (unsigned i = 1; i <= 5; i++) { /* these the mesh is told of, so they come first */
+        snprintf(address, sizeof address, "198.51.100.%u", i);
+        node_fails(&node, address, 3);
+    }
+    assert_int_equal(node_get(&node, "list?limit=10000&action=refuse", &json), 200);
+    assert_int_equal(json_integer_value(json_object_get(json, "matches")), 1505);
+    assert_int_equal(json_array_size(json_object_get(json, "subjects")), 1505);
+    json_array_foreach(json_object_get(json, "subjects"), at, one)
+    {
+        const char *subject = json_string_value(json_object_get(one, "subject"));
+        assert_string_not_equal(subject, last);
+        snprintf(last, sizeof last, "%s", subject);
+        bool spoken = strcmp(json_string_value(json_object_get(one, "verdict")), "reported") == 0;
+        assert_true(!spoken || reported == at);
+        reported += spoken;
+    }
+    assert_int_equal(reported, 5);
+    json_decref(json);
+    int fd = tcp_connect(node.http_port);
+    char request[512];
+    int len = snprintf(request, sizeof request,
+                       "GET /api/v1/list HTTP/1.1\r\nHost: localhost\r\n%s\r\n", token);
+    tcp_send(fd, request, (size_t)len);
+    node_stop(&node);
+    tcp_read(fd, answer, sizeof answer, 2000);
+    assert_true(*answer == 0 || strstr(answer, "HTTP/1.1 503") || strstr(answer, "HTTP/1.1 200"));
+    close(fd);
+    assert_int_equal(node_start(&node), GV_OK);
+}
+
 /* Clients that leave while they wait are not remembered for ever, and stopping ends all that wait. */
 static void test_stopping_with_a_crowd(void **state)
 {
@@ -542,10 +600,12 @@ int main(void)
         WITH(test_block_lists),
         WITH(test_a_verdict),
         WITH(test_pages),
+        WITH(test_figures),
         WITH(test_a_long_poll),
         WITH(test_serials),
         WITH(test_many_changes),
         WITH(test_a_crowd_that_waits),
+        WITH(test_a_long_list),
         WITH(test_stopping_with_a_crowd),
         WITH(test_every_route_is_described_and_nothing_else),
     };
