@@ -32,7 +32,7 @@
 
 #define INTERFACES_EVERY_MS 3600000u
 #define STOP_GRACE_S        8u
-#define FILES_BESIDE        256u /* open files beside connections: logs, store, control socket */
+#define FILES_BESIDE        1536u /* beside connections: logs, store, control socket, HTTP */
 
 const char *argp_program_version = "grapevined " GV_VERSION;
 
@@ -94,6 +94,7 @@ static int open_surfaces(struct node *node, struct gv_text *error)
                                                              .api = node->api,
                                                              .driver = node->driver,
                                                              .logs = gv_logs_json,
+                                                             .store_key = node->identity.store_key,
                                                              .context = &node->logs,
                                                              .observe = gv_logs_observe},
                                error);

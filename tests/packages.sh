@@ -9,7 +9,7 @@ build=(build-essential cmake pkg-config re2c
 test=(libcmocka-dev clang llvm libclang-rt-14-dev sqlite3 curl jq python3 python3-jsonschema nodejs tzdata iproute2 procps shellcheck
     systemd-journal-remote rsyslog pflogsumm
     man-db bsdextrautils lintian systemd-container
-    bind9-dnsutils debootstrap swaks libnet-ssleay-perl libdigest-hmac-perl openssl)
+    bind9-dnsutils nftables debootstrap swaks libnet-ssleay-perl libdigest-hmac-perl openssl)
 
 case "${1:-build}" in
 build) wanted=("${build[@]}") ;;

@@ -18,6 +18,7 @@
 
 static const char *const share_names[] = {"no", "preview", "yes", NULL}; /* enum gv_share */
 static const char *const refuse_on_names[] = {"own", "consensus", NULL};
+static const char *const feed_names[] = {"refuse", "consensus", NULL};
 
 #define TOLD_MAX 8                     /* mistakes of one kind that get a line */
 #define ZONES    "/usr/share/zoneinfo" /* without $TZDIR */
@@ -84,15 +85,17 @@ static const struct gv_config_key keys[] = {
     {"policy", "deny", GV_CONFIG_ADDRESSES, FIELD(deny), "", 0, 10000, NULL, true,
      "Always refused here. Local: the mesh does not hear of it."},
     {"policy", "enforce", GV_CONFIG_STRINGS, FIELD(enforce), "no", 1, 8, NULL, false,
-     "Where this host really refuses: dovecot, dnsbl, or several of them. no: it only watches, and "
-     "`grapevine status` says how much it would have refused."},
+     "Where this host really refuses: dovecot, dnsbl, bouncers. no: it only watches, and `grapevine "
+     "status` says how much it would have refused."},
+    {"policy", "feed", GV_CONFIG_ENUM, FIELD(feed), "refuse", 0, 0, feed_names, false,
+     "What bouncers get: refuse, what is refused here; consensus, all that is untrusted as well."},
     {"dnsbl", "listen", GV_CONFIG_HOSTS, FIELD(dnsbl_listen), "", 0, 4, NULL, false,
      "ADDRESS:PORT where the DNS zones refuse.grapevine and untrusted.grapevine are answered, such "
      "as 127.0.0.1:4753. Empty: nowhere."},
     {"dnsbl", "clients", GV_CONFIG_ADDRESSES, FIELD(dnsbl_clients), "", 0, 64, NULL, true,
      "Hosts beside this one that may ask there."},
     {"http", "listen", GV_CONFIG_HOSTS, FIELD(http_listen), "", 0, 1, NULL, false,
-     "ADDRESS:PORT of the HTTP API, the block lists, the metrics and Dovecot's policy server, such "
+     "ADDRESS:PORT of the HTTP API, block lists, metrics, bouncers and Dovecot's policy server, such "
      "as 127.0.0.1:4729. Empty: nowhere. `grapevine token` prints the API's token, `grapevine "
      "snippet dovecot` what Dovecot needs."},
     {"http", "clients", GV_CONFIG_ADDRESSES, FIELD(http_clients), "", 0, 64, NULL, true,
@@ -108,8 +111,7 @@ static const struct gv_config_key keys[] = {
     {"limits", "telemetry", GV_CONFIG_DURATION, FIELD(telemetry_s), "30d", 86400, 31536000, NULL,
      false, "How long the record of what was sent is kept."},
     {"limits", "journal", GV_CONFIG_DURATION, FIELD(journal_s), "30d", 86400, 31536000, NULL, false,
-     "How long signals are kept for `grapevine ip` after they have ceased to count, 500000 at "
-     "most."},
+     "How long signals that have ceased to count are kept for `grapevine ip`, 500000 at most."},
 };
 static const struct gv_config_table table = {"grapevine.conf", keys, sizeof keys / sizeof *keys};
 
@@ -296,7 +298,7 @@ static struct gv_prefix *to_prefixes(const struct gv_config_addresses *from)
 
 static void check_enforce(struct check *check)
 {
-    static const char *const names[] = {"dovecot", "dnsbl"}; /* in the order of the bits */
+    static const char *const names[] = {"dovecot", "dnsbl", "bouncers"}; /* bit by bit */
     struct gv_options *o = check->options;
 
     for (size_t i = 0; i < o->enforce.count; i++) {
@@ -307,11 +309,12 @@ static void check_enforce(struct check *check)
         o->enforced |= bit;
         if (bit == 0 && !(strcmp(word, "no") == 0 && o->enforce.count == 1))
             wrong(check, "policy", "enforce",
-                  "\"%s\" will not do here, write no, or dovecot, dnsbl or both", word);
+                  "\"%s\" will not do here, write no, or some of dovecot, dnsbl, bouncers", word);
     }
-    if (o->enforced & GV_ENFORCE_DOVECOT && o->http_listen.count == 0)
+    if (o->enforced & (GV_ENFORCE_DOVECOT | GV_ENFORCE_BOUNCERS) && o->http_listen.count == 0)
         wrong(check, "policy", "enforce",
-              "dovecot needs a place to ask; set [http] listen = 127.0.0.1:4729");
+              "%s a place to ask; set [http] listen = 127.0.0.1:4729",
+              o->enforced & GV_ENFORCE_DOVECOT ? "dovecot needs" : "bouncers need");
     if (o->enforced & GV_ENFORCE_DNSBL && o->dnsbl_listen.count == 0)
         wrong(check, "policy", "enforce",
               "dnsbl needs a place to ask; set [dnsbl] listen = 127.0.0.1:4753");
@@ -486,8 +489,7 @@ int gv_options_refused(int error, const struct gv_buf *errors, const char *progr
     return error == GV_ERR_FORBIDDEN ? EX_NOPERM : EX_CONFIG;
 }
 
-/* ---- what only shows on the daemon's host -----------------------------------------------------
- */
+/* ---- what only shows on the daemon's host --------------------------------------------------- */
 
 /* "CET-1CEST", "<+03>-3": at least three letters and an offset, which need no file. */
 static bool is_posix_zone(const char *zone)

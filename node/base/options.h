@@ -38,6 +38,7 @@ struct gv_options {
     bool from_start;
     /* [policy] */
     int refuse_on; /* 0: own, 1: consensus */
+    int feed;      /* what bouncers and the firewall get. 0: refuse, 1: consensus */
     struct gv_config_addresses allow, deny;
     struct gv_config_strings enforce;
     /* [dnsbl] */
@@ -67,7 +68,7 @@ struct gv_options {
 };
 
 /* Where this host refuses what it should; elsewhere it only watches. */
-enum gv_enforce { GV_ENFORCE_DOVECOT = 1, GV_ENFORCE_DNSBL = 2 };
+enum gv_enforce { GV_ENFORCE_DOVECOT = 1, GV_ENFORCE_DNSBL = 2, GV_ENFORCE_BOUNCERS = 4 };
 
 /* Reads and checks the whole file. Errors, one line each with its newline, go to `errors`. Returns
  * GV_OK (free with gv_options_free), GV_ERR_CONFIG, GV_ERR_IO, GV_ERR_MEMORY. */

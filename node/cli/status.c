@@ -134,6 +134,12 @@ static void print_enforcement(const struct gv_cli *cli, const json_t *json)
                           gv_cli_text(json, "enforcement.dovecot.asked"),
                           gv_cli_text(json, "enforcement.dovecot.refused"),
                           gv_cli_text(json, "enforcement.dovecot.would_have_refused"));
+    if (gv_cli_number(json, "enforcement.bouncers.keys") > 0)
+        gv_cli_print_pair("bouncers", "%s, asked %s times: %s addresses banned, %s would be",
+                          gv_cli_text(json, "enforcement.bouncers.keys"),
+                          gv_cli_text(json, "enforcement.bouncers.pulls"),
+                          gv_cli_text(json, "enforcement.bouncers.fed"),
+                          gv_cli_text(json, "enforcement.bouncers.would_have_fed"));
     if (json_is_object(gv_cli_member(json, "enforcement.dnsbl")))
         gv_cli_print_pair("DNS", "asked %s times: %s listed, %s would have been",
                           gv_cli_text(json, "enforcement.dnsbl.queries"),

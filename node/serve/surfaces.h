@@ -11,6 +11,7 @@
 #include "node/base/text.h"
 #include "node/host/driver.h"
 #include "node/serve/api.h"
+#include "node/serve/bouncer.h"
 #include "proto/core.h"
 
 #define GV_SURFACES_CONNECTIONS 1024u /* of the HTTP port */
@@ -25,6 +26,7 @@ struct gv_surfaces_options {
     const uint8_t *account_key;       /* 16 bytes, copied: the log reader's */
     struct gv_api *api; /* borrowed likewise; its token opens the HTTP port. NULL: no API there */
     const struct gv_driver *driver; /* with `api`: for the metrics */
+    const uint8_t *store_key;         /* GV_KEY_LEN bytes, the node's own; not kept */
     void *context;
     void (*observe)(void *context, const struct gv_observation *observation);
     json_t *(*logs)(void *context); /* as gv_api_options.logs; may be NULL */
