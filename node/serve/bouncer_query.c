@@ -1,7 +1,5 @@
 #include "node/serve/bouncer_query.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -174,16 +172,31 @@ bool gv_bouncer_query_takes(const struct gv_bouncer_query *query, const struct g
     return !query->within || gv_target_holds(&query->target, target);
 }
 
+/* Writes the digits and the unit, returns where they end. */
+static char *put(char *out, uint64_t number, char unit)
+{
+    char digits[24];
+    size_t n = 0;
+
+    do
+        digits[n++] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    while (n > 0)
+        *out++ = digits[--n];
+    *out++ = unit;
+    return out;
+}
+
 void gv_bouncer_duration(char out[GV_BOUNCER_DURATION], int64_t seconds)
 {
-    const char *sign = seconds < 0 ? "-" : "";
     uint64_t all = seconds < 0 ? 0 - (uint64_t)seconds : (uint64_t)seconds;
-    unsigned s = (unsigned)(all % 60), m = (unsigned)(all / 60 % 60);
 
+    if (seconds < 0)
+        *out++ = '-';
     if (all >= 3600)
-        snprintf(out, GV_BOUNCER_DURATION, "%s%" PRIu64 "h%um%us", sign, all / 3600, m, s);
-    else if (all >= 60)
-        snprintf(out, GV_BOUNCER_DURATION, "%s%um%us", sign, m, s);
-    else
-        snprintf(out, GV_BOUNCER_DURATION, "%s%us", sign, s);
+        out = put(out, all / 3600, 'h');
+    if (all >= 60)
+        out = put(out, all / 60 % 60, 'm');
+    out = put(out, all % 60, 's');
+    *out = 0;
 }
