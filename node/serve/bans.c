@@ -76,6 +76,26 @@ bool gv_target_is_address(const struct gv_target *target)
     return target->family == GV_FAMILY_IPV4 && target->bits == 32;
 }
 
+bool gv_target_is_small(const struct gv_target *target)
+{
+    return target->family == GV_FAMILY_IPV4 && target->bits >= GV_TARGET_SMALL_BITS &&
+           target->bits < 32;
+}
+
+unsigned gv_target_size(const struct gv_target *range)
+{
+    return 1u << (32 - range->bits);
+}
+
+struct gv_target gv_target_address(const struct gv_target *range, unsigned number)
+{
+    struct gv_target out = *range;
+
+    out.bits = 32;
+    out.bytes[3] = (uint8_t)(out.bytes[3] + number);
+    return out;
+}
+
 void gv_target_text(char out[GV_PREFIX_TEXT], const struct gv_target *target)
 {
     struct gv_prefix prefix = {.family = target->family, .bits = target->bits};
@@ -206,6 +226,53 @@ void gv_bans_prune(struct gv_bans *bans, uint32_t now_s)
 
 /* ---- changes -------------------------------------------------------------------------------- */
 
+/* Of more than two times only the first and the last are kept, hence the repetitions between. */
+static void say_again(struct gv_ban *ban, uint32_t when_s)
+{
+    uint32_t first = ban->again_s;
+
+    if (first == 0 || first > when_s)
+        ban->again_s = when_s;
+    if (first && ban->last_s < (first > when_s ? first : when_s))
+        ban->last_s = first > when_s ? first : when_s;
+}
+
+static struct gv_ban *find_active(const struct gv_bans *bans, const struct gv_target *target)
+{
+    if (bans->lengths[target->family == GV_FAMILY_IPV6][target->bits] == 0)
+        return NULL;
+    struct gv_ban *ban = gv_bans_find(bans, target);
+    return ban && ban->sources ? ban : NULL;
+}
+
+/* Whoever was told of `other` holds it until one of these times, and takes no other for what it holds:
+ * `ban`, which is about the same addresses, is said again then. */
+static void take_over(struct gv_ban *ban, const struct gv_ban *other)
+{
+    say_again(ban, other->until_s);
+    if (other->again_s)
+        say_again(ban, other->again_s);
+    if (other->last_s)
+        say_again(ban, other->last_s);
+}
+
+/* A small range tells the addresses in it from now on. */
+static void take_over_addresses(struct gv_bans *bans, struct gv_ban *range)
+{
+    const struct gv_ban *other;
+
+    for (unsigned i = 0; i < gv_target_size(&range->target); i++) {
+        struct gv_target within = gv_target_address(&range->target, i);
+        if ((other = find_active(bans, &within)) != NULL)
+            take_over(range, other);
+    }
+    for (unsigned bits = GV_TARGET_SMALL_BITS; bits < range->target.bits; bits++) {
+        struct gv_target wider = gv_target_wider(&range->target, bits);
+        if ((other = find_active(bans, &wider)) != NULL)
+            take_over(range, other);
+    }
+}
+
 static struct gv_ban *add(struct gv_bans *bans, const struct gv_target *target)
 {
     struct gv_ban *ban = calloc(1, sizeof *ban);
@@ -242,24 +309,55 @@ int gv_bans_set(struct gv_bans *bans, const struct gv_target *target, enum gv_ba
     ban->scenario = (uint8_t)scenario;
     ban->id = bans->next_id++;
     ban->until_s = until_s;
-    ban->again_s = 0;
+    ban->again_s = ban->last_s = 0;
     if (ban->held_s < until_s)
         ban->held_s = until_s;
     put_in(bans, ban);
+    if (gv_target_is_small(target))
+        take_over_addresses(bans, ban);
     return GV_OK;
 }
 
-static void touch_namesakes(struct gv_bans *bans, const struct gv_target *lifted)
+/* Of what some bouncers know by an address of it, or by all: others must not go with it. */
+static void spare_others(struct gv_bans *bans, const struct gv_ban *lifted)
 {
-    for (unsigned bits = 0; bits <= width(lifted->family); bits++) {
-        struct gv_target other = *lifted;
-        other.bits = (uint8_t)bits;
-        if (bans->lengths[lifted->family == GV_FAMILY_IPV6][bits] == 0 || bits == lifted->bits)
-            continue;
-        struct gv_ban *ban = gv_bans_find(bans, &other);
-        if (ban && ban->sources)
+    const struct gv_target *target = &lifted->target;
+    struct gv_ban *ban;
+
+    for (unsigned bits = 0; bits <= width(target->family); bits++) {
+        struct gv_target same = *target; /* begins with the same address */
+        same.bits = (uint8_t)bits;
+        if (bits != target->bits && (ban = find_active(bans, &same)) != NULL) {
             touch(bans, ban);
+            take_over(ban, lifted);
+        }
+        if (bits < target->bits) {
+            struct gv_target wider = gv_target_wider(target, bits);
+            if ((ban = find_active(bans, &wider)) != NULL)
+                take_over(ban, lifted);
+        }
     }
+    for (unsigned i = 1; gv_target_is_small(target) && i < gv_target_size(target); i++) {
+        struct gv_target within = gv_target_address(target, i);
+        if ((ban = find_active(bans, &within)) != NULL) {
+            touch(bans, ban);
+            take_over(ban, lifted);
+        }
+    }
+}
+
+const struct gv_ban *gv_bans_small_around(const struct gv_bans *bans,
+                                          const struct gv_target *address)
+{
+    const struct gv_ban *ban = NULL;
+
+    if (address->family != GV_FAMILY_IPV4)
+        return NULL;
+    for (unsigned bits = 31; !ban && bits >= GV_TARGET_SMALL_BITS; bits--) {
+        struct gv_target wide = gv_target_wider(address, bits);
+        ban = find_active(bans, &wide);
+    }
+    return ban;
 }
 
 void gv_bans_clear(struct gv_bans *bans, const struct gv_target *target, enum gv_ban_source source,
@@ -273,28 +371,35 @@ void gv_bans_clear(struct gv_bans *bans, const struct gv_target *target, enum gv
         ban->sources &= (uint8_t)~source;
         return;
     }
+    struct gv_ban was = *ban;
     take_out(bans, ban);
     ban->sources = 0;
     ban->until_s = now_s;
     put_in(bans, ban);
     shrink(bans, now_s);
-    touch_namesakes(bans, target);
+    spare_others(bans, &was);
 }
 
 void gv_bans_renew(struct gv_bans *bans, struct gv_ban *ban, uint32_t until_s, uint32_t now_s)
 {
     gv_assert(ban->sources && until_s > ban->until_s);
-    ban->again_s = ban->until_s > now_s ? ban->until_s : 0;
+    if (ban->until_s > now_s)
+        say_again(ban, ban->until_s);
     ban->until_s = until_s;
     if (ban->held_s < until_s)
         ban->held_s = until_s;
     touch(bans, ban);
 }
 
-void gv_bans_repeat(struct gv_bans *bans, struct gv_ban *ban)
+void gv_bans_repeat(struct gv_bans *bans, struct gv_ban *ban, uint32_t now_s)
 {
     gv_assert(ban->sources);
-    ban->again_s = 0;
+    if (ban->last_s > now_s + GV_BANS_AGAIN_S) {
+        ban->again_s = now_s + GV_BANS_AGAIN_S;
+    } else {
+        ban->again_s = ban->last_s;
+        ban->last_s = 0;
+    }
     touch(bans, ban);
 }
 

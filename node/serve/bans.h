@@ -14,6 +14,7 @@
 
 /* Lifted bans that are remembered, at about 100 bytes each. */
 #define GV_BANS_LIFTED_MAX 65536u
+#define GV_BANS_AGAIN_S 600u
 /* How long one is remembered although nobody can hold it any more: who asks less often than this
  * has only the duration to go by. */
 #define GV_BANS_LIFTED_S 3600u
@@ -32,6 +33,12 @@ struct gv_target gv_target_wider(const struct gv_target *target, unsigned bits);
 bool gv_target_holds(const struct gv_target *wide, const struct gv_target *narrow);
 bool gv_target_equal(const struct gv_target *a, const struct gv_target *b);
 bool gv_target_is_address(const struct gv_target *target); /* a single IPv4 address */
+/* An IPv4 range of so few addresses that they can be told one by one. */
+#define GV_TARGET_SMALL_BITS 24
+bool gv_target_is_small(const struct gv_target *target);
+/* The address number `number` of a small range, from 0; number < gv_target_size. */
+struct gv_target gv_target_address(const struct gv_target *range, unsigned number);
+unsigned gv_target_size(const struct gv_target *range); /* of a small range */
 void gv_target_text(char out[GV_PREFIX_TEXT], const struct gv_target *target);
 
 /* Why there is a ban. It is in force while there is at least one reason. */
@@ -50,6 +57,7 @@ struct gv_ban {
     uint64_t change;  /* number of its last change */
     uint32_t until_s; /* unix seconds: until when it was said to last, or when it was lifted */
     uint32_t again_s; /* to be said again then (gv_bans_renew); 0: not */
+    uint32_t last_s;  /* and from then on every GV_BANS_AGAIN_S until here; 0: that was the last */
     uint32_t held_s;  /* nobody who was told holds it longer than until then */
 };
 
@@ -64,20 +72,25 @@ void gv_bans_free(struct gv_bans *bans);
  * longer, and then it is a change. Returns GV_OK, or GV_ERR_MEMORY: then all is as before. */
 int gv_bans_set(struct gv_bans *bans, const struct gv_target *target, enum gv_ban_source source,
                 unsigned scenario, uint32_t until_s, uint32_t now_s);
-/* A reason less; with the last the ban is lifted. Another ban that begins with the same address is
- * a change then, because some bouncers know a range by its first address alone. */
+/* A reason less; with the last the ban is lifted. What some bouncers make of a range (its first
+ * address alone; or all its addresses, gv_target_is_small) must not take another ban with it: one that
+ * begins with the same address, or lies in a small range that is lifted, is a change then; and one
+ * that holds what is lifted is said again when its time is over. */
 void gv_bans_clear(struct gv_bans *bans, const struct gv_target *target, enum gv_ban_source source,
                    uint32_t now_s);
 /* It lasts longer than was said. Said at once, and again when the old time is over: some bouncers
  * do not take a new time for what they hold. until_s > ban->until_s. */
 void gv_bans_renew(struct gv_bans *bans, struct gv_ban *ban, uint32_t until_s, uint32_t now_s);
 /* again_s has come. */
-void gv_bans_repeat(struct gv_bans *bans, struct gv_ban *ban);
+void gv_bans_repeat(struct gv_bans *bans, struct gv_ban *ban, uint32_t now_s);
 /* Forgets lifted bans that nobody can hold any more. */
 void gv_bans_prune(struct gv_bans *bans, uint32_t now_s);
 
 /* In force or lifted; NULL: neither. */
 struct gv_ban *gv_bans_find(const struct gv_bans *bans, const struct gv_target *target);
+/* The narrowest small range in force that holds the address, NULL: none. */
+const struct gv_ban *gv_bans_small_around(const struct gv_bans *bans,
+                                          const struct gv_target *address);
 /* All of them, in table order; *cursor starts at 0. Not while bans are set. */
 struct gv_ban *gv_bans_next(const struct gv_bans *bans, size_t *cursor);
 /* How many bans in force have this length of prefix. */

@@ -12,7 +12,8 @@
 #include "node/serve/bouncer_internal.h"
 #include "proto/ip.h"
 
-#define TURN_MS 250u
+#define TURN_MS  250u
+#define FIREWALL "crowdsec-firewall-bouncer/" /* what Debian's says it is */
 
 /* ---- who knows how much --------------------------------------------------------------------- */
 
@@ -91,6 +92,10 @@ static void get_decisions(struct gv_bouncers *b, struct gv_http_request *request
         respond(request, 200, "");
         return;
     }
+    /* In nftables mode it drops the length of a prefix; it does not say in which mode it is. */
+    const char *agent = gv_http_header(request, "User-Agent");
+    query.singles = stream && agent && strncmp(agent, FIREWALL, strlen(FIREWALL)) == 0 &&
+                    !gv_http_query(request, "scopes");
     b->counters.pulls++;
     bouncer->pulls++;
     bouncer->last_pull_ms = gv_bouncers_now_ms(b);

@@ -34,6 +34,8 @@ struct answer {
     struct gv_bans_walk walk;
     size_t cursor;   /* in the core's tables */
     unsigned length; /* of prefix, AROUND */
+    struct gv_ban range; /* a copy: a small one that is told address by address */
+    unsigned next, size; /* of its addresses; size 0: none is */
     uint64_t matched, told, lifted;
     char text[ENTRY_MAX]; /* what did not fit any more */
     size_t len, at;
@@ -94,6 +96,16 @@ static void say_ban(struct answer *a, const struct gv_ban *ban)
         return;
     if (a->matched++ < a->query.offset || a->told >= a->query.limit)
         return;
+    if (a->query.singles && gv_target_is_small(&ban->target)) {
+        a->range = *ban;
+        a->next = 0;
+        a->size = gv_target_size(&ban->target);
+        return;
+    }
+    /* Its range is told, by its addresses, and lasts as long or is said again. */
+    if (a->query.singles && gv_target_is_address(&ban->target) &&
+        gv_bans_small_around(a->b->bans, &ban->target))
+        return;
     if (ban->sources) {
         seconds = seconds < 1 ? 1 : seconds;
         a->told++;
@@ -102,6 +114,29 @@ static void say_ban(struct answer *a, const struct gv_ban *ban)
         a->lifted++;
     }
     say_entry(a, &ban->target, ban->id, ban->scenario, seconds);
+}
+
+/* One address of a small range more. Of ranges within each other the narrowest tells it; and it is
+ * lifted only when nothing holds it any more. */
+static void say_address(struct answer *a)
+{
+    struct gv_ban one = a->range;
+
+    one.target = gv_target_address(&a->range.target, a->next++);
+    if (a->next == a->size)
+        a->size = 0;
+    const struct gv_ban *around = gv_bans_small_around(a->b->bans, &one.target);
+    const struct gv_ban *itself = gv_bans_find(a->b->bans, &one.target);
+    int64_t seconds = (int64_t)one.until_s - (int64_t)a->now_s;
+    if (one.sources) {
+        if (around && around->target.bits > a->range.target.bits)
+            return;
+        a->told++;
+        say_entry(a, &one.target, one.id, one.scenario, seconds < 1 ? 1 : seconds);
+    } else if (!around && !(itself && itself->sources)) {
+        a->lifted++;
+        say_entry(a, &one.target, one.id, one.scenario, seconds > -1 ? -1 : seconds);
+    }
 }
 
 static void end_list(struct answer *a)
@@ -135,6 +170,7 @@ static void say_unknown(struct answer *a, const struct gv_subject *subject)
     struct gv_target target = gv_target_of_subject(subject);
 
     if (gv_bans_find(a->b->bans, &target) ||
+        (a->query.singles && gv_bans_small_around(a->b->bans, &target)) ||
         !gv_bouncer_query_takes(&a->query, &target, GV_SCENARIO_LOCKED))
         return;
     a->lifted++;
@@ -204,6 +240,10 @@ static void next(struct answer *a, enum part part)
 /* One step: at most one entry more in a->text. */
 static void step(struct answer *a)
 {
+    if (a->size > 0) {
+        say_address(a);
+        return;
+    }
     switch (a->part) {
     case BEGIN:
         if (a->stream)

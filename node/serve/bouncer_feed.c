@@ -271,7 +271,7 @@ static void renew(struct gv_bouncers *b, struct gv_ban *ban, uint32_t now_s)
     struct facts facts;
 
     if (ban->again_s && ban->again_s < now_s) {
-        gv_bans_repeat(b->bans, ban);
+        gv_bans_repeat(b->bans, ban, now_s);
         return;
     }
     if (ban->until_s > now_s + RENEW_S)

@@ -206,13 +206,16 @@ ask deny 203.0.113.9 >/dev/null
 within 2 "a denied address is not banned" nft_holds 203.0.113.9
 ask unlist 203.0.113.9 >/dev/null
 within 2 "an unlisted address stays banned" not nft_holds 203.0.113.9
-# This bouncer forgets the length of a prefix in nftables mode: what is left is an address of the range.
+# This bouncer forgets the length of a prefix in nftables mode: a small range comes address by address,
+# of any other what is left is its first address.
 ask deny 2001:db8:0:1::/64 >/dev/null
 ask deny 203.0.113.128/25 >/dev/null
 within 2 "an IPv6 range is not heard of" nft_holds 2001:db8:0:1::
-within 2 "an IPv4 range is not heard of" nft_holds 203.0.113.128
+within 2 "an IPv4 range is not banned" nft_holds 203.0.113.128
+nft_holds 203.0.113.201 || fail "an address of a denied range is not banned"
 ask unlist 203.0.113.128/25 >/dev/null
-within 2 "an IPv4 range stays" not nft_holds 203.0.113.128
+within 2 "an IPv4 range stays banned" not nft_holds 203.0.113.128
+nft_holds 203.0.113.255 && fail "an address of a range stays banned"
 # Both lists at once, and a range round somebody who is allowed: not told.
 ask deny 198.51.100.0/24 >/dev/null
 sleep 1.5

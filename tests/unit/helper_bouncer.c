@@ -30,7 +30,7 @@ static bool enforced = true, untrusted;
 static bool running; /* false: only the core is there */
 
 char bouncer_key[GV_BOUNCER_KEY_TEXT];
-const char *bouncer_from;
+const char *bouncer_from, *bouncer_agent;
 char *bouncer_body;
 char bouncer_type[64];
 size_t bouncer_body_len;
@@ -121,6 +121,7 @@ int bouncer_set_up(void **state)
     enforced = true;
     untrusted = false;
     bouncer_from = NULL;
+    bouncer_agent = "test/1";
     bouncer_start(0);
     bouncer_add_key("fw", bouncer_key);
     return 0;
@@ -294,9 +295,35 @@ void bouncer_run(unsigned seconds)
     loop_thread_call(&thread, run, &seconds);
 }
 
+static void turn(void *context)
+{
+    gv_bouncers_renew(bouncers);
+    gv_bouncers_renew(bouncers);
+}
+
 void bouncer_settle(void)
 {
-    usleep(600000);
+    loop_thread_call(&thread, turn, NULL);
+}
+
+struct refusal {
+    struct gv_subject subject;
+    bool refused;
+};
+
+static void decide(void *context)
+{
+    struct refusal *r = context;
+
+    r->refused = gv_core_decide(host.core, NULL, NULL, &r->subject).action == GV_ACTION_REFUSE;
+}
+
+bool bouncer_refused(const char *address)
+{
+    struct refusal r = {.subject = parse(address)};
+
+    loop_thread_call(&thread, decide, &r);
+    return r.refused;
 }
 
 static void fill(void *context)
@@ -347,9 +374,8 @@ static void send_request(int fd, const char *method, const char *path, const cha
 {
     char text[4096];
     int n = snprintf(text, sizeof text,
-                     "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nUser-Agent: "
-                     "crowdsec-firewall-bouncer/v0.0.25\r\n%s%s%s",
-                     method, path, key ? "X-Api-Key: " : "", key ? key : "", key ? "\r\n" : "");
+                     "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nUser-Agent: %s\r\n%s%s%s",
+                     method, path, bouncer_agent, key ? "X-Api-Key: " : "", key ? key : "", key ? "\r\n" : "");
 
     assert_true(n > 0 && (size_t)n < sizeof text);
     tcp_send(fd, text, (size_t)n);

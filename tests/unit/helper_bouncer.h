@@ -28,11 +28,13 @@ void bouncer_mesh_says(unsigned number, char address[GV_SUBJECT_TEXT]);
 void bouncer_mesh_retracts(unsigned number);
 void bouncer_run(unsigned seconds); /* of the core's clock; everything is decided anew then */
 void bouncer_settle(void);          /* the API's own timer has come round */
+bool bouncer_refused(const char *address); /* by the core */
 void bouncer_fill(unsigned count);  /* so many bans more, whatever the core says */
 
 /* ---- the client ----------------------------------------------------------------------------- */
 extern char bouncer_key[GV_BOUNCER_KEY_TEXT];
 extern const char *bouncer_from;   /* its address; NULL: 127.0.0.1 */
+extern const char *bouncer_agent; /* its User-Agent */
 extern char *bouncer_body;         /* of the last answer, terminated */
 extern char bouncer_type[64];      /* its Content-Type */
 extern size_t bouncer_body_len;

@@ -88,6 +88,34 @@ static void targets(void **state)
     assert_true(gv_target_is_address(&one));
 }
 
+static void small_ranges(void **state)
+{
+    struct gv_bans *bans = gv_bans_new(key, 1, 0);
+    struct gv_target range = target("192.0.2.64/26"), one = target("192.0.2.127"), text_of;
+    char text[GV_PREFIX_TEXT];
+
+    assert_true(gv_target_is_small(&range));
+    assert_int_equal(gv_target_size(&range), 64);
+    text_of = gv_target_address(&range, 63);
+    assert_true(gv_target_equal(&text_of, &one));
+    text_of = target("192.0.0.0/23");
+    assert_false(gv_target_is_small(&text_of));
+    assert_false(gv_target_is_small(&one));
+    text_of = target("2001:db8::/30");
+    assert_false(gv_target_is_small(&text_of));
+    assert_null(gv_bans_small_around(bans, &text_of));
+    assert_null(gv_bans_small_around(bans, &one));
+    set(bans, "192.0.2.0/24", GV_BAN_RANGE, NOW + HOUR);
+    set(bans, "192.0.2.64/26", GV_BAN_RANGE, NOW + HOUR);
+    set(bans, "192.0.2.127", GV_BAN_SUBJECT, NOW + HOUR);
+    gv_target_text(text, &gv_bans_small_around(bans, &one)->target);
+    assert_string_equal(text, "192.0.2.64/26");
+    clear(bans, "192.0.2.64/26", GV_BAN_RANGE, NOW);
+    gv_target_text(text, &gv_bans_small_around(bans, &one)->target);
+    assert_string_equal(text, "192.0.2.0/24");
+    gv_bans_free(bans);
+}
+
 static void in_the_order_of_the_last_change(void **state)
 {
     struct gv_bans *bans = gv_bans_new(key, 70, 0);
@@ -147,26 +175,58 @@ static void renewed_and_said_again(void **state)
     gv_bans_renew(bans, ban, NOW + 2 * HOUR, NOW + 3000);
     assert_int_equal(ban->again_s, NOW + HOUR);
     assert_string_equal(NEW(1), "192.0.2.1");
-    gv_bans_repeat(bans, ban);
+    gv_bans_repeat(bans, ban, NOW + HOUR + 1);
     assert_int_equal(ban->again_s, 0);
     assert_string_equal(NEW(2), "192.0.2.1");
     gv_bans_renew(bans, ban, NOW + 3 * HOUR, NOW + 2 * HOUR); /* it had ended: nothing to wait for */
     assert_int_equal(ban->again_s, 0);
+    /* Several times it was said to end at: at the first, then now and then until the last. */
+    gv_bans_renew(bans, ban, NOW + 4 * HOUR, NOW + 2 * HOUR);
+    gv_bans_renew(bans, ban, NOW + 5 * HOUR, NOW + 2 * HOUR);
+    assert_int_equal(ban->again_s, NOW + 3 * HOUR);
+    gv_bans_repeat(bans, ban, NOW + 3 * HOUR + 1);
+    assert_int_equal(ban->again_s, NOW + 3 * HOUR + 1 + GV_BANS_AGAIN_S);
+    gv_bans_repeat(bans, ban, NOW + 4 * HOUR - 10);
+    assert_int_equal(ban->again_s, NOW + 4 * HOUR);
+    gv_bans_repeat(bans, ban, NOW + 4 * HOUR + 1);
+    assert_int_equal(ban->again_s, 0);
     gv_bans_free(bans);
 }
 
-static void a_namesake_is_said_again(void **state)
+static uint32_t again(struct gv_bans *bans, const char *text)
+{
+    struct gv_target t = target(text);
+
+    return gv_bans_find(bans, &t)->again_s;
+}
+
+/* What bouncers do with a range that goes must not take another ban along. */
+static void others_are_said_again(void **state)
 {
     struct gv_bans *bans = gv_bans_new(key, 1, 0);
 
+    set(bans, "192.0.2.0/24", GV_BAN_RANGE, NOW + 2 * HOUR);
     set(bans, "192.0.2.0", GV_BAN_SUBJECT, NOW + HOUR);
-    set(bans, "192.0.2.0/24", GV_BAN_RANGE, NOW + HOUR);
     set(bans, "192.0.2.1", GV_BAN_SUBJECT, NOW + HOUR);
+    set(bans, "192.0.3.0", GV_BAN_SUBJECT, NOW + HOUR);
+    set(bans, "192.0.0.0/16", GV_BAN_RANGE, NOW + HOUR);
     set(bans, "2001:db8::/32", GV_BAN_RANGE, NOW + HOUR);
     set(bans, "2001:db8::/64", GV_BAN_SUBJECT, NOW + HOUR);
     uint64_t then = gv_bans_change(bans);
     clear(bans, "192.0.2.0/24", GV_BAN_RANGE, NOW);
-    assert_string_equal(NEW(then), "192.0.2.0");
+    assert_string_equal(NEW(then), "192.0.2.0 192.0.2.1"); /* it lay in a small range */
+    assert_int_equal(again(bans, "192.0.2.0"), NOW + 2 * HOUR);
+    assert_int_equal(again(bans, "192.0.2.1"), NOW + 2 * HOUR);
+    assert_int_equal(again(bans, "192.0.3.0"), 0);
+    assert_int_equal(again(bans, "192.0.0.0/16"), NOW + 2 * HOUR); /* what held it */
+    then = gv_bans_change(bans);
+    clear(bans, "192.0.2.1", GV_BAN_SUBJECT, NOW);
+    assert_string_equal(NEW(then), "");
+    assert_int_equal(again(bans, "192.0.0.0/16"), NOW + HOUR); /* the sooner of the two */
+    set(bans, "192.0.3.0/25", GV_BAN_RANGE, NOW + 24 * HOUR); /* tells what was told alone */
+    assert_int_equal(again(bans, "192.0.3.0/25"), NOW + HOUR);
+    set(bans, "192.0.3.0/26", GV_BAN_RANGE, NOW + 24 * HOUR);
+    assert_int_equal(again(bans, "192.0.3.0/26"), NOW + HOUR);
     then = gv_bans_change(bans);
     clear(bans, "2001:db8::/64", GV_BAN_SUBJECT, NOW);
     assert_string_equal(NEW(then), "2001:db8::/32");
@@ -359,7 +419,8 @@ int main(void)
         cmocka_unit_test(in_the_order_of_the_last_change),
         cmocka_unit_test(lifted_with_the_last_reason),
         cmocka_unit_test(renewed_and_said_again),
-        cmocka_unit_test(a_namesake_is_said_again),
+        cmocka_unit_test(others_are_said_again),
+        cmocka_unit_test(small_ranges),
         cmocka_unit_test(memory_is_bounded_and_says_what_it_forgot),
         cmocka_unit_test(what_changes_under_a_walk_is_for_the_next),
         cmocka_unit_test(who_asks_holds_what_is_banned),

@@ -10,8 +10,10 @@
 
 #include <cmocka.h>
 
+#include "crypto/drbg.h"
 #include "crypto/error.h"
 #include "helper_bouncer.h"
+#include "node/serve/bans.h"
 
 /* ---- the bytes ------------------------------------------------------------------------------ */
 
@@ -315,6 +317,116 @@ static void a_range_that_goes_leaves_its_first_address_banned(void **state)
     assert_string_equal(bouncer_last_values("new"), "203.0.113.128");
 }
 
+#define FIREWALL "crowdsec-firewall-bouncer/-"
+
+static void debians_firewall_bouncer_gets_single_addresses(void **state)
+{
+    bouncer_agent = FIREWALL;
+    bouncer_command(GV_COMMAND_DENY, "203.0.113.128/30");
+    bouncer_command(GV_COMMAND_DENY, "192.0.0.0/16");
+    bouncer_command(GV_COMMAND_DENY, "2001:db8:7::/48");
+    assert_string_equal(bouncer_values("new", "startup=true"),
+                        "203.0.113.128 203.0.113.129 203.0.113.130 203.0.113.131 192.0.0.0/16 "
+                        "2001:db8:7::/48");
+    assert_string_equal(bouncer_text(json_array_get(json_object_get(bouncer_json, "new"), 1), "scope"),
+                        "Ip");
+    /* Who asks for ranges, and everybody else, gets ranges. */
+    assert_int_equal(json_array_size(bouncer_new("startup=true&scopes=ip,range")), 3);
+    assert_string_equal(bouncer_list_values("ip=203.0.113.129"), "203.0.113.128/30");
+
+    /* An address of it on its own: nothing new, and lifted with the last that holds it. */
+    bouncer_command(GV_COMMAND_DENY, "203.0.113.129");
+    bouncer_command(GV_COMMAND_DENY, "203.0.113.128/31");
+    (void)bouncer_new("");
+    bouncer_command(GV_COMMAND_UNLIST, "203.0.113.128/30");
+    assert_string_equal(bouncer_values("deleted", ""), "203.0.113.130 203.0.113.131");
+    bouncer_command(GV_COMMAND_UNLIST, "203.0.113.128/31");
+    assert_string_equal(bouncer_values("deleted", ""), "203.0.113.128");
+    assert_string_equal(bouncer_last_values("new"), "203.0.113.129");
+    bouncer_command(GV_COMMAND_DENY, "203.0.113.128/30");
+    (void)bouncer_new("");
+    bouncer_command(GV_COMMAND_UNLIST, "203.0.113.129");
+    assert_string_equal(bouncer_values("deleted", ""), "");
+    assert_int_equal(json_array_size(bouncer_new("startup=true")), 6);
+    bouncer_command(GV_COMMAND_DENY, "203.0.113.0/24");
+    assert_int_equal(json_array_size(bouncer_new("startup=true")), 256 + 2); /* each once */
+}
+
+/* What that bouncer does in nftables mode: it deletes first, then adds what it does not hold, for as
+ * long as was said, and does not take a new time for what it holds. */
+#define HELD 16
+
+static uint32_t seconds_of(const char *duration)
+{
+    uint32_t seconds = 0;
+
+    for (char *end; *duration; duration = end + 1) {
+        uint32_t n = (uint32_t)strtoul(duration, &end, 10);
+        seconds += n * (*end == 'h' ? 3600 : *end == 'm' ? 60 : 1);
+    }
+    return seconds;
+}
+
+static void firewall_pulls(uint32_t until[HELD], char names[HELD][GV_SUBJECT_TEXT], uint32_t now)
+{
+    const json_t *gone = bouncer_stream("deleted", "");
+    const json_t *come = json_object_get(bouncer_json, "new");
+
+    for (unsigned i = 0; i < HELD; i++) {
+        if (bouncer_has(gone, names[i]))
+            until[i] = 0;
+        for (size_t j = 0; j < json_array_size(come) && until[i] <= now; j++)
+            if (strcmp(bouncer_text(json_array_get(come, j), "value"), names[i]) == 0)
+                until[i] = now + seconds_of(bouncer_text(json_array_get(come, j), "duration"));
+    }
+}
+
+/* Denied, locked and undone in whatever order, over ten days: its sets hold what is refused. */
+static void its_sets_hold_what_is_refused(void **state)
+{
+    static const char *const prefixes[] = {"203.0.113.128/28", "203.0.113.128/30", "203.0.113.132/30",
+                                           "203.0.113.128/31", "203.0.113.136/29", "203.0.113.128",
+                                           "203.0.113.129",    "203.0.113.133",    "203.0.113.143"};
+    enum { PREFIXES = sizeof prefixes / sizeof *prefixes };
+    const uint8_t seed[GV_SEED_LEN] = {21};
+    bool denied[PREFIXES] = {false};
+    char names[HELD][GV_SUBJECT_TEXT];
+    uint32_t until[HELD] = {0}, now = 1;
+    struct gv_drbg drbg;
+
+    gv_drbg_init(&drbg, seed);
+    bouncer_agent = FIREWALL;
+    for (unsigned i = 0; i < HELD; i++)
+        snprintf(names[i], sizeof names[i], "203.0.113.%u", 128 + i);
+    (void)bouncer_new("startup=true");
+    for (int step = 0; step < 400; step++) {
+        size_t which = (size_t)gv_drbg_below(&drbg, PREFIXES);
+        switch (gv_drbg_below(&drbg, 4)) {
+        case 0:
+        case 1:
+            denied[which] = !denied[which];
+            bouncer_command(denied[which] ? GV_COMMAND_DENY : GV_COMMAND_UNLIST, prefixes[which]);
+            break;
+        case 2:
+            bouncer_lock(names[gv_drbg_below(&drbg, HELD)]);
+            break;
+        default:
+            break;
+        }
+        uint32_t pause = (uint32_t)gv_drbg_below(&drbg, step % 4 ? 200 : 8000);
+        bouncer_run(pause);
+        bouncer_settle();
+        now += pause;
+        firewall_pulls(until, names, now);
+        for (unsigned i = 0; i < HELD; i++) {
+            bool refused = bouncer_refused(names[i]);
+            uint32_t late = until[i] ? GV_BANS_AGAIN_S : 0; /* between renewals; never when lifted */
+            if (refused ? until[i] + late < now : until[i] > now)
+                fail_msg("step %d: %s is %s", step, names[i], refused ? "not held" : "held");
+        }
+    }
+}
+
 /* ---- what can be asked for ------------------------------------------------------------------ */
 
 static void filters(void **state)
@@ -449,6 +561,8 @@ int main(void)
         WITH(nobody_vetoed_or_allowed_is_told),
         WITH(ranges_are_ranges),
         WITH(a_range_that_goes_leaves_its_first_address_banned),
+        WITH(debians_firewall_bouncer_gets_single_addresses),
+        WITH(its_sets_hold_what_is_refused),
         WITH(filters),
         WITH(after_a_restart_what_was_lifted_is_still_told),
         WITH(what_was_forgotten_is_still_told),
