@@ -256,12 +256,16 @@ void gv_bouncers_sync(struct gv_bouncers *b)
     for (const struct gv_ban *ban; (ban = gv_bans_walk_next(&walk)) != NULL;)
         if (ban->sources & GV_BAN_SUBJECT) {
             subject = subject_of(&ban->target);
-            tell_of_subject(b, &subject, gv_listing_get(listing, &subject));
+            if (!wanted(b, gv_listing_get(listing, &subject)))
+                tell_of_subject(b, &subject, 0);
         }
     gv_bans_walk_end(&walk);
-    while (gv_listing_next(listing, &cursor, &subject, &bits))
-        if (wanted(b, bits))
+    while (gv_listing_next(listing, &cursor, &subject, &bits)) {
+        struct gv_target target = gv_target_of_subject(&subject);
+        const struct gv_ban *ban = wanted(b, bits) ? gv_bans_find(b->bans, &target) : NULL;
+        if (wanted(b, bits) && !(ban && ban->sources & GV_BAN_SUBJECT))
             tell_of_subject(b, &subject, bits);
+    }
     tell_of_ranges(b);
 }
 
