@@ -42,10 +42,11 @@ void gv_http_respond_source(struct gv_http_request *request, unsigned status, co
             first->len += n;
         }
         if (n == 0)
-            response = MHD_create_response_from_buffer(first->len, first->text, MHD_RESPMEM_MUST_COPY);
+            response =
+                MHD_create_response_from_buffer(first->len, first->text, MHD_RESPMEM_MUST_COPY);
         else
-            response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, GV_HTTP_PIECE, read_source,
-                                                         first, free);
+            response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, GV_HTTP_PIECE,
+                                                         read_source, first, free);
     }
     if (n == 0 || !response)
         free(first);

@@ -26,8 +26,9 @@ static void print_key(const json_t *json)
         printf("Put it into the bouncer's configuration as api_key, with api_url %s\n",
                gv_cli_text(json, "api_url"));
     else
-        puts("This node has no place for it to ask: set [http] listen = 127.0.0.1:4729, and restart "
-             "it.");
+        puts(
+            "This node has no place for it to ask: set [http] listen = 127.0.0.1:4729, and restart "
+            "it.");
     if (!gv_cli_true(json, "enforced"))
         puts("It is told of nothing until [policy] enforce lists bouncers.");
 }
@@ -47,7 +48,7 @@ static int add(struct gv_cli *cli, const char *name)
     return 0;
 }
 
-static int delete(struct gv_cli *cli, const char *name)
+static int delete (struct gv_cli *cli, const char *name)
 {
     json_t *json;
     int rc = ask(cli, &json, "bouncers/delete", name);
@@ -65,7 +66,7 @@ static int delete(struct gv_cli *cli, const char *name)
 static int list(struct gv_cli *cli)
 {
     static const struct gv_cli_column columns[] = {
-        {"NAME", "name", false, false},       {"SINCE", "created", false, false},
+        {"NAME", "name", false, false},           {"SINCE", "created", false, false},
         {"LAST PULL", "last_pull", false, false}, {"FROM", "address", false, false},
         {"PULLS", "pulls", true, false},
     };
@@ -102,8 +103,9 @@ int gv_cli_bouncers(struct gv_cli *cli, int argc, char **argv)
     if (count == 2 && strcmp(words[0], "add") == 0)
         return add(cli, words[1]);
     if (count == 2 && strcmp(words[0], "delete") == 0)
-        return delete(cli, words[1]);
-    fputs("grapevine: say `grapevine bouncers list`, `bouncers add NAME` or `bouncers delete NAME`\n",
-          stderr);
+        return delete (cli, words[1]);
+    fputs(
+        "grapevine: say `grapevine bouncers list`, `bouncers add NAME` or `bouncers delete NAME`\n",
+        stderr);
     return EX_USAGE;
 }

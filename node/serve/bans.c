@@ -245,8 +245,8 @@ static struct gv_ban *find_active(const struct gv_bans *bans, const struct gv_ta
     return ban && ban->sources ? ban : NULL;
 }
 
-/* Whoever was told of `other` holds it until one of these times, and takes no other for what it holds:
- * `ban`, which is about the same addresses, is said again then. */
+/* Whoever was told of `other` holds it until one of these times, and takes no other for what it
+ * holds: `ban`, which is about the same addresses, is said again then. */
 static void take_over(struct gv_ban *ban, const struct gv_ban *other)
 {
     say_again(ban, other->until_s);

@@ -1,6 +1,6 @@
-/* What bouncers are told, and since when: every ban in force and those that were lifted, both in the
- * order of their last change. Who knows everything up to a change asks for what came after it. No
- * clock and no socket. (SPEC 18.4) */
+/* What bouncers are told, and since when: every ban in force and those that were lifted, both in
+ * the order of their last change. Who knows everything up to a change asks for what came after it.
+ * No clock and no socket. (SPEC 18.4) */
 #ifndef GV_NODE_SERVE_BANS_H
 #define GV_NODE_SERVE_BANS_H
 
@@ -14,7 +14,7 @@
 
 /* Lifted bans that are remembered, at about 100 bytes each. */
 #define GV_BANS_LIFTED_MAX 65536u
-#define GV_BANS_AGAIN_S 600u
+#define GV_BANS_AGAIN_S    600u
 /* How long one is remembered although nobody can hold it any more: who asks less often than this
  * has only the duration to go by. */
 #define GV_BANS_LIFTED_S 3600u
@@ -73,9 +73,9 @@ void gv_bans_free(struct gv_bans *bans);
 int gv_bans_set(struct gv_bans *bans, const struct gv_target *target, enum gv_ban_source source,
                 unsigned scenario, uint32_t until_s, uint32_t now_s);
 /* A reason less; with the last the ban is lifted. What some bouncers make of a range (its first
- * address alone; or all its addresses, gv_target_is_small) must not take another ban with it: one that
- * begins with the same address, or lies in a small range that is lifted, is a change then; and one
- * that holds what is lifted is said again when its time is over. */
+ * address alone; or all its addresses, gv_target_is_small) must not take another ban with it: one
+ * that begins with the same address, or lies in a small range that is lifted, is a change then; and
+ * one that holds what is lifted is said again when its time is over. */
 void gv_bans_clear(struct gv_bans *bans, const struct gv_target *target, enum gv_ban_source source,
                    uint32_t now_s);
 /* It lasts longer than was said. Said at once, and again when the old time is over: some bouncers

@@ -169,12 +169,12 @@ json_t *gv_bouncers_list(const struct gv_bouncers *b)
     for (size_t i = 0; i < count; i++) {
         char text[GV_IP_TEXT];
         address_text(text, all[i].last_address);
-        json_array_append_new(
-            list, json_pack("{s:s, s:o, s:o, s:o, s:I}", "name", all[i].name, "created",
-                            gv_api_time(all[i].created_ms), "last_pull",
-                            gv_api_time(all[i].last_pull_ms), "address",
-                            all[i].last_pull_ms ? json_string(text) : json_null(), "pulls",
-                            (json_int_t)all[i].pulls));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:o, s:o, s:o, s:I}", "name", all[i].name, "created",
+                                        gv_api_time(all[i].created_ms), "last_pull",
+                                        gv_api_time(all[i].last_pull_ms), "address",
+                                        all[i].last_pull_ms ? json_string(text) : json_null(),
+                                        "pulls", (json_int_t)all[i].pulls));
     }
     return json_pack("{s:o}", "bouncers", list);
 }

@@ -32,8 +32,8 @@ struct answer {
     enum part part;
     bool walking, any; /* any: the list has an entry */
     struct gv_bans_walk walk;
-    size_t cursor;   /* in the core's tables */
-    unsigned length; /* of prefix, AROUND */
+    size_t cursor;       /* in the core's tables */
+    unsigned length;     /* of prefix, AROUND */
     struct gv_ban range; /* a copy: a small one that is told address by address */
     unsigned next, size; /* of its addresses; size 0: none is */
     uint64_t matched, told, lifted;
@@ -177,8 +177,8 @@ static void say_unknown(struct answer *a, const struct gv_subject *subject)
     say_entry(a, &target, 0, GV_SCENARIO_LOCKED, -1);
 }
 
-/* A refusal takes two points, or a lock, which lasts an hour; and a ban is said to last for 72 hours
- * after the last failure and a day at most. A login takes the points away. */
+/* A refusal takes two points, or a lock, which lasts an hour; and a ban is said to last for 72
+ * hours after the last failure and a day at most. A login takes the points away. */
 static bool may_be_held(const struct gv_history_summary *history, uint64_t now_ms)
 {
     uint64_t failed = history->last_failure_ms;

@@ -223,7 +223,8 @@ static void tell_of_ranges(struct gv_bouncers *b)
             char text[GV_PREFIX_TEXT];
             gv_target_text(text, range);
             gv_log_limited(GV_LOG_NOTICE,
-                           "%s is denied, but overlaps what is allowed: bouncers are not told", text);
+                           "%s is denied, but overlaps what is allowed: bouncers are not told",
+                           text);
             continue;
         }
         if (gv_bans_set(b->bans, range, GV_BAN_RANGE, GV_SCENARIO_DENY_LIST, now_s + DAY_S,

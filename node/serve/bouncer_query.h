@@ -26,9 +26,9 @@ enum gv_bouncer_scenario {
 extern const char *const gv_bouncer_scenarios[GV_SCENARIO_COUNT]; /* "grapevine/deny-list", ... */
 
 struct gv_bouncer_query {
-    bool startup;         /* everything is wanted, not what has changed */
-    bool nothing;         /* what is asked for is never here */
-    bool singles;         /* small ranges are told as their addresses; the caller sets it */
+    bool startup;           /* everything is wanted, not what has changed */
+    bool nothing;           /* what is asked for is never here */
+    bool singles;           /* small ranges are told as their addresses; the caller sets it */
     bool addresses, ranges; /* scopes */
     bool scenarios[GV_SCENARIO_COUNT];
     bool by_value; /* value=: exactly this */

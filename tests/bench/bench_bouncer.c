@@ -36,9 +36,10 @@ static size_t fetch(const char *path)
     size_t total = 0;
     ssize_t n;
 
-    int len = snprintf(text, sizeof text,
-                       "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Api-Key: %s\r\n\r\n",
-                       path, bouncer_key);
+    int len =
+        snprintf(text, sizeof text,
+                 "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Api-Key: %s\r\n\r\n",
+                 path, bouncer_key);
     tcp_send(fd, text, (size_t)len);
     while ((n = recv(fd, text, sizeof text, 0)) > 0)
         total += (size_t)n;
@@ -100,13 +101,15 @@ int main(int argc, char **argv)
     for (int i = 0; i < 20; i++) { /* somebody else meanwhile */
         double begin = clock_of(CLOCK_MONOTONIC);
         fetch("/health");
-        worst = clock_of(CLOCK_MONOTONIC) - begin > worst ? clock_of(CLOCK_MONOTONIC) - begin : worst;
+        worst =
+            clock_of(CLOCK_MONOTONIC) - begin > worst ? clock_of(CLOCK_MONOTONIC) - begin : worst;
         peak = resident_kb() > peak ? resident_kb() : peak;
         usleep(20000);
     }
     for (unsigned i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
-    printf("%u at once: %.2f s, %.2f CPU s, %zu KB more resident; another's question at worst %.0f ms\n",
+    printf("%u at once: %.2f s, %.2f CPU s, %zu KB more resident; another's question at worst %.0f "
+           "ms\n",
            count, clock_of(CLOCK_MONOTONIC) - wall, clock_of(CLOCK_PROCESS_CPUTIME_ID) - cpu,
            peak > resident ? peak - resident : 0, worst * 1000);
 

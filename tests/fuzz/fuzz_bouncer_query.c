@@ -1,6 +1,6 @@
-/* The arguments of a bouncer's request, one a line: name=value; the first byte says which of the two
- * requests. Whatever they are: a query or a sentence; and what a query takes holds what was asked
- * for. */
+/* The arguments of a bouncer's request, one a line: name=value; the first byte says which of the
+ * two requests. Whatever they are: a query or a sentence; and what a query takes holds what was
+ * asked for. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +27,10 @@ static const char *get(const void *context, const char *name)
 static void use(const struct gv_bouncer_query *query, bool stream)
 {
     static const struct gv_target targets[] = {
-        {GV_FAMILY_IPV4, 32, {192, 0, 2, 1}}, {GV_FAMILY_IPV4, 24, {192, 0, 2}},
-        {GV_FAMILY_IPV4, 0, {0}},             {GV_FAMILY_IPV6, 64, {0x20, 1, 0xd, 0xb8}},
+        {GV_FAMILY_IPV4, 32, {192, 0, 2, 1}},
+        {GV_FAMILY_IPV4, 24, {192, 0, 2}},
+        {GV_FAMILY_IPV4, 0, {0}},
+        {GV_FAMILY_IPV6, 64, {0x20, 1, 0xd, 0xb8}},
         {GV_FAMILY_IPV6, 32, {0x20, 1, 0xd, 0xb8}},
     };
 

@@ -184,15 +184,15 @@ static void step_observation(struct gv_subject subject, unsigned account, bool s
 {
     struct gv_event event = {.kind = GV_EVENT_OBSERVATION};
 
-    event.observation = (struct gv_observation){.subject = subject,
-                                                .unix_ms = host_unix_ms(&host),
-                                                .account = 100 + account,
-                                                .attempts = !success,
-                                                .service = GV_SERVICE_IMAP,
-                                                .kind = success ? GV_KIND_UNSPECIFIED
-                                                                : GV_KIND_WRONG_PASSWORD,
-                                                .success = success,
-                                                .new_visit = true};
+    event.observation =
+        (struct gv_observation){.subject = subject,
+                                .unix_ms = host_unix_ms(&host),
+                                .account = 100 + account,
+                                .attempts = !success,
+                                .service = GV_SERVICE_IMAP,
+                                .kind = success ? GV_KIND_UNSPECIFIED : GV_KIND_WRONG_PASSWORD,
+                                .success = success,
+                                .new_visit = true};
     host_step(&host, &event);
     gv_feed_subject(feed, &subject);
 }
@@ -373,9 +373,10 @@ static void send_request(int fd, const char *method, const char *path, const cha
                          const char *body)
 {
     char text[4096];
-    int n = snprintf(text, sizeof text,
-                     "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nUser-Agent: %s\r\n%s%s%s",
-                     method, path, bouncer_agent, key ? "X-Api-Key: " : "", key ? key : "", key ? "\r\n" : "");
+    int n = snprintf(
+        text, sizeof text,
+        "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nUser-Agent: %s\r\n%s%s%s",
+        method, path, bouncer_agent, key ? "X-Api-Key: " : "", key ? key : "", key ? "\r\n" : "");
 
     assert_true(n > 0 && (size_t)n < sizeof text);
     tcp_send(fd, text, (size_t)n);
@@ -435,8 +436,8 @@ unsigned bouncer_ask(const char *method, const char *path, const char *key, cons
     *head_end = 0;
     unsigned status = (unsigned)atoi(text + strlen("HTTP/1.1 "));
     const char *type = strstr(text, "Content-Type: ");
-    snprintf(bouncer_type, sizeof bouncer_type, "%.*s",
-             type ? (int)strcspn(type + 14, "\r\n") : 0, type ? type + 14 : "");
+    snprintf(bouncer_type, sizeof bouncer_type, "%.*s", type ? (int)strcspn(type + 14, "\r\n") : 0,
+             type ? type + 14 : "");
     bool chunked = strstr(text, "Transfer-Encoding: chunked") != NULL;
     free(bouncer_body);
     bouncer_body_len = len - (size_t)(head_end + 4 - text);

@@ -1,5 +1,5 @@
-/* A stage for tests of the bouncers' API: a real core with a clock of its own, the feed, the API on a
- * real socket, and a client with a key. */
+/* A stage for tests of the bouncers' API: a real core with a clock of its own, the feed, the API on
+ * a real socket, and a client with a key. */
 #ifndef GV_TESTS_HELPER_BOUNCER_H
 #define GV_TESTS_HELPER_BOUNCER_H
 
@@ -29,16 +29,16 @@ void bouncer_mesh_retracts(unsigned number);
 void bouncer_run(unsigned seconds); /* of the core's clock; everything is decided anew then */
 void bouncer_settle(void);          /* the API's own timer has come round */
 bool bouncer_refused(const char *address); /* by the core */
-void bouncer_fill(unsigned count);  /* so many bans more, whatever the core says */
+void bouncer_fill(unsigned count);         /* so many bans more, whatever the core says */
 
 /* ---- the client ----------------------------------------------------------------------------- */
 extern char bouncer_key[GV_BOUNCER_KEY_TEXT];
-extern const char *bouncer_from;   /* its address; NULL: 127.0.0.1 */
+extern const char *bouncer_from;  /* its address; NULL: 127.0.0.1 */
 extern const char *bouncer_agent; /* its User-Agent */
-extern char *bouncer_body;         /* of the last answer, terminated */
-extern char bouncer_type[64];      /* its Content-Type */
+extern char *bouncer_body;        /* of the last answer, terminated */
+extern char bouncer_type[64];     /* its Content-Type */
 extern size_t bouncer_body_len;
-extern json_t *bouncer_json;       /* the same, where it is JSON */
+extern json_t *bouncer_json; /* the same, where it is JSON */
 
 /* The status. key and body may be NULL. */
 unsigned bouncer_ask(const char *method, const char *path, const char *key, const char *body);

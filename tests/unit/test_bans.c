@@ -1,5 +1,5 @@
-/* What bouncers are told and since when: the rules one by one, and all together against a model that
- * keeps what a client would hold (SPEC 18.4). */
+/* What bouncers are told and since when: the rules one by one, and all together against a model
+ * that keeps what a client would hold (SPEC 18.4). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -67,11 +67,11 @@ static void targets(void **state)
         const char *wide, *narrow;
         bool holds;
     } cases[] = {
-        {"0.0.0.0/0", "198.51.100.7", true},       {"198.51.100.0/24", "198.51.100.7", true},
-        {"198.51.100.0/25", "198.51.100.128", false}, {"198.51.100.7", "198.51.100.7", true},
-        {"198.51.100.7", "198.51.100.0/24", false}, {"198.51.96.0/19", "198.51.127.255", true},
-        {"198.51.96.0/19", "198.51.128.0", false},  {"::/0", "198.51.100.7", false},
-        {"2001:db8::/32", "2001:db8:1::/48", true}, {"2001:db8::/63", "2001:db8:0:1::/64", true},
+        {"0.0.0.0/0", "198.51.100.7", true},           {"198.51.100.0/24", "198.51.100.7", true},
+        {"198.51.100.0/25", "198.51.100.128", false},  {"198.51.100.7", "198.51.100.7", true},
+        {"198.51.100.7", "198.51.100.0/24", false},    {"198.51.96.0/19", "198.51.127.255", true},
+        {"198.51.96.0/19", "198.51.128.0", false},     {"::/0", "198.51.100.7", false},
+        {"2001:db8::/32", "2001:db8:1::/48", true},    {"2001:db8::/63", "2001:db8:0:1::/64", true},
         {"2001:db8::/64", "2001:db8:0:1::/64", false},
     };
     char text[GV_PREFIX_TEXT];
@@ -178,7 +178,8 @@ static void renewed_and_said_again(void **state)
     gv_bans_repeat(bans, ban, NOW + HOUR + 1);
     assert_int_equal(ban->again_s, 0);
     assert_string_equal(NEW(2), "192.0.2.1");
-    gv_bans_renew(bans, ban, NOW + 3 * HOUR, NOW + 2 * HOUR); /* it had ended: nothing to wait for */
+    gv_bans_renew(bans, ban, NOW + 3 * HOUR,
+                  NOW + 2 * HOUR); /* it had ended: nothing to wait for */
     assert_int_equal(ban->again_s, 0);
     /* Several times it was said to end at: at the first, then now and then until the last. */
     gv_bans_renew(bans, ban, NOW + 4 * HOUR, NOW + 2 * HOUR);
@@ -223,7 +224,7 @@ static void others_are_said_again(void **state)
     clear(bans, "192.0.2.1", GV_BAN_SUBJECT, NOW);
     assert_string_equal(NEW(then), "");
     assert_int_equal(again(bans, "192.0.0.0/16"), NOW + HOUR); /* the sooner of the two */
-    set(bans, "192.0.3.0/25", GV_BAN_RANGE, NOW + 24 * HOUR); /* tells what was told alone */
+    set(bans, "192.0.3.0/25", GV_BAN_RANGE, NOW + 24 * HOUR);  /* tells what was told alone */
     assert_int_equal(again(bans, "192.0.3.0/25"), NOW + HOUR);
     set(bans, "192.0.3.0/26", GV_BAN_RANGE, NOW + 24 * HOUR);
     assert_int_equal(again(bans, "192.0.3.0/26"), NOW + HOUR);
@@ -308,7 +309,7 @@ static void what_changes_under_a_walk_is_for_the_next(void **state)
 #define CLIENTS   4u
 
 struct client {
-    uint64_t knows;          /* UINT64_MAX: nothing yet */
+    uint64_t knows;           /* UINT64_MAX: nothing yet */
     uint32_t held[ADDRESSES]; /* until when; 0: not */
 };
 
@@ -375,7 +376,8 @@ static void who_asks_holds_what_is_banned(void **state)
         case 1:
             if (!active) {
                 ends[number] = now + 60 + (uint32_t)gv_drbg_below(&drbg, 4000);
-                assert_int_equal(gv_bans_set(bans, &t, GV_BAN_SUBJECT, 0, ends[number], now), GV_OK);
+                assert_int_equal(gv_bans_set(bans, &t, GV_BAN_SUBJECT, 0, ends[number], now),
+                                 GV_OK);
             }
             break;
         case 2:

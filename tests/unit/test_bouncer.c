@@ -19,7 +19,8 @@
 
 static void what_is_answered_is_what_the_real_one_answers(void **state)
 {
-    assert_string_equal(asked("/v1/decisions/stream?startup=true"), "{\"deleted\":null,\"new\":null}");
+    assert_string_equal(asked("/v1/decisions/stream?startup=true"),
+                        "{\"deleted\":null,\"new\":null}");
     assert_string_equal(asked("/v1/decisions"), "null");
     assert_string_equal(bouncer_type, "application/json");
     assert_int_equal(bouncer_ask("GET", "/health", NULL, NULL), 200);
@@ -90,7 +91,8 @@ static void each_change_is_told_once(void **state)
 {
     bouncer_lock("198.51.100.7");
     assert_true(bouncer_told("new", "startup=true", "198.51.100.7"));
-    assert_string_equal(asked("/v1/decisions/stream?startup=false"), "{\"deleted\":null,\"new\":null}");
+    assert_string_equal(asked("/v1/decisions/stream?startup=false"),
+                        "{\"deleted\":null,\"new\":null}");
     bouncer_lock("198.51.100.8");
     assert_string_equal(bouncer_values("new", ""), "198.51.100.8"); /* no startup: false */
     assert_string_equal(asked("/v1/decisions/stream"), "{\"deleted\":null,\"new\":null}");
@@ -170,7 +172,7 @@ static void only_the_longest_and_gone_only_when_nothing_is_left(void **state)
     assert_int_equal(json_array_size(list), 1);
     const char *duration = bouncer_text(json_array_get(list, 0), "duration");
     assert_true(atoi(duration) >= 20 && strchr(duration, 'h')); /* not the hour of the lock */
-    bouncer_run(3700);                                            /* the lock is over */
+    bouncer_run(3700);                                          /* the lock is over */
     assert_false(bouncer_told("deleted", "", address));
     assert_int_equal(json_array_size(bouncer_list("")), 1);
     bouncer_mesh_retracts(3);
@@ -303,7 +305,8 @@ static void ranges_are_ranges(void **state)
     assert_string_equal(bouncer_list_values("ip=2001:db8:9::1"), "2001:db8:9::/64");
     assert_string_equal(bouncer_list_values("range=203.0.113.192/26"), "203.0.113.128/25");
     assert_string_equal(bouncer_list_values("range=203.0.113.0/24"), "");
-    assert_string_equal(bouncer_list_values("range=203.0.113.192/26&contains=false"), "203.0.113.200");
+    assert_string_equal(bouncer_list_values("range=203.0.113.192/26&contains=false"),
+                        "203.0.113.200");
 }
 
 /* In nftables mode Debian's bouncer knows a range by its first address. */
@@ -328,8 +331,8 @@ static void debians_firewall_bouncer_gets_single_addresses(void **state)
     assert_string_equal(bouncer_values("new", "startup=true"),
                         "203.0.113.128 203.0.113.129 203.0.113.130 203.0.113.131 192.0.0.0/16 "
                         "2001:db8:7::/48");
-    assert_string_equal(bouncer_text(json_array_get(json_object_get(bouncer_json, "new"), 1), "scope"),
-                        "Ip");
+    assert_string_equal(
+        bouncer_text(json_array_get(json_object_get(bouncer_json, "new"), 1), "scope"), "Ip");
     /* Who asks for ranges, and everybody else, gets ranges. */
     assert_int_equal(json_array_size(bouncer_new("startup=true&scopes=ip,range")), 3);
     assert_string_equal(bouncer_list_values("ip=203.0.113.129"), "203.0.113.128/30");
@@ -352,8 +355,8 @@ static void debians_firewall_bouncer_gets_single_addresses(void **state)
     assert_int_equal(json_array_size(bouncer_new("startup=true")), 256 + 2); /* each once */
 }
 
-/* What that bouncer does in nftables mode: it deletes first, then adds what it does not hold, for as
- * long as was said, and does not take a new time for what it holds. */
+/* What that bouncer does in nftables mode: it deletes first, then adds what it does not hold, for
+ * as long as was said, and does not take a new time for what it holds. */
 #define HELD 16
 
 static uint32_t seconds_of(const char *duration)
@@ -384,9 +387,10 @@ static void firewall_pulls(uint32_t until[HELD], char names[HELD][GV_SUBJECT_TEX
 /* Denied, locked and undone in whatever order, over ten days: its sets hold what is refused. */
 static void its_sets_hold_what_is_refused(void **state)
 {
-    static const char *const prefixes[] = {"203.0.113.128/28", "203.0.113.128/30", "203.0.113.132/30",
-                                           "203.0.113.128/31", "203.0.113.136/29", "203.0.113.128",
-                                           "203.0.113.129",    "203.0.113.133",    "203.0.113.143"};
+    static const char *const prefixes[] = {
+        "203.0.113.128/28", "203.0.113.128/30", "203.0.113.132/30",
+        "203.0.113.128/31", "203.0.113.136/29", "203.0.113.128",
+        "203.0.113.129",    "203.0.113.133",    "203.0.113.143"};
     enum { PREFIXES = sizeof prefixes / sizeof *prefixes };
     const uint8_t seed[GV_SEED_LEN] = {21};
     bool denied[PREFIXES] = {false};
@@ -420,7 +424,8 @@ static void its_sets_hold_what_is_refused(void **state)
         firewall_pulls(until, names, now);
         for (unsigned i = 0; i < HELD; i++) {
             bool refused = bouncer_refused(names[i]);
-            uint32_t late = until[i] ? GV_BANS_AGAIN_S : 0; /* between renewals; never when lifted */
+            uint32_t late =
+                until[i] ? GV_BANS_AGAIN_S : 0; /* between renewals; never when lifted */
             if (refused ? until[i] + late < now : until[i] > now)
                 fail_msg("step %d: %s is %s", step, names[i], refused ? "not held" : "held");
         }
@@ -471,7 +476,8 @@ static void filters(void **state)
     /* What is deleted goes through the same. */
     bouncer_command(GV_COMMAND_UNLIST, "203.0.113.9");
     assert_string_equal(bouncer_values("deleted", "scenarios_containing=locked"), "");
-    static const char *const nonsense[] = {"ip=1.2.3", "ip=a&value=b", "limit=x", "offset=-1",
+    static const char *const nonsense[] = {"ip=1.2.3",         "ip=a&value=b",
+                                           "limit=x",          "offset=-1",
                                            "range=1.2.3.4/33", "limit=99999999999999999999"};
     for (size_t i = 0; i < 6; i++) {
         char path[128];

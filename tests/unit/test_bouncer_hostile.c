@@ -42,10 +42,13 @@ static void still_well(void)
 static void smuggling(void **state)
 {
     static const char *const texts[] = {
-        "POST /v1/usage-metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: %s\r\nContent-Length: 2\r\n"
+        "POST /v1/usage-metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: %s\r\nContent-Length: "
+        "2\r\n"
         "Content-Length: 4\r\n\r\n{}{}",
-        "POST /v1/usage-metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: %s\r\nContent-Length: 4\r\n"
-        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/decisions HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        "POST /v1/usage-metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: %s\r\nContent-Length: "
+        "4\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/decisions HTTP/1.1\r\nHost: "
+        "127.0.0.1\r\n\r\n",
         "POST /v1/usage-metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: %s\r\n"
         "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
         "GET /v1/decisions HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: localhost\r\nX-Api-Key: %s\r\n\r\n",
@@ -90,13 +93,15 @@ static void huge_queries(void **state)
         size_t at = (size_t)sprintf(text, "GET /v1/decisions?scopes=");
         for (size_t n = 0; n < sizes[i]; n += 8, at += 8)
             memcpy(text + at, "country,", 8);
-        sprintf(text + at, " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Api-Key: %s\r\n\r\n",
+        sprintf(text + at,
+                " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Api-Key: %s\r\n\r\n",
                 bouncer_key);
         unsigned status = raw(text);
         if (sizes[i] <= 8000)
             assert_int_equal(status, 200);
         else if (status != 200) /* refused, or cut off while it was still sending */
-            assert_true(status == 0 || status == 414 || status == 413 || status == 431 || status == 400);
+            assert_true(status == 0 || status == 414 || status == 413 || status == 431 ||
+                        status == 400);
         if (sizes[i] >= 17000)
             assert_int_not_equal(status, 200);
     }
@@ -104,7 +109,8 @@ static void huge_queries(void **state)
     size_t at = (size_t)sprintf(text, "GET /v1/decisions?");
     for (int i = 0; i < 2000; i++)
         at += (size_t)sprintf(text + at, "a%d=b&", i);
-    sprintf(text + at, " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Api-Key: %s\r\n\r\n", bouncer_key);
+    sprintf(text + at, " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Api-Key: %s\r\n\r\n",
+            bouncer_key);
     (void)raw(text);
     /* A body that is too long, and one that is promised and does not come. */
     snprintf(text, 1024,
@@ -131,7 +137,8 @@ static void five_hundred_slow_clients_disturb_nobody(void **state)
     setrlimit(RLIMIT_NOFILE, &limit);
     bouncer_fill(MANY);
     snprintf(text, sizeof text,
-             "GET /v1/decisions/stream?startup=true HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: %s\r\n\r\n",
+             "GET /v1/decisions/stream?startup=true HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: "
+             "%s\r\n\r\n",
              bouncer_key);
     for (int i = 0; i < SLOW; i++) {
         int small = 4096;
@@ -167,10 +174,11 @@ static void what_changes_while_an_answer_is_read_comes_with_the_next(void **stat
     int small = 4096;
 
     bouncer_fill(MANY);
-    snprintf(text, sizeof text,
-             "GET /v1/decisions/stream?startup=true HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
-             "X-Api-Key: %s\r\n\r\n",
-             bouncer_key);
+    snprintf(
+        text, sizeof text,
+        "GET /v1/decisions/stream?startup=true HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        "X-Api-Key: %s\r\n\r\n",
+        bouncer_key);
     int fd = tcp_connect(bouncer_port());
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     tcp_send(fd, text, strlen(text));

@@ -178,10 +178,8 @@ static void a_file_that_is_not_ours_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH(a_key_is_not_in_the_file),
-        WITH(names),
-        WITH(add_and_delete_to_the_brim),
-        WITH(what_cannot_be_stored_is_not_in_force),
+        WITH(a_key_is_not_in_the_file),           WITH(names),
+        WITH(add_and_delete_to_the_brim),         WITH(what_cannot_be_stored_is_not_in_force),
         WITH(a_file_that_is_not_ours_is_refused),
     };
 

@@ -170,9 +170,8 @@ static void numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(durations_are_gos), cmocka_unit_test(startup),
-        cmocka_unit_test(scopes),            cmocka_unit_test(scenarios),
-        cmocka_unit_test(places),            cmocka_unit_test(numbers),
+        cmocka_unit_test(durations_are_gos), cmocka_unit_test(startup), cmocka_unit_test(scopes),
+        cmocka_unit_test(scenarios),         cmocka_unit_test(places),  cmocka_unit_test(numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

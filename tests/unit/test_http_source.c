@@ -17,8 +17,9 @@
 
 static struct loop_thread thread;
 static struct gv_http_server *server;
-static size_t total, given, reads, largest; /* of the answer; how much of it was read, in how many */
-static int complete;                        /* -1: not over yet */
+static size_t total, given, reads,
+    largest;         /* of the answer; how much of it was read, in how many */
+static int complete; /* -1: not over yet */
 static unsigned done_count;
 
 /* Letters that say where they are. */
@@ -54,7 +55,8 @@ static void get_short(struct gv_http_request *request, void *context)
     gv_http_respond(request, 200, "text/plain", "short", 5);
 }
 
-static const struct gv_http_route routes[] = {{"GET", "/long", get_long}, {"GET", "/short", get_short}};
+static const struct gv_http_route routes[] = {{"GET", "/long", get_long},
+                                              {"GET", "/short", get_short}};
 
 static void open_server(void *context)
 {
@@ -98,7 +100,8 @@ static int ask(const char *path)
 {
     char text[256];
     int fd = tcp_connect(gv_http_port(server));
-    int n = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", path);
+    int n = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                     path);
 
     tcp_send(fd, text, (size_t)n);
     return fd;
