@@ -32,7 +32,7 @@
 
 #define INTERFACES_EVERY_MS 3600000u
 #define STOP_GRACE_S        8u
-#define FILES_BESIDE        1536u /* beside connections: logs, store, control socket, HTTP */
+#define FILES_BESIDE        256u /* open files beside connections: logs, store, control socket */
 
 const char *argp_program_version = "grapevined " GV_VERSION;
 

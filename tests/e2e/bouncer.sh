@@ -71,6 +71,7 @@ node_conf() { # ENFORCE [ALLOW]
     cat >"$scratch/node.conf" <<CONF
 [node]
 data = $data
+user = root
 listen =
 [log]
 file = $log
