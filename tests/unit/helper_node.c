@@ -125,6 +125,7 @@ static int start_surfaces(struct node *node)
                                       .core = gv_driver_core(node->driver),
                                       .options = &options,
                                       .account_key = key,
+                                      .store_key = node->identity.store_key,
                                       .api = node->api,
                                       .driver = node->driver,
                                       .context = node,
