@@ -125,6 +125,7 @@ if [ "$(id -u)" -eq 0 ] && command -v ip >/dev/null && unshare --net true 2>/dev
 [node]
 data = $scratch/alone
 listen =
+user = root
 [http]
 listen = 0.0.0.0:4729
 clients = 10.9.0.3
