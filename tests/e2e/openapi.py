@@ -137,9 +137,9 @@ def writing(target, operation):
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     bodies = [json.dumps(content["example"]).encode()] if content else [b"{}"]
     if content:
-        bodies += [b"", b"x", b"[]", b"{", b'{"addr":1,"files":1,"code":1,"email":1,"registry":1}',
-                   b"[" * 1000, b'{"addr":"%s","files":["%s"],"code":"%s","email":"%s","terms":"%s","registry":"%s"}'
-                   % ((b"x" * 2000,) * 6)]
+        bodies += [b"", b"x", b"[]", b"{", b'{"addr":1,"files":1,"code":1,"email":1,"registry":1,"owner":1,"name":1}',
+                   b"[" * 1000, b'{"addr":"%s","files":["%s"],"code":"%s","email":"%s","terms":"%s","registry":"%s","owner":"%s","name":"%s"}'
+                   % ((b"x" * 2000,) * 8)]
     for number, body in enumerate(bodies):
         what = f"POST {target} {body[:60]}"
         status, got, data = ask("POST", target, body, None, True)
