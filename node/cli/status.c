@@ -132,6 +132,12 @@ static void print_enforcement(const struct gv_cli *cli, const json_t *json)
                           gv_cli_text(json, "enforcement.dnsbl.queries"),
                           gv_cli_text(json, "enforcement.dnsbl.listed"),
                           gv_cli_text(json, "enforcement.dnsbl.would_have_listed"));
+    if (json_is_object(gv_cli_member(json, "enforcement.nftables")))
+        gv_cli_print_pair("nftables", "%s: %s in place",
+                          gv_cli_true(json, "enforcement.nftables.connected")
+                              ? gv_cli_text(json, "enforcement.nftables.state")
+                              : "grapevine-firewall IS NOT RUNNING",
+                          gv_cli_text(json, "enforcement.nftables.in_place"));
 }
 
 int gv_cli_status(struct gv_cli *cli, int argc, char **argv)

@@ -12,6 +12,7 @@
 #include "node/serve/dnsbl.h"
 #include "node/serve/dovecot.h"
 #include "node/serve/feed.h"
+#include "node/serve/firewall.h"
 #include "node/serve/why.h"
 
 struct gv_surfaces {
@@ -20,6 +21,7 @@ struct gv_surfaces {
     struct gv_feed *feed;
     struct gv_dnsbl *dnsbl;     /* NULL: does not listen */
     struct gv_dovecot *dovecot; /* NULL: no HTTP port */
+    struct gv_firewall *firewall;
     struct gv_http_server *http;
     char key[2 * GV_SECRET_LEN + 1]; /* what Dovecot must send */
     unsigned enforced;               /* bits of enum gv_enforce */
@@ -163,6 +165,9 @@ int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options
         return gv_fail(error, rc, "out of memory");
     }
     rc = start_dns(s, options, error);
+    if (rc == GV_OK && gv_firewall_start(&s->firewall, s->loop, s->core, s->feed,
+                                         options->options) != GV_OK)
+        rc = gv_fail(error, GV_ERR_MEMORY, "out of memory");
     if (rc == GV_OK)
         rc = start_http(s, options, error);
     if (rc != GV_OK) {
@@ -180,6 +185,7 @@ void gv_surfaces_stop(struct gv_surfaces *surfaces)
     gv_dnsbl_stop(surfaces->dnsbl);
     gv_http_stop(surfaces->http); /* before what its requests wait for */
     gv_dovecot_stop(surfaces->dovecot);
+    gv_firewall_stop(surfaces->firewall);
     gv_feed_stop(surfaces->feed);
     gv_wipe(surfaces->key, sizeof surfaces->key);
     free(surfaces);
@@ -193,6 +199,7 @@ void gv_surfaces_configure(struct gv_surfaces *surfaces, const struct gv_options
     if (surfaces->dovecot)
         gv_dovecot_enforce(surfaces->dovecot, surfaces->enforced & GV_ENFORCE_DOVECOT);
     gv_feed_all(surfaces->feed);
+    gv_firewall_configure(surfaces->firewall, options);
 }
 
 bool gv_surfaces_absorb(struct gv_surfaces *surfaces, struct gv_observation *observation)
@@ -209,8 +216,10 @@ void gv_surfaces_about(struct gv_surfaces *surfaces, const struct gv_subject *su
 
 void gv_surfaces_all(struct gv_surfaces *surfaces)
 {
-    if (surfaces)
-        gv_feed_all(surfaces->feed);
+    if (!surfaces)
+        return;
+    gv_feed_all(surfaces->feed);
+    gv_firewall_lists_changed(surfaces->firewall);
 }
 
 static json_t *dovecot_json(const struct gv_dovecot *dovecot)
@@ -257,7 +266,10 @@ json_t *gv_surfaces_json(const struct gv_surfaces *surfaces)
         json_array_append_new(enforced, json_string("dovecot"));
     if (surfaces->enforced & GV_ENFORCE_DNSBL)
         json_array_append_new(enforced, json_string("dnsbl"));
-    return json_pack("{s:o, s:I, s:I, s:o, s:o}", "enforced", enforced, "refused",
+    if (surfaces->enforced & GV_ENFORCE_NFTABLES)
+        json_array_append_new(enforced, json_string("nftables"));
+    return json_pack("{s:o, s:I, s:I, s:o, s:o, s:o}", "enforced", enforced, "refused",
                      (json_int_t)refused, "untrusted", (json_int_t)untrusted, "dovecot",
-                     dovecot_json(surfaces->dovecot), "dnsbl", dns_json(surfaces));
+                     dovecot_json(surfaces->dovecot), "dnsbl", dns_json(surfaces), "nftables",
+                     gv_firewall_json(surfaces->firewall));
 }
