@@ -46,10 +46,12 @@ struct gv_options {
     struct gv_config_addresses dnsbl_clients;
     /* [http] */
     struct gv_config_hosts http_listen;
-    /* [firewall]: options_enforce.c */
+    /* [firewall], [hooks]: options_enforce.c */
     char *firewall_socket, *firewall_user;
     struct gv_config_strings firewall_ports;
     int firewall_action; /* 0: drop, 1: reject */
+    char *hook_exec, *webhook, *webhook_key;
+    int64_t hook_timeout_s, hook_queue;
     /* [limits] */
     int64_t connections, statements, history, telemetry_s, journal_s;
 

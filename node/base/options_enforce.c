@@ -21,6 +21,19 @@ static const struct gv_config_key keys[] = {
     {"firewall", "user", GV_CONFIG_STRING, FIELD(firewall_user), "", 0, 32, NULL, false,
      "User that grapevine-firewall becomes when started as root; it keeps CAP_NET_ADMIN alone. "
      "Empty: [node] user."},
+    {"hooks", "exec", GV_CONFIG_STRING, FIELD(hook_exec), "", 0, 1000, NULL, false,
+     "Program to run when a verdict or an action changes: an absolute path, not writable by "
+     "others. "
+     "It gets the changes as JSON on its standard input. Empty: none."},
+    {"hooks", "webhook", GV_CONFIG_STRING, FIELD(webhook), "", 0, 1000, NULL, false,
+     "URL to POST the same JSON to: https, or http on this host. Empty: none."},
+    {"hooks", "webhook_key", GV_CONFIG_PATH, FIELD(webhook_key), "", 0, 0, NULL, false,
+     "File with a secret of 64 hex digits (`openssl rand -hex 32`), for the header "
+     "X-Grapevine-Signature. Empty: not signed."},
+    {"hooks", "timeout", GV_CONFIG_DURATION, FIELD(hook_timeout_s), "10s", 1, 300, NULL, false,
+     "How long a program or a receiver may take."},
+    {"hooks", "queue", GV_CONFIG_INT, FIELD(hook_queue), "10000", 100, 1000000, NULL, false,
+     "Changes kept for a hook that does not take them; then the oldest are dropped."},
 };
 #define KEYS (sizeof keys / sizeof *keys)
 
@@ -59,6 +72,44 @@ static int check_ports(struct gv_options *o, struct gv_options_mistake *mistake)
     return GV_OK;
 }
 
+static bool has_scheme(const char *url, const char *scheme)
+{
+    size_t len = strlen(scheme);
+
+    return strncmp(url, scheme, len) == 0 && url[len] && url[len] != '/';
+}
+
+/* What goes over the wire in the clear must not leave the host. */
+static bool is_local(const char *url)
+{
+    static const char *const hosts[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
+
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        size_t len = strlen(hosts[i]);
+        if (strncmp(url, hosts[i], len) == 0 && (!url[len] || strchr(":/?", url[len])))
+            return strchr(url, '@') == NULL;
+    }
+    return false;
+}
+
+static int check_hooks(const struct gv_options *o, struct gv_options_mistake *mistake)
+{
+    if (o->hook_exec && *o->hook_exec && *o->hook_exec != '/') {
+        gv_fail(&mistake->what, 0,
+                "\"%s\" is not an absolute path; write one, e.g. /usr/local/sbin/on-change",
+                o->hook_exec);
+        return wrong(mistake, "hooks", "exec");
+    }
+    if (o->webhook && *o->webhook && !has_scheme(o->webhook, "https://") && !is_local(o->webhook)) {
+        gv_fail(&mistake->what, 0,
+                "\"%s\" will not do, write https://HOST/PATH; http only to 127.0.0.1, [::1] or "
+                "localhost",
+                o->webhook);
+        return wrong(mistake, "hooks", "webhook");
+    }
+    return GV_OK;
+}
+
 int gv_options_check_enforce(struct gv_options *options, struct gv_options_mistake *mistake)
 {
     int rc = check_ports(options, mistake);
@@ -67,7 +118,7 @@ int gv_options_check_enforce(struct gv_options *options, struct gv_options_mista
         gv_fail(&mistake->what, 0, "a path of a socket has at most 107 characters");
         return wrong(mistake, "firewall", "socket");
     }
-    return rc;
+    return rc == GV_OK ? check_hooks(options, mistake) : rc;
 }
 
 const char *gv_options_enforce_fixed_change(const struct gv_options *now,

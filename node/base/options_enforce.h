@@ -1,4 +1,4 @@
-/* The section [firewall] of the configuration. Private to options.c. */
+/* The sections [firewall] and [hooks] of the configuration. Private to options.c. */
 #ifndef GV_NODE_BASE_OPTIONS_ENFORCE_H
 #define GV_NODE_BASE_OPTIONS_ENFORCE_H
 
@@ -7,7 +7,7 @@
 
 #define GV_OPTIONS_KEYS_MAX 80
 
-/* Puts the keys of this section in after the `count` first of `all`; returns how many there are
+/* Puts the keys of these sections in after the `count` first of `all`; returns how many there are
  * then. */
 size_t gv_options_enforce_keys(struct gv_config_key all[GV_OPTIONS_KEYS_MAX], size_t count);
 

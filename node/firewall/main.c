@@ -172,6 +172,7 @@ static void take_settings(struct gv_firewall_server *server, const struct gv_opt
     server->rules = (struct gv_nft_options){.ports = options->firewall_port,
                                             .port_count = options->firewall_ports.count,
                                             .reject = options->firewall_action == 1};
+    server->folder = options->data;
     server->allow = options->allowed;
     server->allow_count = options->allow.count;
     for (size_t i = 0; i < options->firewall_ports.count; i++)

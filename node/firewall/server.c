@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -217,20 +218,27 @@ static bool read_client(struct gv_firewall_server *s)
     return true;
 }
 
+/* The daemon keeps its key in a folder that must be its own. */
+static bool is_known(const struct gv_firewall_server *s, uid_t user)
+{
+    struct stat info;
+
+    for (size_t i = 0; i < s->user_count; i++)
+        if (user == s->users[i])
+            return true;
+    return lstat(s->folder, &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == user;
+}
+
 /* The newest wins: a daemon that was started again need not wait for the end of the old one. */
 static void welcome(struct gv_firewall_server *s)
 {
     struct ucred peer = {0};
     socklen_t len = sizeof peer;
-    bool known = false;
     int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd < 0)
         return;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
-        for (size_t i = 0; i < s->user_count; i++)
-            known |= peer.uid == s->users[i];
-    if (!known) {
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || !is_known(s, peer.uid)) {
         gv_log_limited(GV_LOG_WARNING, "a process of the user with id %u was turned away",
                        (unsigned)peer.uid);
         close(fd);

@@ -15,6 +15,7 @@ struct gv_firewall_server {
     int listener, signals;          /* a listening socket, a signalfd of SIGHUP, SIGINT, SIGTERM */
     uid_t users[GV_FIREWALL_USERS]; /* who may connect */
     size_t user_count;
+    const char *folder; /* and its owner, as which the daemon runs; borrowed */
     struct gv_nft *nft;
     struct gv_table *table;
     struct gv_nft_options rules;   /* ports: borrowed */

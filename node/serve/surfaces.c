@@ -13,6 +13,7 @@
 #include "node/serve/dovecot.h"
 #include "node/serve/feed.h"
 #include "node/serve/firewall.h"
+#include "node/serve/hooks.h"
 #include "node/serve/why.h"
 
 struct gv_surfaces {
@@ -22,6 +23,7 @@ struct gv_surfaces {
     struct gv_dnsbl *dnsbl;     /* NULL: does not listen */
     struct gv_dovecot *dovecot; /* NULL: no HTTP port */
     struct gv_firewall *firewall;
+    struct gv_hooks *hooks;
     struct gv_http_server *http;
     char key[2 * GV_SECRET_LEN + 1]; /* what Dovecot must send */
     unsigned enforced;               /* bits of enum gv_enforce */
@@ -169,6 +171,8 @@ int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options
                                          options->options) != GV_OK)
         rc = gv_fail(error, GV_ERR_MEMORY, "out of memory");
     if (rc == GV_OK)
+        rc = gv_hooks_start(&s->hooks, s->loop, s->core, s->feed, options->options, error);
+    if (rc == GV_OK)
         rc = start_http(s, options, error);
     if (rc != GV_OK) {
         gv_surfaces_stop(s);
@@ -186,6 +190,7 @@ void gv_surfaces_stop(struct gv_surfaces *surfaces)
     gv_http_stop(surfaces->http); /* before what its requests wait for */
     gv_dovecot_stop(surfaces->dovecot);
     gv_firewall_stop(surfaces->firewall);
+    gv_hooks_stop(surfaces->hooks);
     gv_feed_stop(surfaces->feed);
     gv_wipe(surfaces->key, sizeof surfaces->key);
     free(surfaces);
@@ -200,6 +205,7 @@ void gv_surfaces_configure(struct gv_surfaces *surfaces, const struct gv_options
         gv_dovecot_enforce(surfaces->dovecot, surfaces->enforced & GV_ENFORCE_DOVECOT);
     gv_feed_all(surfaces->feed);
     gv_firewall_configure(surfaces->firewall, options);
+    gv_hooks_configure(surfaces->hooks, options);
 }
 
 bool gv_surfaces_absorb(struct gv_surfaces *surfaces, struct gv_observation *observation)
@@ -268,8 +274,9 @@ json_t *gv_surfaces_json(const struct gv_surfaces *surfaces)
         json_array_append_new(enforced, json_string("dnsbl"));
     if (surfaces->enforced & GV_ENFORCE_NFTABLES)
         json_array_append_new(enforced, json_string("nftables"));
-    return json_pack("{s:o, s:I, s:I, s:o, s:o, s:o}", "enforced", enforced, "refused",
+    return json_pack("{s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "enforced", enforced, "refused",
                      (json_int_t)refused, "untrusted", (json_int_t)untrusted, "dovecot",
                      dovecot_json(surfaces->dovecot), "dnsbl", dns_json(surfaces), "nftables",
-                     gv_firewall_json(surfaces->firewall));
+                     gv_firewall_json(surfaces->firewall), "hooks",
+                     gv_hooks_json(surfaces->hooks));
 }

@@ -426,6 +426,16 @@ static void test_values_that_are_wrong_on_this_host(void **state)
          "4: [firewall] ports: \"65536\" will not do, write port numbers, e.g. 587, 993\n"},
         {NODE "[firewall]\nports = 587, 993, 587\n",
          "4: [firewall] ports: 587 is named twice; remove one\n"},
+        {NODE "[hooks]\nexec = on-change\n",
+         "4: [hooks] exec: \"on-change\" is not an absolute path; write one, e.g. "
+         "/usr/local/sbin/on-change\n"},
+        {NODE "[hooks]\nwebhook = http://hooks.example.org/x\n",
+         "4: [hooks] webhook: \"http://hooks.example.org/x\" will not do, write https://HOST/PATH; "
+         "http only to 127.0.0.1, [::1] or localhost\n"},
+        {NODE "[hooks]\nwebhook = http://127.0.0.1@hooks.example.org/x\n",
+         "4: [hooks] webhook: \"http://127.0.0.1@hooks.example.org/x\" will not do, write "
+         "https://HOST/PATH; http only to 127.0.0.1, [::1] or localhost\n"},
+        {NODE "[hooks]\nwebhook = http://127.0.0.1:8080/x\n", ""},
         {NODE "[dnsbl]\nlisten = 0.0.0.0:53\n",
          "4: [dnsbl] listen: \"0.0.0.0\" is not an address of this host; write it as "
          "127.0.0.1:4753 or [::1]:4753\n"},
