@@ -40,7 +40,7 @@ until_true() { # SECONDS WHAT COMMAND...
 port=0 # whatever is free at first, and then the same
 start_receiver() { # [CERTIFICATE KEY]
     : >"$scratch/ready"
-    python3 "$here/hooks.py" "$scratch" $port "$@" >"$scratch/ready" 2>>"$scratch/receiver.log" &
+    python3 "$here/hooks.py" "$scratch" "$port" "$@" >"$scratch/ready" 2>>"$scratch/receiver.log" &
     receiver=$!
     until_true 15 "the receiver" test -s "$scratch/ready" || die "no receiver"
     port=$(cat "$scratch/ready")
