@@ -26,11 +26,13 @@ void gv_check_healed(struct gv_checks *checks)
     for (size_t node = 0; node < world->options.nodes; node++) {
         const struct gv_disk_row *row;
         size_t cursor = 0;
+        if (gv_world_is_outcast(world, node)) /* what only he holds stays with him */
+            continue;
         while ((row = gv_table_next(&world->nodes[node].disk.rows, &cursor))) {
             struct gv_known_record *known =
                 row->row == GV_ROW_RECORD ? gv_checks_record(checks, row->key) : NULL;
             if (known && !known->author->liar && is_timely(world, known) &&
-                !gv_checks_left_out(checks, node, known))
+                !gv_checks_is_void(checks, known) && !gv_checks_left_out(checks, node, known))
                 known->wanted = true;
         }
     }
@@ -45,6 +47,7 @@ static void check_complete(struct gv_checks *checks, size_t node)
 
     while ((known = gv_table_next(&checks->records, &cursor)))
         if (known->wanted && is_timely(checks->world, known) &&
+            !gv_checks_is_void(checks, known) &&
             !gv_disk_find(disk, GV_ROW_RECORD, known->said.id, GV_ID_LEN))
             gv_violation(checks, "never got what another held when all was healed", node,
                          known->author->node);
@@ -58,7 +61,7 @@ static void check_roster(struct gv_checks *checks, size_t node)
     for (size_t other = 0; other < world->options.nodes; other++) {
         struct gv_instance_info info;
         size_t cursor = 0;
-        bool known = false;
+        bool known = gv_world_is_outcast(world, other);
         while (!known && gv_core_next_instance(world->nodes[node].core, &cursor, &info))
             known = memcmp(info.instance, world->nodes[other].identity.id, GV_ID_LEN) == 0;
         if (!known)
@@ -80,6 +83,7 @@ static void check_node(struct gv_checks *checks, size_t node, const struct gv_co
     if (memcmp(status.roster_fingerprint, first->roster_fingerprint, GV_ID_LEN) != 0)
         gv_violation(checks, "holds another roster than the first node", node, status.instances);
     check_complete(checks, node);
+    gv_check_heard(checks, node);
 }
 
 /* Over the whole run, whatever happened. */
@@ -98,10 +102,15 @@ void gv_check_liveness(struct gv_checks *checks)
     const struct gv_world *world = checks->world;
     bool faultless = !gv_faults_any(&world->options.faults);
     struct gv_core_status first;
+    size_t in = 0;
 
-    gv_core_status(world->nodes[0].core, &first);
+    while (in < world->options.nodes && gv_world_is_outcast(world, in))
+        in++;
+    if (in < world->options.nodes)
+        gv_core_status(world->nodes[in].core, &first);
     for (size_t node = 0; node < world->options.nodes; node++) {
-        check_node(checks, node, &first);
+        if (!gv_world_is_outcast(world, node))
+            check_node(checks, node, &first);
         check_bytes(checks, node);
     }
     /* One that is told over a session ends it, unless that breaks before, or the quota of him in
@@ -122,6 +131,8 @@ void gv_check_probe(struct gv_checks *checks, uint32_t attacker)
 
     for (size_t node = 0; node < world->options.nodes; node++) {
         struct gv_verdict verdict;
+        if (gv_world_is_outcast(world, node))
+            continue;
         gv_core_verdict(world->nodes[node].core, &verdict, &subject);
         if (verdict.state != GV_VERDICT_UNTRUSTED)
             gv_violation(checks, "has not heard, in a calm, what two owners said", node, attacker);

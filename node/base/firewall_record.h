@@ -1,5 +1,5 @@
 /* What grapevined tells grapevine-firewall, and what that answers: records of 24 bytes on a Unix
- * socket. (SPEC 18.4)
+ * socket. (SPEC 18.7)
  *
  *   0 op | 1 family | 2 bits | 3 zero | 4..7 number, big-endian | 8..23 address, network order
  *

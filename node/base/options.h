@@ -46,6 +46,8 @@ struct gv_options {
     struct gv_config_addresses dnsbl_clients;
     /* [http] */
     struct gv_config_hosts http_listen;
+    struct gv_config_addresses http_clients;
+    struct gv_config_strings http_names;
     /* [firewall], [hooks]: options_enforce.c */
     char *firewall_socket, *firewall_user;
     struct gv_config_strings firewall_ports;

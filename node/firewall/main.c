@@ -1,6 +1,6 @@
 /* grapevine-firewall: writes what grapevined refuses into nftables. It is a program of its own so
  * that the daemon, which talks to strangers, needs no capability; this one talks to the daemon
- * alone, and believes it as little as it can. (SPEC 18.4) */
+ * alone, and believes it as little as it can. (SPEC 18.7) */
 #include <argp.h>
 #include <errno.h>
 #include <linux/capability.h>
@@ -219,9 +219,6 @@ static int give_up_privileges(const struct gv_options *options, struct gv_text *
     const char *user =
         options->firewall_user && *options->firewall_user ? options->firewall_user : options->user;
 
-    if (geteuid() == 0 && (!user || !*user))
-        gv_log(GV_LOG_WARNING, "running as root, with one capability; name a user in [firewall] "
-                               "user");
     return gv_privileges_drop(
         &(struct gv_privileges){.user = geteuid() == 0 ? user : NULL, .keep = 1u << CAP_NET_ADMIN},
         error);

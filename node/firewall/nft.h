@@ -1,6 +1,6 @@
 /* The table `inet grapevine` in the kernel, and no other. Sets and rules are made by libnftables,
  * from a text with no word of a stranger's in it; entries go by netlink directly, at half of what
- * libnftables takes for the same. (SPEC 18.4) */
+ * libnftables takes for the same. (SPEC 18.7) */
 #ifndef GV_NODE_FIREWALL_NFT_H
 #define GV_NODE_FIREWALL_NFT_H
 

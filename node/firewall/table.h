@@ -1,4 +1,4 @@
-/* What should be in the firewall, and what is: pure memory, no kernel, no clock. (SPEC 18.4)
+/* What should be in the firewall, and what is: pure memory, no kernel, no clock. (SPEC 18.7)
  *
  * Records change what should be. gv_table_plan gives the difference to what is in the kernel, and
  * gv_table_done says that the kernel has it. */

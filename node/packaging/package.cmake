@@ -46,6 +46,8 @@ install(FILES ${GV_ZIPPED}/grapevine.conf.5.gz DESTINATION share/man/man5 COMPON
 install(FILES ${GV_ZIPPED}/grapevined.8.gz DESTINATION share/man/man8 COMPONENT grapevine)
 install(FILES ${GV_ZIPPED}/grapevine-registry.8.gz DESTINATION share/man/man8
         COMPONENT grapevine-registry)
+install(FILES ${CMAKE_SOURCE_DIR}/node/serve/grafana.json ${CMAKE_SOURCE_DIR}/node/serve/openapi.json
+        DESTINATION share/doc/grapevine COMPONENT grapevine)
 foreach(program grapevine grapevined)
   install(FILES ${GV_PACKAGING}/completion.bash DESTINATION share/bash-completion/completions
           RENAME ${program} COMPONENT grapevine)

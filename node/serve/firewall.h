@@ -1,6 +1,6 @@
 /* Tells grapevine-firewall, a program of its own with the right to change nftables, what this host
  * refuses: each change within a tenth of a second, the whole list whenever one of the two was
- * started again, and each entry again before its time is over. (SPEC 18.4) */
+ * started again, and each entry again before its time is over. (SPEC 18.7) */
 #ifndef GV_NODE_SERVE_FIREWALL_H
 #define GV_NODE_SERVE_FIREWALL_H
 

@@ -1,5 +1,5 @@
 /* One run of the exec hook: a program of the admin's, without a shell, as the daemon's user, with a
- * text on its standard input, and an end. (SPEC 18.5) */
+ * text on its standard input, and an end. (SPEC 18.8) */
 #ifndef GV_NODE_SERVE_HOOK_EXEC_H
 #define GV_NODE_SERVE_HOOK_EXEC_H
 

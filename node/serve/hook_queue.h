@@ -1,5 +1,5 @@
 /* Changes of verdict and action that a hook has not taken yet: bounded, the oldest go first, and
- * what went is told. (SPEC 18.5) */
+ * what went is told. (SPEC 18.8) */
 #ifndef GV_NODE_SERVE_HOOK_QUEUE_H
 #define GV_NODE_SERVE_HOOK_QUEUE_H
 

@@ -1,5 +1,5 @@
 /* Tells others of each change of the listing: a program of the admin's, a web address. Neither can
- * hold up the daemon, whatever it does. (SPEC 18.5) */
+ * hold up the daemon, whatever it does. (SPEC 18.8) */
 #ifndef GV_NODE_SERVE_HOOKS_H
 #define GV_NODE_SERVE_HOOKS_H
 

@@ -203,6 +203,7 @@ int gv_admit_fault(struct gv_core *core, const struct gv_incoming *in)
     memcpy(note->instance, author->id, GV_ID_LEN);
     memcpy(note->id, in->id, GV_ID_LEN);
     gv_drop_author(core, author, 0);
+    gv_own_forget(core, author->id);
     struct gv_link *link = gv_link_of(core, author->id);
     if (link)
         gv_link_close(core, link, GV_GOODBYE_INVALID);

@@ -9,6 +9,7 @@
 
 #include "proto/buf.h"
 #include "proto/limits.h"
+#include "proto/subject.h"
 #include "crypto/hash.h"
 #include "proto/wire/codec.h"
 
@@ -20,8 +21,11 @@ enum gv_message_kind {
     GV_MESSAGE_ACK = 5,       /* [5, ids bin]: records of the receiver's own, now held here */
     GV_MESSAGE_WANT = 6,      /* [6, ids bin]: please send these */
     GV_MESSAGE_RECONCILE = 7, /* [7, tree, low minute, [[high minute, high id bin, mode, bin], ...]] */
-    GV_MESSAGE_GOODBYE = 8    /* [8, reason] */
+    GV_MESSAGE_GOODBYE = 8,   /* [8, reason] */
+    GV_MESSAGE_FOLLOW = 16,   /* [16, 0|1]: please tell me your locks (SPEC 9.8) */
+    GV_MESSAGE_LOCKS = 17     /* [17, [[subject bin 4|8, seconds], ...]] */
 };
+#define GV_MESSAGE_LAST GV_MESSAGE_LOCKS
 
 enum gv_goodbye {
     GV_GOODBYE_STOPPING = 0,
@@ -53,11 +57,17 @@ struct gv_range {
     size_t count;        /* IDS */
 };
 
+/* What the sender has locked. */
+struct gv_told_lock {
+    struct gv_subject subject;
+    uint32_t seconds; /* for so long from now; 0: not any more */
+};
+
 #define GV_RANGES_MAX 512u /* of a message of GV_MESSAGE_MAX: at least 24 bytes each */
 
 struct gv_message {
     enum gv_message_kind kind;
-    uint64_t number;   /* PING, PONG; HELLO: unix ms; GOODBYE: reason */
+    uint64_t number;   /* PING, PONG; HELLO: unix ms; GOODBYE: reason; FOLLOW: 0, 1 */
     uint32_t version;  /* HELLO */
     const char *agent; /* HELLO, not terminated */
     size_t agent_len;
@@ -72,6 +82,8 @@ struct gv_message {
     uint32_t low_minute;
     uint32_t range_count;
     struct gv_range ranges[GV_RANGES_MAX];
+    uint32_t lock_count; /* LOCKS */
+    struct gv_told_lock locks[GV_LOCKS_PER_MESSAGE];
 };
 
 /* Reads the first message of data; *used is its length. The message borrows from data. Returns GV_OK, GV_ERR_MALFORMED, GV_ERR_PROTOCOL (unknown
@@ -88,5 +100,7 @@ void gv_message_ids(struct gv_buf *out, enum gv_message_kind kind, const uint8_t
 void gv_message_reconcile(struct gv_buf *out, enum gv_tree tree, uint32_t low_minute,
                           const struct gv_range *ranges, uint32_t range_count);
 void gv_message_goodbye(struct gv_buf *out, enum gv_goodbye reason);
+void gv_message_follow(struct gv_buf *out, bool follow);
+void gv_message_locks(struct gv_buf *out, const struct gv_told_lock *locks, uint32_t lock_count);
 
 #endif

@@ -1,4 +1,4 @@
-"""What the daemon tells grapevine-firewall, said by hand (SPEC 18.4), and clients for its rules.
+"""What the daemon tells grapevine-firewall, said by hand (SPEC 18.7), and clients for its rules.
 
 firewall.py tell UID SOCKET WORD...
                                   as that user: begin, add NET SECONDS, drop NET, allow NET, commit, wait SECONDS,
