@@ -20,7 +20,7 @@ static const struct gv_config_key keys[] = {
      false, "drop: no answer. reject: a TCP reset."},
     {"firewall", "user", GV_CONFIG_STRING, FIELD(firewall_user), "", 0, 32, NULL, false,
      "User that grapevine-firewall becomes when started as root; it keeps CAP_NET_ADMIN alone. "
-     "Empty: [node] user."},
+     "Empty: as [node] user."},
     {"hooks", "exec", GV_CONFIG_STRING, FIELD(hook_exec), "", 0, 1000, NULL, false,
      "Program to run when a verdict or an action changes: an absolute path, not writable by "
      "others. "
