@@ -1,6 +1,6 @@
 /* What bouncers are told, and since when: every ban in force and those that were lifted, both in
  * the order of their last change. Who knows everything up to a change asks for what came after it.
- * No clock and no socket. (SPEC 18.4) */
+ * No clock and no socket. (SPEC 18.7) */
 #ifndef GV_NODE_SERVE_BANS_H
 #define GV_NODE_SERVE_BANS_H
 

@@ -1,5 +1,5 @@
 /* The part of CrowdSec's local API that bouncers use, so that those that exist work against a node
- * unchanged: what this host refuses, as decisions of type "ban". (SPEC 18.4) */
+ * unchanged: what this host refuses, as decisions of type "ban". (SPEC 18.7) */
 #ifndef GV_NODE_SERVE_BOUNCER_H
 #define GV_NODE_SERVE_BOUNCER_H
 

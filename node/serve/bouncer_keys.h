@@ -1,5 +1,5 @@
 /* The API keys of bouncers: DATA/bouncers.json, mode 0600, which holds a keyed hash of each and no
- * key. Changes are on the disk before they are in force. (SPEC 18.4) */
+ * key. Changes are on the disk before they are in force. (SPEC 18.7) */
 #ifndef GV_NODE_SERVE_BOUNCER_KEYS_H
 #define GV_NODE_SERVE_BOUNCER_KEYS_H
 

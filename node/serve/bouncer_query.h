@@ -1,5 +1,5 @@
 /* What a bouncer asks for: the arguments of GET /v1/decisions and /v1/decisions/stream. Pure: text
- * in, a struct or one sentence out. Any bytes are allowed. (SPEC 18.4) */
+ * in, a struct or one sentence out. Any bytes are allowed. (SPEC 18.7) */
 #ifndef GV_NODE_SERVE_BOUNCER_QUERY_H
 #define GV_NODE_SERVE_BOUNCER_QUERY_H
 

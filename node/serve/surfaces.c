@@ -14,6 +14,8 @@
 #include "node/serve/dnsbl.h"
 #include "node/serve/dovecot.h"
 #include "node/serve/feed.h"
+#include "node/serve/firewall.h"
+#include "node/serve/hooks.h"
 #include "node/serve/metrics.h"
 #include "node/serve/port.h"
 #include "node/serve/watch.h"
@@ -27,6 +29,8 @@ struct gv_surfaces {
     struct gv_dnsbl *dnsbl;     /* NULL: does not listen */
     struct gv_dovecot *dovecot; /* NULL: no HTTP port */
     struct gv_bouncers *bouncers;
+    struct gv_firewall *firewall;
+    struct gv_hooks *hooks;
     struct gv_http_server *http;
     struct gv_changes *changes;
     struct gv_blocklist *blocklist;
@@ -276,6 +280,11 @@ int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options
         return gv_fail(error, rc, "out of memory");
     }
     rc = start_dns(s, options, error);
+    if (rc == GV_OK && gv_firewall_start(&s->firewall, s->loop, s->core, s->feed,
+                                         options->options) != GV_OK)
+        rc = gv_fail(error, GV_ERR_MEMORY, "out of memory");
+    if (rc == GV_OK)
+        rc = gv_hooks_start(&s->hooks, s->loop, s->core, s->feed, options->options, error);
     if (rc == GV_OK)
         rc = start_bouncers(s, options, error);
     if (rc == GV_OK)
@@ -299,6 +308,8 @@ void gv_surfaces_stop(struct gv_surfaces *surfaces)
     gv_dnsbl_stop(surfaces->dnsbl);
     gv_http_stop(surfaces->http); /* before what its requests wait for */
     gv_dovecot_stop(surfaces->dovecot);
+    gv_firewall_stop(surfaces->firewall);
+    gv_hooks_stop(surfaces->hooks);
     gv_port_stop(surfaces->port);
     gv_blocklist_stop(surfaces->blocklist);
     if (surfaces->api)
@@ -327,6 +338,8 @@ void gv_surfaces_configure(struct gv_surfaces *surfaces, const struct gv_options
     gv_surfaces_all(surfaces);
     gv_bouncers_configure(surfaces->bouncers, surfaces->enforced & GV_ENFORCE_BOUNCERS,
                           feeds_untrusted(options));
+    gv_firewall_configure(surfaces->firewall, options);
+    gv_hooks_configure(surfaces->hooks, options);
 }
 
 bool gv_surfaces_absorb(struct gv_surfaces *surfaces, struct gv_observation *observation)
@@ -353,6 +366,7 @@ void gv_surfaces_all(struct gv_surfaces *surfaces)
         return;
     gv_feed_all(surfaces->feed);
     gv_bouncers_lists_changed(surfaces->bouncers);
+    gv_firewall_lists_changed(surfaces->firewall);
     if (surfaces->blocklist)
         gv_blocklist_ranges_changed(surfaces->blocklist);
 }
@@ -404,9 +418,13 @@ json_t *gv_surfaces_json(const struct gv_surfaces *surfaces)
         json_array_append_new(enforced, json_string("dnsbl"));
     if (surfaces->enforced & GV_ENFORCE_BOUNCERS)
         json_array_append_new(enforced, json_string("bouncers"));
-    return json_pack("{s:o, s:o, s:I, s:I, s:o, s:o, s:o}", "would_have_refused",
+    if (surfaces->enforced & GV_ENFORCE_NFTABLES)
+        json_array_append_new(enforced, json_string("nftables"));
+    return json_pack("{s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "would_have_refused",
                      gv_watch_json(surfaces->watch), "enforced", enforced, "refused",
                      (json_int_t)listed.refused, "untrusted", (json_int_t)listed.untrusted, "dovecot",
                      dovecot_json(surfaces->dovecot), "dnsbl", dns_json(surfaces), "bouncers",
-                     gv_bouncers_json(surfaces->bouncers));
+                     gv_bouncers_json(surfaces->bouncers), "nftables",
+                     gv_firewall_json(surfaces->firewall), "hooks",
+                     gv_hooks_json(surfaces->hooks));
 }

@@ -1,5 +1,5 @@
 /* What bouncers are told and since when: the rules one by one, and all together against a model
- * that keeps what a client would hold (SPEC 18.4). */
+ * that keeps what a client would hold (SPEC 18.7). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* CrowdSec's local API as bouncers see it: over real sockets, before a real core (SPEC 18.4). */
+/* CrowdSec's local API as bouncers see it: over real sockets, before a real core (SPEC 18.7). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

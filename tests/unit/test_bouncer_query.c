@@ -1,4 +1,4 @@
-/* What a bouncer may ask for, and how long is said (SPEC 18.4). */
+/* What a bouncer may ask for, and how long is said (SPEC 18.7). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
