@@ -62,7 +62,7 @@ token=$(ask 1 token)
 [[ $(stat -c %a "$scratch/node1/api.token") == 600 ]] || fail "the token's file can be read by others"
 
 python3 "$root/tests/e2e/openapi.py" "$root/node/serve/openapi.json" "$base" "$token" \
-    "$scratch/node1/control.sock" || fail "the description and the server differ"
+    "$scratch/node1/control.sock" "$(cat "$scratch/node1/dovecot.key")" || fail "the description and the server differ"
 
 curl -s "$base/api/v1/openapi.json" | cmp - "$root/node/serve/openapi.json" ||
     fail "what is served is not the file"
