@@ -371,6 +371,12 @@ void gv_surfaces_all(struct gv_surfaces *surfaces)
         gv_blocklist_ranges_changed(surfaces->blocklist);
 }
 
+const struct gv_http_route *gv_surfaces_routes(size_t *count)
+{
+    *count = sizeof routes / sizeof *routes;
+    return routes;
+}
+
 uint16_t gv_surfaces_http_port(const struct gv_surfaces *surfaces)
 {
     return surfaces->http ? gv_http_port(surfaces->http) : 0;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "node/base/http.h"
 #include "node/base/options.h"
 #include "node/base/text.h"
 #include "node/host/driver.h"
@@ -52,6 +53,9 @@ void gv_surfaces_all(struct gv_surfaces *surfaces);
 
 /* Of the HTTP port, 0 without one. */
 uint16_t gv_surfaces_http_port(const struct gv_surfaces *surfaces);
+
+/* What the HTTP port serves beside the routes of port.h. */
+const struct gv_http_route *gv_surfaces_routes(size_t *count);
 
 /* For status; NULL when out of memory. */
 json_t *gv_surfaces_json(const struct gv_surfaces *surfaces);
