@@ -240,14 +240,14 @@ static int run(struct program *program)
         rc = gv_nft_open(&server.nft, &why);
     if (rc == GV_OK) {
         randombytes_buf(key, sizeof key);
-        server.table = gv_table_new(key, GV_FIREWALL_ENTRIES);
+        server.table = gv_nft_table_new(key, GV_FIREWALL_ENTRIES);
         rc = server.table ? GV_OK : GV_ERR_MEMORY;
     }
     if (rc == GV_OK) {
         take_settings(&server, &program->options);
         rc = gv_firewall_serve(&server, &why);
     }
-    gv_table_free(server.table);
+    gv_nft_table_free(server.table);
     gv_nft_close(server.nft);
     if (server.listener >= 0)
         close(server.listener);

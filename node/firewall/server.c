@@ -35,14 +35,14 @@ static uint64_t now_s(void)
 static int bring_up(struct gv_firewall_server *s, struct gv_text *error)
 {
     struct gv_plan plan;
-    int rc = gv_table_plan(s->table, &plan, now_s());
+    int rc = gv_nft_table_plan(s->table, &plan, now_s());
 
     if (rc != GV_OK)
         return gv_fail(error, rc, "out of memory");
     if (!gv_plan_is_empty(&plan)) {
         rc = gv_nft_apply(s->nft, &plan, error);
         if (rc == GV_OK)
-            gv_table_done(s->table);
+            gv_nft_table_done(s->table);
     }
     gv_plan_free(&plan);
     return rc;
@@ -54,7 +54,7 @@ static int build(struct gv_firewall_server *s, struct gv_text *error)
     int rc = gv_nft_build(s->nft, &s->rules, error);
     if (rc != GV_OK)
         return rc;
-    gv_table_lost(s->table);
+    gv_nft_table_lost(s->table);
     rc = bring_up(s, error);
     s->unbuilt = rc != GV_OK;
     return rc;
@@ -81,7 +81,7 @@ static int settle(struct gv_firewall_server *s)
 static int on_found(void *context, const struct gv_subject *subject, uint32_t seconds)
 {
     (void)seconds;
-    return gv_table_found(context, subject);
+    return gv_nft_table_found(context, subject);
 }
 
 /* Somebody has changed some ruleset, as fail2ban or Docker do all day: ours should be as it was. */
@@ -96,9 +96,9 @@ static void look_after(struct gv_firewall_server *s)
         s->unbuilt = true;
         return;
     }
-    gv_table_lost(s->table);
+    gv_nft_table_lost(s->table);
     int rc = gv_nft_each(s->nft, on_found, s->table);
-    if (rc == GV_OK && gv_table_plan(s->table, &plan, now_s()) == GV_OK) {
+    if (rc == GV_OK && gv_nft_table_plan(s->table, &plan, now_s()) == GV_OK) {
         if (plan.entry_count > 0)
             gv_log(GV_LOG_WARNING,
                    "somebody else has changed %zu entries of table inet grapevine; "
@@ -124,7 +124,7 @@ static int protect(struct gv_firewall_server *s)
     if (s->allow_count)
         memcpy(all + LOOPBACKS, s->allow, s->allow_count * sizeof *all);
     size_t own = gv_interfaces_read(all + LOOPBACKS + s->allow_count);
-    int rc = gv_table_protect(s->table, all, LOOPBACKS + s->allow_count + own);
+    int rc = gv_nft_table_protect(s->table, all, LOOPBACKS + s->allow_count + own);
     free(all);
     s->interfaces_s = now_s();
     return rc;
@@ -139,7 +139,7 @@ static void hang_up(struct gv_firewall_server *s)
     s->client = -1;
     s->in_len = 0;
     s->not_taken = 0;
-    gv_table_abandon(s->table);
+    gv_nft_table_abandon(s->table);
 }
 
 static void answer(struct gv_firewall_server *s, uint32_t number, int rc)
@@ -150,7 +150,7 @@ static void answer(struct gv_firewall_server *s, uint32_t number, int rc)
                                       .result = rc != GV_OK    ? GV_FIREWALL_KERNEL
                                                 : s->not_taken ? GV_FIREWALL_PARTLY
                                                                : GV_FIREWALL_OK,
-                                      .in_place = (uint32_t)gv_table_count(s->table),
+                                      .in_place = (uint32_t)gv_nft_table_count(s->table),
                                       .not_taken = s->not_taken};
 
     gv_firewall_record_write(wire, &done);
@@ -188,7 +188,7 @@ static bool on_record(struct gv_firewall_server *s, const uint8_t *wire)
     }
     s->greeted = true;
     if (rc == GV_OK)
-        rc = gv_table_apply(s->table, &record, now_s());
+        rc = gv_nft_table_apply(s->table, &record, now_s());
     if (record.op == GV_FIREWALL_COMMIT)
         answer(s, record.number, rc == GV_OK ? settle(s) : rc);
     else if (rc != GV_OK)
@@ -264,7 +264,7 @@ static int on_leftover(void *context, const struct gv_subject *subject, uint32_t
     gv_firewall_record_write(wire, &record); /* judged as if the daemon had said it */
     if (gv_firewall_record_read(&record, wire) != GV_OK)
         return GV_OK;
-    int rc = gv_table_apply(context, &record, now_s());
+    int rc = gv_nft_table_apply(context, &record, now_s());
     return rc == GV_ERR_MEMORY ? rc : GV_OK;
 }
 
@@ -333,7 +333,7 @@ int gv_firewall_serve(struct gv_firewall_server *server, struct gv_text *error)
         gv_fail(error, rc, "out of memory");
     if (rc == GV_OK) {
         gv_log(GV_LOG_NOTICE, "grapevine-firewall " GV_VERSION " ready; %zu entries in place",
-               gv_table_count(s->table));
+               gv_nft_table_count(s->table));
         while (turn(s, &next_ms))
             ;
         gv_log(GV_LOG_NOTICE, "stopped; table inet grapevine stays, see --remove");

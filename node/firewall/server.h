@@ -17,7 +17,7 @@ struct gv_firewall_server {
     size_t user_count;
     const char *folder; /* and its owner, as which the daemon runs; borrowed */
     struct gv_nft *nft;
-    struct gv_table *table;
+    struct gv_nft_table *table;
     struct gv_nft_options rules;   /* ports: borrowed */
     const struct gv_prefix *allow; /* the admin's; borrowed */
     size_t allow_count;

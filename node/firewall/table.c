@@ -23,7 +23,7 @@ struct list {
     bool dirty;
 };
 
-struct gv_table {
+struct gv_nft_table {
     struct slot *slots; /* owned; linear probing; slots are freed by a rebuild alone */
     size_t cap, taken, wanted, entries_max;
     struct gv_subject *changed; /* owned */
@@ -44,9 +44,9 @@ struct gv_table {
     uint8_t key[16];
 };
 
-struct gv_table *gv_table_new(const uint8_t key[16], size_t entries_max)
+struct gv_nft_table *gv_nft_table_new(const uint8_t key[16], size_t entries_max)
 {
-    struct gv_table *t = calloc(1, sizeof *t);
+    struct gv_nft_table *t = calloc(1, sizeof *t);
 
     if (!t)
         return NULL;
@@ -56,13 +56,13 @@ struct gv_table *gv_table_new(const uint8_t key[16], size_t entries_max)
     t->slots = calloc(t->cap, sizeof *t->slots);
     t->ranges.dirty = t->allowed.dirty = true;
     if (!t->slots) {
-        gv_table_free(t);
+        gv_nft_table_free(t);
         return NULL;
     }
     return t;
 }
 
-void gv_table_free(struct gv_table *table)
+void gv_nft_table_free(struct gv_nft_table *table)
 {
     if (!table)
         return;
@@ -81,7 +81,7 @@ void gv_table_free(struct gv_table *table)
 
 /* ---- slots ---------------------------------------------------------------------------------- */
 
-static size_t place(const struct gv_table *t, const struct gv_subject *subject)
+static size_t place(const struct gv_nft_table *t, const struct gv_subject *subject)
 {
     size_t at = (size_t)gv_siphash(t->key, subject, sizeof *subject) & (t->cap - 1);
 
@@ -92,7 +92,7 @@ static size_t place(const struct gv_table *t, const struct gv_subject *subject)
 }
 
 /* Anew, without what is neither wanted nor known. */
-static int rebuild(struct gv_table *t)
+static int rebuild(struct gv_nft_table *t)
 {
     size_t live = 0, cap = CAP_MIN, old_cap = t->cap;
     struct slot *old = t->slots;
@@ -115,7 +115,7 @@ static int rebuild(struct gv_table *t)
 }
 
 /* The subject's slot, made when it is not there. NULL when out of memory. */
-static struct slot *slot_of(struct gv_table *t, const struct gv_subject *subject)
+static struct slot *slot_of(struct gv_nft_table *t, const struct gv_subject *subject)
 {
     size_t at = place(t, subject);
 
@@ -131,7 +131,7 @@ static struct slot *slot_of(struct gv_table *t, const struct gv_subject *subject
     return &t->slots[at];
 }
 
-static int mark(struct gv_table *t, struct slot *slot)
+static int mark(struct gv_nft_table *t, struct slot *slot)
 {
     if (slot->dirty)
         return GV_OK;
@@ -149,7 +149,7 @@ static int mark(struct gv_table *t, struct slot *slot)
 }
 
 /* `until_s` 0: it goes. */
-static int set(struct gv_table *t, struct slot *slot, uint64_t until_s)
+static int set(struct gv_nft_table *t, struct slot *slot, uint64_t until_s)
 {
     int rc = mark(t, slot);
 
@@ -235,7 +235,7 @@ static size_t tidy(struct gv_plan_range *ranges, size_t count)
     return kept;
 }
 
-static int raise_shield(struct shield *out, const struct gv_table *t, size_t allowed)
+static int raise_shield(struct shield *out, const struct gv_nft_table *t, size_t allowed)
 {
     size_t count = allowed + t->protected_count;
     struct gv_plan_range *items = calloc(count + 1, sizeof *items);
@@ -257,7 +257,7 @@ static int raise_shield(struct shield *out, const struct gv_table *t, size_t all
 }
 
 /* A range that holds something protected is taken: what is protected comes first in the kernel. */
-static bool is_protected(const struct gv_table *t, const struct gv_prefix *prefix)
+static bool is_protected(const struct gv_nft_table *t, const struct gv_prefix *prefix)
 {
     const struct gv_plan_range key = {.prefix = *prefix};
     const struct shield *shield = t->in_list ? &t->own : &t->all;
@@ -274,7 +274,7 @@ static bool is_protected(const struct gv_table *t, const struct gv_prefix *prefi
 }
 
 /* Drops the entries that have become protected. */
-static int enforce_protection(struct gv_table *t)
+static int enforce_protection(struct gv_nft_table *t)
 {
     if (raise_shield(&t->own, t, 0) != GV_OK || raise_shield(&t->all, t, t->allowed.count) != GV_OK)
         return GV_ERR_MEMORY;
@@ -292,7 +292,7 @@ static int enforce_protection(struct gv_table *t)
     return GV_OK;
 }
 
-int gv_table_protect(struct gv_table *table, const struct gv_prefix *prefixes, size_t count)
+int gv_nft_table_protect(struct gv_nft_table *table, const struct gv_prefix *prefixes, size_t count)
 {
     struct gv_prefix *copy = calloc(count + 1, sizeof *copy);
 
@@ -308,7 +308,7 @@ int gv_table_protect(struct gv_table *table, const struct gv_prefix *prefixes, s
 
 /* ---- records -------------------------------------------------------------------------------- */
 
-static int add_single(struct gv_table *t, const struct gv_prefix *prefix, uint64_t until_s)
+static int add_single(struct gv_nft_table *t, const struct gv_prefix *prefix, uint64_t until_s)
 {
     struct gv_subject subject = subject_of(prefix);
     size_t at = place(t, &subject);
@@ -325,7 +325,7 @@ static int add_single(struct gv_table *t, const struct gv_prefix *prefix, uint64
     return set(t, slot, until_s);
 }
 
-static int add(struct gv_table *t, const struct gv_prefix *prefix, uint64_t until_s)
+static int add(struct gv_nft_table *t, const struct gv_prefix *prefix, uint64_t until_s)
 {
     if (is_protected(t, prefix))
         return GV_ERR_FORBIDDEN;
@@ -340,7 +340,7 @@ static int add(struct gv_table *t, const struct gv_prefix *prefix, uint64_t unti
     return GV_OK;
 }
 
-static int drop(struct gv_table *t, const struct gv_prefix *prefix)
+static int drop(struct gv_nft_table *t, const struct gv_prefix *prefix)
 {
     if (is_single(prefix)) {
         struct gv_subject subject = subject_of(prefix);
@@ -356,14 +356,14 @@ static int drop(struct gv_table *t, const struct gv_prefix *prefix)
     return GV_OK;
 }
 
-static void begin(struct gv_table *t)
+static void begin(struct gv_nft_table *t)
 {
     t->in_list = true;
     t->list_number++;
     t->next_ranges.count = t->next_allowed.count = 0;
 }
 
-void gv_table_abandon(struct gv_table *table)
+void gv_nft_table_abandon(struct gv_nft_table *table)
 {
     table->in_list = false;
 }
@@ -378,7 +378,7 @@ static void take_over(struct list *list, struct list *next)
 }
 
 /* The whole list has come: what it did not name goes. */
-static int commit(struct gv_table *t)
+static int commit(struct gv_nft_table *t)
 {
     if (!t->in_list)
         return GV_OK;
@@ -393,7 +393,8 @@ static int commit(struct gv_table *t)
     return enforce_protection(t);
 }
 
-int gv_table_apply(struct gv_table *table, const struct gv_firewall_record *record, uint64_t now_s)
+int gv_nft_table_apply(struct gv_nft_table *table, const struct gv_firewall_record *record,
+                       uint64_t now_s)
 {
     switch (record->op) {
     case GV_FIREWALL_BEGIN:
@@ -414,7 +415,7 @@ int gv_table_apply(struct gv_table *table, const struct gv_firewall_record *reco
 
 /* ---- the kernel ----------------------------------------------------------------------------- */
 
-void gv_table_lost(struct gv_table *table)
+void gv_nft_table_lost(struct gv_nft_table *table)
 {
     table->changed_count = 0;
     table->ranges.dirty = table->allowed.dirty = true;
@@ -424,7 +425,7 @@ void gv_table_lost(struct gv_table *table)
     }
 }
 
-int gv_table_found(struct gv_table *table, const struct gv_subject *subject)
+int gv_nft_table_found(struct gv_nft_table *table, const struct gv_subject *subject)
 {
     struct slot *slot = slot_of(table, subject);
 
@@ -441,7 +442,7 @@ static uint32_t left(uint64_t until_s, uint64_t now_s)
     return seconds > GV_FIREWALL_LEASE_S ? GV_FIREWALL_LEASE_S : (uint32_t)seconds;
 }
 
-static int plan_ranges(struct gv_table *t, struct gv_plan *out, uint64_t now_s)
+static int plan_ranges(struct gv_nft_table *t, struct gv_plan *out, uint64_t now_s)
 {
     struct list *list = &t->ranges;
     size_t kept = 0;
@@ -468,7 +469,7 @@ static int plan_ranges(struct gv_table *t, struct gv_plan *out, uint64_t now_s)
     return GV_OK;
 }
 
-static int plan_allowed(struct gv_table *t, struct gv_plan *out)
+static int plan_allowed(struct gv_nft_table *t, struct gv_plan *out)
 {
     out->with_allowed = t->allowed.dirty;
     if (!t->allowed.dirty)
@@ -482,7 +483,7 @@ static int plan_allowed(struct gv_table *t, struct gv_plan *out)
     return GV_OK;
 }
 
-static int plan_entries(struct gv_table *t, struct gv_plan *out, uint64_t now_s)
+static int plan_entries(struct gv_nft_table *t, struct gv_plan *out, uint64_t now_s)
 {
     out->entries = calloc(t->changed_count + 1, sizeof *out->entries);
     if (!out->entries)
@@ -498,7 +499,7 @@ static int plan_entries(struct gv_table *t, struct gv_plan *out, uint64_t now_s)
 }
 
 /* What is wanted and not in the kernel is a change, after a loss; what has run out goes. */
-static int sweep(struct gv_table *t, uint64_t now_s)
+static int sweep(struct gv_nft_table *t, uint64_t now_s)
 {
     for (size_t i = 0; i < t->cap; i++) {
         struct slot *slot = &t->slots[i];
@@ -511,7 +512,7 @@ static int sweep(struct gv_table *t, uint64_t now_s)
     return GV_OK;
 }
 
-int gv_table_plan(struct gv_table *table, struct gv_plan *out, uint64_t now_s)
+int gv_nft_table_plan(struct gv_nft_table *table, struct gv_plan *out, uint64_t now_s)
 {
     memset(out, 0, sizeof *out);
     int rc = sweep(table, now_s);
@@ -539,7 +540,7 @@ void gv_plan_free(struct gv_plan *plan)
     memset(plan, 0, sizeof *plan);
 }
 
-void gv_table_done(struct gv_table *table)
+void gv_nft_table_done(struct gv_nft_table *table)
 {
     for (size_t i = 0; i < table->changed_count; i++) {
         struct slot *slot = &table->slots[place(table, &table->changed[i])];
@@ -550,13 +551,13 @@ void gv_table_done(struct gv_table *table)
     table->ranges.dirty = table->allowed.dirty = false;
 }
 
-size_t gv_table_count(const struct gv_table *table)
+size_t gv_nft_table_count(const struct gv_nft_table *table)
 {
     return table->wanted;
 }
 
-uint32_t gv_table_look(const struct gv_table *table, const struct gv_subject *subject,
-                       uint64_t now_s)
+uint32_t gv_nft_table_look(const struct gv_nft_table *table, const struct gv_subject *subject,
+                           uint64_t now_s)
 {
     const struct slot *slot = &table->slots[place(table, subject)];
 

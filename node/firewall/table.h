@@ -1,7 +1,7 @@
 /* What should be in the firewall, and what is: pure memory, no kernel, no clock. (SPEC 18.8)
  *
- * Records change what should be. gv_table_plan gives the difference to what is in the kernel, and
- * gv_table_done says that the kernel has it. */
+ * Records change what should be. gv_nft_table_plan gives the difference to what is in the kernel,
+ * and gv_nft_table_done says that the kernel has it. */
 #ifndef GV_NODE_FIREWALL_TABLE_H
 #define GV_NODE_FIREWALL_TABLE_H
 
@@ -11,31 +11,33 @@
 
 #include "node/base/firewall_record.h"
 
-struct gv_table;
+struct gv_nft_table;
 
 /* `key`: 16 secret bytes for the hash, copied. NULL when out of memory. */
-struct gv_table *gv_table_new(const uint8_t key[16], size_t entries_max);
-void gv_table_free(struct gv_table *table);
+struct gv_nft_table *gv_nft_table_new(const uint8_t key[16], size_t entries_max);
+void gv_nft_table_free(struct gv_nft_table *table);
 
 /* The helper's own: loopback, this host's addresses, the admin's allow list. Copied. Entries that
  * it covers are dropped. Returns GV_OK or GV_ERR_MEMORY. */
-int gv_table_protect(struct gv_table *table, const struct gv_prefix *prefixes, size_t count);
+int gv_nft_table_protect(struct gv_nft_table *table, const struct gv_prefix *prefixes,
+                         size_t count);
 
 /* BEGIN, ADD, DROP, ALLOW, COMMIT of a valid record. now_s: a clock that only goes forward, from
  * any origin but 0. Returns GV_OK; GV_ERR_FORBIDDEN (an address that is protected), GV_ERR_FULL,
  * GV_ERR_STATE (ALLOW outside of a list) or GV_ERR_MEMORY: then it was not taken. */
-int gv_table_apply(struct gv_table *table, const struct gv_firewall_record *record, uint64_t now_s);
+int gv_nft_table_apply(struct gv_nft_table *table, const struct gv_firewall_record *record,
+                       uint64_t now_s);
 /* Whoever sent a BEGIN has gone before its COMMIT: what was there stays. */
-void gv_table_abandon(struct gv_table *table);
+void gv_nft_table_abandon(struct gv_nft_table *table);
 
 /* ---- what the kernel has ----------------------------------------------------------------------
  */
 
 /* The kernel has nothing. */
-void gv_table_lost(struct gv_table *table);
-/* The kernel turns out to have `subject`; after gv_table_lost, for each. What should not be there
- * is in the next plan. Returns GV_OK or GV_ERR_MEMORY. */
-int gv_table_found(struct gv_table *table, const struct gv_subject *subject);
+void gv_nft_table_lost(struct gv_nft_table *table);
+/* The kernel turns out to have `subject`; after gv_nft_table_lost, for each. What should not be
+ * there is in the next plan. Returns GV_OK or GV_ERR_MEMORY. */
+int gv_nft_table_found(struct gv_nft_table *table, const struct gv_subject *subject);
 
 struct gv_plan_entry {
     struct gv_subject subject;
@@ -56,16 +58,16 @@ struct gv_plan {
 };
 /* What has to be done, also with entries whose time is over. Returns GV_OK or GV_ERR_MEMORY; free
  * with gv_plan_free. */
-int gv_table_plan(struct gv_table *table, struct gv_plan *out, uint64_t now_s);
+int gv_nft_table_plan(struct gv_nft_table *table, struct gv_plan *out, uint64_t now_s);
 bool gv_plan_is_empty(const struct gv_plan *plan);
 void gv_plan_free(struct gv_plan *plan);
 /* The plan that was made last is in the kernel. */
-void gv_table_done(struct gv_table *table);
+void gv_nft_table_done(struct gv_nft_table *table);
 
 /* Everything that should be there now. */
-size_t gv_table_count(const struct gv_table *table);
+size_t gv_nft_table_count(const struct gv_nft_table *table);
 /* Whether the entry should be there, and for how many seconds. 0: it should not. */
-uint32_t gv_table_look(const struct gv_table *table, const struct gv_subject *subject,
-                       uint64_t now_s);
+uint32_t gv_nft_table_look(const struct gv_nft_table *table, const struct gv_subject *subject,
+                           uint64_t now_s);
 
 #endif

@@ -37,34 +37,34 @@ static void check(const struct gv_plan *plan)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t key[16] = {1};
-    struct gv_table *table = gv_table_new(key, 64);
+    struct gv_nft_table *table = gv_nft_table_new(key, 64);
     struct gv_firewall_record record;
     struct gv_plan plan;
     uint8_t wire[GV_FIREWALL_RECORD];
     uint64_t now_s = 1;
 
-    if (!table || gv_table_protect(table, own, sizeof own / sizeof *own) != GV_OK)
+    if (!table || gv_nft_table_protect(table, own, sizeof own / sizeof *own) != GV_OK)
         abort();
     for (; size >= GV_FIREWALL_RECORD; data += GV_FIREWALL_RECORD, size -= GV_FIREWALL_RECORD) {
         if (gv_firewall_record_read(&record, data) != GV_OK)
             continue;
         gv_firewall_record_write(wire, &record);
         gv_assert(memcmp(wire, data, sizeof wire) == 0);
-        (void)gv_table_apply(table, &record, now_s);
-        gv_assert(gv_table_count(table) <= 64);
+        (void)gv_nft_table_apply(table, &record, now_s);
+        gv_assert(gv_nft_table_count(table) <= 64);
         if (record.op == GV_FIREWALL_HELLO)
             now_s += record.number % 4000; /* time goes by */
         if (record.op != GV_FIREWALL_COMMIT)
             continue;
         if (record.number % 5 == 0)
-            gv_table_lost(table);
-        if (gv_table_plan(table, &plan, now_s) != GV_OK)
+            gv_nft_table_lost(table);
+        if (gv_nft_table_plan(table, &plan, now_s) != GV_OK)
             abort();
         check(&plan);
         gv_plan_free(&plan);
         if (record.number % 3 != 0)
-            gv_table_done(table);
+            gv_nft_table_done(table);
     }
-    gv_table_free(table);
+    gv_nft_table_free(table);
     return 0;
 }
