@@ -33,6 +33,8 @@ const struct gv_cli_command gv_cli_commands[] = {
     {"ip", "ADDR", "what the mesh and this host hold of an address, and why", gv_cli_ip},
     {"list", "", "the addresses that are reported, untrusted or held back here", gv_cli_list},
     {"telemetry", "", "what this node has sent, decoded, and to whom", gv_cli_telemetry},
+    {"stats", "", "this host's mail flow: received, delivered, bounced, queue, logins", gv_cli_stats},
+    {"alerts", "", "what was odd in it", gv_cli_alerts},
     {"observe", "[FILE...]", "what would be learnt from mail logs; sends nothing", observe},
     {"import", "FILE...", "who logged in, from old logs: clean history from the first day",
      gv_cli_import},

@@ -93,6 +93,7 @@ void gv_persist_close(struct gv_persist *persist)
     close_db(persist);
     gv_buf_free(&persist->kept);
     gv_buf_free(&persist->left);
+    free(persist->minutes);
     gv_wipe(persist->store_key, sizeof persist->store_key);
     gv_wipe(&persist->mac_key, sizeof persist->mac_key);
     free(persist->path);
@@ -237,7 +238,7 @@ int gv_persist_keep(struct gv_persist *persist, const char *name, const void *da
 
 bool gv_persist_dirty(const struct gv_persist *persist)
 {
-    return persist->kept.len > 0;
+    return persist->kept.len > 0 || persist->minute_count > 0;
 }
 
 static int put_kept(struct gv_persist *persist)
@@ -331,6 +332,8 @@ int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effec
     rc = put_effects(persist, effects, unix_ms);
     if (rc == GV_OK)
         rc = put_kept(persist);
+    if (rc == GV_OK)
+        rc = gv_persist_put_minutes(persist, unix_ms);
     if (rc == GV_OK && sqlite3_exec(persist->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
         rc = GV_ERR_IO;
     if (rc != GV_OK) {
@@ -339,6 +342,7 @@ int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effec
         return rc;
     }
     gv_buf_clear(&persist->kept);
+    persist->minute_count = 0;
     return GV_OK;
 }
 

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "crypto/identity.h"
+#include "node/base/statistics.h"
 #include "node/base/text.h"
 #include "proto/effect.h"
 #include "proto/event.h"
@@ -63,6 +64,35 @@ int gv_persist_kept(struct gv_persist *persist, const char *name, void *out, siz
  * journal above GV_JOURNAL_MAX loses its oldest as well. */
 int gv_persist_expire(struct gv_persist *persist, uint64_t sent_before_ms,
                       uint64_t journal_before_ms, struct gv_text *error);
+
+/* ---- the flow of mail (SPEC 10.8) ------------------------------------------------------------- */
+
+/* A change of the minute that begins at minute * 60 s, to be stored with the next commit: in its row,
+ * unless that is older than 48 h or ahead by more than a day, and in that of its hour. Peaks go to
+ * the hour alone. GV_OK, GV_ERR_MEMORY. */
+int gv_persist_statistics(struct gv_persist *persist, uint64_t minute,
+                          const struct gv_statistics *change);
+/* The same of one count. */
+int gv_persist_count(struct gv_persist *persist, unsigned count, int64_t delta, uint64_t unix_ms);
+/* Rows that begin in [from, to), minutes since 1970, in order. */
+typedef void (*gv_persist_each_statistics)(void *context, uint64_t minute,
+                                           const struct gv_statistics *row);
+int gv_persist_read_statistics(struct gv_persist *persist, enum gv_statistics_step step,
+                               uint64_t from, uint64_t to, gv_persist_each_statistics each,
+                               void *context);
+
+#define GV_ALERTS_MAX 1000 /* kept; the oldest goes first */
+/* Stores an alert, at once; number 0: a new one, which gets the next number. */
+int gv_persist_alert(struct gv_persist *persist, struct gv_alert *alert);
+typedef void (*gv_persist_each_alert)(void *context, const struct gv_alert *alert);
+/* The latest `limit` with a number above `after`, newest first. */
+int gv_persist_alerts(struct gv_persist *persist, uint64_t after, size_t limit,
+                      gv_persist_each_alert each, void *context);
+
+/* Deletes minutes older than 48 h, and hours and alerts from before that moment; and what lies more
+ * than a day ahead: the clock was wrong. */
+int gv_persist_expire_statistics(struct gv_persist *persist, uint64_t unix_ms,
+                                 uint64_t before_ms);
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
