@@ -35,6 +35,8 @@ const struct gv_cli_command gv_cli_commands[] = {
     {"telemetry", "", "what this node has sent, decoded, and to whom", gv_cli_telemetry},
     {"stats", "", "this host's mail flow: received, delivered, bounced, queue, logins", gv_cli_stats},
     {"alerts", "", "what was odd in it", gv_cli_alerts},
+    {"privacy", "WHAT", "a text for your policy; what is held; export and erase an address",
+     gv_cli_privacy},
     {"observe", "[FILE...]", "what would be learnt from mail logs; sends nothing", observe},
     {"import", "FILE...", "who logged in, from old logs: clean history from the first day",
      gv_cli_import},

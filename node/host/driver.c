@@ -337,6 +337,8 @@ static void expire(struct gv_driver *driver)
                           unix_ms - driver->journal_ms, &error) != GV_OK)
         gv_log(GV_LOG_WARNING, "old telemetry and signals could not be deleted: %s", error.text);
     int rc = gv_persist_expire_statistics(driver->persist, unix_ms, unix_ms - driver->statistics_ms);
+    if (rc == GV_OK)
+        rc = gv_persist_expire_marks(driver->persist, unix_ms);
     if (rc != GV_OK)
         gv_log(GV_LOG_WARNING, "old statistics could not be deleted: %s", gv_strerror(rc));
 }
@@ -389,6 +391,12 @@ int gv_driver_command(struct gv_driver *driver, const struct gv_event *event)
 void gv_driver_keep(struct gv_driver *driver, const char *name, const void *data, size_t len)
 {
     gv_persist_keep(driver->persist, name, data, len);
+}
+
+void gv_driver_retention(const struct gv_driver *driver, struct gv_driver_retention *out)
+{
+    *out = (struct gv_driver_retention){driver->telemetry_ms, driver->journal_ms,
+                                        driver->statistics_ms};
 }
 
 void gv_driver_count(struct gv_driver *driver, unsigned count, int64_t delta, uint64_t unix_ms)

@@ -88,6 +88,10 @@ struct gv_driver_status {
     struct gv_net_counters net;
 };
 void gv_driver_status(const struct gv_driver *driver, struct gv_driver_status *out);
+struct gv_driver_retention {
+    uint64_t telemetry_ms, journal_ms, statistics_ms;
+};
+void gv_driver_retention(const struct gv_driver *driver, struct gv_driver_retention *out);
 /* After a reload: how many incoming links at most. */
 void gv_driver_set_incoming_max(struct gv_driver *driver, unsigned incoming_max);
 

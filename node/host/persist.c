@@ -156,6 +156,8 @@ static int to_journal(struct gv_persist *persist, const uint8_t *key, size_t key
     if (!genuine || persist->left.len < 2 ||
         gv_statement_parse(&statement, persist->left.data + 1, persist->left.len - 1) != GV_OK)
         return GV_OK; /* damaged: it is no loss */
+    if (gv_persist_is_erased(persist, &statement.subject, unix_ms))
+        return GV_OK;
     return gv_db_run(persist->sql[GV_SQL_PUT_JOURNAL], "bbbbi", key, key_len, persist->left.data,
                      persist->left.len, mac, sizeof mac, &statement.subject,
                      sizeof statement.subject, (int64_t)unix_ms);

@@ -134,4 +134,27 @@ typedef void (*gv_persist_each_left)(void *context, const uint8_t *record, size_
 int gv_persist_journal(struct gv_persist *persist, const struct gv_subject *subject, size_t limit,
                        gv_persist_each_left each, void *context);
 
+/* ---- what is held of one subject (SPEC 15.1) -------------------------------------------------- */
+
+struct gv_persist_erased {
+    size_t sent, acks, journal; /* rows deleted */
+};
+/* Deletes what is stored of a subject beside the core's own rows: own statements, who acknowledged
+ * them, signals that have left the set. Until `until_ms` none that leaves the set is kept either; what
+ * remembers that is a keyed hash of the subject. GV_OK, GV_ERR_IO, ... */
+int gv_persist_erase(struct gv_persist *persist, const struct gv_subject *subject,
+                     uint64_t until_ms, struct gv_persist_erased *out, struct gv_text *error);
+/* Deletes the marks of erasures that have ended. */
+int gv_persist_expire_marks(struct gv_persist *persist, uint64_t unix_ms);
+/* Own statements on a subject, oldest first. */
+int gv_persist_sent_about(struct gv_persist *persist, const struct gv_subject *subject,
+                          gv_persist_each_sent each, void *context);
+
+/* How much there is. */
+struct gv_persist_held {
+    size_t records, history, lists, peers, sent, acks, journal, minutes, hours, alerts;
+    uint64_t bytes; /* of the file */
+};
+int gv_persist_held(struct gv_persist *persist, struct gv_persist_held *out);
+
 #endif

@@ -39,6 +39,7 @@ enum gv_persist_sql {
     GV_SQL_LIST_JOURNAL,
     GV_SQL_EXPIRE_JOURNAL,
     GV_SQL_SHRINK_JOURNAL,
+    GV_SQL_EXPIRE_ERASED,
     GV_SQL_PUT_STATISTIC,
     GV_SQL_GET_STATISTIC,
     GV_SQL_LIST_STATISTIC,
@@ -65,6 +66,9 @@ struct gv_persist_minute {
     uint64_t minute;
     struct gv_statistics change;
 };
+/* Whether a subject was erased, and is not to be journalled. */
+bool gv_persist_is_erased(struct gv_persist *persist, const struct gv_subject *subject,
+                          uint64_t unix_ms);
 /* As a part of gv_persist_commit: the minutes that wait, into their rows. */
 int gv_persist_put_minutes(struct gv_persist *persist, uint64_t unix_ms);
 

@@ -333,8 +333,11 @@ static const struct gv_http_route routes[] = {
     {"GET", "/api/v1/received", gv_api_get_received},
     {"GET", "/api/v1/stats", gv_api_get_stats},
     {"GET", "/api/v1/alerts", gv_api_get_alerts},
-#define PUBLISHED 13
+    {"GET", "/api/v1/privacy", gv_api_get_privacy},
+#define PUBLISHED 14
     /* On the control socket alone: */
+    {"GET", "/api/v1/privacy/export", gv_api_get_privacy_export},
+    {"POST", "/api/v1/privacy/erase", gv_api_post_privacy_erase},
     {"GET", "/api/v1/terms", gv_api_get_terms},
     {"GET", "/api/v1/token", gv_api_get_token},
     {"POST", "/api/v1/token", gv_api_post_token},

@@ -7,9 +7,11 @@
  *        ip?addr=ADDR   verdict?addr=ADDR   list?verdict=&action=&limit=&offset=
  *        changes?since=SERIAL&wait=SECONDS   received?limit=&cursor=
  *        telemetry?since=&limit=&follow=1   (follow: one object a line, as they come)
- *        stats?since=&by=minute|hour|day   alerts?limit=&follow=1
+ *        stats?since=&by=minute|hour|day   alerts?limit=&follow=1   privacy
  * and on the control socket alone
  *   GET  terms, token, trust, bouncers
+ *        privacy/export?addr=ADDR
+ *   POST privacy/erase {"addr": ADDR}
  *   POST allow, deny, unlist {"addr": ADDR or PREFIX}   retract {"addr": ADDR}
  *        trust, untrust {"owner": TAG}
  *        network {"registry": URL}   enroll {"email", "terms"}   confirm {"code"}   reload

@@ -58,6 +58,9 @@ void gv_api_post_token(struct gv_http_request *request, void *context);
 /* Answers with the list, at once or some turns of the loop later. */
 void gv_api_answer_list(struct gv_http_request *request, uv_loop_t *loop,
                         const struct gv_core *core, const struct gv_api_list_query *query);
+void gv_api_get_privacy(struct gv_http_request *request, void *context);
+void gv_api_get_privacy_export(struct gv_http_request *request, void *context);
+void gv_api_post_privacy_erase(struct gv_http_request *request, void *context);
 void gv_api_get_stats(struct gv_http_request *request, void *context);
 void gv_api_get_alerts(struct gv_http_request *request, void *context);
 /* Keeps the request open and begins its stream; NULL: it was answered, too many follow. Its `request`
