@@ -67,6 +67,7 @@ static void on_alert(void *context, const struct gv_alert *alert)
 
     if (logs->api)
         gv_api_alerted(logs->api, alert);
+    gv_surfaces_alert(logs->surfaces, alert);
 }
 
 static int watch(struct gv_logs *logs, struct gv_text *error)

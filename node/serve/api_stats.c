@@ -120,7 +120,7 @@ void gv_api_get_stats(struct gv_http_request *request, void *context)
 
 /* ---- alerts --------------------------------------------------------------------------------- */
 
-static json_t *alert_json(const struct gv_alert *alert)
+json_t *gv_api_alert_json(const struct gv_alert *alert)
 {
     char text[160];
 
@@ -135,14 +135,14 @@ static json_t *alert_json(const struct gv_alert *alert)
 
 static void add_alert(void *context, const struct gv_alert *alert)
 {
-    json_array_append_new(context, alert_json(alert));
+    json_array_append_new(context, gv_api_alert_json(alert));
 }
 
 void gv_api_alerted(struct gv_api *api, const struct gv_alert *alert)
 {
     for (size_t i = 0; i < GV_API_FOLLOWERS_MAX; i++)
         if (api->followers[i].request && api->followers[i].alerts)
-            gv_api_push_line(api->followers[i].request, alert_json(alert));
+            gv_api_push_line(api->followers[i].request, gv_api_alert_json(alert));
 }
 
 void gv_api_get_alerts(struct gv_http_request *request, void *context)
