@@ -428,6 +428,7 @@ static int start_driver(struct node *node, struct gv_text *error)
         .fresh_key = node->fresh_key,
         .telemetry_ms = (uint64_t)options->telemetry_s * 1000,
         .journal_ms = (uint64_t)options->journal_s * 1000,
+        .statistics_ms = (uint64_t)options->statistics_s * 1000,
         .context = node,
         .broken = on_broken,
         .recorded = on_recorded,
@@ -480,6 +481,7 @@ static int start(struct node *node, struct gv_text *error)
                                                .lists_changed = on_lists_changed,
                                                .reload = reload},
                       error);
+    node->logs.api = node->api;
     if (rc == GV_OK)
         rc = open_surfaces(node, error);
     if (rc == GV_OK)

@@ -32,6 +32,13 @@ static void keep(void *context, const char *name, const void *data, size_t len)
     gv_driver_keep(logs->driver, name, data, len);
 }
 
+static void count(void *context, unsigned which, int64_t delta, uint64_t unix_ms)
+{
+    struct gv_logs *logs = context;
+
+    gv_driver_count(logs->driver, which, delta, unix_ms);
+}
+
 static bool kept(void *context, const char *name, void *data, size_t len)
 {
     struct gv_logs *logs = context;
@@ -54,6 +61,31 @@ static void leave(struct gv_logs *logs)
     logs->follow = NULL;
 }
 
+static void on_alert(void *context, const struct gv_alert *alert)
+{
+    struct gv_logs *logs = context;
+
+    if (logs->api)
+        gv_api_alerted(logs->api, alert);
+    gv_surfaces_alert(logs->surfaces, alert);
+}
+
+static int watch(struct gv_logs *logs, struct gv_text *error)
+{
+    if (logs->watch)
+        return GV_OK;
+    int rc = gv_flow_watch_start(&logs->watch, &(struct gv_flow_watch_options){.loop = logs->loop,
+                                                                     .persist = logs->persist,
+                                                                     .context = logs,
+                                                                     .queue = gv_logs_queue,
+                                                                     .alerted = on_alert});
+    if (rc != GV_OK)
+        return gv_fail(error, rc, "out of memory");
+    if (logs->api)
+        gv_api_set_watch(logs->api, logs->watch);
+    return GV_OK;
+}
+
 int gv_logs_follow(struct gv_logs *logs, const struct gv_options *options, struct gv_text *error)
 {
     struct gv_follow_options follow = {
@@ -66,18 +98,23 @@ int gv_logs_follow(struct gv_logs *logs, const struct gv_options *options, struc
         .observation = on_followed,
         .keep = keep,
         .kept = kept,
+        .count = count,
     };
 
     leave(logs);
     gv_logs_account_key(logs, follow.account_key);
     int rc = gv_follow_start(&logs->follow, &follow, error);
     gv_wipe(follow.account_key, sizeof follow.account_key);
-    return rc;
+    return rc == GV_OK ? watch(logs, error) : rc;
 }
 
 void gv_logs_stop(struct gv_logs *logs)
 {
     leave(logs);
+    if (logs->api)
+        gv_api_set_watch(logs->api, NULL);
+    gv_flow_watch_stop(logs->watch);
+    logs->watch = NULL;
     gv_import_stop(logs->import);
     logs->import = NULL;
 }
@@ -109,6 +146,13 @@ json_t *gv_logs_mail_json(void *context)
     const struct gv_logs *logs = context;
 
     return gv_follow_mail_json(logs->follow);
+}
+
+bool gv_logs_queue(void *context, uint64_t *messages, uint64_t *oldest_ms)
+{
+    const struct gv_logs *logs = context;
+
+    return gv_follow_queue(logs->follow, messages, oldest_ms);
 }
 
 int gv_logs_import(void *context, const char *const *paths, size_t count, struct gv_text *error)

@@ -10,12 +10,15 @@
 #include "node/ingest/follow.h"
 #include "node/ingest/import.h"
 #include "node/serve/surfaces.h"
+#include "node/serve/flow_watch.h"
 
 struct gv_logs {
     uv_loop_t *loop;
     struct gv_driver *driver;   /* borrowed; set before gv_logs_follow, and there until gv_logs_stop */
     struct gv_persist *persist; /* borrowed, likewise */
     const uint8_t *store_key;   /* GV_KEY_LEN, borrowed. Accounts are told apart under a key of it */
+    struct gv_api *api;           /* borrowed; who follows alerts hears of them there; may be NULL */
+    struct gv_flow_watch *watch;       /* of the flow of mail; NULL until a log is followed */
     struct gv_surfaces *surfaces; /* borrowed; NULL: none are told */
     struct gv_follow *follow;   /* NULL: none is followed */
     struct gv_import *import;   /* NULL: none was asked for yet */
@@ -37,6 +40,8 @@ void gv_logs_observe(void *context, const struct gv_observation *observation);
 /* As struct gv_api_options has them; the context is the struct gv_logs. */
 json_t *gv_logs_json(void *context);
 json_t *gv_logs_mail_json(void *context);
+/* The mail queue, as far as the logs have told of it; false: no log is followed. */
+bool gv_logs_queue(void *context, uint64_t *messages, uint64_t *oldest_ms);
 /* GV_OK; GV_ERR_BUSY (others are being imported), or the errors of gv_import_start. */
 int gv_logs_import(void *context, const char *const *paths, size_t count, struct gv_text *error);
 json_t *gv_logs_import_json(void *context); /* NULL: none was asked for */

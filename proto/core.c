@@ -326,6 +326,15 @@ static int trust_command(struct gv_core *core, bool trust, const uint8_t owner[G
     return GV_OK;
 }
 
+/* The row goes from the store in any case: what is not in memory any more may still lie there. */
+static int forget_command(struct gv_core *core, const struct gv_subject *subject)
+{
+    bool held = gv_history_forget(core->history, subject);
+
+    gv_effect_forget(core->effects, GV_ROW_HISTORY, subject, sizeof *subject);
+    return held ? GV_OK : GV_ERR_NOT_FOUND;
+}
+
 static int obey(struct gv_core *core, const struct gv_event *event)
 {
     switch (event->command.command) {
@@ -337,6 +346,8 @@ static int obey(struct gv_core *core, const struct gv_event *event)
         return list_command(core, event->command.command, &event->command.prefix);
     case GV_COMMAND_RETRACT:
         return gv_speak_retract(core, &event->command.subject);
+    case GV_COMMAND_FORGET:
+        return forget_command(core, &event->command.subject);
     case GV_COMMAND_TRUST:
     case GV_COMMAND_DISTRUST:
         return trust_command(core, event->command.command == GV_COMMAND_TRUST,

@@ -114,6 +114,9 @@ static const struct gv_config_key keys[] = {
      false, "How long the record of what was sent is kept."},
     {"limits", "journal", GV_CONFIG_DURATION, FIELD(journal_s), "30d", 86400, 31536000, NULL, false,
      "How long signals that have ceased to count are kept for `grapevine ip`, 500000 at most."},
+    {"limits", "statistics", GV_CONFIG_DURATION, FIELD(statistics_s), "90d", 172800, 31536000, NULL,
+     false, "How long the hourly sums of this host's mail flow, and alerts, are kept. Those of each "
+            "minute are kept for 48 h."},
 };
 /* These, and the sections that have a file of their own. */
 static const struct gv_config_table *all_keys(void)

@@ -56,7 +56,7 @@ struct gv_options {
     char *hook_exec, *webhook, *webhook_key;
     int64_t hook_timeout_s, hook_queue;
     /* [limits] */
-    int64_t connections, statements, history, telemetry_s, journal_s;
+    int64_t connections, statements, history, telemetry_s, journal_s, statistics_s;
 
     /* Derived from these, valid until gv_options_free. */
     struct gv_syslog_access syslog;

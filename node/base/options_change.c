@@ -75,6 +75,8 @@ const char *gv_options_fixed_change(const struct gv_options *now, const struct g
         return "[limits] journal";
     if (gv_options_enforce_fixed_change(now, next))
         return gv_options_enforce_fixed_change(now, next);
+    if (now->statistics_s != next->statistics_s)
+        return "[limits] statistics";
     if (!same_text(now->user, next->user))
         return "[node] user";
     if (!same_strings(&now->groups, &next->groups))

@@ -14,7 +14,9 @@
 #include "node/base/text.h"
 
 #define GV_STORE_MAC  16
-#define GV_STORE_KEPT 0xff /* number of the table `kept`; the others have those of enum gv_row */
+/* Numbers of the tables `kept` and `statistic`; the others have those of enum gv_row. */
+#define GV_STORE_KEPT      0xff
+#define GV_STORE_STATISTIC 0xfe
 
 /* Opens or creates it and brings its schema up to date: gv_db_open with ours. */
 int gv_store_open(sqlite3 **out, const char *path, struct gv_text *error);

@@ -37,6 +37,7 @@ static const struct table {
     {GV_ROW_SENT, "sent", "key", ", created_ms, sent_ms, preview", 3, 7, {1, 2, 3, 4, 5, 6}},
     {GV_ROW_ACK, "ack", "key", ", acked_ms", 1, 4, {0, 1, 2, 3}},
     {GV_ROW_RECORD, "journal", "key", ", subject, left_ms", 2, 5, {0, 1, 2, 3, 4}},
+    {GV_STORE_STATISTIC, "statistic", "key", "", 0, 3, {0, 1, 2}},
     {GV_STORE_KEPT, "kept", "name", "", 0, 3, {0, 1, 2}},
 };
 #define TABLES (sizeof tables / sizeof *tables)

@@ -31,7 +31,7 @@ struct gv_driver {
     bool flushing, is_broken;
     uint64_t own_dropped; /* rows left out of a full backlog */
     int64_t clock_offset; /* wall minus step clock, as last told to the core */
-    uint64_t telemetry_ms, journal_ms, next_expire;
+    uint64_t telemetry_ms, journal_ms, statistics_ms, next_expire;
     uint64_t mended_ms;    /* step clock; 0: never */
     bool numbers_known;    /* the store held the last sequence number */
     uv_timer_t timer, retry, stop_timer;
@@ -336,6 +336,11 @@ static void expire(struct gv_driver *driver)
     if (gv_persist_expire(driver->persist, unix_ms - driver->telemetry_ms,
                           unix_ms - driver->journal_ms, &error) != GV_OK)
         gv_log(GV_LOG_WARNING, "old telemetry and signals could not be deleted: %s", error.text);
+    int rc = gv_persist_expire_statistics(driver->persist, unix_ms, unix_ms - driver->statistics_ms);
+    if (rc == GV_OK)
+        rc = gv_persist_expire_marks(driver->persist, unix_ms);
+    if (rc != GV_OK)
+        gv_log(GV_LOG_WARNING, "old statistics could not be deleted: %s", gv_strerror(rc));
 }
 
 /* When the core wants to be woken. Set once a turn, after the last step of the turn. */
@@ -386,6 +391,17 @@ int gv_driver_command(struct gv_driver *driver, const struct gv_event *event)
 void gv_driver_keep(struct gv_driver *driver, const char *name, const void *data, size_t len)
 {
     gv_persist_keep(driver->persist, name, data, len);
+}
+
+void gv_driver_retention(const struct gv_driver *driver, struct gv_driver_retention *out)
+{
+    *out = (struct gv_driver_retention){driver->telemetry_ms, driver->journal_ms,
+                                        driver->statistics_ms};
+}
+
+void gv_driver_count(struct gv_driver *driver, unsigned count, int64_t delta, uint64_t unix_ms)
+{
+    (void)gv_persist_count(driver->persist, count, delta, unix_ms); /* memory short: one is lost */
 }
 
 /* ---- the net's callbacks -------------------------------------------------------------------- */
@@ -512,6 +528,8 @@ int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *option
         options->telemetry_ms ? options->telemetry_ms : GV_TELEMETRY_DAYS * 86400000ULL;
     driver->journal_ms =
         options->journal_ms ? options->journal_ms : GV_JOURNAL_DAYS * 86400000ULL;
+    driver->statistics_ms =
+        options->statistics_ms ? options->statistics_ms : GV_STATISTICS_DAYS * 86400000ULL;
     driver->status.started_ms = now_ms();
     add_handles(driver);
     rc = make_core(driver, &options->core, error);

@@ -24,6 +24,7 @@
 #define GV_BACKLOG_MAX    (8u << 20) /* bytes of rows waiting for a store that fails */
 #define GV_TELEMETRY_DAYS 30
 #define GV_JOURNAL_DAYS   30
+#define GV_STATISTICS_DAYS 90
 #define GV_CLOCK_JUMP_MS  1000  /* the wall clock was set: told to the core */
 #define GV_STOP_MS        3000u /* goodbyes get this long */
 #define GV_NOTE_COUNT     (GV_NOTE_ROW_REFUSED + 1)
@@ -38,6 +39,7 @@ struct gv_driver_options {
     bool fresh_key;              /* the identity was made just now, and has signed nothing */
     uint64_t telemetry_ms;       /* 0: GV_TELEMETRY_DAYS */
     uint64_t journal_ms;         /* 0: GV_JOURNAL_DAYS */
+    uint64_t statistics_ms;      /* 0: GV_STATISTICS_DAYS */
     void *context;
     /* The node cannot go on (out of memory); the sentence says why. May be NULL. */
     void (*broken)(void *context, const char *why);
@@ -64,6 +66,8 @@ int gv_driver_event(struct gv_driver *driver, const struct gv_event *event);
 /* The same, and carries out the effects now: for an admin who waits for it. GV_ERR_IO when it was
  * taken but could not be stored yet. */
 int gv_driver_command(struct gv_driver *driver, const struct gv_event *event);
+/* A count of the flow of mail, likewise (gv_persist_count). */
+void gv_driver_count(struct gv_driver *driver, unsigned count, int64_t delta, uint64_t unix_ms);
 /* A small value to be stored in the same transaction as the rows of this turn (gv_persist_keep). */
 void gv_driver_keep(struct gv_driver *driver, const char *name, const void *data, size_t len);
 
@@ -84,6 +88,10 @@ struct gv_driver_status {
     struct gv_net_counters net;
 };
 void gv_driver_status(const struct gv_driver *driver, struct gv_driver_status *out);
+struct gv_driver_retention {
+    uint64_t telemetry_ms, journal_ms, statistics_ms;
+};
+void gv_driver_retention(const struct gv_driver *driver, struct gv_driver_retention *out);
 /* After a reload: how many incoming links at most. */
 void gv_driver_set_incoming_max(struct gv_driver *driver, unsigned incoming_max);
 

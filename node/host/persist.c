@@ -93,6 +93,7 @@ void gv_persist_close(struct gv_persist *persist)
     close_db(persist);
     gv_buf_free(&persist->kept);
     gv_buf_free(&persist->left);
+    free(persist->minutes);
     gv_wipe(persist->store_key, sizeof persist->store_key);
     gv_wipe(&persist->mac_key, sizeof persist->mac_key);
     free(persist->path);
@@ -155,6 +156,8 @@ static int to_journal(struct gv_persist *persist, const uint8_t *key, size_t key
     if (!genuine || persist->left.len < 2 ||
         gv_statement_parse(&statement, persist->left.data + 1, persist->left.len - 1) != GV_OK)
         return GV_OK; /* damaged: it is no loss */
+    if (gv_persist_is_erased(persist, &statement.subject, unix_ms))
+        return GV_OK;
     return gv_db_run(persist->sql[GV_SQL_PUT_JOURNAL], "bbbbi", key, key_len, persist->left.data,
                      persist->left.len, mac, sizeof mac, &statement.subject,
                      sizeof statement.subject, (int64_t)unix_ms);
@@ -237,7 +240,7 @@ int gv_persist_keep(struct gv_persist *persist, const char *name, const void *da
 
 bool gv_persist_dirty(const struct gv_persist *persist)
 {
-    return persist->kept.len > 0;
+    return persist->kept.len > 0 || persist->minute_count > 0;
 }
 
 static int put_kept(struct gv_persist *persist)
@@ -331,6 +334,8 @@ int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effec
     rc = put_effects(persist, effects, unix_ms);
     if (rc == GV_OK)
         rc = put_kept(persist);
+    if (rc == GV_OK)
+        rc = gv_persist_put_minutes(persist, unix_ms);
     if (rc == GV_OK && sqlite3_exec(persist->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
         rc = GV_ERR_IO;
     if (rc != GV_OK) {
@@ -339,6 +344,7 @@ int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effec
         return rc;
     }
     gv_buf_clear(&persist->kept);
+    persist->minute_count = 0;
     return GV_OK;
 }
 

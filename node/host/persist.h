@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "crypto/identity.h"
+#include "node/base/statistics.h"
 #include "node/base/text.h"
 #include "proto/effect.h"
 #include "proto/event.h"
@@ -64,6 +65,35 @@ int gv_persist_kept(struct gv_persist *persist, const char *name, void *out, siz
 int gv_persist_expire(struct gv_persist *persist, uint64_t sent_before_ms,
                       uint64_t journal_before_ms, struct gv_text *error);
 
+/* ---- the flow of mail (SPEC 10.8) ------------------------------------------------------------- */
+
+/* A change of the minute that begins at minute * 60 s, to be stored with the next commit: in its row,
+ * unless that is older than 48 h or ahead by more than a day, and in that of its hour. Peaks go to
+ * the hour alone. GV_OK, GV_ERR_MEMORY. */
+int gv_persist_statistics(struct gv_persist *persist, uint64_t minute,
+                          const struct gv_statistics *change);
+/* The same of one count. */
+int gv_persist_count(struct gv_persist *persist, unsigned count, int64_t delta, uint64_t unix_ms);
+/* Rows that begin in [from, to), minutes since 1970, in order. */
+typedef void (*gv_persist_each_statistics)(void *context, uint64_t minute,
+                                           const struct gv_statistics *row);
+int gv_persist_read_statistics(struct gv_persist *persist, enum gv_statistics_step step,
+                               uint64_t from, uint64_t to, gv_persist_each_statistics each,
+                               void *context);
+
+#define GV_ALERTS_MAX 1000 /* kept; the oldest goes first */
+/* Stores an alert, at once; number 0: a new one, which gets the next number. */
+int gv_persist_alert(struct gv_persist *persist, struct gv_alert *alert);
+typedef void (*gv_persist_each_alert)(void *context, const struct gv_alert *alert);
+/* The latest `limit` with a number above `after`, newest first. */
+int gv_persist_alerts(struct gv_persist *persist, uint64_t after, size_t limit,
+                      gv_persist_each_alert each, void *context);
+
+/* Deletes minutes older than 48 h, and hours and alerts from before that moment; and what lies more
+ * than a day ahead: the clock was wrong. */
+int gv_persist_expire_statistics(struct gv_persist *persist, uint64_t unix_ms,
+                                 uint64_t before_ms);
+
 /* ---- reading -------------------------------------------------------------------------------- */
 
 /* Hands out the rows of a core that starts, in the order that proto/event.h asks for: SELF;
@@ -103,5 +133,28 @@ typedef void (*gv_persist_each_left)(void *context, const uint8_t *record, size_
                                      uint64_t left_ms);
 int gv_persist_journal(struct gv_persist *persist, const struct gv_subject *subject, size_t limit,
                        gv_persist_each_left each, void *context);
+
+/* ---- what is held of one subject (SPEC 15.1) -------------------------------------------------- */
+
+struct gv_persist_erased {
+    size_t sent, acks, journal; /* rows deleted */
+};
+/* Deletes what is stored of a subject beside the core's own rows: own statements, who acknowledged
+ * them, signals that have left the set. Until `until_ms` none that leaves the set is kept either; what
+ * remembers that is a keyed hash of the subject. GV_OK, GV_ERR_IO, ... */
+int gv_persist_erase(struct gv_persist *persist, const struct gv_subject *subject,
+                     uint64_t until_ms, struct gv_persist_erased *out, struct gv_text *error);
+/* Deletes the marks of erasures that have ended. */
+int gv_persist_expire_marks(struct gv_persist *persist, uint64_t unix_ms);
+/* Own statements on a subject, oldest first. */
+int gv_persist_sent_about(struct gv_persist *persist, const struct gv_subject *subject,
+                          gv_persist_each_sent each, void *context);
+
+/* How much there is. */
+struct gv_persist_held {
+    size_t records, history, lists, peers, sent, acks, journal, minutes, hours, alerts;
+    uint64_t bytes; /* of the file */
+};
+int gv_persist_held(struct gv_persist *persist, struct gv_persist_held *out);
 
 #endif

@@ -57,6 +57,14 @@ const char *const gv_persist_sql_text[GV_SQL_COUNT] = {
     [GV_SQL_SHRINK_JOURNAL] = "DELETE FROM journal WHERE key IN (SELECT key FROM journal"
                               " ORDER BY left_ms LIMIT max(0,"
                               " (SELECT count(*) FROM journal) - ?1))",
+    [GV_SQL_EXPIRE_ERASED] = "DELETE FROM kept WHERE name GLOB 'erased *' AND value < ?1",
+    [GV_SQL_PUT_STATISTIC] = PUT("statistic"),
+    [GV_SQL_GET_STATISTIC] = "SELECT value, mac FROM statistic WHERE key = ?1",
+    [GV_SQL_LIST_STATISTIC] = "SELECT key, value, mac FROM statistic WHERE key >= ?1 AND key < ?2"
+                              " ORDER BY key LIMIT ?3",
+    [GV_SQL_LATEST_STATISTIC] = "SELECT key, value, mac FROM statistic WHERE key >= ?1 AND key < ?2"
+                                " ORDER BY key DESC LIMIT ?3",
+    [GV_SQL_EXPIRE_STATISTIC] = "DELETE FROM statistic WHERE key >= ?1 AND key < ?2",
 };
 
 void gv_persist_mac(const struct gv_persist *persist, uint8_t out[GV_PERSIST_MAC], uint8_t table,

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include "node/base/db.h"
+#include "node/base/statistics.h"
 #include "node/base/store.h"
 #include "node/host/persist.h"
 #include "proto/buf.h"
@@ -38,6 +39,12 @@ enum gv_persist_sql {
     GV_SQL_LIST_JOURNAL,
     GV_SQL_EXPIRE_JOURNAL,
     GV_SQL_SHRINK_JOURNAL,
+    GV_SQL_EXPIRE_ERASED,
+    GV_SQL_PUT_STATISTIC,
+    GV_SQL_GET_STATISTIC,
+    GV_SQL_LIST_STATISTIC,
+    GV_SQL_LATEST_STATISTIC,
+    GV_SQL_EXPIRE_STATISTIC,
     GV_SQL_COUNT
 };
 extern const char *const gv_persist_sql_text[GV_SQL_COUNT];
@@ -50,8 +57,20 @@ struct gv_persist {
     struct gv_buf kept;            /* entries of struct gv_persist_entry, waiting for a commit */
     struct gv_hmac_state mac_key;  /* the same, worked in. Secret */
     struct gv_buf left;            /* a record that leaves the set, on its way to the journal */
+    struct gv_persist_minute *minutes; /* of the flow of mail, waiting for a commit; in no order */
+    size_t minute_count, minute_cap;
     char *path;
 };
+
+struct gv_persist_minute {
+    uint64_t minute;
+    struct gv_statistics change;
+};
+/* Whether a subject was erased, and is not to be journalled. */
+bool gv_persist_is_erased(struct gv_persist *persist, const struct gv_subject *subject,
+                          uint64_t unix_ms);
+/* As a part of gv_persist_commit: the minutes that wait, into their rows. */
+int gv_persist_put_minutes(struct gv_persist *persist, uint64_t unix_ms);
 
 /* gv_store_mac under the store's key. */
 void gv_persist_mac(const struct gv_persist *persist, uint8_t out[GV_PERSIST_MAC], uint8_t table,

@@ -8,6 +8,7 @@
 #include "crypto/error.h"
 #include "crypto/wipe.h"
 #include "node/base/log.h"
+#include "node/base/statistics.h"
 #include "node/ingest/mail_flow_json.h"
 
 #define STAMP_AHEAD_MS 600000u /* clocks of hosts that log to this one may run so far ahead */
@@ -121,6 +122,20 @@ static void on_progress(void *context, size_t source)
         keep_cursor(follow, name, status.cursor);
 }
 
+static void on_count(void *context, enum gv_mail_count which, int64_t delta, uint64_t unix_ms)
+{
+    const struct gv_follow *follow = context;
+
+    follow->options.count(follow->options.context, which, delta, unix_ms);
+}
+
+static void on_outgoing(void *context, uint64_t unix_ms)
+{
+    const struct gv_follow *follow = context;
+
+    follow->options.count(follow->options.context, GV_STATISTICS_OUTGOING, 1, unix_ms);
+}
+
 static void on_look(uv_timer_t *timer)
 {
     const struct gv_follow *follow = timer->data;
@@ -161,7 +176,9 @@ static int open_sources(struct gv_follow *follow, const struct gv_follow_options
             memset(cursors[i], 0, sizeof cursors[i]);
         cursors[i][GV_CURSOR_MAX - 1] = '\0';
     }
-    struct gv_mail_flow_config flow = {.on_count = NULL};
+    struct gv_mail_flow_config flow = {.on_count = follow->options.count ? on_count : NULL,
+                                       .on_outgoing = follow->options.count ? on_outgoing : NULL,
+                                       .context = follow};
     randombytes_buf(&flow.key, sizeof flow.key);
     config.reader.flow = follow->flow = gv_mail_flow_new(&flow);
     if (!follow->flow)
@@ -244,6 +261,19 @@ json_t *gv_follow_json(const struct gv_follow *follow)
                       "offset", (json_int_t)s.position.offset));
     }
     return list;
+}
+
+bool gv_follow_queue(const struct gv_follow *follow, uint64_t *messages, uint64_t *oldest_ms)
+{
+    struct gv_mail_queue queue;
+
+    *messages = *oldest_ms = 0;
+    if (!follow || !follow->flow)
+        return false;
+    gv_mail_flow_queue(follow->flow, &queue);
+    *messages = queue.messages + queue.forgotten;
+    *oldest_ms = queue.oldest_ms;
+    return true;
 }
 
 json_t *gv_follow_mail_json(const struct gv_follow *follow)

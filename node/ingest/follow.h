@@ -26,6 +26,9 @@ struct gv_follow_options {
     void (*observation)(void *context, const struct gv_observation *observation);
     /* After each batch: to be stored together with what the batch led to. */
     void (*keep)(void *context, const char *name, const void *data, size_t len);
+    /* A change of a count, GV_STATISTICS_..., at its own time; before the `keep` of its line, in the
+     * same turn. May be NULL. */
+    void (*count)(void *context, unsigned count, int64_t delta, uint64_t unix_ms);
     /* What was stored under the name; false when there is nothing. */
     bool (*kept)(void *context, const char *name, void *data, size_t len);
 };
@@ -39,6 +42,10 @@ void gv_follow_stop(struct gv_follow *follow);
 
 /* One object a log, for status: path, state, counters. A new reference. */
 json_t *gv_follow_json(const struct gv_follow *follow);
+
+/* The mail queue, as far as the logs have told of it (oldest: 0 when it is empty); false when none is
+ * followed. */
+bool gv_follow_queue(const struct gv_follow *follow, uint64_t *messages, uint64_t *oldest_ms);
 
 /* What all of them told of the flow of mail since the start, see mail_flow_json.h. A new reference,
  * or NULL. */

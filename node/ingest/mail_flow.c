@@ -49,23 +49,6 @@ struct gv_mail_flow {
     struct message messages[GV_MAIL_MESSAGES];
 };
 
-#define X(name, json, text) json,
-static const char *const names[] = {GV_MAIL_COUNTS(X)};
-#undef X
-#define X(name, json, text) text,
-static const char *const texts[] = {GV_MAIL_COUNTS(X)};
-#undef X
-
-const char *gv_mail_count_name(enum gv_mail_count which)
-{
-    return names[which];
-}
-
-const char *gv_mail_count_text(enum gv_mail_count which)
-{
-    return texts[which];
-}
-
 struct gv_mail_flow *gv_mail_flow_new(const struct gv_mail_flow_config *config)
 {
     /* Pages of messages that never come stay untouched. */
@@ -95,6 +78,12 @@ static void count(struct gv_mail_flow *flow, enum gv_mail_count which, int64_t d
     flow->counts[which] += (uint64_t)delta;
     if (flow->config.on_count)
         flow->config.on_count(flow->config.context, which, delta, ms);
+}
+
+static void outgoing(struct gv_mail_flow *flow, const struct gv_mail_parsed *parsed, uint64_t ms)
+{
+    if (parsed->outgoing && flow->config.on_outgoing)
+        flow->config.on_outgoing(flow->config.context, ms);
 }
 
 /* --- The table of messages -------------------------------------------------------------------- */
@@ -306,6 +295,7 @@ static void take_sent(struct gv_mail_flow *flow, uint64_t id, const struct gv_ma
         return;
     }
     count(flow, GV_MAIL_DELIVERED, 1, ms);
+    outgoing(flow, p, ms);
     if (m && (m->flags & SIZED))
         count(flow, GV_MAIL_BYTES_DELIVERED, (int64_t)m->size, ms);
 }
@@ -383,6 +373,7 @@ void gv_mail_flow_take(struct gv_mail_flow *flow, const struct gv_mail_parsed *p
         break;
     case GV_MAIL_SAID_BOUNCED:
         count(flow, GV_MAIL_BOUNCED, 1, unix_ms);
+        outgoing(flow, parsed, unix_ms);
         break;
     case GV_MAIL_SAID_REJECT:
         count(flow, GV_MAIL_REJECTED, 1, unix_ms);

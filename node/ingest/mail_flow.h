@@ -8,40 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "node/base/mail_counts.h"
 #include "node/ingest/parse_mail_flow.h"
-
-/* Name in C, in JSON, and for people. Messages, but for deliveries (one a recipient), deferrals
- * (one an attempt) and bytes. */
-#define GV_MAIL_COUNTS(X)                                                                          \
-    X(RECEIVED, "received", "received")                                                            \
-    X(DELIVERED, "delivered", "delivered")                                                         \
-    X(FORWARDED, "forwarded", "forwarded")                                                         \
-    X(DEFERRED, "deferred", "deferred")                                                            \
-    X(DEFERRALS, "deferrals", "deferrals")                                                         \
-    X(BOUNCED, "bounced", "bounced")                                                               \
-    X(EXPIRED, "expired", "expired")                                                               \
-    X(REJECTED, "rejected", "rejected")                                                            \
-    X(REJECT_WARNINGS, "reject_warnings", "reject warnings")                                       \
-    X(HELD, "held", "held")                                                                        \
-    X(DISCARDED, "discarded", "discarded")                                                         \
-    X(BYTES_RECEIVED, "bytes_received", "bytes received")                                          \
-    X(BYTES_DELIVERED, "bytes_delivered", "bytes delivered")                                       \
-    /* A content filter's round trips: left out of received and delivered. */                      \
-    X(REINJECTED, "reinjected", "taken back from a filter")                                        \
-    X(FILTERED, "filtered", "handed to a filter")                                                  \
-    X(LOGINS, "logins", "logins")                                                                  \
-    X(LOGIN_FAILURES, "login_failures", "failed logins")
-
-enum gv_mail_count {
-#define X(name, json, text) GV_MAIL_##name,
-    GV_MAIL_COUNTS(X)
-#undef X
-        GV_MAIL_COUNT_MAX
-};
-
-/* "received", ... as in JSON; and for people. */
-const char *gv_mail_count_name(enum gv_mail_count which);
-const char *gv_mail_count_text(enum gv_mail_count which);
 
 /* What the log tells of the queue: messages that the queue manager took up, or that were put on
  * hold, and that were not removed since. */
@@ -57,6 +25,9 @@ struct gv_mail_flow_config {
      * out to be a filter's round trip is taken back with a negative `delta` at that same moment.
      * May be NULL. */
     void (*on_count)(void *context, enum gv_mail_count which, int64_t delta, uint64_t unix_ms);
+    /* A recipient on another host was served or given up by smtp(8). It is no count of its own,
+     * because pflogsumm has none; a surge of it is what a stolen account looks like. May be NULL. */
+    void (*on_outgoing)(void *context, uint64_t unix_ms);
     void *context;
 };
 

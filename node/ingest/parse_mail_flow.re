@@ -242,7 +242,7 @@ static void take_queued_as(struct gv_mail_parsed *out, const char *at, const cha
  * (REPLY)". The addresses come first and are stepped over by their bounds; from relay= to status=
  * all words are Postfix's; the reply comes last, and only a filter's on this host is looked at. */
 static bool parse_delivery(struct gv_mail_parsed *out, const char *at, const char *limit,
-                           enum gv_mail_program program)
+                           enum gv_mail_program program, bool smtp)
 {
     if (!HAS(at, limit, "to=<") || !(at = skip_address(at + 4, limit)))
         return false;
@@ -266,8 +266,12 @@ static bool parse_delivery(struct gv_mail_parsed *out, const char *at, const cha
             out->said = GV_MAIL_SAID_PIPED;
         else if (program == GV_MAIL_PROGRAM_AGENT) {
             out->local = local_relay(relay, comma);
+            out->outgoing = smtp && !out->local;
             take_queued_as(out, at, limit);
         }
+        return true;
+    case GV_MAIL_SAID_BOUNCED:
+        out->outgoing = smtp && !local_relay(relay, comma);
         return true;
     case GV_MAIL_SAID_DEFERRED: {
         const char *delay = gv_find(comma, at, ", delay=");
@@ -372,7 +376,7 @@ bool gv_parse_mail_flow(struct gv_mail_parsed *out, const struct gv_line *line)
         return true;
     }
     out->said = GV_MAIL_SAID_NOTHING;
-    out->local = out->content = false;
+    out->local = out->content = out->outgoing = false;
     out->delay_s = 0;
     out->other.words[0] = 0;
     switch (line->process) {
@@ -391,7 +395,9 @@ bool gv_parse_mail_flow(struct gv_mail_parsed *out, const struct gv_line *line)
     if (!gv_queue_id_given(&out->id))
         return false;
     if (*at == 't') /* any of them may settle a recipient */
-        return parse_delivery(out, at, limit, line->process);
+        return parse_delivery(out, at, limit, line->process,
+                              line->process == GV_MAIL_PROGRAM_AGENT &&
+                                  memcmp(line->tag + line->tag_len - 5, "/smtp", 5) == 0);
     if (line->process == GV_MAIL_PROGRAM_QMGR)
         return parse_qmgr(out, at, limit);
     return line->process == GV_MAIL_PROGRAM_CLEANUP && parse_cleanup(out, at, limit);

@@ -331,8 +331,13 @@ static const struct gv_http_route routes[] = {
     {"GET", "/api/v1/network", get_network},
     {"GET", "/api/v1/telemetry", gv_api_get_telemetry},
     {"GET", "/api/v1/received", gv_api_get_received},
-#define PUBLISHED 11
+    {"GET", "/api/v1/stats", gv_api_get_stats},
+    {"GET", "/api/v1/alerts", gv_api_get_alerts},
+    {"GET", "/api/v1/privacy", gv_api_get_privacy},
+#define PUBLISHED 14
     /* On the control socket alone: */
+    {"GET", "/api/v1/privacy/export", gv_api_get_privacy_export},
+    {"POST", "/api/v1/privacy/erase", gv_api_post_privacy_erase},
     {"GET", "/api/v1/terms", gv_api_get_terms},
     {"GET", "/api/v1/token", gv_api_get_token},
     {"POST", "/api/v1/token", gv_api_post_token},
@@ -424,6 +429,11 @@ void gv_api_stop(struct gv_api *api)
 const struct gv_token *gv_api_token(const struct gv_api *api)
 {
     return &api->token;
+}
+
+void gv_api_set_watch(struct gv_api *api, const struct gv_flow_watch *watch)
+{
+    api->watch = watch;
 }
 
 void gv_api_set_changes(struct gv_api *api, struct gv_changes *changes)

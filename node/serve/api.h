@@ -7,8 +7,11 @@
  *        ip?addr=ADDR   verdict?addr=ADDR   list?verdict=&action=&limit=&offset=
  *        changes?since=SERIAL&wait=SECONDS   received?limit=&cursor=
  *        telemetry?since=&limit=&follow=1   (follow: one object a line, as they come)
+ *        stats?since=&by=minute|hour|day   alerts?limit=&follow=1   privacy
  * and on the control socket alone
  *   GET  terms, token, trust, bouncers
+ *        privacy/export?addr=ADDR
+ *   POST privacy/erase {"addr": ADDR}
  *   POST allow, deny, unlist {"addr": ADDR or PREFIX}   retract {"addr": ADDR}
  *        trust, untrust {"owner": TAG}
  *        network {"registry": URL}   enroll {"email", "terms"}   confirm {"code"}   reload
@@ -28,6 +31,7 @@
 #include "node/serve/changes.h"
 #include "node/serve/token.h"
 #include "node/serve/bouncer.h"
+#include "node/serve/flow_watch.h"
 
 struct gv_api;
 
@@ -64,6 +68,11 @@ void gv_api_set_changes(struct gv_api *api, struct gv_changes *changes);
 /* Whose keys are edited; borrowed. NULL: none. */
 void gv_api_set_bouncers(struct gv_api *api, struct gv_bouncers *bouncers);
 
+/* What watches the flow of mail; likewise. */
+void gv_api_set_watch(struct gv_api *api, const struct gv_flow_watch *watch);
+
+/* An alert began or ended: who follows alerts sees it. */
+void gv_api_alerted(struct gv_api *api, const struct gv_alert *alert);
 /* Own statement `id` was made or acknowledged: who follows telemetry sees it. */
 void gv_api_recorded(struct gv_api *api, const uint8_t id[GV_ID_LEN]);
 

@@ -13,6 +13,7 @@
 struct gv_api_follower {
     struct gv_api *api;
     struct gv_http_request *request; /* NULL: free */
+    bool alerts;                     /* of alerts; else of telemetry */
 };
 
 /* A request that waits for the registry. */
@@ -32,10 +33,11 @@ struct gv_api {
     struct gv_token token; /* text "": none, nothing listens for HTTP */
     struct gv_changes *changes; /* NULL: none */
     struct gv_bouncers *bouncers; /* likewise */
+    const struct gv_flow_watch *watch; /* NULL: none */
 };
 
 /* Handlers of node/serve/api_registry.c, api_import.c, api_trust.c, api_telemetry.c,
- * api_bouncers.c and api_verdict.c. */
+ * api_stats.c, api_bouncers.c and api_verdict.c. */
 void gv_api_get_terms(struct gv_http_request *request, void *context);
 void gv_api_post_network(struct gv_http_request *request, void *context);
 void gv_api_post_enroll(struct gv_http_request *request, void *context);
@@ -56,6 +58,17 @@ void gv_api_post_token(struct gv_http_request *request, void *context);
 /* Answers with the list, at once or some turns of the loop later. */
 void gv_api_answer_list(struct gv_http_request *request, uv_loop_t *loop,
                         const struct gv_core *core, const struct gv_api_list_query *query);
+void gv_api_get_privacy(struct gv_http_request *request, void *context);
+void gv_api_get_privacy_export(struct gv_http_request *request, void *context);
+void gv_api_post_privacy_erase(struct gv_http_request *request, void *context);
+void gv_api_get_stats(struct gv_http_request *request, void *context);
+void gv_api_get_alerts(struct gv_http_request *request, void *context);
+/* Keeps the request open and begins its stream; NULL: it was answered, too many follow. Its `request`
+ * is NULL again once whoever asked has gone, perhaps at the first line. */
+struct gv_api_follower *gv_api_follow(struct gv_api *api, struct gv_http_request *request,
+                                      bool alerts);
+/* One line of it; takes the reference. False: whoever read it is gone. */
+bool gv_api_push_line(struct gv_http_request *request, json_t *json);
 
 /* {"subject", "verdict", "action", "reason"}; returns its length. Not terminated. */
 #define GV_API_VERDICT_TEXT 320

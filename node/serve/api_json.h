@@ -20,6 +20,8 @@ json_t *gv_api_left_json(const uint8_t *record, size_t len, uint64_t left_ms);
 json_t *gv_api_status_json(const struct gv_core *core, const struct gv_driver_status *driver,
                            uint64_t now_ms, uint64_t unix_ms);
 
+json_t *gv_api_alert_json(const struct gv_alert *alert);
+
 /* Helpers for who adds to them. */
 json_t *gv_api_time(uint64_t unix_ms);          /* 0: null */
 json_t *gv_api_minute(uint32_t unix_minute);    /* GV_NEVER: null */

@@ -14,8 +14,7 @@ static void add_to_list(void *context, const struct gv_persist_sent *sent)
     json_array_append_new(context, gv_api_sent_json(sent));
 }
 
-/* Pushes one line. */
-static bool push_line(struct gv_http_request *request, json_t *json)
+bool gv_api_push_line(struct gv_http_request *request, json_t *json)
 {
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     size_t len = text ? strlen(text) : 0;
@@ -45,11 +44,11 @@ static void push_to_follower(void *context, const struct gv_persist_sent *sent)
     struct gv_api_follower *follower = context;
 
     if (follower->request)
-        push_line(follower->request, gv_api_sent_json(sent));
+        gv_api_push_line(follower->request, gv_api_sent_json(sent));
 }
 
-static void follow(struct gv_api *api, struct gv_http_request *request,
-                   const struct gv_api_telemetry_query *query)
+struct gv_api_follower *gv_api_follow(struct gv_api *api, struct gv_http_request *request,
+                                      bool alerts)
 {
     struct gv_api_follower *follower = NULL;
 
@@ -59,14 +58,14 @@ static void follow(struct gv_api *api, struct gv_http_request *request,
     if (!follower) {
         gv_http_error(request, 503, "busy", "%d commands follow already; stop one of them",
                       GV_API_FOLLOWERS_MAX);
-        return;
+        return NULL;
     }
     follower->api = api;
     follower->request = request;
+    follower->alerts = alerts;
     gv_http_on_closed(request, follower_gone, follower);
     gv_http_stream_begin(request, 200, "application/x-ndjson", "\n");
-    gv_persist_telemetry(gv_driver_persist(api->options.driver), query->since_ms, query->limit,
-                         push_to_follower, follower);
+    return follower;
 }
 
 void gv_api_recorded(struct gv_api *api, const uint8_t id[GV_ID_LEN])
@@ -74,7 +73,7 @@ void gv_api_recorded(struct gv_api *api, const uint8_t id[GV_ID_LEN])
     struct gv_persist *persist = gv_driver_persist(api->options.driver);
 
     for (size_t i = 0; i < GV_API_FOLLOWERS_MAX; i++)
-        if (api->followers[i].request)
+        if (api->followers[i].request && !api->followers[i].alerts)
             gv_persist_one_sent(persist, id, push_to_follower, &api->followers[i]);
 }
 
@@ -91,7 +90,10 @@ void gv_api_get_telemetry(struct gv_http_request *request, void *context)
         return;
     }
     if (query.follow) {
-        follow(api, request, &query);
+        struct gv_api_follower *follower = gv_api_follow(api, request, false);
+        if (follower)
+            gv_persist_telemetry(gv_driver_persist(api->options.driver), query.since_ms, query.limit,
+                                 push_to_follower, follower);
         return;
     }
     json_t *list = json_array();

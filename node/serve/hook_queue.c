@@ -5,6 +5,7 @@
 
 #include "node/base/json.h"
 #include "node/base/rfc3339.h"
+#include "node/serve/api_json.h"
 #include "node/serve/listing.h"
 
 void gv_hook_queue_init(struct gv_hook_queue *queue, size_t max)
@@ -91,13 +92,15 @@ static json_t *change_json(const struct gv_change *change)
 char *gv_hook_queue_body(const struct gv_hook_queue *queue, uint64_t *last, uint64_t *dropped,
                          size_t *count, const uint8_t instance[GV_ID_LEN], const char *run)
 {
-    json_t *changes = json_array();
-    bool whole = changes != NULL;
+    json_t *changes = json_array(), *alerts = json_array();
+    bool whole = changes && alerts;
 
     *count = queue->count < GV_HOOK_BATCH_MAX ? queue->count : GV_HOOK_BATCH_MAX;
     for (size_t i = 0; i < *count && whole; i++) {
         const struct gv_change *change = &queue->items[(queue->head + i) % queue->cap];
-        whole = json_array_append_new(changes, change_json(change)) == 0;
+        whole = change->alert.number
+                    ? json_array_append_new(alerts, gv_api_alert_json(&change->alert)) == 0
+                    : json_array_append_new(changes, change_json(change)) == 0;
         *last = change->number;
     }
     *dropped = queue->dropped;
@@ -106,9 +109,14 @@ char *gv_hook_queue_body(const struct gv_hook_queue *queue, uint64_t *last, uint
                                    gv_json_new_hex(instance, GV_ID_LEN), "run", run, "dropped",
                                    (json_int_t)*dropped, "changes", changes)
                        : NULL;
+    if (body && json_array_size(alerts) > 0 && json_object_set(body, "alerts", alerts) != 0) {
+        json_decref(body);
+        body = NULL;
+    }
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     json_decref(body);
     json_decref(changes);
+    json_decref(alerts);
     return text;
 }
 

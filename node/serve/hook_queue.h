@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "crypto/identity.h"
+#include "node/base/statistics.h"
 #include "proto/subject.h"
 #include "proto/trust/action.h"
 
@@ -19,6 +20,7 @@ struct gv_change {
     struct gv_subject subject;
     uint8_t was, is; /* bits of enum gv_listed */
     uint8_t verdict, action, reason;
+    struct gv_alert alert; /* its number is not 0: nothing of the listing, but this (SPEC 10.9) */
 };
 
 struct gv_hook_queue {

@@ -206,6 +206,24 @@ static void on_due(uv_timer_t *timer)
     }
 }
 
+static void push(struct gv_hooks *hooks, const struct gv_change *change)
+{
+    for (int i = 0; i < HOOKS; i++) {
+        struct sender *s = &hooks->senders[i];
+        if (!s->target)
+            continue;
+        if (!gv_hook_queue_push(&s->queue, change)) {
+            s->lost++;
+            gv_log_limited(GV_LOG_WARNING,
+                           "[hooks] %s: the queue is full, the oldest change is "
+                           "dropped",
+                           names[i]);
+        }
+        if (!uv_is_active((uv_handle_t *)&s->timer))
+            plan(s, GATHER_MS);
+    }
+}
+
 static void on_changed(void *context, const struct gv_subject *subject, unsigned was, unsigned is)
 {
     struct gv_hooks *hooks = context;
@@ -224,20 +242,15 @@ static void on_changed(void *context, const struct gv_subject *subject, unsigned
                                .verdict = (uint8_t)verdict.state,
                                .action = (uint8_t)decision.action,
                                .reason = (uint8_t)decision.reason};
-    for (int i = 0; i < HOOKS; i++) {
-        struct sender *s = &hooks->senders[i];
-        if (!s->target)
-            continue;
-        if (!gv_hook_queue_push(&s->queue, &change)) {
-            s->lost++;
-            gv_log_limited(GV_LOG_WARNING,
-                           "[hooks] %s: the queue is full, the oldest change is "
-                           "dropped",
-                           names[i]);
-        }
-        if (!uv_is_active((uv_handle_t *)&s->timer))
-            plan(s, GATHER_MS);
-    }
+    push(hooks, &change);
+}
+
+void gv_hooks_alert(struct gv_hooks *hooks, const struct gv_alert *alert)
+{
+    struct gv_change change = {.alert = *alert};
+
+    if (hooks && !hooks->stopping)
+        push(hooks, &change);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------ */

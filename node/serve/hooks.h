@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "node/base/options.h"
+#include "node/base/statistics.h"
 #include "node/base/text.h"
 #include "node/serve/feed.h"
 
@@ -21,6 +22,9 @@ int gv_hooks_start(struct gv_hooks **out, uv_loop_t *loop, const struct gv_core 
 void gv_hooks_stop(struct gv_hooks *hooks);
 /* After a reload. What is wrong is logged, and that hook stays as it was. */
 void gv_hooks_configure(struct gv_hooks *hooks, const struct gv_options *options);
+
+/* An alert began or ended: told like a change (SPEC 10.9). */
+void gv_hooks_alert(struct gv_hooks *hooks, const struct gv_alert *alert);
 
 /* For status; NULL when out of memory. */
 json_t *gv_hooks_json(const struct gv_hooks *hooks);

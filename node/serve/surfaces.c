@@ -377,6 +377,12 @@ const struct gv_http_route *gv_surfaces_routes(size_t *count)
     return routes;
 }
 
+void gv_surfaces_alert(struct gv_surfaces *surfaces, const struct gv_alert *alert)
+{
+    if (surfaces)
+        gv_hooks_alert(surfaces->hooks, alert);
+}
+
 uint16_t gv_surfaces_http_port(const struct gv_surfaces *surfaces)
 {
     return surfaces->http ? gv_http_port(surfaces->http) : 0;

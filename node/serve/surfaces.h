@@ -9,6 +9,7 @@
 
 #include "node/base/http.h"
 #include "node/base/options.h"
+#include "node/base/statistics.h"
 #include "node/base/text.h"
 #include "node/host/driver.h"
 #include "node/serve/api.h"
@@ -50,6 +51,9 @@ void gv_surfaces_watch(struct gv_surfaces *surfaces, const struct gv_observation
 void gv_surfaces_about(struct gv_surfaces *surfaces, const struct gv_subject *subject);
 /* The admin's lists have changed. */
 void gv_surfaces_all(struct gv_surfaces *surfaces);
+
+/* An alert began or ended: the hooks tell it. */
+void gv_surfaces_alert(struct gv_surfaces *surfaces, const struct gv_alert *alert);
 
 /* Of the HTTP port, 0 without one. */
 uint16_t gv_surfaces_http_port(const struct gv_surfaces *surfaces);

@@ -71,6 +71,35 @@ static void a_change_is_told_in_full(void **state)
     gv_hook_queue_free(&queue);
 }
 
+/* An alert goes with them, in a list of its own. */
+static void an_alert_is_told_too(void **state)
+{
+    const struct gv_change change = {.alert = {.number = 4,
+                                               .series = GV_SERIES_BOUNCED,
+                                               .began_ms = 1795000000000,
+                                               .value = 99,
+                                               .usual = 7,
+                                               .limit = 20}};
+    struct gv_hook_queue queue;
+    uint64_t last, dropped;
+    size_t count;
+
+    gv_hook_queue_init(&queue, 10);
+    assert_true(push(&queue, 7));
+    assert_true(gv_hook_queue_push(&queue, &change));
+    json_t *json = body(&queue, &last, &dropped, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(last, 2);
+    assert_int_equal(json_array_size(json_object_get(json, "changes")), 1);
+    const json_t *alert = json_array_get(json_object_get(json, "alerts"), 0);
+    assert_int_equal(json_integer_value(json_object_get(alert, "number")), 4);
+    assert_string_equal(json_string_value(json_object_get(alert, "series")), "bounced");
+    assert_string_equal(json_string_value(json_object_get(alert, "state")), "on");
+    assert_true(json_is_null(json_object_get(alert, "ended")));
+    json_decref(json);
+    gv_hook_queue_free(&queue);
+}
+
 /* Batches in order; what is dropped while one is under way is not taken off a second time. */
 static void the_oldest_go_and_it_is_told(void **state)
 {
@@ -152,6 +181,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_is_told_in_full),
+        cmocka_unit_test(an_alert_is_told_too),
         cmocka_unit_test(the_oldest_go_and_it_is_told),
         cmocka_unit_test(only_a_program_of_ones_own_is_run),
     };

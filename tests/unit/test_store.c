@@ -142,6 +142,42 @@ static struct left journal(struct store *s, const char *address)
     return left;
 }
 
+/* What is said of it while it is erased leaves no trace when it leaves the set; of others it does. */
+static void test_what_was_erased_goes_into_no_journal(void **state)
+{
+    struct store *s = *state;
+    struct gv_persist_erased erased;
+    struct gv_subject subject;
+    struct gv_text error;
+
+    store_open(s);
+    for (uint8_t i = 1; i <= 4; i++)
+        signal_of(s, i, i, i == 4 ? "192.0.2.2" : "192.0.2.1", false);
+    store_commit(s, NOW);
+    signal_of(s, 1, 1, "192.0.2.1", true);
+    store_commit(s, NOW);
+    assert_int_equal(journal(s, "192.0.2.1").count, 1);
+    assert_int_equal(gv_subject_parse(&subject, "192.0.2.1", 9), GV_OK);
+    assert_int_equal(gv_persist_erase(s->persist, &subject, NOW + 2 * DAY, &erased, &error), GV_OK);
+    assert_int_equal(erased.journal, 1);
+    assert_int_equal(journal(s, "192.0.2.1").count, 0);
+    store_close(s); /* a restart does not forget it */
+    store_open(s);
+    signal_of(s, 2, 2, "192.0.2.1", true);
+    signal_of(s, 4, 4, "192.0.2.2", true);
+    store_commit(s, NOW + DAY);
+    assert_int_equal(journal(s, "192.0.2.1").count, 0);
+    assert_int_equal(journal(s, "192.0.2.2").count, 1);
+    assert_int_equal(store_number(s, "SELECT count(*) FROM kept WHERE name GLOB 'erased *'"), 1);
+    assert_int_equal(gv_persist_expire_marks(s->persist, NOW + DAY), GV_OK);
+    assert_int_equal(store_number(s, "SELECT count(*) FROM kept WHERE name GLOB 'erased *'"), 1);
+    assert_int_equal(gv_persist_expire_marks(s->persist, NOW + 3 * DAY), GV_OK);
+    assert_int_equal(store_number(s, "SELECT count(*) FROM kept WHERE name GLOB 'erased *'"), 0);
+    signal_of(s, 3, 3, "192.0.2.1", true);
+    store_commit(s, NOW + 3 * DAY);
+    assert_int_equal(journal(s, "192.0.2.1").count, 1);
+}
+
 static void test_a_signal_that_leaves_is_kept_for_a_while(void **state)
 {
     struct store *s = *state;
@@ -247,6 +283,7 @@ int main(void)
         STORE_TEST(test_an_old_store_is_brought_up_to_date),
         STORE_TEST(test_an_old_store_with_something_else_in_it_is_mended),
         STORE_TEST(test_a_newer_store_is_refused),
+        STORE_TEST(test_what_was_erased_goes_into_no_journal),
         STORE_TEST(test_a_signal_that_leaves_is_kept_for_a_while),
         STORE_TEST(test_what_is_no_file_of_ours),
         STORE_TEST(test_something_else_beside_it),

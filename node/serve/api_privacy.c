@@ -1,0 +1,157 @@
+/* Access and erasure: what this node holds, and what of one address (SPEC 15.1). */
+#include <stdio.h>
+
+#include "crypto/error.h"
+#include "node/base/log.h"
+#include "node/serve/answer.h"
+#include "node/serve/api_internal.h"
+#include "node/serve/api_json.h"
+#include "node/serve/api_request.h"
+
+#define EARLIER_MAX 10000
+#define ERASED_MS   (48 * 3600000ULL) /* by then all that was in the set has left it */
+
+/* ---- report --------------------------------------------------------------------------------- */
+
+static void item(json_t *list, const char *what, const char *where, const char *until, size_t count)
+{
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I}", "what", what, "where", where,
+                                          "until", until, "count", (json_int_t)count));
+}
+
+static const char *days(char out[64], const char *from, uint64_t ms)
+{
+    if (ms % 86400000 == 0)
+        snprintf(out, 64, "%llu days after %s", (unsigned long long)(ms / 86400000), from);
+    else
+        snprintf(out, 64, "%llu hours after %s", (unsigned long long)(ms / 3600000), from);
+    return out;
+}
+
+void gv_api_get_privacy(struct gv_http_request *request, void *context)
+{
+    struct gv_api *api = context;
+    const struct gv_core *core = gv_driver_core(api->options.driver);
+    struct gv_persist_held held;
+    struct gv_driver_retention kept;
+    struct gv_core_status status;
+    char until[64];
+
+    gv_driver_retention(api->options.driver, &kept);
+    gv_core_status(core, &status);
+    int rc = gv_persist_held(gv_driver_persist(api->options.driver), &held);
+    if (rc != GV_OK) {
+        gv_http_error(request, 503, "store", "the store cannot be read: %s", gv_strerror(rc));
+        return;
+    }
+    json_t *list = json_array();
+    item(
+        list,
+        "signals that count: address, coarse times, bucketed count, kinds; of this node and others",
+        "memory, store.db: record", "24 hours after a signal's last minute, or its retraction",
+        status.statements);
+    item(list, "certificates, revocations and addresses of nodes", "memory, store.db: record",
+         "the network needs them no more",
+         held.records > status.statements ? held.records - status.statements : 0);
+    item(list, "signals that have ceased to count (grapevine ip)", "store.db: journal",
+         days(until, "they have left", kept.journal_ms), held.journal);
+    item(list, "what this node has sent (grapevine telemetry)", "store.db: sent",
+         days(until, "it was made", kept.telemetry_ms), held.sent);
+    item(list, "who acknowledged it", "store.db: ack",
+         days(until, "it was made", kept.telemetry_ms), held.acks);
+    item(list, "local history of addresses: failures and logins, accounts as keyed hashes",
+         "memory, store.db: history", "7 days after the last failure, 30 days after the last login",
+         status.local_subjects);
+    item(list, "your allow and deny list, owners trusted", "store.db: list", "you take it off",
+         held.lists);
+    item(list, "addresses of other nodes", "store.db: peer", "they are replaced", held.peers);
+    item(list, "mail flow by the minute: sums alone", "store.db: statistic", "48 hours after it",
+         held.minutes);
+    item(list, "mail flow by the hour: sums alone", "store.db: statistic",
+         days(until, "it", kept.statistics_ms), held.hours);
+    item(list, "alerts about it", "store.db: statistic", days(until, "it", kept.statistics_ms),
+         held.alerts);
+    gv_answer_json(request, json_pack("{s:s, s:I, s:o}", "share",
+                                      gv_share_name(gv_core_settings(core)->share), "bytes",
+                                      (json_int_t)held.bytes, "held", list));
+}
+
+/* ---- one address ---------------------------------------------------------------------------- */
+
+static void add_left(void *context, const uint8_t *record, size_t len, uint64_t left_ms)
+{
+    json_array_append_new(context, gv_api_left_json(record, len, left_ms));
+}
+
+static void add_sent(void *context, const struct gv_persist_sent *sent)
+{
+    json_array_append_new(context, gv_api_sent_json(sent));
+}
+
+void gv_api_get_privacy_export(struct gv_http_request *request, void *context)
+{
+    struct gv_api *api = context;
+    struct gv_persist *persist = gv_driver_persist(api->options.driver);
+    struct gv_subject subject;
+    struct gv_text error;
+
+    if (gv_api_subject(&subject, gv_http_query(request, "addr"), &error) != GV_OK) {
+        gv_http_error(request, 400, "bad-request", "%s", error.text);
+        return;
+    }
+    json_t *now = gv_api_ip_json(gv_driver_core(api->options.driver), &subject);
+    json_t *earlier = json_array(), *sent = json_array();
+    int rc = gv_persist_journal(persist, &subject, EARLIER_MAX, add_left, earlier);
+    if (rc == GV_OK)
+        rc = gv_persist_sent_about(persist, &subject, add_sent, sent);
+    if (rc == GV_OK && now) {
+        gv_answer_json(request, json_pack("{s:o, s:o, s:o, s:o}", "made", gv_api_time(gv_unix_ms()),
+                                          "now", now, "earlier", earlier, "sent", sent));
+        return;
+    }
+    json_decref(now);
+    json_decref(earlier);
+    json_decref(sent);
+    gv_http_error(request, 503, "store", "the store cannot be read: %s", gv_strerror(rc));
+}
+
+/* Takes back, forgets, deletes. Each may be there or not; what fails is said. */
+void gv_api_post_privacy_erase(struct gv_http_request *request, void *context)
+{
+    struct gv_api *api = context;
+    struct gv_event event = {.kind = GV_EVENT_COMMAND, .command = {.command = GV_COMMAND_RETRACT}};
+    struct gv_persist_erased erased;
+    struct gv_text error = {""};
+    size_t len;
+    const uint8_t *body = gv_http_body(request, &len);
+
+    if (gv_api_subject_body(&event.command.subject, body, len, &error) != GV_OK) {
+        gv_http_error(request, 400, "bad-request", "%s", error.text);
+        return;
+    }
+    int retracted = gv_driver_command(api->options.driver, &event);
+    event.command.command = GV_COMMAND_FORGET;
+    int forgotten = gv_driver_command(api->options.driver, &event);
+    uint64_t until_ms = gv_unix_ms() + ERASED_MS;
+    int rc = gv_persist_erase(gv_driver_persist(api->options.driver), &event.command.subject,
+                              until_ms, &erased, &error);
+    if (api->options.lists_changed)
+        api->options.lists_changed(api->options.context);
+    if (rc != GV_OK || forgotten == GV_ERR_IO || retracted == GV_ERR_IO) {
+        gv_http_error(request, 507, "not-stored",
+                      "not all of it could be deleted from the disk; do it again: %s",
+                      rc != GV_OK ? error.text : "the store cannot be written");
+        return;
+    }
+    gv_log(GV_LOG_NOTICE, "privacy: what this node held of one address was erased");
+    const char *word = retracted == GV_OK                   ? "retracted"
+                       : retracted == GV_ERR_NOT_FOUND      ? "nothing to retract"
+                       : retracted == GV_ERR_NO_CERTIFICATE ? "nothing to retract"
+                                                            : gv_strerror(retracted);
+    gv_http_respond_json(request, 200,
+                         json_pack("{s:b, s:s, s:b, s:I, s:I, s:I, s:o}", "ok", 1, "signals", word,
+                                   "history", (int)(forgotten == GV_OK), "telemetry",
+                                   (json_int_t)erased.sent, "acknowledgements",
+                                   (json_int_t)erased.acks, "journal", (json_int_t)erased.journal,
+                                   "quiet_until", gv_api_time(until_ms)));
+}

@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# No mailbox leaks: a log in which every account, domain, host name and message id bears a mark goes
+# through a real node that shares, answers and tells a webhook. Then each file of its data folder and of
+# its peer's, what it said (decoded, raw, and as its peer holds it), its own log at level debug, and
+# every answer of the API are searched for the mark: as it is, in hex and in base64. The mark must be
+# found where it is planted, or the search proves nothing. (SPEC 15)
+# shellcheck disable=SC2317 # functions that are called by name
+set -uo pipefail
+NODES=2
+# shellcheck source=tests/e2e/common.sh
+source "$(dirname "$0")/common.sh"
+needs jq python3 curl
+find_port 16400
+make_registry leak
+start_registry
+start_mesh
+
+cat >"$scratch/webhook.py" <<'PYTHON'
+import http.server, sys
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        with open(sys.argv[2], "ab") as out:
+            out.write(self.rfile.read(int(self.headers["Content-Length"])) + b"\n")
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Hook).serve_forever()
+PYTHON
+hook=$((port + 3)) http=$((port + 4))
+python3 "$scratch/webhook.py" $hook "$scratch/webhook.out" &
+pids+=($!)
+wait_for 10 "the webhook" listening 127.0.0.1 $hook
+stop_node 1 || fail "node 1 did not stop"
+mv "$scratch/node1.conf" "$scratch/first.conf"
+start_again() {
+    { sed 's/^from_start.*/&\nlevel = debug/' "$scratch/first.conf"
+      printf '[http]\nlisten = 127.0.0.1:%s\n[hooks]\nwebhook = http://127.0.0.1:%s/\n' $http $hook
+    } >"$scratch/node1.conf"
+    "$bin/grapevined" --config "$scratch/node1.conf" >>"$scratch/node1.log" 2>&1 &
+    node_pid[1]=$!
+    pids+=($!)
+    wait_for 20 "node 1" answers 1
+}
+start_again
+wait_for 60 "node 1 to find node 2" has_peers 1
+
+# The log. qzmarkqz is the mark; each account and message has it.
+cat >"$scratch/write.py" <<'PYTHON'
+import datetime
+M = "qzmarkqz"
+def at(i):
+    return (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=900 - i)).isoformat()
+i = 0
+def say(program, text):
+    global i
+    i += 1
+    print(f"{at(i % 880)} mail {program}: {text}")
+for n in range(120):
+    q, u = f"4F{n:04X}B", f"{M}{n}"
+    d = f"{M}{n}.example"
+    ip = f"198.51.100.{n % 200 + 1}"
+    good = f"203.0.113.{n % 100 + 1}"
+    say("postfix/smtpd[1]", f"{q}: client={M}host{n}.example[{good}], sasl_method=PLAIN, sasl_username={u}@{d}")
+    say("postfix/cleanup[2]", f"{q}: message-id=<{M}-{n}@{d}>")
+    say("postfix/qmgr[3]", f"{q}: from=<{u}@{d}>, size=1234, nrcpt=2 (queue active)")
+    say("postfix/smtp[4]", f"{q}: to=<{M}r@{d}>, orig_to=<{M}o@{d}>, relay={M}mx.example[198.51.100.250]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok {M} queued as {M}{n})")
+    say("postfix/smtp[4]", f"{q}: to=<{M}b@{d}>, relay={M}mx.example[198.51.100.250]:25, delay=1, delays=0/0/0/1, dsn=5.0.0, status=bounced (host {M}mx.example said: 550 no {M})")
+    say("postfix/qmgr[3]", f"{q}: removed")
+    say("postfix/smtpd[1]", f"NOQUEUE: reject: RCPT from {M}bad.example[{ip}]: 554 5.7.1 <{M}@{d}>: Relay access denied; from=<{M}@{d}> to=<{M}@{d}> proto=ESMTP helo=<{M}.example>")
+    say("dovecot", f"lmtp({u}@{d})<7><a{n}b>: msgid=<{M}-{n}@{d}>: saved mail to INBOX")
+    say("dovecot", f"imap-login: Login: user=<{u}@{d}>, method=PLAIN, rip={good}, lip=192.0.2.1, mpid={n + 1}, TLS, session=<{M}{n}>")
+    for k in range(3):
+        say("dovecot", f"imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<{M}x{k}@{d}>, method=PLAIN, rip={ip}, lip=192.0.2.1, session=<{M}s{n}{k}>")
+    say("dovecot", f"auth: passwd-file({M}y@{d},{ip},<{M}s{n}>): unknown user")
+    say("postfix/smtpd[1]", f"warning: {M}bad.example[{ip}]: SASL LOGIN authentication failed: UGFzc3dvcmQ6, sasl_username={M}z{n}@{d}")
+    say("postfix/smtpd[1]", f"disconnect from {M}bad.example[{ip}] ehlo=1 auth=0/1 commands=1/2")
+    say("postfix/postfix-script[1]", f"fatal: {M} \x1b]0;{M}\x07 <script>{M}</script> =cmd|'/c {M}'!A0")
+PYTHON
+python3 "$scratch/write.py" >>"$scratch/node1.mail"
+sent() { (($(ask 1 telemetry --json | jq '[.telemetry[] | select(.state == "sent")] | length') >= 5)); }
+wait_for 60 "signals that arrive" sent
+sum() { ask 1 stats --json --since 3h | jq -r ".sum.$1"; }
+[[ $(sum received) == 120 && $(sum bounced) == 120 && $(sum rejected) == 120 ]] ||
+    fail "the log was not read as mail: $(sum received) $(sum bounced) $(sum rejected)"
+(($(sum logins) >= 120)) || fail "no logins were seen"
+# Refused by this host: a change for the webhook.
+wait_for 20 "the webhook to hear" test -s "$scratch/webhook.out"
+
+# Everything it answers, over the socket and the port.
+mkdir "$scratch/answers"
+token=$(ask 1 token)
+n=0
+for path in status peers roster lists 'ip?addr=198.51.100.1' 'ip?addr=203.0.113.1' 'verdict?addr=198.51.100.1' \
+    'list?limit=10000' 'changes?since=0' network telemetry 'received?limit=1000' 'stats?by=minute&since=47h' \
+    'stats?by=hour' 'stats?by=day' alerts privacy; do
+    n=$((n + 1))
+    curl -s -m 20 -H "Authorization: Bearer $token" "http://127.0.0.1:$http/api/v1/$path" \
+        >"$scratch/answers/port$n" || fail "no answer to $path"
+    curl -s -m 20 --unix-socket "$scratch/node1/control.sock" "http://localhost/api/v1/$path" \
+        >"$scratch/answers/socket$n" || fail "no answer to $path on the socket"
+    [[ $(wc -c <"$scratch/answers/port$n") -gt 2 ]] || fail "an empty answer to $path"
+done
+for path in metrics blocklist.txt blocklist.json blocklist.cidr blocklist.map; do
+    curl -s -m 20 "http://127.0.0.1:$http/$path" >"$scratch/answers/$path"
+done
+for a in 198.51.100.1 203.0.113.1; do ask 1 privacy export $a >"$scratch/answers/export-$a"; done
+for command in status "ip 198.51.100.1" list telemetry stats alerts "privacy report" "privacy notice" doctor; do
+    # shellcheck disable=SC2086 # words
+    ask 1 $command >"$scratch/answers/command-${command// /-}" 2>&1
+done
+ask 1 backup "$scratch/answers/backup" >/dev/null || fail "no backup"
+ask 2 received >/dev/null 2>&1
+curl -s -m 20 --unix-socket "$scratch/node2/control.sock" 'http://localhost/api/v1/received?limit=1000' \
+    >"$scratch/answers/peer-received"
+
+cat >"$scratch/search.py" <<'PYTHON'
+import base64, os, sys
+mark = b"qzmarkqz"
+forms = {mark, mark[::-1], mark.hex().encode(), mark.decode().encode("utf-16-le")}
+for shift in range(3):  # base64 of a text that holds it, at each of three places
+    whole = base64.b64encode(b"\0" * shift + mark + b"\0" * 3)
+    forms.add(whole[(shift * 8 + 5) // 6 + (shift > 0): (shift + len(mark)) * 8 // 6].lower())
+found = files = size = 0
+for top in sys.argv[1:]:
+    walk = [(os.path.dirname(top), [], [os.path.basename(top)])] if os.path.isfile(top) else os.walk(top)
+    for folder, _, names in walk:
+        for name in names:
+            path = os.path.join(folder, name)
+            if not os.path.isfile(path):
+                continue
+            data = open(path, "rb").read().lower()
+            files += 1
+            size += len(data)
+            for form in forms:
+                at = data.find(form)
+                if at >= 0:
+                    found += 1
+                    print(f"{path}: {form!r} at {at}: {data[max(0, at - 60):at + 60]!r}")
+print(f"{files} files, {size} bytes, {found} finds")
+sys.exit(found > 0)
+PYTHON
+search() { python3 "$scratch/search.py" "$@"; }
+# It finds what is there: plain in the log that was read, and in an encoding.
+search "$scratch/node1.mail" >/dev/null && fail "the search does not see the log"
+printf 'x%s' "$(printf 'ab qzmarkqz' | base64)" >"$scratch/planted"
+search "$scratch/planted" >/dev/null && fail "the search does not see base64"
+printf 'AB%s' "$(printf qzmarkqz | od -An -tx1 | tr -d ' \n')" >"$scratch/planted"
+search "$scratch/planted" >/dev/null && fail "the search does not see hex"
+
+while_it_runs=$(search "$scratch/node1" "$scratch/node2" "$scratch/node1.log" "$scratch/node2.log" \
+    "$scratch/webhook.out" "$scratch/answers") || fail "while it runs: $while_it_runs"
+echo "while it runs: $while_it_runs"
+stop_node 1 || fail "node 1 did not stop"
+stop_node 2 || fail "node 2 did not stop"
+stopped=$(search "$scratch/node1" "$scratch/node2" "$scratch/node1.log" "$scratch/node2.log" "$scratch/registry") ||
+    fail "stopped: $stopped"
+echo "stopped: $stopped"
+# Who logged in is in no signal, on neither host.
+for file in "$scratch/answers/peer-received" "$scratch/answers/blocklist.txt" "$scratch/webhook.out"; do
+    grep -q '203\.0\.113\.' "$file" && fail "$(basename "$file") names who logged in"
+done
+grep -q '198\.51\.100\.' "$scratch/answers/peer-received" || fail "the peer received no signal"
+((failures == 0)) && echo "passed"
+exit $((failures != 0))

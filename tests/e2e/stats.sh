@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# The flow of mail is kept: a real grapevined that is killed again and again while its log grows
+# counts each line once, by the command and by the API alike (SPEC 10.8). Loopback alone.
+# shellcheck disable=SC2317 # functions that are called by name
+set -uo pipefail
+
+bin=${GV_BIN:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/bin}
+scratch=$(mktemp -d /tmp/gv-stats.XXXXXX)
+conf=$scratch/node.conf
+log=$scratch/mail.log
+daemon=
+writer=
+failures=0
+
+clean_up() {
+    [[ -z $writer ]] || kill "$writer" 2>/dev/null
+    [[ -z $daemon ]] || kill "$daemon" 2>/dev/null
+    rm -rf "$scratch"
+}
+trap clean_up EXIT
+fail() {
+    printf 'FAILED: %s\n' "$*"
+    failures=$((failures + 1))
+}
+wait_for() {
+    local left=200
+    until "$@"; do
+        ((left-- > 0)) || {
+            fail "gave up waiting for: $*"
+            return 1
+        }
+        sleep 0.05
+    done
+}
+ask() { timeout 20 "$bin/grapevine" --config "$conf" "$@"; }
+answers() { ask status >/dev/null 2>&1; }
+sum() { ask stats --json "${@:2}" | python3 -c 'import json,sys; print(json.load(sys.stdin)["sum"][sys.argv[1]])' "$1"; }
+is() { [[ $(sum "$1" "${@:3}") == "$2" ]]; }
+
+port=15600
+while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+cat >"$conf" <<CONF
+[node]
+data = $scratch/data
+$([[ $EUID != 0 ]] || echo "user = root")
+listen = 127.0.0.1:$port
+[log]
+file = $log
+from_start = yes
+CONF
+start() {
+    "$bin/grapevined" --config "$conf" >>"$scratch/daemon.log" 2>&1 </dev/null &
+    daemon=$!
+    wait_for answers
+}
+
+# Six lines a message: received, taken up, one recipient delivered, one bounced, one deferred, removed.
+cat >"$scratch/write.py" <<'PYTHON'
+import datetime, sys, time
+path, count, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+with open(path, "a", buffering=1) as out:
+    for i in range(count):
+        stamp = datetime.datetime.now(datetime.timezone.utc).isoformat()
+        q = "%05XB" % i
+        to = "to=<u@far.example>, relay=%s, delay=1, delays=0/0/0/1, dsn=0.0.0, status=%s"
+        far = "mx.far.example[198.51.100.7]:25"
+        for who, text in (("smtpd", "client=x.example[192.0.2.9]"),
+                          ("qmgr", "from=<a@here.example>, size=100, nrcpt=3 (queue active)"),
+                          ("smtp", to % (far, "sent (250 ok)")),
+                          ("smtp", to % (far, "bounced (host said 550)")),
+                          ("smtp", to % ("none", "deferred (no route)")),
+                          ("qmgr", "removed")):
+            out.write(f"{stamp} mx postfix/{who}[1]: {q}: {text}\n")
+        time.sleep(pause)
+PYTHON
+touch "$log"
+N=3000
+start
+python3 "$scratch/write.py" "$log" $N 0.002 &
+writer=$!
+kills=0
+while kill -0 "$writer" 2>/dev/null; do
+    sleep 0.$((RANDOM % 9))3
+    kill -KILL "$daemon"
+    wait "$daemon" 2>/dev/null
+    kills=$((kills + 1))
+    start
+done
+writer=
+echo "killed $kills times"
+((kills >= 3)) || fail "killed only $kills times"
+wait_for is received $N
+for by in minute hour day; do
+    for what in received delivered bounced deferred deferrals; do
+        got=$(sum $what --by $by)
+        [[ $got == "$N" ]] || fail "$what by the $by: $got of $N"
+    done
+    got=$(sum outgoing --by $by)
+    [[ $got == $((2 * N)) ]] || fail "outgoing by the $by: $got of $((2 * N))"
+done
+ask stats | grep -q '▇\|█' || fail "there is no sparkline"
+refused() { ! ask "${@:2}" >/dev/null 2>"$scratch/said" && grep -q "$1" "$scratch/said"; }
+refused 'by must be minute, hour or day' stats --by week || fail "--by week: $(<"$scratch/said")"
+refused 'is not a time' stats --since yesterday || fail "--since yesterday: $(<"$scratch/said")"
+ask alerts | grep -q 'still learning' || fail "alerts does not say that it learns"
+ask alerts --json | python3 -c 'import json,sys; d=json.load(sys.stdin); assert d=={"baseline":"learning","alerts":[]},d' ||
+    fail "alerts --json"
+# A row for each minute, not for each line.
+kill "$daemon"
+wait "$daemon" || fail "the daemon's exit status"
+daemon=
+rows=$(python3 -c 'import sqlite3,sys; print(sqlite3.connect(sys.argv[1]).execute("SELECT count(*), max(length(key) + length(value) + length(mac)) FROM statistic").fetchone())' "$scratch/data/store.db")
+echo "rows, longest: $rows"
+python3 -c "import sys; n,l=$rows; sys.exit(not (n < 12 and l < 1024))" || fail "rows: $rows"
+((failures == 0)) && echo "passed"
+exit $((failures != 0))

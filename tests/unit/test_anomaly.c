@@ -1,0 +1,307 @@
+/* Alarms over generated traffic: how many false ones in a year in which nothing happens, and how
+ * soon a surge is found (SPEC 10.9). The traffic has a day, a week, and bursts: mail to lists goes
+ * out to forty at once, bounces come in fives, robots guess ten passwords in a row, a storm of them
+ * a week. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "node/serve/anomaly.h"
+
+#define HOUR  60u
+#define DAY   (24 * HOUR)
+#define YEAR  (365 * DAY)
+#define START (UINT64_C(490008) * HOUR) /* some midnight of 2025 */
+
+/* ---- chance, the same on every machine ------------------------------------------------------ */
+
+static uint64_t dice;
+
+static uint32_t roll(void)
+{
+    dice ^= dice << 13;
+    dice ^= dice >> 7;
+    dice ^= dice << 17;
+    return (uint32_t)(dice >> 16);
+}
+
+/* Happens `rate` times a million in the mean: as many tries as make each one rare. */
+static uint32_t poisson(uint64_t rate_millionths)
+{
+    uint32_t n = 0;
+
+    for (; rate_millionths > 0;
+         rate_millionths -= rate_millionths < 250000 ? rate_millionths : 250000) {
+        /* Of a part of at most a quarter: none, one, two, three; by e^-x to the third order. */
+        uint64_t x = rate_millionths < 250000 ? rate_millionths : 250000;
+        uint64_t none = 1000000 - x + x * x / 2000000 - x * x / 1000000 * x / 6000000;
+        uint64_t one = none * x / 1000000, two = one * x / 2000000, u = roll() % 1000000;
+        n += u < none ? 0 : u < none + one ? 1 : u < none + one + two ? 2 : 3;
+    }
+    return n;
+}
+
+/* ---- the traffic ---------------------------------------------------------------------------- */
+
+/* Of a thousand: office hours, evenings, nights; half on weekends. */
+static uint32_t shape(uint64_t minute)
+{
+    static const uint16_t day[24] = {15, 10, 8,  8,  10, 15, 30, 60, 95, 100, 100, 95,
+                                     85, 90, 95, 90, 85, 75, 60, 50, 45, 40,  30,  20};
+    uint64_t hour = minute / HOUR, within = minute % HOUR;
+    uint32_t here = (uint32_t)(day[hour % 24] * (HOUR - within) + day[(hour + 1) % 24] * within);
+
+    return hour / 24 % 7 < 2 ? here / 2 : here; /* of 6000 */
+}
+
+struct host {
+    uint32_t per_hour; /* messages out, in the busiest hour */
+    uint64_t surge_at; /* minute; 0: never */
+    uint32_t surge_by; /* so many times */
+    enum gv_series surge_of;
+    uint64_t quiet_at; /* minute from which the log is silent; 0: never */
+};
+
+static void one_minute(uint32_t out[GV_SERIES_COUNT], const struct host *host, uint64_t minute)
+{
+    static uint32_t queue;
+    uint64_t rate = (uint64_t)host->per_hour * shape(minute) * 1000000 / 6000 / 60;
+    uint64_t factor[GV_SERIES_COUNT] = {1, 1, 1, 1, 1, 1};
+
+    memset(out, 0, GV_SERIES_COUNT * sizeof *out);
+    if (host->quiet_at && minute >= host->quiet_at)
+        return;
+    if (host->surge_at && minute >= host->surge_at)
+        factor[host->surge_of] = host->surge_by;
+    out[GV_SERIES_OUTGOING] = poisson(rate * factor[GV_SERIES_OUTGOING]);
+    for (uint32_t lists = poisson(rate / 400); lists > 0; lists--)
+        out[GV_SERIES_OUTGOING] += 10 + roll() % 31;
+    for (uint32_t n = poisson(rate / 50 * factor[GV_SERIES_BOUNCED]); n > 0; n--)
+        out[GV_SERIES_BOUNCED] += 1 + roll() % 5;
+    out[GV_SERIES_REJECTED] = poisson(rate / 2 * factor[GV_SERIES_REJECTED]);
+    for (uint32_t n = poisson(100000 * factor[GV_SERIES_LOGIN_FAILURES]); n > 0; n--)
+        out[GV_SERIES_LOGIN_FAILURES] += 1 + roll() % 10;
+    /* It waits about half an hour, in the mean. */
+    queue += poisson(rate / 20);
+    uint32_t gone = poisson((uint64_t)queue * 33333);
+    queue -= gone < queue ? gone : queue;
+    out[GV_SERIES_QUEUE] = queue * (uint32_t)factor[GV_SERIES_QUEUE];
+    out[GV_SERIES_ACTIVITY] = out[GV_SERIES_OUTGOING] + out[GV_SERIES_REJECTED] +
+                              out[GV_SERIES_LOGIN_FAILURES] + poisson(rate * 3);
+}
+
+struct found {
+    unsigned begun[GV_SERIES_COUNT], ended[GV_SERIES_COUNT], total, worst_week;
+    uint64_t first[GV_SERIES_COUNT]; /* minute at whose end it was told */
+};
+
+/* As the daemon does it: five-minute sums, their peaks by the hour, learnt when it is over. */
+static void live(struct gv_anomaly *anomaly, struct found *found, const struct host *host,
+                 uint64_t from, uint64_t to)
+{
+    static uint32_t last[5][GV_SERIES_COUNT];
+    struct gv_anomaly_hour hour = {0};
+    unsigned week = 0;
+
+    memset(found, 0, sizeof *found);
+    for (uint64_t minute = from; minute < to; minute++) {
+        uint32_t values[GV_SERIES_COUNT] = {0};
+        struct gv_anomaly_change changes[GV_SERIES_COUNT];
+
+        one_minute(last[minute % 5], host, minute);
+        for (size_t s = 0; s < GV_SERIES_COUNT; s++) {
+            uint32_t five[5];
+            for (size_t i = 0; i < 5; i++)
+                five[i] = last[(minute + 1 + i) % 5][s];
+            values[s] = gv_anomaly_rate(five);
+            if (s == GV_SERIES_QUEUE || s == GV_SERIES_ACTIVITY)
+                values[s] = last[minute % 5][s];
+            if (s == GV_SERIES_ACTIVITY)
+                hour.value[s] += values[s];
+            else if (values[s] > hour.value[s])
+                hour.value[s] = values[s];
+        }
+        size_t n = gv_anomaly_minute(anomaly, changes, minute, values);
+        for (size_t i = 0; i < n; i++) {
+            found->ended[changes[i].series] += !changes[i].begins;
+            if (!changes[i].begins)
+                continue;
+            if (found->begun[changes[i].series]++ == 0)
+                found->first[changes[i].series] = minute;
+            found->total++;
+            week++;
+        }
+        hour.watched++;
+        if (minute % HOUR == HOUR - 1) {
+            gv_anomaly_learn(anomaly, minute / HOUR, &hour);
+            memset(&hour, 0, sizeof hour);
+        }
+        if ((minute + 1) % (7 * DAY) == 0) {
+            found->worst_week = week > found->worst_week ? week : found->worst_week;
+            week = 0;
+        }
+    }
+}
+
+static struct gv_anomaly *fresh(uint64_t seed)
+{
+    struct gv_anomaly *anomaly = gv_anomaly_new();
+
+    assert_non_null(anomaly);
+    dice = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    return anomaly;
+}
+
+static const uint32_t sizes[] = {60, 600, 6000};
+
+/* ---- what must hold ------------------------------------------------------------------------- */
+
+static void test_a_year_without_anything(void **state)
+{
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct host host = {.per_hour = sizes[i]};
+        struct gv_anomaly *anomaly = fresh(i + 1);
+        struct found found;
+
+        live(anomaly, &found, &host, START, START + YEAR);
+        print_message("%u an hour: %u false alarms in a year (", sizes[i], found.total);
+        for (size_t s = 0; s < GV_SERIES_COUNT; s++)
+            print_message("%s%s %u", s ? ", " : "", gv_series_name((enum gv_series)s),
+                          found.begun[s]);
+        print_message("), %u in the worst week\n", found.worst_week);
+        assert_true(found.total <= 52);
+        assert_true(found.worst_week <= 1);
+        assert_int_equal(gv_anomaly_state(anomaly, (START + YEAR) / HOUR), GV_ANOMALY_KNOWING);
+        gv_anomaly_free(anomaly);
+    }
+}
+
+/* Ten times as much goes out, at each hour of a day, on a workday and a Sunday. Where less than
+ * three messages a minute go out in the busiest hour, a tenfold night is still less than a usual
+ * noon's, and need not be found. */
+static void test_a_tenfold_surge_is_found_in_five_minutes(void **state)
+{
+    unsigned worst = 0, tried = 0;
+
+    for (size_t i = 1; i < sizeof sizes / sizeof *sizes; i++) {
+        for (unsigned h = 0; h < 48; h += 2) {
+            uint64_t at = START + (35 + (h / 24) * 3) * DAY + h % 24 * HOUR + h % 7 * 9;
+            struct host host = {.per_hour = sizes[i],
+                                .surge_at = at,
+                                .surge_by = 10,
+                                .surge_of = GV_SERIES_OUTGOING};
+            struct gv_anomaly *anomaly = fresh(100 * i + h);
+            struct found found, before;
+            uint64_t mean = (uint64_t)sizes[i] * shape(at) / 6000;
+
+            live(anomaly, &before, &host, START, at);
+            live(anomaly, &found, &host, at, at + 60);
+            gv_anomaly_free(anomaly);
+            if (mean < 120)
+                continue;
+            tried++;
+            unsigned after = found.begun[GV_SERIES_OUTGOING]
+                                 ? (unsigned)(found.first[GV_SERIES_OUTGOING] - at + 1)
+                                 : 999;
+            if (after > worst)
+                worst = after;
+            if (after > 5)
+                fail_msg("%u an hour at hour %u (%llu usual): found after %u minutes", sizes[i], h,
+                         (unsigned long long)mean, after);
+        }
+    }
+    print_message("%u surges, the slowest found after %u minutes\n", tried, worst);
+    assert_true(tried > 30);
+}
+
+static void test_each_kind_is_found_once_and_ends(void **state)
+{
+    for (int s = GV_SERIES_OUTGOING; s <= GV_SERIES_QUEUE; s++) {
+        uint64_t at = START + 40 * DAY + 10 * HOUR;
+        struct host host = {
+            .per_hour = 1200, .surge_at = at, .surge_by = 30, .surge_of = (enum gv_series)s};
+        struct gv_anomaly *anomaly = fresh(7);
+        struct found found;
+
+        live(anomaly, &found, &host, START, at);
+        live(anomaly, &found, &host, at, at + 3 * HOUR);
+        if (found.total != 1)
+            print_message("%s: %u of it, %u in all\n", gv_series_name((enum gv_series)s),
+                          found.begun[s], found.total);
+        assert_int_equal(found.begun[s], 1); /* of three hours that swing, one alarm */
+        assert_int_equal(found.total, 1);
+        assert_int_equal(found.ended[s], 0);
+        host.surge_at = 0;
+        live(anomaly, &found, &host, at + 3 * HOUR, at + 4 * HOUR);
+        assert_int_equal(found.begun[s], 0);
+        assert_int_equal(found.ended[s], 1);
+        gv_anomaly_free(anomaly);
+    }
+}
+
+static void test_silence(void **state)
+{
+    uint64_t at = START + 40 * DAY + 10 * HOUR;
+    struct host host = {.per_hour = 600, .quiet_at = at};
+    struct gv_anomaly *anomaly = fresh(9);
+    struct found found;
+
+    live(anomaly, &found, &host, START, at);
+    live(anomaly, &found, &host, at, at + 2 * HOUR);
+    assert_int_equal(found.begun[GV_SERIES_ACTIVITY], 1);
+    assert_in_range(found.first[GV_SERIES_ACTIVITY] - at, 14, 20);
+    host.quiet_at = 0;
+    live(anomaly, &found, &host, at + 2 * HOUR, at + 3 * HOUR);
+    assert_int_equal(found.ended[GV_SERIES_ACTIVITY], 1);
+    /* The node itself was away: that is no silence. */
+    uint32_t none[GV_SERIES_COUNT] = {0};
+    struct gv_anomaly_change changes[GV_SERIES_COUNT];
+    for (uint64_t i = 0; i < 100; i++)
+        assert_int_equal(gv_anomaly_minute(anomaly, changes, at + 5 * HOUR + 2 * i, none), 0);
+    gv_anomaly_free(anomaly);
+}
+
+/* Nothing is said in the first week; then only of what exceeds the most; a restart repeats nothing.
+ */
+static void test_warming_up_and_restart(void **state)
+{
+    uint64_t at = START + 5 * DAY + 10 * HOUR;
+    struct host host = {.per_hour = 1200, .surge_at = at, .surge_by = 30};
+    struct gv_anomaly *anomaly = fresh(11);
+    struct found found;
+
+    live(anomaly, &found, &host, START, at + HOUR);
+    assert_int_equal(found.total, 0);
+    assert_int_equal(gv_anomaly_state(anomaly, (at + HOUR) / HOUR), GV_ANOMALY_LEARNING);
+    gv_anomaly_free(anomaly);
+
+    host.surge_at = at = START + 10 * DAY + 10 * HOUR;
+    anomaly = fresh(12);
+    live(anomaly, &found, &host, START, at + HOUR);
+    assert_int_equal(found.total, 1);
+    assert_int_equal(found.begun[GV_SERIES_OUTGOING], 1);
+    assert_int_equal(gv_anomaly_state(anomaly, (at + HOUR) / HOUR), GV_ANOMALY_WARMING);
+    gv_anomaly_resume(anomaly, GV_SERIES_OUTGOING, 1000, 100, 200);
+    live(anomaly, &found, &host, at + HOUR, at + 2 * HOUR);
+    assert_int_equal(found.total, 0);
+    gv_anomaly_free(anomaly);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_year_without_anything),
+        cmocka_unit_test(test_a_tenfold_surge_is_found_in_five_minutes),
+        cmocka_unit_test(test_each_kind_is_found_once_and_ends),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_warming_up_and_restart),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

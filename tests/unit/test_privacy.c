@@ -1,0 +1,169 @@
+/* Access and erasure on a real node: what is exported is what was said, what is erased is in no row
+ * of the store, before and after a restart (SPEC 15.1). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "crypto/error.h"
+#include "helper_node.h"
+
+#define ATTACKER "198.51.100.7"
+#define OTHER    "198.51.100.8"
+
+static struct node node;
+
+static int setup(void **state)
+{
+    memset(&node, 0, sizeof node);
+    node.enrolled = true;
+    node.share = GV_SHARE_YES;
+    node_make(&node);
+    if (node_start(&node) != GV_OK)
+        fail_msg("%s", node.error.text);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    node_stop(&node);
+    node_remove(&node);
+    return 0;
+}
+
+static json_t *export(const char *address)
+{
+    char path[128];
+    json_t *json;
+
+    snprintf(path, sizeof path, "privacy/export?addr=%s", address);
+    assert_int_equal(node_get(&node, path, &json), 200);
+    return json;
+}
+
+static size_t size_of(const json_t *json, const char *member)
+{
+    return json_array_size(json_object_get(json, member));
+}
+
+/* Rows that hold the subject's bytes anywhere: in a key, a value or beside it. */
+static size_t rows_about(const char *table, const char *key, const char *address)
+{
+    char sql[512], path[128], hex[2 * sizeof(struct gv_subject) + 1];
+    struct gv_subject subject;
+    sqlite3_stmt *row;
+    sqlite3 *db;
+
+    assert_int_equal(gv_subject_parse(&subject, address, strlen(address)), GV_OK);
+    gv_hex(hex, subject.bytes, 4);
+    snprintf(path, sizeof path, "%s/store.db", node.folder);
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM %s WHERE instr(%s, x'%s') OR instr(value, x'%s')", table, key,
+             hex, hex);
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    size_t count = (size_t)sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    sqlite3_close(db);
+    return count;
+}
+
+static void check_erased(void)
+{
+    json_t *json = export(ATTACKER);
+
+    assert_int_equal(size_of(json, "sent"), 0);
+    assert_int_equal(size_of(json, "earlier"), 0);
+    const json_t *local = json_object_get(json_object_get(json, "now"), "local");
+    assert_int_equal(json_integer_value(json_object_get(local, "failures")), 0);
+    json_decref(json);
+    assert_int_equal(rows_about("sent", "key", ATTACKER), 0);
+    assert_int_equal(rows_about("journal", "subject", ATTACKER), 0);
+    assert_int_equal(rows_about("history", "key", ATTACKER), 0);
+    assert_int_equal(rows_about("statistic", "key", ATTACKER), 0);
+    assert_int_equal(rows_about("kept", "name", ATTACKER), 0);
+    /* The retraction alone, which must reach everybody. */
+    assert_int_equal(rows_about("record", "key", ATTACKER), 1);
+    /* Others' rows are where they were. */
+    assert_int_equal(rows_about("sent", "key", OTHER), 1);
+    assert_int_equal(rows_about("history", "key", OTHER), 1);
+}
+
+static void test_export_and_erase(void **state)
+{
+    json_t *json;
+
+    node_fails(&node, ATTACKER, 4);
+    node_fails(&node, OTHER, 4);
+    json = export(ATTACKER);
+    assert_int_equal(size_of(json, "sent"), 1);
+    assert_string_equal(
+        json_string_value(json_object_get(
+            json_object_get(json_array_get(json_object_get(json, "sent"), 0), "statement"),
+            "subject")),
+        ATTACKER);
+    json_decref(json);
+    assert_int_equal(rows_about("sent", "key", ATTACKER), 1);
+    assert_int_equal(rows_about("history", "key", ATTACKER), 1);
+
+    assert_int_equal(node_post(&node, "privacy/erase", "{\"addr\":\"" ATTACKER "\"}", &json), 200);
+    assert_string_equal(json_string_value(json_object_get(json, "signals")), "retracted");
+    assert_true(json_is_true(json_object_get(json, "history")));
+    assert_int_equal(json_integer_value(json_object_get(json, "telemetry")), 2);
+    json_decref(json);
+    check_erased();
+    node_stop(&node);
+    assert_int_equal(node_start(&node), GV_OK);
+    check_erased();
+
+    /* Again, and of an address that nobody knows: nothing, and no error. */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            node_post(&node, "privacy/erase",
+                      i ? "{\"addr\":\"203.0.113.77\"}" : "{\"addr\":\"" ATTACKER "\"}", &json),
+            200);
+        assert_string_equal(json_string_value(json_object_get(json, "signals")),
+                            "nothing to retract");
+        assert_false(json_is_true(json_object_get(json, "history")));
+        assert_int_equal(json_integer_value(json_object_get(json, "telemetry")), 0);
+        json_decref(json);
+    }
+    assert_int_equal(node_post(&node, "privacy/erase", "{\"addr\":\"nobody\"}", NULL), 400);
+    assert_int_equal(node_post(&node, "privacy/erase", "{}", NULL), 400);
+}
+
+static void test_report(void **state)
+{
+    size_t sent = 0, i;
+    json_t *json, *item;
+
+    node_fails(&node, ATTACKER, 4);
+    assert_int_equal(node_get(&node, "privacy", &json), 200);
+    assert_string_equal(json_string_value(json_object_get(json, "share")), "yes");
+    assert_true(size_of(json, "held") >= 10);
+    json_array_foreach(json_object_get(json, "held"), i, item)
+    {
+        assert_true(json_string_length(json_object_get(item, "until")) > 0);
+        if (strcmp(json_string_value(json_object_get(item, "where")), "store.db: sent") == 0)
+            sent = (size_t)json_integer_value(json_object_get(item, "count"));
+    }
+    assert_int_equal(sent, 1);
+    json_decref(json);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_export_and_erase, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_report, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
