@@ -57,9 +57,8 @@ static uint32_t age_of(const struct gv_member *member)
 
 static enum gv_address_kind kind_of(const struct gv_plan *plan, uint32_t subject)
 {
-    return subject < scene.address_count
-               ? scene.addresses[subject].kind
-               : plan->addresses[subject - scene.address_count].kind;
+    return subject < scene.address_count ? scene.addresses[subject].kind
+                                         : plan->addresses[subject - scene.address_count].kind;
 }
 
 static void test_a_share_is_of_all_owners(void **state)

@@ -38,8 +38,8 @@ static void open_world(const char *rule)
     w.scene.seed = 5;
     w.scene.nodes = HONEST;
     for (uint32_t i = 0; i < ADDRESSES; i++)
-        w.addresses[i].subject = (struct gv_subject){
-            GV_FAMILY_IPV4, {50, (uint8_t)(i >> 8), (uint8_t)i, 1}};
+        w.addresses[i].subject =
+            (struct gv_subject){GV_FAMILY_IPV4, {50, (uint8_t)(i >> 8), (uint8_t)i, 1}};
     for (uint32_t i = 0; i < MEMBERS; i++) {
         w.owners[i] = w.members[i].owner = i == 11 ? 9 : i > 11 ? i - 1 : i;
         w.groups[i] = i == 8 ? 7 : i;

@@ -17,11 +17,12 @@
 #include "sim/rivals/shipped.h"
 #include "sim/table/chart.h"
 
-/* ---- planted bugs: around functions of proto/trust, by the linker --------------------------------- */
+/* ---- planted bugs: around functions of proto/trust, by the linker
+ * --------------------------------- */
 
-static bool forget_clean;      /* the action does not look at clean history */
-static bool refuse_untrusted;  /* the mesh alone refuses */
-static bool signal_refused;    /* a refused attempt is taken down like any other */
+static bool forget_clean;     /* the action does not look at clean history */
+static bool refuse_untrusted; /* the mesh alone refuses */
+static bool signal_refused;   /* a refused attempt is taken down like any other */
 
 struct gv_decision __real_gv_action_decide(const struct gv_action_facts *facts,
                                            const struct gv_verdict *verdict,
@@ -68,7 +69,8 @@ static void *open_without_groups(const struct gv_rule *rule, const struct gv_gro
     return gv_shipped_open(rule, &changed_ground);
 }
 
-/* ---- a small world ------------------------------------------------------------------------------- */
+/* ---- a small world
+ * ------------------------------------------------------------------------------- */
 
 #define NODES 120
 #define DAYS  12
@@ -205,7 +207,8 @@ static void test_broken_logins_are_not_reported(void **state)
     assert_int_equal(checked.refused + unchecked.refused, 0);
 }
 
-/* ---- the program ---------------------------------------------------------------------------------- */
+/* ---- the program
+ * ---------------------------------------------------------------------------------- */
 
 static char *run_program(const char *arguments)
 {
@@ -227,7 +230,9 @@ static char *run_program(const char *arguments)
 
 /* Of all figures: release, sanitized and clang builds must print the same. It changes with every
  * rule and with the workload; then it is to be looked at and set anew. */
-#define SMALL "--nodes 60 --days 6 --seeds 1..2 --attacks none,flood,spray --rules grapevine,beta,eigentrust,fides"
+#define SMALL                                                                                      \
+    "--nodes 60 --days 6 --seeds 1..2 --attacks none,flood,spray --rules "                         \
+    "grapevine,beta,eigentrust,fides"
 #define SMALL_HASH "table hash 638d4123c69334dc"
 
 static void test_two_runs_are_equal(void **state)
