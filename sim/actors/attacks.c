@@ -1,4 +1,4 @@
-/* The attacks of the table (SPEC 19.2). Ages are those of the certificates when the scored days
+/* The attacks of the table (SPEC 20.2). Ages are those of the certificates when the scored days
  * begin; 31 days is what patience costs at the tenure of 30. */
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Draws for the attack table, in integers: the same seed gives the same trace on every machine and
- * under every compiler (SPEC 19). */
+ * under every compiler (SPEC 20). */
 #ifndef GV_SIM_ACTORS_DICE_H
 #define GV_SIM_ACTORS_DICE_H
 

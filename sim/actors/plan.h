@@ -1,4 +1,4 @@
-/* Attackers as code (SPEC 19.2). An attack is a plan: which hostile members there are, how old they
+/* Attackers as code (SPEC 20.2). An attack is a plan: which hostile members there are, how old they
  * are, and what they do at which second. What depends on the run (repeating others' signals) is
  * asked for as it goes. Every attack knows the rules, the trace and all parameters. */
 #ifndef GV_SIM_ACTORS_PLAN_H

@@ -1,5 +1,5 @@
 /* The honest world of the attack table, with ground truth: members, addresses, who logs in from
- * where, who is attacked by whom, second by second (SPEC 19.1). It is drawn from the seed alone, so
+ * where, who is attacked by whom, second by second (SPEC 20.1). It is drawn from the seed alone, so
  * that every rule is tried on the very same trace. */
 #ifndef GV_SIM_ACTORS_SCENE_H
 #define GV_SIM_ACTORS_SCENE_H

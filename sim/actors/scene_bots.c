@@ -1,4 +1,4 @@
-/* Attackers as the workload has them: who visits whom, when and how often (SPEC 19.1). */
+/* Attackers as the workload has them: who visits whom, when and how often (SPEC 20.1). */
 #include "sim/actors/dice.h"
 #include "sim/actors/scene.h"
 

@@ -1,4 +1,4 @@
-/* Legitimate users: where they come from, and how often they mistype (SPEC 19.1). */
+/* Legitimate users: where they come from, and how often they mistype (SPEC 20.1). */
 #include <stdlib.h>
 
 #include "crypto/error.h"

@@ -1,4 +1,4 @@
-/* Rivals that earn or lose standing by what they say (SPEC 19.3). Integers throughout: thousandths,
+/* Rivals that earn or lose standing by what they say (SPEC 20.3). Integers throughout: thousandths,
  * or 2^-20. */
 #ifndef GV_SIM_RIVALS_LEARNERS_H
 #define GV_SIM_RIVALS_LEARNERS_H

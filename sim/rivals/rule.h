@@ -1,6 +1,6 @@
 /* The rules that the attack table compares: ours, run by the functions that ship, and rivals. Each
  * hears the same signals and is asked about the same visits; all stand on the same local log
- * (proto/trust/history.c and action.c), so that what differs is the mesh's word alone (SPEC 19.3).
+ * (proto/trust/history.c and action.c), so that what differs is the mesh's word alone (SPEC 20.3).
  */
 #ifndef GV_SIM_RIVALS_RULE_H
 #define GV_SIM_RIVALS_RULE_H

@@ -1,4 +1,4 @@
-/* The attack table: every rule under every attack, over several seeds (SPEC 19). */
+/* The attack table: every rule under every attack, over several seeds (SPEC 20). */
 #ifndef GV_SIM_TABLE_CHART_H
 #define GV_SIM_TABLE_CHART_H
 

@@ -1,4 +1,4 @@
-/* Plays one trace and one attack under one rule, and counts what came of it (SPEC 19.4). */
+/* Plays one trace and one attack under one rule, and counts what came of it (SPEC 20.4). */
 #ifndef GV_SIM_TABLE_PLAY_H
 #define GV_SIM_TABLE_PLAY_H
 
