@@ -57,8 +57,6 @@ void gv_ground_open(struct gv_ground *out, const struct gv_scene *scene, const s
                               .genesis_min = scene->genesis_min,
                               .start_min = scene->start_min};
     gv_policy_default(&out->policy, false);
-    out->policy.consensus_weight = 3000, out->policy.consensus_groups = 3;
-    out->policy.consensus_weight = 4000, out->policy.consensus_groups = 4;
     if (scene->nodes > LARGE_NETWORK)
         out->policy.untrusted_weight = 3000;
     free(owners.seen);

@@ -87,12 +87,13 @@ static void fail(struct gv_player *p, struct gv_history_result *result, const st
 {
     const struct gv_scene *scene = p->scene;
     uint32_t node = answer->asked.node;
+    bool untrusted = answer->listing.state == GV_VERDICT_UNTRUSTED;
 
     o->attempts = 1;
     o->new_visit = guess == 0;
     o->unix_ms = now_ms(p) + guess * GUESS_S * 1000;
     int rc = gv_history_observe(p->histories[node], result, o->unix_ms, o,
-                                answer->listing.state == GV_VERDICT_UNTRUSTED, true);
+                                untrusted ? GV_STRICT_MESH : GV_STRICT_NOT, true);
     gv_assert(rc == GV_OK);
     if (result->signal && scene->members[node].since_min > gv_player_minute(p))
         result->signal = false; /* not a member yet */
@@ -108,7 +109,7 @@ static void succeed(struct gv_player *p, uint32_t subject, uint32_t node, uint64
     o.new_visit = true;
     o.past = days_ago > 0;
     o.unix_ms -= (uint64_t)days_ago * GV_SCENE_DAY_S * 1000;
-    int rc = gv_history_observe(p->histories[node], &result, now_ms(p), &o, false, true);
+    int rc = gv_history_observe(p->histories[node], &result, now_ms(p), &o, GV_STRICT_NOT, true);
     gv_assert(rc == GV_OK);
 }
 
