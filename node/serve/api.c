@@ -333,6 +333,7 @@ static const struct gv_http_route routes[] = {
     {"GET", "/api/v1/received", gv_api_get_received},
 #define PUBLISHED 11
     /* On the control socket alone: */
+    {"GET", "/api/v1/evidence", gv_api_get_evidence},
     {"GET", "/api/v1/terms", gv_api_get_terms},
     {"GET", "/api/v1/token", gv_api_get_token},
     {"POST", "/api/v1/token", gv_api_post_token},
