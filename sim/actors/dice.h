@@ -1,5 +1,6 @@
 /* Draws for the attack table, in integers: the same seed gives the same trace on every machine and
- * under every compiler (SPEC 20). */
+ * under every compiler (SPEC 20). One draw an expression: C does not say which of two comes first.
+ */
 #ifndef GV_SIM_ACTORS_DICE_H
 #define GV_SIM_ACTORS_DICE_H
 

@@ -37,9 +37,10 @@ static void frame(struct gv_plan *plan, struct gv_dice *dice)
         for (uint32_t i = 0; i < plan->campaign.footholds && i < scene->numbers.providers; i++) {
             for (uint32_t a = 0; a < scene->pretrusted; a++)
                 visit(plan, dice, i, a, day_s + gv_dice_below(dice, 72000), 3);
-            for (uint32_t v = 0; v < 20; v++)
-                visit(plan, dice, i, gv_dice_below(dice, scene->nodes),
-                      day_s + gv_dice_below(dice, 72000), 3);
+            for (uint32_t v = 0; v < 20; v++) {
+                uint32_t at_s = day_s + gv_dice_below(dice, 72000);
+                visit(plan, dice, i, gv_dice_below(dice, scene->nodes), at_s, 3);
+            }
         }
     }
 }
@@ -57,10 +58,11 @@ static void burn(struct gv_plan *plan, struct gv_dice *dice)
                                           .subject = subject,
                                           .node = (uint16_t)(scene->nodes + reporter),
                                           .kind = GV_MOMENT_SAY});
-        for (uint32_t v = 0; v < BURNT_VISITS; v++)
-            visit(plan, dice, subject,
-                  gv_dice_below(dice, v < 3 ? scene->pretrusted : scene->nodes),
-                  at_s + 1800 + gv_dice_below(dice, 36000), 3);
+        for (uint32_t v = 0; v < BURNT_VISITS; v++) {
+            uint32_t later_s = 1800 + gv_dice_below(dice, 36000);
+            uint32_t node = gv_dice_below(dice, v < 3 ? scene->pretrusted : scene->nodes);
+            visit(plan, dice, subject, node, at_s + later_s, 3);
+        }
     }
 }
 
@@ -73,9 +75,10 @@ static void spray(struct gv_plan *plan, struct gv_dice *dice)
     for (uint32_t i = 0; i < plan->campaign.spray; i++) {
         uint32_t subject = gv_plan_address(plan, GV_ADDRESS_SPRAY);
         uint32_t at_s = scene->score_s + gv_dice_below(dice, span_s > day_s ? span_s - day_s : 1);
-        for (uint32_t v = 0; v < nodes; v++)
-            visit(plan, dice, subject, gv_dice_below(dice, scene->nodes),
-                  at_s + gv_dice_below(dice, day_s), 1);
+        for (uint32_t v = 0; v < nodes; v++) {
+            uint32_t later_s = gv_dice_below(dice, day_s);
+            visit(plan, dice, subject, gv_dice_below(dice, scene->nodes), at_s + later_s, 1);
+        }
     }
 }
 

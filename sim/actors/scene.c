@@ -160,8 +160,9 @@ void gv_scene_make_clean(struct gv_scene *scene, uint32_t address, uint32_t node
 static uint64_t draw_group(struct gv_dice *dice, uint32_t nodes)
 {
     uint64_t groups = nodes < 600 ? (uint64_t)250 * nodes / 600 + 13 : (uint64_t)250 * nodes / 600;
+    uint64_t first = gv_dice_below(dice, 65536), second = gv_dice_below(dice, 65536);
 
-    return groups * gv_dice_below(dice, 65536) / 65536 * gv_dice_below(dice, 65536) / 65536;
+    return groups * first / 65536 * second / 65536;
 }
 
 static void draw_members(struct gv_scene *scene)

@@ -116,11 +116,9 @@ static void draw_bot(struct gv_scene *scene, struct gv_dice *dice, uint32_t star
     uint32_t victims = draw_victims(scene, dice);
     if (bot.slow && victims < 2)
         victims = 2;
-    bot.life_s = HOUR_S +
-                 (bot.slow ? gv_dice_exponential(dice, scene->numbers.slow_days * 24)
-                           : gv_dice_exponential(dice, scene->numbers.life_hours)) *
-                     HOUR_S +
-                 gv_dice_below(dice, HOUR_S);
+    uint32_t mean_h = bot.slow ? scene->numbers.slow_days * 24 : scene->numbers.life_hours;
+    uint32_t life_h = 1 + gv_dice_exponential(dice, mean_h);
+    bot.life_s = life_h * HOUR_S + gv_dice_below(dice, HOUR_S);
     bot.address = gv_scene_address(scene, GV_ADDRESS_BOT);
     scene->addresses[bot.address].guarded = scene->attackers % 10 == 0;
     scene->attackers++;

@@ -65,9 +65,11 @@ static void draw_providers(struct gv_scene *scene, struct gv_dice *dice)
     /* A login where the node has not seen the provider's address before: a user on a journey. */
     uint32_t visitors = n->providers * scene->nodes * (100 - n->provider_percent) / 100;
     uint32_t logins = gv_dice_poisson(dice, visitors * 20 * scene->scored_days);
-    for (uint32_t i = 0; i < logins && n->providers > 0; i++)
-        login(scene, dice, gv_dice_below(dice, n->providers), gv_dice_below(dice, scene->nodes),
-              scene->score_s + gv_dice_below(dice, scene->end_s - scene->score_s), 500000 + i);
+    for (uint32_t i = 0; i < logins && n->providers > 0; i++) {
+        uint32_t at_s = scene->score_s + gv_dice_below(dice, scene->end_s - scene->score_s);
+        uint32_t node = gv_dice_below(dice, scene->nodes);
+        login(scene, dice, gv_dice_below(dice, n->providers), node, at_s, 500000 + i);
+    }
 }
 
 static void draw_client(struct gv_scene *scene, struct gv_dice *dice, uint32_t client)
@@ -116,11 +118,14 @@ static void draw_provider_typos(struct gv_scene *scene, struct gv_dice *dice)
 
     for (uint32_t i = 0; i < typos && scene->numbers.providers > 0; i++) {
         bool unknown = gv_dice_percent(dice, scene->numbers.typo_unknown_percent);
+        uint32_t at_s = gv_dice_below(dice, scene->end_s);
+        uint32_t address = gv_dice_below(dice, scene->numbers.providers);
+        uint32_t node = gv_dice_below(dice, scene->nodes);
         gv_moments_add(&scene->moments,
-                       (struct gv_moment){.at_s = gv_dice_below(dice, scene->end_s),
-                                          .subject = gv_dice_below(dice, scene->numbers.providers),
+                       (struct gv_moment){.at_s = at_s,
+                                          .subject = address,
                                           .account = 700000 + i,
-                                          .node = (uint16_t)gv_dice_below(dice, scene->nodes),
+                                          .node = (uint16_t)node,
                                           .kind = GV_MOMENT_TYPO,
                                           .flags = unknown ? GV_MOMENT_UNKNOWN : 0});
     }

@@ -66,7 +66,8 @@ static bool wanted(const struct gv_chart_options *o, const struct line *line,
                    const struct gv_rule *rule, size_t share)
 {
     bool main_rule = strcmp(rule->name, "grapevine") == 0;
-    bool consensus_spray = rule->consensus && strcmp(line->attack, "spray") == 0;
+    bool consensus_only = rule->consensus && (strcmp(line->attack, "spray") == 0 ||
+                                              (strcmp(line->attack, "flood") == 0 && share == 2));
 
     if (!listed(o->rules, rule->name) || !listed(o->attacks, line->attack))
         return false;
@@ -78,8 +79,10 @@ static bool wanted(const struct gv_chart_options *o, const struct line *line,
         return main_rule || line->rivals || (rule->ships && strcmp(line->attack, "adaptive") == 0);
     if (!is_quick_rule(rule->name))
         return false;
-    if (main_rule || consensus_spray)
-        return (line->quick && share != 1) || consensus_spray;
+    if (consensus_only)
+        return true;
+    if (main_rule)
+        return line->quick && share != 1;
     return line->quick_rivals && share == 0;
 }
 
