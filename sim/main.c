@@ -1,12 +1,14 @@
 /* grapevine-sim: the protocol's own code among simulated nodes. */
 #include <sodium.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 #include <time.h>
 
 #include "sim/report.h"
 #include "sim/swarm.h"
+#include "sim/table/chart.h"
 
 /* The one look at the wall clock in sim/: how long a run took is told, and is no part of it. */
 static double wall_s(void)
@@ -56,9 +58,11 @@ int main(int argc, char **argv)
 {
     struct gv_sim_options options;
 
-    gv_sim_options_parse(&options, argc, argv);
     if (sodium_init() < 0)
         return EX_OSERR;
+    if (argc > 1 && strcmp(argv[1], "attack-table") == 0)
+        return gv_chart_main(argc - 1, argv + 1);
+    gv_sim_options_parse(&options, argc, argv);
     switch (options.command) {
     case GV_SIM_PLANTS:
         list_plants();

@@ -77,7 +77,7 @@ static void parse_command(struct argp_state *state, struct gv_sim_options *optio
                           const char *text)
 {
     if (state->arg_num > 0 || (strcmp(text, "run") != 0 && strcmp(text, "swarm") != 0))
-        argp_error(state, "'%s': the commands are 'run' and 'swarm'", text);
+        argp_error(state, "'%s': the commands are 'run', 'swarm' and 'attack-table'", text);
     if (strcmp(text, "swarm") != 0 || options->command != GV_SIM_RUN)
         return;
     options->command = GV_SIM_SWARM;
@@ -126,7 +126,7 @@ static error_t take(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (state->arg_num == 0 && options->command == GV_SIM_RUN)
-            argp_error(state, "say what to do: 'run' or 'swarm'");
+            argp_error(state, "say what to do: 'run', 'swarm' or 'attack-table'");
         if (options->command == GV_SIM_RUN && options->seed != options->last_seed)
             argp_error(state, "--seeds is for 'swarm'; 'run' takes --seed");
         return 0;
@@ -154,7 +154,7 @@ void gv_sim_options_parse(struct gv_sim_options *out, int argc, char **argv)
         {"json", OPTION_JSON, "FILE", 0, "Write the report as JSON to FILE, or - for standard output", 0},
         {0}};
     static const struct argp argp = {
-        table, take, "run|swarm",
+        table, take, "run|swarm\nattack-table [OPTION...]",
         "Runs the protocol's own code among simulated nodes, with faults if asked for, and checks "
         "from outside what must hold.\vThe exit status is 0 when nothing was violated, 1 when "
         "something was. A run that was violated is printed as a command line that repeats it.",

@@ -83,6 +83,12 @@ vectors() { # what the independent implementation computes is what is committed
     done
 }
 
+random_verdicts() { # CASES: the C rule against the independent implementation, other cases each day
+    local file=$scratch/verdicts.json
+    node tests/vectors/make_verdict_vectors.mjs "$1" "$(date +%Y%m%d)" >"$file" &&
+        GV_VERDICT_VECTORS=$file build/tests/test_verdict_vectors
+}
+
 fuzz() { # each target for FUZZ_SECONDS, and a table of all at the end
     FUZZ_BUILD=build-clang bash tests/fuzz/run.sh
 }
@@ -132,6 +138,7 @@ step "tests, release" suite build -LE e2e -E test_store_kill
 # Of the Release build, where more of the moments lie within the writing.
 step "kill -9 at 1,000 random moments" env GV_KILLS=1000 build/tests/test_store_kill '*random*'
 step "vectors of the independent implementation" vectors
+step "100,000 verdicts of the independent implementation" random_verdicts 100000
 step "the same seed is the same run" same_run
 step "hostile peers, over sockets" hostile
 step "hostile peers, 500,000 messages" forge 500000

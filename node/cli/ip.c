@@ -1,6 +1,11 @@
 /* `grapevine ip ADDR`: the answer to "why?". */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
 
+#include "crypto/error.h"
+#include "node/base/file.h"
 #include "node/cli/command.h"
 
 static void print_word_pair(const struct gv_cli *cli, const char *name, const char *word)
@@ -65,14 +70,55 @@ static int print_answer(const struct gv_cli *cli, const json_t *json)
     return 0;
 }
 
+/* Writes what the verdict was made of. */
+static int write_evidence(struct gv_cli *cli, const char *address, const char *file)
+{
+    char path[512] = "evidence";
+    struct gv_text why;
+    json_t *json;
+
+    gv_cli_query(path, sizeof path, "addr", address);
+    int rc = gv_cli_ask(cli, &json, path, NULL);
+    if (rc != 0)
+        return rc;
+    char *text = json_dumps(json, JSON_INDENT(1) | JSON_ENSURE_ASCII);
+    json_decref(json);
+    if (!text)
+        return gv_cli_no_memory();
+    if (gv_file_write(file, text, strlen(text), 0644, &why) != GV_OK) {
+        fprintf(stderr, "grapevine: %s\n", why.text);
+        rc = EX_CANTCREAT;
+    } else if (!cli->json) {
+        printf("\nThe evidence is in %s. Anybody can check it: grapevine verify %s\n", file, file);
+    }
+    free(text);
+    return rc;
+}
+
+static error_t take(int key, char *arg, struct argp_state *state)
+{
+    const char **evidence = state->input;
+
+    if (key != 'e')
+        return ARGP_ERR_UNKNOWN;
+    *evidence = arg;
+    return 0;
+}
+
 int gv_cli_ip(struct gv_cli *cli, int argc, char **argv)
 {
-    const char *address;
+    static const struct argp_option options[] = {
+        {"evidence", 'e', "FILE", 0, "Write the signed records behind the verdict to FILE", 0},
+        {0}};
+    const char *address, *evidence = NULL;
     char path[512] = "ip";
     json_t *json;
 
     gv_cli_parse(cli,
                  &(struct gv_cli_spec){
+                     .options = options,
+                     .parse = take,
+                     .input = &evidence,
                      .arguments = "ADDR",
                      .doc = "Shows what the mesh and this host hold of an address, what this host "
                             "does about it, and why. Nothing is sent.",
@@ -88,5 +134,5 @@ int gv_cli_ip(struct gv_cli *cli, int argc, char **argv)
     else
         rc = print_answer(cli, json);
     json_decref(json);
-    return rc;
+    return rc == 0 && evidence ? write_evidence(cli, address, evidence) : rc;
 }

@@ -31,6 +31,7 @@ const struct gv_cli_command gv_cli_commands[] = {
     {"status", "", "how this node is doing", gv_cli_status},
     {"peers", "", "who it is connected to; --all: everybody it knows", gv_cli_peers},
     {"ip", "ADDR", "what the mesh and this host hold of an address, and why", gv_cli_ip},
+    {"verify", "FILE", "makes a verdict again from its evidence; asks nobody", gv_cli_verify},
     {"list", "", "the addresses that are reported, untrusted or held back here", gv_cli_list},
     {"telemetry", "", "what this node has sent, decoded, and to whom", gv_cli_telemetry},
     {"stats", "", "this host's mail flow: received, delivered, bounced, queue, logins", gv_cli_stats},

@@ -53,9 +53,18 @@ struct waiting {
     bool allowed;
 };
 
+/* The latest login from a network, where the local history does not know it: no address of it has
+ * failed. A place that another takes is a login forgotten. */
+#define NETWORKS 8192u
+struct network {
+    uint32_t tag; /* of the network's hash; 0: free */
+    uint32_t login_s;
+};
+
 struct gv_summary {
     _Alignas(64) struct row table[SETS][WAYS];
     uint32_t tags[SETS][WAYS]; /* of the rows' hashes: one cache line finds the row */
+    struct network networks[NETWORKS];
     struct gv_history *history;
     uint64_t key[2];
     bool lab;
@@ -183,25 +192,45 @@ static uint32_t fold(uint64_t account)
 
 /* Most clients never fail, and the rule for signals is about those who do: local history hears of a
  * subject once it fails, after its first and latest login, which is what makes it clean. */
-static void wait_for_failure(struct row *row, const struct gv_observation *o)
+static struct network *network_of(struct gv_summary *s, struct gv_subject *network, uint32_t *tag)
 {
-    size_t slot = row->successes++ > 0;
+    uint64_t h = hash(s, network);
 
+    *tag = (uint32_t)(h >> 32) | 1;
+    return &s->networks[h % NETWORKS];
+}
+
+static void wait_for_failure(struct gv_summary *s, struct row *row, const struct gv_observation *o)
+{
+    struct gv_subject prefix = gv_subject_network(&o->subject);
+    size_t slot = row->successes++ > 0;
+    uint32_t tag;
+    struct network *network = network_of(s, &prefix, &tag);
+
+    *network = (struct network){tag, (uint32_t)(o->unix_ms / 1000)};
     row->login.ms[slot] = o->unix_ms;
     row->login.account[slot] = fold(o->account);
 }
 
 static void first_failure(struct gv_summary *s, struct row *row)
 {
-    struct gv_observation login = {.subject = row->subject, .success = true};
+    struct gv_observation login = {.subject = gv_subject_network(&row->subject), .success = true};
     struct gv_history_result ignored;
+    uint32_t tag;
+    const struct network *network = network_of(s, &login.subject, &tag);
 
+    /* Whoever logged in from the network stands in for all who did: 12.3 asks for no more. */
+    if (network->tag == tag) {
+        login.unix_ms = 1000ull * network->login_s;
+        (void)gv_history_observe(s->history, &ignored, login.unix_ms, &login, GV_STRICT_NOT, false);
+    }
+    login.subject = row->subject;
     for (size_t i = 0; i < 2; i++) {
         if (row->login.ms[i] == 0)
             continue;
         login.unix_ms = row->login.ms[i];
         login.account = row->login.account[i];
-        (void)gv_history_observe(s->history, &ignored, login.unix_ms, &login, false, false);
+        (void)gv_history_observe(s->history, &ignored, login.unix_ms, &login, GV_STRICT_NOT, false);
     }
     memset(&row->login, 0, sizeof row->login);
 }
@@ -220,7 +249,7 @@ static void enter(struct gv_summary *summary, const struct waiting *w)
     if (w->allowed)
         row->shareable = false;
     if (o->success && !has_failed(row)) {
-        wait_for_failure(row, o);
+        wait_for_failure(summary, row, o);
         return;
     }
     row->successes += o->success;
@@ -229,8 +258,8 @@ static void enter(struct gv_summary *summary, const struct waiting *w)
             first_failure(summary, row);
         add_failure(summary, row, &w->reading);
     }
-    if (w->allowed || gv_history_observe(summary->history, &result, summary->last_ms, o, false,
-                                         row->shareable) != 0)
+    if (w->allowed || gv_history_observe(summary->history, &result, summary->last_ms, o,
+                                         GV_STRICT_NOT, row->shareable) != 0)
         return;
     summary->broken += result.broken_login;
     row->repeats |= result.repeats;
@@ -512,6 +541,8 @@ static const char *rule_text(const struct row *row)
 {
     bool slow_rule = row->signal_minutes > 1440;
 
+    if (row->signal_count == 1)
+        return "one at an unknown account, and nobody logs in from its network";
     if (row->signal_kinds & GV_KIND_UNKNOWN_ACCOUNT && row->signal_count < 3)
         return slow_rule ? "two within a week and no login, one at an unknown account"
                          : "two within a day, one at an unknown account";
@@ -524,9 +555,9 @@ static void print_signal(const struct page *page, const struct row *row)
 
     gv_subject_text(subject, &row->subject);
     span_text(span, row->signal_minutes);
-    fprintf(page->out, "  %-26s at least %" PRIu32 " failures in %s (%s): %s\n", subject,
-            row->signal_count, span, bit_names(kinds, row->signal_kinds, gv_kind_name),
-            rule_text(row));
+    fprintf(page->out, "  %-26s at least %" PRIu32 " failure%s in %s (%s): %s\n", subject,
+            row->signal_count, row->signal_count == 1 ? "" : "s", span,
+            bit_names(kinds, row->signal_kinds, gv_kind_name), rule_text(row));
 }
 
 struct unsignalled {

@@ -187,7 +187,10 @@ void gv_speak_observation(struct gv_core *core, const struct gv_observation *obs
     const struct gv_subject *subject = &observation->subject;
     struct gv_history_result result;
     bool allowed, denied, lab = core->has_descriptor && core->descriptor.lab;
-    bool strict = gv_state_of(core, subject) == GV_VERDICT_UNTRUSTED || own_suspects(core, subject);
+    bool untrusted = gv_state_of(core, subject) == GV_VERDICT_UNTRUSTED;
+    enum gv_strictness strict = own_suspects(core, subject) ? GV_STRICT_OWN
+                                : untrusted                 ? GV_STRICT_MESH
+                                                            : GV_STRICT_NOT;
 
     gv_policy_look(&core->policy, subject, &allowed, &denied);
     /* What was only previewed, while sharing was not switched on yet, has not been said. */
@@ -223,9 +226,8 @@ int gv_speak_retract(struct gv_core *core, const struct gv_subject *subject)
                                      .first_min = core->now_min,
                                      .last_min = core->now_min};
     const struct gv_instance *self = gv_roster_instance(&core->roster, core->identity.id);
-    struct gv_statement newest = {.kind = GV_STATEMENT_RETRACT,
-                                  .subject = *subject,
-                                  .sequence = UINT64_MAX};
+    struct gv_statement newest = {
+        .kind = GV_STATEMENT_RETRACT, .subject = *subject, .sequence = UINT64_MAX};
     int rc = may_speak(core, &statement);
 
     if (rc != GV_OK)

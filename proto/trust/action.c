@@ -38,7 +38,7 @@ struct gv_decision gv_action_decide(const struct gv_action_facts *facts,
         return decision(GV_ACTION_ALLOW, GV_REASON_CLEAN_HERE);
     if (facts->locked_by_own)
         return decision(GV_ACTION_REFUSE, GV_REASON_LOCKED_BY_OWN);
-    if (untrusted && suspicious && !facts->clean_network)
+    if (untrusted && suspicious && !facts->clean_network && !facts->known_here)
         return decision(GV_ACTION_REFUSE, GV_REASON_UNTRUSTED_AND_FAILED_HERE);
     if (consensus_refuses(facts, verdict, policy))
         return decision(GV_ACTION_REFUSE, GV_REASON_CONSENSUS);

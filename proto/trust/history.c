@@ -8,11 +8,12 @@
 #include "proto/trust/history_pool.h"
 #include "proto/trust/history_row.h"
 
-#define AHEAD_MS          600000u                       /* a log's clock may be ahead by */
-#define BEHIND_MS         ((uint64_t)GV_WEEK_S * 1000u) /* older lines teach nothing */
+#define AHEAD_MS          600000u                             /* a log's clock may be ahead by */
+#define BEHIND_MS         ((uint64_t)GV_WEEK_S * 1000u)       /* older lines teach nothing */
 #define PAST_MS           ((uint64_t)GV_CLEAN_LIFE_S * 1000u) /* the same of an imported log */
-#define SAMPLE            8                             /* rows looked at to find one to forget */
-#define ONE_STRIKE_POINTS 2                             /* SPEC 12.2 */
+#define SAMPLE            8 /* rows looked at to find one to forget */
+#define ONE_STRIKE_POINTS 2 /* SPEC 12.2 */
+#define LENIENT_GUESSES   2 /* SPEC 12.1 */
 
 /* A login backend that is broken fails everybody: of at least so many failing subjects of the last
  * hour more than one in so many has clean history (SPEC 12.5). */
@@ -243,42 +244,78 @@ static void lock(struct gv_history_row *row, struct gv_history_result *out, uint
         row->flags |= GV_ROW_LOCK_TOLD;
 }
 
+/* What the subject was when it tried, not what trying made of it. */
+struct standing {
+    bool clean;
+    bool familiar;   /* a login on record from it, or clean history of its network */
+    bool stranger;   /* no login on record from either */
+    bool untrusted;  /* the mesh says so, */
+    bool suspicious; /* or evidence of one's own */
+};
+
+static struct standing standing_of(const struct gv_history_row *row,
+                                   const struct gv_network_row *network, uint32_t now,
+                                   enum gv_strictness strict)
+{
+    bool known = row->last_success != 0;
+
+    return (struct standing){
+        .clean = gv_row_clean(row, now),
+        .familiar = known || (network && gv_network_clean(network, now)),
+        .stranger = !known && !(network && network->last_success != 0),
+        .untrusted = strict != GV_STRICT_NOT,
+        .suspicious = strict == GV_STRICT_OWN || gv_row_points(row, now) >= ONE_STRIKE_POINTS,
+    };
+}
+
+/* SPEC 12.1: one failed visit while one-strike locks. Where the mesh's word alone makes it so, and
+ * users come from here, a second guess at an account that exists is free: a typo is not worth an
+ * hour, and lies about providers cost a tenth of the lock-outs (SPEC 20.5). */
+static bool strikes_out(const struct gv_history_row *row, const struct standing *was,
+                        const struct gv_observation *observation, bool visit, uint32_t now)
+{
+    bool unknown = observation->kind == GV_KIND_UNKNOWN_ACCOUNT;
+
+    if (was->clean || (!was->untrusted && !was->suspicious))
+        return false;
+    if (visit && (was->suspicious || !was->familiar || unknown))
+        return true;
+    return was->untrusted && was->familiar && gv_row_burst(row, now) >= LENIENT_GUESSES;
+}
+
 static int observe_failure(struct gv_history *h, struct gv_history_result *out, uint32_t wall,
-                           uint32_t now, const struct gv_observation *observation, bool strict,
-                           bool share_allowed)
+                           uint32_t now, const struct gv_observation *observation,
+                           enum gv_strictness strict, bool share_allowed)
 {
     struct gv_history_row *row = subject_row(h, out, &observation->subject, wall);
 
     if (!row)
         return GV_ERR_MEMORY;
-    /* What the subject was when it tried, not what trying made of it. */
-    bool clean = gv_row_clean(row, now);
-    bool one_strike = !clean && (strict || gv_row_points(row, now) >= ONE_STRIKE_POINTS);
+    struct gv_subject prefix = gv_subject_network(&observation->subject);
+    struct gv_network_row *network = gv_pool_find(&h->networks, &prefix);
+    struct standing was = standing_of(row, network, now, strict);
 
-    note_failing(h, row, now, clean);
+    note_failing(h, row, now, was.clean);
     bool visit = gv_row_failure(row, now, observation);
     out->counted = true;
-    if (visit) {
-        struct gv_subject network = gv_subject_network(&observation->subject);
-        struct gv_network_row *known = gv_pool_find(&h->networks, &network);
-        if (known)
-            gv_network_visit(known, now);
-    }
+    if (visit && network)
+        gv_network_visit(network, now);
     uint32_t latest = row->last_failure < wall ? row->last_failure : wall;
     out->broken_login = login_broken(h, latest);
-    bool tell = !out->broken_login && !clean && share_allowed;
-    if ((visit && one_strike) || gv_row_limit(row, latest, clean))
+    bool tell = !out->broken_login && !was.clean && share_allowed;
+    if (strikes_out(row, &was, observation, visit, latest) || gv_row_limit(row, latest, was.clean))
         lock(row, out, wall, latest, tell && !gv_row_repeats(row));
     if (!tell || gv_elapsed(wall, latest) > GV_DAY_S)
         return GV_OK;
-    out->signal = gv_row_signal(row, &out->statement, &out->repeats, latest);
+    out->signal = gv_row_signal(row, &out->statement, &out->repeats, latest, was.stranger);
     if (out->signal)
         row->signalled = latest;
     return GV_OK;
 }
 
 int gv_history_observe(struct gv_history *history, struct gv_history_result *out, uint64_t now_ms,
-                       const struct gv_observation *observation, bool strict, bool share_allowed)
+                       const struct gv_observation *observation, enum gv_strictness strict,
+                       bool share_allowed)
 {
     uint64_t at_ms = observation->unix_ms < now_ms ? observation->unix_ms : now_ms;
     uint64_t behind_ms = observation->past ? PAST_MS : BEHIND_MS;
@@ -302,8 +339,7 @@ int gv_history_observe(struct gv_history *history, struct gv_history_result *out
         observe_aborted(history, out, now, observation);
         return GV_OK;
     }
-    return observe_failure(history, out, seconds(now_ms), now, observation, strict,
-                           share_allowed);
+    return observe_failure(history, out, seconds(now_ms), now, observation, strict, share_allowed);
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
@@ -330,9 +366,8 @@ uint32_t gv_history_told_lock(const struct gv_history *history, const struct gv_
     uint32_t now = seconds(now_ms);
     const struct gv_history_row *row = gv_pool_find(&history->subjects, subject);
 
-    return row && row->flags & GV_ROW_LOCK_TOLD && gv_row_locked(row, now)
-               ? row->locked_until - now
-               : 0;
+    return row && row->flags & GV_ROW_LOCK_TOLD && gv_row_locked(row, now) ? row->locked_until - now
+                                                                           : 0;
 }
 
 int gv_history_summarise(const struct gv_history *history, struct gv_history_summary *out,

@@ -34,13 +34,20 @@ struct gv_history_result {
     struct gv_statement statement; /* kind, subject, first, last, count, services, kinds are set */
 };
 
-/* now_ms: wall clock, unix milliseconds. strict: the mesh calls it untrusted, or own hosts hold
- * something against it: one-strike.
+/* Why a subject without points here is one-strike (SPEC 12.2). */
+enum gv_strictness {
+    GV_STRICT_NOT,
+    GV_STRICT_MESH, /* the mesh calls it untrusted */
+    GV_STRICT_OWN   /* own hosts hold something against it: as evidence of this one */
+};
+
+/* now_ms: wall clock, unix milliseconds.
  * share_allowed: the subject is shareable and not allow-listed. Returns GV_OK, GV_ERR_RANGE (no
- * subject; an observation of the future beyond 10 minutes, or older than 7 days, or than 30 where it
- * is of the past: ignored) or GV_ERR_MEMORY (ignored). The history's time is that of the observations, at most now_ms. */
+ * subject; an observation of the future beyond 10 minutes, or older than 7 days, or than 30 where
+ * it is of the past: ignored) or GV_ERR_MEMORY (ignored). The history's time is that of the
+ * observations, at most now_ms. */
 int gv_history_observe(struct gv_history *history, struct gv_history_result *out, uint64_t now_ms,
-                       const struct gv_observation *observation, bool strict,
+                       const struct gv_observation *observation, enum gv_strictness strict,
                        bool share_allowed);
 
 /* Fills points, locked_here, clean, clean_network, known_here and network_known_here. */

@@ -148,13 +148,17 @@ bool gv_network_clean(const struct gv_network_row *row, uint32_t now)
            two_accounts(row->login_account, row->login_time, now);
 }
 
+uint32_t gv_row_burst(const struct gv_history_row *row, uint32_t now)
+{
+    return ring_count(row->burst, row->burst_count, row->last_failure, now, GV_BURST_UNIT,
+                      GV_BURST_SPAN);
+}
+
 bool gv_row_limit(const struct gv_history_row *row, uint32_t now, bool clean)
 {
     uint32_t limit = clean ? GV_LIMIT_CLEAN : GV_LIMIT;
 
-    return ring_count(row->burst, row->burst_count, row->last_failure, now, GV_BURST_UNIT,
-                      GV_BURST_SPAN) >= limit ||
-           gv_row_visits_week(row, now) >= limit;
+    return gv_row_burst(row, now) >= limit || gv_row_visits_week(row, now) >= limit;
 }
 
 static bool from_the_future(uint32_t now, uint32_t then)

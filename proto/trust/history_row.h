@@ -113,12 +113,15 @@ void gv_network_success(struct gv_network_row *row, uint32_t now, uint64_t accou
 /* Takes over the logins and the last visit of a row that was loaded. */
 void gv_network_merge(struct gv_network_row *row, const struct gv_history_row *from);
 
+/* Failed attempts within 10 minutes, up to GV_RING. */
+uint32_t gv_row_burst(const struct gv_history_row *row, uint32_t now);
 /* SPEC 12.1: the local limit is reached. */
 bool gv_row_limit(const struct gv_history_row *row, uint32_t now, bool clean);
 /* SPEC 12.3: enough has failed to signal; 12 h have passed; not one client with an old password
- * (*repeats: that alone speaks against it). Fills in everything but certificate and sequence. */
+ * (*repeats: that alone speaks against it). Fills in everything but certificate and sequence.
+ * stranger: before this failure there was no login on record from the subject or its network. */
 bool gv_row_signal(const struct gv_history_row *row, struct gv_statement *out, bool *repeats,
-                   uint32_t now);
+                   uint32_t now, bool stranger);
 /* SPEC 12.4: the failures of the run look like one client that repeats one old password. */
 bool gv_row_repeats(const struct gv_history_row *row);
 

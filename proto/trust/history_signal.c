@@ -3,25 +3,29 @@
 
 #include <string.h>
 
-#define FAILURES         3u /* signalled from so many failed attempts on, */
-#define FAILURES_UNKNOWN 2u /* or so many when one of them was at an unknown account */
+#define FAILURES          3u /* signalled from so many failed attempts on, */
+#define FAILURES_UNKNOWN  2u /* or so many when one of them was at an unknown account; */
+#define FAILURES_STRANGER 1u /* likewise, where nobody ever logged in from its network */
 
 static bool within(uint32_t now, uint32_t then, uint32_t span)
 {
     return then != 0 && gv_elapsed(now, then) <= span;
 }
 
-/* The newest n-th failed attempt, n = 2 or 3; 0 when there are fewer. */
+/* The newest n-th failed attempt, n = 1 to 3; 0 when there are fewer. */
 static uint32_t newest(const struct gv_history_row *row, uint32_t n)
 {
-    return row->older[n - 2];
+    return n == 1 ? row->last_failure : row->older[n - 2];
 }
 
 /* How many failed attempts within `span` are enough, or 0 when they are not there. */
-static uint32_t enough_within(const struct gv_history_row *row, uint32_t now, uint32_t span)
+static uint32_t enough_within(const struct gv_history_row *row, uint32_t now, uint32_t span,
+                              bool stranger)
 {
-    uint32_t need = within(now, row->last_unknown, span) ? FAILURES_UNKNOWN : FAILURES;
+    uint32_t need = FAILURES;
 
+    if (within(now, row->last_unknown, span))
+        need = stranger ? FAILURES_STRANGER : FAILURES_UNKNOWN;
     return within(now, newest(row, need), span) ? need : 0;
 }
 
@@ -56,17 +60,17 @@ static uint32_t larger(uint32_t a, uint32_t b)
 }
 
 bool gv_row_signal(const struct gv_history_row *row, struct gv_statement *out, bool *repeats,
-                   uint32_t now)
+                   uint32_t now, bool stranger)
 {
     uint32_t span = GV_DAY_S;
 
     *repeats = false;
     if (row->signalled != 0 && gv_elapsed(now, row->signalled) < GV_SIGNAL_EVERY_S)
         return false;
-    uint32_t need = enough_within(row, now, span);
+    uint32_t need = enough_within(row, now, span, stranger);
     if (need == 0 && !within(now, row->last_success, GV_WEEK_S)) {
         span = GV_WEEK_S; /* the slow attacker */
-        need = enough_within(row, now, span);
+        need = enough_within(row, now, span, stranger);
     }
     *repeats = need > 0 && gv_row_repeats(row);
     if (need == 0 || *repeats)

@@ -29,8 +29,8 @@ struct gv_policy {
     uint32_t full_min;           /* age of full standing: 129600 (90 d) */
     uint32_t alive_min;          /* a signal counts for: 1440 (24 h) */
     uint32_t untrusted_weight;   /* W1: 2000 */
-    uint32_t consensus_weight;   /* for refuse_on = consensus: 5000 */
-    uint32_t consensus_groups;   /* 5 */
+    uint32_t consensus_weight;   /* for refuse_on = consensus: 4000 */
+    uint32_t consensus_groups;   /* 4 */
     uint32_t signals_per_hour;   /* 32 smallest sequence numbers of an instance in a clock hour */
     uint32_t votes_max;          /* 16 */
     uint32_t fault_min;          /* a fault weighs its owner 0 for: 129600 (90 d) */

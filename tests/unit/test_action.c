@@ -17,26 +17,26 @@ static const struct gv_policy policy = {
  *   D deny-listed, A allow-listed, L locked here, C clean, O locked by own, U untrusted,
  *   P two points or more, N clean network, Q refuse_on = consensus, quorum and unknown here */
 static const struct {
-    const char columns[10];
+    const char columns[11];
     enum gv_action action;
     enum gv_reason reason;
 } table[] = {
-    /* DALCOUPNQ */
-    {"1--------", GV_ACTION_REFUSE, GV_REASON_DENY_LISTED},
-    {"01-------", GV_ACTION_ALLOW, GV_REASON_ALLOW_LISTED},
-    {"001------", GV_ACTION_REFUSE, GV_REASON_LOCKED_HERE},
-    {"0001-----", GV_ACTION_ALLOW, GV_REASON_CLEAN_HERE},
-    {"00001----", GV_ACTION_REFUSE, GV_REASON_LOCKED_BY_OWN},
-    {"00000110-", GV_ACTION_REFUSE, GV_REASON_UNTRUSTED_AND_FAILED_HERE},
-    {"000001--1", GV_ACTION_REFUSE, GV_REASON_CONSENSUS},
-    {"000001---", GV_ACTION_ONE_STRIKE, GV_REASON_UNTRUSTED},
-    {"0000001--", GV_ACTION_ONE_STRIKE, GV_REASON_FAILED_HERE},
-    {"---------", GV_ACTION_ALLOW, GV_REASON_NOTHING_KNOWN},
+    /* DALCOUPNQK */
+    {"1---------", GV_ACTION_REFUSE, GV_REASON_DENY_LISTED},
+    {"01--------", GV_ACTION_ALLOW, GV_REASON_ALLOW_LISTED},
+    {"001-------", GV_ACTION_REFUSE, GV_REASON_LOCKED_HERE},
+    {"0001------", GV_ACTION_ALLOW, GV_REASON_CLEAN_HERE},
+    {"00001-----", GV_ACTION_REFUSE, GV_REASON_LOCKED_BY_OWN},
+    {"00000110-0", GV_ACTION_REFUSE, GV_REASON_UNTRUSTED_AND_FAILED_HERE},
+    {"000001--1-", GV_ACTION_REFUSE, GV_REASON_CONSENSUS},
+    {"000001----", GV_ACTION_ONE_STRIKE, GV_REASON_UNTRUSTED},
+    {"0000001---", GV_ACTION_ONE_STRIKE, GV_REASON_FAILED_HERE},
+    {"----------", GV_ACTION_ALLOW, GV_REASON_NOTHING_KNOWN},
 };
 
-static bool fits(const char *columns, const bool held[9])
+static bool fits(const char *columns, const bool held[10])
 {
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < 10; i++)
         if (columns[i] != '-' && (columns[i] == '1') != held[i])
             return false;
     return true;
@@ -45,15 +45,16 @@ static bool fits(const char *columns, const bool held[9])
 static void check(const struct gv_action_facts *f, const struct gv_verdict *v)
 {
     bool quorum = v->weight >= 5000 && v->groups >= 5;
-    bool held[9] = {f->deny_listed,
-                    f->allow_listed,
-                    f->locked_here,
-                    f->clean,
-                    f->locked_by_own,
-                    v->state == GV_VERDICT_UNTRUSTED,
-                    f->points >= 2,
-                    f->clean_network,
-                    f->refuse_on_consensus && quorum && !f->known_here && !f->network_known_here};
+    bool held[10] = {f->deny_listed,
+                     f->allow_listed,
+                     f->locked_here,
+                     f->clean,
+                     f->locked_by_own,
+                     v->state == GV_VERDICT_UNTRUSTED,
+                     f->points >= 2,
+                     f->clean_network,
+                     f->refuse_on_consensus && quorum && !f->known_here && !f->network_known_here,
+                     f->known_here};
     struct gv_decision got = gv_action_decide(f, v, &policy);
 
     for (size_t i = 0;; i++) {

@@ -14,6 +14,7 @@
 
 #include "crypto/error.h"
 #include "helper_node.h"
+#include "node/base/evidence.h"
 #include "node/base/file.h"
 #include "node/serve/why.h"
 
@@ -148,6 +149,30 @@ static void test_an_address_that_fails_here(void **state)
     assert_memory_equal(why, start, sizeof start - 1);
     assert_string_equal(why + strlen(why) - (sizeof end - 1), end);
     json_decref(json);
+}
+
+/* What it hands out, anybody can judge again (SPEC 21). */
+static void test_evidence(void **state)
+{
+    struct gv_evidence_file file;
+    struct gv_verdict verdict;
+    struct gv_descriptor *descriptor = malloc(sizeof *descriptor);
+    struct gv_text error;
+    json_t *json;
+
+    node_fails(&node, "198.51.100.7", 3);
+    assert_int_equal(node_get(&node, "evidence?addr=198.51.100.7", &json), 200);
+    char *text = json_dumps(json, 0);
+    json_decref(json);
+    assert_int_equal(gv_evidence_open(&file, text, strlen(text), &error), GV_OK);
+    assert_int_equal(gv_evidence_verify(&verdict, descriptor, &file, &error), GV_OK);
+    assert_int_equal(verdict.state, GV_VERDICT_REPORTED);
+    assert_int_equal(verdict.weight, 1000);
+    assert_memory_equal(descriptor->network_id, node.descriptor.network_id, GV_KEY_LEN);
+    gv_evidence_close(&file);
+    free(text);
+    free(descriptor);
+    assert_int_equal(node_get(&node, "evidence?addr=nobody", NULL), 400);
 }
 
 static void test_the_list(void **state)
@@ -563,6 +588,7 @@ int main(void)
         TEST(test_a_node_in_no_network_says_so, setup_alone),
         TEST(test_an_unknown_address, setup_sharing),
         TEST(test_an_address_that_fails_here, setup_sharing),
+        TEST(test_evidence, setup_sharing),
         TEST(test_the_list, setup_sharing),
         TEST(test_the_other_questions, setup_sharing),
         TEST(test_the_lists_of_the_admin, setup_sharing),

@@ -204,6 +204,54 @@ static void an_untrusted_address_has_one_guess(void **state)
     assert_true(facts_of(&attacker).locked_here);
 }
 
+/* SPEC 12.1: the mesh's word alone, against an address that users come from. */
+static void where_users_come_from_it_has_two(void **state)
+{
+    struct gv_observation o = failure(&attacker);
+
+    logs_in(&attacker, ALICE);
+    after(10 * DAY);
+    o.unix_ms = now;
+    see(o, true);
+    assert_false(last.locked_now);
+    after(30 * SECOND);
+    o.unix_ms = now;
+    o.new_visit = false;
+    see(o, true);
+    assert_true(last.locked_now); /* the second within ten minutes */
+}
+
+static void and_a_neighbour_of_users_too_once_their_network_is_clean(void **state)
+{
+    becomes_clean(&neighbour);
+    see(failure(&attacker), true);
+    assert_false(last.locked_now);
+    after(11 * MINUTE);
+    see(failure(&attacker), true); /* one in ten minutes: two points now */
+    assert_false(last.locked_now);
+    after(11 * MINUTE);
+    see(failure(&attacker), true);
+    assert_true(last.locked_now); /* it failed here twice: own evidence */
+}
+
+static void but_not_for_an_account_that_does_not_exist(void **state)
+{
+    struct gv_observation o = failure(&attacker);
+
+    becomes_clean(&neighbour);
+    o.unix_ms = now;
+    o.kind = GV_KIND_UNKNOWN_ACCOUNT;
+    see(o, true);
+    assert_true(last.locked_now);
+}
+
+static void nor_after_one_login_of_a_neighbour(void **state)
+{
+    logs_in(&neighbour, ALICE);
+    see(failure(&attacker), true);
+    assert_true(last.locked_now);
+}
+
 static void so_has_one_that_failed_here_twice(void **state)
 {
     fails(&attacker);
@@ -347,11 +395,11 @@ static void logins_older_than_clean_history_lives_are_refused(void **state)
     o.past = o.success = true;
     o.attempts = 0;
     o.unix_ms = now - 30 * DAY - 1000;
-    assert_int_equal(gv_history_observe(host, &last, now, &o, false, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(host, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
     o.unix_ms = now - 29 * DAY;
-    assert_int_equal(gv_history_observe(host, &last, now, &o, false, true), GV_OK);
+    assert_int_equal(gv_history_observe(host, &last, now, &o, GV_STRICT_NOT, true), GV_OK);
     o.past = false; /* a live log that shows such a line teaches nothing */
-    assert_int_equal(gv_history_observe(host, &last, now, &o, false, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(host, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
 }
 
 static void imported_failures_neither_lock_nor_signal_nor_count(void **state)
@@ -385,14 +433,14 @@ static void times_that_cannot_be_are_refused(void **state)
     struct gv_observation o = failure(&attacker);
 
     o.unix_ms = now + 10 * MINUTE + 1;
-    assert_int_equal(gv_history_observe(host, &last, now, &o, false, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(host, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
     o.unix_ms = now - 7 * DAY - 1;
-    assert_int_equal(gv_history_observe(host, &last, now, &o, false, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(host, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
     o.unix_ms = 0;
-    assert_int_equal(gv_history_observe(host, &last, 5, &o, false, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(host, &last, 5, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
     o.unix_ms = now;
     o.subject.family = GV_FAMILY_NONE;
-    assert_int_equal(gv_history_observe(host, &last, now, &o, false, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(host, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
     assert_int_equal(gv_history_count(host), 0);
     /* A log clock that is ahead of ours does not put anything into the future. */
     o.subject = attacker;
@@ -583,6 +631,10 @@ int main(void)
         STORY(five_visits_in_a_week_lock),
         STORY(clean_addresses_may_fail_four_times_as_often),
         STORY(an_untrusted_address_has_one_guess),
+        STORY(where_users_come_from_it_has_two),
+        STORY(and_a_neighbour_of_users_too_once_their_network_is_clean),
+        STORY(but_not_for_an_account_that_does_not_exist),
+        STORY(nor_after_one_login_of_a_neighbour),
         STORY(so_has_one_that_failed_here_twice),
         STORY(a_second_failure_of_the_visit_that_made_it_so_is_no_new_visit),
         STORY(clean_history_means_five_guesses_whatever_the_mesh_says),

@@ -37,8 +37,22 @@ static void the_third_failure_signals(void **state)
     assert_int_equal(summary_of(&attacker).signalled_ms, now);
 }
 
-static void the_second_does_where_an_account_is_unknown(void **state)
+static void the_first_does_where_an_account_is_unknown_and_the_network_too(void **state)
 {
+    fails_unknown(&attacker);
+    assert_true(last.signal);
+    assert_int_equal(last.statement.count, 1);
+    assert_int_equal(last.statement.first_min, now / MINUTE);
+    assert_int_equal(last.statement.kinds, GV_KIND_UNKNOWN_ACCOUNT);
+    fails_unknown(&attacker);
+    assert_false(last.signal); /* once in 12 hours */
+}
+
+/* A user from the same network, once, may mistype his name. */
+static void the_second_does_where_somebody_logged_in_from_there(void **state)
+{
+    logs_in(&neighbour, ALICE);
+    after(20 * DAY);
     fails_unknown(&attacker);
     assert_false(last.signal);
     after(10 * HOUR);
@@ -252,7 +266,7 @@ static void and_an_even_one_at_unknown_or_several_accounts(void **state)
         o.account = ALICE;
         o.kind = GV_KIND_UNKNOWN_ACCOUNT;
         see(o, false);
-        assert_int_equal(last.signal, i == 1);
+        assert_int_equal(last.signal, i == 0);
         fails(&third); /* the log does not name the account */
         assert_int_equal(last.signal, i == 2);
         after(15 * MINUTE);
@@ -319,7 +333,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORY(the_third_failure_signals),
-        STORY(the_second_does_where_an_account_is_unknown),
+        STORY(the_first_does_where_an_account_is_unknown_and_the_network_too),
+        STORY(the_second_does_where_somebody_logged_in_from_there),
         STORY(one_line_of_many_attempts_weighs_as_many),
         STORY(a_slow_attacker_is_signalled_within_a_week),
         STORY(but_not_where_somebody_logged_in),

@@ -63,7 +63,10 @@ static const struct house_floor floors[] = {
     {"node/firewall", {PROTO, "node/base", "node/host", "node/firewall"}},
     {"node/registry", {PROTO, "node/base", "node/registry"}},
     {"node/cli", {PROTO, "node/base", "node/ingest", "node/cli"}},
-    {"sim", {PROTO, "sim"}},
+    {"sim", {PROTO, "sim", "sim/table"}},
+    {"sim/actors", {PROTO, "sim/actors"}},
+    {"sim/rivals", {PROTO, "sim/actors", "sim/rivals"}},
+    {"sim/table", {PROTO, "sim/actors", "sim/rivals", "sim/table"}},
 };
 
 /* Headers of the system and of libraries. The two lowest floors have a list of what they may use,

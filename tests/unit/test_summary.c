@@ -169,6 +169,11 @@ static void signalled_and_why(void **state)
 
     for (unsigned i = 0; i < 3; i++) /* three within a day, at an uneven pace */
         fails(s, "45.1.2.3", START_MS + i * i * 7 * 60000);
+    logs_in(s, "45.1.3.200", START_MS - 3600000); /* from these networks somebody logs in */
+    logs_in(s, "45.1.4.200", START_MS - 3600000);
+    r = reading("45.1.10.3", START_MS); /* from this one nobody */
+    r.observation.kind = GV_KIND_UNKNOWN_ACCOUNT;
+    gv_summary_add(s, &r, false);
     for (unsigned i = 0; i < 2; i++) { /* two, one at an unknown account */
         r = reading("45.1.3.3", START_MS + i * 5 * 60000);
         r.observation.kind = i ? GV_KIND_WRONG_PASSWORD : GV_KIND_UNKNOWN_ACCOUNT;
@@ -206,9 +211,12 @@ static void signalled_and_why(void **state)
                                  "(wrong-password): three within a day\n"));
     assert_non_null(strstr(part, "\n  45.1.3.3                   at least 2 failures in 5 min "));
     assert_non_null(strstr(part, ": two within a day, one at an unknown account\n"));
+    assert_non_null(strstr(part, "\n  45.1.10.3                  at least 1 failure in 0 min "
+                                 "(unknown-account): one at an unknown account, and nobody logs "
+                                 "in from its network\n"));
     assert_true(names(part, "45.1.4.3"));
     assert_non_null(strstr(part, "within a week and no login"));
-    assert_non_null(strstr(part, " signals about 3 subjects\n"));
+    assert_non_null(strstr(part, " signals about 4 subjects\n"));
     assert_non_null(strstr(part, "not signalled: 1 with too few failures"));
     assert_non_null(strstr(part, "not signalled: 1 from which somebody also logs in"));
     assert_non_null(strstr(part, "never shared: 2 that are"));
