@@ -102,6 +102,8 @@ int gv_core_new(struct gv_core **out, const struct gv_core_options *options, uin
     core->now_ms = core->minute_ms = core->door_ms = now_ms;
     core->door_tokens = GV_HANDSHAKES_BURST * 1000;
     core->repair_ms = now_ms + GV_REPAIR_MIN_MS;
+    gv_traffic_init(&core->traffic,
+                    options->bytes_per_hour ? options->bytes_per_hour : GV_TRAFFIC_CAP, now_ms);
     set_clock(core, unix_ms);
     rc = begin(core, options);
     core->effects = NULL;
@@ -361,6 +363,7 @@ static void minute(struct gv_core *core)
     core->minute_ms = gv_core_after(core, GV_MINUTE_MS - core->unix_ms % GV_MINUTE_MS);
     gv_expire(core);
     gv_links_make_room(core);
+    gv_account_minute(core);
     check_clock(core);
 }
 
@@ -384,6 +387,7 @@ int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *e
     set_clock(core, core->unix_ms + (now_ms - core->now_ms));
     core->now_ms = now_ms;
     core->effects = effects;
+    gv_traffic_tick(&core->traffic, now_ms);
     bool loaded = core->set.loading && event->kind != GV_EVENT_LOADED;
     gv_set_loading(&core->set, event->kind == GV_EVENT_LOADED);
     if (loaded)

@@ -9,6 +9,7 @@
 #include "crypto/identity.h"
 #include "proto/effect.h"
 #include "proto/event.h"
+#include "proto/mesh/traffic.h"
 #include "proto/settings.h"
 #include "proto/trust/action.h"
 #include "proto/trust/history.h"
@@ -27,6 +28,7 @@ struct gv_core_options {
     struct gv_settings settings;
     size_t statements_max;              /* signals and retractions held; 0: GV_STATEMENTS_MAX */
     size_t history_max;                 /* subjects with local history; 0: GV_HISTORY_MAX */
+    uint64_t bytes_per_hour;            /* cap of traffic, in and out; 0: GV_TRAFFIC_CAP */
 };
 
 /* Returns GV_OK, GV_ERR_MEMORY, or why the descriptor or the certificate is not valid. now_ms: a
@@ -104,6 +106,8 @@ struct gv_core_status {
     int64_t clock_offset_ms;             /* median of the peers' clocks minus ours */
 };
 void gv_core_status(const struct gv_core *core, struct gv_core_status *out);
+/* What this node moved and why: counted with headers (SPEC 9.8). */
+const struct gv_traffic *gv_core_traffic(const struct gv_core *core);
 /* The descriptor in force, or NULL. */
 const struct gv_descriptor *gv_core_descriptor(const struct gv_core *core);
 /* The settings in force: share mode and so on. */

@@ -220,6 +220,11 @@ void gv_core_status(const struct gv_core *core, struct gv_core_status *out)
     out->clock_offset_ms = clock_offset(core);
 }
 
+const struct gv_traffic *gv_core_traffic(const struct gv_core *core)
+{
+    return &core->traffic;
+}
+
 const struct gv_descriptor *gv_core_descriptor(const struct gv_core *core)
 {
     return core->has_descriptor ? &core->descriptor : NULL;

@@ -77,4 +77,17 @@
 #define GV_ACKS_PER_MINUTE 2048u        /* of own statements, a peer: 64 an hour in 24 h, and some */
 #define GV_WANTS_PER_MINUTE 8192u       /* records given to a peer in a minute, asked for or not */
 
+/* Traffic. The promise is 1 MB an hour (SPEC 13.2). */
+#define GV_TRAFFIC_CAP 1000000u         /* bytes an hour, in and out with headers */
+#define GV_TRAFFIC_CAP_MAX 1000000000u  /* a bucket's sums stay far from overflow */
+#define GV_TRAFFIC_DEPTH_PERCENT 20u    /* of the cap: what may be moved at once */
+#define GV_TRAFFIC_FLOW_PERCENT 70u     /* of the cap: what flows in. The tenth that is left is for
+                                           what never waits while the bucket is empty */
+#define GV_SEGMENT 1400u
+#define GV_SEGMENT_HEADERS 66u          /* IPv4 40, time stamps 12 of them, half a bare ACK */
+#define GV_CONNECTION_HEADERS 200u      /* each way: SYN, ACK, FIN, ACK of 52 to 60 bytes */
+#define GV_JOIN_MS 600000u              /* a new session's first repair is a join so long at most */
+#define GV_EXCHANGE_MS 10000u           /* records that come so soon after a RECONCILE or WANT were
+                                           asked for */
+
 #endif

@@ -36,7 +36,7 @@ struct gv_checks {
     struct gv_world *world;
     uint64_t violations;
     bool quiet;               /* count only */
-    uint64_t bytes_per_hour;  /* at most, in and out, of any node; 0: no cap */
+    uint64_t bytes_per_hour;  /* at most, in and out, of any node in any hour; 0: no cap */
     size_t attackers;
     uint32_t *first_reporter; /* by attacker: node + 1; 0: nobody yet */
     uint64_t *published_ms;   /* by attacker: when the second owner signalled; 0: not yet */
@@ -78,6 +78,8 @@ void gv_check_healed(struct gv_checks *checks);
 /* At the end, after a calm: everybody has peers, the same roster and set, nothing of what was held
  * is missing; liars were cut off; nobody was over the cap of bytes. */
 void gv_check_liveness(struct gv_checks *checks);
+/* traffic.c: the core's counts are the world's, and no hour was over the cap. */
+void gv_check_traffic(struct gv_checks *checks, size_t node);
 /* After two owners reported this attacker in a calm: everybody calls him untrusted. */
 void gv_check_probe(struct gv_checks *checks, uint32_t attacker);
 

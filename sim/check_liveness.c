@@ -82,17 +82,6 @@ static void check_node(struct gv_checks *checks, size_t node, const struct gv_co
     check_complete(checks, node);
 }
 
-/* Over the whole run, whatever happened. */
-static void check_bytes(struct gv_checks *checks, size_t node)
-{
-    const struct gv_sim_node *host = &checks->world->nodes[node];
-    double hours = (double)checks->world->now_ms / 3600000;
-    double per_hour = (double)(host->bytes_in + host->bytes_out) / hours;
-
-    if (checks->bytes_per_hour > 0 && per_hour > (double)checks->bytes_per_hour)
-        gv_violation(checks, "moved more bytes an hour than the cap", node, (uint64_t)per_hour);
-}
-
 void gv_check_liveness(struct gv_checks *checks)
 {
     const struct gv_world *world = checks->world;
@@ -102,7 +91,7 @@ void gv_check_liveness(struct gv_checks *checks)
     gv_core_status(world->nodes[0].core, &first);
     for (size_t node = 0; node < world->options.nodes; node++) {
         check_node(checks, node, &first);
-        check_bytes(checks, node);
+        gv_check_traffic(checks, node);
     }
     /* One that is told over a session ends it, unless that breaks before, or the quota of him in
      * whose name it is told is full. */

@@ -411,6 +411,7 @@ void gv_world_crash(struct gv_world *world, size_t index, bool without_disk)
 
     gv_assert(node->core);
     gv_net_drop(world, index);
+    gv_world_keep_traffic(node);
     gv_core_free(node->core);
     node->core = NULL;
     node->generation++;
@@ -428,4 +429,5 @@ void gv_node_wipe(struct gv_sim_node *node)
     gv_effects_free(&node->writing);
     forget_inbox(node);
     free(node->inbox);
+    free(node->wires);
 }

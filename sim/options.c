@@ -145,7 +145,7 @@ void gv_sim_options_parse(struct gv_sim_options *out, int argc, char **argv)
         {"plant", OPTION_PLANT, "NAME", 0, "Run with a planted bug, which must be found; list", 0},
         {"real-crypto", OPTION_REAL, NULL, 0, "Check each signature at each node anew", 0},
         {"max-mb-per-hour", OPTION_CAP, "MB", 0,
-         "It is a violation if a node moves more, in and out (default: run none, swarm 2)", 0},
+         "It is a violation if a node moves more, in and out (default: run none, swarm 1)", 0},
         {"jobs", 'j', "N", 0, "swarm: runs at a time (default: one per processor)", 0},
         {"json", OPTION_JSON, "FILE", 0, "Write the report as JSON to FILE, or - for standard output", 0},
         {0}};
@@ -171,7 +171,7 @@ void gv_sim_options_parse(struct gv_sim_options *out, int argc, char **argv)
         out->last_seed = swarm ? 100 : 1;
     }
     if (swarm && !(out->mb_per_hour > 0))
-        out->mb_per_hour = 2;
+        out->mb_per_hour = 1;
     if (swarm && !gv_faults_any(&out->faults))
         out->drawn = true;
     if (out->drawn && !swarm)

@@ -16,7 +16,9 @@
 struct gv_sim_result {
     char trace_hash[17];
     uint64_t violations;
-    double bytes_mean, bytes_max;    /* of a node, in and out with headers, per hour */
+    double bytes_mean, bytes_max;    /* of a node, in and out with headers, in an hour: all but
+                                        joins; of the busiest, in its busiest hour */
+    double cause_mean[GV_CAUSE_COUNT], cause_max[GV_CAUSE_COUNT]; /* the same by cause, per hour */
     double delay_p50_s, delay_p99_s; /* second owner's signal to untrusted, over nodes */
     size_t attackers, published;
     uint64_t signals, events, verifications, verifications_computed;

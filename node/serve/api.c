@@ -100,6 +100,11 @@ static void get_peers(struct gv_http_request *request, void *context)
         gv_api_peers_json(core_of(api), gv_driver_now(api->options.driver), gv_unix_ms()));
 }
 
+static void get_traffic(struct gv_http_request *request, void *context)
+{
+    gv_http_respond_json(request, 200, gv_api_traffic_json(core_of(context)));
+}
+
 static void get_roster(struct gv_http_request *request, void *context)
 {
     gv_http_respond_json(request, 200, gv_api_roster_json(core_of(context)));
@@ -305,6 +310,7 @@ static void not_found(struct gv_http_request *request, void *context)
 static const struct gv_http_route routes[] = {
     {"GET", "/api/v1/status", get_status},
     {"GET", "/api/v1/peers", get_peers},
+    {"GET", "/api/v1/traffic", get_traffic},
     {"GET", "/api/v1/roster", get_roster},
     {"GET", "/api/v1/lists", get_lists},
     {"GET", "/api/v1/ip", get_ip},

@@ -1,7 +1,7 @@
 /* The control socket: HTTP on a unix socket (0660) under /api/v1/, for the grapevine command. All
  * answers are JSON, and come from memory but for telemetry and earlier signals on an address.
  *
- *   GET  status, peers, roster, lists, network, terms
+ *   GET  status, peers, traffic, roster, lists, network, terms
  *        ip?addr=ADDR   list?verdict=&action=&limit=
  *        telemetry?since=&limit=&follow=1   (follow: one object a line, as they come)
  *   POST allow, deny, unlist {"addr": ADDR or PREFIX}   retract {"addr": ADDR}

@@ -72,6 +72,8 @@ static void send_wire(struct gv_core *core, struct gv_link *link)
     if (core->wire.len == 0 || core->wire.failed)
         return;
     gv_effect_send(core->effects, link->id, core->wire.data, core->wire.len);
+    if (!link->session.open || link->outbox.len == 0)
+        gv_account_handshake(core, true, core->wire.len);
     link->bytes_out += core->wire.len;
     core->bytes_out += core->wire.len;
     link->sent_ms = core->now_ms;
@@ -85,8 +87,10 @@ static void flush(struct gv_core *core, struct gv_link *link)
         return;
     gv_buf_clear(&core->wire);
     int rc = gv_session_seal(&link->session, &core->wire, link->outbox.data, link->outbox.len);
-    if (rc == GV_OK)
+    if (rc == GV_OK) {
+        gv_account_frame(core, link->outbox_cause, true, link->outbox.len);
         send_wire(core, link);
+    }
     /* An outbox that grew for a burst is given back. */
     if (link->outbox.cap > 1024)
         gv_buf_free(&link->outbox);
@@ -118,6 +122,10 @@ void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_bu
     gv_assert(message->len <= GV_FRAME_PLAIN_MAX);
     if (link->outbox.len + message->len > GV_FRAME_PLAIN_MAX)
         flush(core, link);
+    enum gv_cause cause = gv_account_cause(core, link, message->data[1], true);
+    if (link->outbox.len == 0)
+        link->outbox_cause = cause;
+    gv_account_message(core, cause, true, message->len);
     gv_buf_append(&link->outbox, message->data, message->len);
     if (link->outbox.failed) {
         abandon(core, link);
@@ -229,6 +237,7 @@ void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_addres
     if (link->connected || link->closing)
         return;
     link->connected = true;
+    gv_account_connection(core);
     link->remote = *remote;
     link->opened_ms = link->heard_ms = core->now_ms;
     gv_buf_clear(&core->wire);
@@ -338,6 +347,10 @@ static void work_messages(struct gv_core *core, struct gv_link *link)
             gv_link_punish(core, link, rc);
             return;
         }
+        enum gv_cause cause = gv_account_cause(core, link, core->plain.data[at + 1], false);
+        if (at == 0)
+            gv_account_frame(core, cause, false, core->plain.len);
+        gv_account_message(core, cause, false, used);
         at += used;
         gv_spread_message(core, link);
     }
@@ -348,10 +361,13 @@ static bool work_frame(struct gv_core *core, struct gv_link *link)
 {
     struct gv_session_self self = gv_core_self(core);
     bool was_open = link->session.open;
+    size_t before = link->session.in.len;
     int rc;
 
     gv_buf_clear(&core->wire);
     rc = gv_session_work(&link->session, &core->wire, &core->plain, &self);
+    if (rc != GV_ERR_NOT_FOUND && !was_open)
+        gv_account_handshake(core, false, before - link->session.in.len);
     if (rc == GV_ERR_NOT_FOUND)
         return false;
     send_wire(core, link);

@@ -196,6 +196,11 @@ static void trim(struct answer *answer)
 static void end_here(struct gv_core *core, struct gv_link *link, enum gv_tree tree)
 {
     core->last_repair_ms = core->now_ms;
+    /* A join is over when an exchange brought nothing more, either way. */
+    if (tree == GV_TREE_STATEMENTS) {
+        link->joined = link->joined || (!link->fed && link->repair_ms == UINT64_MAX);
+        link->fed = false;
+    }
     if (!link->repairing)
         return;
     link->repairing = false;
@@ -224,7 +229,9 @@ static void send_answer(struct answer *answer, uint32_t low_minute)
     struct gv_core *core = answer->core;
     struct gv_link *link = answer->link;
 
+    core->answering = true;
     gv_spread_items(core, link, answer->push, answer->push_count, true);
+    core->answering = false;
     gv_spread_want(core, link, answer->want, answer->want_count);
     trim(answer);
     gv_buf_clear(&core->scratch);
@@ -270,11 +277,15 @@ void gv_repair_answer(struct gv_core *core, struct gv_link *link)
     struct gv_key low = {.minute = message->low_minute};
     struct answer *answer;
 
+    gv_account_exchange(core, link);
     if (message->range_count == 0) {
         end_here(core, link, message->tree);
         return;
     }
     if (link->spent.repairs++ >= GV_REPAIR_PER_MINUTE)
+        return;
+    /* Whoever asks will ask another, or again. */
+    if (link->joined && !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
         return;
     answer = answer_new(core, link, message->tree);
     if (!answer)
@@ -309,6 +320,7 @@ void gv_repair_begin(struct gv_core *core, struct gv_link *link, enum gv_tree tr
     gv_set_fingerprint(fingerprint, &core->set, tree, gv_set_lower(&core->set, tree, &low),
                        core->set.trees[tree].count);
     all.data = fingerprint;
+    gv_account_exchange(core, link);
     gv_buf_clear(&core->scratch);
     gv_message_reconcile(&core->scratch, tree, low.minute, &all, 1);
     gv_link_post(core, link, &core->scratch, true);
@@ -360,7 +372,7 @@ void gv_repair_tick(struct gv_core *core)
         gv_core_after(core, GV_REPAIR_MIN_MS +
                                 gv_drbg_below(&core->drbg, GV_REPAIR_MAX_MS - GV_REPAIR_MIN_MS));
     struct gv_link *link = random_member(core);
-    if (!link)
+    if (!link || !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
         return;
     /* Both in one frame: most of the time both are equal, and headers are what that costs. */
     gv_repair_begin(core, link, GV_TREE_ROSTER);

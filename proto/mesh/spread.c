@@ -58,10 +58,29 @@ static bool is_urgent(const struct gv_item *item)
            item->record[0] != GV_RECORD_DESCRIPTOR;
 }
 
+/* What must wait while the bucket is low is not passed on; repair brings it when there is room. */
+static void drop_deferred(struct gv_core *core)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < core->fresh_count; i++) {
+        const struct gv_item *item = gv_set_find(&core->set, core->fresh[i].id);
+        enum gv_worth worth = GV_WORTH_NEWS;
+        if (core->fresh[i].from == 0)
+            worth = GV_WORTH_OWN;
+        else if (item && !is_urgent(item))
+            worth = GV_WORTH_ROSTER;
+        if (item && gv_traffic_allows(&core->traffic, worth))
+            core->fresh[kept++] = core->fresh[i];
+    }
+    core->fresh_count = kept;
+}
+
 void gv_spread_flush(struct gv_core *core)
 {
     struct gv_item *batch[GV_RECORDS_PER_MESSAGE];
 
+    drop_deferred(core);
     for (size_t l = 0; core->fresh_count > 0 && l < core->link_count; l++) {
         struct gv_link *link = core->links[l];
         size_t count = 0;
@@ -87,6 +106,8 @@ void gv_spread_flush(struct gv_core *core)
 
 void gv_spread_want(struct gv_core *core, struct gv_link *link, const uint8_t *ids, size_t count)
 {
+    if (count > 0)
+        gv_account_exchange(core, link);
     while (count > 0) {
         size_t take = count < GV_IDS_PER_MESSAGE ? count : GV_IDS_PER_MESSAGE;
         gv_buf_clear(&core->scratch);
@@ -135,6 +156,7 @@ static void take_records(struct gv_core *core, struct gv_link *link)
         uint8_t *id = acks + ack_count * GV_ID_LEN;
         int rc = gv_admit(core, record, len, GV_FROM_PEER, link->id);
         count_record(core, record[0], rc);
+        link->fed = link->fed || rc == GV_OK;
         if (gv_error_is_guilt(rc)) {
             gv_link_punish(core, link, rc);
             return;
@@ -190,7 +212,11 @@ static void take_wants(struct gv_core *core, struct gv_link *link)
             link->spent.records++;
         }
     }
+    if (link->joined && !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
+        return;
+    core->answering = true;
     gv_spread_items(core, link, found, count, true);
+    core->answering = false;
 }
 
 static void answer_ping(struct gv_core *core, struct gv_link *link)

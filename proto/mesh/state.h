@@ -12,6 +12,7 @@
 #include "proto/mesh/roster.h"
 #include "proto/mesh/session.h"
 #include "proto/mesh/set.h"
+#include "proto/mesh/traffic.h"
 #include "proto/settings.h"
 #include "proto/trust/history.h"
 #include "proto/trust/policy.h"
@@ -35,6 +36,7 @@ struct gv_link {
     uint64_t opened_ms, member_ms, heard_ms, sent_ms;
     uint64_t flush_ms;         /* when the outbox goes out; UINT64_MAX: nothing in it */
     struct gv_buf outbox;      /* whole messages, not sealed yet */
+    enum gv_cause outbox_cause; /* of the first of them, which pays for the frame */
     uint64_t bytes_in, bytes_out;
     int64_t clock_offset_ms;
     uint64_t repair_ms;        /* when to repair with this peer out of turn; UINT64_MAX: not */
@@ -42,6 +44,10 @@ struct gv_link {
     uint8_t repair_first[GV_ID_LEN]; /* what it began with */
     uint64_t repaired_soon_ms; /* not again out of turn before */
     bool repairing;            /* the statements are to follow the roster */
+    bool joined;               /* the first repair of this session is done */
+    bool fed;                  /* the present one brought something */
+    uint64_t exchange_ms;      /* records that come before were asked for */
+    uint64_t bytes_before;     /* bytes_in a minute ago */
     struct gv_spent spent;
 };
 
@@ -124,6 +130,8 @@ struct gv_core {
 
     struct gv_fresh *fresh; /* owned */
     size_t fresh_count, fresh_cap;
+    struct gv_traffic traffic;
+    bool answering; /* what is posted now was asked for */
     struct gv_message message; /* scratch: too large for the stack */
     struct gv_buf plain, wire, scratch;
     struct gv_vote *votes; /* owned scratch */
@@ -230,6 +238,20 @@ void gv_links_tick(struct gv_core *core);
 void gv_links_make_room(struct gv_core *core); /* once a minute */
 void gv_links_flush(struct gv_core *core);
 uint64_t gv_links_deadline(const struct gv_core *core);
+
+/* ---- mesh/account.c: what it costs (SPEC 9.8, 13.2) ----------------------------------------- */
+/* A message of this number that is posted to, or came from, this link. */
+enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link *link,
+                               uint8_t message, bool out);
+void gv_account_connection(struct gv_core *core);
+void gv_account_handshake(struct gv_core *core, bool out, size_t bytes);
+/* A frame: its messages are counted apart. */
+void gv_account_frame(struct gv_core *core, enum gv_cause cause, bool out, size_t plain);
+void gv_account_message(struct gv_core *core, enum gv_cause cause, bool out, size_t bytes);
+/* What came or goes on this link from now on was asked for. */
+void gv_account_exchange(struct gv_core *core, struct gv_link *link);
+/* The minute's work: while others send more than may be moved, whoever sent most has to go. */
+void gv_account_minute(struct gv_core *core);
 
 /* ---- mesh/door.c: who may come in (SPEC 5.3, 5.4) ------------------------------------------- */
 /* May a connection from there begin a handshake? GV_OK or why not; before any cryptography. */

@@ -116,6 +116,7 @@ static int run(unsigned which, struct gv_cli *cli)
         {gv_cli_allow, {NULL}},          {gv_cli_deny, {address}},
         {gv_cli_retract, {address}},     {gv_cli_network, {NULL}},
         {gv_cli_reload, {NULL}},         {gv_cli_import, {file}},
+        {gv_cli_traffic, {NULL}},
     };
     char name[] = "command", *argv[4] = {name, NULL, NULL, NULL};
     int argc = 1;
