@@ -344,17 +344,14 @@ static int take(struct gv_core *core, const struct gv_event *event)
  * early or late. */
 static void check_clock(struct gv_core *core)
 {
-    struct gv_core_status status;
-    int64_t off;
+    int64_t offset = gv_core_clock_offset(core), off = offset < 0 ? -offset : offset;
 
-    gv_core_status(core, &status);
-    off = status.clock_offset_ms < 0 ? -status.clock_offset_ms : status.clock_offset_ms;
     if (off < (int64_t)GV_CLOCK_OFF_MS)
         return;
     if (core->clock_noted_ms != 0 && core->now_ms - core->clock_noted_ms < 60 * GV_MINUTE_MS)
         return;
     core->clock_noted_ms = core->now_ms;
-    gv_effect_note(core->effects, GV_NOTE_CLOCK_OFF)->number = status.clock_offset_ms;
+    gv_effect_note(core->effects, GV_NOTE_CLOCK_OFF)->number = offset;
 }
 
 static void minute(struct gv_core *core)
@@ -374,6 +371,7 @@ static void tick(struct gv_core *core)
     gv_speak_address(core);
     gv_links_tick(core);
     gv_repair_tick(core);
+    gv_tree_tick(core);
     if (!core->stopping)
         gv_book_tick(core);
 }
@@ -408,6 +406,8 @@ uint64_t gv_core_deadline(const struct gv_core *core)
     other = gv_links_deadline(core);
     due = other < due ? other : due;
     other = core->repair_ms;
+    due = other < due ? other : due;
+    other = gv_tree_deadline(core);
     due = other < due ? other : due;
     other = core->stopping ? UINT64_MAX : gv_book_deadline(core);
     return other < due ? other : due;

@@ -164,7 +164,7 @@ static int compare_offsets(const void *a, const void *b)
 }
 
 /* The median, so that one liar among three changes nothing. */
-static int64_t clock_offset(const struct gv_core *core)
+int64_t gv_core_clock_offset(const struct gv_core *core)
 {
     int64_t offsets[64];
     size_t count = 0;
@@ -217,7 +217,7 @@ void gv_core_status(const struct gv_core *core, struct gv_core_status *out)
                        core->set.trees[GV_TREE_STATEMENTS].count);
     gv_set_fingerprint(out->roster_fingerprint, &core->set, GV_TREE_ROSTER, 0,
                        core->set.trees[GV_TREE_ROSTER].count);
-    out->clock_offset_ms = clock_offset(core);
+    out->clock_offset_ms = gv_core_clock_offset(core);
 }
 
 const struct gv_traffic *gv_core_traffic(const struct gv_core *core)

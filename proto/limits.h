@@ -69,6 +69,17 @@
 
 /* Spread and repair. */
 #define GV_COALESCE_MS 5000u            /* what is not urgent waits this long for company */
+#define GV_SPREAD_TREES 8u              /* bits of a byte; with 8 nobody is inside many */
+#define GV_SPREAD_GAP_MS 500u           /* between two frames of news on a link: a tree of seven
+                                           floors stays under 4 s even in a storm */
+#define GV_SPREAD_BURST 4u              /* frames that may go without one */
+#define GV_MARK_LEN 8u                  /* of an id, in OFFER and GRAFT: two of 200,000 records
+                                           share one once in a billion meshes */
+#define GV_RECENT 512u                  /* records remembered until they are offered */
+#define GV_OFFER_AGE_MS 2000u           /* by then a tree has brought it everywhere */
+#define GV_OFFER_MS 15000u              /* between two offers: a frame each, 23 kB an hour */
+#define GV_OFFER_BURST 4u               /* offers that may go without a pause */
+#define GV_OFFERS_PER_MINUTE 60u        /* looked at, of a peer */
 #define GV_REPAIR_MIN_MS 60000u         /* with a random peer, every 60 to 300 s */
 #define GV_REPAIR_MAX_MS 300000u
 #define GV_REPAIR_SPLIT 16u             /* ranges that one that differs is split into */

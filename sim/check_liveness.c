@@ -50,20 +50,31 @@ static void check_complete(struct gv_checks *checks, size_t node)
                          known->author->node);
 }
 
+static int compare_instances(const void *a, const void *b)
+{
+    return memcmp(a, b, GV_ID_LEN);
+}
+
 /* Everybody's present instance is in everybody's roster. */
 static void check_roster(struct gv_checks *checks, size_t node)
 {
     const struct gv_world *world = checks->world;
+    struct gv_core_status status;
 
-    for (size_t other = 0; other < world->options.nodes; other++) {
-        struct gv_instance_info info;
-        size_t cursor = 0;
-        bool known = false;
-        while (!known && gv_core_next_instance(world->nodes[node].core, &cursor, &info))
-            known = memcmp(info.instance, world->nodes[other].identity.id, GV_ID_LEN) == 0;
-        if (!known)
+    gv_core_status(world->nodes[node].core, &status);
+    uint8_t(*known)[GV_ID_LEN] = malloc((status.instances + 1) * sizeof *known);
+    struct gv_instance_info info;
+    size_t cursor = 0, count = 0;
+    gv_assert(known);
+    while (count < status.instances &&
+           gv_core_next_instance(world->nodes[node].core, &cursor, &info))
+        memcpy(known[count++], info.instance, GV_ID_LEN);
+    qsort(known, count, sizeof *known, compare_instances);
+    for (size_t other = 0; other < world->options.nodes; other++)
+        if (!bsearch(world->nodes[other].identity.id, known, count, sizeof *known,
+                     compare_instances))
             gv_violation(checks, "does not know everybody", node, other);
-    }
+    free(known);
 }
 
 static void check_node(struct gv_checks *checks, size_t node, const struct gv_core_status *first)

@@ -314,6 +314,18 @@ void gv_world_fail(struct gv_world *world, size_t index, const struct gv_subject
 
 /* ---- lives ---------------------------------------------------------------------------------- */
 
+static void load_roster(struct gv_world *world, size_t index)
+{
+    for (size_t i = 0; i < world->roster_count; i++) {
+        struct gv_event event = {.kind = GV_EVENT_LOADED};
+        event.loaded.row = GV_ROW_RECORD;
+        event.loaded.key = world->roster[i].data; /* not looked at */
+        event.loaded.value = world->roster[i].data;
+        event.loaded.value_len = world->roster[i].len;
+        gv_world_step(world, index, &event);
+    }
+}
+
 /* True when the number of the last statement was among the rows. */
 static bool load_disk(struct gv_world *world, size_t index)
 {
@@ -374,6 +386,8 @@ void gv_world_start(struct gv_world *world, size_t index)
     node->generation++;
     node->lives++;
     node->wake_ms = UINT64_MAX;
+    if (node->lives == 1 || node->disk.rows.count > 0)
+        load_roster(world, index);
     bool numbers_known = load_disk(world, index);
     if (world->on_start)
         world->on_start(world->note_context, index);

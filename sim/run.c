@@ -120,6 +120,7 @@ void gv_sim_run(struct gv_sim_result *out, const struct gv_sim_options *options,
                                              .age_min = 200 * 1440,
                                              .skew_max_ms = 2000,
                                              .faults = options->faults,
+                                             .known = options->known,
                                              .real_crypto = options->real_crypto};
     bool faulty = gv_faults_any(&options->faults);
     uint64_t calm_ms = (faulty ? GV_SIM_SETTLE_MS : GV_SIM_CALM_MS) + GV_SIM_PROBE_MS;

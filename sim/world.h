@@ -20,6 +20,7 @@ struct gv_world_options {
     size_t per_owner;   /* instances an owner runs; 0: 1 */
     uint32_t skew_max_ms; /* each clock is off by up to so much, either way */
     struct gv_faults faults;
+    bool known;           /* everybody knows everybody from the start: a mesh that has lived */
     bool real_crypto;     /* every signature is checked again at every node */
 };
 
@@ -130,6 +131,8 @@ struct gv_world {
     struct gv_descriptor descriptor;
     struct gv_buf descriptor_wire;
     struct gv_sim_node *nodes; /* members */
+    struct gv_buf *roster;     /* `known`: what every node's disk holds of it, once for all; owned */
+    size_t roster_count;
     struct gv_sim_event *queue; /* binary heap */
     size_t queued, queue_cap;
     struct gv_sim_wire *wires;

@@ -15,6 +15,10 @@ enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link 
         return GV_CAUSE_SPREAD;
     case GV_MESSAGE_ACK:
         return GV_CAUSE_SPREAD;
+    case GV_MESSAGE_PRUNE:
+    case GV_MESSAGE_OFFER:
+    case GV_MESSAGE_GRAFT:
+        return GV_CAUSE_TREES;
     case GV_MESSAGE_WANT:
     case GV_MESSAGE_RECONCILE:
         return asked;

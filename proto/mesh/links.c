@@ -58,8 +58,10 @@ static void link_free(struct gv_core *core, struct gv_link *link)
     while (core->links[at] != link)
         at++;
     core->links[at] = core->links[--core->link_count];
-    if (link->member)
+    if (link->member) {
         gv_door_leave(core, link);
+        gv_tree_lost(core, link);
+    }
     gv_session_end(&link->session);
     gv_buf_free(&link->outbox);
     free(link);
@@ -85,6 +87,9 @@ static void flush(struct gv_core *core, struct gv_link *link)
     link->flush_ms = UINT64_MAX;
     if (link->outbox.len == 0)
         return;
+    if (link->news_ms < core->now_ms)
+        link->news_ms = core->now_ms;
+    link->news_ms += GV_SPREAD_GAP_MS;
     gv_buf_clear(&core->wire);
     int rc = gv_session_seal(&link->session, &core->wire, link->outbox.data, link->outbox.len);
     if (rc == GV_OK) {
@@ -132,6 +137,15 @@ void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_bu
         return;
     }
     if (due < link->flush_ms)
+        link->flush_ms = due;
+}
+
+void gv_link_hurry(struct gv_core *core, struct gv_link *link)
+{
+    const uint64_t burst = GV_SPREAD_BURST * (uint64_t)GV_SPREAD_GAP_MS;
+    uint64_t due = link->news_ms > core->now_ms + burst ? link->news_ms - burst : core->now_ms;
+
+    if (due < link->flush_ms && link->outbox.len > 0)
         link->flush_ms = due;
 }
 
@@ -313,6 +327,7 @@ static void become_member(struct gv_core *core, struct gv_link *link)
     }
     link->member = true;
     link->member_ms = core->now_ms;
+    link->offered = core->recent_next;
     admit_peer_certificate(core, link);
     gv_buf_clear(&core->scratch);
     gv_message_hello(&core->scratch, core->unix_ms, AGENT);

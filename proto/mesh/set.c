@@ -22,9 +22,10 @@ void gv_set_free(struct gv_set *set)
     memset(set, 0, sizeof *set);
 }
 
-static uint64_t hash_of(const struct gv_set *set, const uint8_t id[GV_ID_LEN])
+/* Of its beginning, so that it is found by that alone. */
+static uint64_t hash_of(const struct gv_set *set, const uint8_t *id)
 {
-    return gv_siphash(set->hash_key, id, GV_ID_LEN);
+    return gv_siphash(set->hash_key, id, GV_MARK_LEN);
 }
 
 static bool has_id(const void *item, const void *id)
@@ -35,6 +36,16 @@ static bool has_id(const void *item, const void *id)
 struct gv_item *gv_set_find(const struct gv_set *set, const uint8_t id[GV_ID_LEN])
 {
     return gv_table_find(&set->by_id, hash_of(set, id), has_id, id);
+}
+
+static bool has_mark(const void *item, const void *mark)
+{
+    return memcmp(((const struct gv_item *)item)->key.id, mark, GV_MARK_LEN) == 0;
+}
+
+struct gv_item *gv_set_find_mark(const struct gv_set *set, const uint8_t *mark)
+{
+    return gv_table_find(&set->by_id, hash_of(set, mark), has_mark, mark);
 }
 
 int gv_key_compare(const struct gv_key *a, const struct gv_key *b)

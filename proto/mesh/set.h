@@ -42,6 +42,8 @@ void gv_set_free(struct gv_set *set); /* and every item */
 void gv_set_loading(struct gv_set *set, bool loading);
 
 struct gv_item *gv_set_find(const struct gv_set *set, const uint8_t id[GV_ID_LEN]);
+/* By the first GV_MARK_LEN bytes of an id. */
+struct gv_item *gv_set_find_mark(const struct gv_set *set, const uint8_t *mark);
 /* Copies the record in under its id, which must not be in the set. Returns NULL without memory. */
 struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t minute,
                               const uint8_t id[GV_ID_LEN], const uint8_t *record, size_t len);

@@ -1,4 +1,4 @@
-/* Spread: what is new goes on, once, to everybody connected but the one it came from (SPEC 9.3). */
+/* Spread: what is new goes on, once, along the eager links of its tree (SPEC 9.3). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,8 +70,10 @@ static void drop_deferred(struct gv_core *core)
             worth = GV_WORTH_OWN;
         else if (item && !is_urgent(item))
             worth = GV_WORTH_ROSTER;
-        if (item && gv_traffic_allows(&core->traffic, worth))
-            core->fresh[kept++] = core->fresh[i];
+        if (!item || !gv_traffic_allows(&core->traffic, worth))
+            continue;
+        gv_tree_remember(core, core->fresh[i].id, core->fresh[i].from);
+        core->fresh[kept++] = core->fresh[i];
     }
     core->fresh_count = kept;
 }
@@ -91,15 +93,18 @@ void gv_spread_flush(struct gv_core *core)
             struct gv_item *item = gv_set_find(&core->set, core->fresh[i].id);
             if (!item || core->fresh[i].from == link->id) /* displaced already, or theirs */
                 continue;
+            if (link->lazy & gv_tree_of(item->key.id))
+                continue;
             batch[count++] = item;
             urgent = urgent || is_urgent(item);
             if (count == GV_RECORDS_PER_MESSAGE) {
-                gv_spread_items(core, link, batch, count, urgent);
+                gv_spread_items(core, link, batch, count, false);
                 count = 0;
-                urgent = false;
             }
         }
-        gv_spread_items(core, link, batch, count, urgent);
+        gv_spread_items(core, link, batch, count, false);
+        if (urgent)
+            gv_link_hurry(core, link);
     }
     core->fresh_count = 0;
 }
@@ -144,6 +149,20 @@ static void count_record(struct gv_core *core, uint8_t kind, int rc)
         core->signals_refused++;
 }
 
+/* Which way it came tells which links the trees need. */
+static void note_path(struct gv_core *core, struct gv_link *link, const uint8_t *record, size_t len,
+                      int rc)
+{
+    uint8_t id[GV_ID_LEN];
+
+    if ((rc != GV_OK && rc != GV_ERR_DUPLICATE) || gv_record_id(id, record, len) != GV_OK)
+        return;
+    if (rc == GV_OK)
+        gv_tree_first(link, id);
+    else
+        gv_tree_duplicate(core, link, id);
+}
+
 static void take_records(struct gv_core *core, struct gv_link *link)
 {
     const struct gv_message *message = &core->message;
@@ -157,6 +176,7 @@ static void take_records(struct gv_core *core, struct gv_link *link)
         int rc = gv_admit(core, record, len, GV_FROM_PEER, link->id);
         count_record(core, record[0], rc);
         link->fed = link->fed || rc == GV_OK;
+        note_path(core, link, record, len, rc);
         if (gv_error_is_guilt(rc)) {
             gv_link_punish(core, link, rc);
             return;
@@ -169,6 +189,7 @@ static void take_records(struct gv_core *core, struct gv_link *link)
             is_peers_own(core, link, id))
             ack_count++;
     }
+    gv_tree_prune(core, link);
     if (ack_count == 0)
         return;
     gv_buf_clear(&core->scratch);
@@ -253,6 +274,15 @@ void gv_spread_message(struct gv_core *core, struct gv_link *link)
         break;
     case GV_MESSAGE_RECONCILE:
         gv_repair_answer(core, link);
+        break;
+    case GV_MESSAGE_PRUNE:
+        gv_tree_pruned(core, link);
+        break;
+    case GV_MESSAGE_OFFER:
+        gv_tree_offered(core, link);
+        break;
+    case GV_MESSAGE_GRAFT:
+        gv_tree_grafted(core, link);
         break;
     case GV_MESSAGE_GOODBYE:
         link->goodbye = (uint32_t)core->message.number;

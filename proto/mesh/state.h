@@ -22,7 +22,7 @@
 /* What a peer had of his budgets in this minute. */
 struct gv_spent {
     uint64_t minute_ms; /* its start */
-    uint32_t repairs, records, acks;
+    uint32_t repairs, records, acks, offers;
 };
 
 struct gv_link {
@@ -35,6 +35,7 @@ struct gv_link {
     uint8_t instance[GV_ID_LEN];
     uint64_t opened_ms, member_ms, heard_ms, sent_ms;
     uint64_t flush_ms;         /* when the outbox goes out; UINT64_MAX: nothing in it */
+    uint64_t news_ms;          /* when the frames that went out have had their gaps */
     struct gv_buf outbox;      /* whole messages, not sealed yet */
     enum gv_cause outbox_cause; /* of the first of them, which pays for the frame */
     uint64_t bytes_in, bytes_out;
@@ -48,6 +49,10 @@ struct gv_link {
     bool fed;                  /* the present one brought something */
     uint64_t exchange_ms;      /* records that come before were asked for */
     uint64_t bytes_before;     /* bytes_in a minute ago */
+    uint8_t lazy;              /* trees in which nothing is pushed here (SPEC 9.3) */
+    uint64_t offered;          /* recent records before this number: offered, or not needed */
+    uint64_t offer_ms;         /* when it was last offered some */
+    uint8_t prune;             /* and those that this message showed to be needless */
     struct gv_spent spent;
 };
 
@@ -83,6 +88,13 @@ struct gv_ban {
 struct gv_fresh {
     uint8_t id[GV_ID_LEN];
     uint32_t from; /* link; 0: our own */
+};
+
+/* One that was passed on a moment ago, and is still to be offered. */
+struct gv_recent {
+    uint8_t mark[GV_MARK_LEN];
+    uint32_t from;
+    uint64_t at_ms;
 };
 
 struct gv_core {
@@ -130,6 +142,9 @@ struct gv_core {
 
     struct gv_fresh *fresh; /* owned */
     size_t fresh_count, fresh_cap;
+    struct gv_recent recent[GV_RECENT];
+    uint64_t recent_next; /* number of the next: recent[n % GV_RECENT] */
+    uint64_t offer_ms;    /* when the offers that were made have had their pauses */
     struct gv_traffic traffic;
     bool answering; /* what is posted now was asked for */
     struct gv_message message; /* scratch: too large for the stack */
@@ -145,6 +160,8 @@ struct gv_core {
 };
 
 struct gv_session_self gv_core_self(const struct gv_core *core);
+/* The median of the peers' clocks minus ours, ms. */
+int64_t gv_core_clock_offset(const struct gv_core *core);
 /* now + delay, never wrapping. */
 uint64_t gv_core_after(const struct gv_core *core, uint64_t delay_ms);
 
@@ -234,6 +251,8 @@ void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_bu
 void gv_link_close(struct gv_core *core, struct gv_link *link, enum gv_goodbye reason);
 /* The peer sent something that it should have known to be invalid. */
 void gv_link_punish(struct gv_core *core, struct gv_link *link, int error);
+/* What was posted waits for the gap between two frames of news, and no longer. */
+void gv_link_hurry(struct gv_core *core, struct gv_link *link);
 void gv_links_tick(struct gv_core *core);
 void gv_links_make_room(struct gv_core *core); /* once a minute */
 void gv_links_flush(struct gv_core *core);
@@ -273,6 +292,22 @@ void gv_spread_flush(struct gv_core *core);
 void gv_spread_items(struct gv_core *core, struct gv_link *link, struct gv_item *const *items,
                      size_t count, bool urgent);
 void gv_spread_want(struct gv_core *core, struct gv_link *link, const uint8_t *ids, size_t count);
+
+/* ---- mesh/tree.c ---------------------------------------------------------------------------- */
+uint8_t gv_tree_of(const uint8_t *id); /* its bit; the first byte is enough */
+/* A record was pushed by this link, and was new, or was not. */
+void gv_tree_first(struct gv_link *link, const uint8_t id[GV_ID_LEN]);
+void gv_tree_duplicate(const struct gv_core *core, struct gv_link *link,
+                       const uint8_t id[GV_ID_LEN]);
+void gv_tree_prune(struct gv_core *core, struct gv_link *link); /* after its message */
+void gv_tree_lost(struct gv_core *core, const struct gv_link *gone);
+void gv_tree_remember(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t from);
+void gv_tree_tick(struct gv_core *core);
+uint64_t gv_tree_deadline(const struct gv_core *core);
+/* PRUNE, OFFER, GRAFT came. */
+void gv_tree_pruned(struct gv_core *core, struct gv_link *link);
+void gv_tree_offered(struct gv_core *core, struct gv_link *link);
+void gv_tree_grafted(struct gv_core *core, struct gv_link *link);
 
 void gv_repair_soon(struct gv_core *core, struct gv_link *link);
 /* The roster, and when that is done, the statements: what a new link needs. */

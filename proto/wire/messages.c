@@ -46,6 +46,21 @@ static void read_ids(struct gv_message *out, struct gv_reader *reader)
     out->id_count = len / GV_ID_LEN;
 }
 
+static void read_trees(struct gv_message *out, struct gv_reader *reader)
+{
+    out->trees = (uint8_t)gv_get_u64(reader, UINT8_MAX);
+}
+
+static void read_marks(struct gv_message *out, struct gv_reader *reader, size_t least)
+{
+    size_t len;
+
+    out->marks = gv_get_bin(reader, &len, least, GV_IDS_PER_MESSAGE * GV_MARK_LEN);
+    if (len % GV_MARK_LEN != 0)
+        reader->error = GV_ERR_MALFORMED;
+    out->mark_count = len / GV_MARK_LEN;
+}
+
 static int compare_keys(const struct gv_key *a, const struct gv_key *b)
 {
     if (a->minute != b->minute)
@@ -118,6 +133,16 @@ int gv_message_read(struct gv_message *out, size_t *used, const uint8_t *data, s
         break;
     case GV_MESSAGE_RECONCILE:
         read_reconcile(out, &reader);
+        break;
+    case GV_MESSAGE_PRUNE:
+        read_trees(out, &reader);
+        break;
+    case GV_MESSAGE_OFFER:
+        read_marks(out, &reader, GV_MARK_LEN);
+        break;
+    case GV_MESSAGE_GRAFT:
+        read_trees(out, &reader);
+        read_marks(out, &reader, 0);
         break;
     case GV_MESSAGE_GOODBYE:
         out->number = gv_get_u64(&reader, UINT8_MAX);
@@ -198,6 +223,28 @@ void gv_message_reconcile(struct gv_buf *out, enum gv_tree tree, uint32_t low_mi
         gv_put_u64(out, range->mode);
         gv_put_bin(out, range->data, len);
     }
+}
+
+void gv_message_prune(struct gv_buf *out, uint8_t trees)
+{
+    gv_put_array(out, 2);
+    gv_put_u64(out, GV_MESSAGE_PRUNE);
+    gv_put_u64(out, trees);
+}
+
+void gv_message_offer(struct gv_buf *out, const uint8_t *marks, size_t mark_count)
+{
+    gv_put_array(out, 2);
+    gv_put_u64(out, GV_MESSAGE_OFFER);
+    gv_put_bin(out, marks, mark_count * GV_MARK_LEN);
+}
+
+void gv_message_graft(struct gv_buf *out, uint8_t trees, const uint8_t *marks, size_t mark_count)
+{
+    gv_put_array(out, 3);
+    gv_put_u64(out, GV_MESSAGE_GRAFT);
+    gv_put_u64(out, trees);
+    gv_put_bin(out, marks, mark_count * GV_MARK_LEN);
 }
 
 void gv_message_goodbye(struct gv_buf *out, enum gv_goodbye reason)

@@ -20,7 +20,11 @@ enum gv_message_kind {
     GV_MESSAGE_ACK = 5,       /* [5, ids bin]: records of the receiver's own, now held here */
     GV_MESSAGE_WANT = 6,      /* [6, ids bin]: please send these */
     GV_MESSAGE_RECONCILE = 7, /* [7, tree, low minute, [[high minute, high id bin, mode, bin], ...]] */
-    GV_MESSAGE_GOODBYE = 8    /* [8, reason] */
+    GV_MESSAGE_GOODBYE = 8,   /* [8, reason] */
+    GV_MESSAGE_PRUNE = 9,     /* [9, trees]: push nothing of these trees to me */
+    GV_MESSAGE_OFFER = 10,    /* [10, marks bin]: these I passed on to others */
+    GV_MESSAGE_GRAFT = 11,    /* [11, trees, marks bin]: push these trees, and send me these */
+    GV_MESSAGE_LAST = 11
 };
 
 enum gv_goodbye {
@@ -63,6 +67,9 @@ struct gv_message {
     size_t agent_len;
     const uint8_t *ids; /* ACK, WANT */
     size_t id_count;
+    uint8_t trees;        /* PRUNE, GRAFT: bits */
+    const uint8_t *marks; /* OFFER, GRAFT: beginnings of ids, GV_MARK_LEN each */
+    size_t mark_count;
     uint32_t record_count; /* RECORDS */
     struct {
         const uint8_t *data;
@@ -87,6 +94,9 @@ void gv_message_ids(struct gv_buf *out, enum gv_message_kind kind, const uint8_t
                     size_t id_count);
 void gv_message_reconcile(struct gv_buf *out, enum gv_tree tree, uint32_t low_minute,
                           const struct gv_range *ranges, uint32_t range_count);
+void gv_message_prune(struct gv_buf *out, uint8_t trees);
+void gv_message_offer(struct gv_buf *out, const uint8_t *marks, size_t mark_count);
+void gv_message_graft(struct gv_buf *out, uint8_t trees, const uint8_t *marks, size_t mark_count);
 void gv_message_goodbye(struct gv_buf *out, enum gv_goodbye reason);
 
 #endif

@@ -29,7 +29,7 @@ struct member {
     int fd;               /* -1: closed */
     bool cut;             /* the node has ended it */
     uint32_t goodbye;     /* PUPPET_NOBODY: none heard */
-    unsigned heard[GV_MESSAGE_GOODBYE + 1];
+    unsigned heard[GV_MESSAGE_LAST + 1];
 };
 
 /* A fresh identity of an owner of its own. */

@@ -38,6 +38,15 @@ static void write_again(struct gv_buf *out, const struct gv_message *m)
     case GV_MESSAGE_RECONCILE:
         gv_message_reconcile(out, m->tree, m->low_minute, m->ranges, m->range_count);
         break;
+    case GV_MESSAGE_PRUNE:
+        gv_message_prune(out, m->trees);
+        break;
+    case GV_MESSAGE_OFFER:
+        gv_message_offer(out, m->marks, m->mark_count);
+        break;
+    case GV_MESSAGE_GRAFT:
+        gv_message_graft(out, m->trees, m->marks, m->mark_count);
+        break;
     case GV_MESSAGE_GOODBYE:
         gv_message_goodbye(out, (enum gv_goodbye)m->number);
         break;
@@ -63,7 +72,7 @@ static void check_message(const uint8_t *data, size_t size)
     if (gv_message_read(&m, &used, data, size) != GV_OK)
         return;
     gv_assert(used > 0 && used <= size);
-    gv_assert(m.kind >= GV_MESSAGE_HELLO && m.kind <= GV_MESSAGE_GOODBYE);
+    gv_assert(m.kind >= GV_MESSAGE_HELLO && m.kind <= GV_MESSAGE_LAST);
     gv_assert(m.record_count <= GV_RECORDS_PER_MESSAGE || m.kind != GV_MESSAGE_RECORDS);
     gv_buf_init(&out);
     write_again(&out, &m);

@@ -275,7 +275,7 @@ static void messages_are_as_written(void **state)
 {
     struct gv_statement signal = example_signal();
     struct gv_buf message, record;
-    uint8_t ids[2 * GV_ID_LEN], fingerprint[GV_ID_LEN];
+    uint8_t ids[2 * GV_ID_LEN], fingerprint[GV_ID_LEN], marks[2 * GV_MARK_LEN];
     struct gv_range ranges[3] = {
         {.high = {.minute = MINUTE, .id = {0x80}}, .mode = GV_RANGE_FINGERPRINT},
         {.high = {.minute = MINUTE + 1}, .mode = GV_RANGE_SKIP},
@@ -306,6 +306,14 @@ static void messages_are_as_written(void **state)
     check_message("RECONCILE", &message, GV_MESSAGE_RECONCILE);
     gv_message_goodbye(&message, GV_GOODBYE_DUPLICATE);
     check_message("GOODBYE", &message, GV_MESSAGE_GOODBYE);
+    gv_message_prune(&message, 0x81);
+    check_message("PRUNE", &message, GV_MESSAGE_PRUNE);
+    memset(marks, 0x11, GV_MARK_LEN);
+    memset(marks + GV_MARK_LEN, 0x22, GV_MARK_LEN);
+    gv_message_offer(&message, marks, 2);
+    check_message("OFFER", &message, GV_MESSAGE_OFFER);
+    gv_message_graft(&message, 0x04, marks + GV_MARK_LEN, 1);
+    check_message("GRAFT", &message, GV_MESSAGE_GRAFT);
     gv_buf_free(&message);
     gv_buf_free(&record);
 }
