@@ -104,6 +104,8 @@ int gv_core_new(struct gv_core **out, const struct gv_core_options *options, uin
     core->repair_ms = now_ms + GV_REPAIR_MIN_MS;
     gv_traffic_init(&core->traffic,
                     options->bytes_per_hour ? options->bytes_per_hour : GV_TRAFFIC_CAP, now_ms);
+    core->public_only = options->public_only;
+    core->feeler_ms = now_ms + GV_FEELER_MS;
     set_clock(core, unix_ms);
     rc = begin(core, options);
     core->effects = NULL;
@@ -136,6 +138,7 @@ void gv_core_free(struct gv_core *core)
     gv_policy_free(&core->policy);
     gv_book_free(&core->book);
     free(core->fresh);
+    free(core->errands);
     free(core->votes);
     gv_buf_free(&core->plain);
     gv_buf_free(&core->wire);
@@ -203,6 +206,23 @@ static int load_peer(struct gv_core *core, const uint8_t *key, size_t len)
     return rc;
 }
 
+static int load_record(struct gv_core *core, const uint8_t *value, size_t len)
+{
+    uint8_t record[1 + GV_SIGNAL_WIRE_MAX];
+
+    if (len < 2)
+        return GV_ERR_MALFORMED;
+    if (!(value[0] & GV_RECORD_KEPT))
+        return gv_admit(core, value, len, GV_FROM_STORE, 0);
+    if (len > sizeof record)
+        return GV_ERR_MALFORMED;
+    memcpy(record, value, len);
+    record[0] &= (uint8_t)~GV_RECORD_KEPT;
+    if (record[0] != GV_RECORD_SIGNAL && record[0] != GV_RECORD_RETRACT)
+        return GV_ERR_MALFORMED;
+    return gv_admit(core, record, len, GV_FROM_STORE_KEPT, 0);
+}
+
 static int load_row(struct gv_core *core, const struct gv_event *event)
 {
     const uint8_t *key = event->loaded.key, *value = event->loaded.value;
@@ -214,8 +234,7 @@ static int load_row(struct gv_core *core, const struct gv_event *event)
         rc = load_self(core, value, value_len);
         break;
     case GV_ROW_RECORD:
-        rc = value_len < 2 ? GV_ERR_MALFORMED
-                           : gv_admit(core, value, value_len, GV_FROM_STORE, 0);
+        rc = load_record(core, value, value_len);
         if (rc == GV_ERR_DUPLICATE)
             rc = GV_OK;
         break;
@@ -371,9 +390,13 @@ static void tick(struct gv_core *core)
     gv_speak_address(core);
     gv_links_tick(core);
     gv_repair_tick(core);
+    gv_keep_tick(core);
     gv_tree_tick(core);
-    if (!core->stopping)
+    if (!core->stopping) {
+        gv_errands_tick(core);
         gv_book_tick(core);
+        gv_book_feel(core);
+    }
 }
 
 int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *event,
@@ -388,8 +411,11 @@ int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *e
     gv_traffic_tick(&core->traffic, now_ms);
     bool loaded = core->set.loading && event->kind != GV_EVENT_LOADED;
     gv_set_loading(&core->set, event->kind == GV_EVENT_LOADED);
-    if (loaded)
+    if (loaded) {
         gv_rejudge_all(core);
+        gv_keep_look_all(core);
+        gv_errands_resume(core);
+    }
     rc = take(core, event);
     if (event->kind != GV_EVENT_LOADED)
         tick(core);
@@ -406,6 +432,12 @@ uint64_t gv_core_deadline(const struct gv_core *core)
     other = gv_links_deadline(core);
     due = other < due ? other : due;
     other = core->repair_ms;
+    due = other < due ? other : due;
+    other = core->stopping ? UINT64_MAX : core->feeler_ms;
+    due = other < due ? other : due;
+    other = gv_keep_deadline(core);
+    due = other < due ? other : due;
+    other = core->stopping ? UINT64_MAX : gv_errands_deadline(core);
     due = other < due ? other : due;
     other = gv_tree_deadline(core);
     due = other < due ? other : due;

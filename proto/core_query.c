@@ -183,7 +183,7 @@ static void count_links(const struct gv_core *core, struct gv_core_status *out)
     out->links = core->link_count;
     for (size_t i = 0; i < core->link_count; i++) {
         const struct gv_link *link = core->links[i];
-        if (!link->member || link->closing)
+        if (!link->member || link->closing || link->errand)
             continue;
         out->peers++;
         out->peers_outbound += link->outbound;
@@ -201,7 +201,9 @@ void gv_core_status(const struct gv_core *core, struct gv_core_status *out)
     count_links(core, out);
     out->known_addresses = core->book.count;
     out->instances = core->roster.instances.count;
-    out->statements = core->store.count;
+    out->statements = core->set.trees[GV_TREE_STATEMENTS].count;
+    out->kept = core->set.trees[GV_TREE_KEPT].count;
+    out->errands = core->errand_count;
     out->subjects = core->store.cases.count;
     out->reported = core->store.by_state[GV_VERDICT_REPORTED];
     out->untrusted = core->store.by_state[GV_VERDICT_UNTRUSTED];
@@ -215,6 +217,7 @@ void gv_core_status(const struct gv_core *core, struct gv_core_status *out)
     out->last_repair_ms = core->last_repair_ms;
     gv_set_fingerprint(out->set_fingerprint, &core->set, GV_TREE_STATEMENTS, 0,
                        core->set.trees[GV_TREE_STATEMENTS].count);
+    gv_set_fingerprint(out->kept_fingerprint, &core->set, GV_TREE_KEPT, 0, out->kept);
     gv_set_fingerprint(out->roster_fingerprint, &core->set, GV_TREE_ROSTER, 0,
                        core->set.trees[GV_TREE_ROSTER].count);
     out->clock_offset_ms = gv_core_clock_offset(core);

@@ -38,6 +38,9 @@
 #define GV_PEERS_MAX 8u                 /* members connected: a seed must not carry the whole mesh */
 #define GV_PEER_STAYS_MS 60000u         /* who joins here may stay so long before he makes room */
 #define GV_DIAL_BUSY_FAILURES 8u        /* "no room" counts as so many failures: 4 minutes */
+#define GV_FEELER_MS 900000u            /* between two looks at somebody new: 2 kB each */
+#define GV_FEELER_NEWS 4u               /* records: then the mesh is in two parts, or was */
+#define GV_FEELER_ODDS 8u               /* fewer: one in so many, so that a quiet one heals too */
 #define GV_PEER_BOOK_MAX 1024u          /* addresses */
 #define GV_DIAL_FIRST_MS 2000u          /* back-off: 2 s, doubling, */
 #define GV_DIAL_LAST_MS 600000u         /* up to 10 min, for ever, +-25% jitter */
@@ -70,6 +73,8 @@
 /* Spread and repair. */
 #define GV_COALESCE_MS 5000u            /* what is not urgent waits this long for company */
 #define GV_SPREAD_TREES 8u              /* bits of a byte; with 8 nobody is inside many */
+#define GV_FIRSTS 2u                    /* a link is of use that brought one of the last so many */
+#define GV_LINK_SPARED 4u               /* duplicates before a link that was grafted is pruned */
 #define GV_SPREAD_GAP_MS 500u           /* between two frames of news on a link: a tree of seven
                                            floors stays under 4 s even in a storm */
 #define GV_SPREAD_BURST 4u              /* frames that may go without one */
@@ -87,6 +92,28 @@
 #define GV_REPAIR_PER_MINUTE 128u       /* reconcile messages answered on a link */
 #define GV_ACKS_PER_MINUTE 2048u        /* of own statements, a peer: 64 an hour in 24 h, and some */
 #define GV_WANTS_PER_MINUTE 8192u       /* records given to a peer in a minute, asked for or not */
+
+/* Keepers. */
+#define GV_KEEPERS 7u                   /* 0.2^7: at 20% malicious nodes one subject in 78,000 has
+                                           none that is honest */
+#define GV_KEEPERS_RANKED 14u           /* with those that stand in */
+#define GV_KEEPER_ACKS 5u               /* while fewer hold it, they do */
+#define GV_KIN_MAX 8u                   /* other instances of one's owner: the registry allows 5 */
+#define GV_SHOUT_STEP_MS 1500u          /* a rank waits for the one before: a session, a tree, and
+                                           some */
+#define GV_LATER_MS 120000u             /* votes beyond those that a verdict takes wait for company */
+#define GV_PENDING_MAX 1024u            /* cases that wait for their turn; more go at once */
+#define GV_ERRANDS_MAX 2048u            /* own words under way: 64 an hour for 24 hours, and some */
+#define GV_ERRAND_ACKS (GV_KEEPERS_RANKED + GV_KIN_MAX)
+#define GV_ERRAND_LINKS 32u             /* of our connections, at a time */
+#define GV_ERRAND_FIRST_MS 3000u        /* for two round trips of the slowest */
+#define GV_ERRAND_LAST_MS 600000u       /* between two tries, trebled up to here */
+#define GV_ERRAND_ROOM_MS 500u          /* until there is room again */
+#define GV_ERRAND_RESUME_MS 30000u      /* after a restart, not all at once */
+#define GV_ERRAND_IDLE_MS 5000u         /* then the session ends; and at whom it came to, */
+#define GV_ERRAND_PATIENCE_MS 60000u    /* after so long */
+#define GV_ASKS_PER_MINUTE 30u          /* answered, of a peer */
+#define GV_ASKED_MAX 32u                /* records in the answer */
 
 /* Traffic. The promise is 1 MB an hour (SPEC 13.2). */
 #define GV_TRAFFIC_CAP 1000000u         /* bytes an hour, in and out with headers */

@@ -41,6 +41,7 @@ struct gv_checks {
     uint32_t *first_reporter; /* by attacker: node + 1; 0: nobody yet */
     uint64_t *published_ms;   /* by attacker: when the second owner signalled; 0: not yet */
     uint8_t *untrusted;       /* by attacker and node: it said untrusted */
+    uint8_t *told;            /* likewise: it took a word on him */
     uint64_t *delays_ms;      /* one per node and published attacker */
     size_t delay_count, delay_cap;
     struct gv_table authors;  /* by certificate id */
@@ -58,7 +59,7 @@ struct gv_checks {
     uint64_t signals;
     int64_t most_bytes_held;
     /* The last set whose verdicts were computed. */
-    uint8_t expected_key[2 * GV_ID_LEN + 4];
+    uint8_t expected_key[3 * GV_ID_LEN + 4];
     struct gv_expected *expected;
     size_t expected_count;
     bool has_expected;
@@ -78,6 +79,8 @@ void gv_check_healed(struct gv_checks *checks);
 /* At the end, after a calm: everybody has peers, the same roster and set, nothing of what was held
  * is missing; liars were cut off; nobody was over the cap of bytes. */
 void gv_check_liveness(struct gv_checks *checks);
+/* Of those whom one owner alone reported: how many other nodes were told, on average and at most. */
+void gv_checks_told(const struct gv_checks *checks, double *mean, size_t *most);
 /* traffic.c: the core's counts are the world's, and no hour was over the cap. */
 void gv_check_traffic(struct gv_checks *checks, size_t node);
 /* After two owners reported this attacker in a calm: everybody calls him untrusted. */

@@ -5,6 +5,7 @@
 
 #include "crypto/error.h"
 #include "proto/limits.h"
+#include "proto/wire/record.h"
 
 static uint32_t world_minute(const struct gv_world *world)
 {
@@ -29,14 +30,21 @@ void gv_check_healed(struct gv_checks *checks)
         while ((row = gv_table_next(&world->nodes[node].disk.rows, &cursor))) {
             struct gv_known_record *known =
                 row->row == GV_ROW_RECORD ? gv_checks_record(checks, row->key) : NULL;
-            if (known && !known->author->liar && is_timely(world, known) &&
+            if (known && !(row->value[0] & GV_RECORD_KEPT) && !known->author->liar && is_timely(world, known) &&
                 !gv_checks_left_out(checks, node, known))
                 known->wanted = true;
         }
     }
 }
 
-/* Nothing that an honest node said, and that anybody still held when all was healed, is missing. */
+static bool is_public_on(const struct gv_disk *disk, const struct gv_known_record *known)
+{
+    const struct gv_disk_row *row = gv_disk_find(disk, GV_ROW_RECORD, known->said.id, GV_ID_LEN);
+
+    return row && !(row->value[0] & GV_RECORD_KEPT);
+}
+
+/* Nothing that an honest node said, and that was public anywhere when all was healed, is missing. */
 static void check_complete(struct gv_checks *checks, size_t node)
 {
     const struct gv_disk *disk = &checks->world->nodes[node].disk;
@@ -44,8 +52,7 @@ static void check_complete(struct gv_checks *checks, size_t node)
     size_t cursor = 0;
 
     while ((known = gv_table_next(&checks->records, &cursor)))
-        if (known->wanted && is_timely(checks->world, known) &&
-            !gv_disk_find(disk, GV_ROW_RECORD, known->said.id, GV_ID_LEN))
+        if (known->wanted && is_timely(checks->world, known) && !is_public_on(disk, known))
             gv_violation(checks, "never got what another held when all was healed", node,
                          known->author->node);
 }
@@ -126,6 +133,25 @@ void gv_check_probe(struct gv_checks *checks, uint32_t attacker)
         if (verdict.state != GV_VERDICT_UNTRUSTED)
             gv_violation(checks, "has not heard, in a calm, what two owners said", node, attacker);
     }
+}
+
+void gv_checks_told(const struct gv_checks *checks, double *mean, size_t *most)
+{
+    size_t nodes = checks->world->options.nodes, singles = 0, sum = 0;
+
+    *most = 0;
+    for (size_t attacker = 0; attacker < checks->attackers; attacker++) {
+        size_t told = 0;
+        if (checks->first_reporter[attacker] == 0 || checks->published_ms[attacker] != 0)
+            continue;
+        for (size_t node = 0; node < nodes; node++)
+            told += checks->told[attacker * nodes + node] &&
+                    node + 1 != checks->first_reporter[attacker];
+        singles++;
+        sum += told;
+        *most = told > *most ? told : *most;
+    }
+    *mean = singles ? (double)sum / (double)singles : 0;
 }
 
 static int compare(const void *a, const void *b)

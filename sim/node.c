@@ -374,6 +374,7 @@ void gv_world_start(struct gv_world *world, size_t index)
     struct gv_event timer = {.kind = GV_EVENT_TIMER};
 
     gv_assert(!node->core);
+    options.public_only = world->options.public_only;
     options.settings.share = GV_SHARE_YES;
     options.settings.advertise = node->address;
     gv_drbg_fill(&world->drbg, options.seed, sizeof options.seed);

@@ -8,7 +8,7 @@
 #include <sysexits.h>
 
 enum { OPTION_JSON = 256, OPTION_SEEDS, OPTION_FAULTS, OPTION_PLANT, OPTION_REAL, OPTION_CAP,
-       OPTION_KNOWN };
+       OPTION_KNOWN, OPTION_PUBLIC };
 
 static uint64_t parse_whole(struct argp_state *state, const char *name, const char *text,
                             uint64_t low, uint64_t high)
@@ -112,6 +112,9 @@ static error_t take(int key, char *arg, struct argp_state *state)
     case OPTION_REAL:
         options->real_crypto = true;
         return 0;
+    case OPTION_PUBLIC:
+        options->public_only = true;
+        return 0;
     case OPTION_KNOWN:
         options->known = true;
         return 0;
@@ -150,6 +153,8 @@ void gv_sim_options_parse(struct gv_sim_options *out, int argc, char **argv)
         {"real-crypto", OPTION_REAL, NULL, 0, "Check each signature at each node anew", 0},
         {"known", OPTION_KNOWN, NULL, 0,
          "Everybody knows everybody from the start: a mesh that has lived for days", 0},
+        {"public", OPTION_PUBLIC, NULL, 0,
+         "No keepers: every word goes to everybody, for comparing", 0},
         {"max-mb-per-hour", OPTION_CAP, "MB", 0,
          "It is a violation if a node moves more, in and out (default: run none, swarm 1)", 0},
         {"jobs", 'j', "N", 0, "swarm: runs at a time (default: one per processor)", 0},
@@ -195,7 +200,8 @@ void gv_sim_options_line(char out[GV_SIM_LINE], const struct gv_sim_options *opt
         snprintf(cap, sizeof cap, " --max-mb-per-hour %g", options->mb_per_hour);
     snprintf(out, GV_SIM_LINE,
              "grapevine-sim run --nodes %zu --hours %g --seed %" PRIu64
-             " --sightings %g --faults %s%s%s%s%s",
+             " --sightings %g --faults %s%s%s%s%s%s",
              options->nodes, options->hours, options->seed, options->sightings, faults, plant, cap,
-             options->known ? " --known" : "", options->real_crypto ? " --real-crypto" : "");
+             options->known ? " --known" : "",
+             options->public_only ? " --public" : "", options->real_crypto ? " --real-crypto" : "");
 }

@@ -103,6 +103,7 @@ static void gather(struct gv_sim_result *out, struct gv_checks *checks)
     out->attackers = checks->attackers;
     for (size_t i = 0; i < checks->attackers; i++)
         out->published += checks->published_ms[i] != 0;
+    gv_checks_told(checks, &out->told_mean, &out->told_max);
     out->signals = checks->signals;
     out->events = world->events;
     out->verifications = world->memo.asked;
@@ -121,6 +122,7 @@ void gv_sim_run(struct gv_sim_result *out, const struct gv_sim_options *options,
                                              .skew_max_ms = 2000,
                                              .faults = options->faults,
                                              .known = options->known,
+                                             .public_only = options->public_only,
                                              .real_crypto = options->real_crypto};
     bool faulty = gv_faults_any(&options->faults);
     uint64_t calm_ms = (faulty ? GV_SIM_SETTLE_MS : GV_SIM_CALM_MS) + GV_SIM_PROBE_MS;

@@ -21,6 +21,8 @@ struct gv_sim_result {
     double cause_mean[GV_CAUSE_COUNT], cause_max[GV_CAUSE_COUNT]; /* the same by cause, per hour */
     double delay_p50_s, delay_p99_s; /* second owner's signal to untrusted, over nodes */
     size_t attackers, published;
+    double told_mean;                /* nodes told of an address that one owner alone reported */
+    size_t told_max;
     uint64_t signals, events, verifications, verifications_computed;
     int64_t core_bytes_max;          /* the most memory that one core held; 0: not counted */
     struct gv_weather_counts weather;

@@ -21,6 +21,7 @@ struct gv_world_options {
     uint32_t skew_max_ms; /* each clock is off by up to so much, either way */
     struct gv_faults faults;
     bool known;           /* everybody knows everybody from the start: a mesh that has lived */
+    bool public_only;     /* no keepers: every word goes to everybody */
     bool real_crypto;     /* every signature is checked again at every node */
 };
 

@@ -14,11 +14,15 @@ enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link 
             return asked;
         return GV_CAUSE_SPREAD;
     case GV_MESSAGE_ACK:
-        return GV_CAUSE_SPREAD;
+        return link->errand ? GV_CAUSE_WHISPER : GV_CAUSE_SPREAD;
     case GV_MESSAGE_PRUNE:
     case GV_MESSAGE_OFFER:
     case GV_MESSAGE_GRAFT:
         return GV_CAUSE_TREES;
+    case GV_MESSAGE_ERRAND:
+    case GV_MESSAGE_WHISPER:
+    case GV_MESSAGE_ASK:
+        return GV_CAUSE_WHISPER;
     case GV_MESSAGE_WANT:
     case GV_MESSAGE_RECONCILE:
         return asked;

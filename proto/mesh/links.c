@@ -16,14 +16,23 @@ struct gv_link *gv_link_find(const struct gv_core *core, uint32_t id)
     return NULL;
 }
 
+/* Until a stranger's HELLO has come, with which he says what he came for, he is given nothing. */
+bool gv_link_is_peer(const struct gv_link *link)
+{
+    return link->member && !link->closing && !link->errand && (link->outbound || link->greeted);
+}
+
 struct gv_link *gv_link_of(const struct gv_core *core, const uint8_t instance[GV_ID_LEN])
 {
+    struct gv_link *found = NULL;
+
     for (size_t i = 0; i < core->link_count; i++) {
         struct gv_link *link = core->links[i];
-        if (link->member && !link->closing && memcmp(link->instance, instance, GV_ID_LEN) == 0)
-            return link;
+        if (link->member && !link->closing && (!found || found->errand) &&
+            memcmp(link->instance, instance, GV_ID_LEN) == 0)
+            found = link;
     }
-    return NULL;
+    return found;
 }
 
 static struct gv_link *link_new(struct gv_core *core, uint32_t id, bool outbound)
@@ -162,7 +171,8 @@ void gv_link_close(struct gv_core *core, struct gv_link *link, enum gv_goodbye r
 {
     if (link->closing)
         return;
-    if (link->member && link->goodbye == UINT32_MAX) {
+    if (link->member && link->goodbye == UINT32_MAX &&
+        !(link->errand && reason == GV_GOODBYE_STOPPING)) { /* an errand that is done just ends */
         gv_buf_clear(&core->scratch);
         gv_message_goodbye(&core->scratch, reason);
         gv_link_post(core, link, &core->scratch, true);
@@ -272,7 +282,7 @@ static bool settle_duplicate(struct gv_core *core, struct gv_link *link)
     bool we_are_smaller =
         memcmp(core->identity.id, link->session.remote.instance, GV_ID_LEN) < 0;
 
-    if (!other)
+    if (!other || other->errand || link->errand)
         return true;
     if (other->outbound != link->outbound && link->outbound != we_are_smaller)
         return false;
@@ -331,8 +341,14 @@ static void become_member(struct gv_core *core, struct gv_link *link)
     admit_peer_certificate(core, link);
     gv_buf_clear(&core->scratch);
     gv_message_hello(&core->scratch, core->unix_ms, AGENT);
+    if (link->errand)
+        gv_message_errand(&core->scratch);
     gv_link_post(core, link, &core->scratch, true);
-    if (link->outbound)
+    if (link->errand)
+        gv_errands_serve(core, link);
+    if (link->feeler)
+        gv_tree_leave(core, link);
+    if (link->outbound && !link->errand)
         gv_repair_join(core, link);
     struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_PEER_UP);
     note->link = link->id;
@@ -433,7 +449,7 @@ void gv_links_make_room(struct gv_core *core)
         size_t members = 0;
         for (size_t i = 0; i < core->link_count; i++) {
             struct gv_link *link = core->links[i];
-            if (!link->member || link->closing)
+            if (!link->member || link->closing || link->errand)
                 continue;
             members++;
             if (!link->outbound && core->now_ms - link->member_ms >= GV_PEER_STAYS_MS &&
@@ -444,6 +460,13 @@ void gv_links_make_room(struct gv_core *core)
             return;
         gv_link_close(core, oldest, GV_GOODBYE_BUSY);
     }
+}
+
+static uint64_t errand_end(const struct gv_link *link)
+{
+    uint64_t last = link->heard_ms > link->sent_ms ? link->heard_ms : link->sent_ms;
+
+    return last + (link->outbound ? GV_ERRAND_IDLE_MS : GV_ERRAND_PATIENCE_MS);
 }
 
 static void tick_link(struct gv_core *core, struct gv_link *link)
@@ -457,7 +480,10 @@ static void tick_link(struct gv_core *core, struct gv_link *link)
             gv_link_close(core, link, GV_GOODBYE_STOPPING);
         return;
     }
-    if (age >= GV_SESSION_MAX_MS) {
+    if (link->errand) {
+        if (errand_end(link) <= core->now_ms)
+            gv_link_close(core, link, GV_GOODBYE_STOPPING);
+    } else if (age >= GV_SESSION_MAX_MS) {
         gv_link_close(core, link, GV_GOODBYE_RENEW);
     } else if (core->now_ms - link->heard_ms >= GV_SILENCE_MS) {
         gv_link_close(core, link, GV_GOODBYE_STOPPING);
@@ -494,6 +520,10 @@ uint64_t gv_links_deadline(const struct gv_core *core)
         if (!link->member) {
             due = earlier(due, link->opened_ms +
                                    (link->connected ? GV_HANDSHAKE_MS : GV_DIAL_MS));
+            continue;
+        }
+        if (link->errand) {
+            due = earlier(due, errand_end(link));
             continue;
         }
         due = earlier(due, link->opened_ms + GV_SESSION_MAX_MS);

@@ -151,7 +151,8 @@ static void settle_ids(struct answer *answer, const struct gv_range *range, size
     }
     for (size_t i = 0; i < range->count; i++) {
         const uint8_t *id = range->data + i * GV_ID_LEN;
-        if (gv_set_find(&core->set, id))
+        const struct gv_item *held = gv_set_find(&core->set, id);
+        if (held && held->tree != GV_TREE_KEPT)
             continue;
         if (answer->want_count < WANT_MAX)
             memcpy(answer->want + answer->want_count++ * GV_ID_LEN, id, GV_ID_LEN);
@@ -200,6 +201,7 @@ static void end_here(struct gv_core *core, struct gv_link *link, enum gv_tree tr
     if (tree == GV_TREE_STATEMENTS) {
         link->joined = link->joined || (!link->fed && link->repair_ms == UINT64_MAX);
         link->fed = false;
+        gv_book_felt(core, link);
     }
     if (!link->repairing)
         return;
@@ -309,7 +311,7 @@ void gv_repair_begin(struct gv_core *core, struct gv_link *link, enum gv_tree tr
     uint8_t fingerprint[GV_ID_LEN];
     struct gv_key low = {0};
 
-    if (!core->has_descriptor || !link->member || link->closing)
+    if (!core->has_descriptor || !link->member || link->closing || link->errand)
         return;
     /* What is about to expire need not be argued about: clocks differ by minutes. */
     if (tree == GV_TREE_STATEMENTS) {
@@ -347,12 +349,12 @@ static struct gv_link *random_member(struct gv_core *core)
     size_t members = 0, pick;
 
     for (size_t i = 0; i < core->link_count; i++)
-        members += core->links[i]->member && !core->links[i]->closing;
+        members += gv_link_is_peer(core->links[i]);
     if (members == 0)
         return NULL;
     pick = (size_t)gv_drbg_below(&core->drbg, members);
     for (size_t i = 0; i < core->link_count; i++)
-        if (core->links[i]->member && !core->links[i]->closing && pick-- == 0)
+        if (gv_link_is_peer(core->links[i]) && pick-- == 0)
             return core->links[i];
     return NULL;
 }

@@ -13,7 +13,7 @@ void gv_set_init(struct gv_set *set, const uint8_t hash_key[16])
 
 void gv_set_free(struct gv_set *set)
 {
-    for (int t = 0; t < GV_TREE_COUNT; t++) {
+    for (int t = 0; t < GV_TREES_HELD; t++) {
         for (size_t i = 0; i < set->trees[t].count; i++)
             free(set->trees[t].items[i]);
         free(set->trees[t].base);
@@ -108,41 +108,26 @@ static void settle(struct gv_tree_order *order)
 void gv_set_loading(struct gv_set *set, bool loading)
 {
     set->loading = loading;
-    for (int t = 0; !loading && t < GV_TREE_COUNT; t++)
+    for (int t = 0; !loading && t < GV_TREES_HELD; t++)
         settle(&set->trees[t]);
 }
 
-struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t minute,
-                              const uint8_t id[GV_ID_LEN], const uint8_t *record, size_t len)
+/* There is room for it. */
+static void enter_order(struct gv_set *set, struct gv_item *item)
 {
-    struct gv_tree_order *order = &set->trees[tree];
-    struct gv_item *item = malloc(sizeof *item + len);
-
-    if (!item || !make_room(order))
-        goto failed;
-    item->key.minute = minute;
-    memcpy(item->key.id, id, GV_ID_LEN);
-    item->tree = tree;
-    item->row = NULL;
-    item->len = len;
-    memcpy(item->record, record, len);
-    if (gv_table_insert(&set->by_id, hash_of(set, id), item) != GV_OK)
-        goto failed;
+    struct gv_tree_order *order = &set->trees[item->tree];
     size_t at = order->count;
+
     if (set->loading)
         order->unordered = true;
     else
-        at = gv_set_lower(set, tree, &item->key);
+        at = gv_set_lower(set, item->tree, &item->key);
     memmove(order->items + at + 1, order->items + at, (order->count - at) * sizeof *order->items);
     order->items[at] = item;
     order->count++;
-    return item;
-failed:
-    free(item);
-    return NULL;
 }
 
-void gv_set_remove(struct gv_set *set, struct gv_item *item)
+static void leave_order(struct gv_set *set, struct gv_item *item)
 {
     struct gv_tree_order *order = &set->trees[item->tree];
     settle(order);
@@ -155,6 +140,45 @@ void gv_set_remove(struct gv_set *set, struct gv_item *item)
     else
         memmove(order->items + at, order->items + at + 1,
                 (order->count - at) * sizeof *order->items);
+}
+
+struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t minute,
+                              const uint8_t id[GV_ID_LEN], const uint8_t *record, size_t len)
+{
+    struct gv_item *item = malloc(sizeof *item + len);
+
+    if (!item || !make_room(&set->trees[tree]))
+        goto failed;
+    item->key.minute = minute;
+    memcpy(item->key.id, id, GV_ID_LEN);
+    item->tree = tree;
+    item->row = NULL;
+    item->len = len;
+    memcpy(item->record, record, len);
+    if (gv_table_insert(&set->by_id, hash_of(set, id), item) != GV_OK)
+        goto failed;
+    enter_order(set, item);
+    return item;
+failed:
+    free(item);
+    return NULL;
+}
+
+bool gv_set_reserve(struct gv_set *set, enum gv_tree tree)
+{
+    return make_room(&set->trees[tree]);
+}
+
+void gv_set_move(struct gv_set *set, struct gv_item *item, enum gv_tree tree)
+{
+    leave_order(set, item);
+    item->tree = tree;
+    enter_order(set, item);
+}
+
+void gv_set_remove(struct gv_set *set, struct gv_item *item)
+{
+    leave_order(set, item);
     gv_table_remove(&set->by_id, hash_of(set, item->key.id), item);
     free(item);
 }

@@ -30,7 +30,7 @@ struct gv_set {
         struct gv_item **base; /* owned, of cap places */
         size_t cap;
         bool unordered; /* filled while loading: to be sorted once */
-    } trees[GV_TREE_COUNT];
+    } trees[GV_TREES_HELD];
     bool loading;
 };
 
@@ -47,6 +47,10 @@ struct gv_item *gv_set_find_mark(const struct gv_set *set, const uint8_t *mark);
 /* Copies the record in under its id, which must not be in the set. Returns NULL without memory. */
 struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t minute,
                               const uint8_t id[GV_ID_LEN], const uint8_t *record, size_t len);
+/* Room for one more in the tree. Returns false without memory. */
+bool gv_set_reserve(struct gv_set *set, enum gv_tree tree);
+/* Moves it into another tree, in which there is room. */
+void gv_set_move(struct gv_set *set, struct gv_item *item, enum gv_tree tree);
 /* Takes the item out and frees it. */
 void gv_set_remove(struct gv_set *set, struct gv_item *item);
 

@@ -19,7 +19,14 @@ void gv_spread_fresh(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t
         core->fresh_cap = cap;
     }
     memcpy(core->fresh[core->fresh_count].id, id, GV_ID_LEN);
+    core->fresh[core->fresh_count].calm = false;
     core->fresh[core->fresh_count++].from = from;
+}
+
+void gv_spread_calm(struct gv_core *core)
+{
+    if (core->fresh_count > 0)
+        core->fresh[core->fresh_count - 1].calm = true;
 }
 
 /* One message of as many items as fit. Returns how many. */
@@ -51,8 +58,8 @@ void gv_spread_items(struct gv_core *core, struct gv_link *link, struct gv_item 
     }
 }
 
-/* Signals, and what takes standing away, cannot wait; addresses and certificates can. */
-static bool is_urgent(const struct gv_item *item)
+/* Signals, and what takes standing away; addresses and certificates can wait. */
+static bool is_news(const struct gv_item *item)
 {
     return item->record[0] != GV_RECORD_ADDRESS && item->record[0] != GV_RECORD_CERTIFICATE &&
            item->record[0] != GV_RECORD_DESCRIPTOR;
@@ -68,7 +75,7 @@ static void drop_deferred(struct gv_core *core)
         enum gv_worth worth = GV_WORTH_NEWS;
         if (core->fresh[i].from == 0)
             worth = GV_WORTH_OWN;
-        else if (item && !is_urgent(item))
+        else if (item && !is_news(item))
             worth = GV_WORTH_ROSTER;
         if (!item || !gv_traffic_allows(&core->traffic, worth))
             continue;
@@ -86,8 +93,8 @@ void gv_spread_flush(struct gv_core *core)
     for (size_t l = 0; core->fresh_count > 0 && l < core->link_count; l++) {
         struct gv_link *link = core->links[l];
         size_t count = 0;
-        bool urgent = false;
-        if (!link->member || link->closing)
+        bool hurry = false;
+        if (!gv_link_is_peer(link))
             continue;
         for (size_t i = 0; i < core->fresh_count; i++) {
             struct gv_item *item = gv_set_find(&core->set, core->fresh[i].id);
@@ -95,15 +102,15 @@ void gv_spread_flush(struct gv_core *core)
                 continue;
             if (link->lazy & gv_tree_of(item->key.id))
                 continue;
+            hurry = hurry || !core->fresh[i].calm;
             batch[count++] = item;
-            urgent = urgent || is_urgent(item);
             if (count == GV_RECORDS_PER_MESSAGE) {
                 gv_spread_items(core, link, batch, count, false);
                 count = 0;
             }
         }
         gv_spread_items(core, link, batch, count, false);
-        if (urgent)
+        if (hurry)
             gv_link_hurry(core, link);
     }
     core->fresh_count = 0;
@@ -133,7 +140,7 @@ static bool is_peers_own(const struct gv_core *core, const struct gv_link *link,
     const struct gv_item *item = gv_set_find(&core->set, id);
     const struct gv_held *held;
 
-    if (!item || item->tree != GV_TREE_STATEMENTS)
+    if (!item || item->tree == GV_TREE_ROSTER)
         return false;
     held = item->row;
     return memcmp(held->author->id, link->instance, GV_ID_LEN) == 0;
@@ -158,14 +165,20 @@ static void note_path(struct gv_core *core, struct gv_link *link, const uint8_t 
     if ((rc != GV_OK && rc != GV_ERR_DUPLICATE) || gv_record_id(id, record, len) != GV_OK)
         return;
     if (rc == GV_OK)
-        gv_tree_first(link, id);
+        gv_tree_first(core, link, id);
     else
         gv_tree_duplicate(core, link, id);
+}
+
+static bool is_statement(uint8_t kind)
+{
+    return kind == GV_RECORD_SIGNAL || kind == GV_RECORD_RETRACT;
 }
 
 static void take_records(struct gv_core *core, struct gv_link *link)
 {
     const struct gv_message *message = &core->message;
+    bool whisper = message->kind == GV_MESSAGE_WHISPER;
     uint8_t acks[GV_RECORDS_PER_MESSAGE * GV_ID_LEN];
     size_t ack_count = 0;
 
@@ -173,17 +186,23 @@ static void take_records(struct gv_core *core, struct gv_link *link)
         const uint8_t *record = message->records[i].data;
         size_t len = message->records[i].len;
         uint8_t *id = acks + ack_count * GV_ID_LEN;
-        int rc = gv_admit(core, record, len, GV_FROM_PEER, link->id);
+        int rc = whisper && !is_statement(record[0])
+                     ? GV_ERR_PROTOCOL
+                     : gv_admit(core, record, len, whisper ? GV_FROM_WHISPER : GV_FROM_PEER,
+                                link->id);
         count_record(core, record[0], rc);
-        link->fed = link->fed || rc == GV_OK;
-        note_path(core, link, record, len, rc);
+        if (!whisper) {
+            link->fed = link->fed || rc == GV_OK;
+            link->fed_records += rc == GV_OK;
+            note_path(core, link, record, len, rc);
+        }
         if (gv_error_is_guilt(rc)) {
             gv_link_punish(core, link, rc);
             return;
         }
         if (link->closing) /* it proved its own fault, or brought its own revocation */
             return;
-        if (rc == GV_ERR_NO_CERTIFICATE)
+        if (rc == GV_ERR_NO_CERTIFICATE && !link->errand)
             gv_repair_soon(core, link);
         if ((rc == GV_OK || rc == GV_ERR_DUPLICATE) && gv_record_id(id, record, len) == GV_OK &&
             is_peers_own(core, link, id))
@@ -208,6 +227,7 @@ static void take_acks(struct gv_core *core, struct gv_link *link)
         const struct gv_held *held = item ? item->row : NULL;
         if (!held || memcmp(held->author->id, core->identity.id, GV_ID_LEN) != 0)
             continue;
+        gv_errand_acked(core, id, link->instance);
         /* Each is a row to be written: who says it over and over must not keep the disk busy. */
         if (link->spent.acks++ >= GV_ACKS_PER_MINUTE)
             return;
@@ -228,7 +248,7 @@ static void take_wants(struct gv_core *core, struct gv_link *link)
 
     for (size_t i = 0; i < core->message.id_count; i++) {
         struct gv_item *item = gv_set_find(&core->set, core->message.ids + i * GV_ID_LEN);
-        if (item && link->spent.records < GV_WANTS_PER_MINUTE) {
+        if (item && item->tree != GV_TREE_KEPT && link->spent.records < GV_WANTS_PER_MINUTE) {
             found[count++] = item;
             link->spent.records++;
         }
@@ -247,8 +267,17 @@ static void answer_ping(struct gv_core *core, struct gv_link *link)
     gv_link_post(core, link, &core->scratch, true);
 }
 
+/* On an errand nothing is spread or repaired: what comes of it was sent before we had said so. */
+static bool is_for_peers(enum gv_message_kind kind)
+{
+    return kind == GV_MESSAGE_RECORDS || kind == GV_MESSAGE_WANT || kind == GV_MESSAGE_RECONCILE ||
+           kind == GV_MESSAGE_PRUNE || kind == GV_MESSAGE_OFFER || kind == GV_MESSAGE_GRAFT;
+}
+
 void gv_spread_message(struct gv_core *core, struct gv_link *link)
 {
+    if (link->errand && is_for_peers(core->message.kind))
+        return;
     switch (core->message.kind) {
     case GV_MESSAGE_HELLO:
         if (link->greeted) {
@@ -264,7 +293,14 @@ void gv_spread_message(struct gv_core *core, struct gv_link *link)
     case GV_MESSAGE_PONG:
         break;
     case GV_MESSAGE_RECORDS:
+    case GV_MESSAGE_WHISPER:
         take_records(core, link);
+        break;
+    case GV_MESSAGE_ERRAND:
+        link->errand = true;
+        break;
+    case GV_MESSAGE_ASK:
+        gv_keep_asked(core, link);
         break;
     case GV_MESSAGE_ACK:
         take_acks(core, link);

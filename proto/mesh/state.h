@@ -22,13 +22,16 @@
 /* What a peer had of his budgets in this minute. */
 struct gv_spent {
     uint64_t minute_ms; /* its start */
-    uint32_t repairs, records, acks, offers;
+    uint32_t repairs, records, acks, offers, asks;
 };
 
 struct gv_link {
     uint32_t id;
     bool outbound, connected, member, closing;
     bool greeted;              /* their HELLO has come */
+    bool feeler;               /* dialled to compare sets with somebody new, and no more yet */
+    uint32_t fed_records;      /* what it brought that was new */
+    bool errand;               /* it carries whispers and questions alone (SPEC 9.9) */
     uint32_t goodbye;          /* the reason they gave; UINT32_MAX: none */
     struct gv_address remote;
     struct gv_session session;
@@ -50,6 +53,7 @@ struct gv_link {
     uint64_t exchange_ms;      /* records that come before were asked for */
     uint64_t bytes_before;     /* bytes_in a minute ago */
     uint8_t lazy;              /* trees in which nothing is pushed here (SPEC 9.3) */
+    uint8_t spared[GV_SPREAD_TREES]; /* by tree: so many duplicates before it is pruned again */
     uint64_t offered;          /* recent records before this number: offered, or not needed */
     uint64_t offer_ms;         /* when it was last offered some */
     uint8_t prune;             /* and those that this message showed to be needless */
@@ -88,6 +92,7 @@ struct gv_ban {
 struct gv_fresh {
     uint8_t id[GV_ID_LEN];
     uint32_t from; /* link; 0: our own */
+    bool calm;     /* it changes no verdict: it may wait for company */
 };
 
 /* One that was passed on a moment ago, and is still to be offered. */
@@ -95,6 +100,20 @@ struct gv_recent {
     uint8_t mark[GV_MARK_LEN];
     uint32_t from;
     uint64_t at_ms;
+};
+
+/* A word of our own on its way to its keepers. */
+struct gv_errand {
+    uint8_t id[GV_ID_LEN];
+    uint64_t next_ms;
+    uint32_t attempts, acked_count;
+    uint8_t acked[GV_ERRAND_ACKS][GV_ID_LEN];
+};
+
+/* A case that is to be published unless somebody else does. */
+struct gv_pending {
+    struct gv_subject subject;
+    uint64_t due_ms;
 };
 
 struct gv_core {
@@ -143,8 +162,14 @@ struct gv_core {
     struct gv_fresh *fresh; /* owned */
     size_t fresh_count, fresh_cap;
     struct gv_recent recent[GV_RECENT];
+    uint32_t firsts[GV_SPREAD_TREES][GV_FIRSTS]; /* links that brought the last of each tree */
     uint64_t recent_next; /* number of the next: recent[n % GV_RECENT] */
     uint64_t offer_ms;    /* when the offers that were made have had their pauses */
+    struct gv_errand *errands; /* owned */
+    size_t errand_count, errand_cap;
+    struct gv_pending pending[GV_PENDING_MAX];
+    size_t pending_count;
+    bool public_only; /* no keepers: for comparing */
     struct gv_traffic traffic;
     bool answering; /* what is posted now was asked for */
     struct gv_message message; /* scratch: too large for the stack */
@@ -153,6 +178,7 @@ struct gv_core {
     size_t votes_cap;
 
     uint64_t minute_ms;  /* next minute's work */
+    uint64_t feeler_ms;  /* next look beyond the peers (SPEC 9.4) */
     uint64_t repair_ms;  /* next repair with a random peer */
     uint64_t last_repair_ms, clock_noted_ms, full_noted_ms;
     uint64_t bytes_in, bytes_out;
@@ -170,7 +196,9 @@ enum gv_source_kind {
     GV_FROM_PEER,
     GV_FROM_REGISTRY,
     GV_FROM_SELF,
-    GV_FROM_STORE /* verified when it was stored; not verified, persisted or passed on again */
+    GV_FROM_STORE, /* verified when it was stored; not verified, persisted or passed on again */
+    GV_FROM_STORE_KEPT, /* the same of what is not public */
+    GV_FROM_WHISPER     /* a peer's, and not public */
 };
 /* Takes a record if it belongs into the set. Returns GV_OK, GV_ERR_DUPLICATE, or why not;
  * gv_error_is_guilt tells whether its sender should have known. from: link number, 0: none. */
@@ -205,12 +233,17 @@ int gv_admit_descriptor(struct gv_core *core, const struct gv_incoming *in);
 /* Puts it into the set, persists it and passes it on, as the source asks. NULL without memory. */
 struct gv_item *gv_admit_enter(struct gv_core *core, const struct gv_incoming *in,
                                enum gv_tree tree, uint32_t minute);
+bool gv_is_stored(enum gv_source_kind source);
+/* Pushing others out of the quota costs everybody a message, so it has a quota of its own. */
+bool gv_may_displace(const struct gv_core *core, struct gv_instance *author);
 /* Takes an item out of the set and the store of rows. */
 void gv_admit_leave(struct gv_core *core, struct gv_item *item);
 /* The descriptor in force may have changed: takes the newest held that is active. */
 void gv_activate_descriptor(struct gv_core *core);
 
 /* ---- trust in the core: mesh/judge.c -------------------------------------------------------- */
+/* Room for so many votes, until the next call; NULL without memory. */
+struct gv_vote *gv_scratch_votes(struct gv_core *core, size_t count);
 enum gv_verdict_state gv_state_of(const struct gv_core *core, const struct gv_subject *subject);
 /* Judges anew after a change and notes a verdict that is not the one before. While rows are loaded
  * it does nothing: gv_core_step judges all of them once, at the first event after the last row. */
@@ -238,6 +271,9 @@ void gv_speak_learn(struct gv_core *core, uint64_t sequence, bool persist);
 
 /* ---- mesh/links.c --------------------------------------------------------------------------- */
 struct gv_link *gv_link_find(const struct gv_core *core, uint32_t id);
+/* A member that takes part in spread and repair, now. */
+bool gv_link_is_peer(const struct gv_link *link);
+/* To this instance, a peer's rather than an errand's; NULL: none is open. */
 struct gv_link *gv_link_of(const struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 /* Opens an outgoing one; gives its number, or 0 when there is no room. */
 uint32_t gv_link_dial(struct gv_core *core, const struct gv_address *address, const char *host);
@@ -282,10 +318,39 @@ void gv_door_leave(struct gv_core *core, const struct gv_link *link);
 void gv_door_ban(struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 bool gv_is_banned(const struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 
+/* ---- mesh/keepers.c, mesh/errands.c (SPEC 9.9) ----------------------------------------------- */
+/* False in a mesh of up to seven nodes that can be reached: there every word is public. */
+bool gv_keepers_in_force(const struct gv_core *core);
+/* The keepers of a subject by rank, first those seven, then those that stand in; how many. */
+size_t gv_keepers_of(const struct gv_core *core, struct gv_instance *out[GV_KEEPERS_RANKED],
+                     const struct gv_subject *subject);
+/* The lowest is the first. */
+uint64_t gv_keeper_score(const uint8_t key[GV_ID_LEN], uint64_t placement);
+/* Something came or went on the subject: is it to be published, and when? */
+void gv_keep_look(struct gv_core *core, const struct gv_subject *subject);
+void gv_keep_look_all(struct gv_core *core);
+/* Does what is public on the subject give every verdict there is? */
+bool gv_keep_is_enough(struct gv_core *core, const struct gv_subject *subject);
+/* Makes a kept statement public and passes it on. GV_OK, GV_ERR_RATE or GV_ERR_MEMORY. */
+int gv_keep_publish(struct gv_core *core, struct gv_held *held, uint32_t from);
+void gv_keep_tick(struct gv_core *core);
+uint64_t gv_keep_deadline(const struct gv_core *core);
+void gv_keep_asked(struct gv_core *core, struct gv_link *link); /* ASK came */
+/* Takes a kept statement of our own to its keepers. */
+void gv_errand_begin(struct gv_core *core, const struct gv_held *held, uint64_t delay_ms);
+void gv_errands_resume(struct gv_core *core); /* all that were loaded */
+void gv_errands_tick(struct gv_core *core);
+uint64_t gv_errands_deadline(const struct gv_core *core);
+void gv_errands_serve(struct gv_core *core, struct gv_link *link); /* it is open */
+void gv_errand_acked(struct gv_core *core, const uint8_t id[GV_ID_LEN],
+                     const uint8_t instance[GV_ID_LEN]);
+
 /* ---- mesh/spread.c, mesh/repair.c ----------------------------------------------------------- */
 void gv_spread_message(struct gv_core *core, struct gv_link *link);
 /* Remembers that this record is to go on. */
 void gv_spread_fresh(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t from);
+/* The last of them is in no hurry. */
+void gv_spread_calm(struct gv_core *core);
 /* Posts all that is fresh to every member but the one it came from. */
 void gv_spread_flush(struct gv_core *core);
 /* Posts items of the set, batched. */
@@ -296,10 +361,13 @@ void gv_spread_want(struct gv_core *core, struct gv_link *link, const uint8_t *i
 /* ---- mesh/tree.c ---------------------------------------------------------------------------- */
 uint8_t gv_tree_of(const uint8_t *id); /* its bit; the first byte is enough */
 /* A record was pushed by this link, and was new, or was not. */
-void gv_tree_first(struct gv_link *link, const uint8_t id[GV_ID_LEN]);
+void gv_tree_first(struct gv_core *core, struct gv_link *link, const uint8_t id[GV_ID_LEN]);
 void gv_tree_duplicate(const struct gv_core *core, struct gv_link *link,
                        const uint8_t id[GV_ID_LEN]);
 void gv_tree_prune(struct gv_core *core, struct gv_link *link); /* after its message */
+/* A link that is in no tree, and in all of them. */
+void gv_tree_leave(struct gv_core *core, struct gv_link *link);
+void gv_tree_enter(struct gv_core *core, struct gv_link *link);
 void gv_tree_lost(struct gv_core *core, const struct gv_link *gone);
 void gv_tree_remember(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t from);
 void gv_tree_tick(struct gv_core *core);

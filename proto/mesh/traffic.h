@@ -11,6 +11,7 @@
 #define GV_CAUSE_MAP(X)                                                                            \
     X(SESSIONS, "sessions", "connections, handshakes, greetings, pings")                           \
     X(SPREAD, "spread", "what is new, passed on, and acknowledgements")                            \
+    X(WHISPER, "whisper", "own words to their keepers, and as a keeper; without the sessions")     \
     X(TREES, "trees", "keeping the trees along which it is passed on")                             \
     X(REPAIR, "repair", "comparing sets, and what that brings")                                    \
     X(JOIN, "join", "the same on a new session; outside the cap")

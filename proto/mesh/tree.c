@@ -15,32 +15,6 @@ uint8_t gv_tree_of(const uint8_t *id)
 
 /* ---- what links are ------------------------------------------------------------------------- */
 
-void gv_tree_first(struct gv_link *link, const uint8_t id[GV_ID_LEN])
-{
-    link->lazy &= (uint8_t)~gv_tree_of(id);
-}
-
-void gv_tree_duplicate(const struct gv_core *core, struct gv_link *link,
-                       const uint8_t id[GV_ID_LEN])
-{
-    /* What was asked for, from several at once perhaps, says nothing about the tree. */
-    if (core->now_ms >= link->exchange_ms)
-        link->prune |= gv_tree_of(id);
-}
-
-void gv_tree_prune(struct gv_core *core, struct gv_link *link)
-{
-    uint8_t trees = (uint8_t)(link->prune & ~link->lazy);
-
-    link->prune = 0;
-    if (trees == 0)
-        return;
-    link->lazy |= trees;
-    gv_buf_clear(&core->scratch);
-    gv_message_prune(&core->scratch, trees);
-    gv_link_post(core, link, &core->scratch, false);
-}
-
 static void graft(struct gv_core *core, struct gv_link *link, uint8_t trees, const uint8_t *marks,
                   size_t count)
 {
@@ -50,16 +24,84 @@ static void graft(struct gv_core *core, struct gv_link *link, uint8_t trees, con
     gv_link_post(core, link, &core->scratch, true);
 }
 
+static unsigned number_of(const uint8_t *id)
+{
+    return id[0] % GV_SPREAD_TREES;
+}
+
+/* Whether one of the last records of this tree came here first. */
+static bool is_of_use(const struct gv_core *core, const struct gv_link *link, unsigned tree)
+{
+    for (size_t i = 0; i < GV_FIRSTS; i++)
+        if (core->firsts[tree][i] == link->id)
+            return true;
+    return false;
+}
+
+void gv_tree_first(struct gv_core *core, struct gv_link *link, const uint8_t id[GV_ID_LEN])
+{
+    uint32_t *firsts = core->firsts[number_of(id)];
+
+    memmove(firsts + 1, firsts, (GV_FIRSTS - 1) * sizeof *firsts);
+    firsts[0] = link->id;
+    /* Our PRUNE may be on the way to whoever feeds us after all: both ends must be eager again. */
+    if (link->lazy & gv_tree_of(id))
+        graft(core, link, gv_tree_of(id), NULL, 0);
+}
+
+void gv_tree_duplicate(const struct gv_core *core, struct gv_link *link,
+                       const uint8_t id[GV_ID_LEN])
+{
+    uint8_t *spared = &link->spared[number_of(id)];
+
+    /* What was asked for, from several at once perhaps, says nothing about the tree. */
+    if (core->now_ms < link->exchange_ms || is_of_use(core, link, number_of(id)))
+        return;
+    if (*spared > 0)
+        --*spared;
+    else
+        link->prune |= gv_tree_of(id);
+}
+
+void gv_tree_leave(struct gv_core *core, struct gv_link *link)
+{
+    link->prune = UINT8_MAX;
+    gv_tree_prune(core, link);
+}
+
+void gv_tree_enter(struct gv_core *core, struct gv_link *link)
+{
+    graft(core, link, UINT8_MAX, NULL, 0);
+}
+
+void gv_tree_prune(struct gv_core *core, struct gv_link *link)
+{
+    uint8_t trees = link->prune;
+
+    link->prune = 0;
+    if (trees == 0)
+        return;
+    link->lazy |= trees;
+    gv_buf_clear(&core->scratch);
+    gv_message_prune(&core->scratch, trees);
+    gv_link_post(core, link, &core->scratch, false);
+    gv_link_hurry(core, link);
+}
+
 /* Whoever fed us in some trees is gone: all others may, until their duplicates prune them again. */
 void gv_tree_lost(struct gv_core *core, const struct gv_link *gone)
 {
-    uint8_t trees = (uint8_t)~gone->lazy;
+    uint8_t trees = 0;
 
-    if (core->stopping || trees == 0)
+    for (unsigned tree = 0; tree < GV_SPREAD_TREES; tree++)
+        if (!(gone->lazy & 1u << tree) &&
+            (core->firsts[tree][0] == 0 || is_of_use(core, gone, tree)))
+            trees |= (uint8_t)(1u << tree);
+    if (core->stopping || gone->errand || trees == 0)
         return;
     for (size_t i = 0; i < core->link_count; i++) {
         struct gv_link *link = core->links[i];
-        if (link != gone && link->member && !link->closing && (link->lazy & trees))
+        if (link != gone && gv_link_is_peer(link) && (link->lazy & trees))
             graft(core, link, trees, NULL, 0);
     }
 }
@@ -97,7 +139,7 @@ static void step_over(const struct gv_core *core, struct gv_link *link)
 /* When the first that it was not given is old enough to have come by the tree. */
 static uint64_t due_on(const struct gv_core *core, const struct gv_link *link)
 {
-    if (!link->member || link->closing || link->offered >= core->recent_next)
+    if (!gv_link_is_peer(link) || link->offered >= core->recent_next)
         return UINT64_MAX;
     return recent_at(core, link->offered)->at_ms + GV_OFFER_AGE_MS;
 }
@@ -157,9 +199,18 @@ uint64_t gv_tree_deadline(const struct gv_core *core)
 
 /* ---- what comes ----------------------------------------------------------------------------- */
 
+/* A link goes when neither end has a use for it: where two have published the same, their waves meet
+ * on a link that the tree needs, and the smaller side would be cut off. */
 void gv_tree_pruned(struct gv_core *core, struct gv_link *link)
 {
+    uint8_t used = 0;
+
+    for (unsigned tree = 0; tree < GV_SPREAD_TREES; tree++)
+        if ((core->message.trees & 1u << tree) && is_of_use(core, link, tree))
+            used |= (uint8_t)(1u << tree);
     link->lazy |= core->message.trees;
+    if (used)
+        graft(core, link, used, NULL, 0);
 }
 
 /* What is missing is asked for, and the link is eager again in its trees. */
@@ -172,7 +223,8 @@ void gv_tree_offered(struct gv_core *core, struct gv_link *link)
         return;
     for (size_t i = 0; i < core->message.mark_count; i++) {
         const uint8_t *mark = core->message.marks + i * GV_MARK_LEN;
-        if (gv_set_find_mark(&core->set, mark))
+        const struct gv_item *held = gv_set_find_mark(&core->set, mark);
+        if (held && held->tree != GV_TREE_KEPT)
             continue;
         memcpy(missing + GV_MARK_LEN * count++, mark, GV_MARK_LEN);
         trees |= gv_tree_of(mark);
@@ -187,10 +239,13 @@ void gv_tree_grafted(struct gv_core *core, struct gv_link *link)
     size_t count = 0;
 
     link->lazy &= (uint8_t)~core->message.trees;
+    for (unsigned tree = 0; tree < GV_SPREAD_TREES; tree++)
+        if (core->message.trees & 1u << tree)
+            link->spared[tree] = GV_LINK_SPARED;
     for (size_t i = 0; i < core->message.mark_count; i++) {
         struct gv_item *item =
             gv_set_find_mark(&core->set, core->message.marks + i * GV_MARK_LEN);
-        if (item && link->spent.records < GV_WANTS_PER_MINUTE) {
+        if (item && item->tree != GV_TREE_KEPT && link->spent.records < GV_WANTS_PER_MINUTE) {
             found[count++] = item;
             link->spent.records++;
         }

@@ -61,6 +61,20 @@ static void read_marks(struct gv_message *out, struct gv_reader *reader, size_t 
     out->mark_count = len / GV_MARK_LEN;
 }
 
+static void read_subject(struct gv_message *out, struct gv_reader *reader)
+{
+    size_t len;
+    const uint8_t *bytes = gv_get_bin(reader, &len, 4, 8);
+
+    memset(&out->subject, 0, sizeof out->subject);
+    if (!bytes || (len != 4 && len != 8)) {
+        reader->error = reader->error == GV_OK ? GV_ERR_MALFORMED : reader->error;
+        return;
+    }
+    out->subject.family = len == 4 ? GV_FAMILY_IPV4 : GV_FAMILY_IPV6;
+    memcpy(out->subject.bytes, bytes, len);
+}
+
 static int compare_keys(const struct gv_key *a, const struct gv_key *b)
 {
     if (a->minute != b->minute)
@@ -124,7 +138,13 @@ int gv_message_read(struct gv_message *out, size_t *used, const uint8_t *data, s
     case GV_MESSAGE_PONG:
         out->number = gv_get_u64(&reader, UINT64_MAX);
         break;
+    case GV_MESSAGE_ERRAND:
+        break;
+    case GV_MESSAGE_ASK:
+        read_subject(out, &reader);
+        break;
     case GV_MESSAGE_RECORDS:
+    case GV_MESSAGE_WHISPER:
         read_records(out, &reader);
         break;
     case GV_MESSAGE_ACK:
@@ -180,6 +200,26 @@ void gv_message_records_start(struct gv_buf *out, uint32_t record_count)
     gv_put_array(out, 2);
     gv_put_u64(out, GV_MESSAGE_RECORDS);
     gv_put_array(out, record_count);
+}
+
+void gv_message_whisper_start(struct gv_buf *out, uint32_t record_count)
+{
+    gv_put_array(out, 2);
+    gv_put_u64(out, GV_MESSAGE_WHISPER);
+    gv_put_array(out, record_count);
+}
+
+void gv_message_errand(struct gv_buf *out)
+{
+    gv_put_array(out, 1);
+    gv_put_u64(out, GV_MESSAGE_ERRAND);
+}
+
+void gv_message_ask(struct gv_buf *out, const struct gv_subject *subject)
+{
+    gv_put_array(out, 2);
+    gv_put_u64(out, GV_MESSAGE_ASK);
+    gv_put_bin(out, subject->bytes, subject->family == GV_FAMILY_IPV4 ? 4 : 8);
 }
 
 void gv_message_record(struct gv_buf *out, const uint8_t *record, size_t len)

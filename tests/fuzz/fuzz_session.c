@@ -146,6 +146,15 @@ static void put_trees(struct gv_buf *out, struct input *in)
     uint8_t kind = take(in) % 3;
 
     memset(marks, take(in), sizeof marks);
+    if (count == 39) {
+        gv_message_errand(out);
+        return;
+    }
+    if (count == 38) {
+        struct gv_subject subject = subject_of(kind);
+        gv_message_ask(out, &subject);
+        return;
+    }
     if (kind == 0)
         gv_message_prune(out, take(in));
     else if (kind == 1)
@@ -166,6 +175,8 @@ static void say_something(struct input *in)
         break;
     case 1:
         put_records(&out, in);
+        if (take(in) % 2 && out.len > 1)
+            out.data[1] = GV_MESSAGE_WHISPER; /* the same shape */
         break;
     case 2:
         gv_message_ping(&out, GV_MESSAGE_PING, take(in));

@@ -141,6 +141,16 @@ const char *forge_dropped(struct forger *forger, struct gv_buf *out, unsigned ki
         gv_message_prune(out, (uint8_t)below(forger, 256));
         random_graft(forger, out);
         return "a PRUNE and a GRAFT of nothing";
+    case 10: {
+        struct gv_subject subject = {.family = GV_FAMILY_IPV4};
+        gv_drbg_fill(&forger->drbg, subject.bytes, 4);
+        gv_message_ask(out, &subject);
+        return "a question about anybody";
+    }
+    case 11:
+        gv_message_whisper_start(out, 1);
+        gv_message_record(out, forger->known.data, forger->known.len);
+        return "a replayed record as a whisper";
     case 9:
         random_marks(forger, out);
         return "an OFFER of nothing";

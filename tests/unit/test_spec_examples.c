@@ -306,6 +306,13 @@ static void messages_are_as_written(void **state)
     check_message("RECONCILE", &message, GV_MESSAGE_RECONCILE);
     gv_message_goodbye(&message, GV_GOODBYE_DUPLICATE);
     check_message("GOODBYE", &message, GV_MESSAGE_GOODBYE);
+    gv_message_errand(&message);
+    check_message("ERRAND", &message, GV_MESSAGE_ERRAND);
+    gv_message_whisper_start(&message, 1);
+    gv_message_record(&message, record.data, record.len);
+    check_message("WHISPER", &message, GV_MESSAGE_WHISPER);
+    gv_message_ask(&message, &signal.subject);
+    check_message("ASK", &message, GV_MESSAGE_ASK);
     gv_message_prune(&message, 0x81);
     check_message("PRUNE", &message, GV_MESSAGE_PRUNE);
     memset(marks, 0x11, GV_MARK_LEN);
