@@ -153,6 +153,11 @@ int gv_keep_publish(struct gv_core *core, struct gv_held *held, uint32_t from)
     struct gv_item *item = held->item;
     struct gv_held *displaced;
 
+    /* The clock was set, and it is not let go yet, or not yet good again. */
+    if (item->key.minute > core->now_min + GV_AHEAD_MIN)
+        return GV_ERR_EARLY;
+    if ((uint64_t)item->key.minute + policy->alive_min < core->now_min)
+        return GV_ERR_EXPIRED;
     if (!gv_set_reserve(&core->set, GV_TREE_STATEMENTS))
         goto no_memory;
     int rc = gv_store_publish(&core->store, held, policy->signals_per_hour, GV_RETRACTS_PER_HOUR,

@@ -331,7 +331,8 @@ void gv_keep_look(struct gv_core *core, const struct gv_subject *subject);
 void gv_keep_look_all(struct gv_core *core);
 /* Does what is public on the subject give every verdict there is? */
 bool gv_keep_is_enough(struct gv_core *core, const struct gv_subject *subject);
-/* Makes a kept statement public and passes it on. GV_OK, GV_ERR_RATE or GV_ERR_MEMORY. */
+/* Makes a kept statement public and passes it on. GV_OK, GV_ERR_EARLY,
+ * GV_ERR_EXPIRED, GV_ERR_RATE or GV_ERR_MEMORY. */
 int gv_keep_publish(struct gv_core *core, struct gv_held *held, uint32_t from);
 void gv_keep_tick(struct gv_core *core);
 uint64_t gv_keep_deadline(const struct gv_core *core);
