@@ -25,6 +25,7 @@
 #include "node/host/driver.h"
 #include "node/host/interfaces.h"
 #include "node/host/membership.h"
+#include "node/host/supervisor.h"
 #include "node/logs.h"
 #include "node/serve/api.h"
 #include "node/serve/surfaces.h"
@@ -49,7 +50,7 @@ struct node {
     struct gv_logs logs;
     struct gv_surfaces *surfaces;
     uv_signal_t on_term, on_int, on_hup;
-    uv_timer_t interfaces;
+    uv_timer_t interfaces, watchdog;
     struct gv_prefix own[GV_INTERFACES_MAX];
     size_t own_count;
     bool stopping;
@@ -90,6 +91,9 @@ static int open_surfaces(struct node *node, struct gv_text *error)
                                                              .core = gv_driver_core(node->driver),
                                                              .options = &node->options,
                                                              .account_key = key,
+                                                             .api = node->api,
+                                                             .driver = node->driver,
+                                                             .logs = gv_logs_json,
                                                              .context = &node->logs,
                                                              .observe = gv_logs_observe},
                                error);
@@ -243,10 +247,10 @@ static void on_stopped(void *context)
 
     gv_membership_free(node->membership);
     node->membership = NULL;
+    gv_surfaces_stop(node->surfaces); /* serves the API too */
+    node->surfaces = node->logs.surfaces = NULL;
     gv_api_stop(node->api);
     node->api = NULL;
-    gv_surfaces_stop(node->surfaces);
-    node->surfaces = node->logs.surfaces = NULL;
     gv_driver_free(node->driver);
     node->driver = NULL;
     uv_unref((uv_handle_t *)&node->on_term);
@@ -274,6 +278,7 @@ static void begin_stop(struct node *node)
     if (node->stopping)
         return;
     node->stopping = true;
+    gv_supervisor_stopping(&node->watchdog);
     signal(SIGALRM, on_alarm);
     alarm(STOP_GRACE_S);
     gv_logs_stop(&node->logs);
@@ -294,8 +299,11 @@ static void on_reload_signal(uv_signal_t *handle, int signal)
     struct node *node = handle->data;
 
     (void)signal;
-    if (!node->stopping)
-        (void)reload(node, NULL);
+    if (node->stopping)
+        return;
+    gv_supervisor_reloading();
+    (void)reload(node, NULL);
+    gv_supervisor_reloaded();
 }
 
 static void on_broken(void *context, const char *why)
@@ -346,6 +354,8 @@ static int take_data_folder(struct node *node, struct gv_text *error)
     const char *path = node->options.data;
 
     int rc = gv_file_folder(path, 0700, error);
+    if (rc == GV_OK)
+        rc = gv_keyfile_own_folder(path, error);
     if (rc != GV_OK)
         return rc;
     node->data_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -450,15 +460,15 @@ static int start(struct node *node, struct gv_text *error)
                                   .driver = node->driver,
                                   .persist = node->persist,
                                   .store_key = node->identity.store_key};
-    rc = open_surfaces(node, error);
-    if (rc != GV_OK)
-        return rc;
     rc = gv_api_start(&node->api,
                       &(struct gv_api_options){.loop = &node->loop,
                                                .driver = node->driver,
                                                .membership = node->membership,
                                                .socket_path = node->options.control_path,
                                                .group = node->options.control_group,
+                                               .token_folder = node->options.http_listen.count
+                                                                   ? node->options.data
+                                                                   : NULL,
                                                .logs_context = &node->logs,
                                                .logs = gv_logs_json,
                                                .import = gv_logs_import,
@@ -469,6 +479,8 @@ static int start(struct node *node, struct gv_text *error)
                                                .lists_changed = on_lists_changed,
                                                .reload = reload},
                       error);
+    if (rc == GV_OK)
+        rc = open_surfaces(node, error);
     if (rc == GV_OK)
         rc = gv_logs_follow(&node->logs, &node->options, error);
     if (rc == GV_OK)
@@ -508,7 +520,8 @@ static void say_ready(const struct node *node)
 static void raise_files(const struct gv_options *options)
 {
     struct rlimit limit;
-    rlim_t needed = (rlim_t)options->connections + FILES_BESIDE;
+    rlim_t needed = (rlim_t)options->connections + FILES_BESIDE +
+                    (options->http_listen.count ? GV_SURFACES_FILES : 0);
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
         return;
@@ -532,6 +545,7 @@ static int run(struct node *node)
         on_stopped(node);
     } else {
         say_ready(node);
+        gv_supervisor_ready(&node->loop, &node->watchdog);
     }
     uv_run(&node->loop, UV_RUN_DEFAULT);
     alarm(0);
@@ -632,8 +646,8 @@ int main(int argc, char **argv)
     tzset();
     gv_log_open("grapevined", GV_LOG_LEVEL_OF_INDEX(node.options.level));
     if (geteuid() == 0)
-        gv_log(GV_LOG_WARNING, "running as root; make a user for this daemon and name it in [node] "
-                               "user");
+        gv_log(GV_LOG_WARNING, "running as root, without its rights, because [node] user says so; a "
+                               "user of its own is safer");
     gv_fetch_init();
     rc = run(&node);
     gv_options_free(&node.options);

@@ -10,6 +10,7 @@ void gv_logs_observe(void *context, const struct gv_observation *observation)
     struct gv_logs *logs = context;
     struct gv_event event = {.kind = GV_EVENT_OBSERVATION, .observation = *observation};
 
+    gv_surfaces_watch(logs->surfaces, observation);
     (void)gv_driver_event(logs->driver, &event); /* an old line is refused, and that is fine */
     gv_surfaces_about(logs->surfaces, &observation->subject);
 }

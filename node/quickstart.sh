@@ -150,12 +150,17 @@ answers() { ask "$1" status >/dev/null 2>&1; }
 in_network() { ask "$1" network >/dev/null 2>&1; }
 
 start_node() {
-    local n=$1 files=$scratch/node$1.mail
+    local n=$1 files=$scratch/node$1.mail rights=
     : >"$files"
     [[ $n != 1 || -z $log ]] || files="$files, $log"
+    # Started by root, for this once: root's id without its rights, and the group of the log.
+    [[ $EUID != 0 ]] || rights="user = root"
+    [[ $EUID != 0 || $n != 1 || -z $log || $(stat -c %g "$log") == 0 ]] ||
+        rights="$rights"$'\n'"groups = $(stat -c %g "$log")"
     cat >"$(config "$n")" <<CONF
 [node]
 data = $scratch/node$n
+$rights
 listen = 127.$n.0.1:$mesh_port
 bind = 127.$n.0.1
 advertise = 127.$n.0.1:$mesh_port

@@ -37,8 +37,10 @@ static int configure(struct gv_core *core, const struct gv_settings *settings)
     if (rc != GV_OK)
         return rc;
     core->settings = *settings;
-    core->settings.allow = core->settings.deny = NULL;
-    core->settings.allow_count = core->settings.deny_count = 0;
+    core->settings.allow = core->policy.config_allow.entries; /* its own copies */
+    core->settings.allow_count = core->policy.config_allow.count;
+    core->settings.deny = core->policy.config_deny.entries;
+    core->settings.deny_count = core->policy.config_deny.count;
     core->settings.seeds = NULL;
     core->settings.seed_count = 0;
     if (core->settings.max_links == 0)
@@ -72,6 +74,7 @@ static int begin(struct gv_core *core, const struct gv_core_options *options)
     gv_roster_init(&core->roster, core->hash_key);
     gv_store_init(&core->store, core->hash_key,
                   options->statements_max ? options->statements_max : GV_STATEMENTS_MAX);
+    gv_own_locks_init(&core->own_locks, core->hash_key, GV_OWN_LOCKS_MAX);
     core->history = gv_history_new(options->history_max ? options->history_max : GV_HISTORY_MAX,
                                    core->hash_key);
     if (!core->history)
@@ -79,8 +82,11 @@ static int begin(struct gv_core *core, const struct gv_core_options *options)
     rc = configure(core, &options->settings);
     if (rc == GV_OK && options->descriptor)
         rc = admit_kind(core, GV_RECORD_DESCRIPTOR, options->descriptor, options->descriptor_len);
+    if (rc == GV_OK && options->descriptor && !core->has_descriptor)
+        rc = GV_ERR_MEMORY; /* it is good, and there was no room to open it again */
     if (rc == GV_OK && options->certificate)
         rc = admit_kind(core, GV_RECORD_CERTIFICATE, options->certificate, GV_CERTIFICATE_LEN);
+    core->certificate_stored = false; /* next time it may be another that is given */
     /* One that has run out is as good as none: the node starts, and has to enrol again. */
     return rc == GV_ERR_EXPIRED || rc == GV_ERR_SIGNER ? GV_OK : rc;
 }
@@ -128,6 +134,7 @@ void gv_core_free(struct gv_core *core)
     for (size_t i = 0; i < core->link_count; i++) {
         gv_session_end(&core->links[i]->session);
         gv_buf_free(&core->links[i]->outbox);
+        gv_buf_free(&core->links[i]->locks_due);
         free(core->links[i]);
     }
     free(core->links);
@@ -135,6 +142,7 @@ void gv_core_free(struct gv_core *core)
     gv_roster_free(&core->roster);
     gv_set_free(&core->set);
     gv_history_free(core->history);
+    gv_own_locks_free(&core->own_locks);
     gv_policy_free(&core->policy);
     gv_book_free(&core->book);
     free(core->fresh);
@@ -182,10 +190,16 @@ static int load_self(struct gv_core *core, const uint8_t *value, size_t len)
     return GV_OK;
 }
 
+#define LIST_TRUST 2 /* beside 0, allow, and 1, deny: key || owner tag */
+
 static int load_list(struct gv_core *core, const uint8_t *key, size_t len)
 {
     struct gv_prefix prefix;
 
+    if (len == 1 + GV_ID_LEN && key[0] == LIST_TRUST) {
+        int rc = gv_own_trust(core, key + 1);
+        return rc == GV_ERR_DUPLICATE ? GV_OK : rc;
+    }
     if (len != 1 + sizeof prefix || key[0] > 1)
         return GV_ERR_MALFORMED;
     memcpy(&prefix, key + 1, sizeof prefix);
@@ -223,6 +237,28 @@ static int load_record(struct gv_core *core, const uint8_t *value, size_t len)
     return gv_admit(core, record, len, GV_FROM_STORE_KEPT, 0);
 }
 
+static bool is_own_certificate(const struct gv_core *core, const uint8_t *record, size_t len)
+{
+    return core->has_certificate && len == 1 + GV_CERTIFICATE_LEN &&
+           record[0] == GV_RECORD_CERTIFICATE &&
+           memcmp(record + 1, core->certificate_wire, GV_CERTIFICATE_LEN) == 0;
+}
+
+/* What the shell gave at the start gets a row like any other: when another certificate is given
+ * next time, what was said under this one still has to be read. */
+static void store_certificate(struct gv_core *core)
+{
+    uint8_t record[1 + GV_CERTIFICATE_LEN] = {GV_RECORD_CERTIFICATE}, id[GV_ID_LEN];
+
+    if (core->certificate_stored || !core->has_certificate)
+        return;
+    memcpy(record + 1, core->certificate_wire, GV_CERTIFICATE_LEN);
+    if (gv_record_id(id, record, sizeof record) != GV_OK)
+        return;
+    gv_effect_persist(core->effects, GV_ROW_RECORD, id, GV_ID_LEN, record, sizeof record);
+    core->certificate_stored = true;
+}
+
 static int load_row(struct gv_core *core, const struct gv_event *event)
 {
     const uint8_t *key = event->loaded.key, *value = event->loaded.value;
@@ -235,8 +271,10 @@ static int load_row(struct gv_core *core, const struct gv_event *event)
         break;
     case GV_ROW_RECORD:
         rc = load_record(core, value, value_len);
-        if (rc == GV_ERR_DUPLICATE)
+        if (rc == GV_ERR_DUPLICATE) {
+            core->certificate_stored |= is_own_certificate(core, value, value_len);
             rc = GV_OK;
+        }
         break;
     case GV_ROW_HISTORY:
         rc = gv_history_load(core->history, value, value_len);
@@ -276,10 +314,14 @@ static int list_command(struct gv_core *core, enum gv_command command,
     int rc;
 
     memcpy(key + 1, prefix, sizeof *prefix);
+    if (command == GV_COMMAND_ALLOW)
+        gv_own_tell_range(core, prefix);
     rc = command == GV_COMMAND_UNLIST ? gv_policy_remove(&core->policy, prefix)
                                       : gv_policy_add(&core->policy, prefix, deny);
     if (rc != GV_OK)
         return rc;
+    if (command == GV_COMMAND_UNLIST)
+        gv_own_tell_range(core, prefix);
     for (uint8_t list = 0; list < 2; list++) {
         key[0] = list;
         if (command != GV_COMMAND_UNLIST && list == deny)
@@ -287,6 +329,21 @@ static int list_command(struct gv_core *core, enum gv_command command,
         else
             gv_effect_forget(core->effects, GV_ROW_LIST, key, sizeof key);
     }
+    return GV_OK;
+}
+
+static int trust_command(struct gv_core *core, bool trust, const uint8_t owner[GV_ID_LEN])
+{
+    uint8_t key[1 + GV_ID_LEN] = {LIST_TRUST};
+    int rc = trust ? gv_own_trust(core, owner) : gv_own_distrust(core, owner);
+
+    if (rc != GV_OK)
+        return rc;
+    memcpy(key + 1, owner, GV_ID_LEN);
+    if (trust)
+        gv_effect_persist(core->effects, GV_ROW_LIST, key, sizeof key, NULL, 0);
+    else
+        gv_effect_forget(core->effects, GV_ROW_LIST, key, sizeof key);
     return GV_OK;
 }
 
@@ -301,6 +358,10 @@ static int obey(struct gv_core *core, const struct gv_event *event)
         return list_command(core, event->command.command, &event->command.prefix);
     case GV_COMMAND_RETRACT:
         return gv_speak_retract(core, &event->command.subject);
+    case GV_COMMAND_TRUST:
+    case GV_COMMAND_DISTRUST:
+        return trust_command(core, event->command.command == GV_COMMAND_TRUST,
+                             event->command.owner);
     case GV_COMMAND_NUMBER_ANEW:
         gv_speak_number_anew(core, event->command.lost);
         return GV_OK;
@@ -380,6 +441,7 @@ static void minute(struct gv_core *core)
     gv_expire(core);
     gv_links_make_room(core);
     gv_account_minute(core);
+    core->book.own_dirty = true; /* whoever was banned may be dialled again */
     check_clock(core);
 }
 
@@ -390,6 +452,7 @@ static void tick(struct gv_core *core)
     gv_speak_address(core);
     gv_links_tick(core);
     gv_repair_tick(core);
+    gv_own_tick(core);
     gv_keep_tick(core);
     gv_tree_tick(core);
     if (!core->stopping) {
@@ -416,6 +479,8 @@ int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *e
         gv_keep_look_all(core);
         gv_errands_resume(core);
     }
+    if (event->kind != GV_EVENT_LOADED)
+        store_certificate(core);
     rc = take(core, event);
     if (event->kind != GV_EVENT_LOADED)
         tick(core);

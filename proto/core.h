@@ -64,10 +64,20 @@ bool gv_core_next_local(const struct gv_core *core, size_t *cursor, struct gv_su
 bool gv_core_next_listed(const struct gv_core *core, size_t *cursor, struct gv_prefix *out,
                          bool *deny);
 
+/* Owners whom the admin trusts (SPEC 9.8). */
+bool gv_core_next_trusted(const struct gv_core *core, size_t *cursor, uint8_t owner[GV_ID_LEN]);
+/* Whether a session with another server of this admin has told that it has locked the subject: for
+ * how long more, and which. */
+bool gv_core_own_lock(const struct gv_core *core, const struct gv_subject *subject,
+                      uint32_t *seconds, uint8_t instance[GV_ID_LEN]);
+/* Subjects that are so locked now: *cursor starts at 0. */
+bool gv_core_next_own_lock(const struct gv_core *core, size_t *cursor, struct gv_subject *out);
+
 struct gv_peer_info {
     uint32_t link;
     bool outbound;
     bool member;                 /* the handshake is done; what follows is only valid then */
+    bool own;                    /* of this admin, or trusted: SPEC 9.8 */
     struct gv_address remote;
     uint8_t instance[GV_ID_LEN], owner[GV_ID_LEN];
     uint64_t group;
@@ -100,6 +110,7 @@ struct gv_core_status {
     size_t kept, errands;                /* held and not public; own words not at their keepers */
     size_t reported, untrusted;          /* subjects by verdict */
     size_t local_subjects;
+    size_t own_hosts, own_locks;         /* connected; told by them */
     uint64_t bytes_in, bytes_out;        /* all links since the start */
     uint64_t signals_made, signals_accepted, signals_refused, records_duplicate;
     uint64_t last_repair_ms;             /* step clock; 0: none yet */
@@ -109,7 +120,7 @@ struct gv_core_status {
     int64_t clock_offset_ms;             /* median of the peers' clocks minus ours */
 };
 void gv_core_status(const struct gv_core *core, struct gv_core_status *out);
-/* What this node moved and why: counted with headers (SPEC 9.8). */
+/* What this node moved and why: counted with headers (SPEC 9.9). */
 const struct gv_traffic *gv_core_traffic(const struct gv_core *core);
 /* The descriptor in force, or NULL. */
 const struct gv_descriptor *gv_core_descriptor(const struct gv_core *core);

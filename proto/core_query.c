@@ -12,7 +12,7 @@ void gv_core_verdict(const struct gv_core *core, struct gv_verdict *out,
     const struct gv_case *row = gv_store_case(&core->store, subject);
     struct gv_vote few[32], *votes = few;
 
-    memset(out, 0, sizeof *out);
+    memset(out, 0, offsetof(struct gv_verdict, votes)); /* the rest is as vote_count says */
     out->until_min = GV_NEVER;
     if (!row)
         return;
@@ -29,30 +29,6 @@ void gv_core_verdict(const struct gv_core *core, struct gv_verdict *out,
         free(votes);
 }
 
-#define OWN_LOCK_MIN    60u /* as a lock of this host's own (SPEC 12.2) */
-#define OWN_LOCK_COUNT  5u  /* as the local limit */
-#define OWN_POINTS      2u  /* no host signals for less */
-
-/* A signal of another host of the same owner is evidence of one's own: it counts as points while it
- * lives, and as a lock for an hour when it speaks of as many failures as would lock here. */
-static void own_evidence(const struct gv_core *core, struct gv_action_facts *facts,
-                         const struct gv_subject *subject)
-{
-    const struct gv_case *row = gv_store_case(&core->store, subject);
-
-    for (const struct gv_held *held = row ? row->first : NULL; held; held = held->next) {
-        const struct gv_statement *said = &held->statement;
-        if (said->kind != GV_STATEMENT_SIGNAL || !core->has_certificate ||
-            memcmp(held->owner->tag, core->certificate.owner, GV_ID_LEN) != 0 ||
-            memcmp(held->author->id, core->identity.id, GV_ID_LEN) == 0)
-            continue;
-        if (facts->points < OWN_POINTS)
-            facts->points = OWN_POINTS;
-        if (said->count >= OWN_LOCK_COUNT && core->now_min < said->last_min + OWN_LOCK_MIN)
-            facts->locked_by_own = true;
-    }
-}
-
 struct gv_decision gv_core_decide(const struct gv_core *core, struct gv_verdict *verdict,
                                   struct gv_action_facts *facts, const struct gv_subject *subject)
 {
@@ -66,7 +42,7 @@ struct gv_decision gv_core_decide(const struct gv_core *core, struct gv_verdict 
     memset(facts, 0, sizeof *facts);
     gv_core_verdict(core, verdict, subject);
     gv_history_facts(core->history, facts, subject, core->unix_ms);
-    own_evidence(core, facts, subject);
+    gv_own_evidence(core, facts, subject);
     gv_policy_look(&core->policy, subject, &facts->allow_listed, &facts->deny_listed);
     facts->refuse_on_consensus = core->settings.refuse_on_consensus;
     return gv_action_decide(facts, verdict, &core->descriptor.policy);
@@ -112,6 +88,40 @@ bool gv_core_next_listed(const struct gv_core *core, size_t *cursor, struct gv_p
     return true;
 }
 
+bool gv_core_next_trusted(const struct gv_core *core, size_t *cursor, uint8_t owner[GV_ID_LEN])
+{
+    if (*cursor >= core->trusted_count)
+        return false;
+    memcpy(owner, core->trusted[(*cursor)++], GV_ID_LEN);
+    return true;
+}
+
+bool gv_core_own_lock(const struct gv_core *core, const struct gv_subject *subject,
+                      uint32_t *seconds, uint8_t instance[GV_ID_LEN])
+{
+    const struct gv_own_lock *lock =
+        gv_own_locks_find(&core->own_locks, subject, core->now_ms);
+
+    if (!lock)
+        return false;
+    *seconds = (uint32_t)((lock->until_ms - core->now_ms) / 1000);
+    memcpy(instance, lock->author, GV_ID_LEN);
+    return true;
+}
+
+bool gv_core_next_own_lock(const struct gv_core *core, size_t *cursor, struct gv_subject *out)
+{
+    const struct gv_own_lock *lock;
+
+    /* Of several authors' locks on a subject one stands for all. */
+    do
+        lock = gv_table_next(&core->own_locks.table, cursor);
+    while (lock && gv_own_locks_find(&core->own_locks, &lock->subject, core->now_ms) != lock);
+    if (lock)
+        *out = lock->subject;
+    return lock != NULL;
+}
+
 bool gv_core_next_peer(const struct gv_core *core, size_t *cursor, struct gv_peer_info *out)
 {
     const struct gv_link *link;
@@ -131,6 +141,7 @@ bool gv_core_next_peer(const struct gv_core *core, size_t *cursor, struct gv_pee
         memcpy(out->instance, link->instance, GV_ID_LEN);
         memcpy(out->owner, link->session.remote.owner, GV_ID_LEN);
         out->group = link->session.remote.group;
+        out->own = gv_own_link(core, link);
         out->since_ms = link->member_ms;
         out->clock_offset_ms = link->clock_offset_ms;
     }
@@ -207,6 +218,9 @@ void gv_core_status(const struct gv_core *core, struct gv_core_status *out)
     out->subjects = core->store.cases.count;
     out->reported = core->store.by_state[GV_VERDICT_REPORTED];
     out->untrusted = core->store.by_state[GV_VERDICT_UNTRUSTED];
+    out->own_locks = core->own_locks.table.count;
+    for (size_t i = 0; i < core->link_count; i++)
+        out->own_hosts += gv_own_link(core, core->links[i]) && !core->links[i]->closing;
     out->local_subjects = gv_history_count(core->history);
     out->bytes_in = core->bytes_in;
     out->bytes_out = core->bytes_out;

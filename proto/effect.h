@@ -30,6 +30,7 @@ enum gv_effect_kind {
     X(GV_NOTE_CONNECT_FAILED, "could not connect")                                                 \
     X(GV_NOTE_OBSERVED, "failure observed")                                                        \
     X(GV_NOTE_LOCKED, "locked here")                                                               \
+    X(GV_NOTE_OWN_LOCK, "locked by another server of this admin")                                  \
     X(GV_NOTE_BROKEN_LOGIN, "login backend looks broken, nothing is signalled")                    \
     X(GV_NOTE_SIGNALLED, "signal made")                                                            \
     X(GV_NOTE_PREVIEWED, "signal would have been sent")                                            \
@@ -37,6 +38,7 @@ enum gv_effect_kind {
     X(GV_NOTE_ACKNOWLEDGED, "signal acknowledged")                                                 \
     X(GV_NOTE_RETRACTED, "retraction made")                                                        \
     X(GV_NOTE_VERDICT, "verdict changed")                                                          \
+    X(GV_NOTE_EVIDENCE, "evidence changed, the verdict did not")                                   \
     X(GV_NOTE_FAULT, "an instance contradicted itself")                                            \
     X(GV_NOTE_CLOCK_OFF, "this host's clock differs from its peers'")                              \
     X(GV_NOTE_CERTIFICATE, "own certificate accepted")                                             \
@@ -68,7 +70,7 @@ struct gv_effect {
     uint8_t id[GV_ID_LEN];             /* record id */
     uint8_t instance[GV_ID_LEN];       /* of the peer or author */
     enum gv_verdict_state from, to;    /* VERDICT */
-    int64_t number;                    /* weight; clock offset in ms; count: as the note has it */
+    int64_t number;                    /* weight; clock offset in ms; count; seconds: as the note has it */
 };
 
 struct gv_effects {

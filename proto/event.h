@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/hash.h"
 #include "proto/address.h"
 #include "proto/observation.h"
 #include "proto/settings.h"
@@ -20,7 +21,8 @@
 enum gv_row {
     GV_ROW_RECORD = 1, /* key: record id (16). value: kind byte || wire */
     GV_ROW_HISTORY,    /* key: subject (9) */
-    GV_ROW_LIST,       /* key: 1 byte list || prefix (18): the admin's allow and deny entries */
+    GV_ROW_LIST,       /* key: 1 byte list || prefix (18): the admin's allow and deny entries; or 2 ||
+                          owner tag (16): whom he trusts */
     GV_ROW_SELF,       /* key: 1 byte. 1: last own sequence number (8), how far the numbers are
                           ahead of the clock, ms (8; absent: 0) */
     GV_ROW_PEER,       /* key: address (6 or 18): address book, reached before */
@@ -47,6 +49,8 @@ enum gv_command {
     GV_COMMAND_ALLOW,       /* add to the allow list; removes it from the deny list */
     GV_COMMAND_DENY,
     GV_COMMAND_UNLIST,      /* remove from both */
+    GV_COMMAND_TRUST,       /* an owner's word is own evidence (SPEC 9.8) */
+    GV_COMMAND_DISTRUST,    /* not any more */
     GV_COMMAND_RETRACT,     /* retract own signals on a subject */
     GV_COMMAND_NUMBER_ANEW, /* no row holds the last sequence number: after loading, before all else */
     GV_COMMAND_DISCONNECT   /* close every link with a goodbye: the node stops */
@@ -85,6 +89,7 @@ struct gv_event {
             const struct gv_settings *settings; /* CONFIGURE */
             struct gv_prefix prefix;            /* ALLOW, DENY, UNLIST */
             struct gv_subject subject;          /* RETRACT */
+            uint8_t owner[GV_ID_LEN];           /* TRUST, DISTRUST */
             bool lost; /* NUMBER_ANEW: this key may have signed; false: it was made just now */
         } command;
     };

@@ -93,6 +93,16 @@
 #define GV_ACKS_PER_MINUTE 2048u        /* of own statements, a peer: 64 an hour in 24 h, and some */
 #define GV_WANTS_PER_MINUTE 8192u       /* records given to a peer in a minute, asked for or not */
 
+/* Servers of one admin (SPEC 9.8). */
+#define GV_TRUSTED_MAX 64u              /* owners that the admin names */
+#define GV_OWN_LINKS_MAX 16u            /* own hosts that are dialled beside the peers */
+#define GV_FOLLOWERS_MAX 16u            /* of owners that this node does not trust itself */
+#define GV_FOLLOWS_PER_MINUTE 4u        /* answered: each looks through the whole local history */
+#define GV_LOCKS_PER_MESSAGE 256u       /* of at most 14 bytes: 3.6 kB */
+#define GV_LOCKS_TELL_MS 1000u          /* one message a second at most: a head costs 100 bytes */
+#define GV_LOCK_TOLD_MAX_S 3600u        /* as long as a lock holds */
+#define GV_OWN_LOCKS_MAX 65536u         /* held, of all own hosts: about 6 MB */
+
 /* Keepers. */
 #define GV_KEEPERS 7u                   /* 0.2^7: at 20% malicious nodes one subject in 78,000 has
                                            none that is honest */

@@ -32,6 +32,16 @@ struct gv_expected {
     uint8_t votes[GV_VOTES_MAX][GV_ID_LEN];
 };
 
+/* What is safe on a node's disk by its own word, and has to be there after the next start. */
+struct gv_promise {
+    uint8_t id[GV_ID_LEN];
+    const struct gv_known_record *record; /* NULL: a row of what it sent */
+};
+struct gv_promises {
+    struct gv_promise *rows; /* owned */
+    size_t count, cap;
+};
+
 struct gv_checks {
     struct gv_world *world;
     uint64_t violations;
@@ -49,6 +59,9 @@ struct gv_checks {
     struct gv_table numbers;  /* the same rows, by instance and sequence number */
     uint64_t *safe_sequence;  /* by node: the highest that was ever safe */
     uint64_t *disk_sequence;  /* by node: what its present disk has promised to keep */
+    struct gv_promises *promises; /* by node */
+    const struct gv_known_record **retractions; /* all that anybody took; owned */
+    size_t retraction_count, retraction_cap;
     /* Statements that lie on a node's disk and not in its core: it started with a slow clock, and
      * they were not yet good then. */
     struct gv_left_out {
@@ -97,6 +110,21 @@ const struct gv_known_author *gv_checks_author(struct gv_checks *checks, const u
                                                size_t len);
 struct gv_known_record *gv_checks_record(const struct gv_checks *checks,
                                          const uint8_t id[GV_ID_LEN]);
+
+/* check_outcast.c: nobody who is out is believed. A statement was taken; a revocation was; somebody
+ * came in; what is held, and with whom a node talks, now; what everybody has heard at the end. */
+void gv_check_author(struct gv_checks *checks, size_t node, const struct gv_known_record *known);
+void gv_check_revocation(struct gv_checks *checks, size_t node, const uint8_t *record, size_t len);
+void gv_check_guest(struct gv_checks *checks, size_t node, const uint8_t instance[GV_ID_LEN]);
+void gv_check_outcasts(struct gv_checks *checks, size_t node);
+void gv_check_heard(struct gv_checks *checks, size_t node);
+/* Whether what it says must not be held any more, once everybody has heard everything. */
+bool gv_checks_is_void(const struct gv_checks *checks, const struct gv_known_record *known);
+
+/* check_promise.c: a commit was synced; a row was forgotten; a disk has been read. */
+void gv_check_promise(struct gv_checks *checks, size_t node);
+void gv_check_forgotten(struct gv_checks *checks, size_t node, const uint8_t id[GV_ID_LEN]);
+void gv_check_kept(struct gv_checks *checks, size_t node);
 
 /* check_verdict.c. SPEC 11.1. */
 uint32_t gv_check_standing(const struct gv_policy *policy, uint32_t genesis_min,

@@ -27,10 +27,13 @@ void gv_check_healed(struct gv_checks *checks)
     for (size_t node = 0; node < world->options.nodes; node++) {
         const struct gv_disk_row *row;
         size_t cursor = 0;
+        if (gv_world_is_outcast(world, node)) /* what only he holds stays with him */
+            continue;
         while ((row = gv_table_next(&world->nodes[node].disk.rows, &cursor))) {
             struct gv_known_record *known =
                 row->row == GV_ROW_RECORD ? gv_checks_record(checks, row->key) : NULL;
-            if (known && !(row->value[0] & GV_RECORD_KEPT) && !known->author->liar && is_timely(world, known) &&
+            if (known && !(row->value[0] & GV_RECORD_KEPT) && !known->author->liar &&
+                is_timely(world, known) && !gv_checks_is_void(checks, known) &&
                 !gv_checks_left_out(checks, node, known))
                 known->wanted = true;
         }
@@ -52,7 +55,8 @@ static void check_complete(struct gv_checks *checks, size_t node)
     size_t cursor = 0;
 
     while ((known = gv_table_next(&checks->records, &cursor)))
-        if (known->wanted && is_timely(checks->world, known) && !is_public_on(disk, known))
+        if (known->wanted && is_timely(checks->world, known) &&
+            !gv_checks_is_void(checks, known) && !is_public_on(disk, known))
             gv_violation(checks, "never got what another held when all was healed", node,
                          known->author->node);
 }
@@ -78,7 +82,8 @@ static void check_roster(struct gv_checks *checks, size_t node)
         memcpy(known[count++], info.instance, GV_ID_LEN);
     qsort(known, count, sizeof *known, compare_instances);
     for (size_t other = 0; other < world->options.nodes; other++)
-        if (!bsearch(world->nodes[other].identity.id, known, count, sizeof *known,
+        if (!gv_world_is_outcast(world, other) &&
+            !bsearch(world->nodes[other].identity.id, known, count, sizeof *known,
                      compare_instances))
             gv_violation(checks, "does not know everybody", node, other);
     free(known);
@@ -98,6 +103,7 @@ static void check_node(struct gv_checks *checks, size_t node, const struct gv_co
     if (memcmp(status.roster_fingerprint, first->roster_fingerprint, GV_ID_LEN) != 0)
         gv_violation(checks, "holds another roster than the first node", node, status.instances);
     check_complete(checks, node);
+    gv_check_heard(checks, node);
 }
 
 void gv_check_liveness(struct gv_checks *checks)
@@ -105,10 +111,15 @@ void gv_check_liveness(struct gv_checks *checks)
     const struct gv_world *world = checks->world;
     bool faultless = !gv_faults_any(&world->options.faults);
     struct gv_core_status first;
+    size_t in = 0;
 
-    gv_core_status(world->nodes[0].core, &first);
+    while (in < world->options.nodes && gv_world_is_outcast(world, in))
+        in++;
+    if (in < world->options.nodes)
+        gv_core_status(world->nodes[in].core, &first);
     for (size_t node = 0; node < world->options.nodes; node++) {
-        check_node(checks, node, &first);
+        if (!gv_world_is_outcast(world, node))
+            check_node(checks, node, &first);
         gv_check_traffic(checks, node);
     }
     /* One that is told over a session ends it, unless that breaks before, or the quota of him in
@@ -129,6 +140,8 @@ void gv_check_probe(struct gv_checks *checks, uint32_t attacker)
 
     for (size_t node = 0; node < world->options.nodes; node++) {
         struct gv_verdict verdict;
+        if (gv_world_is_outcast(world, node))
+            continue;
         gv_core_verdict(world->nodes[node].core, &verdict, &subject);
         if (verdict.state != GV_VERDICT_UNTRUSTED)
             gv_violation(checks, "has not heard, in a calm, what two owners said", node, attacker);

@@ -148,6 +148,17 @@ static bool is_signed(const struct gv_checks *checks, const struct gv_known_auth
                             record + 1);
 }
 
+static void remember_retraction(struct gv_checks *checks, const struct gv_known_record *known)
+{
+    if (checks->retraction_count == checks->retraction_cap) {
+        checks->retraction_cap = checks->retraction_cap ? 2 * checks->retraction_cap : 16;
+        checks->retractions = realloc((void *)checks->retractions,
+                                      checks->retraction_cap * sizeof *checks->retractions);
+        gv_assert(checks->retractions);
+    }
+    checks->retractions[checks->retraction_count++] = known;
+}
+
 /* Enters it if it is new. An author that uses a number twice is seen here. */
 static struct gv_known_record *enter(struct gv_checks *checks, const struct gv_said *said,
                                      const struct gv_known_author *author, const uint8_t *record)
@@ -162,6 +173,8 @@ static struct gv_known_record *enter(struct gv_checks *checks, const struct gv_s
     known->standing =
         gv_check_standing(&world->descriptor.policy, world->descriptor.genesis_min,
                           author->papers.since_min, said->last_min);
+    if (said->kind == GV_RECORD_RETRACT)
+        remember_retraction(checks, known);
     if (!author->liar &&
         gv_table_find(&checks->numbers, hash_number(known), is_number, known) != NULL)
         gv_violation(checks, "used a sequence number twice", author->node, said->sequence);
@@ -187,6 +200,7 @@ static void check_accepted(struct gv_checks *checks, size_t node,
         said->sequence > checks->safe_sequence[known->author->node])
         gv_violation(checks, "took what was not yet safe on its author's own disk", node,
                      known->author->node);
+    gv_check_author(checks, node, known);
 }
 
 static void take_statement(struct gv_checks *checks, size_t node, const uint8_t *record, size_t len)
@@ -279,6 +293,9 @@ static void take_record(struct gv_checks *checks, size_t node, const uint8_t *re
     case GV_RECORD_FAULT:
         take_fault(checks, node, record, len);
         break;
+    case GV_RECORD_REVOCATION:
+        gv_check_revocation(checks, node, record, len);
+        break;
     case GV_RECORD_CERTIFICATE:
         if (!gv_checks_author(checks, record + 1, len - 1))
             gv_violation(checks, "took a certificate that the registry never issued", node, len);
@@ -298,6 +315,8 @@ void gv_check_effect(struct gv_checks *checks, size_t node, const struct gv_effe
     const uint8_t *data = gv_effect_data(effects, effect);
     uint64_t sequence = 0;
 
+    if (done && effect->kind == GV_EFFECT_FORGET && effect->row == GV_ROW_RECORD)
+        gv_check_forgotten(checks, node, gv_effect_key(effects, effect));
     if (effect->kind != GV_EFFECT_PERSIST)
         return;
     if (!done && effect->row == GV_ROW_RECORD)
@@ -326,8 +345,10 @@ void gv_check_start(struct gv_checks *checks, size_t node)
     note_left_out(checks, node);
     if (host->disk.rows.count == 0) { /* a new disk promised nothing */
         checks->disk_sequence[node] = 0;
+        checks->promises[node].count = 0;
         return;
     }
+    gv_check_kept(checks, node);
     for (size_t i = 0; row && i < row->value_len && i < 8; i++)
         sequence = sequence << 8 | row->value[i];
     if (sequence < checks->disk_sequence[node])

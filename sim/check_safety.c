@@ -79,13 +79,24 @@ static bool is_liar(const struct gv_world *world, const uint8_t instance[GV_ID_L
     return false;
 }
 
+/* One who is out is refused, and may refuse in turn: his roster goes stale. */
+static bool is_about_outcast(const struct gv_checks *checks, size_t node,
+                             const struct gv_effect *note)
+{
+    const struct gv_world *world = checks->world;
+
+    return (note->error == GV_ERR_REVOKED || note->error == GV_ERR_EXPIRED) &&
+           (gv_world_revocation(world, note->instance) < world->revocation_count ||
+            gv_world_is_outcast(world, node));
+}
+
 static void note_refused(struct gv_checks *checks, size_t node, const struct gv_effect *note)
 {
     if (is_liar(checks->world, note->instance)) {
         checks->world->counts.cut_off++;
         checks->world->counts.cut_off_grave +=
             note->error == GV_ERR_SIGNATURE || note->error == GV_ERR_SUBJECT;
-    } else {
+    } else if (!is_about_outcast(checks, node, note)) {
         gv_violation(checks, "an honest node cut off an honest node", node,
                      (uint64_t)-note->error);
     }
@@ -99,6 +110,10 @@ static void on_note(void *context, size_t node, const struct gv_effect *note)
     case GV_NOTE_SIGNALLED:
     case GV_NOTE_RETRACTED:
         note_signal(checks, node, note);
+        gv_check_promise(checks, node);
+        break;
+    case GV_NOTE_PEER_UP:
+        gv_check_guest(checks, node, note->instance);
         break;
     case GV_NOTE_VERDICT:
         note_verdict(checks, node, note);
@@ -139,8 +154,9 @@ void gv_checks_init(struct gv_checks *checks, struct gv_world *world, size_t att
     checks->told = calloc((attackers + 1) * world->options.nodes, 1);
     checks->safe_sequence = calloc(world->members, sizeof *checks->safe_sequence);
     checks->disk_sequence = calloc(world->members, sizeof *checks->disk_sequence);
-    gv_assert(checks->first_reporter && checks->published_ms && checks->untrusted &&
-              checks->told &&
+    checks->promises = calloc(world->members, sizeof *checks->promises);
+    gv_assert(checks->promises && checks->first_reporter && checks->published_ms &&
+              checks->untrusted && checks->told &&
               checks->safe_sequence && checks->disk_sequence);
     world->on_note = on_note;
     world->on_effect = on_effect;
@@ -175,6 +191,10 @@ void gv_checks_free(struct gv_checks *checks)
     free(checks->expected);
     free(checks->held);
     free(checks->left_out);
+    free((void *)checks->retractions);
+    for (size_t i = 0; i < checks->world->members; i++)
+        free(checks->promises[i].rows);
+    free(checks->promises);
 }
 
 /* ---- what a node holds ----------------------------------------------------------------------- */
@@ -311,6 +331,7 @@ static void check_node(struct gv_checks *checks, size_t node)
     gv_core_status(checks->world->nodes[node].core, &status);
     gather(checks, node, &status);
     check_ages(checks, node);
+    gv_check_outcasts(checks, node);
     memcpy(key, status.set_fingerprint, GV_ID_LEN);
     memcpy(key + GV_ID_LEN, status.roster_fingerprint, GV_ID_LEN);
     memcpy(key + 2 * (size_t)GV_ID_LEN, status.kept_fingerprint, GV_ID_LEN);

@@ -87,6 +87,12 @@ void gv_faults_draw(struct gv_faults *out, uint64_t seed)
         out->alive = 30 + draw(&drbg, 120);
     if (coin(&drbg))
         out->liars = draw(&drbg, 2);
+    if (coin(&drbg))
+        out->revoke = draw(&drbg, 2);
+    if (coin(&drbg))
+        out->grace = draw(&drbg, 30);
+    if (coin(&drbg))
+        out->retract = draw(&drbg, 4);
     gv_drbg_wipe(&drbg);
 }
 
@@ -101,12 +107,17 @@ static size_t find(const char *name, size_t len)
 
 const char *gv_faults_parse(struct gv_faults *faults, const char *text, const char **where)
 {
+    bool given[COUNT] = {false};
+
     while (*text) {
         size_t len = strcspn(text, "=,"), index = find(text, len);
         char *end;
         *where = text;
         if (index == COUNT)
             return "no fault has this name ('--faults help' lists them)";
+        if (given[index])
+            return "this fault is given twice";
+        given[index] = true;
         if (text[len] != '=' || text[len + 1] < '0' || text[len + 1] > '9')
             return "must be NAME=NUMBER";
         unsigned long value = strtoul(text + len + 1, &end, 10);

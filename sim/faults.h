@@ -28,7 +28,10 @@
     X(life, 129600, "minutes that a certificate lives (0: 90 days): renewals happen")              \
     X(registry, 100, "percent of the time, from the start, in which the registry is dead")         \
     X(alive, 1440, "minutes that a signal lives (0: 24 hours)")                                    \
-    X(liars, 5, "members that lie: forged, stale, early, private, contradicting, too many")
+    X(liars, 5, "members that lie: forged, stale, early, private, contradicting, too many")        \
+    X(revoke, 5, "instances that the registry revokes, honest ones and liars; one node is told")   \
+    X(grace, 1440, "minutes of grace (0: 30 days); a member's certificate ends and is not renewed") \
+    X(retract, 60, "own signals that a node takes back, per node and hour")
 
 struct gv_faults {
 #define GV_FAULT_FIELD(name, most, text) uint32_t name;

@@ -387,9 +387,11 @@ void gv_world_start(struct gv_world *world, size_t index)
     node->generation++;
     node->lives++;
     node->wake_ms = UINT64_MAX;
+    node->loading = true;
     if (node->lives == 1 || node->disk.rows.count > 0)
         load_roster(world, index);
     bool numbers_known = load_disk(world, index);
+    node->loading = false;
     if (world->on_start)
         world->on_start(world->note_context, index);
     if (!numbers_known)

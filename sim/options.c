@@ -1,6 +1,7 @@
 #include "sim/options.h"
 
 #include <argp.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +15,10 @@ static uint64_t parse_whole(struct argp_state *state, const char *name, const ch
                             uint64_t low, uint64_t high)
 {
     char *end;
+    errno = 0; /* a number that is too long comes out as the largest one */
     unsigned long long value = strtoull(text, &end, 10);
 
-    if (*text < '0' || *text > '9' || *end || value < low || value > high)
+    if (errno || *text < '0' || *text > '9' || *end || value < low || value > high)
         argp_error(state, "--%s %s: must be a whole number from %llu to %llu", name, text,
                    (unsigned long long)low, (unsigned long long)high);
     return value;
@@ -37,11 +39,13 @@ static void parse_seeds(struct argp_state *state, struct gv_sim_options *options
 {
     char *end;
 
+    errno = 0;
     options->seed = strtoull(text, &end, 10);
     options->last_seed = options->seed;
     if (end != text && end[0] == '.' && end[1] == '.' && end[2] >= '0' && end[2] <= '9')
         options->last_seed = strtoull(end + 2, &end, 10);
-    if (*text < '0' || *text > '9' || *end || options->last_seed < options->seed)
+    if (errno || *text < '0' || *text > '9' || *end ||
+        options->last_seed < options->seed)
         argp_error(state, "--seeds %s: must be FROM..TO, two whole numbers, the smaller first",
                    text);
 }

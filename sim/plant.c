@@ -150,7 +150,7 @@ void __wrap_gv_link_post(struct gv_core *core, struct gv_link *link, const struc
 
 bool gv_plant_wraps(void)
 {
-    return __real_gv_expire != NULL && gv_plant_wraps_trust();
+    return __real_gv_expire != NULL && gv_plant_wraps_trust() && gv_plant_wraps_roster();
 }
 
 bool __wrap_gv_subject_shareable(const struct gv_subject *subject, bool lab)

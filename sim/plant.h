@@ -29,7 +29,13 @@
     X(NO_REPAIR, "no-repair", "nobody reconciles with anybody")                                    \
     X(NO_SPREAD, "no-spread", "what is new is not passed on, repair alone carries it")             \
     X(CHATTER, "chatter", "records are sent forty times")                                          \
-    X(LEAK, "leak", "the verifier loses 4 KiB each time it is asked")
+    X(LEAK, "leak", "the verifier loses 4 KiB each time it is asked")                              \
+    X(NO_END, "no-end", "a certificate is good for ever, whatever it says of its end")             \
+    X(LET_IN, "let-in", "a session is given on a certificate past its end and grace")              \
+    X(DEAF, "deaf", "revocations are ignored")                                                     \
+    X(REVOKED_STAY, "revoked-stay", "what a revoked instance had said after that minute stays")    \
+    X(FORGETFUL, "forgetful", "a third of all statements is forgotten when the disk is read")      \
+    X(NO_CANCEL, "no-cancel", "a retraction is held, and cancels nothing")
 
 enum gv_plant {
 #define GV_PLANT_ENUM(id, name, text) GV_PLANT_##id,
@@ -47,7 +53,8 @@ const char *gv_plant_what(enum gv_plant plant);
 enum gv_plant gv_plant_find(const char *name);
 /* False in a program that is linked without the --wrap options: plants around proto/ do nothing. */
 bool gv_plant_wraps(void);
-bool gv_plant_wraps_trust(void); /* plant_trust.c's half of the answer */
+bool gv_plant_wraps_trust(void); /* plant_trust.c's part of the answer */
+bool gv_plant_wraps_roster(void); /* plant_roster.c's */
 
 /* Around each step of a core: the others (liars, checkers) are not planted. */
 void gv_plant_enter(size_t node);

@@ -122,6 +122,29 @@ bool gv_fault_read(const uint8_t *record, size_t len, const uint8_t *wires[2], s
     return !reader.wrong && reader.at == reader.end;
 }
 
+bool gv_struck_read(struct gv_struck *out, const uint8_t *record, size_t len,
+                    const uint8_t key[GV_KEY_LEN])
+{
+    const size_t head = 1 + GV_SIGNATURE_LEN, signer = 4;
+    struct reader reader = {record + head + signer, record + len, false};
+
+    memset(out, 0, sizeof *out);
+    if (len <= head + signer || len > 97 || record[0] != 4 ||
+        memcmp(record + head, key, signer) != 0)
+        return false;
+    record_id(out->id, 4, record + head, len - head);
+    out->signature = record + 1;
+    out->body = reader.at;
+    out->body_len = len - head - signer;
+    array(&reader, 4);
+    if (number(&reader) != 4)
+        return false;
+    exactly(&reader, out->instance, GV_ID_LEN);
+    uint64_t minute = number(&reader), reason = number(&reader);
+    out->minute = (uint32_t)minute;
+    return !reader.wrong && reader.at == reader.end && minute <= UINT32_MAX && reason <= 3;
+}
+
 static uint64_t whole(const uint8_t *at, size_t len)
 {
     uint64_t value = 0;

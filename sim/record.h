@@ -25,6 +25,17 @@ bool gv_said_read(struct gv_said *out, const uint8_t *record, size_t len);
 /* The two wires within a fault proof, borrowed. */
 bool gv_fault_read(const uint8_t *record, size_t len, const uint8_t *wires[2], size_t lens[2]);
 
+struct gv_struck {
+    uint8_t id[GV_ID_LEN]; /* of the record */
+    uint8_t instance[GV_ID_LEN];
+    uint32_t minute;
+    const uint8_t *signature, *body; /* borrowed */
+    size_t body_len;
+};
+/* A revocation (kind 4) that this registry key signed, by its first bytes. */
+bool gv_struck_read(struct gv_struck *out, const uint8_t *record, size_t len,
+                    const uint8_t key[GV_KEY_LEN]);
+
 struct gv_papers {
     uint8_t id[GV_ID_LEN]; /* of the certificate */
     uint8_t key[GV_KEY_LEN], owner[GV_ID_LEN], instance[GV_ID_LEN];

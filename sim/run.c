@@ -24,6 +24,8 @@ static void run_until(struct gv_world *world, struct gv_checks *checks, uint64_t
 
 static bool is_old(const struct gv_world *world, size_t node)
 {
+    if (gv_world_is_outcast(world, node))
+        return false;
     uint32_t now_min = (uint32_t)((world->start_unix_ms + world->now_ms) / 60000);
 
     return gv_check_standing(&world->descriptor.policy, world->descriptor.genesis_min,

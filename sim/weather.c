@@ -8,7 +8,8 @@
 #include "proto/registry.h"
 #include "sim/net.h"
 
-#define HOUR_MS 3600000u
+#define HOUR_MS   3600000u
+#define GV_ASK_MS (15 * GV_MINUTE_MS)
 
 static void add(struct gv_world *world, struct gv_weather_event action)
 {
@@ -56,6 +57,10 @@ static void renew(struct gv_world *world, size_t index)
 {
     struct gv_sim_node *node = &world->nodes[index];
 
+    if (gv_world_is_outcast(world, index)) { /* its host may enrol anew */
+        plan_renewal(world, index, HOUR_MS);
+        return;
+    }
     if (!node->core || node->busy) {
         plan_renewal(world, index, node->busy ? 1000 : GV_MINUTE_MS);
         return;
@@ -101,9 +106,9 @@ static int64_t draw_skew(const struct gv_world *world, size_t index, uint64_t va
 void gv_weather_draw(struct gv_world *world, uint64_t heal_ms)
 {
     const struct gv_faults *faults = &world->options.faults;
-    struct gv_drbg drbgs[4];
+    struct gv_drbg drbgs[6];
 
-    for (uint8_t i = 0; i < 4; i++) {
+    for (uint8_t i = 0; i < 6; i++) {
         uint8_t seed[GV_SEED_LEN] = {'w', 'e', 'a', 't', 'h', 'e', 'r', i};
         for (size_t b = 0; b < 8; b++)
             seed[8 + b] = (uint8_t)(world->options.seed >> (56 - 8 * b));
@@ -115,11 +120,17 @@ void gv_weather_draw(struct gv_world *world, uint64_t heal_ms)
         draw_kind(world, &drbgs[1], GV_WEATHER_CRASH, i, faults->crashes, heal_ms);
         draw_kind(world, &drbgs[2], GV_WEATHER_JUMP, i, faults->jumps, heal_ms);
         draw_kind(world, &drbgs[3], GV_WEATHER_BREAK, i, faults->breaks, heal_ms);
+        draw_kind(world, &drbgs[4], GV_WEATHER_RETRACT, i, faults->retract, heal_ms);
         if (faults->skew > 0)
             set_clock(world, i, draw_skew(world, i, gv_drbg_u64(&drbgs[2]), faults->skew));
         if (faults->life > 0)
             plan_next_renewal(world, i);
     }
+    for (uint32_t i = 0; i < faults->revoke; i++)
+        add(world, (struct gv_weather_event){.at_ms = heal_ms / 8 + gv_drbg_below(&drbgs[5], heal_ms / 2),
+                                             .kind = GV_WEATHER_REVOKE,
+                                             .node = gv_drbg_below(&drbgs[5], world->members),
+                                             .value = gv_drbg_u64(&drbgs[5])});
     if (faults->registry > 0) {
         world->registry_dead = true;
         add(world, (struct gv_weather_event){.at_ms = heal_ms * faults->registry / 100,
@@ -232,13 +243,39 @@ static void crash(struct gv_world *world, const struct gv_weather_event *action)
                    .node = action->node});
 }
 
+/* ---- revocations ---------------------------------------------------------------------------- */
+
+/* A node asks the registry every 15 minutes (SPEC 14.5); one at a time is enough, and harder: the
+ * mesh has to bring it to all the others. */
+static void plan_tell(struct gv_world *world, size_t revocation, uint64_t delay_ms)
+{
+    add(world, (struct gv_weather_event){
+                   .at_ms = world->now_ms + delay_ms,
+                   .kind = GV_WEATHER_TELL,
+                   .node = gv_drbg_below(&world->fault_drbg, world->options.nodes),
+                   .partner = revocation});
+}
+
+static void revoke(struct gv_world *world, const struct gv_weather_event *action)
+{
+    if (gv_world_revoke(world, action->node, action->value))
+        plan_tell(world, world->revocation_count - 1, 1000);
+}
+
+static void tell(struct gv_world *world, const struct gv_weather_event *action)
+{
+    if (!world->registry_dead)
+        gv_world_tell(world, action->node, action->partner);
+    plan_tell(world, action->partner, GV_ASK_MS);
+}
+
 /* ---- what is due ---------------------------------------------------------------------------- */
 
 void gv_weather_happen(struct gv_world *world, const struct gv_sim_event *event)
 {
     struct gv_weather_event action = world->actions[event->wire];
 
-    if (world->calm && action.kind != GV_WEATHER_RENEW)
+    if (world->calm && action.kind != GV_WEATHER_RENEW && action.kind != GV_WEATHER_TELL)
         return;
     switch (action.kind) {
     case GV_WEATHER_CUT:
@@ -268,6 +305,15 @@ void gv_weather_happen(struct gv_world *world, const struct gv_sim_event *event)
     case GV_WEATHER_RENEW:
         renew(world, action.node);
         break;
+    case GV_WEATHER_REVOKE:
+        revoke(world, &action);
+        break;
+    case GV_WEATHER_TELL:
+        tell(world, &action);
+        break;
+    case GV_WEATHER_RETRACT:
+        gv_world_retract(world, action.node, action.value);
+        break;
     }
 }
 
@@ -284,4 +330,6 @@ void gv_weather_heal(struct gv_world *world)
         if (!world->nodes[i].core)
             gv_world_start(world, i);
     }
+    for (size_t i = 0; i < world->revocation_count; i++)
+        plan_tell(world, i, 1000);
 }

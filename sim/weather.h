@@ -13,7 +13,10 @@ enum gv_weather_kind {
     GV_WEATHER_JUMP,     /* of a clock */
     GV_WEATHER_BREAK,    /* a connection */
     GV_WEATHER_REGISTRY, /* dead or alive: value */
-    GV_WEATHER_RENEW     /* a certificate is due */
+    GV_WEATHER_RENEW,    /* a certificate is due */
+    GV_WEATHER_REVOKE,   /* the registry revokes an instance */
+    GV_WEATHER_TELL,     /* one node asks for a revocation: partner is its index */
+    GV_WEATHER_RETRACT   /* a node takes back something it said */
 };
 
 struct gv_weather_event {
@@ -21,7 +24,7 @@ struct gv_weather_event {
     enum gv_weather_kind kind;
     size_t node;
     uint64_t value; /* dice */
-    size_t partner; /* MEND: index of its CUT */
+    size_t partner; /* MEND: index of its CUT; TELL */
 };
 
 /* Draws all that happens until heal_ms and puts it into the queue. */

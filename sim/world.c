@@ -63,6 +63,8 @@ static void make_descriptor(struct gv_world *world)
     gv_policy_default(&descriptor->policy, descriptor->lab);
     if (world->options.faults.alive > 0)
         descriptor->policy.alive_min = world->options.faults.alive;
+    if (world->options.faults.grace > 0)
+        descriptor->policy.grace_min = world->options.faults.grace;
     gv_buf_init(&world->descriptor_wire);
     int rc = gv_descriptor_issue(&world->descriptor_wire, descriptor, world->root_secret);
     gv_assert(rc == GV_OK);
@@ -114,6 +116,8 @@ static void make_node(struct gv_world *world, size_t index)
         node->facts.issued_min =
             now_min - (uint32_t)gv_drbg_below(&world->fault_drbg, certificate_life(world) / 2);
     node->facts.expires_min = node->facts.issued_min + certificate_life(world);
+    if (world->options.faults.grace > 0 && index == world->members - 1)
+        gv_world_abandon(world, node);
     certify(world, node);
 }
 
@@ -227,6 +231,7 @@ void gv_world_enroll_anew(struct gv_world *world, size_t index)
     uint32_t now_min = (uint32_t)((world->start_unix_ms + world->now_ms) / GV_MINUTE_MS);
 
     make_key(world, node);
+    node->abandoned = false;
     node->facts.placement = gv_drbg_u64(&world->drbg);
     node->facts.since_min = node->facts.issued_min = now_min;
     node->facts.expires_min = now_min + certificate_life(world);
@@ -244,7 +249,10 @@ void gv_world_renew(struct gv_world *world, size_t index)
 
     gv_registry_rules_default(&rules);
     rules.certificate_life_min = certificate_life(world);
-    if (gv_registry_renew(&renewed, &rules, node->facts.group, now_min, &node->facts, false) !=
+    rules.grace_min = world->descriptor.policy.grace_min;
+    bool revoked =
+        gv_world_revocation(world, node->identity.id) < world->revocation_count;
+    if (gv_registry_renew(&renewed, &rules, node->facts.group, now_min, &node->facts, revoked) !=
         GV_OK)
         return;
     world->counts.renewals++;

@@ -68,8 +68,19 @@ struct gv_sim_wire {
     size_t stalled_count[2];
 };
 
+/* What the registry said of an instance, for good. */
+#define GV_SIM_REVOCATIONS 5
+struct gv_sim_revocation {
+    uint8_t instance[GV_ID_LEN];
+    uint32_t revoked_min;
+    uint8_t record[128]; /* kind byte || wire */
+    size_t len;
+};
+
 struct gv_sim_node {
     struct gv_identity identity;
+    bool abandoned;       /* its certificate ends within the run, and is not renewed */
+    bool loading;         /* its disk is being read */
     bool fresh_key;       /* it has not lived with it yet */
     uint8_t certificate[GV_CERTIFICATE_LEN];
     struct gv_certificate facts;
@@ -112,6 +123,10 @@ struct gv_sim_node {
     X(jumps, "clock jumps")                                                                        \
     X(renewals, "certificates renewed")                                                            \
     X(renewals_failed, "renewals that found the registry dead")                                    \
+    X(revoked, "instances revoked")                                                                \
+    X(revoked_honest, "of them honest ones")                                                       \
+    X(abandoned, "certificates that ended")                                                        \
+    X(retracted, "signals taken back")                                                             \
     X(lies, "lies told")                                                                           \
     X(grave_lies, "of them forged, or on private addresses")                                       \
     X(cut_off, "times that a liar was cut off")                                                    \
@@ -148,6 +163,8 @@ struct gv_world {
     struct gv_weather_event *actions; /* weather.c: what breaks and heals, by time; owned */
     size_t action_count;
     bool registry_dead;
+    struct gv_sim_revocation revocations[GV_SIM_REVOCATIONS];
+    size_t revocation_count;
     bool calm; /* all is healed: nothing breaks any more */
     struct gv_weather_counts counts;
     /* What a checker may want to hear of. May be NULL. on_note: every note of every core, when what
@@ -194,6 +211,21 @@ bool gv_world_is_up(const struct gv_world *world, size_t node);
 void gv_world_enroll_anew(struct gv_world *world, size_t node);
 /* Issues and hands over this node's renewed certificate. */
 void gv_world_renew(struct gv_world *world, size_t node);
+
+/* outcast.c: whether the registry revoked this instance: index, or revocation_count. */
+size_t gv_world_revocation(const struct gv_world *world, const uint8_t instance[GV_ID_LEN]);
+/* Whether this member's present instance is revoked, or its certificate is left to end: from then
+ * on nobody talks with it, and what must hold for members does not for it. */
+bool gv_world_is_outcast(const struct gv_world *world, size_t node);
+/* The registry revokes the present instance of this member, or of one after it: one that is still
+ * in, if honest with three others left. False: there is none. */
+bool gv_world_revoke(struct gv_world *world, size_t member, uint64_t dice);
+/* Hands a revocation to one node, as the registry's answer to its question. */
+void gv_world_tell(struct gv_world *world, size_t node, size_t revocation);
+/* This member's certificate is made to end within half an hour. */
+void gv_world_abandon(struct gv_world *world, struct gv_sim_node *node);
+/* The node takes back one of its own signals, if it holds any. */
+void gv_world_retract(struct gv_world *world, size_t node, uint64_t dice);
 
 /* queue.c: puts an event into the queue; takes the next. */
 void gv_world_queue(struct gv_world *world, struct gv_sim_event event);

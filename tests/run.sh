@@ -94,6 +94,13 @@ genuine() { # a step that cannot be done here says so, loudly
     return $status
 }
 
+package() { # likewise
+    local status=0
+    GV_BUILD=build bash tests/package/run.sh || status=$?
+    [ $status -eq 77 ] && status=0
+    return $status
+}
+
 benches() {
     local bench
     for bench in tests/bench/*.sh; do
@@ -131,7 +138,9 @@ step "hostile peers, 500,000 messages" forge 500000
 step "simulator: 200 seeds of a small swarm" swarm --seeds 1..200
 step "simulator: 200 nodes for an hour" large_mesh
 step "shell scripts" shellcheck -x tests/*.sh tests/e2e/*.sh tests/bench/*.sh tests/fuzz/*.sh \
-    tests/genuine/*.sh tests/genuine/servers/*.sh node/*.sh .ci/run
+    tests/genuine/*.sh tests/genuine/servers/*.sh tests/package/*.sh node/*.sh node/packaging/*.sh \
+    node/packaging/debian/*/p* .ci/run
+step "Debian packages" package
 step "quickstart" ./node/quickstart.sh --check
 if [ $full = yes ]; then
     step "fuzzing" fuzz

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "crypto/error.h"
+#include "crypto/hash.h"
 #include "crypto/wipe.h"
 #include "node/base/db.h"
 #include "node/base/file.h"
@@ -21,43 +22,135 @@
 /* ---- what a backup says of itself ----------------------------------------------------------- */
 
 struct facts {
-    uint8_t instance[GV_ID_LEN], store_key[GV_KEY_LEN];
+    uint8_t instance[GV_ID_LEN], store_key[GV_KEY_LEN], digest[GV_HASH_LEN];
     int64_t made_ms;
 };
+
+/* The rows of all tables but our own, in order, into the chain: each column with its type and its
+ * length. */
+static void add_column(struct gv_buf *out, sqlite3_stmt *row, int column)
+{
+    int type = sqlite3_column_type(row, column);
+    uint8_t head[1 + 8] = {(uint8_t)type};
+    sqlite3_int64 number = sqlite3_column_int64(row, column);
+    const void *data = NULL;
+
+    if (type == SQLITE_BLOB || type == SQLITE_TEXT) {
+        data = sqlite3_column_blob(row, column);
+        number = sqlite3_column_bytes(row, column);
+    }
+    for (int i = 0; i < 8; i++)
+        head[1 + i] = (uint8_t)((uint64_t)number >> (56 - 8 * i));
+    gv_buf_append(out, head, sizeof head);
+    if (data)
+        gv_buf_append(out, data, (size_t)number);
+}
+
+static int add_table(struct facts *facts, uint64_t *rows, sqlite3 *db, const char *table,
+                     struct gv_text *error)
+{
+    char *sql = sqlite3_mprintf("SELECT * FROM \"%w\" ORDER BY 1", table);
+    sqlite3_stmt *row = NULL;
+    struct gv_buf bytes;
+    int rc = sql ? gv_db_prepare(db, &row, sql, error) : GV_ERR_MEMORY;
+
+    gv_buf_init(&bytes);
+    while (rc == GV_OK && (rc = gv_db_step(row)) == 1) {
+        gv_buf_clear(&bytes);
+        gv_buf_append(&bytes, facts->digest, sizeof facts->digest);
+        gv_buf_append(&bytes, table, strlen(table) + 1);
+        for (int i = 0; i < sqlite3_column_count(row); i++)
+            add_column(&bytes, row, i);
+        rc = bytes.failed ? GV_ERR_MEMORY : GV_OK;
+        if (rc == GV_OK)
+            gv_hmac(facts->digest, facts->store_key, GV_KEY_LEN, "grapevine backup 1", bytes.data,
+                    bytes.len);
+        ++*rows;
+    }
+    sqlite3_finalize(row);
+    sqlite3_free(sql);
+    gv_buf_free(&bytes);
+    return rc;
+}
+
+/* facts->digest, over every row, how many they are, and the other facts (SPEC 9.7): a MAC for each
+ * row does not show that one is missing, or comes from another backup of the same node. */
+static int digest(struct facts *facts, sqlite3 *db, struct gv_text *error)
+{
+    sqlite3_stmt *table = NULL;
+    uint8_t end[GV_HASH_LEN + GV_ID_LEN + 16];
+    uint64_t numbers[2] = {(uint64_t)facts->made_ms, 0};
+    int rc = gv_db_prepare(db, &table,
+                           "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> "
+                           "'backup' AND name NOT LIKE 'sqlite%' ORDER BY name",
+                           error);
+
+    memset(facts->digest, 0, sizeof facts->digest);
+    while (rc == GV_OK && (rc = gv_db_step(table)) == 1)
+        rc = add_table(facts, &numbers[1], db, (const char *)sqlite3_column_text(table, 0), error);
+    sqlite3_finalize(table);
+    memcpy(end, facts->digest, GV_HASH_LEN);
+    memcpy(end + GV_HASH_LEN, facts->instance, GV_ID_LEN);
+    for (size_t i = 0; i < 16; i++)
+        end[GV_HASH_LEN + GV_ID_LEN + i] = (uint8_t)(numbers[i / 8] >> (56 - 8 * (i % 8)));
+    gv_hmac(facts->digest, facts->store_key, GV_KEY_LEN, "grapevine backup 1", end, sizeof end);
+    return rc == GV_OK ? GV_OK
+                       : gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"),
+                                 rc == GV_ERR_MEMORY ? "out of memory" : sqlite3_errmsg(db));
+}
 
 static int write_facts(sqlite3 *db, const struct gv_identity *identity, struct gv_text *error)
 {
     struct timespec now;
+    struct facts facts;
     sqlite3_stmt *insert = NULL;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    int rc = gv_db_exec(db,
+    memcpy(facts.instance, identity->id, GV_ID_LEN);
+    memcpy(facts.store_key, identity->store_key, GV_KEY_LEN);
+    facts.made_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    int rc = digest(&facts, db, error);
+    if (rc == GV_OK)
+        rc = gv_db_exec(db,
                         "CREATE TABLE backup (instance BLOB NOT NULL, store_key BLOB NOT NULL,"
-                        "                     made_ms INTEGER NOT NULL)",
+                        "                     made_ms INTEGER NOT NULL, digest BLOB NOT NULL)",
                         error);
     if (rc == GV_OK)
-        rc = gv_db_prepare(db, &insert, "INSERT INTO backup VALUES (?1, ?2, ?3)", error);
+        rc = gv_db_prepare(db, &insert, "INSERT INTO backup VALUES (?1, ?2, ?3, ?4)", error);
     if (rc == GV_OK &&
-        (rc = gv_db_run(insert, "bbi", identity->id, (size_t)GV_ID_LEN, identity->store_key,
-                        (size_t)GV_KEY_LEN,
-                        (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000)) != GV_OK)
+        (rc = gv_db_run(insert, "bbib", facts.instance, (size_t)GV_ID_LEN, facts.store_key,
+                        (size_t)GV_KEY_LEN, facts.made_ms, facts.digest,
+                        sizeof facts.digest)) != GV_OK)
         gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
     sqlite3_finalize(insert);
+    gv_wipe(&facts, sizeof facts);
     return rc;
 }
 
 static int read_facts(struct facts *out, sqlite3 *db, const char *path, struct gv_text *error)
 {
     sqlite3_stmt *row = NULL;
-    int rc = gv_db_prepare(db, &row, "SELECT instance, store_key, made_ms FROM backup", NULL);
+    uint8_t told[GV_HASH_LEN];
+    int rc = gv_db_prepare(db, &row, "SELECT instance, store_key, made_ms, digest FROM backup", NULL);
 
     if (rc == GV_OK && gv_db_step(row) == 1 &&
         gv_db_blob(row, 0, out->instance, GV_ID_LEN) == GV_OK &&
-        gv_db_blob(row, 1, out->store_key, GV_KEY_LEN) == GV_OK)
+        gv_db_blob(row, 1, out->store_key, GV_KEY_LEN) == GV_OK &&
+        gv_db_blob(row, 3, told, sizeof told) == GV_OK) {
         out->made_ms = sqlite3_column_int64(row, 2);
-    else
+        if (gv_db_step(row) != 0)
+            rc = gv_fail(error, GV_ERR_MALFORMED, "%s: more than one backup in one file", path);
+    } else {
         rc = gv_fail(error, GV_ERR_MALFORMED, "%s: not a backup made by `grapevine backup`", path);
+    }
     sqlite3_finalize(row);
+    if (rc == GV_OK)
+        rc = digest(out, db, error);
+    if (rc == GV_OK && !gv_equal_secret(told, out->digest, sizeof told))
+        rc = gv_fail(error, GV_ERR_MALFORMED,
+                     "%s: this is not the backup that was made: something in it was changed by "
+                     "somebody else, left out or put in; take an untouched copy",
+                     path);
     return rc;
 }
 
@@ -208,7 +301,16 @@ static int stage(sqlite3 **out, struct facts *facts, const char *staged, const c
     int rc = open_plain(&from, path, SQLITE_OPEN_READONLY, error);
 
     if (rc == GV_OK)
-        rc = gv_store_check(from, error);
+        rc = gv_db_exec(from, "PRAGMA trusted_schema = OFF", NULL);
+    if (rc == GV_OK)
+        rc = gv_store_check(from, NULL);
+    if (rc == GV_ERR_MALFORMED)
+        gv_fail(error, rc,
+                "%s: damaged, cut short, or not a backup at all; give a whole file that `grapevine "
+                "backup` has made",
+                path);
+    else if (rc != GV_OK)
+        gv_fail(error, rc, "%s: cannot be read: %s", path, gv_strerror(rc));
     if (rc == GV_OK)
         rc = read_facts(facts, from, path, error);
     unlink(staged);
@@ -223,10 +325,19 @@ static int stage(sqlite3 **out, struct facts *facts, const char *staged, const c
         rc = open_plain(&to, staged, SQLITE_OPEN_READWRITE, error);
     if (rc == GV_OK)
         rc = copy_database(to, from, error);
+    if (rc == GV_OK) /* a store again, whose schema can be compared */
+        rc = gv_db_exec(to, "DROP TABLE backup", error);
     sqlite3_close(to);
     sqlite3_close(from);
-    if (rc == GV_OK)
+    if (rc == GV_OK) {
         rc = gv_store_open(out, staged, error);
+        if (rc == GV_ERR_VERSION)
+            gv_fail(error, rc,
+                    "%s: made by a newer version of this program; restore it with that one", path);
+        else if (rc == GV_ERR_MALFORMED)
+            gv_fail(error, rc, "%s: its tables are not those of a backup; take an untouched copy",
+                    path);
+    }
     if (rc == GV_OK)
         rc = verify(*out, facts->store_key, rows, error);
     return rc;

@@ -2,13 +2,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "crypto/error.h"
+
+#define VERSION_MARK 0x67760000 /* "gv", two bytes for the version */
 
 static int error_of(int sqlite)
 {
@@ -20,6 +24,7 @@ static int error_of(int sqlite)
         return GV_ERR_DUPLICATE;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+    case SQLITE_ERROR: /* our statements are right: the schema is not what it was */
         return GV_ERR_MALFORMED;
     default:
         return GV_ERR_IO;
@@ -36,38 +41,109 @@ int gv_db_exec(sqlite3 *db, const char *sql, struct gv_text *error)
                    sqlite3_errmsg(db));
 }
 
-static int schema_version(sqlite3 *db, int *version, struct gv_text *error)
+static int read_number(sqlite3 *db, const char *sql, int *number, struct gv_text *error)
 {
     sqlite3_stmt *statement = NULL;
-    int rc = gv_db_prepare(db, &statement, "PRAGMA user_version", error);
+    int rc = gv_db_prepare(db, &statement, sql, error);
 
     if (rc == GV_OK && sqlite3_step(statement) == SQLITE_ROW)
-        *version = sqlite3_column_int(statement, 0);
+        *number = sqlite3_column_int(statement, 0);
     else if (rc == GV_OK)
-        rc = gv_fail(error, error_of(sqlite3_errcode(db)), "%s", sqlite3_errmsg(db));
+        rc = gv_fail(error, error_of(sqlite3_errcode(db)), "%s: %s",
+                     sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
     sqlite3_finalize(statement);
+    return rc;
+}
+
+/* The version stands in the file twice: in application_id with a mark before it. So one wrong bit
+ * is not taken for the file of a newer program. Files of the first days have no mark (0). */
+static int check_version(const char *path, int version, int mark, size_t count,
+                         struct gv_text *error)
+{
+    bool agree = version >= 0 && version <= 0xffff && mark == (VERSION_MARK | version);
+
+    if (agree && (size_t)version > count)
+        return gv_fail(error, GV_ERR_VERSION,
+                       "%s: made by a newer version of this program (schema %d, this one knows "
+                       "%zu); install that version, or move the file away",
+                       path, version, count);
+    if (!agree && (mark != 0 || version < 0 || (size_t)version > count))
+        return gv_fail(error, GV_ERR_MALFORMED,
+                       "%s: the file is damaged: its version (%d) cannot be right", path, version);
+    return GV_OK;
+}
+
+/* What a file with these migrations looks like. */
+#define SCHEMA_SQL                                                                                 \
+    "SELECT ifnull(group_concat(t, char(10)), '') FROM (SELECT type || ' ' || name || ' ' || "     \
+    "tbl_name || ' ' || ifnull(sql, '') AS t FROM sqlite_schema ORDER BY name, type)"
+
+static bool same_text(sqlite3 *a, sqlite3 *b, int *rc, struct gv_text *error)
+{
+    sqlite3_stmt *one = NULL, *other = NULL;
+    bool same = false;
+
+    *rc = gv_db_prepare(a, &one, SCHEMA_SQL, error);
+    if (*rc == GV_OK)
+        *rc = gv_db_prepare(b, &other, SCHEMA_SQL, error);
+    if (*rc == GV_OK && sqlite3_step(one) == SQLITE_ROW && sqlite3_step(other) == SQLITE_ROW) {
+        const char *left = (const char *)sqlite3_column_text(one, 0);
+        const char *right = (const char *)sqlite3_column_text(other, 0);
+        same = left && right && strcmp(left, right) == 0;
+        *rc = left && right ? GV_OK : gv_fail(error, GV_ERR_MEMORY, "out of memory");
+    } else if (*rc == GV_OK) {
+        *rc = error_of(sqlite3_errcode(a) != SQLITE_ROW ? sqlite3_errcode(a) : sqlite3_errcode(b));
+        gv_fail(error, *rc, "%s: %s", sqlite3_db_filename(a, "main"), sqlite3_errmsg(a));
+    }
+    sqlite3_finalize(one);
+    sqlite3_finalize(other);
+    return same;
+}
+
+/* A table that is gone, a trigger that somebody added: what a check of the pages lets pass. */
+static int check_schema(sqlite3 *db, const char *path, const char *const *migrations,
+                        size_t version, struct gv_text *error)
+{
+    sqlite3 *model = NULL;
+    int rc = GV_OK;
+
+    if (sqlite3_open_v2(":memory:", &model, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) !=
+        SQLITE_OK)
+        rc = gv_fail(error, GV_ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < version && rc == GV_OK; i++)
+        rc = gv_db_exec(model, migrations[i], error) == GV_OK ? GV_OK : GV_ERR_MEMORY;
+    if (rc == GV_OK && !same_text(db, model, &rc, error) && rc == GV_OK)
+        rc = gv_fail(error, GV_ERR_MALFORMED,
+                     "%s: the file is damaged: its tables are not those of version %zu", path,
+                     version);
+    sqlite3_close(model);
     return rc;
 }
 
 static int migrate(sqlite3 *db, const char *path, const char *const *migrations, size_t count,
                    struct gv_text *error)
 {
-    int version = 0;
-    char set[64];
-    int rc = schema_version(db, &version, error);
+    int version = 0, mark = 0;
+    char set[128];
+    int rc = read_number(db, "PRAGMA user_version", &version, error);
 
-    if (rc != GV_OK)
-        return rc;
-    if (version < 0 || (size_t)version > count)
-        return gv_fail(error, GV_ERR_VERSION,
-                       "%s: made by a newer version of this program (schema %d, this one knows "
-                       "%zu); install that version, or move the file away",
-                       path, version, count);
-    for (size_t i = (size_t)version; rc == GV_OK && i < count; i++) {
-        snprintf(set, sizeof set, "PRAGMA user_version = %zu", i + 1);
+    if (rc == GV_OK)
+        rc = read_number(db, "PRAGMA application_id", &mark, error);
+    if (rc == GV_OK)
+        rc = check_version(path, version, mark, count, error);
+    if (rc == GV_OK)
+        rc = check_schema(db, path, migrations, (size_t)version, error);
+    size_t first = (size_t)version;
+    if (rc == GV_OK && first == count && count > 0 && mark == 0)
+        first--; /* only the mark is missing */
+    for (size_t i = first; rc == GV_OK && i < count; i++) {
+        snprintf(set, sizeof set, "PRAGMA user_version = %zu; PRAGMA application_id = %zu", i + 1,
+                 VERSION_MARK + i + 1);
         rc = gv_db_exec(db, "BEGIN IMMEDIATE", error);
-        if (rc == GV_OK)
+        if (rc == GV_OK && i >= (size_t)version)
             rc = gv_db_exec(db, migrations[i], error);
+        if (rc != GV_OK && (sqlite3_errcode(db) & 0xff) == SQLITE_ERROR)
+            rc = GV_ERR_IO; /* the schema was right: a mistake of ours */
         if (rc == GV_OK)
             rc = gv_db_exec(db, set, error);
         if (rc == GV_OK)
@@ -76,6 +152,48 @@ static int migrate(sqlite3 *db, const char *path, const char *const *migrations,
             sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     }
     return rc;
+}
+
+/* What SQLite would take for a file that may not be written, or of another kind of program. */
+static bool head_sound(int fd, off_t size)
+{
+    static const uint8_t fixed[] = {0, 64, 32, 32}; /* bytes 20 to 23 */
+    uint8_t head[100];
+
+    if (size == 0)
+        return true;
+    return pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head &&
+           memcmp(head, "SQLite format 3", 16) == 0 && head[18] >= 1 && head[18] <= 2 &&
+           head[19] >= 1 && head[19] <= 2 && memcmp(head + 20, fixed, sizeof fixed) == 0;
+}
+
+/* What stands where SQLite wants its own files. It would say no more than that it cannot open the
+ * database. Looked at by name: closing a file that this process has open already drops its locks. */
+static int check_beside(const char *path, struct gv_text *error)
+{
+    static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
+    char name[PATH_MAX];
+    struct stat info;
+
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        if ((size_t)snprintf(name, sizeof name, "%s%s", path, suffixes[i]) >= sizeof name)
+            return gv_fail(error, GV_ERR_RANGE, "%.64s...: the path is too long", path);
+        if (lstat(name, &info) != 0) {
+            if (errno != ENOENT)
+                return gv_fail(error, GV_ERR_IO, "%s: %s", name, strerror(errno));
+        } else if (!S_ISREG(info.st_mode)) {
+            return gv_fail(error, GV_ERR_FORBIDDEN, "%s: not a regular file; move it away", name);
+        } else if ((info.st_mode & (S_IRWXG | S_IRWXO)) && chmod(name, 0600) != 0) {
+            return gv_fail(error, GV_ERR_FORBIDDEN,
+                           "%s: others can use it and that cannot be changed (%s); run: chmod 600 "
+                           "%s",
+                           name, strerror(errno), name);
+        } else if (faccessat(AT_FDCWD, name, R_OK | W_OK, AT_EACCESS) != 0) {
+            return gv_fail(error, GV_ERR_IO, "%s: %s; it has to be the same user's as %s", name,
+                           strerror(errno), path);
+        }
+    }
+    return GV_OK;
 }
 
 /* SQLite gives its -wal and -shm files the rights of the main file, so that is made first. One that
@@ -99,8 +217,20 @@ static int ready_file(const char *path, struct gv_text *error)
         rc = gv_fail(error, GV_ERR_FORBIDDEN,
                      "%s: others can use it and that cannot be changed (%s); run: chmod 600 %s",
                      path, strerror(errno), path);
+    else if (!head_sound(fd, info.st_size))
+        rc = gv_fail(error, GV_ERR_MALFORMED, "%s: the file is damaged, or no database", path);
     close(fd);
     return rc;
+}
+
+/* When the file or its -shm cannot be opened for writing, SQLite opens it for reading alone and says
+ * nothing; every write would fail for as long as the program runs. */
+static int check_writable(sqlite3 *db, const char *path, struct gv_text *error)
+{
+    if (sqlite3_db_readonly(db, "main") != 0)
+        return gv_fail(error, GV_ERR_IO, "%s: cannot be opened for writing", path);
+    int rc = gv_db_exec(db, "BEGIN IMMEDIATE", error);
+    return rc == GV_OK ? gv_db_exec(db, "ROLLBACK", error) : rc;
 }
 
 int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, size_t count,
@@ -110,7 +240,9 @@ int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, s
     int rc;
 
     *out = NULL;
-    rc = ready_file(path, error);
+    rc = check_beside(path, error);
+    if (rc == GV_OK)
+        rc = ready_file(path, error);
     if (rc != GV_OK)
         return rc;
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) !=
@@ -125,6 +257,8 @@ int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, s
                     error);
     if (rc == GV_OK)
         rc = migrate(db, path, migrations, count, error);
+    if (rc == GV_OK)
+        rc = check_writable(db, path, error);
     if (rc == GV_OK) {
         *out = db;
         db = NULL;

@@ -13,8 +13,9 @@
 
 /* Opens or creates `path` (0600) and runs migrations[user_version..count-1], each in a transaction
  * of its own: one that is interrupted has not happened. A file that others may use is closed to
- * them (chmod 600). Returns GV_OK, GV_ERR_VERSION (made by a newer program), GV_ERR_FORBIDDEN (a
- * symbolic link, no regular file), GV_ERR_MALFORMED (damaged, or no database), GV_ERR_IO. */
+ * them (chmod 600), and so are its -wal, -shm and -journal. Returns GV_OK, GV_ERR_VERSION (made by a
+ * newer program), GV_ERR_FORBIDDEN (one of the four is a symbolic link or no regular file),
+ * GV_ERR_MALFORMED (damaged, or no database), GV_ERR_IO (also: it can be read, and not written). */
 int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, size_t count,
                struct gv_text *error);
 void gv_db_close(sqlite3 *db); /* NULL is allowed; all statements must be finalised */

@@ -13,12 +13,18 @@
 int gv_file_read(struct gv_buf *out, const char *path, size_t max, struct gv_text *error)
 {
     size_t start = out->len;
+    struct stat info;
     int rc = GV_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold us up */
 
     if (fd < 0)
         return gv_fail(error, errno == ENOENT ? GV_ERR_NOT_FOUND : GV_ERR_IO, "%s: %s", path,
                        strerror(errno));
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        rc = gv_fail(error, GV_ERR_IO, "%s: not a regular file; move it away", path);
+        close(fd);
+        return rc;
+    }
     for (;;) {
         uint8_t *room = gv_buf_reserve(out, 4096);
         if (!room) {

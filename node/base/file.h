@@ -10,7 +10,7 @@
 #include "proto/buf.h"
 
 /* Appends the file's bytes to *out. A file longer than max is GV_ERR_RANGE, an absent one
- * GV_ERR_NOT_FOUND, anything else GV_ERR_IO. */
+ * GV_ERR_NOT_FOUND, anything else GV_ERR_IO: also what is no regular file (it never waits). */
 int gv_file_read(struct gv_buf *out, const char *path, size_t max, struct gv_text *error);
 
 /* Replaces or creates `path` so that a reader, and a crash, sees the old or the new bytes and

@@ -14,6 +14,7 @@
 #include "node/base/log.h"
 
 #define SWEEP_MS 1000
+#define TURN_NS  500000u /* of one turn of the loop */
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
@@ -49,9 +50,43 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **slot
         connected(server, mhd, slot);
     } else if (connection) {
         LIST_REMOVE(connection, list);
+        server->counters.open--;
         free(connection);
         *slot = NULL;
     }
+}
+
+/* The address it came in on, for the check of the Host header. */
+static void remember_local(struct gv_http_connection *connection)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+
+    connection->local_known =
+        getsockname(connection->fd, (struct sockaddr *)&address, &size) == 0 &&
+        gv_http_address_bytes(connection->local, (struct sockaddr *)&address);
+}
+
+/* When hardly a connection is left, the one goes that has kept its request back for longest: who
+ * opens a thousand and says nothing shuts nobody out. */
+static void make_room(struct gv_http_server *server)
+{
+    struct gv_http_connection *connection, *slowest = NULL;
+    unsigned max = server->options.connections_max;
+
+    if (server->counters.open + max / 16 < max)
+        return;
+    LIST_FOREACH(connection, &server->connections, list)
+    {
+        if (connection->awaited && connection->deadline_ms &&
+            (!slowest || connection->deadline_ms < slowest->deadline_ms))
+            slowest = connection;
+    }
+    if (!slowest)
+        return;
+    slowest->deadline_ms = 0;
+    server->counters.too_slow++;
+    shutdown(slowest->fd, SHUT_RDWR);
 }
 
 static void connected(struct gv_http_server *server, struct MHD_Connection *mhd, void **slot)
@@ -76,7 +111,12 @@ static void connected(struct gv_http_server *server, struct MHD_Connection *mhd,
     LIST_FOREACH(other, &server->connections, list)
     same += other->counted && !other->refused && memcmp(other->key, connection->key, 16) == 0;
     connection->deadline_ms = uv_now(server->loop) + 2000ULL * server->options.timeout_s;
+    connection->awaited = true;
+    remember_local(connection);
+    make_room(server);
     LIST_INSERT_HEAD(&server->connections, connection, list);
+    server->counters.connections++;
+    server->counters.open++;
     if (connection->counted && same >= server->options.connections_per_ip) {
         connection->refused = true;
         gv_log_limited(GV_LOG_NOTICE, "HTTP: a client holds %u connections already, one refused",
@@ -100,6 +140,7 @@ static void sweep(uv_timer_t *timer)
     {
         if (connection->deadline_ms && now > connection->deadline_ms) {
             connection->deadline_ms = 0;
+            server->counters.too_slow += !connection->refused;
             shutdown(connection->fd, SHUT_RDWR);
         }
     }
@@ -118,23 +159,33 @@ static void sweep(uv_timer_t *timer)
 static void finish_stop(struct gv_http_server *server);
 static void on_timer(uv_timer_t *timer);
 
+/* What a client sent in one go, request behind request, is answered in one turn of the loop, and so
+ * is what came meanwhile, as long as nobody else has to wait for that: a turn costs two calls of
+ * epoll_wait. */
 static void run(struct gv_http_server *server)
 {
-    MHD_UNSIGNED_LONG_LONG wait;
+    MHD_UNSIGNED_LONG_LONG wait = 0;
+    uint64_t start = uv_hrtime(), requests;
+    bool timed;
 
     if (server->stopped)
         return;
-    server->running = true;
-    server->woken = false;
-    MHD_run(server->daemon);
-    server->running = false;
-    if (server->stop_wanted) {
-        finish_stop(server);
-        return;
-    }
+    do {
+        server->running = true;
+        server->woken = false;
+        requests = server->counters.requests;
+        MHD_run(server->daemon);
+        server->running = false;
+        if (server->stop_wanted) {
+            finish_stop(server);
+            return;
+        }
+        timed = MHD_get_timeout(server->daemon, &wait) == MHD_YES;
+    } while ((server->woken || (timed && wait == 0) || requests != server->counters.requests) &&
+             uv_hrtime() - start < TURN_NS);
     if (server->woken)
         uv_timer_start(&server->timer, on_timer, 0, 0);
-    else if (MHD_get_timeout(server->daemon, &wait) == MHD_YES)
+    else if (timed)
         uv_timer_start(&server->timer, on_timer, wait, 0);
     else
         uv_timer_stop(&server->timer);
@@ -261,6 +312,8 @@ static int listen_tcp(int *out, uint16_t *port, const char *host, struct gv_text
 
 static void fill_defaults(struct gv_http_options *options)
 {
+    if (!options->head_max)
+        options->head_max = GV_HTTP_HEAD_MAX;
     if (!options->body_max)
         options->body_max = 65536;
     if (!options->connections_max)
@@ -281,7 +334,7 @@ static struct MHD_Daemon *start_daemon(struct gv_http_server *server, int fd)
         /* At 1 it would refuse a missing Host by itself, with two heads; see check_head. */
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_CONNECTION_LIMIT,
         options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, options->timeout_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)GV_HTTP_HEAD_MAX, MHD_OPTION_NOTIFY_COMPLETED,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->head_max, MHD_OPTION_NOTIFY_COMPLETED,
         gv_http_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
         MHD_OPTION_URI_LOG_CALLBACK, gv_http_check_uri, server, MHD_OPTION_END);
 }
@@ -338,6 +391,11 @@ out:
 uint16_t gv_http_port(const struct gv_http_server *server)
 {
     return server->port;
+}
+
+void gv_http_counters(const struct gv_http_server *server, struct gv_http_counters *out)
+{
+    *out = server->counters;
 }
 
 static void on_handle_closed(uv_handle_t *handle)

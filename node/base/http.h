@@ -39,6 +39,11 @@ struct gv_http_route {
     const char *path;   /* exact, or a prefix when it ends in '*' */
     gv_http_handler handler;
 };
+/* One whose handler gets a context of its own. */
+struct gv_http_bound_route {
+    struct gv_http_route route;
+    void *context;
+};
 
 struct gv_http_options {
     /* Where: unix_path, or host (an address) and port (0: any free one). */
@@ -47,7 +52,9 @@ struct gv_http_options {
     uint16_t port;
     const struct gv_http_route *routes; /* borrowed until gv_http_stop; the first match wins */
     size_t route_count;
-    void *context; /* handed to every handler */
+    void *context; /* handed to every handler of these */
+    const struct gv_http_bound_route *bound; /* looked at after them; borrowed too */
+    size_t bound_count;
     /* Accepted Host names, compared without case and port; NULL: any. IP addresses of the
      * listening socket itself are always accepted, and on a unix socket any name. Borrowed. */
     const char *const *hosts;
@@ -56,6 +63,11 @@ struct gv_http_options {
      * address is not held against connections_per_ip. None by default. Borrowed. */
     const struct gv_config_address *trusted;
     size_t trusted_count;
+    /* Only this host may ask (gv_http_local), and who is in `clients`; borrowed. */
+    bool guarded;
+    const struct gv_config_address *clients;
+    size_t client_count;
+    size_t head_max;             /* 0: GV_HTTP_HEAD_MAX; cleared anew for each request */
     size_t body_max;             /* 0: 64 KiB */
     unsigned connections_max;    /* 0: 256 */
     unsigned connections_per_ip; /* 0: 32; not applied on a unix socket */
@@ -67,6 +79,15 @@ int gv_http_start(struct gv_http_server **out, uv_loop_t *loop,
                   const struct gv_http_options *options, struct gv_text *error);
 /* The bound port, 0 on a unix socket. */
 uint16_t gv_http_port(const struct gv_http_server *server);
+
+struct gv_http_counters {
+    uint64_t connections, requests; /* since the start */
+    uint64_t refused;               /* before any handler: malformed, strangers, no such path */
+    uint64_t too_slow;              /* connections ended for a request that did not come */
+    size_t open, pending;           /* connections now; requests that are not answered yet */
+};
+void gv_http_counters(const struct gv_http_server *server, struct gv_http_counters *out);
+
 /* Ends every connection (pending requests get 503, and their closed callback is called), closes
  * the socket and removes its path. Memory goes with the loop's next turn, so the loop must run on
  * until its handles are closed. NULL is allowed. */
@@ -83,6 +104,10 @@ const uint8_t *gv_http_body(const struct gv_http_request *request, size_t *len);
 const struct sockaddr *gv_http_peer(const struct gv_http_request *request);
 /* The same as 16 bytes, IPv4 as ::ffff:a.b.c.d; false (and zeros) on a unix socket. */
 bool gv_http_peer_bytes(const struct gv_http_request *request, uint8_t out[16]);
+/* Is the client on this host: a loopback address, the very address that it came in on, or a unix
+ * socket? False for what a proxy on this host passes on, if it says so (Forwarded,
+ * X-Forwarded-For). */
+bool gv_http_local(const struct gv_http_request *request);
 /* Whom limits and groups are about, in the same form: the peer, or, behind a trusted proxy, the
  * last address of its X-Forwarded-For. A trusted proxy that does not send exactly one such header,
  * with an address at its end, is refused before any handler. */
@@ -93,9 +118,20 @@ bool gv_http_proxied(const struct gv_http_request *request);
 /* ---- the answer, exactly one per request ---------------------------------------------------- */
 /* An extra header, before the answer. */
 void gv_http_add_header(struct gv_http_request *request, const char *name, const char *value);
-/* Copies data. `type` is a media type. The request is gone for the caller afterwards. */
+/* Copies data. `type` is a media type; NULL for an answer without a body. The request is gone for the caller afterwards. */
 void gv_http_respond(struct gv_http_request *request, unsigned status, const char *type,
                      const void *data, size_t len);
+
+/* Bytes that many answers share, so that 500 slow readers of a long list hold one copy of it. */
+struct gv_http_shared;
+/* Takes `data` (malloc'd; NULL only for len 0), and frees it when out of memory: NULL then. */
+struct gv_http_shared *gv_http_shared_new(void *data, size_t len);
+/* The owner's share; answers that are on their way keep theirs. NULL is allowed. */
+void gv_http_shared_release(struct gv_http_shared *shared);
+size_t gv_http_shared_len(const struct gv_http_shared *shared);
+void gv_http_respond_shared(struct gv_http_request *request, unsigned status, const char *type,
+                            struct gv_http_shared *shared);
+
 /* Takes over the reference to `json` (NULL: 500). */
 void gv_http_respond_json(struct gv_http_request *request, unsigned status, json_t *json);
 /* {"error": word, "message": sentence}: `word` is for machines, the sentence says what to do. */

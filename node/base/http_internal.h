@@ -9,6 +9,7 @@
 #include "proto/buf.h"
 
 #define GV_HTTP_BEAT_MS 15000
+#define GV_HTTP_TAKE_MS 120000 /* for an answer to be taken: 1 million addresses at 130 KB a second */
 
 struct gv_http_connection {
     LIST_ENTRY(gv_http_connection) list;
@@ -17,7 +18,10 @@ struct gv_http_connection {
     uint8_t key[16];      /* client address, IPv6 by its /64: what the limit counts */
     bool counted;         /* false on a unix socket */
     bool refused;         /* over the limit: on its way out */
-    uint64_t deadline_ms; /* a whole request must have come by then; 0: none is awaited */
+    bool local_known;     /* `local` holds the address it came in on, IPv4 as ::ffff:a.b.c.d */
+    uint8_t local[16];
+    bool awaited;         /* a request of it is still to come, in whole or in part */
+    uint64_t deadline_ms; /* the request must have come, the answer be taken by then; 0: none */
 };
 
 enum gv_http_state {
@@ -33,6 +37,7 @@ struct gv_http_request {
     struct gv_http_server *server;
     struct MHD_Connection *mhd;
     const struct gv_http_route *route;
+    void *route_context;
     const char *method, *path;
     enum gv_http_state state;
     struct gv_buf body;
@@ -68,6 +73,7 @@ struct gv_http_server {
     struct gv_http_options options;
     char *unix_path;
     uint16_t port;
+    struct gv_http_counters counters;
     LIST_HEAD(, gv_http_connection) connections;
     LIST_HEAD(, gv_http_request) requests;
 };
@@ -80,8 +86,14 @@ void *gv_http_check_uri(void *context, const char *uri, struct MHD_Connection *c
 void gv_http_completed(void *context, struct MHD_Connection *connection, void **request,
                        enum MHD_RequestTerminationCode why);
 
+/* As 16 bytes, IPv4 as ::ffff:a.b.c.d; false (and zeros) for what is neither family, and NULL. */
+bool gv_http_address_bytes(uint8_t out[16], const struct sockaddr *address);
+
 /* Is the peer one of the trusted proxies? NULL is not. */
 bool gv_http_trusts(const struct gv_http_server *server, const struct sockaddr *peer);
+
+/* What a suspended connection waited for is there. */
+void gv_http_wake(struct gv_http_request *request);
 
 /* After MHD_resume_connection, which by itself makes nothing run in this mode. */
 void gv_http_kick(struct gv_http_server *server);

@@ -44,8 +44,8 @@ static bool token(const char *name, size_t len)
 
     for (size_t i = 0; i < len; i++) {
         char c = name[i];
-        bool fits = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                    (c && strchr(others, c));
+        bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+                    (c >= '0' && c <= '9') || (c && strchr(others, c));
         if (!fits)
             return false;
     }
@@ -84,27 +84,26 @@ static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, co
     return MHD_YES;
 }
 
+static struct gv_http_connection *connection_of(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info ? info->socket_context : NULL;
+}
+
 /* Is `host` (len bytes, without brackets) the address that this connection came in on? */
 static bool local_address(const struct gv_http_request *request, const char *host, size_t len)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    uint8_t bytes[16];
-    char text[INET6_ADDRSTRLEN];
+    const struct gv_http_connection *connection = connection_of(request->mhd);
+    uint8_t family, bytes[16], mapped[16] = {[10] = 0xff, [11] = 0xff};
 
-    if (!info || len >= sizeof text ||
-        getsockname(info->connect_fd, (struct sockaddr *)&address, &size) != 0)
+    if (!connection || !connection->local_known ||
+        gv_ip_parse(&family, bytes, host, len) != GV_OK)
         return false;
-    memcpy(text, host, len);
-    text[len] = '\0';
-    if (address.ss_family == AF_INET && inet_pton(AF_INET, text, bytes) == 1)
-        return memcmp(bytes, &((struct sockaddr_in *)(void *)&address)->sin_addr, 4) == 0;
-    const uint8_t *v6 = ((struct sockaddr_in6 *)(void *)&address)->sin6_addr.s6_addr;
-    if (address.ss_family == AF_INET6 && inet_pton(AF_INET6, text, bytes) == 1)
-        return memcmp(bytes, v6, 16) == 0;
-    return false;
+    if (family == GV_FAMILY_IPV4)
+        memcpy(mapped + 12, bytes, 4);
+    return memcmp(connection->local, family == GV_FAMILY_IPV4 ? mapped : bytes, 16) == 0;
 }
 
 /* Against DNS rebinding: a page of a stranger may make a browser talk to this address, but the
@@ -140,23 +139,34 @@ static bool route_matches(const struct gv_http_route *route, const char *path)
     return strcmp(route->path, path) == 0;
 }
 
+/* True: the route is set. Otherwise *allow is what the path takes, if it is one. */
+static bool take_route(struct gv_http_request *request, const char **allow,
+                       const struct gv_http_route *route, void *context)
+{
+    if (!route_matches(route, request->path))
+        return false;
+    if (strcmp(route->method, request->method) == 0 ||
+        (strcmp(route->method, "GET") == 0 && strcmp(request->method, "HEAD") == 0)) {
+        request->route = route;
+        request->route_context = context;
+        return true;
+    }
+    *allow = route->method;
+    return false;
+}
+
 /* Sets the route, or answers 404 or 405. */
 static void find_route(struct gv_http_request *request)
 {
     const struct gv_http_options *options = &request->server->options;
     const char *allow = NULL;
 
-    for (size_t i = 0; i < options->route_count; i++) {
-        const struct gv_http_route *route = &options->routes[i];
-        if (!route_matches(route, request->path))
-            continue;
-        if (strcmp(route->method, request->method) == 0 ||
-            (strcmp(route->method, "GET") == 0 && strcmp(request->method, "HEAD") == 0)) {
-            request->route = route;
+    for (size_t i = 0; i < options->route_count; i++)
+        if (take_route(request, &allow, &options->routes[i], options->context))
             return;
-        }
-        allow = route->method;
-    }
+    for (size_t i = 0; i < options->bound_count; i++)
+        if (take_route(request, &allow, &options->bound[i].route, options->bound[i].context))
+            return;
     if (allow) {
         gv_http_add_header(request, "Allow", allow);
         gv_http_error(request, 405, "method", "this path takes %s only", allow);
@@ -167,7 +177,7 @@ static void find_route(struct gv_http_request *request)
 
 /* ---- whom it comes from ---------------------------------------------------------------------- */
 
-static bool address_bytes(uint8_t out[16], const struct sockaddr *address)
+bool gv_http_address_bytes(uint8_t out[16], const struct sockaddr *address)
 {
     memset(out, 0, 16);
     if (!address)
@@ -187,7 +197,7 @@ bool gv_http_trusts(const struct gv_http_server *server, const struct sockaddr *
 {
     uint8_t bytes[16];
 
-    if (!address_bytes(bytes, peer))
+    if (!gv_http_address_bytes(bytes, peer))
         return false;
     for (size_t i = 0; i < server->options.trusted_count; i++)
         if (gv_config_address_contains(&server->options.trusted[i], bytes, sizeof bytes))
@@ -277,6 +287,42 @@ static bool take_client(struct gv_http_request *request, const struct head *head
     return false;
 }
 
+/* ---- who may ask ----------------------------------------------------------------------------- */
+
+static bool from_here(const struct gv_http_request *request)
+{
+    static const uint8_t loopback4[13] = {[10] = 0xff, [11] = 0xff, [12] = 127};
+    static const uint8_t loopback6[16] = {[15] = 1};
+    const struct gv_http_connection *connection = connection_of(request->mhd);
+    uint8_t peer[16];
+
+    if (!gv_http_peer_bytes(request, peer))
+        return request->server->options.unix_path != NULL;
+    return memcmp(peer, loopback4, sizeof loopback4) == 0 ||
+           memcmp(peer, loopback6, sizeof loopback6) == 0 ||
+           (connection && connection->local_known && memcmp(peer, connection->local, 16) == 0);
+}
+
+bool gv_http_local(const struct gv_http_request *request)
+{
+    return from_here(request) && !gv_http_header(request, "X-Forwarded-For") &&
+           !gv_http_header(request, "Forwarded");
+}
+
+static bool welcome(const struct gv_http_request *request)
+{
+    const struct gv_http_options *options = &request->server->options;
+    uint8_t peer[16];
+
+    if (!options->guarded || from_here(request))
+        return true;
+    (void)gv_http_peer_bytes(request, peer);
+    for (size_t i = 0; i < options->client_count; i++)
+        if (gv_config_address_contains(&options->clients[i], peer, sizeof peer))
+            return true;
+    return false;
+}
+
 /* ---- the head as a whole --------------------------------------------------------------------- */
 
 /* Request smuggling: what a proxy before us might have framed otherwise is refused, and the
@@ -297,6 +343,9 @@ static void check_head(struct gv_http_request *request, const char *version, boo
                       "send a Content-Length, not a Transfer-Encoding");
     else if (head.hosts == 0 && strcmp(version, "HTTP/1.0") != 0) /* RFC 9112, section 3.2 */
         gv_http_error(request, 400, "bad-request", "send a Host header");
+    else if (!welcome(request))
+        gv_http_error(request, 403, "off-host",
+                      "only this host and those that its configuration names may ask here");
     else if (!host_allowed(request))
         gv_http_error(request, 421, "host",
                       "this server does not go by that name; use one it is configured for");
@@ -309,21 +358,16 @@ static void check_head(struct gv_http_request *request, const char *version, boo
 
 /* ---- the life of a request ------------------------------------------------------------------ */
 
-static struct gv_http_connection *connection_of(struct MHD_Connection *mhd)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-    return info ? info->socket_context : NULL;
-}
-
-static void set_deadline(struct gv_http_server *server, struct MHD_Connection *mhd, bool waiting)
+/* `ms` 0: no end. */
+static void set_deadline(struct gv_http_server *server, struct MHD_Connection *mhd, bool awaited,
+                         uint64_t ms)
 {
     struct gv_http_connection *connection = connection_of(mhd);
 
-    if (connection)
-        connection->deadline_ms =
-            waiting ? uv_now(server->loop) + 2000ULL * server->options.timeout_s : 0;
+    if (!connection)
+        return;
+    connection->awaited = awaited;
+    connection->deadline_ms = ms ? uv_now(server->loop) + ms : 0;
 }
 
 static struct gv_http_request *new_request(struct gv_http_server *server,
@@ -341,6 +385,8 @@ static struct gv_http_request *new_request(struct gv_http_server *server,
     gv_buf_init(&request->body);
     gv_buf_init(&request->pending);
     LIST_INSERT_HEAD(&server->requests, request, list);
+    server->counters.requests++;
+    server->counters.pending++;
     return request;
 }
 
@@ -349,6 +395,9 @@ static enum MHD_Result queue(struct gv_http_request *request)
     struct MHD_Response *response = request->response;
 
     request->response = NULL;
+    /* A stream lasts; who does not read it is noticed by what waits in it. */
+    set_deadline(request->server, request->mhd, false,
+                 request->state == GV_HTTP_STREAM ? 0 : GV_HTTP_TAKE_MS);
     for (size_t i = 0; i < request->header_count; i++)
         MHD_add_response_header(response, request->header_names[i], request->header_values[i]);
     enum MHD_Result result = MHD_queue_response(request->mhd, request->status, response);
@@ -361,12 +410,12 @@ static enum MHD_Result dispatch(struct gv_http_request *request)
     if (request->state == GV_HTTP_READING) {
         if (request->body.failed)
             return MHD_NO;
-        set_deadline(request->server, request->mhd, false);
+        set_deadline(request->server, request->mhd, false, 0);
         request->state = GV_HTTP_HANDLING;
         if (request->server->stop_wanted)
             gv_http_error(request, 503, "stopping", "the server is stopping, try again later");
         else
-            request->route->handler(request, request->server->options.context);
+            request->route->handler(request, request->route_context);
         if (!request->response && !request->failed) {
             request->state = GV_HTTP_DEFERRED;
             request->suspended = true;
@@ -391,8 +440,8 @@ enum MHD_Result gv_http_access(void *context, struct MHD_Connection *mhd, const 
         check_head(request, version, uri_refused);
         if (!request->response)
             return request->route ? MHD_YES : MHD_NO;
+        request->server->counters.refused++;
         /* Bytes of a body may follow that nobody reads: this connection is over. */
-        set_deadline(request->server, mhd, false);
         gv_http_add_header(request, "Connection", "close");
         return queue(request);
     }
@@ -424,12 +473,14 @@ void gv_http_completed(void *context, struct MHD_Connection *mhd, void **slot,
     struct gv_http_request *request = *slot == &bad_uri ? NULL : *slot;
 
     (void)why;
-    set_deadline(server, mhd, true); /* for the next request on it */
+    /* For the next request on it. */
+    set_deadline(server, mhd, true, 2000ULL * server->options.timeout_s);
     *slot = NULL;
     if (!request)
         return;
     lost(request);
     LIST_REMOVE(request, list);
+    server->counters.pending--;
     if (request->response)
         MHD_destroy_response(request->response);
     for (size_t i = 0; i < request->header_count; i++) {
@@ -441,7 +492,7 @@ void gv_http_completed(void *context, struct MHD_Connection *mhd, void **slot,
     free(request);
 }
 
-static void wake(struct gv_http_request *request)
+void gv_http_wake(struct gv_http_request *request)
 {
     if (!request->suspended)
         return;
@@ -465,7 +516,7 @@ void gv_http_abandon_all(struct gv_http_server *server)
             request->state = GV_HTTP_HANDLING;
             gv_http_error(request, 503, "stopping", "the server is stopping, try again later");
         }
-        wake(request);
+        gv_http_wake(request);
     }
 }
 
@@ -518,7 +569,7 @@ const struct sockaddr *gv_http_peer(const struct gv_http_request *request)
 
 bool gv_http_peer_bytes(const struct gv_http_request *request, uint8_t out[16])
 {
-    return address_bytes(out, gv_http_peer(request));
+    return gv_http_address_bytes(out, gv_http_peer(request));
 }
 
 bool gv_http_client_bytes(const struct gv_http_request *request, uint8_t out[16])
@@ -532,148 +583,4 @@ bool gv_http_client_bytes(const struct gv_http_request *request, uint8_t out[16]
 bool gv_http_proxied(const struct gv_http_request *request)
 {
     return request->proxied;
-}
-
-/* ---- answers -------------------------------------------------------------------------------- */
-
-void gv_http_add_header(struct gv_http_request *request, const char *name, const char *value)
-{
-    size_t i = request->header_count;
-
-    gv_assert(i < sizeof request->header_names / sizeof *request->header_names);
-    request->header_names[i] = strdup(name);
-    request->header_values[i] = strdup(value);
-    if (request->header_names[i] && request->header_values[i]) {
-        request->header_count++;
-        return;
-    }
-    free(request->header_names[i]);
-    free(request->header_values[i]);
-}
-
-static bool has_header(const struct gv_http_request *request, const char *name)
-{
-    for (size_t i = 0; i < request->header_count; i++)
-        if (strcasecmp(request->header_names[i], name) == 0)
-            return true;
-    return false;
-}
-
-/* Hands the response to libmicrohttpd: at once when its own call is on the stack, otherwise by
- * waking the connection, which makes it ask again. */
-static void answer(struct gv_http_request *request, unsigned status, const char *type,
-                   struct MHD_Response *response, enum gv_http_state next)
-{
-    gv_assert(!request->response && request->state != GV_HTTP_ANSWERED &&
-              request->state != GV_HTTP_STREAM);
-    request->state = next;
-    if (!response) { /* out of memory: the connection is closed without an answer */
-        request->failed = request->cut = true;
-        wake(request);
-        return;
-    }
-    request->status = status;
-    request->response = response;
-    MHD_add_response_header(response, "Content-Type", type);
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    if (!has_header(request, "Cache-Control"))
-        MHD_add_response_header(response, "Cache-Control", "no-store");
-    wake(request);
-}
-
-void gv_http_respond(struct gv_http_request *request, unsigned status, const char *type,
-                     const void *data, size_t len)
-{
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        len, (void *)(uintptr_t)(len ? data : ""), MHD_RESPMEM_MUST_COPY);
-
-    answer(request, status, type, response, GV_HTTP_ANSWERED);
-}
-
-void gv_http_respond_json(struct gv_http_request *request, unsigned status, json_t *json)
-{
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-
-    if (text)
-        gv_http_respond(request, status, "application/json", text, strlen(text));
-    else
-        gv_http_respond(request, 500, "application/json", "{\"error\":\"memory\"}", 18);
-    free(text);
-    json_decref(json);
-}
-
-void gv_http_error(struct gv_http_request *request, unsigned status, const char *word,
-                   const char *format, ...)
-{
-    char message[512], safe[1024];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
-    va_end(args);
-    /* It may quote a stranger, and be cut within a character: JSON would not take that. */
-    gv_log_safe(safe, sizeof safe, message, strlen(message));
-    gv_http_respond_json(request, status,
-                         json_pack("{s:s,s:s}", "error", word, "message", safe));
-}
-
-void gv_http_on_closed(struct gv_http_request *request, void (*closed)(void *context),
-                       void *context)
-{
-    request->closed = closed;
-    request->closed_context = context;
-}
-
-/* ---- streams -------------------------------------------------------------------------------- */
-
-static ssize_t read_stream(void *context, uint64_t position, char *out, size_t room)
-{
-    struct gv_http_request *request = context;
-    size_t n = request->pending.len < room ? request->pending.len : room;
-
-    (void)position;
-    if (request->cut)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    if (n > 0) {
-        memcpy(out, request->pending.data, n);
-        gv_buf_consume(&request->pending, n);
-        return (ssize_t)n;
-    }
-    if (request->ended)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    request->suspended = true;
-    MHD_suspend_connection(request->mhd);
-    return 0;
-}
-
-void gv_http_stream_begin(struct gv_http_request *request, unsigned status, const char *type,
-                          const char *beat)
-{
-    struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_stream, request, NULL);
-
-    request->beat = beat;
-    request->pushed_ms = uv_now(request->server->loop);
-    answer(request, status, type, response, GV_HTTP_STREAM);
-}
-
-bool gv_http_stream_push(struct gv_http_request *request, const void *data, size_t len)
-{
-    gv_assert(request->state == GV_HTTP_STREAM);
-    request->pushed_ms = uv_now(request->server->loop);
-    if (request->pending.len + len > GV_HTTP_STREAM_MAX)
-        request->cut = true;
-    else
-        gv_buf_append(&request->pending, data, len);
-    request->cut = request->cut || request->pending.failed;
-    wake(request);
-    return !request->cut;
-}
-
-void gv_http_stream_end(struct gv_http_request *request)
-{
-    gv_assert(request->state == GV_HTTP_STREAM);
-    request->state = GV_HTTP_ANSWERED;
-    request->ended = true;
-    wake(request);
 }

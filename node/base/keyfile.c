@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,6 +39,30 @@ static int check_folder(const char *path, struct stat *folder, struct gv_text *e
     return GV_OK;
 }
 
+/* Who may rename a folder above can put another one in its place; with the sticky bit (/tmp) he can
+ * do that with his own only. */
+static int check_above(const char *path, struct gv_text *error)
+{
+    char copy[4096], real[PATH_MAX];
+    struct stat info;
+
+    snprintf(copy, sizeof copy, "%s", path);
+    if (!realpath(dirname(copy), real))
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    while (strcmp(real, "/") != 0) {
+        char *slash = strrchr(real, '/');
+        slash[slash == real] = '\0';
+        if (stat(real, &info) != 0)
+            return gv_fail(error, GV_ERR_IO, "%s: %s", real, strerror(errno));
+        if ((info.st_mode & S_IWOTH) && !(info.st_mode & S_ISVTX))
+            return gv_fail(error, GV_ERR_FORBIDDEN,
+                           "%s: everybody can rename what is in here, and so put another key in "
+                           "its place (mode %04o); run: chmod o-w %s",
+                           real, (unsigned)(info.st_mode & 07777), real);
+    }
+    return GV_OK;
+}
+
 static int check_rights(int fd, const char *path, struct gv_text *error)
 {
     struct stat info, folder;
@@ -51,6 +77,8 @@ static int check_rights(int fd, const char *path, struct gv_text *error)
                        "run: chmod 600 %s",
                        path, (unsigned)(info.st_mode & 07777), path);
     int rc = check_folder(path, &folder, error);
+    if (rc == GV_OK)
+        rc = check_above(path, error);
     if (rc != GV_OK)
         return rc;
     /* Root may look at the key of a node's own user, which has its folder too. */
@@ -59,6 +87,18 @@ static int check_rights(int fd, const char *path, struct gv_text *error)
                        "%s belongs to another user (id %u), who can use it; run: chown %u %s", path,
                        (unsigned)info.st_uid, (unsigned)geteuid(), path);
     return GV_OK;
+}
+
+int gv_keyfile_own_folder(const char *folder, struct gv_text *error)
+{
+    struct stat info;
+
+    if (geteuid() != 0 || stat(folder, &info) != 0 || info.st_uid == 0)
+        return GV_OK;
+    return gv_fail(error, GV_ERR_FORBIDDEN,
+                   "%s belongs to another user (id %u), who can use the key in it; name that user "
+                   "in [node] user, or run: chown -R 0 %s",
+                   folder, (unsigned)info.st_uid, folder);
 }
 
 static int write_key(int fd, const char *path, const uint8_t secret[GV_SECRET_LEN],
@@ -116,6 +156,10 @@ int gv_keyfile_read(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_t
     if (fd < 0 && errno == ELOOP)
         return gv_fail(error, GV_ERR_FORBIDDEN,
                        "%s: a symbolic link; put the key itself there, or set [node] data", path);
+    if (fd < 0 && errno == EACCES)
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s: belongs to another user than this one (id %u); run: chown %u %s", path,
+                       (unsigned)geteuid(), (unsigned)geteuid(), path);
     if (fd < 0)
         return gv_fail(error, errno == ENOENT ? GV_ERR_NOT_FOUND : GV_ERR_IO, "%s: %s", path,
                        strerror(errno));

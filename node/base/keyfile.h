@@ -12,8 +12,12 @@
  * and gives it. An existing file is never touched: GV_ERR_DUPLICATE. Otherwise GV_ERR_IO. */
 int gv_keyfile_create(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_text *error);
 
+/* For a daemon that runs as root: the folder of its key must not be another user's, while a command
+ * of root's may look after the key of a node's own user there. GV_OK or GV_ERR_FORBIDDEN. */
+int gv_keyfile_own_folder(const char *folder, struct gv_text *error);
+
 /* GV_ERR_NOT_FOUND; GV_ERR_FORBIDDEN when anybody else can use or replace it: group or others have
- * a right on it or may write to its folder, it belongs to another user, it is no regular file, or a
+ * a right on it or may write to its folder (or, everybody, to one above), it belongs to another user, it is no regular file, or a
  * symbolic link; GV_ERR_MALFORMED; GV_ERR_IO. The caller wipes `secret` (gv_wipe). */
 int gv_keyfile_read(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_text *error);
 

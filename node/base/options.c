@@ -42,8 +42,8 @@ static const struct gv_config_key keys[] = {
      "folder is closed to it, so set control to a path elsewhere then, such as "
      "/run/grapevine/control.sock."},
     {"node", "user", GV_CONFIG_STRING, FIELD(user), "", 0, 32, NULL, false,
-     "User to run as when started as root, such as _grapevine; made once with `useradd --system`. "
-     "Empty: whoever starts it."},
+     "User to run as when started as root; made once with `useradd --system`. Empty: _grapevine, or "
+     "whoever starts it when that is not root. root: its id without its rights; not advised."},
     {"node", "groups", GV_CONFIG_STRINGS, FIELD(groups), "", 0, 16, NULL, false,
      "Groups to keep for reading logs, beside those that user is in: adm, systemd-journal."},
     {"network", "registry", GV_CONFIG_STRING, FIELD(registry), "", 0, 255, NULL, false,
@@ -92,8 +92,13 @@ static const struct gv_config_key keys[] = {
     {"dnsbl", "clients", GV_CONFIG_ADDRESSES, FIELD(dnsbl_clients), "", 0, 64, NULL, true,
      "Hosts beside this one that may ask there."},
     {"http", "listen", GV_CONFIG_HOSTS, FIELD(http_listen), "", 0, 1, NULL, false,
-     "ADDRESS:PORT where Dovecot asks its policy server, such as 127.0.0.1:4729. Empty: nowhere. "
-     "`grapevine snippet dovecot` prints what Dovecot needs for it."},
+     "ADDRESS:PORT of the HTTP API, the block lists, the metrics and Dovecot's policy server, such "
+     "as 127.0.0.1:4729. Empty: nowhere. `grapevine token` prints the API's token, `grapevine "
+     "snippet dovecot` what Dovecot needs."},
+    {"http", "clients", GV_CONFIG_ADDRESSES, FIELD(http_clients), "", 0, 64, NULL, true,
+     "Hosts beside this one that may ask there; always with the token."},
+    {"http", "names", GV_CONFIG_STRINGS, FIELD(http_names), "", 0, 16, NULL, true,
+     "Names that a request may call this host by, beside localhost and the address it listens on."},
     {"limits", "connections", GV_CONFIG_INT, FIELD(connections), "64", 16, 1024, NULL, false,
      "Connections with other nodes at most, incoming ones included."},
     {"limits", "statements", GV_CONFIG_INT, FIELD(statements), "200000", 1000, 5000000, NULL, false,
@@ -342,6 +347,11 @@ static void check_surfaces(struct check *check)
     if (o->http_listen.count && !plain_address(&http, &o->http_listen.items[0]))
         wrong(check, "http", "listen",
               "\"%s\" is not an address; write it as 127.0.0.1:4729 or [::1]:4729",
+              o->http_listen.items[0].host);
+    else if (o->http_listen.count && !gv_log_source_is_loopback(&http) && o->http_clients.count == 0)
+        wrong(check, "http", "listen",
+              "\"%s\" is open to other hosts, but [http] clients lists none; list them, or listen "
+              "on 127.0.0.1",
               o->http_listen.items[0].host);
 }
 
@@ -625,73 +635,4 @@ bool gv_options_advertise_in_vain(const struct gv_options *options, bool lab)
     return gv_subject_from_address(&subject, a->bytes, a->family == GV_FAMILY_IPV4 ? 4 : 16) !=
                GV_OK ||
            !gv_subject_shareable(&subject, false);
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
-static bool same_strings(const struct gv_config_strings *a, const struct gv_config_strings *b)
-{
-    for (size_t i = 0; i < a->count && a->count == b->count; i++)
-        if (strcmp(a->items[i], b->items[i]) != 0)
-            return false;
-    return a->count == b->count;
-}
-
-static bool same_addresses(const struct gv_address *a, size_t a_count, const struct gv_address *b,
-                           size_t b_count)
-{
-    for (size_t i = 0; i < a_count && a_count == b_count; i++)
-        if (!gv_address_equal(&a[i], &b[i]))
-            return false;
-    return a_count == b_count;
-}
-
-const char *gv_options_fixed_change(const struct gv_options *now, const struct gv_options *next)
-{
-    if (!same_text(now->data, next->data))
-        return "[node] data";
-    if (!same_addresses(now->listen_at, now->listen.count, next->listen_at, next->listen.count))
-        return "[node] listen";
-    if (!same_addresses(now->bind_to, now->bind.count, next->bind_to, next->bind.count))
-        return "[node] bind";
-    if (!same_text(now->control_path, next->control_path))
-        return "[node] control";
-    if (!same_text(now->control_group, next->control_group))
-        return "[node] control_group";
-    if (!same_text(now->registry, next->registry))
-        return "[network] registry";
-    if (!same_text(now->descriptor, next->descriptor))
-        return "[network] descriptor";
-    if (!same_text(now->id, next->id))
-        return "[network] id";
-    if (!same_text(now->timezone, next->timezone))
-        return "[log] timezone";
-    if (!same_addresses(now->dnsbl_at, now->dnsbl_listen.count, next->dnsbl_at,
-                        next->dnsbl_listen.count))
-        return "[dnsbl] listen";
-    if (now->dnsbl_clients.count != next->dnsbl_clients.count ||
-        memcmp(now->dnsbl_client_ranges, next->dnsbl_client_ranges,
-               now->dnsbl_clients.count * sizeof *now->dnsbl_client_ranges) != 0)
-        return "[dnsbl] clients";
-    if (now->http_listen.count != next->http_listen.count ||
-        (now->http_listen.count &&
-         (strcmp(now->http_listen.items[0].host, next->http_listen.items[0].host) != 0 ||
-          now->http_listen.items[0].port != next->http_listen.items[0].port)))
-        return "[http] listen";
-    if (now->statements != next->statements)
-        return "[limits] statements";
-    if (now->history != next->history)
-        return "[limits] history";
-    if (now->telemetry_s != next->telemetry_s)
-        return "[limits] telemetry";
-    if (now->journal_s != next->journal_s)
-        return "[limits] journal";
-    if (!same_text(now->user, next->user))
-        return "[node] user";
-    if (!same_strings(&now->groups, &next->groups))
-        return "[node] groups";
-    return NULL;
 }

@@ -45,6 +45,8 @@ struct gv_options {
     struct gv_config_addresses dnsbl_clients;
     /* [http] */
     struct gv_config_hosts http_listen;
+    struct gv_config_addresses http_clients;
+    struct gv_config_strings http_names;
     /* [limits] */
     int64_t connections, statements, history, telemetry_s, journal_s;
 

@@ -15,7 +15,8 @@
 
 #include "crypto/error.h"
 
-#define GROUPS_MAX 128
+#define GROUPS_MAX   128
+#define DEFAULT_USER "_grapevine"
 
 /* For every process, root or not. */
 static int harden(struct gv_text *error)
@@ -29,6 +30,19 @@ static int harden(struct gv_text *error)
     return GV_OK;
 }
 
+/* Asking comes first: a service manager's filter may forbid even to drop what is not there. */
+static bool has_capabilities(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct held[2];
+
+    memset(held, 0, sizeof held);
+    if (syscall(SYS_capget, &head, held) != 0)
+        return true;
+    return (held[0].effective | held[0].permitted | held[0].inheritable | held[1].effective |
+            held[1].permitted | held[1].inheritable) != 0;
+}
+
 /* Also those that a service manager may have handed to somebody who is not root. */
 static int drop_capabilities(struct gv_text *error)
 {
@@ -37,7 +51,7 @@ static int drop_capabilities(struct gv_text *error)
 
     memset(none, 0, sizeof none);
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    if (syscall(SYS_capset, &head, none) != 0)
+    if (has_capabilities() && syscall(SYS_capset, &head, none) != 0)
         return gv_fail(error, GV_ERR_IO, "capabilities cannot be dropped: %s", strerror(errno));
     return GV_OK;
 }
@@ -61,6 +75,11 @@ static int group_of(gid_t *out, const char *name, struct gv_text *error)
                        "[node] groups",
                        name, name);
     *out = group ? group->gr_gid : (gid_t)number;
+    if (*out == 0)
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "the group \"%s\" is root's own, which may do too much; name the group that "
+                       "can read the logs, e.g. adm, in [node] groups",
+                       name);
     return GV_OK;
 }
 
@@ -115,34 +134,50 @@ static int become(const struct gv_privileges *options, const struct passwd *user
         return gv_fail(error, GV_ERR_IO, "cannot become the user %s: %s", user->pw_name,
                        strerror(errno));
     rc = drop_capabilities(error);
-    if (rc == GV_OK && is_root_again())
+    if (rc == GV_OK && user->pw_uid != 0 && is_root_again())
         rc = gv_fail(error, GV_ERR_FORBIDDEN, "the user %s could become root again",
                      user->pw_name);
     return rc;
 }
 
-int gv_privileges_drop(const struct gv_privileges *options, struct gv_text *error)
+/* Nobody runs as root by not having thought of it. */
+static int choose_user(const struct passwd **user, const char *name, struct gv_text *error)
 {
-    const char *name = options->user && *options->user ? options->user : NULL;
-    const struct passwd *user = name ? getpwnam(name) : NULL;
-    int rc;
-
-    if (name && !user)
+    *user = NULL;
+    if (!name && geteuid() == 0) {
+        errno = 0;
+        *user = getpwnam(DEFAULT_USER);
+        if (!*user && errno == ENOMEM)
+            return gv_fail(error, GV_ERR_MEMORY, "out of memory");
+        if (!*user)
+            return gv_fail(error, GV_ERR_NOT_FOUND,
+                           "started as root, and [node] user names nobody to run as: make a user "
+                           "with `useradd --system --shell /usr/sbin/nologin " DEFAULT_USER
+                           "`, which is taken by itself, or name another one");
+        return GV_OK;
+    }
+    errno = 0;
+    *user = name ? getpwnam(name) : NULL;
+    if (name && !*user && errno == ENOMEM)
+        return gv_fail(error, GV_ERR_MEMORY, "out of memory");
+    if (name && !*user)
         return gv_fail(error, GV_ERR_NOT_FOUND,
                        "[node] user: there is no user \"%s\"; make it with `useradd --system %s`",
                        name, name);
-    if (user && user->pw_uid == 0)
-        return gv_fail(error, GV_ERR_FORBIDDEN,
-                       "[node] user: \"%s\" is root; name a user of its own, e.g. _grapevine",
-                       name);
-    if (user && geteuid() != 0 && user->pw_uid != geteuid())
+    if (*user && geteuid() != 0 && (*user)->pw_uid != geteuid())
         return gv_fail(error, GV_ERR_FORBIDDEN,
                        "only root can start a daemon that runs as \"%s\"; start it as root or as "
                        "that user, or leave [node] user empty",
                        name);
-    if (user && geteuid() == 0)
-        rc = become(options, user, error);
-    else
-        rc = geteuid() == 0 ? GV_OK : drop_capabilities(error);
+    return GV_OK;
+}
+
+int gv_privileges_drop(const struct gv_privileges *options, struct gv_text *error)
+{
+    const struct passwd *user;
+    int rc = choose_user(&user, options->user && *options->user ? options->user : NULL, error);
+
+    if (rc == GV_OK)
+        rc = user && geteuid() == 0 ? become(options, user, error) : drop_capabilities(error);
     return rc == GV_OK ? harden(error) : rc;
 }

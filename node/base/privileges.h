@@ -7,8 +7,8 @@
 #include "node/base/text.h"
 
 struct gv_privileges {
-    const char *user; /* to become, when started as root; NULL or "": as started */
-    /* Groups to keep beside those that the user is in; a number may stand for a name. */
+    const char *user; /* to become, when started as root; NULL or "": _grapevine then */
+    /* Groups to keep beside those that the user is in; a number may stand for a name. Not root's. */
     const char *const *groups;
     size_t group_count;
     const char *control_group; /* one more; may be NULL or "" */
@@ -16,11 +16,11 @@ struct gv_privileges {
 };
 
 /* To be called once, before threads, sockets and files of others. Whoever started it: umask 077, no
- * core dumps, not traceable, no new privileges by exec, and no capability; started as root with a
- * user: that user, its groups, and no way back, which is tried out. Root without a user keeps what
- * root has.
- * Returns GV_OK; GV_ERR_NOT_FOUND (no such user or group), GV_ERR_FORBIDDEN (the user is root, or
- * this is somebody else who is not root), GV_ERR_IO. */
+ * core dumps, not traceable, no new privileges by exec, and no capability; started as root: the
+ * user, its groups, and no way back, which is tried out. "root" has to be written out, and keeps
+ * the id and nothing else: no capability, so that files of others stay closed to it.
+ * Returns GV_OK; GV_ERR_NOT_FOUND (no such user or group; root, and no user), GV_ERR_FORBIDDEN
+ * (this is somebody else who is not root; root's group), GV_ERR_IO. */
 int gv_privileges_drop(const struct gv_privileges *options, struct gv_text *error);
 
 #endif

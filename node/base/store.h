@@ -29,9 +29,22 @@ void gv_store_mac_key(struct gv_hmac_state *out, const uint8_t store_key[GV_KEY_
 void gv_store_mac(uint8_t out[GV_STORE_MAC], const struct gv_hmac_state *mac_key, uint8_t table,
                   const void *key, size_t key_len, const void *value, size_t value_len);
 
+/* Does the write-ahead log beside `path` hold what SQLite will not read, and say nothing about?
+ * GV_OK, or GV_ERR_MALFORMED. Nobody may have it open. */
+int gv_store_check_log(const char *path, struct gv_text *error);
+
+/* The bytes of a damaged file and of its log. */
+struct gv_store_pages {
+    const uint8_t *file, *log;
+    size_t file_len, log_len;
+};
+
 struct gv_store_carry {
     sqlite3 *from, *to; /* both of our schema; `to` is empty, and no transaction is open in
                            it; NULL: the rows are only verified */
+    const struct gv_store_pages *pages; /* NULL, or (damaged, with `to`): also each row that stands
+                                           on one of these pages and whose MAC verifies; `from`
+                                           may be NULL then */
     const uint8_t *from_key, *to_key;
     bool damaged;  /* what cannot be read is left behind, instead of failing */
     bool positions; /* also where the logs were left, which means nothing on another machine */

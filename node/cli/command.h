@@ -36,10 +36,14 @@ int gv_cli_allow(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_deny(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_unlist(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_retract(struct gv_cli *cli, int argc, char **argv);
+int gv_cli_trust(struct gv_cli *cli, int argc, char **argv);
+int gv_cli_untrust(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_network(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_import(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_reload(struct gv_cli *cli, int argc, char **argv);
+int gv_cli_token(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_snippet(struct gv_cli *cli, int argc, char **argv);
+int gv_cli_doctor(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_backup(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_restore(struct gv_cli *cli, int argc, char **argv);
 

@@ -57,6 +57,10 @@ static int print_answer(const struct gv_cli *cli, const json_t *json)
     gv_cli_print_pair("last failure", "%s", gv_cli_text(json, "local.last_failure"));
     gv_cli_print_pair("last login", "%s", gv_cli_text(json, "local.last_success"));
     gv_cli_print_pair("locked until", "%s", gv_cli_text(json, "local.locked_until"));
+    if (json_is_object(gv_cli_member(json, "own_lock")))
+        gv_cli_print_pair("own server", "%s has locked it, for %s s more",
+                          gv_cli_text(json, "own_lock.instance"),
+                          gv_cli_text(json, "own_lock.seconds"));
     gv_cli_print_pair("signalled", "%s", gv_cli_text(json, "local.signalled"));
     return 0;
 }

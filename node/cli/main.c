@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "node/base/arguments.h"
-#include "node/base/fetch.h"
 #include "node/cli/command.h"
 #include "node/cli/observe.h"
 
@@ -44,10 +43,14 @@ const struct gv_cli_command gv_cli_commands[] = {
     {"deny", "[ADDR]", "always refuse it here", gv_cli_deny},
     {"unlist", "ADDR", "take it from both lists", gv_cli_unlist},
     {"retract", "ADDR", "take back what this node has said of an address", gv_cli_retract},
+    {"trust", "[TAG]", "count an owner's servers as one's own", gv_cli_trust},
+    {"untrust", "TAG", "trust an owner no more than anybody else", gv_cli_untrust},
     {"network", "", "which network this node is in", gv_cli_network},
     {"reload", "", "let the daemon read its configuration again", gv_cli_reload},
+    {"token", "", "what opens the HTTP API; --new: another one", gv_cli_token},
     {"snippet", "NAME", "what Dovecot, Postfix, rspamd or unbound need to ask this node",
      gv_cli_snippet},
+    {"doctor", "", "what is wrong here, and what to do about it", gv_cli_doctor},
     {"backup", "FILE", "write what this node has stored to a file", gv_cli_backup},
     {"restore", "FILE", "put a backup in its place; the daemon must be stopped", gv_cli_restore},
 };
@@ -141,7 +144,6 @@ int main(int argc, char **argv)
 
     setlocale(LC_CTYPE, "");
     gv_arguments(&argp, argc, argv, ARGP_IN_ORDER, &arguments);
-    gv_fetch_init();
     int rc = arguments.command->run(&cli, argc - arguments.at, argv + arguments.at);
     free(cli.socket_owned);
     if (fflush(stdout) != 0 && rc == 0) {

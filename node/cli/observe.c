@@ -357,15 +357,14 @@ static void take_buffer(struct run *run, struct gv_splitter *splitter)
 {
     struct gv_reading readings[GV_READINGS_MAX];
     const char *line;
-    size_t len;
+    size_t len, n;
     enum gv_split split;
 
     while ((split = gv_splitter_next(splitter, &line, &len)) != GV_SPLIT_NONE) {
         if (split == GV_SPLIT_SKIPPED)
             gv_reader_skip(run->reader);
-        else
-            take(run, readings,
-                 gv_reader_line(run->reader, readings, line, len, run->options->now_ms));
+        else if ((n = gv_reader_line(run->reader, readings, line, len, run->options->now_ms)) > 0)
+            take(run, readings, n);
     }
 }
 

@@ -21,23 +21,40 @@
 /* Fewer neighbours than this are a coincidence. */
 #define CAMPAIGN_SUBJECTS 3u
 
+/* One cache line. */
 struct row {
     struct gv_subject subject;
-    uint8_t services, kinds;
+    uint8_t services, kinds, signal_kinds;
     bool shareable, signalled, repeats;
     uint32_t attempts; /* aborted ones are not in it */
     uint32_t aborted;
     uint32_t visits;
     uint32_t successes;
-    uint32_t signal_count, signal_minutes; /* of the first signal */
-    uint8_t signal_kinds;
-    uint64_t first_ms, last_ms; /* of the failures */
     uint64_t seen_ms;
-    uint64_t login_ms[2], login_account[2]; /* the first and the latest, while it has not failed */
+    union {
+        struct { /* the first and the latest, while it has not failed; 0: none */
+            uint64_t ms[2];
+            uint32_t account[2];
+        } login;
+        struct {
+            uint64_t first_ms, last_ms;            /* of the failures */
+            uint32_t signal_count, signal_minutes; /* of the first signal */
+        };
+    };
+};
+_Static_assert(sizeof(struct row) == 64, "one cache line");
+
+/* Readings wait here until there are so many, and are then entered together: the rows of all come
+ * from memory at once, not one after another. */
+#define WAITING 32
+struct waiting {
+    struct gv_reading reading;
+    uint64_t hash;
+    bool allowed;
 };
 
 struct gv_summary {
-    struct row table[SETS][WAYS];
+    _Alignas(64) struct row table[SETS][WAYS];
     uint32_t tags[SETS][WAYS]; /* of the rows' hashes: one cache line finds the row */
     struct gv_history *history;
     uint64_t key[2];
@@ -46,14 +63,17 @@ struct gv_summary {
     uint64_t first_ms, last_ms;
     uint64_t by_mta[MTAS], by_service[8], by_kind[8];
     uint64_t signals, broken;
+    struct waiting waiting[WAITING];
+    size_t waiting_count;
 };
 
 struct gv_summary *gv_summary_new(bool lab)
 {
-    struct gv_summary *s = calloc(1, sizeof *s);
+    struct gv_summary *s = aligned_alloc(_Alignof(struct gv_summary), sizeof *s);
 
     if (!s)
         return NULL;
+    memset(s, 0, sizeof *s);
     /* A secret key, so that nobody can aim addresses at one set. */
     randombytes_buf(s->key, sizeof s->key);
     s->lab = lab;
@@ -79,26 +99,39 @@ static bool less_interesting(const struct row *a, const struct row *b)
     return of_a != of_b ? of_a < of_b : a->seen_ms < b->seen_ms;
 }
 
-static struct row *row_of(struct gv_summary *s, const struct gv_subject *subject)
+static uint64_t hash(const struct gv_summary *s, const struct gv_subject *subject)
 {
     uint64_t h;
 
     memcpy(&h, subject->bytes, sizeof h);
     h = (h ^ s->key[0]) * (s->key[1] | 1);
     h = (h ^ h >> 32 ^ subject->family) * 0x9e3779b97f4a7c15u;
-    h ^= h >> 29;
-    struct row *set = s->table[h % SETS], *least = &set[0];
-    uint32_t *tags = s->tags[h % SETS], tag = (uint32_t)(h >> 32);
+    return h ^ h >> 29;
+}
 
-    for (int i = 0; i < WAYS; i++)
-        if (tags[i] == tag && gv_subject_equal(&set[i].subject, subject))
-            return &set[i];
+/* A bit for each row of the set that is probably the one. */
+static unsigned by_tag(const struct gv_summary *s, uint64_t h)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < WAYS; i++)
+        found |= (unsigned)(s->tags[h % SETS][i] == (uint32_t)(h >> 32)) << i;
+    return found;
+}
+
+static struct row *row_of(struct gv_summary *s, const struct gv_subject *subject, uint64_t h)
+{
+    struct row *set = s->table[h % SETS], *least = &set[0];
+
+    for (unsigned found = by_tag(s, h); found; found &= found - 1)
+        if (gv_subject_equal(&set[__builtin_ctz(found)].subject, subject))
+            return &set[__builtin_ctz(found)];
     for (int i = 1; i < WAYS; i++)
         if (less_interesting(&set[i], least))
             least = &set[i];
     s->forgotten += least->subject.family != GV_FAMILY_NONE;
     memset(least, 0, sizeof *least);
-    tags[least - set] = tag;
+    s->tags[h % SETS][least - set] = (uint32_t)(h >> 32);
     least->subject = *subject;
     least->shareable = gv_subject_shareable(subject, s->lab);
     return least;
@@ -135,53 +168,69 @@ static void add_failure(struct gv_summary *s, struct row *row, const struct gv_r
     s->by_kind[bit_index(o->kind)] += o->attempts;
 }
 
-/* Most clients never fail, and the rule for signals is about those who do: local history hears of a
- * subject once it fails, after its first and latest login, which is what makes it clean. */
-static bool hear_of(struct gv_summary *s, struct row *row, const struct gv_observation *o)
+static bool has_failed(const struct row *row)
 {
-    struct gv_observation login = *o;
-    struct gv_history_result ignored;
-
-    if (o->success && row->visits == 0) {
-        size_t slot = row->successes++ > 0;
-        row->login_ms[slot] = o->unix_ms;
-        row->login_account[slot] = o->account;
-        return false;
-    }
-    row->successes += o->success;
-    for (size_t i = 0; i < 2; i++) {
-        if (row->login_ms[i] == 0)
-            continue;
-        login.success = true;
-        login.refused = false;
-        login.attempts = 0;
-        login.unix_ms = row->login_ms[i];
-        login.account = row->login_account[i];
-        (void)gv_history_observe(s->history, &ignored, login.unix_ms, &login, false, false);
-        row->login_ms[i] = 0;
-    }
-    return true;
+    return (row->attempts | row->aborted) > 0;
 }
 
-void gv_summary_add(struct gv_summary *summary, const struct gv_reading *reading, bool allowed)
+/* As local history keeps an account: 0 is "not known". */
+static uint32_t fold(uint64_t account)
 {
-    const struct gv_observation *o = &reading->observation;
+    uint32_t folded = (uint32_t)(account ^ account >> 32);
+
+    return folded == 0 && account != 0 ? 1 : folded;
+}
+
+/* Most clients never fail, and the rule for signals is about those who do: local history hears of a
+ * subject once it fails, after its first and latest login, which is what makes it clean. */
+static void wait_for_failure(struct row *row, const struct gv_observation *o)
+{
+    size_t slot = row->successes++ > 0;
+
+    row->login.ms[slot] = o->unix_ms;
+    row->login.account[slot] = fold(o->account);
+}
+
+static void first_failure(struct gv_summary *s, struct row *row)
+{
+    struct gv_observation login = {.subject = row->subject, .success = true};
+    struct gv_history_result ignored;
+
+    for (size_t i = 0; i < 2; i++) {
+        if (row->login.ms[i] == 0)
+            continue;
+        login.unix_ms = row->login.ms[i];
+        login.account = row->login.account[i];
+        (void)gv_history_observe(s->history, &ignored, login.unix_ms, &login, false, false);
+    }
+    memset(&row->login, 0, sizeof row->login);
+}
+
+static void enter(struct gv_summary *summary, const struct waiting *w)
+{
+    const struct gv_observation *o = &w->reading.observation;
     struct gv_history_result result;
-    struct row *row = row_of(summary, &o->subject);
+    struct row *row = row_of(summary, &o->subject, w->hash);
 
     if (summary->first_ms == 0 || o->unix_ms < summary->first_ms)
         summary->first_ms = o->unix_ms;
     if (o->unix_ms > summary->last_ms)
         summary->last_ms = o->unix_ms;
     row->seen_ms = o->unix_ms;
-    if (allowed)
+    if (w->allowed)
         row->shareable = false;
-    bool heard = hear_of(summary, row, o);
-    if (!o->success && !o->refused)
-        add_failure(summary, row, reading);
-    if (!heard || allowed ||
-        gv_history_observe(summary->history, &result, summary->last_ms, o, false, row->shareable) !=
-            0)
+    if (o->success && !has_failed(row)) {
+        wait_for_failure(row, o);
+        return;
+    }
+    row->successes += o->success;
+    if (!o->success && !o->refused) {
+        if (!has_failed(row))
+            first_failure(summary, row);
+        add_failure(summary, row, &w->reading);
+    }
+    if (w->allowed || gv_history_observe(summary->history, &result, summary->last_ms, o, false,
+                                         row->shareable) != 0)
         return;
     summary->broken += result.broken_login;
     row->repeats |= result.repeats;
@@ -194,6 +243,30 @@ void gv_summary_add(struct gv_summary *summary, const struct gv_reading *reading
         row->signal_kinds = result.statement.kinds;
         row->signal_minutes = result.statement.last_min - result.statement.first_min;
     }
+}
+
+static void enter_waiting(struct gv_summary *s)
+{
+    for (size_t i = 0; i < s->waiting_count; i++) {
+        unsigned found = by_tag(s, s->waiting[i].hash);
+        if (found)
+            __builtin_prefetch(&s->table[s->waiting[i].hash % SETS][__builtin_ctz(found)]);
+    }
+    for (size_t i = 0; i < s->waiting_count; i++)
+        enter(s, &s->waiting[i]);
+    s->waiting_count = 0;
+}
+
+void gv_summary_add(struct gv_summary *summary, const struct gv_reading *reading, bool allowed)
+{
+    struct waiting *w = &summary->waiting[summary->waiting_count++];
+
+    w->reading = *reading;
+    w->allowed = allowed;
+    w->hash = hash(summary, &reading->observation.subject);
+    __builtin_prefetch(summary->tags[w->hash % SETS]);
+    if (summary->waiting_count == WAITING)
+        enter_waiting(summary);
 }
 
 /* --- The report --------------------------------------------------------------------------------
@@ -391,14 +464,17 @@ static void network_text(char out[GV_SUBJECT_TEXT + 4], const struct gv_subject 
     snprintf(out, GV_SUBJECT_TEXT + 4, "%s/%d", text, network->family == GV_FAMILY_IPV4 ? 24 : 48);
 }
 
-static void print_campaigns(const struct page *page, struct row **rows, size_t n)
+static void print_campaigns(const struct page *page, struct row *const *rows, size_t n)
 {
-    struct campaign *list = n ? calloc(n, sizeof *list) : NULL;
+    struct campaign *list = calloc(n, sizeof *list);
+    struct row **sorted = malloc(n * sizeof(struct row *));
+    size_t count = 0;
 
-    if (!list)
-        return;
-    qsort(rows, n, sizeof(struct row *), by_subject);
-    size_t count = find_campaigns(list, rows, n);
+    if (list && sorted) {
+        memcpy(sorted, rows, n * sizeof(struct row *));
+        qsort(sorted, n, sizeof(struct row *), by_subject);
+        count = find_campaigns(list, sorted, n);
+    }
     if (count > 0) {
         heading(page, "Campaigns: three or more attacking subjects of one /24 or /48");
         fprintf(page->out, "  %-26s %8s %9s  %-17s  %s\n", "network", "subjects", "attempts",
@@ -413,6 +489,7 @@ static void print_campaigns(const struct page *page, struct row **rows, size_t n
     }
     if (count > page->top)
         fprintf(page->out, "  and %zu more\n", count - page->top);
+    free(sorted);
     free(list);
 }
 
@@ -517,6 +594,7 @@ void gv_summary_print(struct gv_summary *summary, FILE *out,
     struct row **rows = calloc(SETS * WAYS, sizeof(struct row *));
     size_t n = 0;
 
+    enter_waiting(summary);
     print_head(&page, summary, counters);
     if (!rows)
         return;
@@ -531,7 +609,6 @@ void gv_summary_print(struct gv_summary *summary, FILE *out,
         print_list(&page, rows, n, "Slow attackers: at least three visits, a day or more, no login",
                    slow);
         print_campaigns(&page, rows, n);
-        qsort(rows, n, sizeof(struct row *), by_attempts);
         print_signals(&page, summary, rows, n);
     }
     if (summary->forgotten > 0)

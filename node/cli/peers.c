@@ -24,8 +24,9 @@ int gv_cli_peers(struct gv_cli *cli, int argc, char **argv)
     static const struct gv_cli_column connected[] = {
         {"ADDRESS", "address", false, false},   {"WAY", "direction", false, false},
         {"INSTANCE", "instance", false, false}, {"OWNER", "owner", false, false},
-        {"GROUP", "group", false, false},       {"SINCE", "since", false, false},
-        {"IN", "bytes_in", true, false},        {"OUT", "bytes_out", true, false},
+        {"OWN", "own", false, false},           {"GROUP", "group", false, false},
+        {"SINCE", "since", false, false},       {"IN", "bytes_in", true, false},
+        {"OUT", "bytes_out", true, false},
     };
     static const struct gv_cli_column known[] = {
         {"INSTANCE", "instance", false, false}, {"OWNER", "owner", false, false},

@@ -84,7 +84,9 @@ static const struct {
     {"untrusted", "red", "\033[31m"},   {"refuse", "red", "\033[31m"},
     {"reported", "yellow", "\033[33m"}, {"one-strike", "yellow", "\033[33m"},
     {"preview", "yellow", "\033[33m"},  {"queued", "yellow", "\033[33m"},
-    {"allow", "green", "\033[32m"},     {"sent", "green", "\033[32m"},
+    {"failure", "red", "\033[31m"},     {"warning", "yellow", "\033[33m"},
+    {"ok", "green", "\033[32m"},        {"allow", "green", "\033[32m"},
+    {"sent", "green", "\033[32m"},
 };
 
 const char *gv_cli_colour_of(const char *word)

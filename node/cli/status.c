@@ -60,6 +60,9 @@ static void print_mesh(const struct gv_cli *cli, const json_t *json)
     gv_cli_print_pair("peers", "%s (%s dialled), %s instances known",
                       gv_cli_text(json, "mesh.peers"), gv_cli_text(json, "mesh.peers_outbound"),
                       gv_cli_text(json, "mesh.instances"));
+    if (gv_cli_number(json, "mesh.own_hosts") > 0 || gv_cli_number(json, "mesh.own_locks") > 0)
+        gv_cli_print_pair("own servers", "%s connected; %s addresses that they have locked",
+                          gv_cli_text(json, "mesh.own_hosts"), gv_cli_text(json, "mesh.own_locks"));
     gv_cli_print_pair("signals", "%s held on %s subjects: %s reported, %s untrusted",
                       gv_cli_text(json, "mesh.statements"), gv_cli_text(json, "mesh.subjects"),
                       gv_cli_text(json, "mesh.reported"), gv_cli_text(json, "mesh.untrusted"));
@@ -122,6 +125,10 @@ static void print_enforcement(const struct gv_cli *cli, const json_t *json)
     gv_cli_print_pair("listed", "%s to refuse, %s untrusted",
                       gv_cli_text(json, "enforcement.refused"),
                       gv_cli_text(json, "enforcement.untrusted"));
+    gv_cli_print_pair("came through", "%s failed attempts and %s logins from %s addresses to refuse",
+                      gv_cli_text(json, "enforcement.would_have_refused.failures"),
+                      gv_cli_text(json, "enforcement.would_have_refused.logins"),
+                      gv_cli_text(json, "enforcement.would_have_refused.addresses"));
     if (json_is_object(gv_cli_member(json, "enforcement.dovecot")))
         gv_cli_print_pair("Dovecot", "asked %s times: %s refused, %s would have been",
                           gv_cli_text(json, "enforcement.dovecot.asked"),

@@ -101,16 +101,17 @@ out:
     return rc;
 }
 
-static int read_certificate(struct gv_membership *membership, struct gv_text *error)
+static int read_certificate(struct gv_membership *membership)
 {
     char path[4096];
     struct gv_buf wire;
     struct gv_certificate certificate;
+    struct gv_text why = {""};
     int rc;
 
     file_path(path, membership, "certificate");
     gv_buf_init(&wire);
-    rc = gv_file_read(&wire, path, 4096, error);
+    rc = gv_file_read(&wire, path, 4096, &why);
     if (rc == GV_ERR_NOT_FOUND) {
         rc = GV_OK;
         goto out;
@@ -126,7 +127,7 @@ static int read_certificate(struct gv_membership *membership, struct gv_text *er
     }
     if (rc != GV_OK) {
         gv_log(GV_LOG_WARNING, "%s: not a certificate (%s); enrol again with `grapevine enroll`",
-               path, gv_strerror(rc));
+               path, why.text[0] ? why.text : gv_strerror(rc));
         rc = GV_OK;
         goto out;
     }
@@ -193,7 +194,7 @@ int gv_membership_new(struct gv_membership **out, const struct gv_membership_opt
         rc = read_descriptor(membership, path, true, error);
     }
     if (rc == GV_OK)
-        rc = read_certificate(membership, error);
+        rc = read_certificate(membership);
     if (rc == GV_OK && (rc = make_enroll(membership)) != GV_OK)
         gv_fail(error, rc, "the registry's address or descriptor cannot be used: %s; see [network]",
                 gv_strerror(rc));

@@ -22,6 +22,7 @@ static const struct {
     [GV_NOTE_CONNECT_FAILED] = {GV_LOG_INFO, "it is tried again by itself"},
     [GV_NOTE_OBSERVED] = {GV_LOG_DEBUG, NULL},
     [GV_NOTE_LOCKED] = {GV_LOG_INFO, NULL},
+    [GV_NOTE_OWN_LOCK] = {GV_LOG_INFO, NULL},
     [GV_NOTE_BROKEN_LOGIN] = {GV_LOG_WARNING,
                               "many clients that usually log in fail now: check the "
                               "authentication backend of the mail server"},
@@ -31,6 +32,7 @@ static const struct {
     [GV_NOTE_ACKNOWLEDGED] = {GV_LOG_DEBUG, NULL},
     [GV_NOTE_RETRACTED] = {GV_LOG_NOTICE, NULL},
     [GV_NOTE_VERDICT] = {GV_LOG_INFO, NULL},
+    [GV_NOTE_EVIDENCE] = {GV_LOG_DEBUG, NULL},
     [GV_NOTE_FAULT] = {GV_LOG_NOTICE, "its owner's word weighs nothing from now on"},
     [GV_NOTE_CLOCK_OFF] = {GV_LOG_WARNING, "set the clock, with NTP for instance: signals that "
                                            "are 10 minutes off are not accepted"},
@@ -97,6 +99,10 @@ static void describe(struct line *line, const struct gv_effect *note)
     if (note->note == GV_NOTE_VERDICT)
         add(line, " is %s now, was %s (weight %" PRId64 ")", gv_verdict_state_name(note->to),
             gv_verdict_state_name(note->from), note->number);
+    if (note->note == GV_NOTE_OWN_LOCK && note->number == 0)
+        add(line, ", not any more");
+    else if (note->note == GV_NOTE_OWN_LOCK)
+        add(line, ", for %" PRId64 " s", note->number);
     if (note->note == GV_NOTE_CLOCK_OFF)
         add(line, ": by %" PRId64 " s", note->number / 1000);
     if (note->error != GV_OK)

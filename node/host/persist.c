@@ -29,15 +29,19 @@ static void close_db(struct gv_persist *persist)
 /* The whole file is looked through: damage is better found now than in a month. */
 static int open_db(struct gv_persist *persist, struct gv_text *error)
 {
-    int rc = gv_store_open(&persist->db, persist->path, error);
+    int rc = gv_store_check_log(persist->path, error);
 
+    if (rc == GV_OK)
+        rc = gv_store_open(&persist->db, persist->path, error);
     if (rc == GV_OK)
         rc = gv_store_check(persist->db, error);
     /* 1 MiB of page cache: the node's budget is 12 MiB in all, and reads are rare. A log that one
      * large batch has grown is cut back at the next checkpoint. */
     if (rc == GV_OK)
         rc = gv_db_exec(persist->db,
-                        "PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304", error);
+                        "PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304;"
+                        "PRAGMA secure_delete = ON", /* what was forgotten is not found again */
+                        error);
     for (size_t i = 0; rc == GV_OK && i < GV_SQL_COUNT; i++)
         rc = gv_db_prepare(persist->db, &persist->sql[i], gv_persist_sql_text[i], error);
     persist->full_sync = false; /* as gv_db_open leaves it */

@@ -13,14 +13,12 @@
 #define GV_CONNECTION_WAYS 4
 
 struct connection {
-    uint64_t key;      /* 0: free */
-    uint64_t start_ms; /* 0: its beginning was not seen */
+    _Alignas(64) uint64_t start_ms; /* 0: its beginning was not seen */
     uint64_t drop_line;
     union {
         uint64_t drop_ms;
         uint64_t visit_ms; /* of a visit: its first line; 0: none yet */
     };
-    uint32_t seen;
     uint32_t told; /* AUTH commands that lines have told of; of a twin, its lines */
     struct gv_ip_address address;
     uint8_t service;
@@ -28,9 +26,19 @@ struct connection {
     bool success; /* a successful login came out */
     bool dropped; /* broke off after AUTH; no line has settled that yet */
 };
-_Static_assert(sizeof(struct connection) == 64, "a set of four is four cache lines");
+
+/* What the connections of a set are found by, and forgotten by: a connection that begins need not
+ * wait for memory that nobody has looked at for long. */
+struct connection_set {
+    _Alignas(64) uint64_t key[GV_CONNECTION_WAYS]; /* 0: free */
+    uint32_t seen[GV_CONNECTION_WAYS];
+    bool may_be_dropped[GV_CONNECTION_WAYS]; /* false: it is not */
+};
+_Static_assert(sizeof(struct connection) == 64 && sizeof(struct connection_set) == 64,
+               "each is one cache line");
 
 struct gv_assembler {
+    struct connection_set sets[GV_CONNECTION_SETS];
     struct connection table[GV_CONNECTION_SETS][GV_CONNECTION_WAYS];
     struct gv_hints *hints;
     struct gv_hints *own; /* the same, if nobody shares them; else NULL */
@@ -46,10 +54,11 @@ struct gv_assembler {
 
 struct gv_assembler *gv_assembler_new(struct gv_hints *hints)
 {
-    struct gv_assembler *a = calloc(1, sizeof *a);
+    struct gv_assembler *a = aligned_alloc(_Alignof(struct gv_assembler), sizeof *a);
 
     if (!a)
         return NULL;
+    memset(a, 0, sizeof *a);
     a->hints = hints ? hints : (a->own = malloc(sizeof *a->own));
     if (!a->hints) {
         free(a);
@@ -66,6 +75,11 @@ void gv_assembler_free(struct gv_assembler *assembler)
         return;
     free(assembler->own);
     free(assembler);
+}
+
+void gv_assembler_expect(const struct gv_assembler *assembler, uint64_t connection)
+{
+    __builtin_prefetch(&assembler->sets[connection % GV_CONNECTION_SETS]);
 }
 
 bool gv_assembler_has_hints(const struct gv_assembler *assembler)
@@ -89,7 +103,7 @@ static void put(struct gv_reading *out, const struct gv_ip_address *address, uin
 /* A drop that no later line explained: one attempt that never came to an answer. */
 static size_t settle_drop(struct gv_reading *out, struct connection *c)
 {
-    bool open = c->key != 0 && c->dropped && c->told == 0;
+    bool open = c->dropped && c->told == 0;
 
     c->dropped = false;
     if (!open)
@@ -105,53 +119,66 @@ static size_t settle_drop(struct gv_reading *out, struct connection *c)
 
 static struct connection *find(struct gv_assembler *a, uint64_t key)
 {
-    struct connection *set = a->table[key % GV_CONNECTION_SETS];
+    const struct connection_set *set = &a->sets[key % GV_CONNECTION_SETS];
 
-    for (int i = 0; i < GV_CONNECTION_WAYS; i++)
-        if (set[i].key == key)
-            return &set[i];
+    for (size_t i = 0; i < GV_CONNECTION_WAYS; i++)
+        if (set->key[i] == key)
+            return &a->table[key % GV_CONNECTION_SETS][i];
     return NULL;
-}
-
-/* The entry of a key, made if need be at the cost of the set's oldest. */
-static struct connection *claim(struct gv_assembler *a, struct gv_reading *out, size_t *n,
-                                uint64_t key)
-{
-    struct connection *set = a->table[key % GV_CONNECTION_SETS];
-    struct connection *c = find(a, key);
-
-    if (!c) {
-        c = &set[0];
-        for (int i = 1; i < GV_CONNECTION_WAYS; i++)
-            if (set[i].seen < c->seen)
-                c = &set[i];
-        *n += settle_drop(out + *n, c);
-        memset(c, 0, sizeof *c);
-        c->key = key;
-    }
-    c->seen = ++a->clock;
-    return c;
 }
 
 static void restart(struct connection *c, const struct gv_ip_address *address, uint8_t service)
 {
-    uint64_t key = c->key;
-    uint32_t seen = c->seen;
+    *c = (struct connection){.address = *address, .service = service};
+}
 
+/* The entry of a key, made if need be at the cost of the set's oldest; then *fresh is true and
+ * nothing is in it. */
+static struct connection *claim(struct gv_assembler *a, struct gv_reading *out, size_t *n,
+                                uint64_t key, bool *fresh)
+{
+    struct connection_set *set = &a->sets[key % GV_CONNECTION_SETS];
+    struct connection *table = a->table[key % GV_CONNECTION_SETS];
+    size_t way = GV_CONNECTION_WAYS;
+
+    for (size_t i = 0; i < GV_CONNECTION_WAYS; i++)
+        way = set->key[i] == key ? i : way;
+    *fresh = way == GV_CONNECTION_WAYS;
+    if (*fresh) {
+        way = 0;
+        for (size_t i = 1; i < GV_CONNECTION_WAYS; i++)
+            if (set->seen[i] < set->seen[way])
+                way = i;
+        if (set->may_be_dropped[way])
+            *n += settle_drop(out + *n, &table[way]);
+        memset(&table[way], 0, sizeof table[way]);
+        set->key[way] = key;
+        set->may_be_dropped[way] = false;
+    }
+    set->seen[way] = ++a->clock;
+    return &table[way];
+}
+
+static void release(struct gv_assembler *a, struct connection *c)
+{
+    size_t i = (size_t)(c - a->table[0]);
+    struct connection_set *set = &a->sets[i / GV_CONNECTION_WAYS];
+
+    set->key[i % GV_CONNECTION_WAYS] = 0;
+    set->seen[i % GV_CONNECTION_WAYS] = 0;
+    set->may_be_dropped[i % GV_CONNECTION_WAYS] = false;
     memset(c, 0, sizeof *c);
-    c->key = key;
-    c->seen = seen;
-    c->address = *address;
-    c->service = service;
 }
 
 size_t gv_assemble_connect(struct gv_assembler *assembler, struct gv_reading *out,
                            const struct gv_parsed *parsed, uint64_t connection, uint64_t ms)
 {
     size_t n = 0;
-    struct connection *c = claim(assembler, out, &n, connection);
+    bool fresh;
+    struct connection *c = claim(assembler, out, &n, connection, &fresh);
 
-    n += settle_drop(out + n, c);
+    if (!fresh)
+        n += settle_drop(out + n, c);
     restart(c, &parsed->address, parsed->service);
     c->start_ms = ms;
     return n;
@@ -162,9 +189,12 @@ size_t gv_assemble_connect(struct gv_assembler *assembler, struct gv_reading *ou
 static struct connection *current(struct gv_assembler *a, struct gv_reading *out, size_t *n,
                                   const struct gv_parsed *p, uint64_t key)
 {
-    struct connection *c = claim(a, out, n, key);
+    bool fresh;
+    struct connection *c = claim(a, out, n, key, &fresh);
 
-    if (!gv_ip_address_equal(&c->address, &p->address)) {
+    if (fresh) {
+        restart(c, &p->address, p->service);
+    } else if (!gv_ip_address_equal(&c->address, &p->address)) {
         *n += settle_drop(out + *n, c);
         restart(c, &p->address, p->service);
     }
@@ -269,7 +299,9 @@ static size_t smtpd_drop(struct gv_assembler *a, struct gv_reading *out, const s
     c->dropped = true;
     c->drop_line = m->line;
     c->drop_ms = m->ms;
-    a->drop_read[c - &a->table[0][0]] = (uint32_t)(m->now_ms / 1000);
+    size_t i = (size_t)(c - a->table[0]);
+    a->drop_read[i] = (uint32_t)(m->now_ms / 1000);
+    a->sets[i / GV_CONNECTION_WAYS].may_be_dropped[i % GV_CONNECTION_WAYS] = true;
     a->may_be_drops = true;
     return n;
 }
@@ -307,17 +339,14 @@ static size_t smtpd_untold(struct gv_assembler *a, struct gv_reading *out, uint6
 static size_t smtpd_disconnect(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
                                const struct gv_parsed *p, const struct gv_moment *m)
 {
-    struct connection alone = {.key = 1, .address = p->address, .service = p->service};
-    struct connection *c = find(a, m->connection);
+    struct connection alone = {.address = p->address, .service = p->service};
+    struct connection *held = find(a, m->connection), *c = held ? held : &alone;
     size_t n = 0;
 
-    if (c && !gv_ip_address_equal(&c->address, &p->address)) {
+    if (!gv_ip_address_equal(&c->address, &p->address)) {
         n += settle_drop(out, c);
-        memset(c, 0, sizeof *c);
-        c = NULL;
-    }
-    if (!c)
         c = &alone;
+    }
     if (!p->has_counts) {
         n += settle_drop(out + n, c);
     } else {
@@ -328,9 +357,8 @@ static size_t smtpd_disconnect(struct gv_assembler *a, struct gv_reading *out, u
         if (failed > c->told)
             n += smtpd_untold(a, out + n, faults, c, failed - c->told, m);
     }
-    c = find(a, m->connection);
-    if (c)
-        memset(c, 0, sizeof *c);
+    if (held)
+        release(a, held);
     return n;
 }
 
@@ -365,7 +393,8 @@ static size_t assemble_smtpd(struct gv_assembler *a, struct gv_reading *out, uin
 static struct connection *visit(struct gv_assembler *a, struct gv_reading *out, size_t *n,
                                 const struct gv_parsed *p, const struct gv_moment *m)
 {
-    struct connection *c = claim(a, out, n, m->connection);
+    bool fresh;
+    struct connection *c = claim(a, out, n, m->connection, &fresh);
     uint64_t most = m->told_apart ? GV_VISIT_MS : GV_VISIT_BLUR_MS;
 
     if (c->visit_ms == 0 || gv_ms_apart(m->ms, c->visit_ms) > most) {
@@ -379,7 +408,8 @@ static struct connection *visit(struct gv_assembler *a, struct gv_reading *out, 
 static bool second_twin(struct gv_assembler *a, struct gv_reading *out, size_t *n,
                         const struct gv_moment *m)
 {
-    struct connection *c = claim(a, out, n, m->twin);
+    bool fresh;
+    struct connection *c = claim(a, out, n, m->twin, &fresh);
     bool second = c->told == 1 && gv_ms_apart(m->ms, c->visit_ms) <= GV_TWIN_MS;
 
     c->told = second ? 2 : 1;

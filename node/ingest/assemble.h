@@ -35,6 +35,9 @@ void gv_assembler_free(struct gv_assembler *assembler);
 size_t gv_assemble(struct gv_assembler *assembler, struct gv_reading *out, uint64_t *faults,
                    const struct gv_parsed *parsed, const struct gv_moment *moment);
 
+/* The connection will be asked for in a moment: its memory is fetched. */
+void gv_assembler_expect(const struct gv_assembler *assembler, uint64_t connection);
+
 /* Whether anything is known that a session id could be looked up for. */
 bool gv_assembler_has_hints(const struct gv_assembler *assembler);
 

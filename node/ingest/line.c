@@ -30,12 +30,14 @@ static bool is_sendmail(const char *tag, size_t len)
            gv_begins(tag, tag + len, "sm-msa");
 }
 
-static enum gv_program classify(const char *tag, size_t len)
+GV_INLINE enum gv_program classify(const char *tag, size_t len)
 {
     if (len == 7 && memcmp(tag, "dovecot", 7) == 0)
         return GV_PROGRAM_DOVECOT;
     if (len > 6 && gv_ends(tag, tag + len, "/smtpd"))
         return GV_PROGRAM_SMTPD;
+    if (gv_begins(tag, tag + len, "postfix/"))
+        return GV_PROGRAM_OTHER; /* most lines; none of those below begins so */
     if (len > 0 && tag[0] == 's' && is_sendmail(tag, len))
         return GV_PROGRAM_SENDMAIL;
     if (gv_begins(tag, tag + len, "exim") && (len == 4 || (len == 5 && tag[4] == '4')))
@@ -44,7 +46,7 @@ static enum gv_program classify(const char *tag, size_t len)
 }
 
 /* Who wrote the line, by its tag. */
-static void name_program(struct gv_line *out)
+GV_INLINE void name_program(struct gv_line *out)
 {
     out->program = classify(out->tag, out->tag_len);
     if (out->program == GV_PROGRAM_SMTPD) {
@@ -56,28 +58,51 @@ static void name_program(struct gv_line *out)
     }
 }
 
-/* Cuts "[123]" off a tag; returns the length without it. */
-static size_t without_pid(const char *tag, size_t len, bool *has_pid)
+/* How many digits stand in front of `end`. Before `start` there is a stamp, so eight bytes can be
+ * read; few pids have more digits. */
+GV_INLINE size_t digits_before(const char *start, const char *end)
 {
-    size_t at = len;
+    uint64_t others = gv_no_digits(gv_load8(end - 8));
+    size_t n = others ? (size_t)__builtin_clzll(others) / 8 : 8;
 
+    if (n < 8)
+        return n;
+    while (end - n > start && gv_is_digit(end[-1 - (ptrdiff_t)n]))
+        n++;
+    return n;
+}
+
+/* Cuts "[123]" off a tag; returns the length without it. */
+GV_INLINE size_t without_pid(const char *tag, size_t len, bool *has_pid)
+{
     *has_pid = false;
     if (len < 3 || tag[len - 1] != ']')
         return len;
-    at--;
-    while (at > 0 && gv_is_digit(tag[at - 1]))
-        at--;
-    if (at == len - 1 || at == 0 || tag[at - 1] != '[')
+    size_t digits = digits_before(tag, tag + len - 1);
+    if (digits == 0 || digits + 2 > len || tag[len - 2 - digits] != '[')
         return len;
     *has_pid = true;
-    return at - 1;
+    return len - 2 - digits;
+}
+
+/* The first blank; nearly always one of the first 24 bytes. */
+GV_INLINE const char *find_blank(const char *at, size_t len)
+{
+    if (len < 24)
+        return memchr(at, ' ', len);
+    uint64_t blanks = gv_zeros(gv_load8(at) ^ GV_EACH(' '));
+    if (!blanks)
+        blanks = gv_zeros(gv_load8(at += 8) ^ GV_EACH(' '));
+    if (!blanks)
+        blanks = gv_zeros(gv_load8(at += 8) ^ GV_EACH(' '));
+    return blanks ? at + __builtin_ctzll(blanks) / 8 : memchr(at + 8, ' ', len - 24);
 }
 
 /* "tag: text" or "tag[pid]: text" at `at`. */
-static bool take_tag(struct gv_line *out, const char *line, size_t len, size_t at, size_t sender)
+GV_INLINE bool take_tag(struct gv_line *out, const char *line, size_t len, size_t at, size_t sender)
 {
     const char *tag = line + at;
-    const char *space = memchr(tag, ' ', len - at);
+    const char *space = find_blank(tag, len - at);
 
     if (!space || space == tag || space[-1] != ':')
         return false;
@@ -189,16 +214,48 @@ static bool split_rfc5424(struct gv_line *out, const char *line, size_t len, siz
     return true;
 }
 
+/* 0x0f for each digit. */
+static uint64_t digits_of(uint64_t word)
+{
+    uint64_t others = gv_no_digits(word) >> 4; /* a digit: 0; at most 15 */
+
+    return (~(others + GV_EACH(0x0fu)) >> 4 & GV_EACH(1u)) * 0x0f;
+}
+
 static void remember(struct gv_prefix *last, const struct gv_line *out, const char *line,
                      size_t sender, size_t at)
 {
     last->len = 0;
-    if (at > sizeof last->text || out->stamp.text != line)
+    if (at > GV_PREFIX_MAX || out->stamp.text != line)
         return;
-    memcpy(last->text, line, at);
     last->len = (uint8_t)at;
+    last->words = (uint8_t)((at + 7) / 8);
+    for (size_t i = 0; i < last->words; i++) {
+        last->text[i] = gv_load8(line + (i == 0 ? at - 8 : 8 * (i - 1)));
+        last->digits[i] = digits_of(last->text[i]);
+    }
     last->sender = (uint8_t)sender;
     last->stamp = out->stamp;
+}
+
+/* Not zero where eight bytes are not those of a word but for its digits. */
+static uint64_t differs(const struct gv_prefix *last, size_t i, const char *at)
+{
+    uint64_t word = gv_load8(at), digits = last->digits[i];
+
+    return ((word ^ last->text[i]) & ~digits) | (((word & digits) + GV_EACH(6u)) & GV_EACH(0x10u));
+}
+
+/* Whether the line has the prefix of the last one, or one that differs in digits: what is a stamp
+ * or a host, and where it ends, hangs on which of its bytes are digits, not on what they are. */
+static bool remembered(const struct gv_prefix *last, const char *line, size_t len)
+{
+    if (last->len == 0 || len <= last->len)
+        return false;
+    uint64_t wrong = differs(last, 0, line + last->len - 8);
+    for (size_t i = 1; i < last->words; i++)
+        wrong |= differs(last, i, line + 8 * (i - 1));
+    return wrong == 0;
 }
 
 /* A host's or a program's name. */
@@ -250,16 +307,9 @@ static bool split_blank(struct gv_line *out, const char *line, size_t len, size_
     return true;
 }
 
-bool gv_line_split(struct gv_line *out, struct gv_prefix *last, const char *line, size_t len)
+__attribute__((noinline)) static bool split_anew(struct gv_line *out, struct gv_prefix *last,
+                                                 const char *line, size_t len)
 {
-    out->process = GV_MAIL_PROGRAM_OTHER;
-    out->mail = last->mail;
-    if (last->len > 0 && len > last->len && memcmp(line, last->text, last->len) == 0) {
-        out->stamp = last->stamp;
-        out->stamp.text = line;
-        return take_tag(out, line, len, last->len, last->sender) &&
-               out->program != GV_PROGRAM_OTHER;
-    }
     size_t at = priority_length(line, len);
 
     if (at > 0 && len - at > 2 && line[at] == '1' && line[at + 1] == ' ')
@@ -284,4 +334,15 @@ bool gv_line_split(struct gv_line *out, struct gv_prefix *last, const char *line
     if (take_tag(out, line, len, at, sender) && out->program != GV_PROGRAM_OTHER)
         return true;
     return take_plain(out, line, len, at);
+}
+
+bool gv_line_split(struct gv_line *out, struct gv_prefix *last, const char *line, size_t len)
+{
+    out->process = GV_MAIL_PROGRAM_OTHER;
+    out->mail = last->mail;
+    if (!remembered(last, line, len))
+        return split_anew(out, last, line, len);
+    out->stamp = last->stamp;
+    out->stamp.text = line;
+    return take_tag(out, line, len, last->len, last->sender) && out->program != GV_PROGRAM_OTHER;
 }

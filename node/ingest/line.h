@@ -21,7 +21,7 @@ enum gv_program {
     GV_PROGRAM_SASLAUTHD,
     GV_PROGRAM_COURIER,
     GV_PROGRAM_MAILBOX, /* "imapd", "pop3d": Courier, Cyrus, or something else */
-    GV_PROGRAM_POSTFIX /* another of Postfix's that handles mail; of interest for counters alone */
+    GV_PROGRAM_POSTFIX  /* another of Postfix's that handles mail; of interest for counters alone */
 };
 
 /* Which of Postfix's programs a tag ("postfix/qmgr", "postfix-out/smtp") names. */
@@ -55,13 +55,16 @@ struct gv_line {
     size_t text_len;
 };
 
-/* The stamp and host of the last line: neighbours mostly share them to the byte. */
+/* The stamp and host of the last line: neighbours mostly share them, but for digits. In words of
+ * eight bytes: first the last eight, then all from the beginning on. */
 #define GV_PREFIX_MAX 120
 struct gv_prefix {
-    bool mail; /* the caller's: whether GV_PROGRAM_POSTFIX is of interest */
-    char text[GV_PREFIX_MAX];
+    bool mail;   /* the caller's: whether GV_PROGRAM_POSTFIX is of interest */
     uint8_t len; /* up to the program; 0: none */
     uint8_t sender;
+    uint8_t words;
+    uint64_t text[GV_PREFIX_MAX / 8];
+    uint64_t digits[GV_PREFIX_MAX / 8]; /* 0x0f for each byte that may be any digit */
     struct gv_stamp stamp;
 };
 

@@ -77,15 +77,19 @@ bool gv_parse_courier(struct gv_parsed *out, const struct gv_line *line, bool ha
 
 /* Helpers of the lexers, in parse_fields.c. */
 
-/* The first `word` in [at, limit), or NULL. By its first character, which the callers' words have
- * rarely in common with what they are searched in: faster there than memmem. */
-const char *gv_find(const char *at, const char *limit, const char *word);
-
-/* The last `word` (of `n` bytes) in [at, limit), or NULL. */
+/* The first and the last `word` (of n bytes, two or more) in [at, limit), or NULL. */
+const char *gv_find_bytes(const char *at, const char *limit, const char *word, size_t n);
 const char *gv_find_last_bytes(const char *at, const char *limit, const char *word, size_t n);
+
+/* The words are mostly constant. */
+static inline const char *gv_find(const char *at, const char *limit, const char *word)
+{
+    return gv_find_bytes(at, limit, word, strlen(word));
+}
+
 static inline const char *gv_find_last(const char *at, const char *limit, const char *word)
 {
-    return gv_find_last_bytes(at, limit, word, strlen(word)); /* mostly a constant */
+    return gv_find_last_bytes(at, limit, word, strlen(word));
 }
 
 /* Takes "name[address]" or "name[address]:port" and `end` behind it at *at (end 0: the end of the

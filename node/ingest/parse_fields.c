@@ -5,16 +5,59 @@
 #include "crypto/error.h"
 #include "node/ingest/words.h"
 
-const char *gv_find(const char *at, const char *limit, const char *word)
-{
-    size_t n = strlen(word);
+/* A word is looked for in eight places at a time, by two neighbours of its bytes: the third and the
+ * fourth, as the blanks and commas that words begin with are everywhere. */
+struct pair {
+    size_t at;
+    uint64_t first, second;
+};
 
-    while ((size_t)(limit - at) >= n) {
-        at = memchr(at, word[0], (size_t)(limit - at) - n + 1);
-        if (!at || memcmp(at, word, n) == 0)
+static struct pair pair_of(const char *word, size_t n)
+{
+    size_t at = n >= 4 ? 2 : 0;
+
+    return (struct pair){at, GV_EACH((unsigned char)word[at]),
+                         GV_EACH((unsigned char)word[at + 1])};
+}
+
+/* 0x80 for each place of eight where the pair stands; a place behind one may be wrong. */
+static uint64_t places_of(const struct pair *pair, const char *at)
+{
+    return gv_zeros((gv_load8(at + pair->at) ^ pair->first) |
+                    (gv_load8(at + pair->at + 1) ^ pair->second));
+}
+
+const char *gv_find_bytes(const char *at, const char *limit, const char *word, size_t n)
+{
+    struct pair pair = pair_of(word, n);
+
+    for (; (size_t)(limit - at) >= n + 7; at += 8)
+        for (uint64_t found = places_of(&pair, at); found; found &= found - 1) {
+            const char *place = at + __builtin_ctzll(found) / 8;
+            if (memcmp(place, word, n) == 0)
+                return place;
+        }
+    for (; (size_t)(limit - at) >= n; at++)
+        if (*at == *word && memcmp(at, word, n) == 0)
             return at;
-        at++;
-    }
+    return NULL;
+}
+
+const char *gv_find_last_bytes(const char *at, const char *limit, const char *word, size_t n)
+{
+    struct pair pair = pair_of(word, n);
+
+    for (; (size_t)(limit - at) >= n + 7; limit -= 8)
+        for (uint64_t found = places_of(&pair, limit - n - 7); found;) {
+            unsigned bit = 63 - (unsigned)__builtin_clzll(found);
+            const char *place = limit - n - 7 + bit / 8;
+            if (memcmp(place, word, n) == 0)
+                return place;
+            found ^= UINT64_C(1) << bit;
+        }
+    for (; (size_t)(limit - at) >= n; limit--)
+        if (limit[-(ptrdiff_t)n] == *word && memcmp(limit - n, word, n) == 0)
+            return limit - n;
     return NULL;
 }
 
@@ -57,20 +100,6 @@ bool gv_take_client(struct gv_ip_address *out, const char **at, const char *limi
     return true;
 }
 
-const char *gv_find_last_bytes(const char *at, const char *limit, const char *word, size_t n)
-{
-    while ((size_t)(limit - at) >= n) {
-        const char *found = memrchr(at, word[0], (size_t)(limit - at) - n + 1);
-
-        if (!found)
-            return NULL;
-        if (memcmp(found, word, n) == 0)
-            return found;
-        limit = found + n - 1;
-    }
-    return NULL;
-}
-
 /* Reads an address that ends at ',' or at the limit. */
 static bool take_address(struct gv_ip_address *out, const char **at, const char *limit)
 {
@@ -83,13 +112,21 @@ static bool take_address(struct gv_ip_address *out, const char **at, const char 
     return true;
 }
 
+static bool ends_session(char c)
+{
+    const uint64_t ends =
+        UINT64_C(1) << '<' | UINT64_C(1) << '>' | UINT64_C(1) << ' ' | UINT64_C(1) << ',';
+
+    return (unsigned char)c < 64 && (ends >> (unsigned char)c & 1);
+}
+
 /* A session id is base64 of what the login process knows, so it has no bracket of its own. */
 static struct gv_span session_before(const char *start, const char *close)
 {
     struct gv_span session = {NULL, 0};
     const char *at = close;
 
-    while (at > start && at[-1] != '<' && at[-1] != '>' && at[-1] != ' ' && at[-1] != ',')
+    while (at > start && !ends_session(at[-1]))
         at--;
     if (at > start && at[-1] == '<' && at < close) {
         session.at = at;

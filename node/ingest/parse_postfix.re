@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+#include "node/ingest/words.h"
+
+#define QUEUE_ID_MAX 32
+
 /* The end of the text reads as NUL, which no rule but "anything else" takes; so that not even that
  * one steps over the end, no lexer is started at it. */
 /*!re2c
@@ -19,7 +23,6 @@
     re2c:flags:tags = 0;
 
     mechanism = [A-Za-z0-9_-]{1,20};
-    queue_id = [A-Za-z0-9]{1,32};
     count = [0-9]{1,9};
 */
 
@@ -32,21 +35,48 @@ enum opening {
     OPENS_DROP
 };
 
-/* The fixed words in front of "name[address]". */
+static bool is_id(char c)
+{
+    return gv_is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* Behind a queue id (which nothing but a colon ends), or where it was. */
+static const char *skip_id(const char *at, const char *limit)
+{
+    const char *cur = at;
+
+    for (; limit - cur >= 8 && cur - at < QUEUE_ID_MAX; cur += 8) {
+        uint64_t others = gv_no_alnums(gv_load8(cur));
+        if (others) {
+            cur += __builtin_ctzll(others) / 8;
+            return *cur == ':' ? cur : at;
+        }
+    }
+    while (cur < limit && cur - at < QUEUE_ID_MAX && is_id(*cur))
+        cur++;
+    return cur < limit && *cur == ':' ? cur : at;
+}
+
+/* The fixed words in front of "name[address]". What half of all lines begin with is compared as a
+ * whole, which is faster than any lexer. */
 static enum opening lex_opening(const char **at, const char *limit)
 {
-    const char *cur = *at;
+    if (gv_skip(at, limit, "connect from "))
+        return OPENS_CONNECT;
+    if (gv_skip(at, limit, "disconnect from "))
+        return OPENS_DISCONNECT;
+    if (gv_skip(at, limit, "warning: "))
+        return OPENS_WARNING;
+
+    const char *cur = skip_id(*at, limit);
     const char *mark = cur;
     enum opening found;
 
-    if (cur == limit)
+    if (cur == limit || **at == ':')
         return OPENS_OTHER;
     /*!re2c
-        "connect from "                                { found = OPENS_CONNECT; goto done; }
-        "disconnect from "                             { found = OPENS_DISCONNECT; goto done; }
-        "warning: "                                    { found = OPENS_WARNING; goto done; }
-        queue_id ": client="                           { found = OPENS_CLIENT; goto done; }
-        (queue_id ": ")? ("lost connection" | "timeout") " after AUTH from "
+        ": client="                                    { found = OPENS_CLIENT; goto done; }
+        (": ")? ("lost connection" | "timeout") " after AUTH from "
                                                        { found = OPENS_DROP; goto done; }
         *                                              { return OPENS_OTHER; }
     */
@@ -237,14 +267,10 @@ static bool parse_warning(struct gv_parsed *out, const char *at, const char *lim
 
 static bool parse_disconnect(struct gv_parsed *out, const char *at, const char *limit, bool half)
 {
-    const char *bare = at;
-
     out->said = GV_SAID_DISCONNECT;
-    /* Before Postfix 3.0 nothing follows. */
-    if (gv_take_client(&out->address, &bare, limit, 0))
-        return !half;
     if (!gv_take_client(&out->address, &at, limit, ' '))
-        return false;
+        /* Before Postfix 3.0 nothing follows. */
+        return gv_take_client(&out->address, &at, limit, 0) && !half;
     out->has_counts = true;
     /* Most clients never say AUTH. */
     if (!gv_find(at - 1, limit, " auth="))

@@ -11,28 +11,20 @@
 #include "node/ingest/parse.h"
 #include "node/ingest/repeated.h"
 #include "node/ingest/timestamp.h"
+#include "node/ingest/words.h"
 
 _Static_assert(GV_ACCOUNT_KEY_LEN == crypto_shorthash_KEYBYTES, "SipHash-2-4 takes 16 bytes");
-
-/* The minute of the last line that told of mail, by its text. Such lines come so often that asking
- * the clock anew for each second would cost more than counting them. */
-struct minute {
-    char text[16];     /* up to the seconds: 13 bytes of RFC 3164's form, 16 of ISO's */
-    char zone[6];      /* the last of ISO's: a zone, or some of the fraction and then no help */
-    uint8_t len, form; /* of the whole stamp; form 0: none yet */
-    uint64_t ms;
-    uint64_t now_second;
-};
 
 struct gv_reader {
     uint8_t key[GV_ACCOUNT_KEY_LEN];
     struct gv_clock clock;
     struct gv_prefix prefix;
+    struct gv_line line; /* the one that is read; not on the stack, which most lines do not need */
+    uint64_t sender;     /* of an smtpd's line: which process, hashed */
     struct gv_assembler *assembler;
     struct gv_mail_flow *flow;
     void (*look)(void *context, uint64_t ms);
     void *look_context;
-    struct minute minute;
     struct gv_reader_counters counters;
     size_t before_len; /* the line before told of a failure: for "last message repeated" */
     char before[GV_LINE_MAX];
@@ -109,10 +101,14 @@ static uint64_t mix_bytes(uint64_t h, const char *bytes, size_t len)
     return h ^ h >> 32;
 }
 
-static uint64_t connection_of(const struct gv_line *line, const struct gv_ip_address *address)
+static uint64_t mix_sender(const struct gv_line *line)
 {
-    uint64_t h = mix_bytes(0x6772617065u, line->sender, line->sender_len);
+    return mix_bytes(0x6772617065u, line->sender, line->sender_len);
+}
 
+static uint64_t connection_of(uint64_t h, const struct gv_line *line,
+                              const struct gv_ip_address *address)
+{
     if (!line->has_pid)
         h = mix_bytes(h ^ address->family, (const char *)address->bytes, sizeof address->bytes);
     return h ? h : 1;
@@ -140,7 +136,7 @@ static uint64_t client_of(uint64_t sender, const struct gv_parsed *p)
     return h ? h : 1;
 }
 
-/* The name in lower case, hashed; 0 only for no name. */
+/* The name in lower case if `fold`, hashed; 0 only for no name. */
 static uint64_t hash_name(const struct gv_reader *reader, const struct gv_span *name, bool fold)
 {
     char lower[256];
@@ -150,10 +146,9 @@ static uint64_t hash_name(const struct gv_reader *reader, const struct gv_span *
 
     if (len == 0)
         return 0;
-    for (size_t i = 0; i < len; i++) {
-        char c = name->at[i];
-        lower[i] = fold && c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
+    memcpy(lower, name->at, len);
+    for (size_t i = 0; fold && i < len; i += 8)
+        gv_fold8(lower + i);
     crypto_shorthash(hash, (const uint8_t *)lower, len, reader->key);
     memcpy(&value, hash, sizeof value);
     sodium_memzero(lower, len);
@@ -169,7 +164,7 @@ static uint8_t smtpd_service(const struct gv_line *line)
     if (line->tag_len == 13 && memcmp(line->tag, "postfix/smtpd", 13) == 0)
         return GV_SERVICE_SMTP;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (memmem(line->tag, line->tag_len, names[i], strlen(names[i])))
+        if (gv_find(line->tag, line->tag + line->tag_len, names[i]))
             return GV_SERVICE_SUBMISSION;
     return GV_SERVICE_SMTP;
 }
@@ -187,7 +182,7 @@ static uint8_t mailbox_service(const struct gv_line *line)
                  {"esmtpd", GV_SERVICE_SMTP}};
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (memmem(line->tag, line->tag_len, parts[i].part, strlen(parts[i].part)))
+        if (gv_find(line->tag, line->tag + line->tag_len, parts[i].part))
             return parts[i].service;
     return GV_SERVICE_UNKNOWN;
 }
@@ -228,37 +223,6 @@ static void count(struct gv_reader *reader, const struct gv_reading *out, size_t
     }
 }
 
-/* The time of a line to the second, by the minute of the one before if it is the same. */
-static bool mail_time(struct gv_reader *reader, uint64_t *ms, const struct gv_stamp *stamp,
-                      uint64_t now_ms)
-{
-    if (stamp->form == GV_STAMP_NONE)
-        return gv_clock_convert(&reader->clock, ms, stamp, now_ms);
-
-    struct minute *m = &reader->minute;
-    bool iso = stamp->form == GV_STAMP_ISO;
-    const char *text = stamp->text, *seconds = text + (iso ? 17 : 13);
-    const char *zone = text + stamp->len - sizeof m->zone; /* RFC 3164's has at least 15 bytes */
-    unsigned second = (unsigned)(10 * (seconds[0] - '0') + seconds[1] - '0');
-
-    if (stamp->len == m->len && stamp->form == m->form && m->now_second == now_ms / 1000 &&
-        memcmp(text, m->text, 8) == 0 && memcmp(seconds - 9, m->text + (iso ? 8 : 4), 8) == 0 &&
-        (!iso || memcmp(zone, m->zone, sizeof m->zone) == 0) && second < 60) {
-        *ms = m->ms + 1000 * second;
-        return true;
-    }
-    if (!gv_clock_convert(&reader->clock, ms, stamp, now_ms))
-        return false;
-    memcpy(m->text, text, iso ? 16 : 12);
-    memcpy(m->zone, zone, sizeof m->zone);
-    m->len = stamp->len;
-    m->form = second < 60 ? stamp->form : GV_STAMP_NONE;
-    m->now_second = now_ms / 1000;
-    m->ms = *ms - *ms % 60000;
-    *ms -= *ms % 1000;
-    return true;
-}
-
 /* What the line says of the flow of mail, whatever it says of logins. */
 static void count_mail(struct gv_reader *reader, const struct gv_line *line, uint64_t now_ms)
 {
@@ -268,8 +232,8 @@ static void count_mail(struct gv_reader *reader, const struct gv_line *line, uin
 
     if (gv_parse_mail_flow(&parsed, line) &&
         (parsed.said == GV_MAIL_SAID_REMOVED || /* nothing happens then that has a time */
-         mail_time(reader, &ms, &line->stamp, now_ms)))
-        gv_mail_flow_take(reader->flow, &parsed, &host, ms);
+         gv_clock_convert(&reader->clock, &ms, &line->stamp, now_ms)))
+        gv_mail_flow_take(reader->flow, &parsed, &host, ms - ms % 1000);
 }
 
 /* Whether the why of this line may stand in a line of an auth service. */
@@ -302,7 +266,7 @@ static void identify(const struct gv_reader *reader, struct gv_moment *moment,
             moment->twin = mix_bytes(moment->connection, line->text, line->text_len) | 1;
         break;
     case GV_MTA_POSTFIX:
-        moment->connection = connection_of(line, &p->address);
+        moment->connection = connection_of(reader->sender, line, &p->address);
         break;
     default:
         break;
@@ -334,12 +298,16 @@ static size_t read_parsed(struct gv_reader *reader, struct gv_reading *out,
     return gv_assemble(reader->assembler, out, &reader->counters.faults, p, &moment);
 }
 
-static bool parse(struct gv_parsed *p, const struct gv_line *line, bool half)
+static bool parse(struct gv_reader *reader, struct gv_parsed *p, const struct gv_line *line,
+                  bool half)
 {
     uint8_t mta = GV_MTA_DOVECOT;
 
     switch (line->program) {
     case GV_PROGRAM_SMTPD:
+        /* What is known of the process is fetched while the line is parsed. */
+        reader->sender = mix_sender(line);
+        gv_assembler_expect(reader->assembler, reader->sender);
         if (!gv_parse_postfix(p, line, half))
             return false;
         p->mta = GV_MTA_POSTFIX;
@@ -418,7 +386,7 @@ static size_t read_repetition(struct gv_reader *reader, struct gv_reading *out, 
     reader->before_len = 0;
     if (before_len == 0 || !gv_repeated_last(&times, text, len, reader->before, before_len) ||
         !gv_line_split(&line, &reader->prefix, reader->before, before_len) ||
-        !parse(&p, &line, false))
+        !parse(reader, &p, &line, false))
         return 0;
     reader->counters.matched++;
     multiply(&p, times);
@@ -427,43 +395,52 @@ static size_t read_repetition(struct gv_reader *reader, struct gv_reading *out, 
     return n;
 }
 
-static size_t read_line(struct gv_reader *reader, struct gv_reading *out, const char *text,
-                        size_t len, uint64_t now_ms, bool half)
+/* A line of a program that is of interest, taken apart as reader->line. Not inlined, so that all
+ * other lines are spared its registers and its stack. */
+__attribute__((noinline)) static size_t read_split(struct gv_reader *reader, struct gv_reading *out,
+                                                   const char *text, size_t len, uint64_t now_ms,
+                                                   bool half)
 {
-    struct gv_reader_counters *c = &reader->counters;
-    struct gv_line line;
+    struct gv_line *line = &reader->line;
+    uint32_t times = 1;
+    bool repeated = !half && gv_repeated_message(line, &times);
     struct gv_parsed p;
 
-    c->lines++;
-    if (len > 0 && text[len - 1] == '\r')
-        len--;
-    if (len > GV_LINE_MAX) {
-        c->skipped++;
-        return 0;
-    }
-    if (!gv_line_split(&line, &reader->prefix, text, len))
-        return reader->before_len ? read_repetition(reader, out, text, len, now_ms) : 0;
-    uint32_t times = 1;
-    bool repeated = !half && gv_repeated_message(&line, &times);
     reader->before_len = 0;
-    if (reader->flow && gv_may_tell_of_mail(&line) && !half)
-        count_mail(reader, &line, now_ms);
-    size_t n = gv_assembler_holds(reader->assembler) ? release(reader, out, &line, now_ms) : 0;
-    if (line.program == GV_PROGRAM_POSTFIX) {
+    if (reader->flow && gv_may_tell_of_mail(line) && !half)
+        count_mail(reader, line, now_ms);
+    size_t n = gv_assembler_holds(reader->assembler) ? release(reader, out, line, now_ms) : 0;
+    if (line->program == GV_PROGRAM_POSTFIX) {
         /* of interest for the counters alone */
-    } else if (parse(&p, &line, half)) {
-        c->matched++;
+    } else if (parse(reader, &p, line, half)) {
+        reader->counters.matched++;
         if (p.said == GV_SAID_FAILURE) {
             multiply(&p, times);
             if (!repeated)
                 keep_line(reader, text, len);
         }
-        n += read_parsed(reader, out + n, &line, &p, now_ms);
+        n += read_parsed(reader, out + n, line, &p, now_ms);
     } else {
-        c->skipped += half;
+        reader->counters.skipped += half;
     }
-    count(reader, out, n);
+    if (n > 0)
+        count(reader, out, n);
     return n;
+}
+
+GV_INLINE size_t read_line(struct gv_reader *reader, struct gv_reading *out, const char *text,
+                           size_t len, uint64_t now_ms, bool half)
+{
+    reader->counters.lines++;
+    if (len > 0 && text[len - 1] == '\r')
+        len--;
+    if (len > GV_LINE_MAX) {
+        reader->counters.skipped++;
+        return 0;
+    }
+    if (gv_line_split(&reader->line, &reader->prefix, text, len))
+        return read_split(reader, out, text, len, now_ms, half);
+    return reader->before_len ? read_repetition(reader, out, text, len, now_ms) : 0;
 }
 
 size_t gv_reader_line(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX],

@@ -2,17 +2,9 @@
 
 #include <string.h>
 
+#include "node/ingest/words.h"
+
 #define DIGITS_MAX 6
-
-static bool take(const char **at, const char *end, const char *word)
-{
-    size_t len = strlen(word);
-
-    if ((size_t)(end - *at) < len || memcmp(*at, word, len) != 0)
-        return false;
-    *at += len;
-    return true;
-}
 
 static bool take_number(const char **at, const char *end, uint32_t *out)
 {
@@ -28,8 +20,8 @@ bool gv_repeated_message(struct gv_line *line, uint32_t *times)
 {
     const char *at = line->text, *end = at + line->text_len;
 
-    if (!take(&at, end, "message repeated ") || !take_number(&at, end, times) ||
-        !take(&at, end, " times: [") || end == at || end[-1] != ']')
+    if (!gv_skip(&at, end, "message repeated ") || !take_number(&at, end, times) ||
+        !gv_skip(&at, end, " times: [") || end == at || end[-1] != ']')
         return false;
     end--;
     if (at < end && *at == ' ')
@@ -55,6 +47,6 @@ bool gv_repeated_last(uint32_t *times, const char *line, size_t len, const char 
     if ((size_t)(before + before_len - host) < host_len || memcmp(at, host, host_len) != 0)
         return false;
     at += host_len;
-    return take(&at, end, "last message repeated ") && take_number(&at, end, times) &&
-           (take(&at, end, " times") || take(&at, end, " time")) && at == end;
+    return gv_skip(&at, end, "last message repeated ") && take_number(&at, end, times) &&
+           (gv_skip(&at, end, " times") || gv_skip(&at, end, " time")) && at == end;
 }

@@ -120,6 +120,7 @@ struct fields {
     int year, month, day, hour, minute, second, millis;
     int zone_minutes;
     bool zoned;
+    size_t zone_at; /* behind the fraction */
 };
 
 static int fraction_millis(const char *text, size_t len)
@@ -165,6 +166,7 @@ static bool take_fields(struct fields *f, const struct gv_stamp *stamp)
     f->minute = number(clock_at + 3, 2);
     f->second = number(clock_at + 6, 2);
     size_t zone = after_fraction(t, stamp->len, rest);
+    f->zone_at = zone;
     if (zone > rest)
         f->millis = fraction_millis(t + rest, zone - rest);
     if (stamp->form == GV_STAMP_ISO)
@@ -239,11 +241,19 @@ static int64_t fields_ms(struct gv_clock *clock, const struct fields *f)
     return minute + f->second * 1000 + f->millis;
 }
 
+static int64_t in_minute(const struct fields *f)
+{
+    return f->second * 1000 + f->millis;
+}
+
 /* The latest year that puts the stamp no later than now. Nine tries back reach a 29 February over
- * the century that has none. */
-static bool infer_year(struct gv_clock *clock, int64_t *ms, struct fields *f, uint64_t now_ms)
+ * the century that has none. *sure: so it is for all of the stamp's minute that is no later. */
+static bool infer_year(struct gv_clock *clock, int64_t *ms, bool *sure, struct fields *f,
+                       uint64_t now_ms)
 {
     uint64_t latest = now_ms + clock->ahead_ms;
+
+    *sure = true;
 
     if (clock->year_now == 0 || clock->year_second != latest / 1000) {
         time_t seconds = (time_t)(latest / 1000);
@@ -260,8 +270,43 @@ static bool infer_year(struct gv_clock *clock, int64_t *ms, struct fields *f, ui
         *ms = fields_ms(clock, f);
         if (*ms <= (int64_t)latest)
             return true;
+        *sure &= !clock->quarter_double && *ms - in_minute(f) > (int64_t)latest;
     }
     return false;
+}
+
+/* The stamp of a line is mostly of the minute of the one before: the same but for its seconds and
+ * fraction. A stamp without a year may change its meaning as `now` moves on, so that must be the
+ * same for it; a second of `now` makes no difference to a second of the stamp. */
+static bool same_minute(struct gv_clock *clock, uint64_t *out_ms, const struct gv_stamp *stamp,
+                        uint64_t now_ms)
+{
+    const char *t = stamp->text, *last = clock->last_text;
+    bool iso = stamp->form == GV_STAMP_ISO;
+    size_t at = iso ? 17 : 13, zone_at = clock->zone_at;
+
+    if (stamp->len != clock->last_len || (!iso && now_ms / 1000 != clock->last_now_ms / 1000))
+        return false;
+    if (!clock->minute_sure) {
+        *out_ms = clock->last_ms;
+        return memcmp(t, last, stamp->len) == 0;
+    }
+    if (memcmp(t, last, 8) != 0 || memcmp(t + at - 9, last + at - 9, 8) != 0)
+        return false; /* then it differs in front of the seconds */
+    for (size_t i = zone_at; i < stamp->len; i++)
+        if (t[i] != last[i])
+            return false;
+    unsigned ms = 0, second = (unsigned)number(t + at, 2), unit = 100;
+    if (zone_at > at + 2 && t[at + 2] != last[at + 2])
+        return false;
+    for (size_t i = at + 3; i < zone_at; i++) {
+        if (!gv_is_digit(t[i]))
+            return false;
+        ms += unit * (unsigned)(t[i] - '0');
+        unit /= 10;
+    }
+    *out_ms = clock->minute_ms + 1000 * second + ms;
+    return second < 60 && (iso || *out_ms <= now_ms + clock->ahead_ms);
 }
 
 bool gv_clock_convert(struct gv_clock *clock, uint64_t *out_ms, const struct gv_stamp *stamp,
@@ -269,16 +314,14 @@ bool gv_clock_convert(struct gv_clock *clock, uint64_t *out_ms, const struct gv_
 {
     struct fields f;
     int64_t ms;
+    bool sure = true;
 
     if (stamp->form == GV_STAMP_NONE) {
         *out_ms = now_ms;
         return true;
     }
-    /* A stamp without a year may change its meaning as `now` moves on, so both must be the same;
-     * a second of `now` makes no difference to a second of the stamp. */
-    if (stamp->len == clock->last_len && now_ms / 1000 == clock->last_now_ms / 1000 &&
-        memcmp(stamp->text, clock->last_text, stamp->len) == 0) {
-        *out_ms = clock->last_ms;
+    if (same_minute(clock, out_ms, stamp, now_ms)) {
+        clock->last_ms = *out_ms;
         return true;
     }
     if (!take_fields(&f, stamp))
@@ -287,7 +330,7 @@ bool gv_clock_convert(struct gv_clock *clock, uint64_t *out_ms, const struct gv_
         if (f.year < 1970 || !valid_date(f.year, f.month, f.day))
             return false;
         ms = fields_ms(clock, &f);
-    } else if (!infer_year(clock, &ms, &f, now_ms)) {
+    } else if (!infer_year(clock, &ms, &sure, &f, now_ms)) {
         return false;
     }
     if (ms < 0)
@@ -297,5 +340,8 @@ bool gv_clock_convert(struct gv_clock *clock, uint64_t *out_ms, const struct gv_
     clock->last_now_ms = now_ms;
     clock->last_len = stamp->len;
     memcpy(clock->last_text, stamp->text, stamp->len);
+    clock->zone_at = (uint8_t)f.zone_at;
+    clock->minute_ms = (uint64_t)(ms - in_minute(&f));
+    clock->minute_sure = sure && f.second < 60 && (f.zoned || !clock->quarter_double);
     return true;
 }

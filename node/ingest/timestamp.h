@@ -25,14 +25,17 @@ bool gv_stamp_find(struct gv_stamp *out, const char *text, size_t len);
 
 #define GV_STAMP_MAX 40
 
-/* Converts stamps; remembers the last, as many lines share a second, and the last quarter of an
- * hour of local time, as asking the C library is a thousand times dearer. */
+/* Converts stamps; remembers the last with its minute, as most lines share one, and the last
+ * quarter of an hour of local time, as asking the C library is a thousand times dearer. */
 struct gv_clock {
     uint64_t ahead_ms; /* see gv_reader_config */
     uint64_t last_ms;  /* the last conversion; decides the hour that a clock change doubles */
     uint64_t last_now_ms;
     char last_text[GV_STAMP_MAX];
     uint8_t last_len;
+    uint8_t zone_at;    /* behind its fraction */
+    bool minute_sure;   /* what differs from last_text in seconds and fraction is of its minute */
+    uint64_t minute_ms; /* when that began */
     int quarter_key[5]; /* year, month, day, hour, quarter of an hour whose start is quarter_ms */
     bool quarter_known;
     bool quarter_double; /* it comes twice: the clock is put back */

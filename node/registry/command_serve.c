@@ -1,9 +1,11 @@
 /* grapevine-registry serve: runs until a signal ends it. */
 #include <argp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "crypto/error.h"
 #include "node/base/arguments.h"
@@ -53,30 +55,56 @@ struct serve {
     uv_loop_t loop;
     uv_signal_t signals[3];
     struct gv_registrar *registrar;
+    bool stopping;
 };
+
+/* Signals are caught to the end, without holding the loop: an impatient second one must not kill a
+ * registry that stops. */
+static void begin_stop(struct serve *serve)
+{
+    serve->stopping = true;
+    gv_log(GV_LOG_NOTICE, "stopping");
+    gv_registrar_stop(&serve->registrar);
+    for (size_t i = 0; i < 3; i++)
+        uv_unref((uv_handle_t *)&serve->signals[i]);
+    if (serve->registrar)
+        gv_log(GV_LOG_NOTICE, "%u mail%s still under way; a second signal leaves %s",
+               serve->registrar->mails, serve->registrar->mails == 1 ? " is" : "s are",
+               serve->registrar->mails == 1 ? "it" : "them");
+}
+
+/* No thread that mails is waited for. Who has asked for a code asks again. */
+static void end_at_once(struct gv_registrar *registrar)
+{
+    gv_log(GV_LOG_NOTICE, "stopped at once; %u mail%s left", registrar->mails,
+           registrar->mails == 1 ? " is" : "s are");
+    gv_records_close(registrar->records);
+    _exit(EX_OK);
+}
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct serve *serve = handle->data;
 
+    if (!serve->registrar) /* all is done */
+        return;
     if (number == SIGHUP) {
-        gv_registrar_refresh(serve->registrar);
+        if (!serve->stopping)
+            gv_registrar_refresh(serve->registrar);
         return;
     }
-    gv_log(GV_LOG_NOTICE, "stopping");
-    gv_registrar_stop(serve->registrar);
-    serve->registrar = NULL;
-    for (size_t i = 0; i < 3; i++)
-        uv_close((uv_handle_t *)&serve->signals[i], NULL);
+    if (!serve->stopping)
+        begin_stop(serve);
+    else
+        end_at_once(serve->registrar);
 }
 
 static int run(const struct gv_registry_settings *settings)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    struct serve serve;
+    static struct serve serve; /* libuv has it until the process ends */
     struct gv_text why = {""};
 
-    memset(&serve, 0, sizeof serve);
     if (uv_loop_init(&serve.loop) != 0)
         return gv_complain(GV_ERR_MEMORY, &why);
     int rc = gv_registrar_start(&serve.registrar, &serve.loop, settings, NULL, &why);
@@ -94,7 +122,8 @@ static int run(const struct gv_registry_settings *settings)
                    gv_registrar_port(serve.registrar, i));
     }
     uv_run(&serve.loop, UV_RUN_DEFAULT);
-    uv_loop_close(&serve.loop);
+    /* The loop is not closed: with its last signal handle libuv would give the signal back to the
+     * kernel's default. */
     return gv_exit_code(rc);
 }
 

@@ -226,6 +226,8 @@ static void send_by_smtp(struct mail *mail)
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)settings->mail_timeout_s);
+    /* It does not hold for the answer to QUIT, which may be waited for two minutes. */
+    curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)settings->mail_timeout_s);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
     curl_easy_setopt(curl, CURLOPT_MAIL_FROM, from);
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients);
@@ -264,9 +266,9 @@ static void in_loop(uv_work_t *work, int status)
     struct mail *mail = work->data;
     struct gv_mailer *mailer = mail->mailer;
 
-    mailer->under_way--;
     mail->done(mail->context, status == 0 ? mail->error : GV_ERR_IO, mail->why.text);
     mail_free(mail);
+    mailer->under_way--; /* only now: `done` may have freed the mailer */
     release(mailer);
 }
 

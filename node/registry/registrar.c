@@ -229,7 +229,7 @@ int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
     if (rc == GV_OK)
         *out = registrar;
     else
-        gv_registrar_stop(registrar);
+        gv_registrar_stop(&registrar);
     return rc;
 }
 
@@ -240,8 +240,9 @@ uint16_t gv_registrar_port(const struct gv_registrar *registrar, size_t server)
 
 void gv_registrar_release(struct gv_registrar *registrar)
 {
-    if (!registrar->stopped || registrar->mails > 0)
+    if (!registrar->held || registrar->mails > 0)
         return;
+    *registrar->held = NULL;
     gv_mailer_free(registrar->mailer);
     gv_records_close(registrar->records);
     gv_rate_free(&registrar->by_client);
@@ -256,12 +257,14 @@ void gv_registrar_release(struct gv_registrar *registrar)
     free(registrar);
 }
 
-void gv_registrar_stop(struct gv_registrar *registrar)
+void gv_registrar_stop(struct gv_registrar **held)
 {
-    if (!registrar)
+    struct gv_registrar *registrar = *held;
+
+    if (!registrar || registrar->held)
         return;
     for (size_t i = 0; i < registrar->server_count; i++)
         gv_http_stop(registrar->servers[i]);
-    registrar->stopped = true;
+    registrar->held = held;
     gv_registrar_release(registrar);
 }

@@ -49,8 +49,8 @@ struct gv_registrar {
 
     uint32_t proxy_hint_min; /* when an unknown proxy was last warned of, 0: never */
 
-    unsigned mails; /* under way on behalf of a request */
-    bool stopped;   /* the memory goes with the last mail */
+    unsigned mails;             /* under way on behalf of a request */
+    struct gv_registrar **held; /* once it is stopped: set to NULL with the last mail */
 };
 
 /* Starts answering. `unix_ms` NULL: the system clock. Settings are borrowed until the loop has
@@ -59,8 +59,10 @@ int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
                        const struct gv_registry_settings *settings, uint64_t (*unix_ms)(void),
                        struct gv_text *error);
 uint16_t gv_registrar_port(const struct gv_registrar *registrar, size_t server);
-/* NULL is allowed. The loop must run on until it is empty. */
-void gv_registrar_stop(struct gv_registrar *registrar);
+/* Answers nobody any more. Mails under way are finished first; *held becomes NULL when all is done,
+ * at once or later, and must be there until then. The loop must run on until it is empty. A NULL in
+ * *held is allowed. */
+void gv_registrar_stop(struct gv_registrar **held);
 
 /* Frees it once it is stopped and no mail is under way. */
 void gv_registrar_release(struct gv_registrar *registrar);

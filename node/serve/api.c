@@ -9,6 +9,7 @@
 
 #include "crypto/error.h"
 #include "node/base/json.h"
+#include "node/serve/answer.h"
 #include "node/serve/api_internal.h"
 #include "node/serve/api_json.h"
 
@@ -88,16 +89,15 @@ static void get_status(struct gv_http_request *request, void *context)
             api->options.enforcement ? api->options.enforcement(api->options.context) : NULL;
         json_object_set_new(json, "enforcement", enforcement ? enforcement : json_null());
     }
-    gv_http_respond_json(request, 200, json);
+    gv_answer_json(request, json);
 }
 
 static void get_peers(struct gv_http_request *request, void *context)
 {
     struct gv_api *api = context;
 
-    gv_http_respond_json(
-        request, 200,
-        gv_api_peers_json(core_of(api), gv_driver_now(api->options.driver), gv_unix_ms()));
+    gv_answer_json(request, gv_api_peers_json(core_of(api), gv_driver_now(api->options.driver),
+                                              gv_unix_ms()));
 }
 
 static void get_traffic(struct gv_http_request *request, void *context)
@@ -107,12 +107,12 @@ static void get_traffic(struct gv_http_request *request, void *context)
 
 static void get_roster(struct gv_http_request *request, void *context)
 {
-    gv_http_respond_json(request, 200, gv_api_roster_json(core_of(context)));
+    gv_answer_json(request, gv_api_roster_json(core_of(context)));
 }
 
 static void get_lists(struct gv_http_request *request, void *context)
 {
-    gv_http_respond_json(request, 200, gv_api_lists_json(core_of(context)));
+    gv_answer_json(request, gv_api_lists_json(core_of(context)));
 }
 
 static void add_left(void *context, const uint8_t *record, size_t len, uint64_t left_ms)
@@ -135,20 +135,26 @@ static void get_ip(struct gv_http_request *request, void *context)
     (void)gv_persist_journal(gv_driver_persist(api->options.driver), &subject, EARLIER_MAX,
                              add_left, earlier);
     json_object_set_new(json, "earlier", earlier);
-    gv_http_respond_json(request, 200, json);
+    gv_answer_json(request, json);
 }
 
 static void get_list(struct gv_http_request *request, void *context)
 {
+    const struct gv_api *api = context;
     struct gv_api_list_query query;
     struct gv_text error;
 
     if (gv_api_list_query(&query, gv_http_query(request, "verdict"),
                           gv_http_query(request, "action"), gv_http_query(request, "limit"),
-                          &error) != GV_OK)
+                          &error) != GV_OK ||
+        gv_api_offset(&query.offset, "offset", gv_http_query(request, "offset"), &error) != GV_OK)
         gv_http_error(request, 400, "bad-request", "%s", error.text);
+    else if (query.offset + query.limit > GV_API_LIMIT_MAX)
+        gv_http_error(request, 400, "bad-request",
+                      "offset and limit together may be %d at most; ask for one verdict or action",
+                      GV_API_LIMIT_MAX);
     else
-        gv_http_respond_json(request, 200, gv_api_list_json(core_of(context), &query));
+        gv_api_answer_list(request, api->options.loop, core_of(api), &query);
 }
 
 static void get_network(struct gv_http_request *request, void *context)
@@ -158,7 +164,7 @@ static void get_network(struct gv_http_request *request, void *context)
     struct gv_membership_status status;
 
     if (descriptor) {
-        gv_http_respond_json(request, 200, gv_api_network_json(descriptor));
+        gv_answer_json(request, gv_api_network_json(descriptor));
         return;
     }
     gv_membership_status(api->options.membership, &status);
@@ -300,6 +306,16 @@ static void post_reload(struct gv_http_request *request, void *context)
         gv_http_respond_json(request, 200, json_pack("{s:b, s:s}", "ok", 1, "message", "reloaded"));
 }
 
+static void get_changes(struct gv_http_request *request, void *context)
+{
+    struct gv_api *api = context;
+
+    if (api->changes)
+        gv_changes_handle(api->changes, request);
+    else
+        gv_http_error(request, 503, "stopping", "the node is stopping, try again later");
+}
+
 static void not_found(struct gv_http_request *request, void *context)
 {
     (void)context;
@@ -308,20 +324,31 @@ static void not_found(struct gv_http_request *request, void *context)
 }
 
 static const struct gv_http_route routes[] = {
+    /* Also on the HTTP port, with the token: */
     {"GET", "/api/v1/status", get_status},
     {"GET", "/api/v1/peers", get_peers},
     {"GET", "/api/v1/traffic", get_traffic},
     {"GET", "/api/v1/roster", get_roster},
     {"GET", "/api/v1/lists", get_lists},
     {"GET", "/api/v1/ip", get_ip},
+    {"GET", "/api/v1/verdict", gv_api_get_verdict},
     {"GET", "/api/v1/list", get_list},
+    {"GET", "/api/v1/changes", get_changes},
     {"GET", "/api/v1/network", get_network},
     {"GET", "/api/v1/telemetry", gv_api_get_telemetry},
+    {"GET", "/api/v1/received", gv_api_get_received},
+#define PUBLISHED 11
+    /* On the control socket alone: */
     {"GET", "/api/v1/terms", gv_api_get_terms},
+    {"GET", "/api/v1/token", gv_api_get_token},
+    {"POST", "/api/v1/token", gv_api_post_token},
     {"POST", "/api/v1/allow", post_allow},
     {"POST", "/api/v1/deny", post_deny},
     {"POST", "/api/v1/unlist", post_unlist},
     {"POST", "/api/v1/retract", post_retract},
+    {"GET", "/api/v1/trust", gv_api_get_trust},
+    {"POST", "/api/v1/trust", gv_api_post_trust},
+    {"POST", "/api/v1/untrust", gv_api_post_untrust},
     {"POST", "/api/v1/network", gv_api_post_network},
     {"POST", "/api/v1/enroll", gv_api_post_enroll},
     {"POST", "/api/v1/confirm", gv_api_post_confirm},
@@ -329,6 +356,13 @@ static const struct gv_http_route routes[] = {
     {"POST", "/api/v1/import", gv_api_post_import},
     {"GET", "/*", not_found},
 };
+
+const struct gv_http_route *gv_api_routes(size_t *count, size_t *published)
+{
+    *published = PUBLISHED;
+    *count = sizeof routes / sizeof *routes - 1;
+    return routes;
+}
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
@@ -356,6 +390,11 @@ int gv_api_start(struct gv_api **out, const struct gv_api_options *options, stru
     if (!api)
         return gv_fail(error, GV_ERR_MEMORY, "out of memory");
     api->options = *options;
+    int rc = options->token_folder ? gv_token_open(&api->token, options->token_folder, error) : GV_OK;
+    if (rc != GV_OK) {
+        free(api);
+        return rc;
+    }
     struct gv_http_options http = {
         .unix_path = options->socket_path,
         .routes = routes,
@@ -364,7 +403,7 @@ int gv_api_start(struct gv_api **out, const struct gv_api_options *options, stru
         .body_max = GV_API_BODY_MAX,
         .connections_max = 64,
     };
-    int rc = gv_http_start(&api->server, options->loop, &http, error);
+    rc = gv_http_start(&api->server, options->loop, &http, error);
     if (rc == GV_OK && (rc = set_group(options->socket_path, options->group, error)) != GV_OK)
         gv_http_stop(api->server);
     if (rc != GV_OK) {
@@ -381,5 +420,16 @@ void gv_api_stop(struct gv_api *api)
         return;
     api->stopped = true;
     gv_http_stop(api->server);
+    gv_token_wipe(&api->token);
     free(api);
+}
+
+const struct gv_token *gv_api_token(const struct gv_api *api)
+{
+    return &api->token;
+}
+
+void gv_api_set_changes(struct gv_api *api, struct gv_changes *changes)
+{
+    api->changes = changes;
 }

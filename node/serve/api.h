@@ -1,12 +1,18 @@
-/* The control socket: HTTP on a unix socket (0660) under /api/v1/, for the grapevine command. All
- * answers are JSON, and come from memory but for telemetry and earlier signals on an address.
+/* The API: HTTP under /api/v1/, on the control socket (unix, 0660) for the grapevine command, and
+ * what only reads also on the HTTP port (port.h), for whoever has the token. All answers are JSON,
+ * with an ETag where it saves something, and come from memory but for telemetry and earlier signals
+ * on an address. node/serve/openapi.json describes every path; a test holds the two together.
  *
- *   GET  status, peers, traffic, roster, lists, network, terms
- *        ip?addr=ADDR   list?verdict=&action=&limit=
+ *   GET  status, peers, traffic, roster, lists, network
+ *        ip?addr=ADDR   verdict?addr=ADDR   list?verdict=&action=&limit=&offset=
+ *        changes?since=SERIAL&wait=SECONDS   received?limit=&cursor=
  *        telemetry?since=&limit=&follow=1   (follow: one object a line, as they come)
+ * and on the control socket alone
+ *   GET  terms, token, trust
  *   POST allow, deny, unlist {"addr": ADDR or PREFIX}   retract {"addr": ADDR}
+ *        trust, untrust {"owner": TAG}
  *        network {"registry": URL}   enroll {"email", "terms"}   confirm {"code"}   reload
- *        import {"files": [PATH...]}   (what became of it: status, "import")
+ *        import {"files": [PATH...]}   (what became of it: status, "import")   token (a new one)
  */
 #ifndef GV_NODE_SERVE_API_H
 #define GV_NODE_SERVE_API_H
@@ -18,6 +24,8 @@
 #include "node/base/text.h"
 #include "node/host/driver.h"
 #include "node/host/membership.h"
+#include "node/serve/changes.h"
+#include "node/serve/token.h"
 
 struct gv_api;
 
@@ -27,6 +35,7 @@ struct gv_api_options {
     struct gv_membership *membership;
     const char *socket_path;
     const char *group; /* may use the socket; NULL or "": the daemon's own */
+    const char *token_folder; /* where the token of the HTTP port lies; NULL: there is no port */
     void *logs_context; /* of logs, mail and import */
     json_t *(*logs)(void *context); /* new reference: the logs that are read, for status */
     /* Begins to read old logs; `import_json`: a new reference to how far it is, or NULL. */
@@ -44,6 +53,12 @@ struct gv_api_options {
 int gv_api_start(struct gv_api **out, const struct gv_api_options *options, struct gv_text *error);
 /* The loop must run on until its handles are closed. NULL is allowed. */
 void gv_api_stop(struct gv_api *api);
+
+/* All routes of the socket; their context is the api. The first `published` only read. */
+const struct gv_http_route *gv_api_routes(size_t *count, size_t *published);
+const struct gv_token *gv_api_token(const struct gv_api *api);
+/* Borrowed; NULL: no more, before they are stopped. */
+void gv_api_set_changes(struct gv_api *api, struct gv_changes *changes);
 
 /* Own statement `id` was made or acknowledged: who follows telemetry sees it. */
 void gv_api_recorded(struct gv_api *api, const uint8_t id[GV_ID_LEN]);

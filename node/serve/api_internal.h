@@ -4,6 +4,8 @@
 
 #include "node/base/http.h"
 #include "node/serve/api.h"
+#include "node/serve/api_request.h"
+#include "node/serve/changes.h"
 
 #define GV_API_FOLLOWERS_MAX 16
 #define GV_API_ASKING_MAX    8
@@ -27,14 +29,33 @@ struct gv_api {
     struct gv_api_follower followers[GV_API_FOLLOWERS_MAX];
     struct gv_api_asking asking[GV_API_ASKING_MAX];
     bool stopped;
+    struct gv_token token; /* text "": none, nothing listens for HTTP */
+    struct gv_changes *changes; /* NULL: none */
 };
 
-/* Handlers of node/serve/api_registry.c, api_import.c and api_telemetry.c. */
+/* Handlers of node/serve/api_registry.c, api_import.c, api_trust.c, api_telemetry.c and
+ * api_verdict.c. */
 void gv_api_get_terms(struct gv_http_request *request, void *context);
 void gv_api_post_network(struct gv_http_request *request, void *context);
 void gv_api_post_enroll(struct gv_http_request *request, void *context);
 void gv_api_post_confirm(struct gv_http_request *request, void *context);
+void gv_api_get_trust(struct gv_http_request *request, void *context);
+void gv_api_post_trust(struct gv_http_request *request, void *context);
+void gv_api_post_untrust(struct gv_http_request *request, void *context);
 void gv_api_post_import(struct gv_http_request *request, void *context);
 void gv_api_get_telemetry(struct gv_http_request *request, void *context);
+void gv_api_get_verdict(struct gv_http_request *request, void *context);
+void gv_api_get_received(struct gv_http_request *request, void *context);
+void gv_api_get_token(struct gv_http_request *request, void *context);
+void gv_api_post_token(struct gv_http_request *request, void *context);
+
+/* Answers with the list, at once or some turns of the loop later. */
+void gv_api_answer_list(struct gv_http_request *request, uv_loop_t *loop,
+                        const struct gv_core *core, const struct gv_api_list_query *query);
+
+/* {"subject", "verdict", "action", "reason"}; returns its length. Not terminated. */
+#define GV_API_VERDICT_TEXT 320
+size_t gv_api_verdict_text(char out[GV_API_VERDICT_TEXT], const struct gv_core *core,
+                           const struct gv_subject *subject);
 
 #endif

@@ -116,6 +116,18 @@ static json_t *local_json(const struct gv_history_summary *history,
         gv_api_time(history->locked_until_ms), "signalled", gv_api_time(history->signalled_ms));
 }
 
+/* What a session with another server of this admin has told; null: nothing. */
+static json_t *own_lock_json(const struct gv_core *core, const struct gv_subject *subject)
+{
+    uint8_t instance[GV_ID_LEN];
+    uint32_t seconds;
+
+    if (!gv_core_own_lock(core, subject, &seconds, instance))
+        return json_null();
+    return json_pack("{s:o, s:I}", "instance", gv_json_new_hex(instance, GV_ID_LEN), "seconds",
+                     (json_int_t)seconds);
+}
+
 json_t *gv_api_ip_json(const struct gv_core *core, const struct gv_subject *subject)
 {
     const struct gv_descriptor *descriptor = gv_core_descriptor(core);
@@ -138,7 +150,7 @@ json_t *gv_api_ip_json(const struct gv_core *core, const struct gv_subject *subj
                                        .policy = descriptor ? &descriptor->policy : NULL});
     gv_subject_text(text, subject);
     bool known = verdict.state != GV_VERDICT_UNKNOWN;
-    return json_pack("{s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:s, s:i, s:i, s:i, s:b, s:b, s:b}",
+    json_t *json = json_pack("{s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:s, s:i, s:i, s:i, s:b, s:b, s:b}",
                      "subject", text, "verdict", gv_verdict_state_name(verdict.state), "weight",
                      (int)verdict.weight, "action", gv_action_name(decision.action), "since",
                      known ? gv_api_minute(verdict.since_min) : json_null(), "until",
@@ -148,6 +160,8 @@ json_t *gv_api_ip_json(const struct gv_core *core, const struct gv_subject *subj
                      "owners", (int)verdict.owners, "groups", (int)verdict.groups, "shareable",
                      (int)gv_subject_shareable(subject, lab), "allow_listed",
                      (int)facts.allow_listed, "deny_listed", (int)facts.deny_listed);
+    json_object_set_new(json, "own_lock", own_lock_json(core, subject));
+    return json;
 }
 
 /* ---- lists ---------------------------------------------------------------------------------- */
@@ -195,6 +209,7 @@ json_t *gv_api_peers_json(const struct gv_core *core, uint64_t now_ms, uint64_t 
                       "direction", peer.outbound ? "out" : "in", "member", (int)peer.member,
                       "since", gv_api_time(unix_ms - age), "bytes_in", (json_int_t)peer.bytes_in,
                       "bytes_out", (json_int_t)peer.bytes_out);
+        json_object_set_new(one, "own", json_boolean(peer.own));
         json_object_set_new(one, "instance",
                             peer.member ? gv_json_new_hex(peer.instance, GV_ID_LEN) : json_null());
         json_object_set_new(one, "owner",

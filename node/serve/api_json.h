@@ -10,7 +10,6 @@
 #include "proto/core.h"
 
 json_t *gv_api_ip_json(const struct gv_core *core, const struct gv_subject *subject);
-json_t *gv_api_list_json(const struct gv_core *core, const struct gv_api_list_query *query);
 json_t *gv_api_lists_json(const struct gv_core *core);
 json_t *gv_api_peers_json(const struct gv_core *core, uint64_t now_ms, uint64_t unix_ms);
 json_t *gv_api_traffic_json(const struct gv_core *core);

@@ -52,6 +52,24 @@ int gv_api_limit(size_t *out, const char *limit, struct gv_text *error)
     return GV_OK;
 }
 
+int gv_api_offset(size_t *out, const char *name, const char *text, struct gv_text *error)
+{
+    size_t len = text ? strlen(text) : 0;
+
+    *out = 0;
+    if (!text)
+        return GV_OK;
+    if (len == 0 || len > 9 || strspn(text, "0123456789") != len)
+        return gv_fail(error, GV_ERR_MALFORMED, "%s must be a number from 0 to %d", name,
+                       GV_API_OFFSET_MAX);
+    for (size_t i = 0; i < len; i++)
+        *out = 10 * *out + (size_t)(text[i] - '0');
+    if (*out > GV_API_OFFSET_MAX)
+        return gv_fail(error, GV_ERR_MALFORMED, "%s must be a number from 0 to %d", name,
+                       GV_API_OFFSET_MAX);
+    return GV_OK;
+}
+
 int gv_api_list_query(struct gv_api_list_query *out, const char *verdict, const char *action,
                       const char *limit, struct gv_text *error)
 {
@@ -160,6 +178,25 @@ int gv_api_subject_body(struct gv_subject *out, const void *body, size_t len, st
     rc = take(text, sizeof text, json, "addr", false, error);
     if (rc == GV_OK)
         rc = gv_api_subject(out, text, error);
+    json_decref(json);
+    return rc;
+}
+
+int gv_api_owner_body(uint8_t out[GV_ID_LEN], const void *body, size_t len, struct gv_text *error)
+{
+    char text[GV_API_TEXT_MAX + 1];
+    struct shown shown;
+    json_t *json = NULL;
+    int rc = open_body(&json, body, len, error);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = take(text, sizeof text, json, "owner", false, error);
+    if (rc == GV_OK && gv_unhex(out, GV_ID_LEN, text) != GV_OK)
+        rc = gv_fail(error, GV_ERR_MALFORMED,
+                     "\"%s\" is not an owner's tag; give its 32 hex digits, as `grapevine peers` "
+                     "or `grapevine ip` show them",
+                     show(&shown, text));
     json_decref(json);
     return rc;
 }

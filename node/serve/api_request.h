@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/hash.h"
 #include "node/base/rfc3339.h"
 #include "node/base/text.h"
 #include "proto/settings.h"
@@ -15,6 +16,8 @@
 #define GV_API_BODY_MAX      16384
 #define GV_API_LIMIT_DEFAULT 100
 #define GV_API_LIMIT_MAX     10000
+#define GV_API_OFFSET_MAX    100000000
+#define GV_API_RECEIVED_MAX  1000 /* subjects in one page of signals: a few ms */
 #define GV_API_EMAIL_MAX     254 /* RFC 5321 */
 #define GV_API_TEXT_MAX      255
 
@@ -22,12 +25,14 @@
 
 int gv_api_subject(struct gv_subject *out, const char *address, struct gv_text *error);
 int gv_api_limit(size_t *out, const char *limit, struct gv_text *error);
+/* Where a page begins; absent: 0. `name` is the argument's. */
+int gv_api_offset(size_t *out, const char *name, const char *text, struct gv_text *error);
 
 struct gv_api_list_query {
     bool by_verdict, by_action;
     enum gv_verdict_state verdict;
     enum gv_action action;
-    size_t limit;
+    size_t limit, offset; /* the offset is for the caller to set */
 };
 int gv_api_list_query(struct gv_api_list_query *out, const char *verdict, const char *action,
                       const char *limit, struct gv_text *error);
@@ -46,6 +51,8 @@ int gv_api_telemetry_query(struct gv_api_telemetry_query *out, uint64_t now_ms, 
 int gv_api_prefix_body(struct gv_prefix *out, const void *body, size_t len, struct gv_text *error);
 int gv_api_subject_body(struct gv_subject *out, const void *body, size_t len,
                         struct gv_text *error);
+/* {"owner": 32 hex digits} */
+int gv_api_owner_body(uint8_t out[GV_ID_LEN], const void *body, size_t len, struct gv_text *error);
 struct gv_api_join {
     char registry[GV_API_TEXT_MAX + 1]; /* "": the configured one */
 };

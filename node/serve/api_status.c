@@ -50,7 +50,8 @@ static json_t *mesh_json(const struct gv_core_status *s, uint64_t now_ms, uint64
 {
     uint64_t repair = s->last_repair_ms ? unix_ms - (now_ms - s->last_repair_ms) : 0;
 
-    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:I}", "peers",
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:I}",
+                     "own_hosts", (int)s->own_hosts, "own_locks", (int)s->own_locks, "peers",
                      (int)s->peers, "peers_outbound", (int)s->peers_outbound, "links",
                      (int)s->links, "known_addresses", (int)s->known_addresses, "instances",
                      (int)s->instances, "statements", (int)s->statements, "subjects",

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "node/serve/answer.h"
 #include "node/serve/api_internal.h"
 #include "node/serve/api_json.h"
 
@@ -101,5 +102,5 @@ void gv_api_get_telemetry(struct gv_http_request *request, void *context)
         gv_http_error(request, 500, "store", "the store cannot be read: %s", gv_strerror(rc));
         return;
     }
-    gv_http_respond_json(request, 200, json_pack("{s:o}", "telemetry", list));
+    gv_answer_json(request, json_pack("{s:o}", "telemetry", list));
 }

@@ -170,7 +170,17 @@ static size_t guesses(const struct gv_dovecot *d, struct gv_decision decision,
     return decision.action == GV_ACTION_ONE_STRIKE || facts->points > 0 ? 1 : GV_DOVECOT_GUESSES;
 }
 
-/* Whether the question can be answered now; then it is. */
+/* Of those that have waited long enough behind a login of which no report came (a slow login backend,
+ * a lost report) one may go; were it all of them, a hundred guesses would only have to wait. */
+static bool may_overtake(struct gv_dovecot_client *client, uint64_t now)
+{
+    if (client->overtaken_ms != 0 && now - client->overtaken_ms < GV_DOVECOT_WAIT_MS)
+        return false;
+    client->overtaken_ms = now;
+    return true;
+}
+
+/* Whether the question can be answered now; then it is. Not patient: it is. */
 static bool decide(struct gv_dovecot *d, struct gv_dovecot_client *client,
                    struct gv_http_request *request, const struct gv_subject *subject,
                    uint64_t token, bool patient)
@@ -182,9 +192,15 @@ static bool decide(struct gv_dovecot *d, struct gv_dovecot_client *client,
 
     /* Dovecot asks again after a right password: that is the login that flies already. */
     if (client && limit != SIZE_MAX && !gv_dovecot_flies(client, token)) {
-        if (patient && gv_dovecot_flying(client, now) >= limit)
+        bool crowded = gv_dovecot_flying(client, now) >= limit;
+        if (crowded && patient)
             return false;
-        gv_dovecot_take_off(client, token, now);
+        if (crowded && decision.action == GV_ACTION_ONE_STRIKE && !may_overtake(client, now)) {
+            d->counters.crowded++;
+            decision.action = GV_ACTION_REFUSE;
+        } else {
+            gv_dovecot_take_off(client, token, now);
+        }
     }
     answer(d, request, decision);
     return true;

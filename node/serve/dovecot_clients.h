@@ -22,6 +22,7 @@ struct gv_dovecot_client {
     struct gv_dovecot_flight flights[GV_DOVECOT_GUESSES];
     uint32_t failures, successes; /* reported, and not yet told of by the log */
     uint64_t reported_ms;
+    uint64_t overtaken_ms; /* when one last went although another was under way; 0: never */
     struct gv_dovecot_waiting *waiting; /* the first of a list */
 };
 

@@ -11,8 +11,9 @@
 struct gv_feed {
     const struct gv_core *core;
     struct gv_listing *listing;
+    struct gv_feed_watcher *watchers;
     uv_timer_t timer;
-    size_t of_listing, of_mesh, of_history; /* where the sweep is */
+    size_t of_listing, of_mesh, of_history, of_own; /* where the sweep is */
 };
 
 static bool vetoed(enum gv_reason reason)
@@ -35,8 +36,22 @@ static unsigned decide(const struct gv_core *core, const struct gv_subject *subj
 
 void gv_feed_subject(struct gv_feed *feed, const struct gv_subject *subject)
 {
-    if (gv_listing_set(feed->listing, subject, decide(feed->core, subject)) != GV_OK)
+    unsigned was = gv_listing_get(feed->listing, subject), is = decide(feed->core, subject);
+
+    if (was == is)
+        return;
+    if (gv_listing_set(feed->listing, subject, is) != GV_OK) {
         gv_log_limited(GV_LOG_ERROR, "out of memory: an address is not listed for enforcement");
+        return; /* the sweep tries again */
+    }
+    for (struct gv_feed_watcher *w = feed->watchers; w; w = w->next)
+        w->changed(w->context, subject, was, is);
+}
+
+void gv_feed_watch(struct gv_feed *feed, struct gv_feed_watcher *watcher)
+{
+    watcher->next = feed->watchers;
+    feed->watchers = watcher;
 }
 
 static void sweep(struct gv_feed *feed, size_t count)
@@ -65,6 +80,13 @@ static void sweep(struct gv_feed *feed, size_t count)
         }
         gv_feed_subject(feed, &subject);
     }
+    for (size_t i = 0; i < count; i++) {
+        if (!gv_core_next_own_lock(feed->core, &feed->of_own, &subject)) {
+            feed->of_own = 0;
+            break;
+        }
+        gv_feed_subject(feed, &subject);
+    }
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -72,7 +94,8 @@ static void on_timer(uv_timer_t *timer)
     sweep(timer->data, GV_FEED_SWEEP_COUNT);
 }
 
-/* Single addresses of the deny list, so that what enumerates the listing has them. */
+/* Single addresses of the deny list, of IPv6 whatever lies in one /64, so that what enumerates the
+ * listing has them. */
 static void list_denied(struct gv_feed *feed)
 {
     const struct gv_settings *settings = gv_core_settings(feed->core);
@@ -81,13 +104,13 @@ static void list_denied(struct gv_feed *feed)
     bool deny;
 
     for (size_t i = 0; i < settings->deny_count; i++)
-        if (settings->deny[i].bits == (settings->deny[i].family == GV_FAMILY_IPV4 ? 32 : 64)) {
+        if (settings->deny[i].bits >= (settings->deny[i].family == GV_FAMILY_IPV4 ? 32 : 64)) {
             struct gv_subject subject = {.family = settings->deny[i].family};
             memcpy(subject.bytes, settings->deny[i].bytes, sizeof subject.bytes);
             gv_feed_subject(feed, &subject);
         }
     while (gv_core_next_listed(feed->core, &cursor, &prefix, &deny))
-        if (deny && prefix.bits == (prefix.family == GV_FAMILY_IPV4 ? 32 : 64)) {
+        if (deny && prefix.bits >= (prefix.family == GV_FAMILY_IPV4 ? 32 : 64)) {
             struct gv_subject subject = {.family = prefix.family};
             memcpy(subject.bytes, prefix.bytes, sizeof subject.bytes);
             gv_feed_subject(feed, &subject);
@@ -96,7 +119,7 @@ static void list_denied(struct gv_feed *feed)
 
 void gv_feed_all(struct gv_feed *feed)
 {
-    feed->of_listing = feed->of_mesh = feed->of_history = 0;
+    feed->of_listing = feed->of_mesh = feed->of_history = feed->of_own = 0;
     sweep(feed, SIZE_MAX);
     list_denied(feed);
 }

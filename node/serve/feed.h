@@ -17,10 +17,22 @@
 
 struct gv_feed;
 
+/* Who wants to hear of every change of the listing: the firewall, bouncers, hooks. */
+struct gv_feed_watcher {
+    struct gv_feed_watcher *next; /* the feed's own */
+    void *context;
+    /* `was` and `is`: bits of enum gv_listed, never the same. Must not call the feed. */
+    void (*changed)(void *context, const struct gv_subject *subject, unsigned was, unsigned is);
+};
+
 /* `core` is borrowed until gv_feed_stop. Returns GV_OK or GV_ERR_MEMORY. */
 int gv_feed_start(struct gv_feed **out, uv_loop_t *loop, const struct gv_core *core);
 /* The loop must run on until its handle is closed; it frees itself then. NULL is allowed. */
 void gv_feed_stop(struct gv_feed *feed);
+
+/* From now on; what is listed already is read from the listing. The watcher is borrowed until
+ * gv_feed_stop. */
+void gv_feed_watch(struct gv_feed *feed, struct gv_feed_watcher *watcher);
 
 /* Something happened about this subject: it is decided anew now. */
 void gv_feed_subject(struct gv_feed *feed, const struct gv_subject *subject);

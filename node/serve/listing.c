@@ -2,12 +2,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "crypto/error.h"
 #include "crypto/hash.h"
 #include "crypto/wipe.h"
 
-#define CAP_MIN 1024u
+#define CAP_MIN   1024u
+#define HUGE_PAGE ((size_t)2 << 20)
 
 struct slot {
     uint32_t hash;             /* of the subject, to pass over strangers and to move entries */
@@ -24,6 +26,22 @@ struct gv_listing {
     uint8_t key[16];
 };
 
+/* Zeroed. A large table lies in huge pages where the kernel has them: a lookup then misses its memory
+ * once and not, for the address of it, once or twice more. */
+static struct slot *new_slots(size_t cap)
+{
+    size_t bytes = cap * sizeof(struct slot);
+
+    if (bytes < 2 * HUGE_PAGE)
+        return calloc(cap, sizeof(struct slot));
+    struct slot *slots = aligned_alloc(HUGE_PAGE, bytes);
+    if (!slots)
+        return NULL;
+    (void)madvise(slots, bytes, MADV_HUGEPAGE);
+    memset(slots, 0, bytes);
+    return slots;
+}
+
 struct gv_listing *gv_listing_new(const uint8_t key[16])
 {
     struct gv_listing *l = calloc(1, sizeof *l);
@@ -32,7 +50,7 @@ struct gv_listing *gv_listing_new(const uint8_t key[16])
         return NULL;
     memcpy(l->key, key, sizeof l->key);
     l->cap = CAP_MIN;
-    l->slots = calloc(l->cap, sizeof *l->slots);
+    l->slots = new_slots(l->cap);
     if (!l->slots) {
         gv_listing_free(l);
         return NULL;
@@ -79,7 +97,7 @@ static int resize(struct gv_listing *l, size_t count)
         cap *= 2;
     if (cap == l->cap)
         return GV_OK;
-    struct slot *old = l->slots, *slots = calloc(cap, sizeof *slots);
+    struct slot *old = l->slots, *slots = new_slots(cap);
     if (!slots)
         return GV_ERR_MEMORY;
     size_t old_cap = l->cap;

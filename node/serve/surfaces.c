@@ -9,18 +9,32 @@
 #include "node/base/http.h"
 #include "node/base/keyfile.h"
 #include "node/base/log.h"
+#include "node/serve/blocklist.h"
+#include "node/serve/changes.h"
 #include "node/serve/dnsbl.h"
 #include "node/serve/dovecot.h"
 #include "node/serve/feed.h"
+#include "node/serve/metrics.h"
+#include "node/serve/port.h"
+#include "node/serve/watch.h"
 #include "node/serve/why.h"
 
 struct gv_surfaces {
     uv_loop_t *loop;
     const struct gv_core *core;
     struct gv_feed *feed;
+    struct gv_watch *watch;
     struct gv_dnsbl *dnsbl;     /* NULL: does not listen */
     struct gv_dovecot *dovecot; /* NULL: no HTTP port */
     struct gv_http_server *http;
+    struct gv_changes *changes;
+    struct gv_blocklist *blocklist;
+    struct gv_metrics metrics;
+    struct gv_port *port; /* NULL: no API on the HTTP port */
+    struct gv_api *api;
+    struct gv_config_address *clients; /* owned: who may ask from elsewhere */
+    char **names;                      /* owned, and each: of this host; the first is a constant */
+    size_t name_count;
     char key[2 * GV_SECRET_LEN + 1]; /* what Dovecot must send */
     unsigned enforced;               /* bits of enum gv_enforce */
     uint64_t dns_would;              /* questions that would have been answered with "listed" */
@@ -36,7 +50,7 @@ static bool listed(void *context, enum gv_dns_zone zone, const struct gv_subject
 
     if (s->enforced & GV_ENFORCE_DNSBL)
         return on;
-    s->dns_would += on;
+    s->metrics.dns_would = s->dns_would += on;
     return false;
 }
 
@@ -115,6 +129,55 @@ static int read_key(struct gv_surfaces *s, const char *folder, struct gv_text *e
     return rc;
 }
 
+/* What outlives a reload is copied: where the port listens and for whom is fixed. */
+static int copy_access(struct gv_surfaces *s, struct gv_http_options *http,
+                       const struct gv_options *options)
+{
+    s->clients = calloc(options->http_clients.count + 1, sizeof *s->clients);
+    s->names = calloc(options->http_names.count + 1, sizeof *s->names);
+    if (!s->clients || !s->names)
+        return GV_ERR_MEMORY;
+    if (options->http_clients.count)
+        memcpy(s->clients, options->http_clients.items,
+               options->http_clients.count * sizeof *s->clients);
+    for (size_t i = 0; i <= options->http_names.count; i++) {
+        s->names[i] = strdup(i ? options->http_names.items[i - 1] : "localhost");
+        if (!s->names[i])
+            return GV_ERR_MEMORY;
+        s->name_count++;
+    }
+    http->guarded = true;
+    http->clients = s->clients;
+    http->client_count = options->http_clients.count;
+    http->hosts = (const char *const *)s->names;
+    http->host_count = s->name_count;
+    return GV_OK;
+}
+
+/* The API, the lists and the metrics. */
+static int start_port(struct gv_surfaces *s, struct gv_http_options *http,
+                      const struct gv_surfaces_options *o)
+{
+    if (!o->api)
+        return GV_OK;
+    int rc = gv_blocklist_start(&s->blocklist, s->loop, s->feed, s->core);
+    if (rc != GV_OK)
+        return rc;
+    s->metrics = (struct gv_metrics){.driver = o->driver,
+                                     .changes = s->changes,
+                                     .dnsbl = s->dnsbl,
+                                     .dovecot = s->dovecot,
+                                     .enforced = s->enforced,
+                                     .logs_context = o->context,
+                                     .logs = o->logs};
+    rc = gv_port_start(&s->port, &(struct gv_port_options){.api = o->api,
+                                                           .blocklist = s->blocklist,
+                                                           .metrics = &s->metrics});
+    if (rc == GV_OK)
+        http->bound = gv_port_routes(s->port, &http->bound_count);
+    return rc;
+}
+
 static int start_http(struct gv_surfaces *s, const struct gv_surfaces_options *o,
                       struct gv_text *error)
 {
@@ -127,8 +190,9 @@ static int start_http(struct gv_surfaces *s, const struct gv_surfaces_options *o
     struct gv_http_options http = {.routes = routes,
                                    .route_count = sizeof routes / sizeof *routes,
                                    .context = s,
-                                   .connections_max = 1024,
-                                   .connections_per_ip = 1024};
+                                   .head_max = 8192,
+                                   .connections_max = GV_SURFACES_CONNECTIONS,
+                                   .connections_per_ip = GV_SURFACES_CONNECTIONS};
 
     if (o->options->http_listen.count == 0)
         return GV_OK;
@@ -136,11 +200,16 @@ static int start_http(struct gv_surfaces *s, const struct gv_surfaces_options *o
     if (rc != GV_OK)
         return rc;
     rc = gv_dovecot_start(&s->dovecot, &dovecot);
+    if (rc == GV_OK)
+        rc = copy_access(s, &http, o->options);
+    if (rc == GV_OK)
+        rc = start_port(s, &http, o);
     if (rc != GV_OK)
         return gv_fail(error, rc, "out of memory");
     http.host = o->options->http_listen.items[0].host;
     http.port = o->options->http_listen.items[0].port;
     rc = gv_http_start(&s->http, o->loop, &http, error);
+    s->metrics.http = s->http;
     return rc;
 }
 
@@ -157,7 +226,11 @@ int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options
     s->loop = options->loop;
     s->core = options->core;
     s->enforced = options->options->enforced;
-    int rc = gv_feed_start(&s->feed, options->loop, options->core);
+    s->api = options->api;
+    s->watch = gv_watch_new(options->core);
+    int rc = s->watch ? gv_feed_start(&s->feed, options->loop, options->core) : GV_ERR_MEMORY;
+    if (rc == GV_OK)
+        rc = gv_changes_start(&s->changes, options->loop, s->feed, options->core);
     if (rc != GV_OK) {
         gv_surfaces_stop(s);
         return gv_fail(error, rc, "out of memory");
@@ -169,6 +242,8 @@ int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options
         gv_surfaces_stop(s);
         return rc;
     }
+    if (s->api)
+        gv_api_set_changes(s->api, s->changes);
     *out = s;
     return GV_OK;
 }
@@ -180,7 +255,17 @@ void gv_surfaces_stop(struct gv_surfaces *surfaces)
     gv_dnsbl_stop(surfaces->dnsbl);
     gv_http_stop(surfaces->http); /* before what its requests wait for */
     gv_dovecot_stop(surfaces->dovecot);
+    gv_port_stop(surfaces->port);
+    gv_blocklist_stop(surfaces->blocklist);
+    if (surfaces->api)
+        gv_api_set_changes(surfaces->api, NULL);
+    gv_changes_stop(surfaces->changes);
+    for (size_t i = 0; i < surfaces->name_count; i++)
+        free(surfaces->names[i]);
+    free(surfaces->names);
+    free(surfaces->clients);
     gv_feed_stop(surfaces->feed);
+    gv_watch_free(surfaces->watch);
     gv_wipe(surfaces->key, sizeof surfaces->key);
     free(surfaces);
 }
@@ -189,16 +274,22 @@ void gv_surfaces_configure(struct gv_surfaces *surfaces, const struct gv_options
 {
     if (!surfaces)
         return;
-    surfaces->enforced = options->enforced;
+    surfaces->enforced = surfaces->metrics.enforced = options->enforced;
     if (surfaces->dovecot)
         gv_dovecot_enforce(surfaces->dovecot, surfaces->enforced & GV_ENFORCE_DOVECOT);
-    gv_feed_all(surfaces->feed);
+    gv_surfaces_all(surfaces);
 }
 
 bool gv_surfaces_absorb(struct gv_surfaces *surfaces, struct gv_observation *observation)
 {
     return !surfaces || !surfaces->dovecot ||
            gv_dovecot_absorb(surfaces->dovecot, observation, uv_now(surfaces->loop));
+}
+
+void gv_surfaces_watch(struct gv_surfaces *surfaces, const struct gv_observation *observation)
+{
+    if (surfaces)
+        gv_watch_observe(surfaces->watch, observation);
 }
 
 void gv_surfaces_about(struct gv_surfaces *surfaces, const struct gv_subject *subject)
@@ -209,8 +300,16 @@ void gv_surfaces_about(struct gv_surfaces *surfaces, const struct gv_subject *su
 
 void gv_surfaces_all(struct gv_surfaces *surfaces)
 {
-    if (surfaces)
-        gv_feed_all(surfaces->feed);
+    if (!surfaces)
+        return;
+    gv_feed_all(surfaces->feed);
+    if (surfaces->blocklist)
+        gv_blocklist_ranges_changed(surfaces->blocklist);
+}
+
+uint16_t gv_surfaces_http_port(const struct gv_surfaces *surfaces)
+{
+    return surfaces->http ? gv_http_port(surfaces->http) : 0;
 }
 
 static json_t *dovecot_json(const struct gv_dovecot *dovecot)
@@ -220,9 +319,10 @@ static json_t *dovecot_json(const struct gv_dovecot *dovecot)
     if (!dovecot)
         return json_null();
     gv_dovecot_counters(dovecot, &c);
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "asked", (json_int_t)c.asked,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "asked", (json_int_t)c.asked,
                      "refused", (json_int_t)c.refused, "would_have_refused",
-                     (json_int_t)c.would_refuse, "waited", (json_int_t)c.waited, "reported",
+                     (json_int_t)c.would_refuse, "waited", (json_int_t)c.waited, "crowded",
+                     (json_int_t)c.crowded, "reported",
                      (json_int_t)c.reported, "repeated", (json_int_t)c.repeated, "absorbed",
                      (json_int_t)c.absorbed, "malformed", (json_int_t)c.malformed);
 }
@@ -242,22 +342,18 @@ static json_t *dns_json(const struct gv_surfaces *s)
 
 json_t *gv_surfaces_json(const struct gv_surfaces *surfaces)
 {
-    struct gv_subject subject;
-    size_t cursor = 0, refused = 0, untrusted = 0;
-    unsigned bits;
+    struct gv_changes_counters listed;
 
     if (!surfaces)
         return json_null();
-    while (gv_listing_next(gv_feed_listing(surfaces->feed), &cursor, &subject, &bits)) {
-        refused += (bits & GV_LISTED_REFUSED) != 0;
-        untrusted += (bits & GV_LISTED_UNTRUSTED) != 0;
-    }
+    gv_changes_counters(surfaces->changes, &listed);
     json_t *enforced = json_array();
     if (surfaces->enforced & GV_ENFORCE_DOVECOT)
         json_array_append_new(enforced, json_string("dovecot"));
     if (surfaces->enforced & GV_ENFORCE_DNSBL)
         json_array_append_new(enforced, json_string("dnsbl"));
-    return json_pack("{s:o, s:I, s:I, s:o, s:o}", "enforced", enforced, "refused",
-                     (json_int_t)refused, "untrusted", (json_int_t)untrusted, "dovecot",
+    return json_pack("{s:o, s:o, s:I, s:I, s:o, s:o}", "would_have_refused",
+                     gv_watch_json(surfaces->watch), "enforced", enforced, "refused",
+                     (json_int_t)listed.refused, "untrusted", (json_int_t)listed.untrusted, "dovecot",
                      dovecot_json(surfaces->dovecot), "dnsbl", dns_json(surfaces));
 }

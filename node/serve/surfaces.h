@@ -9,7 +9,12 @@
 
 #include "node/base/options.h"
 #include "node/base/text.h"
+#include "node/host/driver.h"
+#include "node/serve/api.h"
 #include "proto/core.h"
+
+#define GV_SURFACES_CONNECTIONS 1024u /* of the HTTP port */
+#define GV_SURFACES_FILES       (GV_SURFACES_CONNECTIONS + 32u)
 
 struct gv_surfaces;
 
@@ -18,8 +23,11 @@ struct gv_surfaces_options {
     const struct gv_core *core;       /* borrowed until gv_surfaces_stop */
     const struct gv_options *options; /* borrowed for the call */
     const uint8_t *account_key;       /* 16 bytes, copied: the log reader's */
+    struct gv_api *api; /* borrowed likewise; its token opens the HTTP port. NULL: no API there */
+    const struct gv_driver *driver; /* with `api`: for the metrics */
     void *context;
     void (*observe)(void *context, const struct gv_observation *observation);
+    json_t *(*logs)(void *context); /* as gv_api_options.logs; may be NULL */
 };
 
 /* Returns GV_OK, or with a sentence GV_ERR_BUSY, GV_ERR_FORBIDDEN, GV_ERR_IO, GV_ERR_MEMORY. */
@@ -33,10 +41,15 @@ void gv_surfaces_configure(struct gv_surfaces *surfaces, const struct gv_options
 /* An observation of a log, before the core has it: what was reported already is taken off. False:
  * nothing is left of it. */
 bool gv_surfaces_absorb(struct gv_surfaces *surfaces, struct gv_observation *observation);
+/* Any observation, before the core has it: for the count of what would have been refused. */
+void gv_surfaces_watch(struct gv_surfaces *surfaces, const struct gv_observation *observation);
 /* Something happened about this subject. */
 void gv_surfaces_about(struct gv_surfaces *surfaces, const struct gv_subject *subject);
 /* The admin's lists have changed. */
 void gv_surfaces_all(struct gv_surfaces *surfaces);
+
+/* Of the HTTP port, 0 without one. */
+uint16_t gv_surfaces_http_port(const struct gv_surfaces *surfaces);
 
 /* For status; NULL when out of memory. */
 json_t *gv_surfaces_json(const struct gv_surfaces *surfaces);

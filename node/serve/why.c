@@ -49,7 +49,7 @@ static void what_failed_here(char *out, size_t cap, const struct gv_why *why)
     uint32_t points = why->facts->points, day = h->failures_day;
 
     if (points > 0 && h->points == 0)
-        snprintf(out, cap, "another of your own servers reports it");
+        snprintf(out, cap, "another server of yours, or of an owner you trust, reports it");
     else if (points > 0 && day > 0)
         snprintf(out, cap, "it failed here %u time%s in the last 24 h (%u point%s)", day,
                  plural(day), points, plural(points));
@@ -97,7 +97,7 @@ static void what_this_host_does(char *out, size_t cap, const struct gv_why *why)
         break;
     case GV_REASON_LOCKED_BY_OWN:
         snprintf(out, cap,
-                 "this host refuses it because another of your own servers has locked it");
+                 "this host refuses it because another server of yours, or of an owner you trust, has locked it");
         break;
     case GV_REASON_UNTRUSTED_AND_FAILED_HERE:
         snprintf(out, cap, "this host refuses it because %s too", failed);

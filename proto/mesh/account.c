@@ -1,5 +1,5 @@
 /* What it costs: each byte is counted once, with the headers below it, under why it moved (SPEC
- * 9.8). */
+ * 9.9). */
 #include "proto/limits.h"
 #include "proto/mesh/state.h"
 
@@ -15,6 +15,9 @@ enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link 
         return GV_CAUSE_SPREAD;
     case GV_MESSAGE_ACK:
         return link->errand ? GV_CAUSE_WHISPER : GV_CAUSE_SPREAD;
+    case GV_MESSAGE_FOLLOW:
+    case GV_MESSAGE_LOCKS:
+        return GV_CAUSE_SPREAD;
     case GV_MESSAGE_PRUNE:
     case GV_MESSAGE_OFFER:
     case GV_MESSAGE_GRAFT:

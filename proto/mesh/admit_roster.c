@@ -16,6 +16,7 @@ static void take_as_own(struct gv_core *core, const struct gv_certificate *certi
     core->certificate = *certificate;
     memcpy(core->certificate_wire, wire, GV_CERTIFICATE_LEN);
     core->has_certificate = true;
+    core->certificate_stored = true; /* entered with this step, or read */
     struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_CERTIFICATE);
     note->number = certificate->expires_min;
     memcpy(note->instance, certificate->instance, GV_ID_LEN);
@@ -32,8 +33,10 @@ int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in)
      * the same, and the peers' greetings tell the admin. */
     if (rc == GV_ERR_EARLY && own && in->source != GV_FROM_PEER)
         rc = GV_OK;
-    /* Too old for a session, and still needed to read what it signed. */
-    if (rc == GV_ERR_EXPIRED && !own &&
+    bool ended = rc == GV_ERR_EXPIRED;
+    /* Too old for a session, and still needed to read what it signed. The registry has no business
+     * to hand out one of ours. */
+    if (ended && (!own || in->source != GV_FROM_REGISTRY) &&
         gv_certificate_held_until(&core->descriptor, certificate.expires_min) >= core->now_min)
         rc = GV_OK;
     if (rc != GV_OK)
@@ -52,7 +55,7 @@ int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in)
         gv_roster_blame(&core->roster);
         gv_rejudge_all(core);
     }
-    if (own)
+    if (own && !ended)
         take_as_own(core, &certificate, in->wire);
     return GV_OK;
 }
@@ -67,7 +70,8 @@ int gv_admit_revocation(struct gv_core *core, const struct gv_incoming *in)
 
     if (rc != GV_OK)
         return rc;
-    if (revocation.revoked_min > core->now_min + GV_AHEAD_MIN)
+    /* One that was taken before is not doubted because this start's clock is slow. */
+    if (in->source != GV_FROM_STORE && revocation.revoked_min > core->now_min + GV_AHEAD_MIN)
         return GV_ERR_EARLY;
     struct gv_instance *instance = gv_roster_instance(&core->roster, revocation.instance);
     if (!instance)
@@ -86,6 +90,7 @@ int gv_admit_revocation(struct gv_core *core, const struct gv_incoming *in)
     instance->revocation = item;
     instance->revoked_min = revocation.revoked_min;
     gv_drop_author(core, instance, revocation.revoked_min);
+    gv_own_forget(core, instance->id);
     if (instance->address_item) { /* one that comes later is not taken either */
         gv_admit_leave(core, instance->address_item);
         instance->address_item = NULL;

@@ -57,7 +57,7 @@ static bool cancel(struct gv_core *core, const struct gv_statement *retract,
     return was_public;
 }
 
-/* Own words go to their keepers; in a small mesh everybody is one (SPEC 9.9). */
+/* Own words go to their keepers; in a small mesh everybody is one (SPEC 9.10). */
 static bool is_private(const struct gv_core *core, const struct gv_incoming *in)
 {
     return in->source == GV_FROM_WHISPER || in->source == GV_FROM_STORE_KEPT ||
@@ -234,6 +234,7 @@ int gv_admit_fault(struct gv_core *core, const struct gv_incoming *in)
     memcpy(note->instance, author->id, GV_ID_LEN);
     memcpy(note->id, in->id, GV_ID_LEN);
     gv_drop_author(core, author, 0);
+    gv_own_forget(core, author->id);
     struct gv_link *link = gv_link_of(core, author->id);
     if (link)
         gv_link_close(core, link, GV_GOODBYE_INVALID);

@@ -1,5 +1,5 @@
 /* Errands: a word of one's own goes to the keepers of its subject, and to nobody else, until they
- * have said that they hold it (SPEC 9.9). */
+ * have said that they hold it (SPEC 9.10). */
 #include <stdlib.h>
 #include <string.h>
 

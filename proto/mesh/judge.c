@@ -27,19 +27,25 @@ struct gv_vote *gv_scratch_votes(struct gv_core *core, size_t count)
     return core->votes;
 }
 
+/* What stands on the same verdict may still be another action (own evidence, the quorum of
+ * `refuse_on = consensus`), so whoever serves it is told of that, too. */
 static void note_change(struct gv_core *core, const struct gv_subject *subject,
-                        enum gv_verdict_state before, enum gv_verdict_state now, uint32_t weight)
+                        enum gv_verdict_state before, enum gv_verdict_state now, uint32_t weight,
+                        bool touched)
 {
-    if (now == before)
+    if (now == before && !touched)
         return;
-    struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_VERDICT);
+    struct gv_effect *note = gv_effect_note(
+        core->effects, now == before ? GV_NOTE_EVIDENCE : GV_NOTE_VERDICT);
     note->subject = *subject;
     note->from = before;
     note->to = now;
     note->number = weight;
 }
 
-static void judge(struct gv_core *core, struct gv_case *row, enum gv_verdict_state before)
+/* touched: a statement came or went. */
+static void judge(struct gv_core *core, struct gv_case *row, enum gv_verdict_state before,
+                  bool touched)
 {
     struct gv_vote *votes = gv_scratch_votes(core, row->count);
     struct gv_verdict verdict;
@@ -50,8 +56,9 @@ static void judge(struct gv_core *core, struct gv_case *row, enum gv_verdict_sta
     }
     gv_store_judge(&verdict, row, &core->descriptor.policy, core->descriptor.genesis_min,
                    core->now_min, votes);
+    touched = touched || verdict.weight != row->weight;
     gv_store_settle(&core->store, row, &verdict);
-    note_change(core, &row->subject, before, verdict.state, verdict.weight);
+    note_change(core, &row->subject, before, verdict.state, verdict.weight, touched);
 }
 
 void gv_rejudge(struct gv_core *core, const struct gv_subject *subject,
@@ -61,9 +68,9 @@ void gv_rejudge(struct gv_core *core, const struct gv_subject *subject,
         return;
     struct gv_case *row = gv_store_case(&core->store, subject);
     if (row)
-        judge(core, row, before);
+        judge(core, row, before, true);
     else
-        note_change(core, subject, before, GV_VERDICT_UNKNOWN, 0);
+        note_change(core, subject, before, GV_VERDICT_UNKNOWN, 0, true);
 }
 
 void gv_rejudge_all(struct gv_core *core)
@@ -73,7 +80,7 @@ void gv_rejudge_all(struct gv_core *core)
 
     /* Judging neither adds nor removes rows of the table that is walked. */
     while ((row = gv_table_next(&core->store.cases, &cursor)))
-        judge(core, row, row->state);
+        judge(core, row, row->state, false);
 }
 
 void gv_drop_statement(struct gv_core *core, struct gv_held *held)
@@ -215,7 +222,7 @@ static void lapse_verdicts(struct gv_core *core)
     /* Unknown has no end of its own: what is dated ahead of our clock begins to count some time. */
     while ((row = gv_table_next(&core->store.cases, &cursor)))
         if (row->until_min <= core->now_min || row->state == GV_VERDICT_UNKNOWN)
-            judge(core, row, row->state);
+            judge(core, row, row->state, false);
 }
 
 static void expire_history(struct gv_core *core)
@@ -237,4 +244,5 @@ void gv_expire(struct gv_core *core)
         gv_keep_look_all(core); /* what was published may have run out, and another vote not */
     }
     expire_history(core);
+    gv_own_expire(core);
 }

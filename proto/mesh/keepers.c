@@ -1,5 +1,5 @@
 /* Keepers: whoever holds what is said of a subject until enough say it, and then tells everybody
- * (SPEC 9.9). */
+ * (SPEC 9.10). */
 #include <stdlib.h>
 #include <string.h>
 

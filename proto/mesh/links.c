@@ -73,6 +73,7 @@ static void link_free(struct gv_core *core, struct gv_link *link)
     }
     gv_session_end(&link->session);
     gv_buf_free(&link->outbox);
+    gv_buf_free(&link->locks_due);
     free(link);
 }
 
@@ -210,6 +211,7 @@ void gv_link_disconnected(struct gv_core *core, uint32_t id)
 
     if (!link)
         return;
+    core->book.own_dirty = true;
     if (link->member) {
         struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_PEER_DOWN);
         note->link = id;
@@ -441,7 +443,8 @@ void gv_link_bytes(struct gv_core *core, uint32_t id, const uint8_t *data, size_
 /* ---- time ----------------------------------------------------------------------------------- */
 
 /* Newcomers are let in, and fed, and those who dialled us longest ago are sent on: they know others
- * by now. So seeds serve everybody and the load of spreading stays even. */
+ * by now. So seeds serve everybody and the load of spreading stays even. Own hosts are no part of
+ * it, nor who follows (SPEC 9.8). */
 void gv_links_make_room(struct gv_core *core)
 {
     for (;;) {
@@ -449,7 +452,8 @@ void gv_links_make_room(struct gv_core *core)
         size_t members = 0;
         for (size_t i = 0; i < core->link_count; i++) {
             struct gv_link *link = core->links[i];
-            if (!link->member || link->closing || link->errand)
+            if (!link->member || link->closing || link->errand || link->follows ||
+                link->followed)
                 continue;
             members++;
             if (!link->outbound && core->now_ms - link->member_ms >= GV_PEER_STAYS_MS &&
@@ -526,6 +530,8 @@ uint64_t gv_links_deadline(const struct gv_core *core)
             due = earlier(due, errand_end(link));
             continue;
         }
+        if (link->locks_due.len > 0)
+            due = earlier(due, link->locks_ms);
         due = earlier(due, link->opened_ms + GV_SESSION_MAX_MS);
         due = earlier(due, link->heard_ms + GV_SILENCE_MS);
         due = earlier(due, link->sent_ms + GV_PING_MS);

@@ -36,14 +36,27 @@ static struct gv_book_entry *of_link(struct gv_book *book, uint32_t link)
     return NULL;
 }
 
-/* A full book gives up the address that failed most and was never reached; seeds stay. */
-static struct gv_book_entry *weakest(struct gv_book *book)
+/* Another server of this admin (SPEC 9.8). */
+static bool is_own(const struct gv_core *core, const struct gv_book_entry *entry)
 {
+    const struct gv_instance *instance =
+        memcmp(entry->instance, nobody, GV_ID_LEN) != 0
+            ? gv_roster_instance(&core->roster, entry->instance)
+            : NULL;
+
+    return instance && gv_own_is(core, instance->owner->tag);
+}
+
+/* A full book gives up the address that failed most and was never reached; seeds and own hosts
+ * stay. */
+static struct gv_book_entry *weakest(struct gv_core *core)
+{
+    struct gv_book *book = &core->book;
     struct gv_book_entry *worst = NULL;
 
     for (size_t i = 0; i < book->count; i++) {
         struct gv_book_entry *entry = &book->entries[i];
-        if (entry->seed || entry->link)
+        if (entry->seed || entry->link || is_own(core, entry))
             continue;
         if (!worst || (worst->reached && !entry->reached) ||
             (worst->reached == entry->reached && entry->failures > worst->failures))
@@ -75,7 +88,7 @@ static struct gv_book_entry *book_add(struct gv_core *core, const struct gv_addr
     if (host)
         memcpy(copy, host, host_size);
     if (book->count >= GV_PEER_BOOK_MAX) {
-        entry = weakest(book);
+        entry = weakest(core);
         if (entry)
             forget(core, entry);
     } else {
@@ -145,6 +158,7 @@ void gv_book_learn(struct gv_core *core, const struct gv_address *address,
     if (instance)
         memcpy(entry->instance, instance, GV_ID_LEN);
     entry->reached = entry->reached || reached;
+    core->book.own_dirty = true;
 }
 
 void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance[GV_ID_LEN])
@@ -157,6 +171,7 @@ void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance
     if (!entry)
         return;
     memcpy(entry->instance, instance, GV_ID_LEN);
+    core->book.own_dirty = true;
     entry->self = memcmp(instance, core->identity.id, GV_ID_LEN) == 0;
     if (entry->reached || entry->self || !up)
         return;
@@ -258,7 +273,8 @@ static struct gv_book_entry *choose(struct gv_core *core)
     return best;
 }
 
-/* How many more to dial: the active view, and so many of it of our own choice. */
+/* How many more to dial: the active view, and so many of it of our own choice. Own hosts do not
+ * count: all of them together know no more than this node. */
 static bool wants_more(const struct gv_core *core)
 {
     size_t members = 0, outbound = 0;
@@ -267,7 +283,7 @@ static bool wants_more(const struct gv_core *core)
         return false;
     for (size_t i = 0; i < core->link_count; i++) {
         const struct gv_link *link = core->links[i];
-        if (link->closing || link->errand || link->feeler)
+        if (link->closing || link->errand || link->feeler || gv_own_link(core, link))
             continue;
         members += link->member || link->outbound;
         outbound += link->outbound;
@@ -275,8 +291,48 @@ static bool wants_more(const struct gv_core *core)
     return members < GV_PEERS_WANTED || outbound < GV_PEERS_OUTBOUND;
 }
 
+static size_t own_links(const struct gv_core *core)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < core->link_count; i++)
+        count += gv_own_link(core, core->links[i]) && !core->links[i]->closing;
+    return count;
+}
+
+/* Dials every own host that is due, and notes when the next one will be. Looks through the book only
+ * when something has changed. */
+static void dial_own(struct gv_core *core)
+{
+    struct gv_book *book = &core->book;
+    size_t links;
+
+    if (!book->own_dirty && book->own_ms > core->now_ms)
+        return;
+    book->own_dirty = false;
+    book->own_ms = UINT64_MAX;
+    if (!core->has_descriptor || !core->has_certificate || core->self_revoked)
+        return;
+    links = own_links(core);
+    for (size_t i = 0; i < book->count && links < GV_OWN_LINKS_MAX; i++) {
+        struct gv_book_entry *entry = &book->entries[i];
+        if (entry->self || entry->link || !is_own(core, entry) ||
+            gv_link_of(core, entry->instance))
+            continue;
+        if (may_dial(core, entry)) {
+            links++;
+            entry->link = gv_link_dial(core, &entry->address, entry->host);
+            if (entry->link == 0) /* no room */
+                entry->next_ms = gv_core_after(core, GV_DIAL_FIRST_MS);
+        }
+        if (entry->link == 0 && entry->next_ms > core->now_ms && entry->next_ms < book->own_ms)
+            book->own_ms = entry->next_ms;
+    }
+}
+
 void gv_book_tick(struct gv_core *core)
 {
+    dial_own(core);
     while (core->book.pause_ms <= core->now_ms && wants_more(core)) {
         struct gv_book_entry *entry = choose(core);
         if (!entry)
@@ -344,10 +400,10 @@ void gv_book_felt(struct gv_core *core, struct gv_link *link)
 
 uint64_t gv_book_deadline(const struct gv_core *core)
 {
-    uint64_t due = UINT64_MAX;
+    uint64_t due = UINT64_MAX, own = core->book.own_ms;
 
     if (!wants_more(core))
-        return due;
+        return own;
     for (size_t i = 0; i < core->book.count; i++) {
         const struct gv_book_entry *entry = &core->book.entries[i];
         if (entry->self || entry->link || entry->next_ms >= due)
@@ -355,5 +411,7 @@ uint64_t gv_book_deadline(const struct gv_core *core)
         if (entry->next_ms > core->now_ms || may_dial(core, entry))
             due = entry->next_ms;
     }
-    return due < core->book.pause_ms ? core->book.pause_ms : due;
+    if (due < core->book.pause_ms)
+        due = core->book.pause_ms;
+    return own < due ? own : due;
 }

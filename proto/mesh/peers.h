@@ -27,6 +27,8 @@ struct gv_book {
     struct gv_book_entry *entries; /* owned */
     size_t count, cap;
     uint64_t pause_ms; /* nobody is dialled before: there was no room */
+    bool own_dirty;    /* which own hosts there are to dial may have changed */
+    uint64_t own_ms;   /* when to dial one next; UINT64_MAX: none is left */
 };
 
 struct gv_core;

@@ -176,18 +176,27 @@ static bool has_said(const struct gv_core *core, const struct gv_subject *subjec
     return false;
 }
 
+/* Own hosts hold something against it: one failed visit here locks, as after two of its own. */
+static bool own_suspects(const struct gv_core *core, const struct gv_subject *subject)
+{
+    struct gv_action_facts facts = {.points = 0};
+
+    gv_own_evidence(core, &facts, subject);
+    return facts.points > 0 || facts.locked_by_own;
+}
+
 void gv_speak_observation(struct gv_core *core, const struct gv_observation *observation)
 {
     const struct gv_subject *subject = &observation->subject;
     struct gv_history_result result;
     bool allowed, denied, lab = core->has_descriptor && core->descriptor.lab;
-    bool untrusted = gv_state_of(core, subject) == GV_VERDICT_UNTRUSTED;
+    bool strict = gv_state_of(core, subject) == GV_VERDICT_UNTRUSTED || own_suspects(core, subject);
 
     gv_policy_look(&core->policy, subject, &allowed, &denied);
     /* What was only previewed, while sharing was not switched on yet, has not been said. */
     if (core->settings.share == GV_SHARE_YES && !has_said(core, subject))
         gv_history_unsignal(core->history, subject);
-    int rc = gv_history_observe(core->history, &result, core->unix_ms, observation, untrusted,
+    int rc = gv_history_observe(core->history, &result, core->unix_ms, observation, strict,
                                 !allowed && gv_subject_shareable(subject, lab));
     if (rc != GV_OK)
         return;
@@ -204,6 +213,8 @@ void gv_speak_observation(struct gv_core *core, const struct gv_observation *obs
         gv_effect_note(core->effects, GV_NOTE_BROKEN_LOGIN);
     if (result.signal)
         speak_signal(core, &result.statement);
+    if (result.lock_news)
+        gv_own_tell(core, subject);
     if (result.counted || result.signal)
         persist_history(core, subject);
 }
@@ -224,6 +235,7 @@ int gv_speak_retract(struct gv_core *core, const struct gv_subject *subject)
         return rc;
     if (!gv_store_cancelled(&core->store, &newest, self))
         return GV_ERR_NOT_FOUND;
+    gv_own_tell(core, subject); /* who may not know of it any more hears that */
     return say(core, &statement, GV_NOTE_RETRACTED);
 }
 

@@ -286,6 +286,7 @@ void gv_spread_message(struct gv_core *core, struct gv_link *link)
         }
         link->greeted = true;
         link->clock_offset_ms = (int64_t)core->message.number - (int64_t)core->unix_ms;
+        gv_own_greeted(core, link);
         break;
     case GV_MESSAGE_PING:
         answer_ping(core, link);
@@ -319,6 +320,12 @@ void gv_spread_message(struct gv_core *core, struct gv_link *link)
         break;
     case GV_MESSAGE_GRAFT:
         gv_tree_grafted(core, link);
+        break;
+    case GV_MESSAGE_FOLLOW:
+        gv_own_followed(core, link);
+        break;
+    case GV_MESSAGE_LOCKS:
+        gv_own_take_locks(core, link);
         break;
     case GV_MESSAGE_GOODBYE:
         link->goodbye = (uint32_t)core->message.number;

@@ -15,6 +15,7 @@
 #include "proto/mesh/traffic.h"
 #include "proto/settings.h"
 #include "proto/trust/history.h"
+#include "proto/trust/own_locks.h"
 #include "proto/trust/policy.h"
 #include "proto/trust/store.h"
 #include "proto/wire/messages.h"
@@ -22,7 +23,7 @@
 /* What a peer had of his budgets in this minute. */
 struct gv_spent {
     uint64_t minute_ms; /* its start */
-    uint32_t repairs, records, acks, offers, asks;
+    uint32_t repairs, records, acks, offers, asks, follows;
 };
 
 struct gv_link {
@@ -31,7 +32,7 @@ struct gv_link {
     bool greeted;              /* their HELLO has come */
     bool feeler;               /* dialled to compare sets with somebody new, and no more yet */
     uint32_t fed_records;      /* what it brought that was new */
-    bool errand;               /* it carries whispers and questions alone (SPEC 9.9) */
+    bool errand;               /* it carries whispers and questions alone (SPEC 9.10) */
     uint32_t goodbye;          /* the reason they gave; UINT32_MAX: none */
     struct gv_address remote;
     struct gv_session session;
@@ -57,6 +58,10 @@ struct gv_link {
     uint64_t offered;          /* recent records before this number: offered, or not needed */
     uint64_t offer_ms;         /* when it was last offered some */
     uint8_t prune;             /* and those that this message showed to be needless */
+    bool followed;             /* we asked him for his locks (SPEC 9.8) */
+    bool follows;              /* he asked us for ours: */
+    struct gv_buf locks_due;   /* subjects to tell him of, one after the other */
+    uint64_t locks_ms;         /* and not before */
     struct gv_spent spent;
 };
 
@@ -125,6 +130,7 @@ struct gv_core {
     uint8_t certificate_wire[GV_CERTIFICATE_LEN];
     struct gv_certificate certificate;
     bool has_certificate, self_revoked, has_descriptor, stopping;
+    bool certificate_stored; /* as a row: what was said under it outlives its renewal */
     struct gv_descriptor descriptor;        /* in force */
     struct gv_descriptor opened_descriptor; /* scratch: too large for the stack */
     /* Held: the one in force, and those of higher versions that are not in force yet. */
@@ -147,6 +153,9 @@ struct gv_core {
     struct gv_roster roster;
     struct gv_store store;
     struct gv_history *history;
+    struct gv_own_locks own_locks;          /* told by other hosts of this admin */
+    uint8_t trusted[GV_TRUSTED_MAX][GV_ID_LEN]; /* owners whom he named */
+    size_t trusted_count;
     struct gv_book book;
 
     struct gv_link **links; /* owned, link_count of them */
@@ -269,6 +278,28 @@ void gv_speak_number_anew(struct gv_core *core, bool lost);
 /* The mesh or the store holds a statement of ours with this number. */
 void gv_speak_learn(struct gv_core *core, uint64_t sequence, bool persist);
 
+/* ---- mesh/own.c: servers of one admin (SPEC 9.8) ---------------------------------------------- */
+/* This node's own owner, or one that its admin trusts. */
+bool gv_own_is(const struct gv_core *core, const uint8_t owner[GV_ID_LEN]);
+bool gv_own_link(const struct gv_core *core, const struct gv_link *link);
+/* Adds what own hosts hold against the subject: points and locked_by_own. */
+void gv_own_evidence(const struct gv_core *core, struct gv_action_facts *facts,
+                     const struct gv_subject *subject);
+/* A lock of this host has news for those that follow; called before it is taken back, too. */
+void gv_own_tell(struct gv_core *core, const struct gv_subject *subject);
+void gv_own_tell_range(struct gv_core *core, const struct gv_prefix *prefix);
+/* Messages: HELLO, FOLLOW, LOCKS. */
+void gv_own_greeted(struct gv_core *core, struct gv_link *link);
+void gv_own_followed(struct gv_core *core, struct gv_link *link);
+void gv_own_take_locks(struct gv_core *core, struct gv_link *link);
+/* GV_ERR_DUPLICATE, GV_ERR_FULL, GV_ERR_NOT_FOUND. */
+int gv_own_trust(struct gv_core *core, const uint8_t owner[GV_ID_LEN]);
+int gv_own_distrust(struct gv_core *core, const uint8_t owner[GV_ID_LEN]);
+/* What this instance told is worth nothing any more. */
+void gv_own_forget(struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
+void gv_own_tick(struct gv_core *core);
+void gv_own_expire(struct gv_core *core);
+
 /* ---- mesh/links.c --------------------------------------------------------------------------- */
 struct gv_link *gv_link_find(const struct gv_core *core, uint32_t id);
 /* A member that takes part in spread and repair, now. */
@@ -294,7 +325,7 @@ void gv_links_make_room(struct gv_core *core); /* once a minute */
 void gv_links_flush(struct gv_core *core);
 uint64_t gv_links_deadline(const struct gv_core *core);
 
-/* ---- mesh/account.c: what it costs (SPEC 9.8, 13.2) ----------------------------------------- */
+/* ---- mesh/account.c: what it costs (SPEC 9.9, 13.2) ----------------------------------------- */
 /* A message of this number that is posted to, or came from, this link. */
 enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link *link,
                                uint8_t message, bool out);
@@ -318,7 +349,7 @@ void gv_door_leave(struct gv_core *core, const struct gv_link *link);
 void gv_door_ban(struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 bool gv_is_banned(const struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 
-/* ---- mesh/keepers.c, mesh/errands.c (SPEC 9.9) ----------------------------------------------- */
+/* ---- mesh/keepers.c, mesh/errands.c (SPEC 9.10) ----------------------------------------------- */
 /* False in a mesh of up to seven nodes that can be reached: there every word is public. */
 bool gv_keepers_in_force(const struct gv_core *core);
 /* The keepers of a subject by rank, first those seven, then those that stand in; how many. */

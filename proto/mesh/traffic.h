@@ -1,4 +1,4 @@
-/* What a node moves, by cause, and the bucket that holds it under the cap (SPEC 9.8, 13.2). The
+/* What a node moves, by cause, and the bucket that holds it under the cap (SPEC 9.9, 13.2). The
  * same counters in daemon and simulator. */
 #ifndef GV_PROTO_MESH_TRAFFIC_H
 #define GV_PROTO_MESH_TRAFFIC_H

@@ -76,7 +76,7 @@ const char *gv_reason_text(enum gv_reason reason)
     case GV_REASON_CLEAN_HERE:
         return "Users log in to this host from this address, so the mesh's word changes nothing.";
     case GV_REASON_LOCKED_BY_OWN:
-        return "Another host of this owner has locked this address.";
+        return "Another server of this admin, or of an owner he trusts, has locked this address.";
     case GV_REASON_UNTRUSTED_AND_FAILED_HERE:
         return "The mesh calls this address untrusted, and logins from it have failed here too.";
     case GV_REASON_UNTRUSTED:

@@ -224,17 +224,27 @@ static void observe_aborted(struct gv_history *h, struct gv_history_result *out,
         out->counted = gv_row_aborted(row, now, observation);
 }
 
-static void lock(struct gv_history_row *row, struct gv_history_result *out, uint32_t wall,
-                 uint32_t latest)
-{
-    bool was = gv_row_locked(row, wall);
+/* A lock that goes on is told again when it has moved on so far: where nobody enforces it, each
+ * further failure moves it by a second. */
+#define LOCK_STEP_S 600u
 
-    row->locked_until = latest + GV_LOCK_S;
-    out->locked_now = !was && gv_row_locked(row, wall);
+static void lock(struct gv_history_row *row, struct gv_history_result *out, uint32_t wall,
+                 uint32_t latest, bool tell)
+{
+    bool was = gv_row_locked(row, wall), told = was && row->flags & GV_ROW_LOCK_TOLD;
+    uint32_t until = latest + GV_LOCK_S;
+
+    out->locked_now = !was && wall < until;
+    out->lock_news =
+        tell && wall < until && (!told || until / LOCK_STEP_S != row->locked_until / LOCK_STEP_S);
+    row->locked_until = until;
+    row->flags &= (uint8_t)~GV_ROW_LOCK_TOLD;
+    if (tell)
+        row->flags |= GV_ROW_LOCK_TOLD;
 }
 
 static int observe_failure(struct gv_history *h, struct gv_history_result *out, uint32_t wall,
-                           uint32_t now, const struct gv_observation *observation, bool untrusted,
+                           uint32_t now, const struct gv_observation *observation, bool strict,
                            bool share_allowed)
 {
     struct gv_history_row *row = subject_row(h, out, &observation->subject, wall);
@@ -243,7 +253,7 @@ static int observe_failure(struct gv_history *h, struct gv_history_result *out, 
         return GV_ERR_MEMORY;
     /* What the subject was when it tried, not what trying made of it. */
     bool clean = gv_row_clean(row, now);
-    bool one_strike = !clean && (untrusted || gv_row_points(row, now) >= ONE_STRIKE_POINTS);
+    bool one_strike = !clean && (strict || gv_row_points(row, now) >= ONE_STRIKE_POINTS);
 
     note_failing(h, row, now, clean);
     bool visit = gv_row_failure(row, now, observation);
@@ -255,11 +265,11 @@ static int observe_failure(struct gv_history *h, struct gv_history_result *out, 
             gv_network_visit(known, now);
     }
     uint32_t latest = row->last_failure < wall ? row->last_failure : wall;
-    if ((visit && one_strike) || gv_row_limit(row, latest, clean))
-        lock(row, out, wall, latest);
-
     out->broken_login = login_broken(h, latest);
-    if (out->broken_login || clean || !share_allowed || gv_elapsed(wall, latest) > GV_DAY_S)
+    bool tell = !out->broken_login && !clean && share_allowed;
+    if ((visit && one_strike) || gv_row_limit(row, latest, clean))
+        lock(row, out, wall, latest, tell && !gv_row_repeats(row));
+    if (!tell || gv_elapsed(wall, latest) > GV_DAY_S)
         return GV_OK;
     out->signal = gv_row_signal(row, &out->statement, &out->repeats, latest);
     if (out->signal)
@@ -268,7 +278,7 @@ static int observe_failure(struct gv_history *h, struct gv_history_result *out, 
 }
 
 int gv_history_observe(struct gv_history *history, struct gv_history_result *out, uint64_t now_ms,
-                       const struct gv_observation *observation, bool untrusted, bool share_allowed)
+                       const struct gv_observation *observation, bool strict, bool share_allowed)
 {
     uint64_t at_ms = observation->unix_ms < now_ms ? observation->unix_ms : now_ms;
     uint64_t behind_ms = observation->past ? PAST_MS : BEHIND_MS;
@@ -292,7 +302,7 @@ int gv_history_observe(struct gv_history *history, struct gv_history_result *out
         observe_aborted(history, out, now, observation);
         return GV_OK;
     }
-    return observe_failure(history, out, seconds(now_ms), now, observation, untrusted,
+    return observe_failure(history, out, seconds(now_ms), now, observation, strict,
                            share_allowed);
 }
 
@@ -312,6 +322,17 @@ void gv_history_facts(const struct gv_history *history, struct gv_action_facts *
     out->known_here = row && row->last_success != 0;
     out->clean_network = wide && gv_network_clean(wide, now);
     out->network_known_here = wide && wide->last_success != 0;
+}
+
+uint32_t gv_history_told_lock(const struct gv_history *history, const struct gv_subject *subject,
+                              uint64_t now_ms)
+{
+    uint32_t now = seconds(now_ms);
+    const struct gv_history_row *row = gv_pool_find(&history->subjects, subject);
+
+    return row && row->flags & GV_ROW_LOCK_TOLD && gv_row_locked(row, now)
+               ? row->locked_until - now
+               : 0;
 }
 
 int gv_history_summarise(const struct gv_history *history, struct gv_history_summary *out,

@@ -25,6 +25,7 @@ void gv_history_free(struct gv_history *history);
 struct gv_history_result {
     bool counted;      /* it made a difference: the row should be persisted */
     bool locked_now;   /* this observation locked the subject */
+    bool lock_news;    /* own hosts should hear of its lock: it begins, or moved on (SPEC 9.8) */
     bool broken_login; /* the login backend looks broken: nothing is signalled, tell the admin */
     bool repeats;      /* it would have signalled, but looks like a client with an old password */
     bool signal;       /* `statement` should be signed and sent */
@@ -33,17 +34,22 @@ struct gv_history_result {
     struct gv_statement statement; /* kind, subject, first, last, count, services, kinds are set */
 };
 
-/* now_ms: wall clock, unix milliseconds. untrusted: the mesh's verdict, for one-strike.
+/* now_ms: wall clock, unix milliseconds. strict: the mesh calls it untrusted, or own hosts hold
+ * something against it: one-strike.
  * share_allowed: the subject is shareable and not allow-listed. Returns GV_OK, GV_ERR_RANGE (no
  * subject; an observation of the future beyond 10 minutes, or older than 7 days, or than 30 where it
  * is of the past: ignored) or GV_ERR_MEMORY (ignored). The history's time is that of the observations, at most now_ms. */
 int gv_history_observe(struct gv_history *history, struct gv_history_result *out, uint64_t now_ms,
-                       const struct gv_observation *observation, bool untrusted,
+                       const struct gv_observation *observation, bool strict,
                        bool share_allowed);
 
 /* Fills points, locked_here, clean, clean_network, known_here and network_known_here. */
 void gv_history_facts(const struct gv_history *history, struct gv_action_facts *out,
                       const struct gv_subject *subject, uint64_t now_ms);
+
+/* For how many seconds more the subject is locked, as far as own hosts may be told; 0: not. */
+uint32_t gv_history_told_lock(const struct gv_history *history, const struct gv_subject *subject,
+                              uint64_t now_ms);
 
 /* What `grapevine ip` shows. Days and weeks are coarse to an hour at their far end; visits are
  * those since the last login, and counted up to 20. */

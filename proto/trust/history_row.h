@@ -46,7 +46,8 @@ enum gv_history_flag {
     GV_ROW_PASSWORD_MISSING = 1 << 4, /* some failure came without a hashed password */
     GV_ROW_OTHER_KIND = 1 << 5,       /* a failure that is no wrong password of a known account */
     GV_ROW_HOUR_CLEAN = 1 << 6,       /* counted as clean among the hour's failing subjects */
-    GV_ROW_FLAGS = (1 << 7) - 1
+    GV_ROW_LOCK_TOLD = 1 << 7,        /* own hosts may be told of the lock (SPEC 9.8) */
+    GV_ROW_FLAGS = (1 << 8) - 1
 };
 
 struct gv_history_row {

@@ -25,7 +25,7 @@ struct gv_held {
     struct gv_held *next, *previous; /* on the same subject */
     struct gv_hour *hour;
     bool weightless;             /* it had no standing when it came */
-    bool kept;                   /* whispered, and not public (SPEC 9.9): has a quota of its own */
+    bool kept;                   /* whispered, and not public (SPEC 9.10): has a quota of its own */
 };
 
 /* All that is held on one subject. */

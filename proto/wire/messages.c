@@ -122,6 +122,29 @@ static void read_reconcile(struct gv_message *out, struct gv_reader *reader)
     gv_leave_array(reader, &mark);
 }
 
+static void read_locks(struct gv_message *out, struct gv_reader *reader)
+{
+    struct gv_array_mark all, one;
+
+    out->lock_count = gv_enter_array(reader, &all, GV_LOCKS_PER_MESSAGE);
+    for (uint32_t i = 0; i < out->lock_count && reader->error == GV_OK; i++) {
+        struct gv_told_lock *lock = &out->locks[i];
+        size_t len;
+        gv_enter_array(reader, &one, 2);
+        const uint8_t *bytes = gv_get_bin(reader, &len, 4, sizeof lock->subject.bytes);
+        memset(lock, 0, sizeof *lock);
+        if (bytes && (len == 4 || len == sizeof lock->subject.bytes)) {
+            lock->subject.family = len == 4 ? GV_FAMILY_IPV4 : GV_FAMILY_IPV6;
+            memcpy(lock->subject.bytes, bytes, len);
+        } else {
+            reader->error = GV_ERR_MALFORMED;
+        }
+        lock->seconds = (uint32_t)gv_get_u64(reader, GV_LOCK_TOLD_MAX_S);
+        gv_leave_array(reader, &one);
+    }
+    gv_leave_array(reader, &all);
+}
+
 int gv_message_read(struct gv_message *out, size_t *used, const uint8_t *data, size_t len)
 {
     struct gv_reader reader;
@@ -166,6 +189,12 @@ int gv_message_read(struct gv_message *out, size_t *used, const uint8_t *data, s
         break;
     case GV_MESSAGE_GOODBYE:
         out->number = gv_get_u64(&reader, UINT8_MAX);
+        break;
+    case GV_MESSAGE_FOLLOW:
+        out->number = gv_get_u64(&reader, 1);
+        break;
+    case GV_MESSAGE_LOCKS:
+        read_locks(out, &reader);
         break;
     default:
         rc = reader.error == GV_OK ? GV_ERR_PROTOCOL : reader.error;
@@ -292,4 +321,24 @@ void gv_message_goodbye(struct gv_buf *out, enum gv_goodbye reason)
     gv_put_array(out, 2);
     gv_put_u64(out, GV_MESSAGE_GOODBYE);
     gv_put_u64(out, reason);
+}
+
+void gv_message_follow(struct gv_buf *out, bool follow)
+{
+    gv_put_array(out, 2);
+    gv_put_u64(out, GV_MESSAGE_FOLLOW);
+    gv_put_u64(out, follow);
+}
+
+void gv_message_locks(struct gv_buf *out, const struct gv_told_lock *locks, uint32_t lock_count)
+{
+    gv_put_array(out, 2);
+    gv_put_u64(out, GV_MESSAGE_LOCKS);
+    gv_put_array(out, lock_count);
+    for (uint32_t i = 0; i < lock_count; i++) {
+        gv_put_array(out, 2);
+        gv_put_bin(out, locks[i].subject.bytes,
+                   locks[i].subject.family == GV_FAMILY_IPV4 ? 4 : sizeof locks[i].subject.bytes);
+        gv_put_u64(out, locks[i].seconds);
+    }
 }

@@ -9,6 +9,7 @@
 
 #include "proto/buf.h"
 #include "proto/limits.h"
+#include "proto/subject.h"
 #include "crypto/hash.h"
 #include "proto/subject.h"
 #include "proto/wire/codec.h"
@@ -28,8 +29,10 @@ enum gv_message_kind {
     GV_MESSAGE_ERRAND = 12,   /* [12]: this session neither spreads nor repairs */
     GV_MESSAGE_WHISPER = 13,  /* [13, [record bin, ...]]: statements that are not public */
     GV_MESSAGE_ASK = 14,      /* [14, subject bin4|8]: what do you hold of it? */
-    GV_MESSAGE_LAST = 14
+    GV_MESSAGE_FOLLOW = 16,   /* [16, 0|1]: please tell me your locks (SPEC 9.8) */
+    GV_MESSAGE_LOCKS = 17     /* [17, [[subject bin 4|8, seconds], ...]] */
 };
+#define GV_MESSAGE_LAST GV_MESSAGE_LOCKS
 
 enum gv_goodbye {
     GV_GOODBYE_STOPPING = 0,
@@ -68,11 +71,17 @@ struct gv_range {
     size_t count;        /* IDS */
 };
 
+/* What the sender has locked. */
+struct gv_told_lock {
+    struct gv_subject subject;
+    uint32_t seconds; /* for so long from now; 0: not any more */
+};
+
 #define GV_RANGES_MAX 512u /* of a message of GV_MESSAGE_MAX: at least 24 bytes each */
 
 struct gv_message {
     enum gv_message_kind kind;
-    uint64_t number;   /* PING, PONG; HELLO: unix ms; GOODBYE: reason */
+    uint64_t number;   /* PING, PONG; HELLO: unix ms; GOODBYE: reason; FOLLOW: 0, 1 */
     uint32_t version;  /* HELLO */
     const char *agent; /* HELLO, not terminated */
     size_t agent_len;
@@ -91,6 +100,8 @@ struct gv_message {
     uint32_t low_minute;
     uint32_t range_count;
     struct gv_range ranges[GV_RANGES_MAX];
+    uint32_t lock_count; /* LOCKS */
+    struct gv_told_lock locks[GV_LOCKS_PER_MESSAGE];
 };
 
 /* Reads the first message of data; *used is its length. The message borrows from data. Returns GV_OK, GV_ERR_MALFORMED, GV_ERR_PROTOCOL (unknown
@@ -113,5 +124,7 @@ void gv_message_graft(struct gv_buf *out, uint8_t trees, const uint8_t *marks, s
 void gv_message_errand(struct gv_buf *out);
 void gv_message_ask(struct gv_buf *out, const struct gv_subject *subject);
 void gv_message_goodbye(struct gv_buf *out, enum gv_goodbye reason);
+void gv_message_follow(struct gv_buf *out, bool follow);
+void gv_message_locks(struct gv_buf *out, const struct gv_told_lock *locks, uint32_t lock_count);
 
 #endif

@@ -19,6 +19,7 @@ while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); d
 cat >"$scratch/node.conf" <<CONF
 [node]
 data = $scratch/data
+$([[ $EUID != 0 ]] || echo "user = root")
 listen = 127.0.0.1:$port
 [log]
 file = $log

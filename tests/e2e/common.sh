@@ -80,6 +80,7 @@ start_node() { # N
     cat >"$(conf "$n")" <<CONF
 [node]
 data = $scratch/node$n
+$([[ $EUID != 0 ]] || echo "user = root")
 listen = 127.$n.0.1:$port
 bind = 127.$n.0.1
 advertise = 127.$n.0.1:$port

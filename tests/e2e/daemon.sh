@@ -56,6 +56,7 @@ write_conf() {
     cat >"$conf" <<CONF
 [node]
 data = $scratch/data
+$([[ $EUID != 0 ]] || echo "user = root")
 listen = 127.0.0.1:$port
 
 [share]

@@ -126,13 +126,20 @@ fi
 
 expect 78 "$bin/grapevined" --config "$conf" --user no-such-user
 says 'there is no user "no-such-user"'
-expect 77 "$bin/grapevined" --config "$conf" --user root
-says 'is root'
+if ! id _grapevine >/dev/null 2>&1; then # else that user is taken by itself
+    expect 78 "$bin/grapevined" --config "$conf"
+    says 'started as root, and [node] user names nobody'
+fi
 expect 77 setpriv --reuid 1 --regid 1 --clear-groups "$bin/grapevined" --config "$conf" --user $user
 says 'only root can start'
 sed -i '/^control = /a groups = no-such-group' "$conf"
 expect 78 "$bin/grapevined" --config "$conf" --user $user
 says 'there is no group "no-such-group"'
+for group in root 0; do
+    sed -i "s/^groups = .*/groups = $group/" "$conf"
+    expect 77 "$bin/grapevined" --config "$conf" --user $user
+    says "root's own"
+done
 sed -i '/^groups = /d' "$conf"
 
 key=$scratch/data/key
@@ -159,10 +166,45 @@ expect 77 "$bin/grapevined" --config "$conf" --user daemon
 says "run: chown -R"
 # Root itself, with somebody else's key in a folder of its own.
 chown root "$scratch/data"
-expect 77 "$bin/grapevined" --config "$conf"
-says "belongs to another user"
+expect 77 "$bin/grapevined" --config "$conf" --user root
+says "run: chown"
 chown $user "$scratch/data"
+expect 77 "$bin/grapevined" --config "$conf" --user root # and with the folder, too
+says "run: chown"
+# A folder above, in which everybody can rename what is there.
+chmod 777 "$scratch"
+refused "run: chmod o-w $scratch"
+chmod 1777 "$scratch"
 start "$bin/grapevined" --config "$conf" --user $user
+stop
+chmod 755 "$scratch"
+
+# A file in a file's place that would never end, or never begin.
+for name in certificate descriptor key; do
+    [[ ! -e $scratch/data/$name ]] || mv "$scratch/data/$name" "$scratch/data/$name.kept"
+    mkfifo -m 600 "$scratch/data/$name"
+    chown $user "$scratch/data/$name"
+    timeout 20 "$bin/grapevined" --config "$conf" --user $user >"$scratch/out" 2>&1 &
+    daemon=$!
+    for _ in $(seq 200); do
+        grep -q 'regular file' "$scratch/out" && break
+        sleep 0.05
+    done
+    says "regular file"
+    kill $daemon 2>/dev/null
+    wait $daemon
+    [[ $? != 124 ]] || fail "a FIFO as $name: it does not end"
+    daemon=
+    rm "$scratch/data/$name"
+    [[ ! -e $scratch/data/$name.kept ]] || mv "$scratch/data/$name.kept" "$scratch/data/$name"
+done
+
+# Root, because somebody wrote that out: its id, and none of its rights.
+chown -R root "$scratch/data" "$scratch/run"
+start "$bin/grapevined" --config "$conf" --user root
+uid=0
+no_privileges
+[[ $(field CapBnd) == 0000000000000000 ]] || fail "CapBnd: $(field CapBnd)"
 stop
 
 if ((failures > 0)); then

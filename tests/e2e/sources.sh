@@ -46,6 +46,7 @@ udp=$((port + 7000))
 cat >"$conf" <<CONF
 [node]
 data = $scratch/data
+$([[ $EUID != 0 ]] || echo "user = root")
 listen = 127.0.0.1:$port
 [log]
 file = $log, journal:$journal, syslog:udp:127.0.0.1:$udp, syslog:unix:$scratch/log.sock
@@ -81,7 +82,7 @@ bad() { # SOURCE WANTED
     sed "s|^file = .*|file = $1|" "$conf" >"$scratch/bad.conf"
     "$bin/grapevined" --config "$scratch/bad.conf" --check-config >/dev/null 2>"$scratch/err"
     (($? == 78)) || fail "$1 is accepted"
-    grep -qF "bad.conf:5: [log] file: " "$scratch/err" || fail "$1: no line: $(cat "$scratch/err")"
+    grep -qF "bad.conf:6: [log] file: " "$scratch/err" || fail "$1: no line: $(cat "$scratch/err")"
     grep -qF "$2" "$scratch/err" || fail "$1: $(cat "$scratch/err")"
 }
 bad syslog:udp:0.0.0.0:5514 syslog_from
@@ -92,7 +93,7 @@ for mode in 0999 0440 rw 1777; do
     { cat "$conf" && echo "syslog_mode = $mode"; } >"$scratch/bad.conf"
     "$bin/grapevined" --config "$scratch/bad.conf" --check-config >/dev/null 2>"$scratch/err"
     (($? == 78)) || fail "syslog_mode = $mode is accepted"
-    grep -qF 'bad.conf:8: [log] syslog_mode: ' "$scratch/err" || fail "$mode: $(cat "$scratch/err")"
+    grep -qF 'bad.conf:9: [log] syslog_mode: ' "$scratch/err" || fail "$mode: $(cat "$scratch/err")"
 done
 
 # ---- all at once ----------------------------------------------------------------------------------

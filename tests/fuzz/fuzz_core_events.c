@@ -107,7 +107,7 @@ static void command(struct input *in)
     static const struct gv_prefix allow = {.family = GV_FAMILY_IPV4, .bits = 8, .bytes = {45}};
     struct gv_settings settings = {.share = (enum gv_share)(take(in) % 3), .seeds = &seed};
 
-    event.command.command = (enum gv_command)(take(in) % 6);
+    event.command.command = (enum gv_command)(take(in) % 8);
     settings.max_links = (uint16_t)(8 + take(in));
     settings.seed_count = take(in) % 2;
     settings.allow = settings.deny = &allow;
@@ -118,6 +118,7 @@ static void command(struct input *in)
         settings.advertise = make_address(take(in));
     event.command.settings = &settings;
     event.command.subject = subject_of(take(in) % 16);
+    memcpy(event.command.owner, puppets[take(in) % LINKS].facts.owner, GV_ID_LEN);
     event.command.prefix.family = take(in) % 2 ? GV_FAMILY_IPV4 : GV_FAMILY_IPV6;
     event.command.prefix.bits = take(in) % 33;
     host_step(&host, &event);
@@ -160,11 +161,35 @@ static void give_record(struct input *in)
     gv_buf_free(&record);
 }
 
+static void say_locks(struct input *in, struct puppet *puppet)
+{
+    struct gv_told_lock locks[8];
+    struct gv_buf message;
+    uint32_t count = take(in) % 8;
+
+    for (uint32_t i = 0; i < count; i++) {
+        locks[i].subject = subject_of(take(in) % 16);
+        locks[i].seconds = take(in) * 14u;
+    }
+    gv_buf_init(&message);
+    gv_message_locks(&message, locks, count);
+    puppet_say_buf(puppet, &message);
+}
+
+static void say_follow(struct input *in, struct puppet *puppet)
+{
+    struct gv_buf message;
+
+    gv_buf_init(&message);
+    gv_message_follow(&message, take(in) % 4);
+    puppet_say_buf(puppet, &message);
+}
+
 static void link_event(struct input *in)
 {
     struct puppet *p = &puppets[take(in) % LINKS];
 
-    switch (take(in) % 6) {
+    switch (take(in) % 8) {
     case 0:
         if (p->host)
             puppet_leave(p);
@@ -189,6 +214,14 @@ static void link_event(struct input *in)
         if (host.dial_count > 0)
             host_disconnected(&host, host.dials[0].link);
         break;
+    case 5:
+        if (p->open && !p->closed)
+            say_locks(in, p);
+        break;
+    case 6:
+        if (p->open && !p->closed)
+            say_follow(in, p);
+        break;
     default:
         if (p->open && !p->closed)
             puppet_ask(p, (enum gv_tree)(take(in) % 2));
@@ -205,6 +238,7 @@ static void ask(void)
         peers += peer.member;
     gv_assert(peers >= status.peers);
     gv_assert(status.reported + status.untrusted <= status.subjects);
+    gv_assert(status.own_locks <= 16 * LINKS && status.own_hosts <= peers);
     for (unsigned i = 0; i < 16; i++) {
         struct gv_subject subject = subject_of(i);
         struct gv_verdict verdict;
@@ -225,6 +259,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < LINKS; i++)
         puppet_make(&puppets[i], &network, 2 + i);
     gv_assert(host_open(&host, &network, 1, &settings) == GV_OK);
+    memcpy(puppets[0].facts.owner, host.facts.owner, GV_ID_LEN); /* an own host */
+    puppet_certify(&puppets[0]);
     while (in.left > 0) {
         switch (take(&in) % 8) {
         case 0:

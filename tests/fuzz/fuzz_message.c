@@ -61,6 +61,12 @@ static void write_again(struct gv_buf *out, const struct gv_message *m)
     case GV_MESSAGE_GOODBYE:
         gv_message_goodbye(out, (enum gv_goodbye)m->number);
         break;
+    case GV_MESSAGE_FOLLOW:
+        gv_message_follow(out, m->number == 1);
+        break;
+    case GV_MESSAGE_LOCKS:
+        gv_message_locks(out, m->locks, m->lock_count);
+        break;
     }
 }
 
@@ -84,6 +90,7 @@ static void check_message(const uint8_t *data, size_t size)
         return;
     gv_assert(used > 0 && used <= size);
     gv_assert(m.kind >= GV_MESSAGE_HELLO && m.kind <= GV_MESSAGE_LAST);
+    gv_assert(m.lock_count <= GV_LOCKS_PER_MESSAGE || m.kind != GV_MESSAGE_LOCKS);
     gv_assert(m.record_count <= GV_RECORDS_PER_MESSAGE ||
               (m.kind != GV_MESSAGE_RECORDS && m.kind != GV_MESSAGE_WHISPER));
     gv_buf_init(&out);

@@ -22,7 +22,7 @@ for tool in unshare ip openssl python3 curl swaks; do
     command -v "$tool" >/dev/null || skip "$tool is not installed"
 done
 [ -x "$bin/grapevine" ] || skip "$bin/grapevine is not built"
-unshare --net --mount --pid --fork --kill-child true 2>/dev/null || skip "no namespaces can be made here"
+unshare --net --mount --uts --pid --fork --kill-child true 2>/dev/null || skip "no namespaces can be made here"
 
 scratch=$(mktemp -d)
 pid=
@@ -48,7 +48,7 @@ one() { # NAME
     read -ra packages <<<"$(bash "$script" packages)"
     root=$(bash "$here/root.sh" "${name%%-*}" "${packages[@]}") || return
     mkdir -p "$out" "$scratch/$name/room"
-    unshare --net --mount --pid --fork --kill-child timeout -k 5 400 \
+    unshare --net --mount --uts --pid --fork --kill-child timeout -k 5 400 \
         bash "$here/inside.sh" "$name" "$root" "$scratch/$name" </dev/null &
     pid=$!
     wait "$pid" || status=$?

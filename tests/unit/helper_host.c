@@ -242,6 +242,8 @@ static void take_effect(struct host *host, const struct gv_effect *effect, uint3
         gv_assert(effect->note < HOST_NOTES);
         host->notes[effect->note]++;
         host->last[effect->note] = *effect;
+        if (effect->subject.family != GV_FAMILY_NONE && host->noted_count < HOST_NOTED)
+            host->noted[host->noted_count++] = effect->subject;
         break;
     }
 }

@@ -41,6 +41,7 @@ struct gv_address private_address(uint8_t last); /* 10.0.0.last:4727 */
 
 #define HOST_ENDS  256
 #define HOST_NOTES 32
+#define HOST_NOTED 256
 #define HOST_DIALS 64
 
 struct puppet;
@@ -76,6 +77,8 @@ struct host {
     struct gv_buf *keep;                   /* if set: every SEND is appended here too */
     unsigned notes[HOST_NOTES];            /* how often, by enum gv_note */
     struct gv_effect last[HOST_NOTES];     /* the latest of each */
+    struct gv_subject noted[HOST_NOTED];   /* subjects that notes named; the test sets it back */
+    size_t noted_count;
     unsigned persisted[16], forgotten[16]; /* by enum gv_row */
     unsigned send_before_persist;          /* steps in which a record went out before it was safe */
     uint64_t bytes_out;

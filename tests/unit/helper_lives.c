@@ -145,11 +145,12 @@ void lives_make(struct lives *lives, unsigned number)
     lives->recorder.descriptor = &lives->descriptor;
     recorder_start(&lives->recorder);
     write_text(lives->conf,
-               "[node]\ndata = %s\nlisten =\ncontrol = %s\n"
+               "[node]\ndata = %s\nlisten =\ncontrol = %s\n%s"
                "[network]\ndescriptor = %s/descriptor\nseeds = 127.0.0.1:%u\n"
                "[share]\nmode = yes\n"
                "[log]\nfile = %s\nfrom_start = yes\ntimezone = UTC\n",
-               lives->data, lives->socket, lives->folder, lives->recorder.port, lives->log);
+               lives->data, lives->socket, geteuid() == 0 ? "user = root\n" : "", lives->folder,
+               lives->recorder.port, lives->log);
 }
 
 void lives_remove(struct lives *lives)
@@ -221,7 +222,7 @@ int lives_wait(struct lives *lives)
         if (lives_ended(lives, &status))
             return status;
     lives_kill(lives, SIGKILL);
-    fail_msg("the daemon does not end");
+    fail_msg("the daemon does not end; it said: %s", lives_said(lives));
     return status;
 }
 

@@ -85,6 +85,57 @@ static void on_recorded(void *context, const uint8_t id[GV_ID_LEN])
         gv_api_recorded(node->api, id);
 }
 
+static void on_about(void *context, const struct gv_subject *subject)
+{
+    struct node *node = context;
+
+    gv_surfaces_about(node->surfaces, subject);
+}
+
+static void on_lists_changed(void *context)
+{
+    struct node *node = context;
+
+    gv_surfaces_all(node->surfaces);
+}
+
+static void on_observation(void *context, const struct gv_observation *observation)
+{
+    struct node *node = context;
+    struct gv_event event = {.kind = GV_EVENT_OBSERVATION, .observation = *observation};
+
+    assert_int_equal(gv_driver_event(node->driver, &event), GV_OK);
+}
+
+static json_t *one_log(void *context)
+{
+    return json_pack("[{s:s, s:s, s:i, s:i}]", "path", "/var/log/a \"strange\\name\"\n", "state",
+                     "reading", "lines", 42, "failures", 7);
+}
+
+static int start_surfaces(struct node *node)
+{
+    static const uint8_t key[16] = {5};
+    struct gv_config_host host = {.host = "127.0.0.1"};
+    struct gv_options options = {.data = node->folder, .http_listen = {1, &host}};
+
+    int rc = gv_surfaces_start(
+        &node->surfaces,
+        &(struct gv_surfaces_options){.loop = &node->thread.loop,
+                                      .core = gv_driver_core(node->driver),
+                                      .options = &options,
+                                      .account_key = key,
+                                      .api = node->api,
+                                      .driver = node->driver,
+                                      .context = node,
+                                      .observe = on_observation,
+                                      .logs = one_log},
+        &node->error);
+    if (rc == GV_OK)
+        node->http_port = gv_surfaces_http_port(node->surfaces);
+    return rc;
+}
+
 static int start_parts(struct node *node)
 {
     static struct gv_address at;
@@ -96,7 +147,11 @@ static int start_parts(struct node *node)
         .net = {.listen = &at, .listen_count = node->port ? 1 : 0, .incoming_max = 16},
         .context = node,
         .recorded = on_recorded,
+        .about = on_about,
     };
+
+    if (node->settings)
+        driver.core.settings = *node->settings;
 
     at = (struct gv_address){.family = GV_FAMILY_IPV4, .bytes = {127, 0, 0, 1}, .port = node->port};
     snprintf(path, sizeof path, "%s/store.db", node->folder);
@@ -119,8 +174,13 @@ static int start_parts(struct node *node)
                           &(struct gv_api_options){.loop = &node->thread.loop,
                                                    .driver = node->driver,
                                                    .membership = node->membership,
-                                                   .socket_path = node->socket},
+                                                   .socket_path = node->socket,
+                                                   .token_folder = node->http ? node->folder : NULL,
+                                                   .context = node,
+                                                   .lists_changed = on_lists_changed},
                           &node->error);
+    if (rc == GV_OK && node->http)
+        rc = start_surfaces(node);
     if (rc == GV_OK)
         gv_membership_start(node->membership, node->driver);
     return rc;
@@ -147,6 +207,8 @@ static void stop_in_loop(void *context)
     struct node *node = context;
 
     gv_membership_free(node->membership);
+    gv_surfaces_stop(node->surfaces);
+    node->surfaces = NULL;
     gv_api_stop(node->api);
     gv_driver_free(node->driver);
     node->membership = NULL;

@@ -10,6 +10,7 @@
 #include "node/host/driver.h"
 #include "node/host/membership.h"
 #include "node/serve/api.h"
+#include "node/serve/surfaces.h"
 
 struct node {
     struct loop_thread thread;
@@ -17,12 +18,16 @@ struct node {
     bool enrolled;         /* before node_start */
     enum gv_share share;   /* likewise */
     uint16_t port;         /* likewise; 0: does not listen */
+    bool http;             /* likewise: the HTTP port too, at http_port from then on */
+    uint16_t http_port;
+    const struct gv_settings *settings; /* likewise; NULL: only `share` */
     struct gv_identity identity, root, registry;
     struct gv_descriptor descriptor;
     struct gv_persist *persist;
     struct gv_membership *membership;
     struct gv_driver *driver;
     struct gv_api *api;
+    struct gv_surfaces *surfaces;
     struct gv_text error;
     int result;
 };

@@ -89,9 +89,9 @@ void registry_start(struct registry *r)
 
 void registry_stop(struct registry *r)
 {
-    gv_registrar_stop(r->registrar);
-    r->registrar = NULL;
+    gv_registrar_stop(&r->registrar);
     uv_run(&r->loop, UV_RUN_DEFAULT);
+    assert_null(r->registrar);
 }
 
 void registry_remove(struct registry *r)

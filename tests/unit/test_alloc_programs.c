@@ -195,7 +195,7 @@ static void test_the_libraries_too(void **state)
 
 static void test_memory_gone_for_a_while(void **state)
 {
-    each_allocation_fails(false, 50, 97, false);
+    each_allocation_fails(false, 50, 97, true);
 }
 
 /* ---- the admin's commands ------------------------------------------------------------------- */

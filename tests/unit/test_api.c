@@ -239,6 +239,45 @@ static void test_the_lists_of_the_admin(void **state)
     json_decref(json);
 }
 
+static void expect_trust(unsigned status, const char *path, const char *tag)
+{
+    char body[128];
+
+    snprintf(body, sizeof body, "{\"owner\":\"%s\"}", tag);
+    assert_int_equal(node_post(&node, path, body, NULL), status);
+}
+
+static void test_owners_are_trusted(void **state)
+{
+    static const char tag[] = "00112233445566778899aabbccddeeff";
+    char own[64];
+    json_t *json;
+
+    assert_int_equal(node_get(&node, "trust", &json), 200);
+    assert_int_equal(json_array_size(json_object_get(json, "trusted")), 0);
+    snprintf(own, sizeof own, "%s", text_of(json_object_get(json, "own"), "owner"));
+    assert_int_equal(strlen(own), 32);
+    json_decref(json);
+    expect_trust(404, "untrust", tag);
+    expect_trust(409, "trust", own);
+    expect_trust(200, "trust", tag);
+    expect_trust(409, "trust", tag);
+    expect_trust(400, "trust", "0011");
+    expect_trust(400, "trust", "00112233445566778899aabbccddeefg");
+    node_stop(&node);
+    assert_int_equal(node_start(&node), GV_OK);
+    assert_int_equal(node_get(&node, "trust", &json), 200);
+    const json_t *list = json_object_get(json, "trusted");
+    assert_int_equal(json_array_size(list), 1);
+    assert_string_equal(text_of(json_array_get(list, 0), "owner"), tag);
+    assert_int_equal(number_of(json_array_get(list, 0), "instances"), 0);
+    json_decref(json);
+    expect_trust(200, "untrust", tag);
+    assert_int_equal(node_get(&node, "trust", &json), 200);
+    assert_int_equal(json_array_size(json_object_get(json, "trusted")), 0);
+    json_decref(json);
+}
+
 static void test_retracting(void **state)
 {
     json_t *json;
@@ -363,11 +402,13 @@ static void test_each_reason_is_told_as_it_is(void **state)
         {GV_REASON_UNTRUSTED_AND_FAILED_HERE,
          {.points = 2},
          {0},
-         "this host refuses it because another of your own servers reports it too."},
+         "this host refuses it because another server of yours, or of an owner you trust, reports it "
+         "too."},
         {GV_REASON_LOCKED_BY_OWN,
          {.locked_by_own = true},
          {0},
-         "this host refuses it because another of your own servers has locked it."},
+         "this host refuses it because another server of yours, or of an owner you trust, has locked "
+         "it."},
     };
     struct gv_subject subject;
     struct gv_verdict verdict;
@@ -407,13 +448,15 @@ static void expect_certificate(const char *wanted, const char *advice)
     json_decref(json);
 }
 
-/* Starts the node anew with this certificate in its folder. */
+/* Starts the node anew with this certificate in its folder, and with none of before in its store. */
 static void restart_with(struct gv_certificate *certificate, const struct gv_identity *signer)
 {
     uint8_t wire[GV_CERTIFICATE_LEN];
     char path[128];
 
     node_stop(&node);
+    snprintf(path, sizeof path, "%s/store.db", node.folder);
+    assert_int_equal(unlink(path), 0);
     gv_certificate_issue(wire, certificate, signer->sign_secret, node.descriptor.network_id);
     snprintf(path, sizeof path, "%s/certificate", node.folder);
     assert_int_equal(gv_file_write(path, wire, sizeof wire, 0600, NULL), GV_OK);
@@ -527,6 +570,7 @@ int main(void)
         TEST(test_the_list, setup_sharing),
         TEST(test_the_other_questions, setup_sharing),
         TEST(test_the_lists_of_the_admin, setup_sharing),
+        TEST(test_owners_are_trusted, setup_sharing),
         TEST(test_retracting, setup_sharing),
         TEST(test_what_waits_for_a_peer_is_queued, setup_sharing),
         TEST(test_what_preview_would_have_sent_is_shown, setup_preview),

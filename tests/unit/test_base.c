@@ -165,13 +165,22 @@ static void test_files(void **state)
     assert_int_equal(out.len, 6);
     assert_int_equal(gv_file_read(&out, "/nonexistent", 5, NULL), GV_ERR_NOT_FOUND);
     assert_int_equal(gv_file_write("/nonexistent/x", "a", 1, 0600, NULL), GV_ERR_IO);
+    /* What is no regular file never makes it wait. */
+    struct gv_text error = {""};
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(gv_file_read(&out, path, 6, &error), GV_ERR_IO);
+    assert_non_null(strstr(error.text, "not a regular file"));
+    assert_int_equal(gv_file_read(&out, "/dev/zero", 6, NULL), GV_ERR_IO);
+    assert_int_equal(gv_file_read(&out, "/tmp", 6, NULL), GV_ERR_IO);
+    assert_int_equal(unlink(path), 0);
     gv_buf_free(&out);
 }
 
 static const char *const migrations[] = {
     "CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB, c TEXT)",
     "ALTER TABLE t ADD COLUMN d INTEGER",
-    "this is not SQL",
+    "CREATE TABLE half (a); this is not SQL",
 };
 
 static void test_database(void **state)

@@ -425,6 +425,12 @@ static void test_values_that_are_wrong_on_this_host(void **state)
         {NODE "[http]\nlisten = localhost:4729\n",
          "4: [http] listen: \"localhost\" is not an address; write it as 127.0.0.1:4729 or "
          "[::1]:4729\n"},
+        {NODE "[http]\nlisten = 0.0.0.0:4729\n",
+         "4: [http] listen: \"0.0.0.0\" is open to other hosts, but [http] clients lists none; list "
+         "them, or listen on 127.0.0.1\n"},
+        {NODE "[http]\nlisten = [::1]:4729\n", ""},
+        {NODE "[http]\nlisten = 192.0.2.1:4729\nclients = 192.0.2.0/24\nnames = mail.example.org\n",
+         ""},
         {NODE "control_group = nosuchgroup\n",
          "3: [node] control_group: there is no group \"nosuchgroup\"; make it with `groupadd "
          "--system nosuchgroup`, or write another\n"},

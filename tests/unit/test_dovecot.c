@@ -291,6 +291,30 @@ static void nobody_waits_for_a_report_that_never_comes(void **state)
     close(fd);
 }
 
+/* A login backend that is slow must not let the others through: of a hundred one goes every 5 s. */
+static void a_slow_backend_does_not_let_guesses_through(void **state)
+{
+    int guesses[100];
+    unsigned answered = 0, refused = 0;
+    char text[32];
+
+    tell(CLIENT, "nobody", "x", "y", UNKNOWN);
+    for (int i = 0; i < 100; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        guesses[i] = login("allow", CLIENT, "bob", text, text, "");
+    }
+    for (int i = 0; i < 100; i++) {
+        int answer = status(guesses[i], 7000);
+        answered += answer == 0;
+        refused += answer == -1;
+        close(guesses[i]);
+    }
+    assert_int_equal(answered, 2);
+    assert_int_equal(refused, 98);
+    assert_int_equal(counters().crowded, 98);
+    assert_int_equal(ask("198.51.100.78", "bob", "right", "t"), 0); /* a neighbour */
+}
+
 static void not_enforced_it_counts_and_refuses_nobody(void **state)
 {
     char text[32];
@@ -321,9 +345,10 @@ static void what_the_log_tells_again_is_absorbed(void **state)
 
     tell(CLIENT, "bob", "3", "s", WRONG);
     line.attempts = 1;
-    assert_false(gv_dovecot_absorb(dovecot, &line, now));
+    assert_false(gv_dovecot_absorb(dovecot, &line, uv_now(&thread.loop)));
     tell(CLIENT, "bob", "4", "s", WRONG);
     line.attempts = 1;
+    now = uv_now(&thread.loop);
     assert_true(gv_dovecot_absorb(dovecot, &line, now + 2 * GV_DOVECOT_ABSORB_MS));
 
     tell(CLIENT, "bob", "5", "s", RIGHT);
@@ -391,6 +416,7 @@ int main(void)
         TEST(hundred_parallel_guesses_get_one_answer),
         TEST(a_right_password_lets_all_in_who_wait),
         TEST(nobody_waits_for_a_report_that_never_comes),
+        TEST(a_slow_backend_does_not_let_guesses_through),
         TEST(not_enforced_it_counts_and_refuses_nobody),
         TEST(what_the_log_tells_again_is_absorbed),
         TEST(what_makes_no_sense_is_refused_with_a_sentence),

@@ -129,6 +129,21 @@ static const struct message_case message_cases[] = {
     {"reconcile: low beyond 32 bits", "940700cf000000010000000090", false},
     {"reconcile: tree as bin", "9407c4000090", false},
     {"goodbye without a reason", "9108", false},
+    {"follow", "921001", true},
+    {"follow no more", "921000", true},
+    {"follow 2", "921002", false},
+    {"follow without a number", "9110", false},
+    {"message 15", "920f01", false},
+    {"message 18", "921201", false},
+    {"no locks", "921190", true},
+    {"a lock", "92119192c40401020304cd0e10", true},
+    {"a lock of an IPv6 /64", "92119192c4082a000000000000013c", true},
+    {"a lock for too long", "92119192c40401020304cd0e11", false},
+    {"a lock without seconds", "92119191c40401020304", false},
+    {"a lock with more", "92119193c404010203040000", false},
+    {"a lock of five bytes", "92119192c40501020304053c", false},
+    {"a lock of nothing", "92119192c4003c", false},
+    {"locks, not an array", "921101", false},
 };
 
 static size_t from_hex(uint8_t *out, const char *hex)
@@ -163,8 +178,11 @@ static void counts_end_at_their_limits(void **state)
 {
     static uint8_t ids[(GV_IDS_PER_MESSAGE + 1) * GV_ID_LEN];
     static struct gv_range ranges[GV_RANGES_MAX + 1];
+    static struct gv_told_lock locks[GV_LOCKS_PER_MESSAGE + 1];
 
-    for (int i = 0; i < 8; i++) {
+    for (size_t i = 0; i < sizeof locks / sizeof *locks; i++)
+        locks[i].subject.family = GV_FAMILY_IPV4;
+    for (int i = 0; i < 10; i++) {
         bool beyond = i % 2;
         uint32_t extra = beyond ? 1 : 0;
         struct gv_buf message;
@@ -177,6 +195,8 @@ static void counts_end_at_their_limits(void **state)
             gv_message_ids(&message, GV_MESSAGE_WANT, ids, GV_IDS_PER_MESSAGE + extra);
         else if (i / 2 == 2)
             gv_message_reconcile(&message, GV_TREE_ROSTER, 0, ranges, GV_RANGES_MAX + extra);
+        else if (i / 2 == 3)
+            gv_message_locks(&message, locks, GV_LOCKS_PER_MESSAGE + extra);
         else {
             struct gv_buf record = certificate_record(&puppet);
             gv_message_records_start(&message, GV_RECORDS_PER_MESSAGE + extra);

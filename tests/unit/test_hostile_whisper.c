@@ -1,4 +1,4 @@
-/* Whispers and errands from peers that are not honest (SPEC 9.9): what is kept is given to nobody,
+/* Whispers and errands from peers that are not honest (SPEC 9.10): what is kept is given to nobody,
  * questions are bounded, and an errand's session is for errands. And the law of what is published. */
 #include <setjmp.h>
 #include <stdarg.h>

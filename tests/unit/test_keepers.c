@@ -1,4 +1,4 @@
-/* Whisper, then shout (SPEC 9.9): who keeps a subject, who is told of it and who is not, when it is
+/* Whisper, then shout (SPEC 9.10): who keeps a subject, who is told of it and who is not, when it is
  * published, and how it is taken back. */
 #include <setjmp.h>
 #include <stdarg.h>

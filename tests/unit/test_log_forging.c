@@ -204,11 +204,11 @@ static void configure(void)
     fclose(log);
     FILE *file = fopen(lives.conf, "w");
     fprintf(file,
-            "[node]\ndata = %s\nlisten = 127.0.0.1:%u\ncontrol = %s\n"
+            "[node]\ndata = %s\nlisten = 127.0.0.1:%u\ncontrol = %s\n%s"
             "[network]\ndescriptor = %s/descriptor\nregistry = http://127.0.0.1:%u\nseeds = 127.0.0.1:%u\n"
             "[log]\nfile = %s, %s, %s/gone\xff\nlevel = debug\nfrom_start = yes\n",
-            lives.data, mesh_port, lives.socket, lives.folder, registry_port, registry_port, lives.log, name,
-            lives.folder);
+            lives.data, mesh_port, lives.socket, geteuid() == 0 ? "user = root\n" : "", lives.folder,
+            registry_port, registry_port, lives.log, name, lives.folder);
     fclose(file);
 }
 

@@ -295,6 +295,27 @@ static void a_row_that_is_early_at_load_is_kept(void **state)
     gv_buf_free(&signal);
 }
 
+/* It was taken once: a slow clock at the next start does not let the revoked in again. */
+static void a_revocation_that_is_early_at_load_is_obeyed(void **state)
+{
+    struct gv_buf certificate = certificate_record(&puppet);
+    struct gv_buf stored = revocation_record(&network, puppet.identity.id, NOW);
+    struct gv_buf told = revocation_record(&network, other.identity.id, NOW);
+    uint8_t own[GV_CERTIFICATE_LEN];
+
+    certify_host(own, -(int)DAY, 89 * (int)DAY);
+    assert_int_equal(open_host(-(int64_t)HOUR, own, NULL), GV_OK);
+    assert_int_equal(load(&certificate), GV_OK);
+    assert_int_equal(load(&stored), GV_OK);
+    assert_false(puppet_connect(&puppet, &host));
+    /* The same that the registry tells is for later. */
+    assert_int_equal(host_news(&host, told.data, told.len), GV_ERR_EARLY);
+    assert_true(puppet_connect(&other, &host));
+    gv_buf_free(&certificate);
+    gv_buf_free(&stored);
+    gv_buf_free(&told);
+}
+
 static void a_node_starts_without_a_certificate_that_ran_out(void **state)
 {
     uint8_t own[GV_CERTIFICATE_LEN];
@@ -325,6 +346,7 @@ int main(void)
         STORY(a_fault_outlives_the_certificate),
         LAB(a_clock_eighty_days_ahead_is_put_right),
         STORY(a_row_that_is_early_at_load_is_kept),
+        STORY(a_revocation_that_is_early_at_load_is_obeyed),
         STORY(a_node_starts_without_a_certificate_that_ran_out),
     };
 

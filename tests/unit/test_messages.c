@@ -101,6 +101,33 @@ static void goodbyes_go_round(void **state)
     }
 }
 
+static void locks_go_round(void **state)
+{
+    static struct gv_told_lock locks[GV_LOCKS_PER_MESSAGE];
+
+    for (uint32_t i = 0; i < GV_LOCKS_PER_MESSAGE; i++)
+        locks[i] = (struct gv_told_lock){
+            {i % 2 ? GV_FAMILY_IPV6 : GV_FAMILY_IPV4, {1, 2, (uint8_t)(i >> 8), (uint8_t)i}},
+            i * 14};
+    for (uint32_t count = 0; count <= GV_LOCKS_PER_MESSAGE; count += count < 3 ? 1 : 23) {
+        gv_buf_clear(&out);
+        gv_message_locks(&out, locks, count);
+        assert_read(GV_MESSAGE_LOCKS);
+        assert_int_equal(message.lock_count, count);
+        if (count)
+            assert_memory_equal(message.locks, locks, count * sizeof *locks);
+        if (count < 3)
+            assert_not_cut();
+    }
+    for (int on = 0; on < 2; on++) {
+        gv_buf_clear(&out);
+        gv_message_follow(&out, on);
+        assert_read(GV_MESSAGE_FOLLOW);
+        assert_int_equal(message.number, on);
+        assert_not_cut();
+    }
+}
+
 static void ids_go_round(void **state)
 {
     static uint8_t ids[(GV_IDS_PER_MESSAGE + 1) * GV_ID_LEN];
@@ -278,6 +305,7 @@ int main(void)
         STORY(hello_goes_round),
         STORY(numbers_go_round),
         STORY(goodbyes_go_round),
+        STORY(locks_go_round),
         STORY(ids_go_round),
         STORY(records_go_round),
         STORY(reconcile_goes_round),

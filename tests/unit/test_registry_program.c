@@ -29,7 +29,7 @@
 
 /* ---- an SMTP server of a few lines ---------------------------------------------------------- */
 
-enum smtp_mood { SMTP_ACCEPTS, SMTP_REFUSES, SMTP_IS_ILL };
+enum smtp_mood { SMTP_ACCEPTS, SMTP_REFUSES, SMTP_IS_ILL, SMTP_IS_SLOW };
 
 static struct {
     int listener;
@@ -37,7 +37,8 @@ static struct {
     enum smtp_mood mood;
     pthread_t thread;
     char sender[300], recipients[300], mail[8192];
-    int mails;
+    int mails, begun;
+    int go_on[2]; /* a pipe: a slow one waits for a byte before it takes a mail */
 } smtp;
 
 static int listen_any(uint16_t *port)
@@ -74,7 +75,11 @@ static void smtp_talk(FILE *in, FILE *out)
             continue;
         }
         if (data) {
+            char byte;
             data = false;
+            __atomic_add_fetch(&smtp.begun, 1, __ATOMIC_SEQ_CST);
+            if (smtp.mood == SMTP_IS_SLOW && read(smtp.go_on[0], &byte, 1) != 1)
+                break;
             smtp.mails++;
             fprintf(out, "250 taken\r\n");
         } else if (strncmp(line, "MAIL FROM:", 10) == 0) {
@@ -313,6 +318,117 @@ static void test_mail_servers_that_do_not_take_it(void **state)
     assert_string_equal(word, "mail");
 }
 
+/* ---- impatience ----------------------------------------------------------------------------- */
+
+static void send_signals(const int *numbers, size_t count)
+{
+    assert_true(server > 0);
+    for (size_t i = 0; i < count; i++) {
+        kill(server, numbers[i]);
+        usleep(30000);
+    }
+}
+
+static bool has_ended(int *status, unsigned ms)
+{
+    for (unsigned i = 0; i <= ms / 5; i++) {
+        if (waitpid(server, status, WNOHANG) == server) {
+            server = 0;
+            return true;
+        }
+        usleep(5000);
+    }
+    return false;
+}
+
+static void must_have_said(const char *part)
+{
+    char path[160];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/log", folder);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    output[fread(output, 1, sizeof output - 1, file)] = '\0';
+    fclose(file);
+    if (!strstr(output, part))
+        fail_msg("it did not say '%s':\n%s", part, output);
+}
+
+static char *question;
+
+static void *ask_for_a_code(void *context)
+{
+    struct gv_fetch_result result;
+    char url[128];
+
+    snprintf(url, sizeof url, "%s/v1/enroll", r.url);
+    struct gv_fetch_request request = {.url = url, .body = question, .body_len = strlen(question)};
+    (void)gv_fetch_blocking(&result, &request); /* the registry goes before it answers */
+    gv_fetch_result_free(&result);
+    free(question);
+    return NULL;
+}
+
+/* A registry that was told to stop while a code is being mailed. */
+static pthread_t stopping_while_a_code_is_mailed(void)
+{
+    static const int first[] = {SIGTERM, SIGHUP};
+    struct gv_proof proof = {
+        .kind = GV_PROOF_ENROLL, .email = "slow@example.org", .terms = "2026-11"};
+    struct gv_identity node;
+    pthread_t asking;
+
+    registry_identity(&node, 1);
+    json_t *json = registry_signed(&r, &node, &proof);
+    question = json_dumps(json, 0);
+    json_decref(json);
+    assert_int_equal(pipe(smtp.go_on), 0);
+    smtp.mood = SMTP_IS_SLOW;
+    serve();
+    assert_int_equal(pthread_create(&asking, NULL, ask_for_a_code, NULL), 0);
+    for (int i = 0; i < 2000 && __atomic_load_n(&smtp.begun, __ATOMIC_SEQ_CST) == 0; i++)
+        usleep(5000);
+    assert_int_equal(__atomic_load_n(&smtp.begun, __ATOMIC_SEQ_CST), 1);
+    send_signals(first, 2);
+    return asking;
+}
+
+static void test_a_mail_under_way_is_finished_first(void **state)
+{
+    int status = -1;
+    pthread_t asking = stopping_while_a_code_is_mailed();
+
+    assert_false(has_ended(&status, 300));
+    must_have_said("1 mail is still under way");
+    assert_int_equal(write(smtp.go_on[1], "!", 1), 1);
+    assert_true(has_ended(&status, 20000));
+    if (status != 0)
+        must_have_said("an end with status 0");
+    assert_int_equal(smtp.mails, 1);
+    pthread_join(asking, NULL);
+    close(smtp.go_on[0]);
+    close(smtp.go_on[1]);
+}
+
+static void test_a_second_signal_leaves_it(void **state)
+{
+    static const int more[] = {SIGTERM, SIGINT, SIGHUP, SIGTERM};
+    int status = -1;
+    pthread_t asking = stopping_while_a_code_is_mailed();
+
+    send_signals(more, 4);
+    assert_true(has_ended(&status, 10000));
+    assert_int_equal(status, 0);
+    must_have_said("stopped at once; 1 mail is left");
+    pthread_join(asking, NULL);
+    close(smtp.go_on[1]); /* which ends the mail server's conversation */
+    /* It was not half a stop: the next start knows everything. */
+    smtp.mood = SMTP_ACCEPTS;
+    serve();
+    stop();
+}
+
 static void test_a_restart_keeps_what_is_known(void **state)
 {
     struct gv_identity node;
@@ -441,6 +557,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH(test_a_network_from_init_to_revocation),
         WITH(test_mail_servers_that_do_not_take_it),
+        WITH(test_a_mail_under_way_is_finished_first),
+        WITH(test_a_second_signal_leaves_it),
         WITH(test_a_restart_keeps_what_is_known),
         WITH(test_mistakes_get_a_sentence_and_a_code),
         WITH(test_a_proxy_is_hinted_at),

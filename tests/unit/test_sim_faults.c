@@ -40,7 +40,8 @@ static void wrong_faults_are_refused(void **state)
 {
     static const char *const wrong[] = {"rain=1",    "jitter",      "jitter=",       "jitter=-1",
                                         "jitter=1x", "jitter=2001", "loss=1,jitter", "loss=1,,",
-                                        "=1",        "jitte=1",     "jitter =1"};
+                                        "=1",        "jitte=1",     "jitter =1",     "loss=1,loss=2",
+                                        "loss=18446744073709551617"};
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct gv_faults faults = {0};
@@ -114,6 +115,10 @@ static void each_fault_happens(void **state)
         {"life=60", COUNTED(renewals)},
         {"life=60,registry=100", COUNTED(renewals_failed)},
         {"liars=2", COUNTED(lies)},
+        {"revoke=2", COUNTED(revoked_honest)},
+        {"revoke=2,liars=2", COUNTED(revoked)},
+        {"grace=5", COUNTED(abandoned)},
+        {"retract=6", COUNTED(retracted)},
         {"liars=2", COUNTED(cut_off_grave)},
 #undef COUNTED
     };

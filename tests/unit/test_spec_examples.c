@@ -321,6 +321,14 @@ static void messages_are_as_written(void **state)
     check_message("OFFER", &message, GV_MESSAGE_OFFER);
     gv_message_graft(&message, 0x04, marks + GV_MARK_LEN, 1);
     check_message("GRAFT", &message, GV_MESSAGE_GRAFT);
+    gv_message_follow(&message, true);
+    check_message("FOLLOW", &message, GV_MESSAGE_FOLLOW);
+    gv_message_locks(&message,
+                     (struct gv_told_lock[]){
+                         {{GV_FAMILY_IPV4, {198, 51, 100, 7}}, 3600},
+                         {{GV_FAMILY_IPV6, {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1}}, 0}},
+                     2);
+    check_message("LOCKS", &message, GV_MESSAGE_LOCKS);
     gv_buf_free(&message);
     gv_buf_free(&record);
 }

@@ -1,4 +1,4 @@
-/* The counters of what a node moves, and the bucket that holds it under the cap (SPEC 9.8, 13.2). */
+/* The counters of what a node moves, and the bucket that holds it under the cap (SPEC 9.9, 13.2). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,0 +1,383 @@
+/* `grapevine doctor`: what is wrong here, and what to do about it. */
+#include "node/cli/doctor.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "crypto/error.h"
+#include "node/base/rfc3339.h"
+#include "node/cli/command.h"
+
+#define SETTLED_S        600          /* a node that is up for so long should have seen something */
+#define LINES_SURE       1000         /* so many lines without a known one: it is another log */
+#define CLOCK_WARNING_MS 5000         /* less is the way of a message */
+#define CLOCK_FAILURE_MS 300000       /* at 10 minutes nothing is accepted any more */
+#define CERTIFICATE_S    (15 * 86400) /* renewal starts at half life: 15 days left is late */
+#define DISK_WARNING     (256ll << 20)
+#define DISK_FAILURE     (16ll << 20)
+
+const char *const gv_finding_names[] = {"ok", "note", "warning", "failure"};
+
+/* ---- findings ------------------------------------------------------------------------------- */
+
+struct examination {
+    json_t *findings;
+    const struct gv_options *options;
+    const struct gv_doctor_host *host;
+    const json_t *status;
+    int worst; /* -1: out of memory */
+};
+
+/* `advice` NULL: nothing is to be done. `format` is of what was found. */
+__attribute__((format(printf, 5, 6))) static void find(struct examination *e, const char *check,
+                                                       enum gv_finding_level level,
+                                                       const char *advice, const char *format, ...)
+{
+    char found[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(found, sizeof found, format, arguments);
+    va_end(arguments);
+    json_t *finding = json_pack("{s:s, s:s, s:s, s:s?}", "check", check, "level",
+                                gv_finding_names[level], "found", found, "advice", advice);
+    if (!finding || json_array_append_new(e->findings, finding) != 0)
+        e->worst = -1;
+    else if (e->worst >= 0 && (int)level > e->worst)
+        e->worst = (int)level;
+}
+
+static bool is_settled(const struct examination *e)
+{
+    return gv_cli_number(e->status, "uptime_s") >= SETTLED_S;
+}
+
+/* ---- the host ------------------------------------------------------------------------------- */
+
+static void check_disk(struct examination *e)
+{
+    int64_t mib = e->host->disk_free >> 20;
+    const char *folder = e->options->data;
+
+    if (e->host->disk_free == GV_DOCTOR_UNKNOWN)
+        find(e, "disk", GV_FINDING_WARNING, "run this as root, or see [node] data",
+             "the data folder %s cannot be looked at", folder);
+    else if (e->host->disk_free < DISK_FAILURE)
+        find(e, "disk", GV_FINDING_FAILURE, "make room; without it nothing new is kept",
+             "%" PRId64 " MiB free at %s", mib, folder);
+    else if (e->host->disk_free < DISK_WARNING)
+        find(e, "disk", GV_FINDING_WARNING, "make room before it is full",
+             "%" PRId64 " MiB free at %s", mib, folder);
+    else
+        find(e, "disk", GV_FINDING_OK, NULL, "%" PRId64 " MiB free at %s", mib, folder);
+    if (e->host->key_mode != GV_DOCTOR_UNKNOWN && (e->host->key_mode & 077))
+        find(e, "key", GV_FINDING_FAILURE,
+             "chmod 600 it; if others could read it, enroll anew with a new key",
+             "%s/key is open to others (mode %03o)", folder, (unsigned)e->host->key_mode);
+    else if (e->host->folder_mode != GV_DOCTOR_UNKNOWN && (e->host->folder_mode & 077))
+        find(e, "key", GV_FINDING_WARNING, "chmod 700 it", "%s is open to others (mode %03o)",
+             folder, (unsigned)e->host->folder_mode);
+    else
+        find(e, "key", GV_FINDING_OK, NULL, "the data folder is closed to others");
+}
+
+static void check_clock(struct examination *e)
+{
+    int64_t ms = gv_cli_number(e->status, "mesh.clock_offset_ms"), off = ms < 0 ? -ms : ms;
+    const char *advice = "let NTP set it, with systemd-timesyncd or chrony for instance";
+    const char *side = ms < 0 ? "ahead of" : "behind";
+
+    if (off >= CLOCK_FAILURE_MS)
+        find(e, "clock", GV_FINDING_FAILURE, advice,
+             "%" PRId64 " s %s those of the peers; at 600 s they accept nothing from here",
+             off / 1000, side);
+    else if (off >= CLOCK_WARNING_MS)
+        find(e, "clock", GV_FINDING_WARNING, advice, "%" PRId64 " s %s those of the peers",
+             off / 1000, side);
+    else if (e->host->clock_synchronised == 0)
+        find(e, "clock", GV_FINDING_WARNING, advice, "the kernel says that nothing keeps it right");
+    else if (gv_cli_number(e->status, "mesh.peers") > 0)
+        find(e, "clock", GV_FINDING_OK, NULL, "as those of the peers");
+    else
+        find(e, "clock", GV_FINDING_OK, NULL,
+             e->host->clock_synchronised == 1 ? "kept right by NTP" : "nothing speaks against it");
+}
+
+/* ---- the daemon ----------------------------------------------------------------------------- */
+
+static void check_store(struct examination *e)
+{
+    if (gv_cli_true(e->status, "store.ok"))
+        find(e, "store", GV_FINDING_OK, NULL, "all is kept on disk");
+    else
+        find(e, "store", GV_FINDING_FAILURE,
+             "the log says more; the node answers from memory until this is mended", "%s",
+             gv_cli_text(e->status, "store.error"));
+}
+
+static void check_log(struct examination *e, const json_t *log)
+{
+    const char *path = gv_cli_text(log, "path"), *state = gv_cli_text(log, "state");
+    int64_t lines = gv_cli_number(log, "lines"), matched = gv_cli_number(log, "matched");
+
+    if (strcmp(state, "reading") != 0)
+        find(e, "log", GV_FINDING_FAILURE,
+             "name the log that Postfix and Dovecot write in [log] file; the daemon's user must be "
+             "allowed to read it (group adm or systemd-journal)",
+             "%s: %s", path, state);
+    else if (lines == 0 && is_settled(e))
+        find(e, "log", GV_FINDING_WARNING,
+             "is it the log that Postfix and Dovecot write? `grapevine observe` shows what one "
+             "holds",
+             "%s: no line since the start", path);
+    else if (matched == 0 && lines >= LINES_SURE)
+        find(e, "log", GV_FINDING_WARNING,
+             "is it the log that Postfix and Dovecot write? `grapevine observe` shows what one "
+             "holds",
+             "%s: none of %" PRId64 " lines is of a login", path, lines);
+    else
+        find(e, "log", GV_FINDING_OK, NULL, "%s: %" PRId64 " lines since the start, %s failures",
+             path, lines, gv_cli_text(log, "failures"));
+}
+
+static void check_logs(struct examination *e)
+{
+    const json_t *logs = gv_cli_member(e->status, "logs");
+
+    if (json_array_size(logs) == 0)
+        find(e, "log", GV_FINDING_FAILURE, "name the mail log in [log] file",
+             "no log is read: this node sees no failures of its own");
+    for (size_t i = 0; i < json_array_size(logs); i++)
+        check_log(e, json_array_get(logs, i));
+}
+
+static void check_certificate(struct examination *e)
+{
+    const char *expires = gv_cli_text(e->status, "certificate_expires");
+    const char *trouble = gv_cli_text(e->status, "registry.trouble");
+    uint64_t end_ms = 0;
+
+    if (!json_is_object(gv_cli_member(e->status, "network"))) {
+        find(e, "certificate", GV_FINDING_WARNING,
+             "`grapevine enroll --registry URL --email ADDRESS` joins one",
+             "in no network: this node works for itself alone");
+    } else if (gv_cli_true(e->status, "revoked")) {
+        find(e, "certificate", GV_FINDING_FAILURE, "ask who runs the registry why",
+             "revoked: nobody listens to this node");
+    } else if (!gv_cli_true(e->status, "enrolled")) {
+        find(e, "certificate", GV_FINDING_WARNING,
+             "run `grapevine enroll --email ADDRESS`, then `grapevine confirm CODE`",
+             "not enrolled: nothing is received or sent");
+    } else if (gv_rfc3339_parse(&end_ms, expires) == GV_OK &&
+               (int64_t)(end_ms / 1000) - e->host->now_unix < CERTIFICATE_S) {
+        find(e, "certificate", GV_FINDING_WARNING,
+             "it is renewed by itself once the registry answers; see [network] registry",
+             "ends %s, and was not renewed: %s", expires,
+             *trouble == '-' ? "the registry has not said why" : trouble);
+    } else {
+        find(e, "certificate", GV_FINDING_OK, NULL, "until %s", expires);
+    }
+}
+
+static void check_peers(struct examination *e)
+{
+    int64_t peers = gv_cli_number(e->status, "mesh.peers");
+    int64_t dialled = gv_cli_number(e->status, "mesh.peers_outbound");
+    int64_t instances = gv_cli_number(e->status, "mesh.instances");
+
+    if (!gv_cli_true(e->status, "enrolled") || gv_cli_true(e->status, "revoked"))
+        return;
+    if (peers == 0)
+        find(e, "peers", GV_FINDING_FAILURE,
+             "may this host open connections to port 4727/tcp of others? see [network] seeds and "
+             "the log",
+             "connected to nobody, of %" PRId64 " instances known", instances);
+    else if (peers == 1 && instances > 3)
+        find(e, "peers", GV_FINDING_WARNING, "a second one comes by itself; otherwise see the log",
+             "connected to one peer alone, of %" PRId64 " instances known", instances);
+    else
+        find(e, "peers", GV_FINDING_OK, NULL, "%" PRId64 ", of %" PRId64 " instances known", peers,
+             instances);
+    if (e->options->advertise.count == 0)
+        find(e, "reachable", GV_FINDING_NOTE,
+             "with a public address set [node] advertise; behind NAT nothing is wrong with that",
+             "others are not told where this node is; it dials out");
+    else if (peers > dialled || gv_cli_number(e->status, "counters.connections_accepted") > 0)
+        find(e, "reachable", GV_FINDING_OK, NULL, "others reach this node");
+    else if (is_settled(e))
+        find(e, "reachable", GV_FINDING_WARNING,
+             "does a firewall let port 4727/tcp in? is [node] advertise the address that others "
+             "see?",
+             "nobody has connected to this node since its start");
+}
+
+static void check_share(struct examination *e)
+{
+    if (e->options->share == GV_SHARE_YES)
+        find(e, "share", GV_FINDING_OK, NULL, "signals of this host are sent");
+    else if (e->options->share == GV_SHARE_PREVIEW)
+        find(e, "share", GV_FINDING_NOTE,
+             "see what would be sent with `grapevine telemetry`; then set [share] mode = yes",
+             "preview: nothing is sent yet");
+    else
+        find(e, "share", GV_FINDING_NOTE, "[share] mode = preview shows what would be sent",
+             "nothing of this host is shared");
+}
+
+/* A node that is switched on and never asked protects nobody. */
+static void check_asked(struct examination *e, const char *who, int64_t asked, const char *advice)
+{
+    enum gv_finding_level level = is_settled(e) ? GV_FINDING_WARNING : GV_FINDING_NOTE;
+
+    if (asked == 0)
+        find(e, "enforcement", level, advice, "%s: not asked since the start", who);
+    else
+        find(e, "enforcement", GV_FINDING_OK, NULL, "%s: asked %" PRId64 " times", who, asked);
+}
+
+static void check_enforcement(struct examination *e)
+{
+    int64_t refused = gv_cli_number(e->status, "enforcement.refused");
+    bool dovecot = e->options->enforced & GV_ENFORCE_DOVECOT;
+    bool dnsbl = e->options->enforced & GV_ENFORCE_DNSBL;
+
+    if (e->options->enforced == 0)
+        find(e, "enforcement", GV_FINDING_NOTE,
+             "when you trust what `grapevine list` shows, set [policy] enforce",
+             "this node only watches; it would refuse %" PRId64 " addresses now", refused);
+    if (dovecot)
+        check_asked(e, "Dovecot", gv_cli_number(e->status, "enforcement.dovecot.asked"),
+                    "`grapevine snippet dovecot` prints what Dovecot's configuration needs");
+    if (dnsbl)
+        check_asked(e, "by DNS", gv_cli_number(e->status, "enforcement.dnsbl.queries"),
+                    "`grapevine snippet postfix` (or rspamd, unbound) prints what they need");
+    if (e->options->allow.count == 0)
+        find(e, "allow list", GV_FINDING_NOTE,
+             "add what `postconf -h mynetworks` prints and what fail2ban ignores to [policy] allow",
+             "empty but for this host's own addresses");
+}
+
+int gv_doctor_judge(json_t *findings, const struct gv_options *options,
+                    const struct gv_doctor_host *host, const json_t *status)
+{
+    struct examination e = {findings, options, host, status, GV_FINDING_OK};
+
+    check_disk(&e);
+    if (!status) {
+        find(&e, "daemon", GV_FINDING_FAILURE,
+             "start it: systemctl start grapevine; its log says why it does not run",
+             "does not answer at %s", options->control_path);
+        return e.worst;
+    }
+    find(&e, "daemon", GV_FINDING_OK, NULL, "version %s, up for %s s",
+         gv_cli_text(status, "version"), gv_cli_text(status, "uptime_s"));
+    check_clock(&e);
+    check_store(&e);
+    check_logs(&e);
+    check_certificate(&e);
+    check_peers(&e);
+    check_share(&e);
+    check_enforcement(&e);
+    return e.worst;
+}
+
+/* ---- the command ---------------------------------------------------------------------------- */
+
+static int mode_of(const char *folder, const char *name)
+{
+    char path[4096];
+    struct stat info;
+
+    snprintf(path, sizeof path, "%s%s", folder, name);
+    return stat(path, &info) == 0 ? (int)(info.st_mode & 07777) : GV_DOCTOR_UNKNOWN;
+}
+
+static void look_at_host(struct gv_doctor_host *host, const char *folder)
+{
+    struct timex clock = {.modes = 0};
+    struct statvfs disk;
+    int state = adjtimex(&clock);
+
+    *host = (struct gv_doctor_host){.now_unix = time(NULL),
+                                    .disk_free = GV_DOCTOR_UNKNOWN,
+                                    .folder_mode = mode_of(folder, ""),
+                                    .key_mode = mode_of(folder, "/key"),
+                                    .clock_synchronised = GV_DOCTOR_UNKNOWN};
+    if (statvfs(folder, &disk) == 0)
+        host->disk_free = (int64_t)((uint64_t)disk.f_bavail * disk.f_frsize);
+    if (state >= 0)
+        host->clock_synchronised = state != TIME_ERROR && !(clock.status & STA_UNSYNC);
+}
+
+static void print_findings(const struct gv_cli *cli, const json_t *findings)
+{
+    size_t i;
+    json_t *finding;
+
+    json_array_foreach(findings, i, finding)
+    {
+        const char *level = gv_cli_text(finding, "level");
+        gv_cli_print_word(cli, level);
+        printf("%*s %-12s %s\n", (int)(7 - strlen(level)), "", gv_cli_text(finding, "check"),
+               gv_cli_text(finding, "found"));
+        if (json_is_string(gv_cli_member(finding, "advice")))
+            printf("%20s -> %s\n", "", gv_cli_text(finding, "advice"));
+    }
+}
+
+static int print_result(const struct gv_cli *cli, json_t *findings, int worst)
+{
+    if (worst < 0)
+        return gv_cli_no_memory();
+    if (cli->json) {
+        json_t *all =
+            json_pack("{s:s, s:O}", "worst", gv_finding_names[worst], "findings", findings);
+        if (!all)
+            return gv_cli_no_memory();
+        gv_cli_print_json(all);
+        json_decref(all);
+    } else {
+        print_findings(cli, findings);
+    }
+    return worst == GV_FINDING_FAILURE ? EXIT_FAILURE : 0;
+}
+
+int gv_cli_doctor(struct gv_cli *cli, int argc, char **argv)
+{
+    const struct gv_cli_spec spec = {
+        .doc = "Looks whether this node can do its work, and says what to do where it cannot. The "
+               "exit status is 1 when something fails; what is only a warning or a note is 0."};
+    const char *path = cli->config_path ? cli->config_path : GV_OPTIONS_PATH;
+    struct gv_doctor_host host;
+    struct gv_options options;
+    struct gv_buf errors;
+    json_t *status = NULL;
+
+    gv_cli_parse(cli, &spec, argc, argv, NULL);
+    gv_buf_init(&errors);
+    int rc = gv_options_load(&options, path, &errors);
+    int code = rc == GV_OK ? 0 : gv_options_refused(rc, &errors, "grapevine");
+    gv_buf_free(&errors);
+    if (code != 0)
+        return code; /* the lines say what to do */
+    look_at_host(&host, options.data);
+    code = gv_cli_ask(cli, &status, "status", NULL);
+    json_t *findings = json_array();
+    if (code == EX_NOPERM) /* said; a daemon that may not be asked is not judged */
+        rc = code;
+    else
+        rc = print_result(cli, findings,
+                          findings ? gv_doctor_judge(findings, &options, &host, status) : -1);
+    json_decref(findings);
+    json_decref(status);
+    gv_options_free(&options);
+    return rc;
+}

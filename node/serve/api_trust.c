@@ -1,0 +1,111 @@
+/* Owners whose servers count as this admin's own (SPEC 9.8). */
+#include <string.h>
+
+#include "crypto/error.h"
+#include "node/base/json.h"
+#include "node/serve/api_internal.h"
+#include "node/serve/api_json.h"
+#include "proto/limits.h"
+
+struct known {
+    int instances, connected;
+};
+
+static struct known look(const struct gv_core *core, const uint8_t owner[GV_ID_LEN])
+{
+    struct known known = {0, 0};
+    struct gv_instance_info who;
+    struct gv_peer_info peer;
+    size_t cursor = 0;
+
+    while (gv_core_next_instance(core, &cursor, &who))
+        known.instances += memcmp(who.owner, owner, GV_ID_LEN) == 0;
+    for (cursor = 0; gv_core_next_peer(core, &cursor, &peer);)
+        known.connected += peer.member && memcmp(peer.owner, owner, GV_ID_LEN) == 0;
+    return known;
+}
+
+static json_t *owner_json(const struct gv_core *core, const uint8_t owner[GV_ID_LEN])
+{
+    struct known known = look(core, owner);
+
+    return json_pack("{s:o, s:i, s:i}", "owner", gv_json_new_hex(owner, GV_ID_LEN), "instances",
+                     known.instances, "connected", known.connected);
+}
+
+/* This node's own, from its entry in the roster; null: not enrolled. */
+static json_t *self_json(const struct gv_core *core)
+{
+    struct gv_core_status status;
+    struct gv_instance_info who;
+    size_t cursor = 0;
+
+    gv_core_status(core, &status);
+    while (status.has_certificate && gv_core_next_instance(core, &cursor, &who))
+        if (memcmp(who.instance, status.instance, GV_ID_LEN) == 0)
+            return owner_json(core, who.owner);
+    return json_null();
+}
+
+void gv_api_get_trust(struct gv_http_request *request, void *context)
+{
+    const struct gv_api *api = context;
+    const struct gv_core *core = gv_driver_core(api->options.driver);
+    json_t *list = json_array();
+    uint8_t owner[GV_ID_LEN];
+    size_t cursor = 0;
+
+    while (gv_core_next_trusted(core, &cursor, owner))
+        json_array_append_new(list, owner_json(core, owner));
+    gv_http_respond_json(request, 200,
+                         json_pack("{s:o, s:o}", "own", self_json(core), "trusted", list));
+}
+
+static void edit(struct gv_http_request *request, struct gv_api *api, enum gv_command command,
+                 const char *done)
+{
+    struct gv_event event = {.kind = GV_EVENT_COMMAND, .command = {.command = command}};
+    struct gv_text error;
+    size_t len;
+    const uint8_t *body = gv_http_body(request, &len);
+
+    if (gv_api_owner_body(event.command.owner, body, len, &error) != GV_OK) {
+        gv_http_error(request, 400, "bad-request", "%s", error.text);
+        return;
+    }
+    int rc = gv_driver_command(api->options.driver, &event);
+    switch (rc) {
+    case GV_OK:
+        gv_http_respond_json(request, 200, json_pack("{s:b, s:s}", "ok", 1, "message", done));
+        break;
+    case GV_ERR_IO:
+        gv_http_error(request, 507, "not-stored",
+                      "it is in force, but would be forgotten by a restart: the store cannot be "
+                      "written; see `grapevine status`");
+        break;
+    case GV_ERR_DUPLICATE:
+        gv_http_error(request, 409, "known", "this owner is trusted already, or is this node's own");
+        break;
+    case GV_ERR_NOT_FOUND:
+        gv_http_error(request, 404, "not-found",
+                      "this owner is not on the list; `grapevine trust` shows it");
+        break;
+    default:
+        gv_http_error(request, 507, "full", "no more than %u owners can be trusted",
+                      GV_TRUSTED_MAX);
+        break;
+    }
+    if (api->options.lists_changed)
+        api->options.lists_changed(api->options.context);
+}
+
+void gv_api_post_trust(struct gv_http_request *request, void *context)
+{
+    edit(request, context, GV_COMMAND_TRUST,
+         "what its servers lock is refused here from now on, and their signals are own evidence");
+}
+
+void gv_api_post_untrust(struct gv_http_request *request, void *context)
+{
+    edit(request, context, GV_COMMAND_DISTRUST, "trusted no more than anybody else");
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Verdicts over HTTP: /api/v1/verdict of a node, with the token, asked by wrk over 16 kept
+# connections on loopback, one request at a time on each; beside nginx with one worker that answers
+# the same bytes without a thought. Requests per second of the server's own processor time (one core
+# each), median of five turns that take turns; then 16 requests in one go (pipelined). BENCH_STRICT=yes: a
+# missed limit is an error. HTTP_SECONDS (3) a turn.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+bin=${GV_BIN:-build/bin}
+seconds=${HTTP_SECONDS:-3}
+[ -x "$bin/grapevined" ] || {
+    echo "http.sh: build first: cmake -S . -B build && cmake --build build" >&2
+    exit 69
+}
+for tool in wrk nginx; do
+    command -v $tool >/dev/null || [ -x /usr/sbin/$tool ] || {
+        echo "http.sh: SKIPPED: $tool is not installed"
+        exit 77
+    }
+done
+nginx=$(command -v nginx || echo /usr/sbin/nginx)
+scratch=$(mktemp -d)
+pids=()
+# shellcheck disable=SC2317 # called by the trap
+finish() {
+    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
+    wait 2>/dev/null || true
+    rm -rf "$scratch"
+}
+trap finish EXIT
+port=18729
+taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+while taken $port || taken $((port + 1)); do port=$((port + 10)); done
+
+mkdir -m 700 "$scratch/data"
+cat >"$scratch/node.conf" <<CONF
+[node]
+data = $scratch/data
+listen =
+[http]
+listen = 127.0.0.1:$port
+CONF
+"$bin/grapevined" --config "$scratch/node.conf" 2>"$scratch/node.log" &
+ours=$!
+pids+=("$ours")
+for _ in $(seq 100); do
+    taken $port && break
+    sleep 0.1
+done
+token=$("$bin/grapevine" --config "$scratch/node.conf" token)
+path='/api/v1/verdict?addr=192.0.2.1'
+answer=$(curl -s -H "Authorization: Bearer $token" "http://127.0.0.1:$port$path")
+
+cat >"$scratch/nginx.conf" <<CONF
+worker_processes 1;
+daemon off;
+pid $scratch/nginx.pid;
+error_log $scratch/nginx.log;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    keepalive_requests 1000000000;
+    server {
+        listen 127.0.0.1:$((port + 1));
+        location / {
+            default_type application/json;
+            add_header X-Content-Type-Options nosniff;
+            add_header Cache-Control no-store;
+            return 200 '$answer';
+        }
+    }
+}
+CONF
+"$nginx" -c "$scratch/nginx.conf" 2>/dev/null &
+pids+=($!)
+for _ in $(seq 100); do
+    taken $((port + 1)) && break
+    sleep 0.1
+done
+theirs=$(pgrep -P "${pids[1]}")
+[ "$(curl -s "http://127.0.0.1:$((port + 1))$path")" = "$answer" ] || {
+    echo "http.sh: nginx does not answer the same" >&2
+    exit 70
+}
+
+cat >"$scratch/pipeline.lua" <<LUA
+init = function()
+   wrk.headers["Authorization"] = "Bearer $token"
+   request_text = string.rep(wrk.format(nil, "$path"), 16)
+end
+request = function() return request_text end
+LUA
+
+on_cpu() { cat /proc/"$1"/task/*/schedstat | awk '{ n += $1 } END { printf "%.0f\n", n }'; } # ns
+one() { # PID PORT WRK'S...: requests per second of its processor time, and of the wall
+    local before after
+    before=$(on_cpu "$1")
+    wrk -t1 -c16 -d"$seconds" -H "Authorization: Bearer $token" "${@:3}" "http://127.0.0.1:$2$path" \
+        >"$scratch/wrk" 2>&1
+    after=$(on_cpu "$1")
+    ! grep -q 'Non-2xx\|Socket errors' "$scratch/wrk" || {
+        cat "$scratch/wrk" >&2
+        exit 70
+    }
+    awk -v ns=$((after - before)) '/ requests in / { n = $1 } /^Requests\/sec/ { wall = $2 }
+        END { printf "%.0f %.0f\n", n / ns * 1e9, wall }' "$scratch/wrk"
+}
+median() { cut -d' ' -f1 "$1" | sort -n | sed -n 3p; }
+for how in single pipelined; do
+    more=()
+    [ $how = single ] || more=(-s "$scratch/pipeline.lua")
+    for _ in 1 2 3 4 5; do
+        one "$ours" "$port" "${more[@]}" >>"$scratch/$how.ours"
+        one "$theirs" $((port + 1)) "${more[@]}" >>"$scratch/$how.theirs"
+    done
+    for who in ours theirs; do
+        echo "$how, $who: per CPU second $(cut -d' ' -f1 "$scratch/$how.$who" | xargs); on the wall $(cut -d' ' -f2 "$scratch/$how.$who" | xargs)"
+    done
+    awk -v how=$how -v a="$(median "$scratch/$how.ours")" -v b="$(median "$scratch/$how.theirs")" 'BEGIN {
+        name = how == "single" ? "http" : "http_pipelined"
+        printf "%s: ours %d, peer %d lookups per CPU second (nginx, a fixed answer), ratio %.2f\n", name, a, b, a / b }'
+done
+figure=$(median "$scratch/single.ours")
+word=$([ "$figure" -ge 100000 ] && echo met || echo missed)
+echo "limit: lookups per second of one core, at least 100000: $word ($figure)"
+[ "$word" = met ] || [ "${BENCH_STRICT:-no}" != yes ]

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# The manual pages against the programs: every option, command and setting stands in its page, none
+# that there is not, and the formatter finds nothing wrong.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+bin=${GV_BIN:-$root/build/bin}
+command -v man >/dev/null || {
+    echo "manual.sh: man is missing: skipped"
+    exit 77
+}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export LC_ALL=C.UTF-8 MANWIDTH=200 MAN_KEEP_FORMATTING=
+failures=0
+fail() {
+    echo "FAILED: $*"
+    failures=$((failures + 1))
+}
+
+"$root/node/packaging/man.sh" "$bin" "$scratch" 0
+shown() { man -l "$scratch/$1" 2>/dev/null | col -b; }
+for page in "$scratch"/*; do
+    warnings=$(man --warnings=w -l "$page" 2>&1 >/dev/null || true)
+    [ -z "$warnings" ] || fail "${page##*/}: $warnings"
+    ! shown "${page##*/}" | grep -n '@' | grep -E '@(HELP|CONFIG|COMMANDS|VERSION)' ||
+        fail "${page##*/}: a placeholder is left"
+done
+
+options() { "$bin/$1" "${@:2}" --help | grep -oE '^ .*--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort -u; }
+holds() { # PAGE TEXT WORD...: each word stands there
+    local page=$1 text=$2 word
+    shift 2
+    for word in "$@"; do
+        grep -qF -- "$word" <<<"$text" || fail "$page does not have $word"
+    done
+}
+mapfile -t commands < <("$bin/grapevine" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z][a-z-]*\) .*/\1/p')
+[ ${#commands[@]} -ge 18 ] || fail "grapevine --help lists ${#commands[@]} commands"
+text=$(shown grapevine.1)
+for command in "${commands[@]}"; do
+    mapfile -t words < <(options grapevine "$command")
+    [ ${#words[@]} -ge 2 ] || fail "grapevine $command --help tells no options"
+    section=$(awk -v c="   $command" '$0 == c { on = 1; next } /^(   [a-z]|[A-Z])/ { on = 0 } on' <<<"$text")
+    [ -n "$section" ] || fail "grapevine.1 does not have $command"
+    holds "grapevine.1, $command," "$section" "${words[@]}"
+done
+mapfile -t words < <(options grapevined)
+holds grapevined.8 "$(shown grapevined.8)" "${words[@]}"
+text=$(shown grapevine-registry.8)
+for command in init serve descriptor show-descriptor list revoke; do
+    mapfile -t words < <(options grapevine-registry $command)
+    holds grapevine-registry.8 "$text" "${words[@]}"
+done
+mapfile -t told < <("$bin/grapevine-registry" --help | tr '\n' ' ' | sed 's/.*--help: //' | grep -oE '[a-z-]+')
+holds grapevine-registry.8 "$text" "${told[@]}"
+
+settings() { # of --help-config, as the page shows them: under their sections
+    "$bin/$1" --help-config | sed -nE 's/^;([a-z_]+) =.*/\1/p; s/^(\[.*\])$/\1/p'
+}
+in_page() { # the same, from the page
+    shown "$1" | sed -nE "/^$2/,/^[A-Z]/p" | sed -nE 's/^   (\[.*\])$/\1/p; s/^       ([a-z_]+)( .*|$)/\1/p'
+}
+diff <(settings grapevined) <(in_page grapevine.conf.5 KEYS) || fail "grapevine.conf.5 has other keys"
+diff <(settings grapevine-registry) <(in_page grapevine-registry.8 CONFIGURATION) ||
+    fail "grapevine-registry.8 has other keys"
+[ $failures -eq 0 ] && echo "${#commands[@]} commands and $(settings grapevined | wc -l) lines of settings agree"

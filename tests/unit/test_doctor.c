@@ -1,0 +1,219 @@
+/* Every finding of `grapevine doctor`, from a status that is well but for one thing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "node/cli/doctor.h"
+
+#define NOW 1795000000 /* 2026-11-18T10:26:40Z */
+
+static const char well[] =
+    "{\"version\": \"0.1.0\", \"uptime_s\": 3600, \"network\": {\"name\": \"example\"},"
+    " \"enrolled\": true, \"revoked\": false, \"certificate_expires\": \"2027-01-10T00:00:00Z\","
+    " \"mesh\": {\"peers\": 5, \"peers_outbound\": 3, \"instances\": 40, \"clock_offset_ms\": 20},"
+    " \"counters\": {\"connections_accepted\": 2}, \"store\": {\"ok\": true, \"error\": null},"
+    " \"registry\": {\"trouble\": null}, \"logs\": [{\"path\": \"/var/log/mail.log\", \"state\":"
+    " \"reading\", \"lines\": 5000, \"matched\": 40, \"failures\": 7}],"
+    " \"enforcement\": {\"refused\": 2, \"dovecot\": {\"asked\": 9}, \"dnsbl\": {\"queries\": 4}}}";
+
+static char data[] = "/var/lib/grapevine", control[] = "/var/lib/grapevine/control.sock";
+static const struct gv_doctor_host good_host = {.now_unix = NOW,
+                                                .disk_free = 40ll << 30,
+                                                .folder_mode = 0700,
+                                                .key_mode = 0600,
+                                                .clock_synchronised = 1};
+
+static struct gv_options good_options(void)
+{
+    return (struct gv_options){.data = data,
+                               .control_path = control,
+                               .share = GV_SHARE_YES,
+                               .advertise = {.count = 1},
+                               .allow = {.count = 1},
+                               .enforced = GV_ENFORCE_DOVECOT | GV_ENFORCE_DNSBL};
+}
+
+/* How many findings are not ok; the first of those of `check` in *level and *found. */
+static size_t judge(const struct gv_options *options, const struct gv_doctor_host *host,
+                    const json_t *status, const char *check, char level[16], char found[512])
+{
+    json_t *findings = json_array(), *finding;
+    int worst = gv_doctor_judge(findings, options, host, status), seen = GV_FINDING_OK;
+    size_t i, wrong = 0;
+
+    level[0] = found[0] = '\0';
+    json_array_foreach(findings, i, finding)
+    {
+        const char *of = json_string_value(json_object_get(finding, "check"));
+        const char *is = json_string_value(json_object_get(finding, "level"));
+        int number = 0;
+        while (strcmp(gv_finding_names[number], is) != 0)
+            number++;
+        seen = number > seen ? number : seen;
+        /* What is wrong comes with what to do, and nothing else does. */
+        assert_int_equal(json_is_string(json_object_get(finding, "advice")), number != 0);
+        wrong += number != 0;
+        if (number != 0 && strcmp(of, check) == 0 && !level[0]) {
+            snprintf(level, 16, "%s", is);
+            snprintf(found, 512, "%s", json_string_value(json_object_get(finding, "found")));
+        }
+    }
+    assert_int_equal(worst, seen);
+    json_decref(findings);
+    return wrong;
+}
+
+static void a_well_node_has_no_findings(void **state)
+{
+    struct gv_options options = good_options();
+    json_t *status = json_loads(well, 0, NULL);
+    char level[16], found[512];
+
+    assert_non_null(status);
+    assert_int_equal(judge(&options, &good_host, status, "", level, found), 0);
+    json_decref(status);
+}
+
+struct one {
+    const char *patch; /* merged into the status, member by member */
+    const char *check, *level, *found;
+};
+
+/* One member of the status is changed: exactly one finding comes of it, and names it. */
+static void each_trouble_of_the_daemon_is_found(void **state)
+{
+    static const struct one cases[] = {
+        {"{\"mesh\": {\"clock_offset_ms\": -7000}}", "clock", "warning", "7 s ahead of"},
+        {"{\"mesh\": {\"clock_offset_ms\": 400000}}", "clock", "failure", "400 s behind"},
+        {"{\"store\": {\"ok\": false, \"error\": \"disk full\"}}", "store", "failure", "disk full"},
+        {"{\"logs\": []}", "log", "failure", "no log is read"},
+        {"{\"logs\": [{\"path\": \"/x\", \"state\": \"waiting for the file\"}]}", "log", "failure",
+         "/x: waiting for the file"},
+        {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 0}]}", "log", "warning",
+         "/x: no line"},
+        {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 1000, \"matched\": "
+         "0}]}",
+         "log", "warning", "none of 1000 lines"},
+        {"{\"network\": null}", "certificate", "warning", "in no network"},
+        {"{\"revoked\": true}", "certificate", "failure", "revoked"},
+        {"{\"enrolled\": false}", "certificate", "warning", "not enrolled"},
+        {"{\"certificate_expires\": \"2026-12-01T00:00:00Z\", \"registry\": {\"trouble\": "
+         "\"gone\"}}",
+         "certificate", "warning", "not renewed: gone"},
+        {"{\"mesh\": {\"peers\": 0, \"peers_outbound\": 0}}", "peers", "failure", "nobody"},
+        {"{\"mesh\": {\"peers\": 1, \"peers_outbound\": 0}}", "peers", "warning", "one peer alone"},
+        {"{\"mesh\": {\"peers\": 3}, \"counters\": {\"connections_accepted\": 0}}", "reachable",
+         "warning", "nobody has connected"},
+        {"{\"enforcement\": {\"dovecot\": {\"asked\": 0}}}", "enforcement", "warning", "Dovecot"},
+        {"{\"enforcement\": {\"dnsbl\": {\"queries\": 0}}}", "enforcement", "warning", "by DNS"},
+        {"{\"uptime_s\": 30, \"enforcement\": {\"dnsbl\": {\"queries\": 0}}}", "enforcement",
+         "note", "by DNS"},
+    };
+    struct gv_options options = good_options();
+    char level[16], found[512];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *status = json_loads(well, 0, NULL), *patch = json_loads(cases[i].patch, 0, NULL);
+        assert_non_null(patch);
+        assert_int_equal(json_object_update_recursive(status, patch), 0);
+        size_t wrong = judge(&options, &good_host, status, cases[i].check, level, found);
+        if (wrong != 1 || strcmp(level, cases[i].level) != 0 || !strstr(found, cases[i].found))
+            fail_msg("%s: %zu findings, %s: %s", cases[i].patch, wrong, level, found);
+        json_decref(status);
+        json_decref(patch);
+    }
+}
+
+static void each_trouble_of_the_host_is_found(void **state)
+{
+    struct gv_options options = good_options();
+    struct gv_doctor_host host = good_host;
+    json_t *status = json_loads(well, 0, NULL);
+    char level[16], found[512];
+
+    host.disk_free = 100ll << 20;
+    assert_int_equal(judge(&options, &host, status, "disk", level, found), 1);
+    assert_string_equal(level, "warning");
+    host.disk_free = 1 << 20;
+    assert_int_equal(judge(&options, &host, status, "disk", level, found), 1);
+    assert_string_equal(level, "failure");
+    host.disk_free = GV_DOCTOR_UNKNOWN;
+    assert_int_equal(judge(&options, &host, status, "disk", level, found), 1);
+    assert_string_equal(level, "warning");
+    host = good_host;
+    host.key_mode = 0640;
+    assert_int_equal(judge(&options, &host, status, "key", level, found), 1);
+    assert_string_equal(level, "failure");
+    host = good_host;
+    host.folder_mode = 0755;
+    assert_int_equal(judge(&options, &host, status, "key", level, found), 1);
+    assert_string_equal(level, "warning");
+    host = good_host;
+    host.clock_synchronised = 0;
+    assert_int_equal(judge(&options, &host, status, "clock", level, found), 1);
+    assert_string_equal(level, "warning");
+    /* Nobody answers: that alone is said of the daemon. */
+    assert_int_equal(judge(&options, &good_host, NULL, "daemon", level, found), 1);
+    assert_string_equal(level, "failure");
+    assert_non_null(strstr(found, control));
+    json_decref(status);
+}
+
+static void what_is_switched_off_is_only_noted(void **state)
+{
+    struct gv_options options = good_options();
+    json_t *status = json_loads(well, 0, NULL);
+    char level[16], found[512];
+
+    options.enforced = 0;
+    assert_int_equal(judge(&options, &good_host, status, "enforcement", level, found), 1);
+    assert_string_equal(level, "note");
+    assert_non_null(strstr(found, "would refuse 2"));
+    options = good_options();
+    options.share = GV_SHARE_PREVIEW;
+    assert_int_equal(judge(&options, &good_host, status, "share", level, found), 1);
+    assert_string_equal(level, "note");
+    options.share = GV_SHARE_NO;
+    assert_int_equal(judge(&options, &good_host, status, "share", level, found), 1);
+    options = good_options();
+    options.advertise.count = options.allow.count = 0;
+    assert_int_equal(judge(&options, &good_host, status, "reachable", level, found), 2);
+    assert_string_equal(level, "note");
+    json_decref(status);
+}
+
+/* A daemon of another version, or no daemon at all, answers what it likes. */
+static void a_strange_status_is_survived(void **state)
+{
+    static const char *const strange[] = {"{}", "[]", "{\"logs\": 7, \"mesh\": []}",
+                                          "{\"logs\": [1, null, \"x\"]}",
+                                          "{\"store\": {\"error\": \"\\u001b[31m\"}}"};
+    struct gv_options options = good_options();
+    char level[16], found[512];
+
+    for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
+        json_t *status = json_loads(strange[i], 0, NULL);
+        assert_non_null(status);
+        assert_true(judge(&options, &good_host, status, "store", level, found) > 0);
+        assert_null(strchr(found, 0x1b));
+        json_decref(status);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_well_node_has_no_findings),
+        cmocka_unit_test(each_trouble_of_the_daemon_is_found),
+        cmocka_unit_test(each_trouble_of_the_host_is_found),
+        cmocka_unit_test(what_is_switched_off_is_only_noted),
+        cmocka_unit_test(a_strange_status_is_survived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
