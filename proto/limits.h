@@ -112,6 +112,7 @@
 #define GV_SHOUT_STEP_MS 1500u          /* a rank waits for the one before: a session, a tree, and
                                            some */
 #define GV_LATER_MS 120000u             /* votes beyond those that a verdict takes wait for company */
+#define GV_LATER_PERCENT 45u            /* and come only while less than this of the cap is used */
 #define GV_PENDING_MAX 1024u            /* cases that wait for their turn; more go at once */
 #define GV_ERRANDS_MAX 2048u            /* own words under way: 64 an hour for 24 hours, and some */
 #define GV_ERRAND_ACKS (GV_KEEPERS_RANKED + GV_KIN_MAX)

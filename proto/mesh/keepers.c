@@ -190,6 +190,9 @@ static void publish_case(struct gv_core *core, const struct gv_subject *subject)
     bool later = false;
     size_t count = row ? find_needed(core, row, needed, &later) : 0;
 
+    /* In a busy hour they stay where they are; the minute's look tries again. */
+    if (later && !gv_traffic_is_below(&core->traffic, GV_LATER_PERCENT))
+        return;
     /* None of them goes before the last: what is displaced is public. */
     for (size_t i = 0; i < count; i++)
         if (gv_keep_publish(core, needed[i], 0) == GV_OK && later)

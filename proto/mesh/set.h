@@ -29,6 +29,7 @@ struct gv_set {
         size_t count;
         struct gv_item **base; /* owned, of cap places */
         size_t cap;
+        uint32_t sum[GV_ID_LEN / 4]; /* of all ids: limbs, lowest first */
         bool unordered; /* filled while loading: to be sorted once */
     } trees[GV_TREES_HELD];
     bool loading;

@@ -115,6 +115,14 @@ bool gv_traffic_allows(struct gv_traffic *traffic, enum gv_worth worth)
     return false;
 }
 
+bool gv_traffic_is_below(const struct gv_traffic *traffic, unsigned percent)
+{
+    struct gv_traffic_sum hour;
+
+    gv_traffic_recent(traffic, &hour, GV_TRAFFIC_HOUR);
+    return gv_traffic_under_cap(&hour) < traffic->cap / 100 * percent;
+}
+
 bool gv_traffic_overdrawn(const struct gv_traffic *traffic)
 {
     return traffic->tokens < -traffic->depth / 2;

@@ -73,6 +73,8 @@ void gv_traffic_tick(struct gv_traffic *traffic, uint64_t now_ms);
 void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out, uint64_t bytes);
 /* May something of this worth be sent now? Counts those that may not. */
 bool gv_traffic_allows(struct gv_traffic *traffic, enum gv_worth worth);
+/* Is less than this share of the cap used, in the last hour? For what may well be left undone. */
+bool gv_traffic_is_below(const struct gv_traffic *traffic, unsigned percent);
 /* Others send more than this node may move: it has to send one of them away. */
 bool gv_traffic_overdrawn(const struct gv_traffic *traffic);
 /* The sum of the last `slots` slots, the present one included. */

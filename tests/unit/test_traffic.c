@@ -105,6 +105,20 @@ static void no_hour_is_over_the_cap(void **state)
     assert_true(worst <= 1000000);
 }
 
+static void what_may_be_left_undone_ends_first(void **state)
+{
+    struct gv_traffic traffic;
+
+    gv_traffic_init(&traffic, 1000000, 0);
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, false, 449999);
+    gv_traffic_count(&traffic, GV_CAUSE_JOIN, false, 1000000);
+    assert_true(gv_traffic_is_below(&traffic, 45));
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 1);
+    assert_false(gv_traffic_is_below(&traffic, 45));
+    gv_traffic_tick(&traffic, HOUR_MS);
+    assert_true(gv_traffic_is_below(&traffic, 45));
+}
+
 static void counts_do_not_wrap(void **state)
 {
     struct gv_traffic traffic;
@@ -164,6 +178,7 @@ int main(void)
         cmocka_unit_test(a_join_costs_no_token_and_is_shown),
         cmocka_unit_test(hours_and_days_pass),
         cmocka_unit_test(no_hour_is_over_the_cap),
+        cmocka_unit_test(what_may_be_left_undone_ends_first),
         cmocka_unit_test(counts_do_not_wrap),
         cmocka_unit_test(the_core_counts_what_the_world_moves),
     };
