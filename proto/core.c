@@ -356,6 +356,8 @@ static int obey(struct gv_core *core, const struct gv_event *event)
     case GV_COMMAND_DENY:
     case GV_COMMAND_UNLIST:
         return list_command(core, event->command.command, &event->command.prefix);
+    case GV_COMMAND_ASK:
+        return gv_errand_ask(core, &event->command.subject);
     case GV_COMMAND_RETRACT:
         return gv_speak_retract(core, &event->command.subject);
     case GV_COMMAND_TRUST:

@@ -123,6 +123,9 @@
 #define GV_ERRAND_RESUME_MS 30000u      /* after a restart, not all at once */
 #define GV_ERRAND_IDLE_MS 5000u         /* then the session ends; and at whom it came to, */
 #define GV_ERRAND_PATIENCE_MS 60000u    /* after so long */
+#define GV_QUESTIONS_MAX 8u             /* of the admin's, at a time */
+#define GV_ASKED_KEEPERS 3u             /* each tells that somebody is interested */
+#define GV_QUESTION_MS 10000u           /* for a session, or somebody who is down */
 #define GV_ASKS_PER_MINUTE 30u          /* answered, of a peer */
 #define GV_ASKED_MAX 32u                /* records in the answer */
 

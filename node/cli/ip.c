@@ -1,5 +1,6 @@
 /* `grapevine ip ADDR`: the answer to "why?". */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "node/cli/command.h"
 
@@ -65,22 +66,66 @@ static int print_answer(const struct gv_cli *cli, const json_t *json)
     return 0;
 }
 
+#define ANSWER_S 3 /* for a session with three keepers, and their answer */
+
+static const struct argp_option options[] = {
+    {"ask", 'a', NULL, 0, "Ask the keepers of the address first: they learn that you want to know", 0},
+    {0},
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    bool *ask = state->input;
+
+    (void)value;
+    if (key != 'a')
+        return ARGP_ERR_UNKNOWN;
+    *ask = true;
+    return 0;
+}
+
+static int ask_keepers(struct gv_cli *cli, const char *address)
+{
+    json_t *body = json_pack("{s:s}", "addr", address), *json = NULL;
+
+    if (!body)
+        return gv_cli_no_memory();
+    fprintf(stderr, "grapevine: up to three nodes of the mesh are told that somebody here asks "
+                    "about this address; never ask about your own users'\n");
+    int rc = gv_cli_ask(cli, &json, "ask", body);
+    json_decref(body);
+    if (rc != 0)
+        return rc;
+    fprintf(stderr, "grapevine: %s\n", gv_cli_text(json, "message"));
+    json_decref(json);
+    sleep(ANSWER_S);
+    return 0;
+}
+
 int gv_cli_ip(struct gv_cli *cli, int argc, char **argv)
 {
     const char *address;
     char path[512] = "ip";
+    bool ask = false;
     json_t *json;
 
     gv_cli_parse(cli,
                  &(struct gv_cli_spec){
+                     .options = options,
+                     .parse = parse,
+                     .input = &ask,
                      .arguments = "ADDR",
-                     .doc = "Shows what the mesh and this host hold of an address, what this host "
-                            "does about it, and why. Nothing is sent.",
+                     .doc = "Shows what this host knows of an address, of the mesh's signals too, "
+                            "what it does about it, and why. Nothing is sent, unless you say --ask: "
+                            "what a single owner has said is known to the address's keepers alone.",
                      .least = 1,
                      .most = 1},
                  argc, argv, &address);
     gv_cli_query(path, sizeof path, "addr", address);
-    int rc = gv_cli_ask(cli, &json, path, NULL);
+    int rc = ask ? ask_keepers(cli, address) : 0;
+    if (rc != 0)
+        return rc;
+    rc = gv_cli_ask(cli, &json, path, NULL);
     if (rc != 0)
         return rc;
     if (cli->json)

@@ -292,6 +292,41 @@ static void post_retract(struct gv_http_request *request, void *context)
     answer_command(context, request, &event, "retracted; the mesh is being told", nothing.text);
 }
 
+static void post_ask(struct gv_http_request *request, void *context)
+{
+    struct gv_event event = {.kind = GV_EVENT_COMMAND, .command = {.command = GV_COMMAND_ASK}};
+    struct gv_text error;
+    size_t len;
+    const uint8_t *body = gv_http_body(request, &len);
+
+    if (gv_api_subject_body(&event.command.subject, body, len, &error) != GV_OK) {
+        gv_http_error(request, 400, "bad-request", "%s", error.text);
+        return;
+    }
+    struct gv_api *api = context;
+    switch (gv_driver_command(api->options.driver, &event)) {
+    case GV_OK:
+        gv_http_respond_json(request, 200, json_pack("{s:b, s:s}", "ok", 1, "message",
+                                                     "its keepers are being asked"));
+        break;
+    case GV_ERR_DUPLICATE:
+        gv_http_respond_json(request, 200,
+                             json_pack("{s:b, s:s}", "ok", 1, "message",
+                                       "this mesh is so small that every signal goes to all: what "
+                                       "there is, is known here"));
+        break;
+    case GV_ERR_SUBJECT:
+        gv_http_error(request, 400, "bad-request",
+                      "nobody is asked about addresses that are not public");
+        break;
+    case GV_ERR_BUSY:
+        gv_http_error(request, 429, "busy", "eight questions are out: again in ten seconds");
+        break;
+    default:
+        gv_http_error(request, 409, "not-enrolled", "this node is not enrolled: it can ask nobody");
+    }
+}
+
 static void post_reload(struct gv_http_request *request, void *context)
 {
     struct gv_api *api = context;
@@ -337,7 +372,7 @@ static const struct gv_http_route routes[] = {
     {"GET", "/api/v1/network", get_network},
     {"GET", "/api/v1/telemetry", gv_api_get_telemetry},
     {"GET", "/api/v1/received", gv_api_get_received},
-#define PUBLISHED 11
+#define PUBLISHED 12
     /* On the control socket alone: */
     {"GET", "/api/v1/terms", gv_api_get_terms},
     {"GET", "/api/v1/token", gv_api_get_token},
@@ -346,6 +381,7 @@ static const struct gv_http_route routes[] = {
     {"POST", "/api/v1/deny", post_deny},
     {"POST", "/api/v1/unlist", post_unlist},
     {"POST", "/api/v1/retract", post_retract},
+    {"POST", "/api/v1/ask", post_ask},
     {"GET", "/api/v1/trust", gv_api_get_trust},
     {"POST", "/api/v1/trust", gv_api_post_trust},
     {"POST", "/api/v1/untrust", gv_api_post_untrust},

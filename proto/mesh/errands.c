@@ -141,16 +141,10 @@ static bool is_on_the_way(const struct gv_core *core, const struct gv_instance *
 }
 
 /* Returns false when there is no room for another connection now. */
-static bool visit(struct gv_core *core, const struct gv_instance *instance,
-                  const struct gv_item *item)
+static bool dial(struct gv_core *core, const struct gv_instance *instance)
 {
-    struct gv_link *link = gv_link_of(core, instance->id);
     size_t dials = 0;
 
-    if (link) {
-        whisper(core, link, item);
-        return true;
-    }
     if (is_on_the_way(core, instance) || gv_is_banned(core, instance->id))
         return true;
     for (size_t i = 0; i < core->link_count; i++)
@@ -162,6 +156,16 @@ static bool visit(struct gv_core *core, const struct gv_instance *instance,
         return false;
     gv_link_find(core, id)->errand = true;
     return true;
+}
+
+static bool visit(struct gv_core *core, const struct gv_instance *instance,
+                  const struct gv_item *item)
+{
+    struct gv_link *link = gv_link_of(core, instance->id);
+
+    if (link)
+        whisper(core, link, item);
+    return link || dial(core, instance);
 }
 
 /* 3 s for the first seven, then those that stand in, then ever more seldom: somebody who is down
@@ -225,10 +229,67 @@ uint64_t gv_errands_deadline(const struct gv_core *core)
     return due;
 }
 
+/* ---- questions -------------------------------------------------------------------------------- */
+
+static void put_question(struct gv_core *core, struct gv_link *link,
+                         const struct gv_subject *subject)
+{
+    gv_buf_clear(&core->scratch);
+    gv_message_ask(&core->scratch, subject);
+    gv_link_post(core, link, &core->scratch, true);
+}
+
+int gv_errand_ask(struct gv_core *core, const struct gv_subject *subject)
+{
+    struct gv_instance *keepers[GV_KEEPERS_RANKED];
+    struct gv_question *question = NULL;
+
+    if (!core->has_descriptor || !core->has_certificate)
+        return GV_ERR_STATE;
+    if (!gv_subject_shareable(subject, core->descriptor.lab))
+        return GV_ERR_SUBJECT;
+    if (!gv_keepers_in_force(core))
+        return GV_ERR_DUPLICATE;
+    for (size_t i = 0; i < GV_QUESTIONS_MAX; i++)
+        if (core->questions[i].until_ms <= core->now_ms)
+            question = &core->questions[i];
+    if (!question)
+        return GV_ERR_BUSY;
+    *question = (struct gv_question){*subject, gv_core_after(core, GV_QUESTION_MS)};
+    size_t count = gv_keepers_of(core, keepers, subject), asked = 0;
+    for (size_t i = 0; i < count && asked < GV_ASKED_KEEPERS; i++) {
+        struct gv_link *link = gv_link_of(core, keepers[i]->id);
+        if (is_self(core, keepers[i]))
+            continue;
+        asked++;
+        if (link)
+            put_question(core, link, subject);
+        else
+            dial(core, keepers[i]);
+    }
+    return GV_OK;
+}
+
+/* Whoever answers the door may also be one that an errand went to: he keeps the subject, or not. */
+static void serve_questions(struct gv_core *core, struct gv_link *link)
+{
+    for (size_t i = 0; i < GV_QUESTIONS_MAX; i++) {
+        struct gv_instance *keepers[GV_KEEPERS_RANKED];
+        const struct gv_question *question = &core->questions[i];
+        if (question->until_ms <= core->now_ms)
+            continue;
+        size_t count = gv_keepers_of(core, keepers, &question->subject);
+        for (size_t k = 0; k < count && k < GV_KEEPERS; k++)
+            if (memcmp(keepers[k]->id, link->instance, GV_ID_LEN) == 0)
+                put_question(core, link, &question->subject);
+    }
+}
+
 /* ---- there ------------------------------------------------------------------------------------ */
 
 void gv_errands_serve(struct gv_core *core, struct gv_link *link)
 {
+    serve_questions(core, link);
     for (size_t i = 0; i < core->errand_count; i++) {
         struct gv_errand *errand = &core->errands[i];
         const struct gv_item *item = gv_set_find(&core->set, errand->id);

@@ -178,6 +178,10 @@ struct gv_core {
     size_t errand_count, errand_cap;
     struct gv_pending pending[GV_PENDING_MAX];
     size_t pending_count;
+    struct gv_question {
+        struct gv_subject subject;
+        uint64_t until_ms; /* 0: none */
+    } questions[GV_QUESTIONS_MAX];
     bool public_only; /* no keepers: for comparing */
     struct gv_traffic traffic;
     bool answering; /* what is posted now was asked for */
@@ -374,6 +378,10 @@ void gv_errands_resume(struct gv_core *core); /* all that were loaded */
 void gv_errands_tick(struct gv_core *core);
 uint64_t gv_errands_deadline(const struct gv_core *core);
 void gv_errands_serve(struct gv_core *core, struct gv_link *link); /* it is open */
+/* Asks the first keepers; their answers are kept as they come. GV_OK, GV_ERR_SUBJECT, GV_ERR_STATE
+ * (no descriptor or certificate), GV_ERR_DUPLICATE (there are no keepers: all is public) or
+ * GV_ERR_BUSY. */
+int gv_errand_ask(struct gv_core *core, const struct gv_subject *subject);
 void gv_errand_acked(struct gv_core *core, const uint8_t id[GV_ID_LEN],
                      const uint8_t instance[GV_ID_LEN]);
 

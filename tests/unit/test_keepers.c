@@ -304,6 +304,50 @@ static void no_more_is_published_than_is_needed(void **state)
     }
 }
 
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static int ask(size_t node)
+{
+    struct gv_event event = {.kind = GV_EVENT_COMMAND,
+                             .command = {.command = GV_COMMAND_ASK, .subject = attacker}};
+
+    return gv_world_step(world, node, &event);
+}
+
+/* What a keeper holds comes back, is kept where it was asked for, and goes no further. */
+static void whoever_asks_the_keepers_is_told(void **state)
+{
+    size_t reporters[2];
+
+    find_reporters(reporters);
+    gv_world_fail(world, reporters[0], &attacker, 5);
+    gv_world_run(world, 70000);
+    assert_int_equal(verdict_at(reporters[1]), GV_VERDICT_UNKNOWN);
+    assert_int_equal(ask(reporters[1]), GV_OK);
+    gv_world_run(world, 73000);
+    assert_int_equal(verdict_at(reporters[1]), GV_VERDICT_REPORTED);
+    assert_int_equal(who_holds(), 2 + GV_KEEPERS);
+    gv_world_run(world, 700000);
+    assert_int_equal(who_holds(), 2 + GV_KEEPERS);
+    assert_int_equal(who_has_it_public(), 0);
+}
+
+static void not_everything_may_be_asked(void **state)
+{
+    size_t reporters[2];
+
+    find_reporters(reporters);
+    attacker = (struct gv_subject){GV_FAMILY_IPV4, {192, 168, 1, 1}};
+    assert_int_equal(ask(reporters[0]), GV_ERR_SUBJECT);
+    for (uint32_t i = 0; i < GV_QUESTIONS_MAX; i++) {
+        attacker = gv_world_subject(i);
+        assert_int_equal(ask(reporters[0]), GV_OK);
+    }
+    assert_int_equal(ask(reporters[0]), GV_ERR_BUSY);
+    gv_world_run(world, 60000 + GV_QUESTION_MS + 1);
+    assert_int_equal(ask(reporters[0]), GV_OK);
+}
+
 /* ---- taking back ------------------------------------------------------------------------------ */
 
 static void retract(size_t node)
@@ -376,6 +420,8 @@ int main(void)
         STORY(the_first_keepers_may_be_dead),
         STORY(a_partition_heals),
         STORY(no_more_is_published_than_is_needed),
+        STORY(whoever_asks_the_keepers_is_told),
+        STORY(not_everything_may_be_asked),
         STORY(what_is_kept_is_taken_back_in_silence),
         STORY(what_is_public_is_taken_back_from_everybody),
         STORY(a_retraction_catches_up_with_its_signal),
