@@ -40,7 +40,7 @@
 #define GV_DIAL_BUSY_FAILURES 8u        /* "no room" counts as so many failures: 4 minutes */
 #define GV_FEELER_MS 900000u            /* between two looks at somebody new: 2 kB each */
 #define GV_FEELER_NEWS 4u               /* records: then the mesh is in two parts, or was */
-#define GV_FEELER_ODDS 8u               /* fewer: one in so many, so that a quiet one heals too */
+#define GV_FEELER_ODDS 64u              /* fewer: one in so many, so that a quiet one heals too */
 #define GV_PEER_BOOK_MAX 1024u          /* addresses */
 #define GV_DIAL_FIRST_MS 2000u          /* back-off: 2 s, doubling, */
 #define GV_DIAL_LAST_MS 600000u         /* up to 10 min, for ever, +-25% jitter */
@@ -74,6 +74,7 @@
 #define GV_COALESCE_MS 5000u            /* what is not urgent waits this long for company */
 #define GV_SPREAD_TREES 8u              /* bits of a byte; with 8 nobody is inside many */
 #define GV_FIRSTS 2u                    /* a link is of use that brought one of the last so many */
+#define GV_LOST_GRAFTS 2u               /* links that may take the place of one that ended */
 #define GV_LINK_SPARED 4u               /* duplicates before a link that was grafted is pruned */
 #define GV_SPREAD_GAP_MS 500u           /* between two frames of news on a link: a tree of seven
                                            floors stays under 4 s even in a storm */
@@ -112,7 +113,9 @@
 #define GV_SHOUT_STEP_MS 1500u          /* a rank waits for the one before: a session, a tree, and
                                            some */
 #define GV_LATER_MS 120000u             /* votes beyond those that a verdict takes wait for company */
-#define GV_LATER_PERCENT 45u            /* and come only while less than this of the cap is used */
+#define GV_LATER_STEP_MS 15000u         /* and go from node to node with less haste */
+#define GV_CALM_MS 1000u                /* so long, at each */
+#define GV_LATER_PERCENT 25u            /* and come only while less than this of the cap is used */
 #define GV_PENDING_MAX 1024u            /* cases that wait for their turn; more go at once */
 #define GV_ERRANDS_MAX 2048u            /* own words under way: 64 an hour for 24 hours, and some */
 #define GV_ERRAND_ACKS (GV_KEEPERS_RANKED + GV_KIN_MAX)

@@ -20,6 +20,7 @@ struct gv_known_record {
     struct gv_said said;
     uint8_t signature[GV_SIGNATURE_LEN]; /* the one that was checked */
     const struct gv_known_author *author;
+    uint64_t public_ms; /* when it was public anywhere for the first time; 0: not yet */
     bool wanted; /* held somewhere when all was healed: must be everywhere at the end */
     uint32_t standing;
 };
@@ -71,6 +72,7 @@ struct gv_checks {
     size_t left_out_count, left_out_cap;
     uint64_t signals;
     int64_t most_bytes_held;
+    size_t reference;         /* the node whose set the others' are compared with */
     /* The last set whose verdicts were computed. */
     uint8_t expected_key[3 * GV_ID_LEN + 4];
     struct gv_expected *expected;

@@ -7,6 +7,9 @@
 #include "proto/limits.h"
 #include "proto/wire/record.h"
 
+#define SETTLED_MS 30000u
+#define TOLD_MOST 10 /* newly, of a subject a day (SPEC 9.10) */
+
 static uint32_t world_minute(const struct gv_world *world)
 {
     return (uint32_t)((world->start_unix_ms + world->now_ms) / GV_MINUTE_MS);
@@ -89,21 +92,59 @@ static void check_roster(struct gv_checks *checks, size_t node)
     free(known);
 }
 
+/* The sum of the ids of what this node holds and what has been public for a while: news is always
+ * under way in a mesh. */
+static void sum_settled(const struct gv_checks *checks, size_t node, uint8_t sum[GV_ID_LEN])
+{
+    const struct gv_disk *disk = &checks->world->nodes[node].disk;
+    const struct gv_disk_row *row;
+    size_t cursor = 0;
+
+    memset(sum, 0, GV_ID_LEN);
+    while ((row = gv_table_next(&disk->rows, &cursor))) {
+        const struct gv_known_record *known =
+            row->row == GV_ROW_RECORD && !(row->value[0] & GV_RECORD_KEPT)
+                ? gv_checks_record(checks, row->key)
+                : NULL;
+        if (!known || known->public_ms + SETTLED_MS > checks->world->now_ms)
+            continue;
+        for (size_t i = 0; i < GV_ID_LEN; i++)
+            sum[i] ^= row->key[i];
+    }
+}
+
 static void check_node(struct gv_checks *checks, size_t node, const struct gv_core_status *first)
 {
+    uint8_t mine[GV_ID_LEN], firsts[GV_ID_LEN];
+
     struct gv_core_status status;
 
     gv_core_status(checks->world->nodes[node].core, &status);
     if (status.peers == 0)
         gv_violation(checks, "has no peer", node, 0);
     check_roster(checks, node);
-    if (memcmp(status.set_fingerprint, first->set_fingerprint, GV_ID_LEN) != 0)
+    sum_settled(checks, node, mine);
+    if (memcmp(status.set_fingerprint, first->set_fingerprint, GV_ID_LEN) != 0 &&
+        (sum_settled(checks, checks->reference, firsts), memcmp(mine, firsts, GV_ID_LEN) != 0))
         gv_violation(checks, "holds other statements than the first node", node,
                      status.statements);
     if (memcmp(status.roster_fingerprint, first->roster_fingerprint, GV_ID_LEN) != 0)
         gv_violation(checks, "holds another roster than the first node", node, status.instances);
     check_complete(checks, node);
     gv_check_heard(checks, node);
+}
+
+/* Seven keepers; where nobody was down, nobody stood in for more than a moment. */
+static void check_told(struct gv_checks *checks)
+{
+    const struct gv_world *world = checks->world;
+    double mean;
+    size_t most;
+
+    gv_checks_told(checks, &mean, &most);
+    if (!world->options.public_only && world->options.nodes > GV_KEEPERS_RANKED &&
+        most > TOLD_MOST)
+        gv_violation(checks, "too many were told of an address that one owner reported", 0, most);
 }
 
 void gv_check_liveness(struct gv_checks *checks)
@@ -117,11 +158,14 @@ void gv_check_liveness(struct gv_checks *checks)
         in++;
     if (in < world->options.nodes)
         gv_core_status(world->nodes[in].core, &first);
+    checks->reference = in;
     for (size_t node = 0; node < world->options.nodes; node++) {
         if (!gv_world_is_outcast(world, node))
             check_node(checks, node, &first);
         gv_check_traffic(checks, node);
     }
+    if (faultless && world->options.known)
+        check_told(checks);
     /* One that is told over a session ends it, unless that breaks before, or the quota of him in
      * whose name it is told is full. */
     if (world->counts.grave_lies > 10 && world->counts.cut_off_grave == 0)

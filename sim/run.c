@@ -123,6 +123,7 @@ void gv_sim_run(struct gv_sim_result *out, const struct gv_sim_options *options,
                                              .age_min = 200 * 1440,
                                              .skew_max_ms = 2000,
                                              .faults = options->faults,
+                                             .run_min = (uint32_t)(options->hours * 60),
                                              .known = options->known,
                                              .public_only = options->public_only,
                                              .real_crypto = options->real_crypto};

@@ -153,8 +153,11 @@ static void make_roster(struct gv_world *world)
             gv_buf_append(record, node->certificate, GV_CERTIFICATE_LEN);
             continue;
         }
+        uint32_t age = (uint32_t)gv_drbg_below(&world->drbg, DAY_MIN), due = DAY_MIN - age;
+        if (due + 3 > world->options.run_min && due <= world->options.run_min + 1)
+            age += due > 5 ? 5 : 0;
         struct gv_address_record said = {
-            .minute = now_min - (uint32_t)gv_drbg_below(&world->drbg, DAY_MIN),
+            .minute = now_min - age,
             .address = node->address};
         memcpy(said.instance, node->identity.id, GV_ID_LEN);
         int rc = gv_address_record_sign(record, &said, node->identity.sign_secret,

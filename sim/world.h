@@ -20,6 +20,7 @@ struct gv_world_options {
     size_t per_owner;   /* instances an owner runs; 0: 1 */
     uint32_t skew_max_ms; /* each clock is off by up to so much, either way */
     struct gv_faults faults;
+    uint32_t run_min;     /* `known`: no address is renewed in the last minutes of the run */
     bool known;           /* everybody knows everybody from the start: a mesh that has lived */
     bool public_only;     /* no keepers: every word goes to everybody */
     bool real_crypto;     /* every signature is checked again at every node */

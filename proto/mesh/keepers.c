@@ -220,8 +220,8 @@ void gv_keep_look(struct gv_core *core, const struct gv_subject *subject)
     if (core->set.loading || !row || find_needed(core, row, needed, &later) == 0)
         return;
     /* Whoever is not even in the list speaks last: then it was not heard by those who are. */
-    uint64_t delay =
-        gv_keepers_in_force(core) ? rank_here(core, subject) * GV_SHOUT_STEP_MS : 0;
+    uint64_t rank = gv_keepers_in_force(core) ? rank_here(core, subject) : 0;
+    uint64_t delay = rank * (later ? GV_LATER_STEP_MS : GV_SHOUT_STEP_MS);
     if (later) /* more of them will come, and headers cost as much as they do */
         delay += GV_LATER_MS;
     uint64_t due_ms = gv_core_after(core, delay);

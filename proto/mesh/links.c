@@ -150,6 +150,14 @@ void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_bu
         link->flush_ms = due;
 }
 
+void gv_link_stroll(struct gv_core *core, struct gv_link *link)
+{
+    uint64_t due = gv_core_after(core, GV_CALM_MS);
+
+    if (due < link->flush_ms && link->outbox.len > 0)
+        link->flush_ms = due;
+}
+
 void gv_link_hurry(struct gv_core *core, struct gv_link *link)
 {
     const uint64_t burst = GV_SPREAD_BURST * (uint64_t)GV_SPREAD_GAP_MS;

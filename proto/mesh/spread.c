@@ -112,6 +112,8 @@ void gv_spread_flush(struct gv_core *core)
         gv_spread_items(core, link, batch, count, false);
         if (hurry)
             gv_link_hurry(core, link);
+        else
+            gv_link_stroll(core, link);
     }
     core->fresh_count = 0;
 }

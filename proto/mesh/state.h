@@ -324,6 +324,8 @@ void gv_link_close(struct gv_core *core, struct gv_link *link, enum gv_goodbye r
 void gv_link_punish(struct gv_core *core, struct gv_link *link, int error);
 /* What was posted waits for the gap between two frames of news, and no longer. */
 void gv_link_hurry(struct gv_core *core, struct gv_link *link);
+/* What was posted is in less of a hurry. */
+void gv_link_stroll(struct gv_core *core, struct gv_link *link);
 void gv_links_tick(struct gv_core *core);
 void gv_links_make_room(struct gv_core *core); /* once a minute */
 void gv_links_flush(struct gv_core *core);

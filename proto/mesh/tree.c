@@ -88,7 +88,8 @@ void gv_tree_prune(struct gv_core *core, struct gv_link *link)
     gv_link_hurry(core, link);
 }
 
-/* Whoever fed us in some trees is gone: all others may, until their duplicates prune them again. */
+/* Whoever fed us in some trees is gone: two others may, for one of them is hardly ever behind us
+ * itself, and each that is not needed costs duplicates until it is pruned again. */
 void gv_tree_lost(struct gv_core *core, const struct gv_link *gone)
 {
     uint8_t trees = 0;
@@ -99,10 +100,13 @@ void gv_tree_lost(struct gv_core *core, const struct gv_link *gone)
             trees |= (uint8_t)(1u << tree);
     if (core->stopping || gone->errand || trees == 0)
         return;
-    for (size_t i = 0; i < core->link_count; i++) {
-        struct gv_link *link = core->links[i];
-        if (link != gone && gv_link_is_peer(link) && (link->lazy & trees))
-            graft(core, link, trees, NULL, 0);
+    size_t start = core->link_count ? (size_t)gv_drbg_below(&core->drbg, core->link_count) : 0;
+    for (size_t i = 0, asked = 0; i < core->link_count && asked < GV_LOST_GRAFTS; i++) {
+        struct gv_link *link = core->links[(start + i) % core->link_count];
+        if (link == gone || !gv_link_is_peer(link) || !(link->lazy & trees))
+            continue;
+        graft(core, link, trees, NULL, 0);
+        asked++;
     }
 }
 

@@ -274,7 +274,7 @@ static void what_is_public_suffices(void **state)
             gv_buf_free(&certificate);
             puppet_free(&voter);
         }
-        run(GV_KEEPERS_RANKED * GV_SHOUT_STEP_MS + GV_LATER_MS + 1);
+        run(GV_KEEPERS_RANKED * GV_LATER_STEP_MS + GV_LATER_MS + 1);
         const struct gv_case *row = gv_store_case(&host.core->store, &subject);
         const struct gv_policy *policy = &host.core->descriptor.policy;
         struct gv_verdict all, known;
