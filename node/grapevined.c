@@ -94,6 +94,7 @@ static int open_surfaces(struct node *node, struct gv_text *error)
                                                              .api = node->api,
                                                              .driver = node->driver,
                                                              .logs = gv_logs_json,
+                                                             .store_key = node->identity.store_key,
                                                              .context = &node->logs,
                                                              .observe = gv_logs_observe},
                                error);
@@ -637,9 +638,10 @@ int main(int argc, char **argv)
         gv_options_free(&node.options);
         return 0;
     }
-    /* Little memory for threads that resolve names and talk to the registry now and then. */
+    /* Little memory for threads that resolve names and talk to the registry now and then; a slow
+     * receiver of the webhook holds one of them. */
     mallopt(M_ARENA_MAX, 2);
-    setenv("UV_THREADPOOL_SIZE", "2", 0);
+    setenv("UV_THREADPOOL_SIZE", "3", 0);
     signal(SIGPIPE, SIG_IGN);
     if (node.options.timezone && *node.options.timezone)
         setenv("TZ", node.options.timezone, 1);

@@ -148,6 +148,10 @@ static struct curl_slist *set_body(CURL *curl, const struct gv_fetch_request *re
         more = curl_slist_append(headers, type);
         headers = more ? more : headers;
     }
+    if (request->header) {
+        more = curl_slist_append(headers, request->header);
+        headers = more ? more : headers;
+    }
     if (request->method)
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -248,7 +252,7 @@ int gv_fetch_lines(struct gv_fetch_result *result, const struct gv_fetch_request
 struct gv_fetch {
     uv_work_t work;
     struct gv_fetch_request request;
-    char *url, *method, *type, *bind_address, *unix_path; /* owned copies, as is request.body */
+    char *url, *method, *type, *header, *bind_address, *unix_path; /* owned, as is request.body */
     atomic_bool cancelled;
     gv_fetch_done done;
     void *context;
@@ -262,6 +266,7 @@ static void fetch_free(struct gv_fetch *fetch)
     free(fetch->url);
     free(fetch->method);
     free(fetch->type);
+    free(fetch->header);
     free(fetch->bind_address);
     free(fetch->unix_path);
     free((void *)(uintptr_t)fetch->request.body);
@@ -291,6 +296,7 @@ static bool copy_request(struct gv_fetch *fetch, const struct gv_fetch_request *
     return copy_text(&fetch->url, &fetch->request.url, request->url) &&
            copy_text(&fetch->method, &fetch->request.method, request->method) &&
            copy_text(&fetch->type, &fetch->request.type, request->type) &&
+           copy_text(&fetch->header, &fetch->request.header, request->header) &&
            copy_text(&fetch->bind_address, &fetch->request.bind_address, request->bind_address) &&
            copy_text(&fetch->unix_path, &fetch->request.unix_path, request->unix_path);
 }

@@ -16,6 +16,7 @@ struct gv_fetch_request {
     const void *body; /* may be NULL */
     size_t body_len;
     const char *type;         /* of the body; NULL: application/json */
+    const char *header;       /* one more line, "Name: value"; may be NULL */
     const char *bind_address; /* source address, numeric; NULL: any */
     const char *unix_path; /* connect to this socket instead; the URL's host is then a name only */
     uint32_t connect_ms;   /* 0: 10 s */

@@ -134,6 +134,20 @@ void gv_http_respond_shared(struct gv_http_request *request, unsigned status, co
 
 /* Takes over the reference to `json` (NULL: 500). */
 void gv_http_respond_json(struct gv_http_request *request, unsigned status, json_t *json);
+/* A long answer, read from its owner as fast as the client takes it, so that it never lies in memory
+ * as a whole. One that fits into GV_HTTP_PIECE bytes goes out with a Content-Length, another chunked.
+ * After this call the owner has `read` and `done` called from the same loop, in no handler. */
+#define GV_HTTP_PIECE 16384
+struct gv_http_source {
+    void *context;
+    /* At most `room` bytes (1 or more) into out; 0: this was all. */
+    size_t (*read)(void *context, char *out, size_t room);
+    /* Once, in the end. complete: the last byte was handed to the kernel; otherwise the client left,
+     * or the server stopped. */
+    void (*done)(void *context, bool complete);
+};
+void gv_http_respond_source(struct gv_http_request *request, unsigned status, const char *type,
+                            const struct gv_http_source *source);
 /* {"error": word, "message": sentence}: `word` is for machines, the sentence says what to do. */
 void gv_http_error(struct gv_http_request *request, unsigned status, const char *word,
                    const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -34,10 +34,8 @@ static bool has_header(const struct gv_http_request *request, const char *name)
     return false;
 }
 
-/* Hands the response to libmicrohttpd: at once when its own call is on the stack, otherwise by
- * waking the connection, which makes it ask again. */
-static void answer(struct gv_http_request *request, unsigned status, const char *type,
-                   struct MHD_Response *response, enum gv_http_state next)
+void gv_http_answer(struct gv_http_request *request, unsigned status, const char *type,
+                    struct MHD_Response *response, enum gv_http_state next)
 {
     gv_assert(!request->response && request->state != GV_HTTP_ANSWERED &&
               request->state != GV_HTTP_STREAM);
@@ -63,7 +61,7 @@ void gv_http_respond(struct gv_http_request *request, unsigned status, const cha
     struct MHD_Response *response = MHD_create_response_from_buffer(
         len, (void *)(uintptr_t)(len ? data : ""), MHD_RESPMEM_MUST_COPY);
 
-    answer(request, status, type, response, GV_HTTP_ANSWERED);
+    gv_http_answer(request, status, type, response, GV_HTTP_ANSWERED);
 }
 
 struct gv_http_shared {
@@ -113,7 +111,7 @@ void gv_http_respond_shared(struct gv_http_request *request, unsigned status, co
         shared->len, shared->data, drop_reference, shared);
 
     shared->references += response != NULL;
-    answer(request, status, type, response, GV_HTTP_ANSWERED);
+    gv_http_answer(request, status, type, response, GV_HTTP_ANSWERED);
 }
 
 void gv_http_respond_json(struct gv_http_request *request, unsigned status, json_t *json)
@@ -180,7 +178,7 @@ void gv_http_stream_begin(struct gv_http_request *request, unsigned status, cons
 
     request->beat = beat;
     request->pushed_ms = uv_now(request->server->loop);
-    answer(request, status, type, response, GV_HTTP_STREAM);
+    gv_http_answer(request, status, type, response, GV_HTTP_STREAM);
 }
 
 bool gv_http_stream_push(struct gv_http_request *request, const void *data, size_t len)

@@ -51,6 +51,7 @@ struct gv_http_request {
 
     void (*closed)(void *context);
     void *closed_context;
+    struct gv_http_source source; /* of a long answer; done NULL: none */
 
     bool suspended; /* the connection sleeps in libmicrohttpd */
     bool failed;    /* there was no memory for the answer */
@@ -88,6 +89,13 @@ void gv_http_completed(void *context, struct MHD_Connection *connection, void **
 
 /* As 16 bytes, IPv4 as ::ffff:a.b.c.d; false (and zeros) for what is neither family, and NULL. */
 bool gv_http_address_bytes(uint8_t out[16], const struct sockaddr *address);
+
+/* Hands the response to libmicrohttpd: at once when its own call is on the stack, otherwise by
+ * waking the connection, which makes it ask again. NULL: out of memory, the connection ends. */
+void gv_http_answer(struct gv_http_request *request, unsigned status, const char *type,
+                    struct MHD_Response *response, enum gv_http_state next);
+/* Tells the owner of a long answer how it ended, once. */
+void gv_http_source_done(struct gv_http_request *request, bool complete);
 
 /* Is the peer one of the trusted proxies? NULL is not. */
 bool gv_http_trusts(const struct gv_http_server *server, const struct sockaddr *peer);

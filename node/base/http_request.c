@@ -472,13 +472,13 @@ void gv_http_completed(void *context, struct MHD_Connection *mhd, void **slot,
     struct gv_http_server *server = context;
     struct gv_http_request *request = *slot == &bad_uri ? NULL : *slot;
 
-    (void)why;
     /* For the next request on it. */
     set_deadline(server, mhd, true, 2000ULL * server->options.timeout_s);
     *slot = NULL;
     if (!request)
         return;
     lost(request);
+    gv_http_source_done(request, why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     LIST_REMOVE(request, list);
     server->counters.pending--;
     if (request->response)

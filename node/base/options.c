@@ -13,14 +13,16 @@
 #include "crypto/error.h"
 #include "node/base/file.h"
 #include "node/base/log.h"
+#include "node/base/options_enforce.h"
 #include "node/base/text.h"
+#include "node/base/timezone.h"
 #include "proto/subject.h"
 
 static const char *const share_names[] = {"no", "preview", "yes", NULL}; /* enum gv_share */
 static const char *const refuse_on_names[] = {"own", "consensus", NULL};
+static const char *const feed_names[] = {"refuse", "consensus", NULL};
 
-#define TOLD_MAX 8                     /* mistakes of one kind that get a line */
-#define ZONES    "/usr/share/zoneinfo" /* without $TZDIR */
+#define TOLD_MAX 8 /* mistakes of one kind that get a line */
 
 #define FIELD(name) offsetof(struct gv_options, name)
 
@@ -84,15 +86,18 @@ static const struct gv_config_key keys[] = {
     {"policy", "deny", GV_CONFIG_ADDRESSES, FIELD(deny), "", 0, 10000, NULL, true,
      "Always refused here. Local: the mesh does not hear of it."},
     {"policy", "enforce", GV_CONFIG_STRINGS, FIELD(enforce), "no", 1, 8, NULL, false,
-     "Where this host really refuses: dovecot, dnsbl, or several of them. no: it only watches, and "
-     "`grapevine status` says how much it would have refused."},
+     "Where this host really refuses: some of dovecot, dnsbl, bouncers, nftables. no: it only "
+     "watches, and `grapevine status` says how much it would have refused."},
+    {"policy", "feed", GV_CONFIG_ENUM, FIELD(feed), "refuse", 0, 0, feed_names, false,
+     "What bouncers and nftables get: refuse, what is refused here; consensus, all that is untrusted "
+     "as well."},
     {"dnsbl", "listen", GV_CONFIG_HOSTS, FIELD(dnsbl_listen), "", 0, 4, NULL, false,
      "ADDRESS:PORT where the DNS zones refuse.grapevine and untrusted.grapevine are answered, such "
      "as 127.0.0.1:4753. Empty: nowhere."},
     {"dnsbl", "clients", GV_CONFIG_ADDRESSES, FIELD(dnsbl_clients), "", 0, 64, NULL, true,
      "Hosts beside this one that may ask there."},
     {"http", "listen", GV_CONFIG_HOSTS, FIELD(http_listen), "", 0, 1, NULL, false,
-     "ADDRESS:PORT of the HTTP API, the block lists, the metrics and Dovecot's policy server, such "
+     "ADDRESS:PORT of the HTTP API, block lists, metrics, bouncers and Dovecot's policy server, such "
      "as 127.0.0.1:4729. Empty: nowhere. `grapevine token` prints the API's token, `grapevine "
      "snippet dovecot` what Dovecot needs."},
     {"http", "clients", GV_CONFIG_ADDRESSES, FIELD(http_clients), "", 0, 64, NULL, true,
@@ -108,14 +113,24 @@ static const struct gv_config_key keys[] = {
     {"limits", "telemetry", GV_CONFIG_DURATION, FIELD(telemetry_s), "30d", 86400, 31536000, NULL,
      false, "How long the record of what was sent is kept."},
     {"limits", "journal", GV_CONFIG_DURATION, FIELD(journal_s), "30d", 86400, 31536000, NULL, false,
-     "How long signals are kept for `grapevine ip` after they have ceased to count, 500000 at "
-     "most."},
+     "How long signals that have ceased to count are kept for `grapevine ip`, 500000 at most."},
 };
-static const struct gv_config_table table = {"grapevine.conf", keys, sizeof keys / sizeof *keys};
+/* These, and the sections that have a file of their own. */
+static const struct gv_config_table *all_keys(void)
+{
+    static struct gv_config_key all[GV_OPTIONS_KEYS_MAX];
+    static struct gv_config_table table = {"grapevine.conf", all, 0};
+
+    if (table.count == 0) {
+        memcpy(all, keys, sizeof keys);
+        table.count = gv_options_enforce_keys(all, sizeof keys / sizeof *keys);
+    }
+    return &table;
+}
 
 void gv_options_help(FILE *out)
 {
-    gv_config_print(&table, out);
+    gv_config_print(all_keys(), out);
 }
 
 /* ---- what the types of the table cannot say ------------------------------------------------- */
@@ -296,7 +311,7 @@ static struct gv_prefix *to_prefixes(const struct gv_config_addresses *from)
 
 static void check_enforce(struct check *check)
 {
-    static const char *const names[] = {"dovecot", "dnsbl"}; /* in the order of the bits */
+    static const char *const names[] = {"dovecot", "dnsbl", "bouncers", "nftables"}; /* bit by bit */
     struct gv_options *o = check->options;
 
     for (size_t i = 0; i < o->enforce.count; i++) {
@@ -307,11 +322,13 @@ static void check_enforce(struct check *check)
         o->enforced |= bit;
         if (bit == 0 && !(strcmp(word, "no") == 0 && o->enforce.count == 1))
             wrong(check, "policy", "enforce",
-                  "\"%s\" will not do here, write no, or dovecot, dnsbl or both", word);
+                  "\"%s\" will not do here, write no, or some of dovecot, dnsbl, bouncers, nftables",
+                  word);
     }
-    if (o->enforced & GV_ENFORCE_DOVECOT && o->http_listen.count == 0)
+    if (o->enforced & (GV_ENFORCE_DOVECOT | GV_ENFORCE_BOUNCERS) && o->http_listen.count == 0)
         wrong(check, "policy", "enforce",
-              "dovecot needs a place to ask; set [http] listen = 127.0.0.1:4729");
+              "%s a place to ask; set [http] listen = 127.0.0.1:4729",
+              o->enforced & GV_ENFORCE_DOVECOT ? "dovecot needs" : "bouncers need");
     if (o->enforced & GV_ENFORCE_DNSBL && o->dnsbl_listen.count == 0)
         wrong(check, "policy", "enforce",
               "dnsbl needs a place to ask; set [dnsbl] listen = 127.0.0.1:4753");
@@ -327,16 +344,20 @@ static bool is_wildcard(const struct gv_address *address)
 static void check_surfaces(struct check *check)
 {
     struct gv_options *o = check->options;
+    struct gv_options_mistake mistake;
     struct gv_address http;
 
     check_enforce(check);
+    if (gv_options_check_enforce(o, &mistake) != GV_OK)
+        wrong(check, mistake.section, mistake.key, "%s", mistake.what.text);
     o->dnsbl_at = calloc(o->dnsbl_listen.count + 1, sizeof *o->dnsbl_at);
     o->dnsbl_client_ranges = to_prefixes(&o->dnsbl_clients);
     if (!o->dnsbl_at || !o->dnsbl_client_ranges) {
         check->memory = true;
         return;
     }
-    /* An answer must come from the address that was asked, which a wildcard socket cannot see to. */
+    /* An answer must come from the address that was asked, which a wildcard socket cannot see to.
+     */
     for (size_t i = 0; i < o->dnsbl_listen.count; i++)
         if (!plain_address(&o->dnsbl_at[i], &o->dnsbl_listen.items[i]) ||
             is_wildcard(&o->dnsbl_at[i]))
@@ -459,7 +480,7 @@ int gv_options_load(struct gv_options *out, const char *path, struct gv_buf *err
     struct check check = {.options = out, .path = path, .errors = errors};
 
     memset(out, 0, sizeof *out);
-    int rc = gv_config_load(&table, out, path, errors);
+    int rc = gv_config_load(all_keys(), out, path, errors);
     if (rc != GV_OK)
         return rc;
     check_addresses(&check);
@@ -486,52 +507,7 @@ int gv_options_refused(int error, const struct gv_buf *errors, const char *progr
     return error == GV_ERR_FORBIDDEN ? EX_NOPERM : EX_CONFIG;
 }
 
-/* ---- what only shows on the daemon's host -----------------------------------------------------
- */
-
-/* "CET-1CEST", "<+03>-3": at least three letters and an offset, which need no file. */
-static bool is_posix_zone(const char *zone)
-{
-    const char *at = zone;
-
-    if (*at == '<') {
-        at = strchr(at, '>');
-        if (!at)
-            return false;
-        at++;
-    } else {
-        while (isalpha((unsigned char)*at))
-            at++;
-        if (at - zone < 3)
-            return false;
-    }
-    at += *at == '+' || *at == '-';
-    return isdigit((unsigned char)*at);
-}
-
-/* A name that the C library does not know is taken for UTC by it, without a word. */
-static bool zone_exists(const char *zone)
-{
-    const char *folder = getenv("TZDIR");
-    char path[1200], magic[4];
-    bool found = false;
-
-    if (strcmp(zone, "UTC") == 0 || is_posix_zone(zone))
-        return true;
-    if (strstr(zone, ".."))
-        return false;
-    if (*zone == '/')
-        snprintf(path, sizeof path, "%s", zone);
-    else
-        snprintf(path, sizeof path, "%.1024s/%.128s", folder && *folder ? folder : ZONES, zone);
-    FILE *file = fopen(path, "re");
-    if (file) {
-        found = fread(magic, 1, sizeof magic, file) == sizeof magic &&
-                memcmp(magic, "TZif", sizeof magic) == 0;
-        fclose(file);
-    }
-    return found;
-}
+/* ---- what only shows on the daemon's host --------------------------------------------------- */
 
 static void check_data(struct check *check)
 {
@@ -577,9 +553,9 @@ int gv_options_check_host(const struct gv_options *options, const char *path, st
         wrong(&check, "network", "descriptor",
               "%s: %s; write the path of a file that the daemon's user can read, or leave it empty",
               descriptor, strerror(errno));
-    if (options->timezone && *options->timezone && !zone_exists(options->timezone))
+    if (options->timezone && *options->timezone && !gv_timezone_exists(options->timezone))
         wrong(&check, "log", "timezone",
-              "there is no zone \"%s\" in " ZONES "; write one such as Europe/Berlin or UTC",
+              "there is no zone \"%s\" in " GV_ZONES "; write one such as Europe/Berlin or UTC",
               options->timezone);
     return check.failed ? GV_ERR_CONFIG : GV_OK;
 }
@@ -595,7 +571,7 @@ void gv_options_free(struct gv_options *options)
     free(options->dnsbl_at);
     free(options->dnsbl_client_ranges);
     free(options->control_path);
-    gv_config_free(&table, options);
+    gv_config_free(all_keys(), options);
     memset(options, 0, sizeof *options);
 }
 

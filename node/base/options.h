@@ -15,7 +15,8 @@
 #include "proto/address.h"
 #include "proto/settings.h"
 
-#define GV_OPTIONS_PATH "/etc/grapevine/grapevine.conf"
+#define GV_OPTIONS_PATH       "/etc/grapevine/grapevine.conf"
+#define GV_FIREWALL_PORTS_MAX 32
 
 struct gv_options {
     /* [node] */
@@ -38,6 +39,7 @@ struct gv_options {
     bool from_start;
     /* [policy] */
     int refuse_on; /* 0: own, 1: consensus */
+    int feed;      /* what bouncers and the firewall get. 0: refuse, 1: consensus */
     struct gv_config_addresses allow, deny;
     struct gv_config_strings enforce;
     /* [dnsbl] */
@@ -47,6 +49,12 @@ struct gv_options {
     struct gv_config_hosts http_listen;
     struct gv_config_addresses http_clients;
     struct gv_config_strings http_names;
+    /* [firewall], [hooks]: options_enforce.c */
+    char *firewall_socket, *firewall_user;
+    struct gv_config_strings firewall_ports;
+    int firewall_action; /* 0: drop, 1: reject */
+    char *hook_exec, *webhook, *webhook_key;
+    int64_t hook_timeout_s, hook_queue;
     /* [limits] */
     int64_t connections, statements, history, telemetry_s, journal_s;
 
@@ -64,10 +72,16 @@ struct gv_options {
     unsigned enforced;           /* bits of enum gv_enforce */
     struct gv_address *dnsbl_at; /* dnsbl_listen.count of them */
     struct gv_prefix *dnsbl_client_ranges;
+    uint16_t firewall_port[GV_FIREWALL_PORTS_MAX]; /* firewall_ports.count of them */
 };
 
 /* Where this host refuses what it should; elsewhere it only watches. */
-enum gv_enforce { GV_ENFORCE_DOVECOT = 1, GV_ENFORCE_DNSBL = 2 };
+enum gv_enforce {
+    GV_ENFORCE_DOVECOT = 1,
+    GV_ENFORCE_DNSBL = 2,
+    GV_ENFORCE_BOUNCERS = 4,
+    GV_ENFORCE_NFTABLES = 8
+};
 
 /* Reads and checks the whole file. Errors, one line each with its newline, go to `errors`. Returns
  * GV_OK (free with gv_options_free), GV_ERR_CONFIG, GV_ERR_IO, GV_ERR_MEMORY. */

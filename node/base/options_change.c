@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "node/base/options.h"
+#include "node/base/options_enforce.h"
 
 static bool same_text(const char *a, const char *b)
 {
@@ -72,6 +73,8 @@ const char *gv_options_fixed_change(const struct gv_options *now, const struct g
         return "[limits] telemetry";
     if (now->journal_s != next->journal_s)
         return "[limits] journal";
+    if (gv_options_enforce_fixed_change(now, next))
+        return gv_options_enforce_fixed_change(now, next);
     if (!same_text(now->user, next->user))
         return "[node] user";
     if (!same_strings(&now->groups, &next->groups))

@@ -44,23 +44,30 @@ static bool has_capabilities(void)
 }
 
 /* Also those that a service manager may have handed to somebody who is not root. */
-static int drop_capabilities(struct gv_text *error)
+static int drop_capabilities(uint32_t keep, struct gv_text *error)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct none[2];
+    struct __user_cap_data_struct kept[2];
 
-    memset(none, 0, sizeof none);
+    memset(kept, 0, sizeof kept);
+    kept[0].effective = kept[0].permitted = keep;
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    if (has_capabilities() && syscall(SYS_capset, &head, none) != 0)
-        return gv_fail(error, GV_ERR_IO, "capabilities cannot be dropped: %s", strerror(errno));
+    if ((keep || has_capabilities()) && syscall(SYS_capset, &head, kept) != 0)
+        return keep ? gv_fail(error, GV_ERR_FORBIDDEN,
+                              "a capability is missing that is needed: %s; start it as root, or with "
+                              "AmbientCapabilities= of systemd",
+                              strerror(errno))
+                    : gv_fail(error, GV_ERR_IO, "capabilities cannot be dropped: %s",
+                              strerror(errno));
     return GV_OK;
 }
 
 /* The bounding set is what a process could ever get back. Only root can empty it. */
-static void empty_bounding_set(void)
+static void empty_bounding_set(uint32_t keep)
 {
     for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-        prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+        if (cap >= 32 || !(keep >> cap & 1))
+            prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 }
 
 static int group_of(gid_t *out, const char *name, struct gv_text *error)
@@ -128,12 +135,14 @@ static int become(const struct gv_privileges *options, const struct passwd *user
         rc = set_groups(options, user, error);
     if (rc != GV_OK)
         return rc;
-    empty_bounding_set();
+    empty_bounding_set(options->keep);
+    if (options->keep && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
+        return gv_fail(error, GV_ERR_IO, "capabilities cannot be kept: %s", strerror(errno));
     if (setresgid(user->pw_gid, user->pw_gid, user->pw_gid) != 0 ||
         setresuid(user->pw_uid, user->pw_uid, user->pw_uid) != 0)
         return gv_fail(error, GV_ERR_IO, "cannot become the user %s: %s", user->pw_name,
                        strerror(errno));
-    rc = drop_capabilities(error);
+    rc = drop_capabilities(options->keep, error);
     if (rc == GV_OK && user->pw_uid != 0 && is_root_again())
         rc = gv_fail(error, GV_ERR_FORBIDDEN, "the user %s could become root again",
                      user->pw_name);
@@ -178,6 +187,6 @@ int gv_privileges_drop(const struct gv_privileges *options, struct gv_text *erro
     int rc = choose_user(&user, options->user && *options->user ? options->user : NULL, error);
 
     if (rc == GV_OK)
-        rc = user && geteuid() == 0 ? become(options, user, error) : drop_capabilities(error);
+        rc = user && geteuid() == 0 ? become(options, user, error) : drop_capabilities(options->keep, error);
     return rc == GV_OK ? harden(error) : rc;
 }

@@ -42,6 +42,7 @@ int gv_cli_network(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_import(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_reload(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_token(struct gv_cli *cli, int argc, char **argv);
+int gv_cli_bouncers(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_snippet(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_doctor(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_backup(struct gv_cli *cli, int argc, char **argv);

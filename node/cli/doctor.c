@@ -243,6 +243,21 @@ static void check_asked(struct examination *e, const char *who, int64_t asked, c
         find(e, "enforcement", GV_FINDING_OK, NULL, "%s: asked %" PRId64 " times", who, asked);
 }
 
+static void check_firewall(struct examination *e)
+{
+    const char *state = gv_cli_text(e->status, "enforcement.nftables.state");
+
+    if (strcmp(state, "ok") == 0 || strcmp(state, "partly") == 0)
+        find(e, "enforcement", GV_FINDING_OK, NULL, "nftables: %s entries in place",
+             gv_cli_text(e->status, "enforcement.nftables.in_place"));
+    else if (strcmp(state, "kernel") == 0)
+        find(e, "enforcement", GV_FINDING_FAILURE, "journalctl -u grapevine-firewall says why",
+             "nftables: the kernel does not take the entries");
+    else
+        find(e, "enforcement", GV_FINDING_FAILURE, "systemctl enable --now grapevine-firewall",
+             "nftables: its helper grapevine-firewall does not run");
+}
+
 static void check_enforcement(struct examination *e)
 {
     int64_t refused = gv_cli_number(e->status, "enforcement.refused");
@@ -259,6 +274,11 @@ static void check_enforcement(struct examination *e)
     if (dnsbl)
         check_asked(e, "by DNS", gv_cli_number(e->status, "enforcement.dnsbl.queries"),
                     "`grapevine snippet postfix` (or rspamd, unbound) prints what they need");
+    if (e->options->enforced & GV_ENFORCE_BOUNCERS)
+        check_asked(e, "bouncers", gv_cli_number(e->status, "enforcement.bouncers.pulls"),
+                    "`grapevine bouncers add NAME` makes the key that one asks with");
+    if (e->options->enforced & GV_ENFORCE_NFTABLES)
+        check_firewall(e);
     if (e->options->allow.count == 0)
         find(e, "allow list", GV_FINDING_NOTE,
              "add what `postconf -h mynetworks` prints and what fail2ban ignores to [policy] allow",

@@ -48,6 +48,7 @@ const struct gv_cli_command gv_cli_commands[] = {
     {"network", "", "which network this node is in", gv_cli_network},
     {"reload", "", "let the daemon read its configuration again", gv_cli_reload},
     {"token", "", "what opens the HTTP API; --new: another one", gv_cli_token},
+    {"bouncers", "[add|delete NAME]", "keys for firewall and web server bouncers", gv_cli_bouncers},
     {"snippet", "NAME", "what Dovecot, Postfix, rspamd or unbound need to ask this node",
      gv_cli_snippet},
     {"doctor", "", "what is wrong here, and what to do about it", gv_cli_doctor},

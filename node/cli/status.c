@@ -112,6 +112,25 @@ static void print_mail(const struct gv_cli *cli, const json_t *json)
                       gv_cli_text(json, "mail.queue.messages"));
 }
 
+static void print_hooks(const struct gv_cli *cli, const json_t *json)
+{
+    const char *name;
+    json_t *hook;
+
+    (void)cli;
+    json_object_foreach((json_t *)(uintptr_t)gv_cli_member(json, "enforcement.hooks"), name, hook)
+    {
+        if (json_is_object(hook))
+            gv_cli_print_pair(name, "%s changes delivered, %s waiting, %s lost%s%s",
+                              gv_cli_text(hook, "delivered"), gv_cli_text(hook, "waiting"),
+                              gv_cli_text(hook, "lost"),
+                              json_is_string(gv_cli_member(hook, "error")) ? ": " : "",
+                              json_is_string(gv_cli_member(hook, "error"))
+                                  ? gv_cli_text(hook, "error")
+                                  : "");
+    }
+}
+
 static void print_enforcement(const struct gv_cli *cli, const json_t *json)
 {
     const json_t *enforced = gv_cli_member(json, "enforcement.enforced");
@@ -134,11 +153,24 @@ static void print_enforcement(const struct gv_cli *cli, const json_t *json)
                           gv_cli_text(json, "enforcement.dovecot.asked"),
                           gv_cli_text(json, "enforcement.dovecot.refused"),
                           gv_cli_text(json, "enforcement.dovecot.would_have_refused"));
+    if (gv_cli_number(json, "enforcement.bouncers.keys") > 0)
+        gv_cli_print_pair("bouncers", "%s, asked %s times: %s addresses banned, %s would be",
+                          gv_cli_text(json, "enforcement.bouncers.keys"),
+                          gv_cli_text(json, "enforcement.bouncers.pulls"),
+                          gv_cli_text(json, "enforcement.bouncers.fed"),
+                          gv_cli_text(json, "enforcement.bouncers.would_have_fed"));
     if (json_is_object(gv_cli_member(json, "enforcement.dnsbl")))
         gv_cli_print_pair("DNS", "asked %s times: %s listed, %s would have been",
                           gv_cli_text(json, "enforcement.dnsbl.queries"),
                           gv_cli_text(json, "enforcement.dnsbl.listed"),
                           gv_cli_text(json, "enforcement.dnsbl.would_have_listed"));
+    if (json_is_object(gv_cli_member(json, "enforcement.nftables")))
+        gv_cli_print_pair("nftables", "%s: %s in place",
+                          gv_cli_true(json, "enforcement.nftables.connected")
+                              ? gv_cli_text(json, "enforcement.nftables.state")
+                              : "grapevine-firewall IS NOT RUNNING",
+                          gv_cli_text(json, "enforcement.nftables.in_place"));
+    print_hooks(cli, json);
 }
 
 int gv_cli_status(struct gv_cli *cli, int argc, char **argv)

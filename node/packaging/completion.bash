@@ -1,4 +1,4 @@
-# bash completion for grapevine(1), grapevined(8) and grapevine-registry(8): it asks the programs.
+# bash completion for grapevine(1), grapevined(8), grapevine-firewall(8) and grapevine-registry(8): it asks the programs.
 
 _grapevine_options() { # PROGRAM [COMMAND]
     "$@" --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]+'
@@ -25,10 +25,10 @@ _grapevine() {
     done
     if [[ $current == -* ]]; then
         words=$(_grapevine_options "$program" ${command:+"$command"})
-    elif [ -z "$command" ] && [ "${program##*/}" != grapevined ]; then
+    elif [ -z "$command" ] && [[ ${program##*/} != grapevined && ${program##*/} != *-firewall ]]; then
         words=$(_grapevine_commands "$program")
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }
 
-complete -o default -F _grapevine grapevine grapevined grapevine-registry
+complete -o default -F _grapevine grapevine grapevined grapevine-firewall grapevine-registry

@@ -14,7 +14,7 @@ foreach(page ${GV_MAN_IN})
   list(APPEND GV_MAN ${GV_MAN_DIR}/${page})
 endforeach()
 add_custom_command(OUTPUT ${GV_MAN}
-  DEPENDS grapevined grapevine grapevine-registry ${GV_PACKAGING}/man.sh ${GV_MAN_IN}
+  DEPENDS grapevined grapevine grapevine-registry grapevine-firewall ${GV_PACKAGING}/man.sh ${GV_MAN_IN}
   COMMAND ${GV_PACKAGING}/man.sh ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} ${GV_MAN_DIR} ${PROJECT_VERSION}
   COMMENT "Writing the manual pages" VERBATIM)
 add_custom_target(man ALL DEPENDS ${GV_MAN})
@@ -39,16 +39,19 @@ function(gv_install component)
 endfunction()
 gv_install(grapevine PROGRAMS grapevined)
 gv_install(grapevine-registry PROGRAMS grapevine-registry)
+install(TARGETS grapevine-firewall RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR} COMPONENT grapevine)
+install(FILES ${GV_PACKAGING}/grapevine-firewall.service DESTINATION lib/systemd/system
+        COMPONENT grapevine)
 install(TARGETS grapevine RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT grapevine)
 install(FILES ${GV_PACKAGING}/grapevine.conf DESTINATION /etc/grapevine COMPONENT grapevine)
 install(FILES ${GV_ZIPPED}/grapevine.1.gz DESTINATION share/man/man1 COMPONENT grapevine)
 install(FILES ${GV_ZIPPED}/grapevine.conf.5.gz DESTINATION share/man/man5 COMPONENT grapevine)
-install(FILES ${GV_ZIPPED}/grapevined.8.gz DESTINATION share/man/man8 COMPONENT grapevine)
+install(FILES ${GV_ZIPPED}/grapevined.8.gz ${GV_ZIPPED}/grapevine-firewall.8.gz DESTINATION share/man/man8 COMPONENT grapevine)
 install(FILES ${GV_ZIPPED}/grapevine-registry.8.gz DESTINATION share/man/man8
         COMPONENT grapevine-registry)
 install(FILES ${CMAKE_SOURCE_DIR}/node/serve/grafana.json ${CMAKE_SOURCE_DIR}/node/serve/openapi.json
         DESTINATION share/doc/grapevine COMPONENT grapevine)
-foreach(program grapevine grapevined)
+foreach(program grapevine grapevined grapevine-firewall)
   install(FILES ${GV_PACKAGING}/completion.bash DESTINATION share/bash-completion/completions
           RENAME ${program} COMPONENT grapevine)
 endforeach()

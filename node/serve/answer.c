@@ -22,7 +22,8 @@ bool gv_answer_has(const struct gv_http_request *request, const char *etag)
         if (*at != '"')
             return false;
         at = strchr(at + 1, '"');
-        at += at != NULL;
+        if (at)
+            at++;
     }
     return false;
 }

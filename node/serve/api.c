@@ -390,6 +390,9 @@ static const struct gv_http_route routes[] = {
     {"POST", "/api/v1/confirm", gv_api_post_confirm},
     {"POST", "/api/v1/reload", post_reload},
     {"POST", "/api/v1/import", gv_api_post_import},
+    {"GET", "/api/v1/bouncers", gv_api_get_bouncers},
+    {"POST", "/api/v1/bouncers", gv_api_post_bouncer},
+    {"POST", "/api/v1/bouncers/delete", gv_api_delete_bouncer},
     {"GET", "/*", not_found},
 };
 
@@ -468,4 +471,9 @@ const struct gv_token *gv_api_token(const struct gv_api *api)
 void gv_api_set_changes(struct gv_api *api, struct gv_changes *changes)
 {
     api->changes = changes;
+}
+
+void gv_api_set_bouncers(struct gv_api *api, struct gv_bouncers *bouncers)
+{
+    api->bouncers = bouncers;
 }

@@ -8,10 +8,11 @@
  *        changes?since=SERIAL&wait=SECONDS   received?limit=&cursor=
  *        telemetry?since=&limit=&follow=1   (follow: one object a line, as they come)
  * and on the control socket alone
- *   GET  terms, token, trust
+ *   GET  terms, token, trust, bouncers
  *   POST allow, deny, unlist {"addr": ADDR or PREFIX}   retract {"addr": ADDR}
  *        trust, untrust {"owner": TAG}
  *        network {"registry": URL}   enroll {"email", "terms"}   confirm {"code"}   reload
+ *        bouncers, bouncers/delete {"name": NAME}
  *        import {"files": [PATH...]}   (what became of it: status, "import")   token (a new one)
  */
 #ifndef GV_NODE_SERVE_API_H
@@ -26,6 +27,7 @@
 #include "node/host/membership.h"
 #include "node/serve/changes.h"
 #include "node/serve/token.h"
+#include "node/serve/bouncer.h"
 
 struct gv_api;
 
@@ -59,6 +61,8 @@ const struct gv_http_route *gv_api_routes(size_t *count, size_t *published);
 const struct gv_token *gv_api_token(const struct gv_api *api);
 /* Borrowed; NULL: no more, before they are stopped. */
 void gv_api_set_changes(struct gv_api *api, struct gv_changes *changes);
+/* Whose keys are edited; borrowed. NULL: none. */
+void gv_api_set_bouncers(struct gv_api *api, struct gv_bouncers *bouncers);
 
 /* Own statement `id` was made or acknowledged: who follows telemetry sees it. */
 void gv_api_recorded(struct gv_api *api, const uint8_t id[GV_ID_LEN]);

@@ -31,10 +31,11 @@ struct gv_api {
     bool stopped;
     struct gv_token token; /* text "": none, nothing listens for HTTP */
     struct gv_changes *changes; /* NULL: none */
+    struct gv_bouncers *bouncers; /* likewise */
 };
 
-/* Handlers of node/serve/api_registry.c, api_import.c, api_trust.c, api_telemetry.c and
- * api_verdict.c. */
+/* Handlers of node/serve/api_registry.c, api_import.c, api_trust.c, api_telemetry.c,
+ * api_bouncers.c and api_verdict.c. */
 void gv_api_get_terms(struct gv_http_request *request, void *context);
 void gv_api_post_network(struct gv_http_request *request, void *context);
 void gv_api_post_enroll(struct gv_http_request *request, void *context);
@@ -44,6 +45,9 @@ void gv_api_post_trust(struct gv_http_request *request, void *context);
 void gv_api_post_untrust(struct gv_http_request *request, void *context);
 void gv_api_post_import(struct gv_http_request *request, void *context);
 void gv_api_get_telemetry(struct gv_http_request *request, void *context);
+void gv_api_get_bouncers(struct gv_http_request *request, void *context);
+void gv_api_post_bouncer(struct gv_http_request *request, void *context);
+void gv_api_delete_bouncer(struct gv_http_request *request, void *context);
 void gv_api_get_verdict(struct gv_http_request *request, void *context);
 void gv_api_get_received(struct gv_http_request *request, void *context);
 void gv_api_get_token(struct gv_http_request *request, void *context);

@@ -97,8 +97,9 @@ int gv_ranges_refused(struct gv_prefix **out, size_t *out_count, struct gv_range
             memset(rules[i].prefix.bytes + 8, 0, 8);
         }
     }
-    if (count)
-        qsort(rules, count, sizeof *rules, compare);
+    if (count == 0)
+        return GV_OK;
+    qsort(rules, count, sizeof *rules, compare);
     for (size_t i = 0; i < count; i++)
         if (i == 0 || !same(&rules[i].prefix, &rules[kept - 1].prefix))
             rules[kept++] = rules[i];

@@ -14,6 +14,8 @@
 #include "node/serve/dnsbl.h"
 #include "node/serve/dovecot.h"
 #include "node/serve/feed.h"
+#include "node/serve/firewall.h"
+#include "node/serve/hooks.h"
 #include "node/serve/metrics.h"
 #include "node/serve/port.h"
 #include "node/serve/watch.h"
@@ -26,6 +28,9 @@ struct gv_surfaces {
     struct gv_watch *watch;
     struct gv_dnsbl *dnsbl;     /* NULL: does not listen */
     struct gv_dovecot *dovecot; /* NULL: no HTTP port */
+    struct gv_bouncers *bouncers;
+    struct gv_firewall *firewall;
+    struct gv_hooks *hooks;
     struct gv_http_server *http;
     struct gv_changes *changes;
     struct gv_blocklist *blocklist;
@@ -113,7 +118,20 @@ static void on_dovecot(struct gv_http_request *request, void *context)
     gv_dovecot_handle(s->dovecot, request);
 }
 
-static const struct gv_http_route routes[] = {{"POST", "/dovecot", on_dovecot}};
+static void on_bouncer(struct gv_http_request *request, void *context)
+{
+    struct gv_surfaces *s = context;
+
+    gv_bouncers_handle(s->bouncers, request);
+}
+
+static const struct gv_http_route routes[] = {
+    {"POST", "/dovecot", on_dovecot},
+    {"GET", "/v1/decisions/stream", on_bouncer},
+    {"GET", "/v1/decisions", on_bouncer},
+    {"POST", "/v1/usage-metrics", on_bouncer},
+    {"GET", "/health", on_bouncer},
+};
 
 static int read_key(struct gv_surfaces *s, const char *folder, struct gv_text *error)
 {
@@ -213,6 +231,32 @@ static int start_http(struct gv_surfaces *s, const struct gv_surfaces_options *o
     return rc;
 }
 
+/* ---- bouncers ------------------------------------------------------------------------------- */
+
+static bool feeds_untrusted(const struct gv_options *options)
+{
+    return options->feed == 1;
+}
+
+static int start_bouncers(struct gv_surfaces *s, const struct gv_surfaces_options *o,
+                          struct gv_text *error)
+{
+    const struct gv_config_hosts *listen = &o->options->http_listen;
+
+    return gv_bouncers_start(&s->bouncers,
+                             &(struct gv_bouncers_options){
+                                 .loop = o->loop,
+                                 .core = o->core,
+                                 .feed = s->feed,
+                                 .folder = o->options->data,
+                                 .store_key = o->store_key,
+                                 .host = listen->count ? listen->items[0].host : NULL,
+                                 .port = listen->count ? listen->items[0].port : 0,
+                                 .enforced = s->enforced & GV_ENFORCE_BOUNCERS,
+                                 .untrusted = feeds_untrusted(o->options)},
+                             error);
+}
+
 /* ---- all of it ------------------------------------------------------------------------------ */
 
 int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options *options,
@@ -236,6 +280,13 @@ int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options
         return gv_fail(error, rc, "out of memory");
     }
     rc = start_dns(s, options, error);
+    if (rc == GV_OK && gv_firewall_start(&s->firewall, s->loop, s->core, s->feed,
+                                         options->options) != GV_OK)
+        rc = gv_fail(error, GV_ERR_MEMORY, "out of memory");
+    if (rc == GV_OK)
+        rc = gv_hooks_start(&s->hooks, s->loop, s->core, s->feed, options->options, error);
+    if (rc == GV_OK)
+        rc = start_bouncers(s, options, error);
     if (rc == GV_OK)
         rc = start_http(s, options, error);
     if (rc != GV_OK) {
@@ -244,6 +295,8 @@ int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options
     }
     if (s->api)
         gv_api_set_changes(s->api, s->changes);
+    if (s->api)
+        gv_api_set_bouncers(s->api, s->bouncers);
     *out = s;
     return GV_OK;
 }
@@ -255,10 +308,15 @@ void gv_surfaces_stop(struct gv_surfaces *surfaces)
     gv_dnsbl_stop(surfaces->dnsbl);
     gv_http_stop(surfaces->http); /* before what its requests wait for */
     gv_dovecot_stop(surfaces->dovecot);
+    gv_firewall_stop(surfaces->firewall);
+    gv_hooks_stop(surfaces->hooks);
     gv_port_stop(surfaces->port);
     gv_blocklist_stop(surfaces->blocklist);
     if (surfaces->api)
         gv_api_set_changes(surfaces->api, NULL);
+    if (surfaces->api)
+        gv_api_set_bouncers(surfaces->api, NULL);
+    gv_bouncers_stop(surfaces->bouncers);
     gv_changes_stop(surfaces->changes);
     for (size_t i = 0; i < surfaces->name_count; i++)
         free(surfaces->names[i]);
@@ -278,6 +336,10 @@ void gv_surfaces_configure(struct gv_surfaces *surfaces, const struct gv_options
     if (surfaces->dovecot)
         gv_dovecot_enforce(surfaces->dovecot, surfaces->enforced & GV_ENFORCE_DOVECOT);
     gv_surfaces_all(surfaces);
+    gv_bouncers_configure(surfaces->bouncers, surfaces->enforced & GV_ENFORCE_BOUNCERS,
+                          feeds_untrusted(options));
+    gv_firewall_configure(surfaces->firewall, options);
+    gv_hooks_configure(surfaces->hooks, options);
 }
 
 bool gv_surfaces_absorb(struct gv_surfaces *surfaces, struct gv_observation *observation)
@@ -303,8 +365,16 @@ void gv_surfaces_all(struct gv_surfaces *surfaces)
     if (!surfaces)
         return;
     gv_feed_all(surfaces->feed);
+    gv_bouncers_lists_changed(surfaces->bouncers);
+    gv_firewall_lists_changed(surfaces->firewall);
     if (surfaces->blocklist)
         gv_blocklist_ranges_changed(surfaces->blocklist);
+}
+
+const struct gv_http_route *gv_surfaces_routes(size_t *count)
+{
+    *count = sizeof routes / sizeof *routes;
+    return routes;
 }
 
 uint16_t gv_surfaces_http_port(const struct gv_surfaces *surfaces)
@@ -352,8 +422,15 @@ json_t *gv_surfaces_json(const struct gv_surfaces *surfaces)
         json_array_append_new(enforced, json_string("dovecot"));
     if (surfaces->enforced & GV_ENFORCE_DNSBL)
         json_array_append_new(enforced, json_string("dnsbl"));
-    return json_pack("{s:o, s:o, s:I, s:I, s:o, s:o}", "would_have_refused",
+    if (surfaces->enforced & GV_ENFORCE_BOUNCERS)
+        json_array_append_new(enforced, json_string("bouncers"));
+    if (surfaces->enforced & GV_ENFORCE_NFTABLES)
+        json_array_append_new(enforced, json_string("nftables"));
+    return json_pack("{s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "would_have_refused",
                      gv_watch_json(surfaces->watch), "enforced", enforced, "refused",
                      (json_int_t)listed.refused, "untrusted", (json_int_t)listed.untrusted, "dovecot",
-                     dovecot_json(surfaces->dovecot), "dnsbl", dns_json(surfaces));
+                     dovecot_json(surfaces->dovecot), "dnsbl", dns_json(surfaces), "bouncers",
+                     gv_bouncers_json(surfaces->bouncers), "nftables",
+                     gv_firewall_json(surfaces->firewall), "hooks",
+                     gv_hooks_json(surfaces->hooks));
 }

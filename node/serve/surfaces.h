@@ -7,10 +7,12 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "node/base/http.h"
 #include "node/base/options.h"
 #include "node/base/text.h"
 #include "node/host/driver.h"
 #include "node/serve/api.h"
+#include "node/serve/bouncer.h"
 #include "proto/core.h"
 
 #define GV_SURFACES_CONNECTIONS 1024u /* of the HTTP port */
@@ -25,6 +27,7 @@ struct gv_surfaces_options {
     const uint8_t *account_key;       /* 16 bytes, copied: the log reader's */
     struct gv_api *api; /* borrowed likewise; its token opens the HTTP port. NULL: no API there */
     const struct gv_driver *driver; /* with `api`: for the metrics */
+    const uint8_t *store_key;         /* GV_KEY_LEN bytes, the node's own; not kept */
     void *context;
     void (*observe)(void *context, const struct gv_observation *observation);
     json_t *(*logs)(void *context); /* as gv_api_options.logs; may be NULL */
@@ -50,6 +53,9 @@ void gv_surfaces_all(struct gv_surfaces *surfaces);
 
 /* Of the HTTP port, 0 without one. */
 uint16_t gv_surfaces_http_port(const struct gv_surfaces *surfaces);
+
+/* What the HTTP port serves beside the routes of port.h. */
+const struct gv_http_route *gv_surfaces_routes(size_t *count);
 
 /* For status; NULL when out of memory. */
 json_t *gv_surfaces_json(const struct gv_surfaces *surfaces);

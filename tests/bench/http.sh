@@ -37,6 +37,7 @@ cat >"$scratch/node.conf" <<CONF
 [node]
 data = $scratch/data
 listen =
+$([[ $EUID != 0 ]] || echo "user = root")
 [http]
 listen = 127.0.0.1:$port
 CONF

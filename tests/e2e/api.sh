@@ -62,7 +62,7 @@ token=$(ask 1 token)
 [[ $(stat -c %a "$scratch/node1/api.token") == 600 ]] || fail "the token's file can be read by others"
 
 python3 "$root/tests/e2e/openapi.py" "$root/node/serve/openapi.json" "$base" "$token" \
-    "$scratch/node1/control.sock" || fail "the description and the server differ"
+    "$scratch/node1/control.sock" "$(cat "$scratch/node1/dovecot.key")" || fail "the description and the server differ"
 
 curl -s "$base/api/v1/openapi.json" | cmp - "$root/node/serve/openapi.json" ||
     fail "what is served is not the file"
@@ -77,11 +77,27 @@ assert all(not a.overlaps(b) for a, b in zip(nets, nets[1:])), "entries overlap"
 assert not any(ipaddress.ip_address("203.0.113.77") in n for n in nets), "an allowed address is listed"
 assert sum(n.num_addresses for n in nets if n.version == 4 and n.subnet_of(ipaddress.ip_network("203.0.113.0/24"))) == 255
 ' || fail "the block list is not right"
-if command -v postmap >/dev/null; then
-    curl -s "$base/blocklist.cidr" >"$scratch/cidr"
-    [[ $(postmap -q 203.0.113.9 "cidr:$scratch/cidr") == "REJECT Refused by grapevine" ]] ||
-        fail "postmap does not find a denied address"
-    [[ -z $(postmap -q 203.0.113.77 "cidr:$scratch/cidr") ]] || fail "postmap finds an allowed address"
+# The real Postfix reads its table; taken out of its package when it is not installed.
+mkdir "$scratch/postfix"
+printf 'compatibility_level = 3.6\nmail_owner = mail\nsetgid_group = operator\ndefault_privs = daemon\n' \
+    >"$scratch/postfix/main.cf"
+curl -s "$base/blocklist.cidr" >"$scratch/cidr"
+postmap=$(type -P postmap || true)
+if [[ -z $postmap ]]; then
+    (cd "$scratch/postfix" && timeout 60 apt-get download postfix >/dev/null 2>&1 &&
+        dpkg-deb -x postfix_*.deb package) && postmap=$scratch/postfix/package/usr/sbin/postmap
+fi
+look_up() { # ADDRESS
+    LD_LIBRARY_PATH=$scratch/postfix/package/usr/lib/postfix \
+        "$postmap" -c "$scratch/postfix" -q "$1" "cidr:$scratch/cidr" 2>&1
+}
+if [[ -z $postmap ]]; then
+    echo "api.sh: SKIPPED: postmap is neither installed nor to be had"
+else
+    [[ $(look_up 203.0.113.9) == "REJECT Refused by grapevine" ]] ||
+        fail "postmap, a denied address: $(look_up 203.0.113.9)"
+    [[ -z $(look_up 203.0.113.77) ]] || fail "postmap, an allowed address: $(look_up 203.0.113.77)"
+    [[ -z $(look_up 192.0.2.1) ]] || fail "postmap, any address: $(look_up 192.0.2.1)"
 fi
 curl -s --unix-socket "$scratch/node1/control.sock" http://localhost/api/v1/lists |
     jq -e '.configured.deny == ["203.0.113.0/24", "233.252.0.0/24"]' >/dev/null ||
@@ -125,6 +141,7 @@ if [ "$(id -u)" -eq 0 ] && command -v ip >/dev/null && unshare --net true 2>/dev
 [node]
 data = $scratch/alone
 listen =
+user = root
 [http]
 listen = 0.0.0.0:4729
 clients = 10.9.0.3

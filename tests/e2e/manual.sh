@@ -44,8 +44,11 @@ for command in "${commands[@]}"; do
     [ -n "$section" ] || fail "grapevine.1 does not have $command"
     holds "grapevine.1, $command," "$section" "${words[@]}"
 done
-mapfile -t words < <(options grapevined)
-holds grapevined.8 "$(shown grapevined.8)" "${words[@]}"
+for program in grapevined grapevine-firewall; do
+    mapfile -t words < <(options $program)
+    [ ${#words[@]} -ge 3 ] || fail "$program --help tells no options"
+    holds $program.8 "$(shown $program.8)" "${words[@]}"
+done
 text=$(shown grapevine-registry.8)
 for command in init serve descriptor show-descriptor list revoke; do
     mapfile -t words < <(options grapevine-registry $command)

@@ -1,4 +1,4 @@
-"""openapi.py FILE BASE TOKEN SOCKET: asks every operation of the description, with its examples, of
+"""openapi.py FILE BASE TOKEN SOCKET KEY: asks every operation of the description, with its examples, of
 a node at BASE (TCP) and at its control socket, and validates what comes."""
 import http.client
 import json
@@ -8,7 +8,7 @@ import urllib.parse
 
 import jsonschema
 
-file, base, token, path = sys.argv[1:]
+file, base, token, path, key = sys.argv[1:]
 spec = json.load(open(file))
 where = urllib.parse.urlsplit(base)
 failures = []
@@ -137,14 +137,43 @@ def writing(target, operation):
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     bodies = [json.dumps(content["example"]).encode()] if content else [b"{}"]
     if content:
-        bodies += [b"", b"x", b"[]", b"{", b'{"addr":1,"files":1,"code":1,"email":1,"registry":1}',
-                   b"[" * 1000, b'{"addr":"%s","files":["%s"],"code":"%s","email":"%s","terms":"%s","registry":"%s"}'
-                   % ((b"x" * 2000,) * 6)]
+        bodies += [b"", b"x", b"[]", b"{", b'{"addr":1,"files":1,"code":1,"email":1,"registry":1,"owner":1,"name":1}',
+                   b"[" * 1000, b'{"addr":"%s","files":["%s"],"code":"%s","email":"%s","terms":"%s","registry":"%s","owner":"%s","name":"%s"}'
+                   % ((b"x" * 2000,) * 8)]
     for number, body in enumerate(bodies):
         what = f"POST {target} {body[:60]}"
         status, got, data = ask("POST", target, body, None, True)
         validate(what, operation, status, got, data)
         check(f"{what}: {status} to nonsense", number == 0 or status == 400)
+
+
+def posting(target, operation):
+    """On the port, with a key of its own."""
+    parameters = operation["parameters"]
+    content = operation["requestBody"]["content"]["application/json"]
+    body = json.dumps(content["example"]).encode()
+    keyed = {"X-Api-Key": key}
+    values = parameters[0]["schema"]["enum"]
+    for number, value in enumerate(values * 2):
+        asked_with = query(parameters, {"command": value})
+        what = f"POST {target}{asked_with}"
+        status, got, data = ask("POST", target + asked_with, body, keyed)
+        check(f"{what}: {status} {data[:200]}", status == 200)
+        validate(what, operation, status, got, data)
+        status, got, data = ask("POST", target + asked_with, body, {"X-Api-Key": "0" * 64})
+        check(f"{what} with a wrong key: {status}", status == 403)
+        validate(what, operation, status, got, data)
+        status, got, data = ask("POST", target + asked_with, body)
+        check(f"{what} without a key: {status}", status == 403)
+        validate(what, operation, status, got, data)
+    for wrong in ["", "x" * 100]:
+        status, got, data = ask("POST", target + query(parameters, {"command": wrong}), body, keyed)
+        check(f"POST {target} {wrong[:9]}: {status}", status == 400)
+        validate(f"POST {target}", operation, status, got, data)
+    for nonsense in [b"", b"[]", b"{", b"{}", b'{"remote":1}', b'{"remote":"no address"}', b"[" * 5000]:
+        status, got, data = ask("POST", target + query(parameters), nonsense, keyed)
+        check(f"POST {target} {nonsense[:30]}: {status}", status == 400)
+        validate(f"POST {target}", operation, status, got, data)
 
 
 def methods(target, operations):
@@ -156,7 +185,8 @@ def methods(target, operations):
         status, got, data = ask(method, target, b"", {"Authorization": "Bearer " + token})
         listed = any("servers" not in o for o in operations.values())
         check(f"{method} {target}: {status}", status == (405 if listed else 404))
-        check(f"{method} {target}: no Allow", not listed or got.get("Allow") == "GET")
+        allowed = [m.upper() for m in operations if "servers" not in operations[m]]
+        check(f"{method} {target}: no Allow", not listed or got.get("Allow") in allowed)
         error = {"$ref": "#/components/schemas/Error", "components": spec["components"]}
         jsonschema.Draft202012Validator(error).validate(json.loads(data))
     return described
@@ -165,7 +195,8 @@ def methods(target, operations):
 jsonschema.Draft202012Validator.check_schema(spec["components"]["schemas"]["Status"])
 for target, operations in spec["paths"].items():
     for method, operation in operations.items():
-        (reading if method == "get" else writing)(target, operation)
+        way = reading if method == "get" else writing if "servers" in operation else posting
+        way(target, operation)
     methods(target, operations)
 for target in ["/", "/api", "/api/", "/api/v1", "/api/v1/", "/api/v1/nothing", "/blocklist", "/metrics/",
                "/api/v1/verdict/192.0.2.1", "/%61pi/v1/nothing"]:

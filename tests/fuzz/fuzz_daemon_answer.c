@@ -104,6 +104,7 @@ static int run(unsigned which, struct gv_cli *cli)
     static char email[] = "--email=admin@example.org", accept[] = "--accept-terms";
     static char show[] = "--show-terms", follow[] = "--follow", all[] = "--all", file[] = "/dev/null";
     static char address[] = "198.51.100.7", code[] = "ABCDE-FGHIJ";
+    static char add[] = "add", remove[] = "delete";
     static const struct {
         int (*run)(struct gv_cli *cli, int argc, char **argv);
         char *words[2];
@@ -116,6 +117,8 @@ static int run(unsigned which, struct gv_cli *cli)
         {gv_cli_allow, {NULL}},          {gv_cli_deny, {address}},
         {gv_cli_retract, {address}},     {gv_cli_network, {NULL}},
         {gv_cli_reload, {NULL}},         {gv_cli_import, {file}},
+        {gv_cli_bouncers, {NULL}},       {gv_cli_bouncers, {add, code}},
+        {gv_cli_bouncers, {remove, code}},
         {gv_cli_traffic, {NULL}},
     };
     char name[] = "command", *argv[4] = {name, NULL, NULL, NULL};

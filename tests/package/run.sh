@@ -60,7 +60,7 @@ wait_for() { # SECONDS COMMAND...
 
 # ---- the packages -----------------------------------------------------------------------------
 
-cmake --build "$build" --target grapevined grapevine grapevine-registry man zipped \
+cmake --build "$build" --target grapevined grapevine grapevine-firewall grapevine-registry man zipped \
     >"$scratch/build" 2>&1 || { tail "$scratch/build" && exit 1; }
 (cd "$build" && cpack -G DEB -B "$scratch/debs") >"$scratch/cpack" 2>&1 ||
     { tail "$scratch/cpack" && exit 1; }
@@ -79,7 +79,7 @@ for deb in "$node" "$registry"; do
     check "$name is 2 MB or more" small "$deb"
     echo "$name: $(stat -c %s "$deb") bytes"
 done
-for unit in grapevine grapevine-registry; do
+for unit in grapevine grapevine-firewall grapevine-registry; do
     cp "$root/node/packaging/$unit.service" "$scratch"
     check "$unit.service is too exposed" exposed $unit.service
     cat "$scratch/said"
@@ -94,7 +94,7 @@ dpkg-deb --root-owner-group -b "$scratch/older" "$older" >/dev/null || exit 1
 depends=$(for deb in "$node" "$registry"; do dpkg-deb -f "$deb" Depends; done | tr ',' '\n' |
     sed 's/(.*//' | sort -u)
 # shellcheck disable=SC2086 # words
-lower=$(bash "$here/../genuine/root.sh" package bookworm systemd-sysv dbus curl $depends) ||
+lower=$(bash "$here/../genuine/root.sh" package bookworm systemd-sysv dbus curl nftables $depends) ||
     skip "no Debian could be made"
 mkdir "$scratch/upper" "$scratch/work" "$machine"
 mount -t overlay overlay -o "lowerdir=$lower,upperdir=$scratch/upper,workdir=$scratch/work" \
@@ -125,7 +125,7 @@ find_traces() { # whatever bears the name, but what lies there for this test
     inside find / -xdev \( -path /debs -o -path /proc -o -path /sys -o -path /var/log/journal \) \
         -prune -o -name '*grapevine*' -print
 }
-no_trace() { [ -z "$(find_traces)" ] && ! inside getent passwd _grapevine _grapevine-registry; }
+no_trace() { [ -z "$(find_traces)" ] && ! inside getent passwd _grapevine _grapevine-firewall _grapevine-registry; }
 check "the machine is new" no_trace
 
 # ---- install ----------------------------------------------------------------------------------
@@ -178,6 +178,25 @@ restarted() { is_active grapevine.service && [ "$(main_pid)" != "$before" ] && s
 check "systemd does not start it again when it is killed" wait_for 30 restarted
 check "the failures are forgotten with the process" wait_for 5 seen 45.9.20.33
 
+# ---- the firewall's helper --------------------------------------------------------------------
+
+refused_by_nft() { inside nft list set inet grapevine refused4 | grep -q 45.9.20.33; }
+no_table() { ! inside nft list table inet grapevine; }
+check "there is a table in the firewall before anybody asked for one" no_table
+inside sed -i 's/^enforce = no/enforce = nftables/' /etc/grapevine/grapevine.conf
+check "the helper does not start" inside systemctl enable -q --now grapevine-firewall
+check "the configuration with nftables is not taken" inside systemctl reload grapevine
+check "the lock does not reach the firewall" wait_for 20 refused_by_nft
+one_capability() {
+    local pid
+    pid=$(inside systemctl show -P MainPID grapevine-firewall)
+    inside grep -qE '^CapEff:\s+0000000000001000$' "/proc/$pid/status" &&
+        inside grep -qE '^CapBnd:\s+0000000000001000$' "/proc/$pid/status" &&
+        [ "$(inside stat -c %U "/proc/$pid")" = _grapevine-firewall ]
+}
+check "the helper has another user or other rights" one_capability
+check "the daemon has rights now" confined
+
 # ---- upgrade ----------------------------------------------------------------------------------
 
 id=$(instance) before=$(main_pid)
@@ -203,6 +222,7 @@ gone() {
         ! inside sh -c 'cat /proc/[0-9]*/comm' | grep -q grapevined
 }
 check "it runs on after its removal" gone
+check "its table stays in the firewall" no_table
 kept() { inside test -s /var/lib/grapevine/key && inside test -s /etc/grapevine/grapevine.conf; }
 check "a removal took key or configuration with it" kept
 check "apt does not install it after a removal" inside apt-get install -y --no-install-recommends "/debs/$(basename "$node")"

@@ -117,20 +117,21 @@ static int start_surfaces(struct node *node)
 {
     static const uint8_t key[16] = {5};
     struct gv_config_host host = {.host = "127.0.0.1"};
-    struct gv_options options = {.data = node->folder, .http_listen = {1, &host}};
+    struct gv_options options = {
+        .data = node->folder, .http_listen = {1, &host}, .firewall_socket = "/nonexistent"};
 
-    int rc = gv_surfaces_start(
-        &node->surfaces,
-        &(struct gv_surfaces_options){.loop = &node->thread.loop,
-                                      .core = gv_driver_core(node->driver),
-                                      .options = &options,
-                                      .account_key = key,
-                                      .api = node->api,
-                                      .driver = node->driver,
-                                      .context = node,
-                                      .observe = on_observation,
-                                      .logs = one_log},
-        &node->error);
+    int rc = gv_surfaces_start(&node->surfaces,
+                               &(struct gv_surfaces_options){.loop = &node->thread.loop,
+                                                             .core = gv_driver_core(node->driver),
+                                                             .options = &options,
+                                                             .account_key = key,
+                                                             .store_key = node->identity.store_key,
+                                                             .api = node->api,
+                                                             .driver = node->driver,
+                                                             .context = node,
+                                                             .observe = on_observation,
+                                                             .logs = one_log},
+                               &node->error);
     if (rc == GV_OK)
         node->http_port = gv_surfaces_http_port(node->surfaces);
     return rc;
@@ -142,8 +143,7 @@ static int start_parts(struct node *node)
     char path[128];
     struct gv_driver_options driver = {
         .loop = &node->thread.loop,
-        .core = {.identity = &node->identity,
-                 .settings = {.share = node->share, .max_links = 16}},
+        .core = {.identity = &node->identity, .settings = {.share = node->share, .max_links = 16}},
         .net = {.listen = &at, .listen_count = node->port ? 1 : 0, .incoming_max = 16},
         .context = node,
         .recorded = on_recorded,
@@ -238,10 +238,8 @@ static unsigned ask(const struct node *node, const char *path, const char *body,
 {
     char url[512];
     struct gv_fetch_result result;
-    struct gv_fetch_request request = {.url = url,
-                                       .unix_path = node->socket,
-                                       .body = body,
-                                       .body_len = body ? strlen(body) : 0};
+    struct gv_fetch_request request = {
+        .url = url, .unix_path = node->socket, .body = body, .body_len = body ? strlen(body) : 0};
 
     snprintf(url, sizeof url, "http://localhost/api/v1/%s", path);
     if (gv_fetch_blocking(&result, &request) != GV_OK)

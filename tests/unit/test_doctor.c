@@ -20,7 +20,8 @@ static const char well[] =
     " \"counters\": {\"connections_accepted\": 2}, \"store\": {\"ok\": true, \"error\": null},"
     " \"registry\": {\"trouble\": null}, \"logs\": [{\"path\": \"/var/log/mail.log\", \"state\":"
     " \"reading\", \"lines\": 5000, \"matched\": 40, \"failures\": 7}],"
-    " \"enforcement\": {\"refused\": 2, \"dovecot\": {\"asked\": 9}, \"dnsbl\": {\"queries\": 4}}}";
+    " \"enforcement\": {\"refused\": 2, \"dovecot\": {\"asked\": 9}, \"dnsbl\": {\"queries\": 4},"
+    " \"bouncers\": {\"pulls\": 3}, \"nftables\": {\"state\": \"ok\", \"in_place\": 2}}}";
 
 static char data[] = "/var/lib/grapevine", control[] = "/var/lib/grapevine/control.sock";
 static const struct gv_doctor_host good_host = {.now_unix = NOW,
@@ -36,7 +37,8 @@ static struct gv_options good_options(void)
                                .share = GV_SHARE_YES,
                                .advertise = {.count = 1},
                                .allow = {.count = 1},
-                               .enforced = GV_ENFORCE_DOVECOT | GV_ENFORCE_DNSBL};
+                               .enforced = GV_ENFORCE_DOVECOT | GV_ENFORCE_DNSBL |
+                                           GV_ENFORCE_BOUNCERS | GV_ENFORCE_NFTABLES};
 }
 
 /* How many findings are not ok; the first of those of `check` in *level and *found. */
@@ -112,6 +114,12 @@ static void each_trouble_of_the_daemon_is_found(void **state)
          "warning", "nobody has connected"},
         {"{\"enforcement\": {\"dovecot\": {\"asked\": 0}}}", "enforcement", "warning", "Dovecot"},
         {"{\"enforcement\": {\"dnsbl\": {\"queries\": 0}}}", "enforcement", "warning", "by DNS"},
+        {"{\"enforcement\": {\"bouncers\": {\"pulls\": 0}}}", "enforcement", "warning", "bouncers"},
+        {"{\"enforcement\": {\"nftables\": {\"state\": \"absent\"}}}", "enforcement", "failure",
+         "does not run"},
+        {"{\"enforcement\": {\"nftables\": {\"state\": \"kernel\"}}}", "enforcement", "failure",
+         "kernel"},
+        {"{\"enforcement\": {\"nftables\": null}}", "enforcement", "failure", "does not run"},
         {"{\"uptime_s\": 30, \"enforcement\": {\"dnsbl\": {\"queries\": 0}}}", "enforcement",
          "note", "by DNS"},
     };

@@ -60,6 +60,7 @@ static const struct house_floor floors[] = {
     {"node/ingest", {PROTO, "node/base", "node/ingest"}},
     {"node/serve", {PROTO, "node/base", "node/host", "node/serve", "node/web"}},
     {"node/web", {"node/web"}},
+    {"node/firewall", {PROTO, "node/base", "node/host", "node/firewall"}},
     {"node/registry", {PROTO, "node/base", "node/registry"}},
     {"node/cli", {PROTO, "node/base", "node/ingest", "node/cli"}},
     {"sim", {PROTO, "sim"}},

@@ -16,6 +16,7 @@
 #include "crypto/error.h"
 #include "helper_node.h"
 #include "node/base/file.h"
+#include "node/base/http.h"
 
 #define CROWD_MAX 1200
 
@@ -129,7 +130,7 @@ static void test_requests_in_two_ways(void **state)
         "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-        "Transfer-Encoding:\x0b" "chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding:\013chunked\r\n\r\n0\r\n\r\n",
         "Content-Length : 0\r\n\r\n",
         " Content-Length: 0\r\n\r\n",
         "Content-Length: 18446744073709551617\r\n\r\n",
@@ -239,8 +240,7 @@ static void gather(unsigned count)
     static const char *const beginnings[] = {
         "", "GET /blocklist.txt HT", "GET /blocklist.txt HTTP/1.1\r\nHost: localhost\r\nX: y",
         "POST /dovecot?command=allow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n{",
-        "GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        "GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"};
+        "GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\nGET /metrics HTTP/1.1\r\n"};
 
     for (unsigned i = 0; i < count; i++) {
         const char *text = beginnings[i % (sizeof beginnings / sizeof *beginnings)];
@@ -276,6 +276,84 @@ static void test_more_than_there_are_places(void **state)
     others_are_served(5, 1000);
 }
 
+/* ---- one copy for all ----------------------------------------------------------------------- */
+
+#define LARGE ((size_t)8 << 20)
+
+static struct gv_http_server *large_server;
+static struct gv_http_shared *large;
+
+static void get_large(struct gv_http_request *request, void *context)
+{
+    gv_http_respond_shared(request, 200, "text/plain", large);
+}
+
+static void open_large(void *context)
+{
+    static const struct gv_http_bound_route route = {{"GET", "/large", get_large}, NULL};
+    struct gv_http_options options = {.host = "127.0.0.1",
+                                      .bound = &route,
+                                      .bound_count = 1,
+                                      .connections_per_ip = 100};
+    char *bytes = malloc(LARGE);
+
+    assert_non_null(bytes);
+    for (size_t i = 0; i < LARGE; i++)
+        bytes[i] = (char)('a' + i % 26);
+    large = gv_http_shared_new(bytes, LARGE);
+    assert_int_equal(gv_http_start(&large_server, &node.thread.loop, &options, NULL), GV_OK);
+}
+
+static void release_large(void *context)
+{
+    gv_http_shared_release(large); /* while it is on its way to forty */
+}
+
+static void close_large(void *context)
+{
+    gv_http_stop(large_server);
+}
+
+static size_t resident_mb(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    unsigned long pages = 0;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%*u %lu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE) >> 20;
+}
+
+/* Forty who do not take 8 MB each cost no 320 MB, and he who takes them gets every byte. */
+static void test_readers_share_one_copy(void **state)
+{
+    static const char request[] =
+        "GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    static char all[LARGE + 4096];
+    int small = 4096;
+
+    loop_thread_call(&node.thread, open_large, NULL);
+    size_t before = resident_mb();
+    for (unsigned i = 0; i < 40; i++) {
+        fds[i] = tcp_connect(gv_http_port(large_server));
+        if (i > 0)
+            assert_int_equal(setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+        tcp_send(fds[i], request, sizeof request - 1);
+    }
+    usleep(500000);
+    loop_thread_call(&node.thread, release_large, NULL);
+    assert_true(resident_mb() < before + 100);
+    size_t len = tcp_read(fds[0], all, sizeof all, 5000);
+    const char *body = strstr(all, "\r\n\r\n") + 4;
+    assert_int_equal(len - (size_t)(body - all), LARGE);
+    for (size_t i = 0; i < LARGE; i++)
+        if (body[i] != (char)('a' + i % 26))
+            fail_msg("byte %zu is wrong", i);
+    disperse(40);
+    loop_thread_call(&node.thread, close_large, NULL);
+}
+
 int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -283,6 +361,7 @@ int main(void)
         WITH(test_requests_in_two_ways), WITH(test_names_that_are_not_ours),
         WITH(test_huge_questions),       WITH(test_bombs),
         WITH(test_500_slow_clients),     WITH(test_more_than_there_are_places),
+        WITH(test_readers_share_one_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,326 @@
+/* What is banned: what the listing has, and the ranges of the deny list. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "node/base/log.h"
+#include "node/serve/bouncer_internal.h"
+
+#define DAY_S       86400u
+#define HOUR_S      3600u
+#define POINTS_S    (72u * HOUR_S) /* SPEC 12.1: how long points last */
+#define RENEW_S     600u           /* so long before its end a ban is said to last longer */
+#define STILL_S     60u            /* what is past its end and still refused lasts so much longer */
+#define SWEEP_TURNS 40u            /* of the timer, until all have been looked at */
+#define SWEEP_LEAST 1000u
+
+uint64_t gv_bouncers_now_ms(const struct gv_bouncers *b)
+{
+    return b->options.unix_ms(b->options.context);
+}
+
+uint32_t gv_bouncers_now_s(const struct gv_bouncers *b)
+{
+    return (uint32_t)(gv_bouncers_now_ms(b) / 1000);
+}
+
+/* ---- why, and until when -------------------------------------------------------------------- */
+
+struct facts {
+    struct gv_verdict verdict;
+    struct gv_action_facts action;
+    struct gv_decision decision;
+    struct gv_history_summary history;
+};
+
+static void look(const struct gv_bouncers *b, struct facts *out, const struct gv_subject *subject)
+{
+    out->decision = gv_core_decide(b->options.core, &out->verdict, &out->action, subject);
+    if (gv_core_history(b->options.core, &out->history, subject) != GV_OK)
+        memset(&out->history, 0, sizeof out->history);
+}
+
+static enum gv_bouncer_scenario scenario_of(const struct facts *facts)
+{
+    switch (facts->decision.reason) {
+    case GV_REASON_DENY_LISTED:
+        return GV_SCENARIO_DENY_LIST;
+    case GV_REASON_LOCKED_HERE:
+        return GV_SCENARIO_LOCKED;
+    case GV_REASON_LOCKED_BY_OWN:
+        return GV_SCENARIO_LOCKED_OWN;
+    case GV_REASON_UNTRUSTED_AND_FAILED_HERE:
+        return GV_SCENARIO_UNTRUSTED_FAILED;
+    default:
+        return GV_SCENARIO_UNTRUSTED;
+    }
+}
+
+static uint32_t later(uint32_t a, uint64_t b)
+{
+    return b > UINT32_MAX ? UINT32_MAX : b > a ? (uint32_t)b : a;
+}
+
+/* The latest end of all that it is refused for; a day where there is none, or a later one: it is
+ * said again before that is over. */
+static uint32_t until_of(const struct gv_bouncers *b, const struct facts *facts, uint32_t now_s)
+{
+    uint64_t untrusted_s = facts->verdict.until_min * 60ULL;
+    uint64_t points_s = facts->history.last_failure_ms / 1000 + POINTS_S;
+    uint32_t until = now_s + 1;
+
+    if (facts->action.deny_listed)
+        return now_s + DAY_S;
+    until = later(until, (facts->history.locked_until_ms + 999) / 1000);
+    if (facts->action.locked_by_own)
+        until = later(until, now_s + HOUR_S);
+    if (facts->verdict.state == GV_VERDICT_UNTRUSTED) {
+        if (b->options.untrusted || facts->decision.reason == GV_REASON_CONSENSUS)
+            until = later(until, untrusted_s);
+        else if (facts->action.points >= 2 && !facts->action.clean_network)
+            until = later(until, untrusted_s < points_s ? untrusted_s : points_s);
+    }
+    return until > now_s + DAY_S ? now_s + DAY_S : until;
+}
+
+/* ---- single subjects ------------------------------------------------------------------------ */
+
+static bool wanted(const struct gv_bouncers *b, unsigned bits)
+{
+    unsigned mask = GV_LISTED_REFUSED | (b->options.untrusted ? GV_LISTED_UNTRUSTED : 0u);
+
+    return b->options.enforced && bits & mask;
+}
+
+static void tell_of_subject(struct gv_bouncers *b, const struct gv_subject *subject, unsigned bits)
+{
+    struct gv_target target = gv_target_of_subject(subject);
+    uint32_t now_s = gv_bouncers_now_s(b);
+    struct facts facts;
+
+    if (!wanted(b, bits)) {
+        gv_bans_clear(b->bans, &target, GV_BAN_SUBJECT, now_s);
+        return;
+    }
+    look(b, &facts, subject);
+    if (facts.action.allow_listed) /* whatever the listing has not heard of yet */
+        gv_bans_clear(b->bans, &target, GV_BAN_SUBJECT, now_s);
+    else if (gv_bans_set(b->bans, &target, GV_BAN_SUBJECT, scenario_of(&facts),
+                         until_of(b, &facts, now_s), now_s) != GV_OK)
+        gv_log_limited(GV_LOG_ERROR, "out of memory: bouncers are not told of an address");
+}
+
+static void on_changed(void *context, const struct gv_subject *subject, unsigned was, unsigned is)
+{
+    struct gv_bouncers *b = context;
+
+    (void)was;
+    if (!b->stopped)
+        tell_of_subject(b, subject, is);
+}
+
+void gv_bouncers_watch(struct gv_bouncers *b)
+{
+    b->watcher.context = b;
+    b->watcher.changed = on_changed;
+    gv_feed_watch(b->options.feed, &b->watcher);
+}
+
+static struct gv_subject subject_of(const struct gv_target *target)
+{
+    struct gv_subject out = {.family = target->family};
+
+    memcpy(out.bytes, target->bytes, sizeof out.bytes);
+    return out;
+}
+
+/* ---- ranges of the deny list ---------------------------------------------------------------- */
+
+struct prefixes {
+    struct gv_target *items;
+    size_t count, cap;
+    bool failed;
+};
+
+static void append(struct prefixes *list, const struct gv_prefix *prefix)
+{
+    if (list->count == list->cap) {
+        size_t cap = list->cap ? 2 * list->cap : 64;
+        struct gv_target *items = realloc(list->items, cap * sizeof *items);
+        if (!items) {
+            list->failed = true;
+            return;
+        }
+        list->items = items;
+        list->cap = cap;
+    }
+    list->items[list->count++] = gv_target_of_prefix(prefix);
+}
+
+static void gather(const struct gv_bouncers *b, struct prefixes *allow, struct prefixes *deny)
+{
+    const struct gv_settings *settings = gv_core_settings(b->options.core);
+    struct gv_prefix prefix;
+    size_t cursor = 0;
+    bool denied;
+
+    for (size_t i = 0; i < settings->allow_count; i++)
+        append(allow, &settings->allow[i]);
+    for (size_t i = 0; i < settings->deny_count; i++)
+        append(deny, &settings->deny[i]);
+    while (gv_core_next_listed(b->options.core, &cursor, &prefix, &denied))
+        append(denied ? deny : allow, &prefix);
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct gv_target *x = a, *y = b;
+    int by_family = (int)x->family - (int)y->family;
+    int by_bytes = by_family ? by_family : memcmp(x->bytes, y->bytes, sizeof x->bytes);
+
+    return by_bytes ? by_bytes : (int)x->bits - (int)y->bits;
+}
+
+/* Whether an entry of the sorted allow list lies within the range, or the range within one. */
+static bool holds_allowed(const struct gv_bouncers *b, const struct prefixes *allow,
+                          const struct gv_target *range)
+{
+    struct gv_subject first = subject_of(range);
+    size_t low = 0, high = allow->count;
+    struct facts facts;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare(&allow->items[middle], range) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < allow->count && gv_target_holds(range, &allow->items[low]))
+        return true;
+    look(b, &facts, &first);
+    return facts.action.allow_listed;
+}
+
+static void tell_of_ranges(struct gv_bouncers *b)
+{
+    struct prefixes allow = {0}, deny = {0};
+    uint32_t now_s = gv_bouncers_now_s(b);
+
+    gather(b, &allow, &deny);
+    if (allow.failed || deny.failed) { /* better none than one too many */
+        gv_log_limited(GV_LOG_ERROR, "out of memory: bouncers are not told of denied ranges");
+        deny.count = 0;
+    }
+    if (allow.count > 0)
+        qsort(allow.items, allow.count, sizeof *allow.items, compare);
+    b->mark++;
+    for (size_t i = 0; b->options.enforced && i < deny.count; i++) {
+        const struct gv_target *range = &deny.items[i];
+        if (gv_target_is_address(range))
+            continue; /* the listing has it */
+        if (holds_allowed(b, &allow, range)) {
+            char text[GV_PREFIX_TEXT];
+            gv_target_text(text, range);
+            gv_log_limited(GV_LOG_NOTICE,
+                           "%s is denied, but overlaps what is allowed: bouncers are not told",
+                           text);
+            continue;
+        }
+        if (gv_bans_set(b->bans, range, GV_BAN_RANGE, GV_SCENARIO_DENY_LIST, now_s + DAY_S,
+                        now_s) == GV_OK)
+            gv_bans_find(b->bans, range)->mark = b->mark;
+    }
+    free(allow.items);
+    free(deny.items);
+    struct gv_bans_walk walk;
+    gv_bans_walk_begin(&walk, b->bans, false, 0, UINT64_MAX);
+    for (const struct gv_ban *ban; (ban = gv_bans_walk_next(&walk)) != NULL;)
+        if (ban->sources & GV_BAN_RANGE && ban->mark != b->mark) {
+            struct gv_target target = ban->target;
+            gv_bans_clear(b->bans, &target, GV_BAN_RANGE, now_s);
+        }
+    gv_bans_walk_end(&walk);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+void gv_bouncers_sync(struct gv_bouncers *b)
+{
+    const struct gv_listing *listing = gv_feed_listing(b->options.feed);
+    struct gv_subject subject;
+    struct gv_bans_walk walk;
+    size_t cursor = 0;
+    unsigned bits;
+
+    gv_bans_walk_begin(&walk, b->bans, false, 0, UINT64_MAX);
+    for (const struct gv_ban *ban; (ban = gv_bans_walk_next(&walk)) != NULL;)
+        if (ban->sources & GV_BAN_SUBJECT) {
+            subject = subject_of(&ban->target);
+            if (!wanted(b, gv_listing_get(listing, &subject)))
+                tell_of_subject(b, &subject, 0);
+        }
+    gv_bans_walk_end(&walk);
+    while (gv_listing_next(listing, &cursor, &subject, &bits)) {
+        struct gv_target target = gv_target_of_subject(&subject);
+        const struct gv_ban *ban = wanted(b, bits) ? gv_bans_find(b->bans, &target) : NULL;
+        if (wanted(b, bits) && !(ban && ban->sources & GV_BAN_SUBJECT))
+            tell_of_subject(b, &subject, bits);
+    }
+    tell_of_ranges(b);
+}
+
+static void renew(struct gv_bouncers *b, struct gv_ban *ban, uint32_t now_s)
+{
+    struct gv_subject subject = subject_of(&ban->target);
+    struct facts facts;
+
+    if (ban->again_s && ban->again_s < now_s) {
+        gv_bans_repeat(b->bans, ban, now_s);
+        return;
+    }
+    if (ban->until_s > now_s + RENEW_S)
+        return;
+    uint32_t until = now_s + DAY_S;
+    if (!(ban->sources & GV_BAN_RANGE)) {
+        look(b, &facts, &subject);
+        until = until_of(b, &facts, now_s);
+    }
+    if (ban->until_s <= now_s && until < now_s + STILL_S)
+        until = now_s + STILL_S; /* listed all the same */
+    if (until > ban->until_s + STILL_S / 2)
+        gv_bans_renew(b->bans, ban, until, now_s);
+}
+
+void gv_bouncers_renew(struct gv_bouncers *b)
+{
+    size_t all = gv_bans_count(b->bans) + gv_bans_lifted_count(b->bans);
+    size_t some = all / SWEEP_TURNS > SWEEP_LEAST ? all / SWEEP_TURNS : SWEEP_LEAST;
+    uint32_t now_s = gv_bouncers_now_s(b);
+
+    for (size_t i = 0; i < some; i++) {
+        struct gv_ban *ban = gv_bans_next(b->bans, &b->sweep);
+        if (!ban) {
+            b->sweep = 0;
+            break;
+        }
+        if (ban->sources)
+            renew(b, ban, now_s);
+    }
+    gv_bans_prune(b->bans, now_s);
+}
+
+size_t gv_bouncers_would(const struct gv_bouncers *b)
+{
+    const struct gv_listing *listing = gv_feed_listing(b->options.feed);
+    unsigned mask = GV_LISTED_REFUSED | (b->options.untrusted ? GV_LISTED_UNTRUSTED : 0u);
+    struct gv_subject subject;
+    size_t cursor = 0, count = 0;
+    unsigned bits;
+
+    if (b->options.enforced)
+        return gv_bans_count(b->bans);
+    while (gv_listing_next(listing, &cursor, &subject, &bits))
+        count += (bits & mask) != 0;
+    return count;
+}

@@ -1,0 +1,216 @@
+/* Long answers of the HTTP server: read as the client takes them, and how they ended. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "crypto/error.h"
+#include "helper_tcp.h"
+#include "node/base/http.h"
+
+static struct loop_thread thread;
+static struct gv_http_server *server;
+static size_t total, given, reads,
+    largest;         /* of the answer; how much of it was read, in how many */
+static int complete; /* -1: not over yet */
+static unsigned done_count;
+
+/* Letters that say where they are. */
+static size_t give(void *context, char *out, size_t room)
+{
+    size_t n = 0;
+
+    gv_assert(context == &given && room > 0 && done_count == 0);
+    for (; n < room && given < total; n++, given++)
+        out[n] = (char)('a' + given / 7 % 26);
+    reads++;
+    largest = n > largest ? n : largest;
+    return n;
+}
+
+static void on_done(void *context, bool was_complete)
+{
+    complete = was_complete;
+    done_count++;
+}
+
+static void get_long(struct gv_http_request *request, void *context)
+{
+    const struct gv_http_source source = {&given, give, on_done};
+
+    given = reads = largest = done_count = 0;
+    complete = -1;
+    gv_http_respond_source(request, 200, "text/plain", &source);
+}
+
+static void get_short(struct gv_http_request *request, void *context)
+{
+    gv_http_respond(request, 200, "text/plain", "short", 5);
+}
+
+static const struct gv_http_route routes[] = {{"GET", "/long", get_long},
+                                              {"GET", "/short", get_short}};
+
+static void open_server(void *context)
+{
+    struct gv_http_options http = {.host = "127.0.0.1", .routes = routes, .route_count = 2};
+
+    gv_assert(gv_http_start(&server, &thread.loop, &http, NULL) == GV_OK);
+}
+
+static void close_server(void *context)
+{
+    gv_http_stop(server);
+    server = NULL;
+}
+
+static int set_up(void **state)
+{
+    loop_thread_start(&thread);
+    loop_thread_call(&thread, open_server, NULL);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    if (server)
+        loop_thread_call(&thread, close_server, NULL);
+    loop_thread_stop(&thread);
+    return 0;
+}
+
+static void nothing(void *context)
+{
+}
+
+/* What the loop's thread has written is to be seen here. */
+static void look(void)
+{
+    loop_thread_call(&thread, nothing, NULL);
+}
+
+static int ask(const char *path)
+{
+    char text[256];
+    int fd = tcp_connect(gv_http_port(server));
+    int n = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                     path);
+
+    tcp_send(fd, text, (size_t)n);
+    return fd;
+}
+
+static void a_short_one_has_a_length(void **state)
+{
+    static char answer[2 * GV_HTTP_PIECE];
+    const size_t lengths[] = {0, 1, 5, GV_HTTP_PIECE - 1};
+
+    for (size_t i = 0; i < 4; i++) {
+        char wanted[64];
+        total = lengths[i];
+        int fd = ask("/long");
+        size_t len = tcp_read(fd, answer, sizeof answer, 2000);
+        close(fd);
+        look();
+        snprintf(wanted, sizeof wanted, "Content-Length: %zu\r\n", total);
+        assert_non_null(strstr(answer, wanted));
+        assert_int_equal(len - (size_t)(strstr(answer, "\r\n\r\n") + 4 - answer), total);
+        assert_int_equal(complete, 1);
+        assert_int_equal(done_count, 1);
+    }
+}
+
+static void a_long_one_comes_in_pieces(void **state)
+{
+    size_t cap = 9000000, at = 0;
+    char *answer = malloc(cap), *from;
+
+    assert_non_null(answer);
+    total = 8000000;
+    int fd = ask("/long");
+    size_t len = tcp_read(fd, answer, cap, 5000);
+    close(fd);
+    look();
+    assert_true(len > total);
+    assert_non_null(strstr(answer, "Transfer-Encoding: chunked"));
+    from = strstr(answer, "\r\n\r\n") + 4;
+    for (size_t n; (n = strtoul(from, &from, 16)) > 0; from += 2) {
+        from += 2;
+        for (size_t i = 0; i < n; i++, at++)
+            if (*from++ != (char)('a' + at / 7 % 26))
+                fail_msg("byte %zu is another", at);
+    }
+    assert_int_equal(at, total);
+    assert_int_equal(complete, 1);
+    assert_int_equal(done_count, 1);
+    assert_true(largest <= GV_HTTP_PIECE); /* never more than a piece of it in memory */
+    free(answer);
+}
+
+static void who_leaves_has_not_had_all(void **state)
+{
+    struct linger reset = {.l_onoff = 1};
+    char some[4096];
+
+    total = 50000000;
+    int fd = ask("/long");
+    assert_true(tcp_read(fd, some, sizeof some, 2000) > 0);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(fd);
+    for (int i = 0; i < 50 && complete < 0; i++) {
+        usleep(20000);
+        look();
+    }
+    assert_int_equal(complete, 0);
+    assert_int_equal(done_count, 1);
+    assert_true(given < total);
+}
+
+static void who_does_not_read_holds_nobody_up(void **state)
+{
+    char answer[1024];
+    int slow;
+
+    total = 50000000;
+    slow = ask("/long");
+    usleep(100000);
+    look();
+    size_t before = given;
+    assert_true(before < total); /* as much as the kernel takes */
+    for (int i = 0; i < 20; i++) {
+        int fd = ask("/short");
+        assert_true(tcp_read(fd, answer, sizeof answer, 1000) > 0);
+        assert_non_null(strstr(answer, "short"));
+        close(fd);
+    }
+    look();
+    assert_int_equal(given, before);
+    assert_int_equal(complete, -1);
+    /* The server stops with it under way. */
+    loop_thread_call(&thread, close_server, NULL);
+    look();
+    assert_int_equal(complete, 0);
+    assert_int_equal(done_count, 1);
+    close(slow);
+}
+
+#define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH(a_short_one_has_a_length),
+        WITH(a_long_one_comes_in_pieces),
+        WITH(who_leaves_has_not_had_all),
+        WITH(who_does_not_read_holds_nobody_up),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
