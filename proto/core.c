@@ -108,6 +108,10 @@ int gv_core_new(struct gv_core **out, const struct gv_core_options *options, uin
     core->now_ms = core->minute_ms = core->door_ms = now_ms;
     core->door_tokens = GV_HANDSHAKES_BURST * 1000;
     core->repair_ms = now_ms + GV_REPAIR_MIN_MS;
+    gv_traffic_init(&core->traffic,
+                    options->bytes_per_hour ? options->bytes_per_hour : GV_TRAFFIC_CAP, now_ms);
+    core->public_only = options->public_only;
+    core->feeler_ms = now_ms + GV_FEELER_MS;
     set_clock(core, unix_ms);
     rc = begin(core, options);
     core->effects = NULL;
@@ -142,6 +146,7 @@ void gv_core_free(struct gv_core *core)
     gv_policy_free(&core->policy);
     gv_book_free(&core->book);
     free(core->fresh);
+    free(core->errands);
     free(core->votes);
     gv_buf_free(&core->plain);
     gv_buf_free(&core->wire);
@@ -215,6 +220,23 @@ static int load_peer(struct gv_core *core, const uint8_t *key, size_t len)
     return rc;
 }
 
+static int load_record(struct gv_core *core, const uint8_t *value, size_t len)
+{
+    uint8_t record[1 + GV_SIGNAL_WIRE_MAX];
+
+    if (len < 2)
+        return GV_ERR_MALFORMED;
+    if (!(value[0] & GV_RECORD_KEPT))
+        return gv_admit(core, value, len, GV_FROM_STORE, 0);
+    if (len > sizeof record)
+        return GV_ERR_MALFORMED;
+    memcpy(record, value, len);
+    record[0] &= (uint8_t)~GV_RECORD_KEPT;
+    if (record[0] != GV_RECORD_SIGNAL && record[0] != GV_RECORD_RETRACT)
+        return GV_ERR_MALFORMED;
+    return gv_admit(core, record, len, GV_FROM_STORE_KEPT, 0);
+}
+
 static bool is_own_certificate(const struct gv_core *core, const uint8_t *record, size_t len)
 {
     return core->has_certificate && len == 1 + GV_CERTIFICATE_LEN &&
@@ -248,8 +270,7 @@ static int load_row(struct gv_core *core, const struct gv_event *event)
         rc = load_self(core, value, value_len);
         break;
     case GV_ROW_RECORD:
-        rc = value_len < 2 ? GV_ERR_MALFORMED
-                           : gv_admit(core, value, value_len, GV_FROM_STORE, 0);
+        rc = load_record(core, value, value_len);
         if (rc == GV_ERR_DUPLICATE) {
             core->certificate_stored |= is_own_certificate(core, value, value_len);
             rc = GV_OK;
@@ -344,6 +365,8 @@ static int obey(struct gv_core *core, const struct gv_event *event)
     case GV_COMMAND_DENY:
     case GV_COMMAND_UNLIST:
         return list_command(core, event->command.command, &event->command.prefix);
+    case GV_COMMAND_ASK:
+        return gv_errand_ask(core, &event->command.subject);
     case GV_COMMAND_RETRACT:
         return gv_speak_retract(core, &event->command.subject);
     case GV_COMMAND_FORGET:
@@ -414,17 +437,14 @@ static int take(struct gv_core *core, const struct gv_event *event)
  * early or late. */
 static void check_clock(struct gv_core *core)
 {
-    struct gv_core_status status;
-    int64_t off;
+    int64_t offset = gv_core_clock_offset(core), off = offset < 0 ? -offset : offset;
 
-    gv_core_status(core, &status);
-    off = status.clock_offset_ms < 0 ? -status.clock_offset_ms : status.clock_offset_ms;
     if (off < (int64_t)GV_CLOCK_OFF_MS)
         return;
     if (core->clock_noted_ms != 0 && core->now_ms - core->clock_noted_ms < 60 * GV_MINUTE_MS)
         return;
     core->clock_noted_ms = core->now_ms;
-    gv_effect_note(core->effects, GV_NOTE_CLOCK_OFF)->number = status.clock_offset_ms;
+    gv_effect_note(core->effects, GV_NOTE_CLOCK_OFF)->number = offset;
 }
 
 static void minute(struct gv_core *core)
@@ -433,6 +453,7 @@ static void minute(struct gv_core *core)
     core->minute_ms = gv_core_after(core, GV_MINUTE_MS - core->unix_ms % GV_MINUTE_MS);
     gv_expire(core);
     gv_links_make_room(core);
+    gv_account_minute(core);
     core->book.own_dirty = true; /* whoever was banned may be dialled again */
     check_clock(core);
 }
@@ -445,8 +466,13 @@ static void tick(struct gv_core *core)
     gv_links_tick(core);
     gv_repair_tick(core);
     gv_own_tick(core);
-    if (!core->stopping)
+    gv_keep_tick(core);
+    gv_tree_tick(core);
+    if (!core->stopping) {
+        gv_errands_tick(core);
         gv_book_tick(core);
+        gv_book_feel(core);
+    }
 }
 
 int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *event,
@@ -458,10 +484,14 @@ int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *e
     set_clock(core, core->unix_ms + (now_ms - core->now_ms));
     core->now_ms = now_ms;
     core->effects = effects;
+    gv_traffic_tick(&core->traffic, now_ms);
     bool loaded = core->set.loading && event->kind != GV_EVENT_LOADED;
     gv_set_loading(&core->set, event->kind == GV_EVENT_LOADED);
-    if (loaded)
+    if (loaded) {
         gv_rejudge_all(core);
+        gv_keep_look_all(core);
+        gv_errands_resume(core);
+    }
     if (event->kind != GV_EVENT_LOADED)
         store_certificate(core);
     rc = take(core, event);
@@ -480,6 +510,14 @@ uint64_t gv_core_deadline(const struct gv_core *core)
     other = gv_links_deadline(core);
     due = other < due ? other : due;
     other = core->repair_ms;
+    due = other < due ? other : due;
+    other = core->stopping ? UINT64_MAX : core->feeler_ms;
+    due = other < due ? other : due;
+    other = gv_keep_deadline(core);
+    due = other < due ? other : due;
+    other = core->stopping ? UINT64_MAX : gv_errands_deadline(core);
+    due = other < due ? other : due;
+    other = gv_tree_deadline(core);
     due = other < due ? other : due;
     other = core->stopping ? UINT64_MAX : gv_book_deadline(core);
     return other < due ? other : due;

@@ -9,6 +9,7 @@
 #include "crypto/identity.h"
 #include "proto/effect.h"
 #include "proto/event.h"
+#include "proto/mesh/traffic.h"
 #include "proto/settings.h"
 #include "proto/trust/action.h"
 #include "proto/trust/history.h"
@@ -27,6 +28,8 @@ struct gv_core_options {
     struct gv_settings settings;
     size_t statements_max;              /* signals and retractions held; 0: GV_STATEMENTS_MAX */
     size_t history_max;                 /* subjects with local history; 0: GV_HISTORY_MAX */
+    bool public_only;                   /* every word goes to everybody, as in a small mesh */
+    uint64_t bytes_per_hour;            /* cap of traffic, in and out; 0: GV_TRAFFIC_CAP */
 };
 
 /* Returns GV_OK, GV_ERR_MEMORY, or why the descriptor or the certificate is not valid. now_ms: a
@@ -103,7 +106,8 @@ struct gv_core_status {
     size_t peers, peers_outbound, links; /* members connected; of them dialled; all links */
     size_t known_addresses;
     size_t instances;                    /* in the roster */
-    size_t statements, subjects;         /* in the set */
+    size_t statements, subjects;         /* public ones in the set; all that are spoken of here */
+    size_t kept, errands;                /* held and not public; own words not at their keepers */
     size_t reported, untrusted;          /* subjects by verdict */
     size_t local_subjects;
     size_t own_hosts, own_locks;         /* connected; told by them */
@@ -111,10 +115,13 @@ struct gv_core_status {
     uint64_t signals_made, signals_accepted, signals_refused, records_duplicate;
     uint64_t last_repair_ms;             /* step clock; 0: none yet */
     uint8_t set_fingerprint[GV_ID_LEN];    /* of the statements: equal on nodes with equal sets */
+    uint8_t kept_fingerprint[GV_ID_LEN];   /* of what is not public */
     uint8_t roster_fingerprint[GV_ID_LEN]; /* of the other records */
     int64_t clock_offset_ms;             /* median of the peers' clocks minus ours */
 };
 void gv_core_status(const struct gv_core *core, struct gv_core_status *out);
+/* What this node moved and why: counted with headers (SPEC 9.9). */
+const struct gv_traffic *gv_core_traffic(const struct gv_core *core);
 /* The descriptor in force, or NULL. */
 const struct gv_descriptor *gv_core_descriptor(const struct gv_core *core);
 /* The settings in force: share mode and so on. */

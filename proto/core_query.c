@@ -175,7 +175,7 @@ static int compare_offsets(const void *a, const void *b)
 }
 
 /* The median, so that one liar among three changes nothing. */
-static int64_t clock_offset(const struct gv_core *core)
+int64_t gv_core_clock_offset(const struct gv_core *core)
 {
     int64_t offsets[64];
     size_t count = 0;
@@ -194,7 +194,7 @@ static void count_links(const struct gv_core *core, struct gv_core_status *out)
     out->links = core->link_count;
     for (size_t i = 0; i < core->link_count; i++) {
         const struct gv_link *link = core->links[i];
-        if (!link->member || link->closing)
+        if (!link->member || link->closing || link->errand)
             continue;
         out->peers++;
         out->peers_outbound += link->outbound;
@@ -212,7 +212,9 @@ void gv_core_status(const struct gv_core *core, struct gv_core_status *out)
     count_links(core, out);
     out->known_addresses = core->book.count;
     out->instances = core->roster.instances.count;
-    out->statements = core->store.count;
+    out->statements = core->set.trees[GV_TREE_STATEMENTS].count;
+    out->kept = core->set.trees[GV_TREE_KEPT].count;
+    out->errands = core->errand_count;
     out->subjects = core->store.cases.count;
     out->reported = core->store.by_state[GV_VERDICT_REPORTED];
     out->untrusted = core->store.by_state[GV_VERDICT_UNTRUSTED];
@@ -229,9 +231,15 @@ void gv_core_status(const struct gv_core *core, struct gv_core_status *out)
     out->last_repair_ms = core->last_repair_ms;
     gv_set_fingerprint(out->set_fingerprint, &core->set, GV_TREE_STATEMENTS, 0,
                        core->set.trees[GV_TREE_STATEMENTS].count);
+    gv_set_fingerprint(out->kept_fingerprint, &core->set, GV_TREE_KEPT, 0, out->kept);
     gv_set_fingerprint(out->roster_fingerprint, &core->set, GV_TREE_ROSTER, 0,
                        core->set.trees[GV_TREE_ROSTER].count);
-    out->clock_offset_ms = clock_offset(core);
+    out->clock_offset_ms = gv_core_clock_offset(core);
+}
+
+const struct gv_traffic *gv_core_traffic(const struct gv_core *core)
+{
+    return &core->traffic;
 }
 
 const struct gv_descriptor *gv_core_descriptor(const struct gv_core *core)

@@ -53,6 +53,7 @@ enum gv_command {
     GV_COMMAND_DISTRUST,    /* not any more */
     GV_COMMAND_RETRACT,     /* retract own signals on a subject */
     GV_COMMAND_FORGET,      /* forget this host's own history of a subject (SPEC 15.1) */
+    GV_COMMAND_ASK,         /* ask its keepers what they hold of a subject (SPEC 9.10) */
     GV_COMMAND_NUMBER_ANEW, /* no row holds the last sequence number: after loading, before all else */
     GV_COMMAND_DISCONNECT   /* close every link with a goodbye: the node stops */
 };
@@ -89,7 +90,7 @@ struct gv_event {
             enum gv_command command;
             const struct gv_settings *settings; /* CONFIGURE */
             struct gv_prefix prefix;            /* ALLOW, DENY, UNLIST */
-            struct gv_subject subject;          /* RETRACT, FORGET */
+            struct gv_subject subject;          /* RETRACT, FORGET, ASK */
             uint8_t owner[GV_ID_LEN];           /* TRUST, DISTRUST */
             bool lost; /* NUMBER_ANEW: this key may have signed; false: it was made just now */
         } command;

@@ -38,6 +38,9 @@
 #define GV_PEERS_MAX 8u                 /* members connected: a seed must not carry the whole mesh */
 #define GV_PEER_STAYS_MS 60000u         /* who joins here may stay so long before he makes room */
 #define GV_DIAL_BUSY_FAILURES 8u        /* "no room" counts as so many failures: 4 minutes */
+#define GV_FEELER_MS 900000u            /* between two looks at somebody new: 2 kB each */
+#define GV_FEELER_NEWS 4u               /* records: then the mesh is in two parts, or was */
+#define GV_FEELER_ODDS 64u              /* fewer: one in so many, so that a quiet one heals too */
 #define GV_PEER_BOOK_MAX 1024u          /* addresses */
 #define GV_DIAL_FIRST_MS 2000u          /* back-off: 2 s, doubling, */
 #define GV_DIAL_LAST_MS 600000u         /* up to 10 min, for ever, +-25% jitter */
@@ -69,6 +72,20 @@
 
 /* Spread and repair. */
 #define GV_COALESCE_MS 5000u            /* what is not urgent waits this long for company */
+#define GV_SPREAD_TREES 8u              /* bits of a byte; with 8 nobody is inside many */
+#define GV_FIRSTS 2u                    /* a link is of use that brought one of the last so many */
+#define GV_LOST_GRAFTS 2u               /* links that may take the place of one that ended */
+#define GV_LINK_SPARED 4u               /* duplicates before a link that was grafted is pruned */
+#define GV_SPREAD_GAP_MS 500u           /* between two frames of news on a link: a tree of seven
+                                           floors stays under 4 s even in a storm */
+#define GV_SPREAD_BURST 4u              /* frames that may go without one */
+#define GV_MARK_LEN 8u                  /* of an id, in OFFER and GRAFT: two of 200,000 records
+                                           share one once in a billion meshes */
+#define GV_RECENT 512u                  /* records remembered until they are offered */
+#define GV_OFFER_AGE_MS 2000u           /* by then a tree has brought it everywhere */
+#define GV_OFFER_MS 15000u              /* between two offers: a frame each, 23 kB an hour */
+#define GV_OFFER_BURST 4u               /* offers that may go without a pause */
+#define GV_OFFERS_PER_MINUTE 60u        /* looked at, of a peer */
 #define GV_REPAIR_MIN_MS 60000u         /* with a random peer, every 60 to 300 s */
 #define GV_REPAIR_MAX_MS 300000u
 #define GV_REPAIR_SPLIT 16u             /* ranges that one that differs is split into */
@@ -86,5 +103,46 @@
 #define GV_LOCKS_TELL_MS 1000u          /* one message a second at most: a head costs 100 bytes */
 #define GV_LOCK_TOLD_MAX_S 3600u        /* as long as a lock holds */
 #define GV_OWN_LOCKS_MAX 65536u         /* held, of all own hosts: about 6 MB */
+
+/* Keepers. */
+#define GV_KEEPERS 7u                   /* 0.2^7: at 20% malicious nodes one subject in 78,000 has
+                                           none that is honest */
+#define GV_KEEPERS_RANKED 14u           /* with those that stand in */
+#define GV_KEEPER_ACKS 5u               /* while fewer hold it, they do */
+#define GV_KIN_MAX 8u                   /* other instances of one's owner: the registry allows 5 */
+#define GV_SHOUT_STEP_MS 1500u          /* a rank waits for the one before: a session, a tree, and
+                                           some */
+#define GV_LATER_MS 120000u             /* votes beyond those that a verdict takes wait for company */
+#define GV_LATER_STEP_MS 15000u         /* and go from node to node with less haste */
+#define GV_CALM_MS 1000u                /* so long, at each */
+#define GV_LATER_PERCENT 25u            /* and come only while less than this of the cap is used */
+#define GV_PENDING_MAX 1024u            /* cases that wait for their turn; more go at once */
+#define GV_ERRANDS_MAX 2048u            /* own words under way: 64 an hour for 24 hours, and some */
+#define GV_ERRAND_ACKS (GV_KEEPERS_RANKED + GV_KIN_MAX)
+#define GV_ERRAND_LINKS 32u             /* of our connections, at a time */
+#define GV_ERRAND_FIRST_MS 3000u        /* for two round trips of the slowest */
+#define GV_ERRAND_LAST_MS 600000u       /* between two tries, trebled up to here */
+#define GV_ERRAND_ROOM_MS 500u          /* until there is room again */
+#define GV_ERRAND_RESUME_MS 30000u      /* after a restart, not all at once */
+#define GV_ERRAND_IDLE_MS 5000u         /* then the session ends; and at whom it came to, */
+#define GV_ERRAND_PATIENCE_MS 60000u    /* after so long */
+#define GV_QUESTIONS_MAX 8u             /* of the admin's, at a time */
+#define GV_ASKED_KEEPERS 3u             /* each tells that somebody is interested */
+#define GV_QUESTION_MS 10000u           /* for a session, or somebody who is down */
+#define GV_ASKS_PER_MINUTE 30u          /* answered, of a peer */
+#define GV_ASKED_MAX 32u                /* records in the answer */
+
+/* Traffic. The promise is 1 MB an hour (SPEC 13.2). */
+#define GV_TRAFFIC_CAP 1000000u         /* bytes an hour, in and out with headers */
+#define GV_TRAFFIC_CAP_MAX 1000000000u  /* a bucket's sums stay far from overflow */
+#define GV_TRAFFIC_DEPTH_PERCENT 20u    /* of the cap: what may be moved at once */
+#define GV_TRAFFIC_FLOW_PERCENT 70u     /* of the cap: what flows in. The tenth that is left is for
+                                           what never waits while the bucket is empty */
+#define GV_SEGMENT 1400u
+#define GV_SEGMENT_HEADERS 66u          /* IPv4 40, time stamps 12 of them, half a bare ACK */
+#define GV_CONNECTION_HEADERS 200u      /* each way: SYN, ACK, FIN, ACK of 52 to 60 bytes */
+#define GV_JOIN_MS 600000u              /* a new session's first repair is a join so long at most */
+#define GV_EXCHANGE_MS 10000u           /* records that come so soon after a RECONCILE or WANT were
+                                           asked for */
 
 #endif

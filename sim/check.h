@@ -20,6 +20,7 @@ struct gv_known_record {
     struct gv_said said;
     uint8_t signature[GV_SIGNATURE_LEN]; /* the one that was checked */
     const struct gv_known_author *author;
+    uint64_t public_ms; /* when it was public anywhere for the first time; 0: not yet */
     bool wanted; /* held somewhere when all was healed: must be everywhere at the end */
     uint32_t standing;
 };
@@ -46,11 +47,12 @@ struct gv_checks {
     struct gv_world *world;
     uint64_t violations;
     bool quiet;               /* count only */
-    uint64_t bytes_per_hour;  /* at most, in and out, of any node; 0: no cap */
+    uint64_t bytes_per_hour;  /* at most, in and out, of any node in any hour; 0: no cap */
     size_t attackers;
     uint32_t *first_reporter; /* by attacker: node + 1; 0: nobody yet */
     uint64_t *published_ms;   /* by attacker: when the second owner signalled; 0: not yet */
     uint8_t *untrusted;       /* by attacker and node: it said untrusted */
+    uint8_t *told;            /* likewise: it took a word on him */
     uint64_t *delays_ms;      /* one per node and published attacker */
     size_t delay_count, delay_cap;
     struct gv_table authors;  /* by certificate id */
@@ -70,8 +72,9 @@ struct gv_checks {
     size_t left_out_count, left_out_cap;
     uint64_t signals;
     int64_t most_bytes_held;
+    size_t reference;         /* the node whose set the others' are compared with */
     /* The last set whose verdicts were computed. */
-    uint8_t expected_key[2 * GV_ID_LEN + 4];
+    uint8_t expected_key[3 * GV_ID_LEN + 4];
     struct gv_expected *expected;
     size_t expected_count;
     bool has_expected;
@@ -91,6 +94,10 @@ void gv_check_healed(struct gv_checks *checks);
 /* At the end, after a calm: everybody has peers, the same roster and set, nothing of what was held
  * is missing; liars were cut off; nobody was over the cap of bytes. */
 void gv_check_liveness(struct gv_checks *checks);
+/* Of those whom one owner alone reported: how many other nodes were told, on average and at most. */
+void gv_checks_told(const struct gv_checks *checks, double *mean, size_t *most);
+/* traffic.c: the core's counts are the world's, and no hour was over the cap. */
+void gv_check_traffic(struct gv_checks *checks, size_t node);
 /* After two owners reported this attacker in a calm: everybody calls him untrusted. */
 void gv_check_probe(struct gv_checks *checks, uint32_t attacker);
 

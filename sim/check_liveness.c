@@ -5,6 +5,10 @@
 
 #include "crypto/error.h"
 #include "proto/limits.h"
+#include "proto/wire/record.h"
+
+#define SETTLED_MS 30000u
+#define TOLD_MOST 10 /* newly, of a subject a day (SPEC 9.10) */
 
 static uint32_t world_minute(const struct gv_world *world)
 {
@@ -31,14 +35,22 @@ void gv_check_healed(struct gv_checks *checks)
         while ((row = gv_table_next(&world->nodes[node].disk.rows, &cursor))) {
             struct gv_known_record *known =
                 row->row == GV_ROW_RECORD ? gv_checks_record(checks, row->key) : NULL;
-            if (known && !known->author->liar && is_timely(world, known) &&
-                !gv_checks_is_void(checks, known) && !gv_checks_left_out(checks, node, known))
+            if (known && !(row->value[0] & GV_RECORD_KEPT) && !known->author->liar &&
+                is_timely(world, known) && !gv_checks_is_void(checks, known) &&
+                !gv_checks_left_out(checks, node, known))
                 known->wanted = true;
         }
     }
 }
 
-/* Nothing that an honest node said, and that anybody still held when all was healed, is missing. */
+static bool is_public_on(const struct gv_disk *disk, const struct gv_known_record *known)
+{
+    const struct gv_disk_row *row = gv_disk_find(disk, GV_ROW_RECORD, known->said.id, GV_ID_LEN);
+
+    return row && !(row->value[0] & GV_RECORD_KEPT);
+}
+
+/* Nothing that an honest node said, and that was public anywhere when all was healed, is missing. */
 static void check_complete(struct gv_checks *checks, size_t node)
 {
     const struct gv_disk *disk = &checks->world->nodes[node].disk;
@@ -47,37 +59,73 @@ static void check_complete(struct gv_checks *checks, size_t node)
 
     while ((known = gv_table_next(&checks->records, &cursor)))
         if (known->wanted && is_timely(checks->world, known) &&
-            !gv_checks_is_void(checks, known) &&
-            !gv_disk_find(disk, GV_ROW_RECORD, known->said.id, GV_ID_LEN))
+            !gv_checks_is_void(checks, known) && !is_public_on(disk, known))
             gv_violation(checks, "never got what another held when all was healed", node,
                          known->author->node);
+}
+
+static int compare_instances(const void *a, const void *b)
+{
+    return memcmp(a, b, GV_ID_LEN);
 }
 
 /* Everybody's present instance is in everybody's roster. */
 static void check_roster(struct gv_checks *checks, size_t node)
 {
     const struct gv_world *world = checks->world;
+    struct gv_core_status status;
 
-    for (size_t other = 0; other < world->options.nodes; other++) {
-        struct gv_instance_info info;
-        size_t cursor = 0;
-        bool known = gv_world_is_outcast(world, other);
-        while (!known && gv_core_next_instance(world->nodes[node].core, &cursor, &info))
-            known = memcmp(info.instance, world->nodes[other].identity.id, GV_ID_LEN) == 0;
-        if (!known)
+    gv_core_status(world->nodes[node].core, &status);
+    uint8_t(*known)[GV_ID_LEN] = malloc((status.instances + 1) * sizeof *known);
+    struct gv_instance_info info;
+    size_t cursor = 0, count = 0;
+    gv_assert(known);
+    while (count < status.instances &&
+           gv_core_next_instance(world->nodes[node].core, &cursor, &info))
+        memcpy(known[count++], info.instance, GV_ID_LEN);
+    qsort(known, count, sizeof *known, compare_instances);
+    for (size_t other = 0; other < world->options.nodes; other++)
+        if (!gv_world_is_outcast(world, other) &&
+            !bsearch(world->nodes[other].identity.id, known, count, sizeof *known,
+                     compare_instances))
             gv_violation(checks, "does not know everybody", node, other);
+    free(known);
+}
+
+/* The sum of the ids of what this node holds and what has been public for a while: news is always
+ * under way in a mesh. */
+static void sum_settled(const struct gv_checks *checks, size_t node, uint8_t sum[GV_ID_LEN])
+{
+    const struct gv_disk *disk = &checks->world->nodes[node].disk;
+    const struct gv_disk_row *row;
+    size_t cursor = 0;
+
+    memset(sum, 0, GV_ID_LEN);
+    while ((row = gv_table_next(&disk->rows, &cursor))) {
+        const struct gv_known_record *known =
+            row->row == GV_ROW_RECORD && !(row->value[0] & GV_RECORD_KEPT)
+                ? gv_checks_record(checks, row->key)
+                : NULL;
+        if (!known || known->public_ms + SETTLED_MS > checks->world->now_ms)
+            continue;
+        for (size_t i = 0; i < GV_ID_LEN; i++)
+            sum[i] ^= row->key[i];
     }
 }
 
 static void check_node(struct gv_checks *checks, size_t node, const struct gv_core_status *first)
 {
+    uint8_t mine[GV_ID_LEN], firsts[GV_ID_LEN];
+
     struct gv_core_status status;
 
     gv_core_status(checks->world->nodes[node].core, &status);
     if (status.peers == 0)
         gv_violation(checks, "has no peer", node, 0);
     check_roster(checks, node);
-    if (memcmp(status.set_fingerprint, first->set_fingerprint, GV_ID_LEN) != 0)
+    sum_settled(checks, node, mine);
+    if (memcmp(status.set_fingerprint, first->set_fingerprint, GV_ID_LEN) != 0 &&
+        (sum_settled(checks, checks->reference, firsts), memcmp(mine, firsts, GV_ID_LEN) != 0))
         gv_violation(checks, "holds other statements than the first node", node,
                      status.statements);
     if (memcmp(status.roster_fingerprint, first->roster_fingerprint, GV_ID_LEN) != 0)
@@ -86,15 +134,17 @@ static void check_node(struct gv_checks *checks, size_t node, const struct gv_co
     gv_check_heard(checks, node);
 }
 
-/* Over the whole run, whatever happened. */
-static void check_bytes(struct gv_checks *checks, size_t node)
+/* Seven keepers; where nobody was down, nobody stood in for more than a moment. */
+static void check_told(struct gv_checks *checks)
 {
-    const struct gv_sim_node *host = &checks->world->nodes[node];
-    double hours = (double)checks->world->now_ms / 3600000;
-    double per_hour = (double)(host->bytes_in + host->bytes_out) / hours;
+    const struct gv_world *world = checks->world;
+    double mean;
+    size_t most;
 
-    if (checks->bytes_per_hour > 0 && per_hour > (double)checks->bytes_per_hour)
-        gv_violation(checks, "moved more bytes an hour than the cap", node, (uint64_t)per_hour);
+    gv_checks_told(checks, &mean, &most);
+    if (!world->options.public_only && world->options.nodes > GV_KEEPERS_RANKED &&
+        most > TOLD_MOST)
+        gv_violation(checks, "too many were told of an address that one owner reported", 0, most);
 }
 
 void gv_check_liveness(struct gv_checks *checks)
@@ -108,11 +158,14 @@ void gv_check_liveness(struct gv_checks *checks)
         in++;
     if (in < world->options.nodes)
         gv_core_status(world->nodes[in].core, &first);
+    checks->reference = in;
     for (size_t node = 0; node < world->options.nodes; node++) {
         if (!gv_world_is_outcast(world, node))
             check_node(checks, node, &first);
-        check_bytes(checks, node);
+        gv_check_traffic(checks, node);
     }
+    if (faultless && world->options.known)
+        check_told(checks);
     /* One that is told over a session ends it, unless that breaks before, or the quota of him in
      * whose name it is told is full. */
     if (world->counts.grave_lies > 10 && world->counts.cut_off_grave == 0)
@@ -137,6 +190,25 @@ void gv_check_probe(struct gv_checks *checks, uint32_t attacker)
         if (verdict.state != GV_VERDICT_UNTRUSTED)
             gv_violation(checks, "has not heard, in a calm, what two owners said", node, attacker);
     }
+}
+
+void gv_checks_told(const struct gv_checks *checks, double *mean, size_t *most)
+{
+    size_t nodes = checks->world->options.nodes, singles = 0, sum = 0;
+
+    *most = 0;
+    for (size_t attacker = 0; attacker < checks->attackers; attacker++) {
+        size_t told = 0;
+        if (checks->first_reporter[attacker] == 0 || checks->published_ms[attacker] != 0)
+            continue;
+        for (size_t node = 0; node < nodes; node++)
+            told += checks->told[attacker * nodes + node] &&
+                    node + 1 != checks->first_reporter[attacker];
+        singles++;
+        sum += told;
+        *most = told > *most ? told : *most;
+    }
+    *mean = singles ? (double)sum / (double)singles : 0;
 }
 
 static int compare(const void *a, const void *b)

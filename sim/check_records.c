@@ -203,7 +203,8 @@ static void check_accepted(struct gv_checks *checks, size_t node,
     gv_check_author(checks, node, known);
 }
 
-static void take_statement(struct gv_checks *checks, size_t node, const uint8_t *record, size_t len)
+static void take_statement(struct gv_checks *checks, size_t node, const uint8_t *record, size_t len,
+                           bool public)
 {
     struct gv_said said;
     struct gv_known_record *known;
@@ -228,6 +229,12 @@ static void take_statement(struct gv_checks *checks, size_t node, const uint8_t 
     if (!known)
         known = enter(checks, &said, author, record);
     check_accepted(checks, node, known);
+    if (public && known->public_ms == 0)
+        known->public_ms = checks->world->now_ms + 1;
+    if (gv_world_subject_number(&said.subject) < checks->attackers &&
+        node < checks->world->options.nodes)
+        checks->told[gv_world_subject_number(&said.subject) * checks->world->options.nodes + node] =
+            1;
     take_in(checks, find_left_out(checks, node, known));
 }
 
@@ -261,12 +268,30 @@ static void take_fault(struct gv_checks *checks, size_t node, const uint8_t *rec
         gv_violation(checks, "blames an honest node", node, authors[0]->node);
 }
 
+/* The row of one that is not public says so in its first byte. */
+static void take_kept(struct gv_checks *checks, size_t node, const uint8_t *record, size_t len)
+{
+    uint8_t copy[256];
+
+    if (len > sizeof copy || (record[0] & 0x7f) > GV_RECORD_RETRACT) {
+        gv_violation(checks, "keeps what nobody whispers", node, len);
+        return;
+    }
+    memcpy(copy, record, len);
+    copy[0] &= 0x7f;
+    take_statement(checks, node, copy, len, false);
+}
+
 static void take_record(struct gv_checks *checks, size_t node, const uint8_t *record, size_t len)
 {
     switch (len > 1 ? record[0] : 0) {
     case GV_RECORD_SIGNAL:
     case GV_RECORD_RETRACT:
-        take_statement(checks, node, record, len);
+        take_statement(checks, node, record, len, true);
+        break;
+    case GV_RECORD_SIGNAL | GV_RECORD_KEPT:
+    case GV_RECORD_RETRACT | GV_RECORD_KEPT:
+        take_kept(checks, node, record, len);
         break;
     case GV_RECORD_FAULT:
         take_fault(checks, node, record, len);

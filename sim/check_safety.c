@@ -7,6 +7,7 @@
 
 #include "crypto/error.h"
 #include "proto/limits.h"
+#include "proto/wire/record.h"
 
 /* What a core may hold in memory (SPEC 17): itself and its scratch, and so much for each row. Four
  * times what was measured, so that it is the leak that is found and not the allocator. */
@@ -150,10 +151,12 @@ void gv_checks_init(struct gv_checks *checks, struct gv_world *world, size_t att
     checks->first_reporter = calloc(attackers + 1, sizeof *checks->first_reporter);
     checks->published_ms = calloc(attackers + 1, sizeof *checks->published_ms);
     checks->untrusted = calloc((attackers + 1) * world->options.nodes, 1);
+    checks->told = calloc((attackers + 1) * world->options.nodes, 1);
     checks->safe_sequence = calloc(world->members, sizeof *checks->safe_sequence);
     checks->disk_sequence = calloc(world->members, sizeof *checks->disk_sequence);
     checks->promises = calloc(world->members, sizeof *checks->promises);
-    gv_assert(checks->promises && checks->first_reporter && checks->published_ms && checks->untrusted &&
+    gv_assert(checks->promises && checks->first_reporter && checks->published_ms &&
+              checks->untrusted && checks->told &&
               checks->safe_sequence && checks->disk_sequence);
     world->on_note = on_note;
     world->on_effect = on_effect;
@@ -181,6 +184,7 @@ void gv_checks_free(struct gv_checks *checks)
     free(checks->first_reporter);
     free(checks->published_ms);
     free(checks->untrusted);
+    free(checks->told);
     free(checks->safe_sequence);
     free(checks->disk_sequence);
     free(checks->delays_ms);
@@ -195,15 +199,32 @@ void gv_checks_free(struct gv_checks *checks)
 
 /* ---- what a node holds ----------------------------------------------------------------------- */
 
-static void add_id(uint8_t sum[GV_ID_LEN], const uint8_t id[GV_ID_LEN])
+struct sum {
+    uint8_t bytes[GV_ID_LEN];
+    uint64_t count;
+};
+
+static void add_id(struct sum *sum, const uint8_t id[GV_ID_LEN])
 {
     unsigned carry = 0;
 
     for (size_t i = 0; i < GV_ID_LEN; i++) { /* little-endian (SPEC 9.5) */
-        carry += (unsigned)sum[i] + id[i];
-        sum[i] = (uint8_t)carry;
+        carry += (unsigned)sum->bytes[i] + id[i];
+        sum->bytes[i] = (uint8_t)carry;
         carry >>= 8;
     }
+    sum->count++;
+}
+
+static bool is_sum(const struct sum *sum, const uint8_t fingerprint[GV_ID_LEN])
+{
+    uint8_t message[GV_ID_LEN + 8], id[GV_ID_LEN];
+
+    memcpy(message, sum->bytes, GV_ID_LEN);
+    for (size_t i = 0; i < 8; i++)
+        message[GV_ID_LEN + i] = (uint8_t)(sum->count >> (56 - 8 * i));
+    gv_hash_id(id, "grapevine fingerprint 1", message, sizeof message);
+    return memcmp(id, fingerprint, GV_ID_LEN) == 0;
 }
 
 static void hold(struct gv_checks *checks, const struct gv_known_record *known)
@@ -220,13 +241,13 @@ static void hold(struct gv_checks *checks, const struct gv_known_record *known)
 static void gather(struct gv_checks *checks, size_t node, const struct gv_core_status *status)
 {
     const struct gv_disk *disk = &checks->world->nodes[node].disk;
-    uint8_t message[GV_ID_LEN + 8] = {0}, fingerprint[GV_ID_LEN];
+    struct sum public = {{0}, 0}, kept = {{0}, 0};
     const struct gv_disk_row *row;
     size_t cursor = 0;
 
     checks->held_count = 0;
     while ((row = gv_table_next(&disk->rows, &cursor))) {
-        if (row->row != GV_ROW_RECORD || row->value[0] > 2)
+        if (row->row != GV_ROW_RECORD || (row->value[0] & 0x7f) > 2)
             continue;
         const struct gv_known_record *known = gv_checks_record(checks, row->key);
         if (!known) {
@@ -235,13 +256,10 @@ static void gather(struct gv_checks *checks, size_t node, const struct gv_core_s
         }
         if (gv_checks_left_out(checks, node, known))
             continue;
-        add_id(message, row->key);
+        add_id(row->value[0] & GV_RECORD_KEPT ? &kept : &public, row->key);
         hold(checks, known);
     }
-    for (size_t i = 0; i < 8; i++)
-        message[GV_ID_LEN + i] = (uint8_t)((uint64_t)checks->held_count >> (56 - 8 * i));
-    gv_hash_id(fingerprint, "grapevine fingerprint 1", message, sizeof message);
-    if (memcmp(fingerprint, status->set_fingerprint, GV_ID_LEN) != 0)
+    if (!is_sum(&public, status->set_fingerprint) || !is_sum(&kept, status->kept_fingerprint))
         gv_violation(checks, "holds other statements in memory than on disk", node,
                      status->statements);
 }
@@ -290,7 +308,7 @@ static void check_ages(struct gv_checks *checks, size_t node)
 static void check_memory(struct gv_checks *checks, size_t node, const struct gv_core_status *status)
 {
     const struct gv_sim_node *host = &checks->world->nodes[node];
-    uint64_t cap = CORE_BYTES + (uint64_t)status->statements * RECORD_BYTES +
+    uint64_t cap = CORE_BYTES + (uint64_t)(status->statements + status->kept) * RECORD_BYTES +
                    (uint64_t)status->instances * INSTANCE_BYTES +
                    (uint64_t)status->local_subjects * LOCAL_BYTES +
                    (uint64_t)status->links * LINK_BYTES;
@@ -308,7 +326,7 @@ static void check_node(struct gv_checks *checks, size_t node)
 {
     uint32_t now_min = (uint32_t)(gv_world_unix_ms(checks->world, node) / GV_MINUTE_MS);
     struct gv_core_status status;
-    uint8_t key[2 * GV_ID_LEN + 4];
+    uint8_t key[sizeof checks->expected_key];
 
     gv_core_status(checks->world->nodes[node].core, &status);
     gather(checks, node, &status);
@@ -316,7 +334,8 @@ static void check_node(struct gv_checks *checks, size_t node)
     gv_check_outcasts(checks, node);
     memcpy(key, status.set_fingerprint, GV_ID_LEN);
     memcpy(key + GV_ID_LEN, status.roster_fingerprint, GV_ID_LEN);
-    memcpy(key + 2 * (size_t)GV_ID_LEN, &now_min, 4);
+    memcpy(key + 2 * (size_t)GV_ID_LEN, status.kept_fingerprint, GV_ID_LEN);
+    memcpy(key + 3 * (size_t)GV_ID_LEN, &now_min, 4);
     if (!checks->has_expected || memcmp(key, checks->expected_key, sizeof key) != 0) {
         check_quotas(checks, node);
         gv_check_expect(checks, now_min);

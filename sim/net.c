@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "proto/limits.h"
 #include "sim/plant.h"
 
 #define REFUSED_MS 3000u /* until a connection that goes nowhere is given up */
-#define SEGMENT 1400u
-#define SEGMENT_HEADERS 66u /* Ethernet is not ours: IPv4, TCP with time stamps, half an ACK */
 #define RESEND_MS 200u      /* the first time-out of TCP, doubling */
 #define PIECES_MAX 4u
+#define WIRES_LOOKED 64u
 
 static uint16_t latency(const struct gv_world *world, size_t a, size_t b)
 {
@@ -43,17 +43,41 @@ static size_t find_node(const struct gv_world *world, const struct gv_address *a
     return SIZE_MAX;
 }
 
+/* Which side of this connection the node's present life is at, and still open; -1: none. */
+static int side_of(const struct gv_world *world, const struct gv_sim_wire *wire, size_t node)
+{
+    for (int s = 0; s < 2; s++)
+        if (wire->open[s] && wire->node[s] == node &&
+            wire->generation[s] == world->nodes[node].generation)
+            return s;
+    return -1;
+}
+
 static size_t find_wire(const struct gv_world *world, size_t node, uint32_t link, int *side)
 {
-    for (size_t w = 0; w < world->wire_count; w++)
-        for (int s = 0; s < 2; s++)
-            if (world->wires[w].open[s] && world->wires[w].node[s] == node &&
-                world->wires[w].link[s] == link &&
-                world->wires[w].generation[s] == world->nodes[node].generation) {
-                *side = s;
-                return w;
-            }
+    struct gv_sim_node *host = &world->nodes[node];
+
+    for (size_t i = 0; i < host->wire_count; i++) {
+        size_t w = host->wires[i];
+        int s = side_of(world, &world->wires[w], node);
+        if (s >= 0 && world->wires[w].link[s] == link) {
+            *side = s;
+            return w;
+        }
+        if (s < 0) /* it ended, and its place may be another's by now */
+            host->wires[i--] = host->wires[--host->wire_count];
+    }
     return SIZE_MAX;
+}
+
+static void remember_wire(struct gv_sim_node *host, size_t w)
+{
+    if (host->wire_count == host->wire_cap) {
+        host->wire_cap = host->wire_cap ? 2 * host->wire_cap : 16;
+        host->wires = realloc(host->wires, host->wire_cap * sizeof *host->wires);
+        gv_assert(host->wires);
+    }
+    host->wires[host->wire_count++] = w;
 }
 
 static void forget_stalled(struct gv_sim_wire *wire, int side)
@@ -67,11 +91,14 @@ static void forget_stalled(struct gv_sim_wire *wire, int side)
 
 static size_t new_wire(struct gv_world *world)
 {
-    size_t w = 0;
+    size_t w = 0, looked = 0;
 
-    while (w < world->wire_count && (world->wires[w].open[0] || world->wires[w].open[1]))
-        w++;
-    if (w < world->wire_count) {
+    /* A place that is free, if one is soon found: thousands are in use. */
+    do {
+        w = world->wire_count ? world->wire_hint++ % world->wire_count : 0;
+    } while (looked++ < WIRES_LOOKED && w < world->wire_count &&
+             (world->wires[w].open[0] || world->wires[w].open[1]));
+    if (w < world->wire_count && !world->wires[w].open[0] && !world->wires[w].open[1]) {
         forget_stalled(&world->wires[w], 0);
         forget_stalled(&world->wires[w], 1);
         return w;
@@ -146,6 +173,12 @@ static void dialled(struct gv_world *world, const struct gv_sim_event *event)
                              .generation = {event->generation, world->nodes[to].generation},
                              .open = {true, true},
                              .serial = ++world->wire_serial};
+    remember_wire(&world->nodes[from], w);
+    remember_wire(&world->nodes[to], w);
+    for (int side = 0; side < 2; side++) {
+        world->nodes[world->wires[w].node[side]].bytes_in += GV_CONNECTION_HEADERS;
+        world->nodes[world->wires[w].node[side]].bytes_out += GV_CONNECTION_HEADERS;
+    }
     hear(world, GV_SIM_CONNECTED, to, incoming, from, event->link);
     hear(world, GV_SIM_CONNECTED, from, event->link, to, event->link);
 }
@@ -205,7 +238,7 @@ static void transmit(struct gv_world *world, size_t w, int side, const uint8_t *
     while (len > 0) {
         size_t take = pieces > 1 ? 1 + (size_t)dice(world, len) : len;
         uint64_t at = world->now_ms + latency(world, wire->node[0], wire->node[1]) +
-                      trouble(world, (take + SEGMENT - 1) / SEGMENT);
+                      trouble(world, (take + GV_SEGMENT - 1) / GV_SEGMENT);
         if (at < wire->last_arrival_ms[side])
             at = wire->last_arrival_ms[side];
         wire->last_arrival_ms[side] = at;
@@ -240,15 +273,14 @@ void gv_net_send(struct gv_world *world, size_t node, uint32_t link, const uint8
     int side = 0;
     size_t w = find_wire(world, node, link, &side);
     struct gv_sim_wire *wire;
-    size_t segments = (len + SEGMENT - 1) / SEGMENT;
 
     if (w == SIZE_MAX)
         return;
     wire = &world->wires[w];
     if (!wire->open[!side])
         return;
-    world->nodes[node].bytes_out += len + segments * SEGMENT_HEADERS;
-    world->nodes[wire->node[!side]].bytes_in += len + segments * SEGMENT_HEADERS;
+    world->nodes[node].bytes_out += gv_traffic_wire(len);
+    world->nodes[wire->node[!side]].bytes_in += gv_traffic_wire(len);
     if (is_cut(world, node, wire->node[!side]) || wire->stalled_count[!side] > 0)
         stall(world, w, !side, data, len);
     else

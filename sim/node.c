@@ -314,6 +314,18 @@ void gv_world_fail(struct gv_world *world, size_t index, const struct gv_subject
 
 /* ---- lives ---------------------------------------------------------------------------------- */
 
+static void load_roster(struct gv_world *world, size_t index)
+{
+    for (size_t i = 0; i < world->roster_count; i++) {
+        struct gv_event event = {.kind = GV_EVENT_LOADED};
+        event.loaded.row = GV_ROW_RECORD;
+        event.loaded.key = world->roster[i].data; /* not looked at */
+        event.loaded.value = world->roster[i].data;
+        event.loaded.value_len = world->roster[i].len;
+        gv_world_step(world, index, &event);
+    }
+}
+
 /* True when the number of the last statement was among the rows. */
 static bool load_disk(struct gv_world *world, size_t index)
 {
@@ -362,6 +374,7 @@ void gv_world_start(struct gv_world *world, size_t index)
     struct gv_event timer = {.kind = GV_EVENT_TIMER};
 
     gv_assert(!node->core);
+    options.public_only = world->options.public_only;
     options.settings.share = GV_SHARE_YES;
     options.settings.advertise = node->address;
     gv_drbg_fill(&world->drbg, options.seed, sizeof options.seed);
@@ -375,6 +388,8 @@ void gv_world_start(struct gv_world *world, size_t index)
     node->lives++;
     node->wake_ms = UINT64_MAX;
     node->loading = true;
+    if (node->lives == 1 || node->disk.rows.count > 0)
+        load_roster(world, index);
     bool numbers_known = load_disk(world, index);
     node->loading = false;
     if (world->on_start)
@@ -413,6 +428,7 @@ void gv_world_crash(struct gv_world *world, size_t index, bool without_disk)
 
     gv_assert(node->core);
     gv_net_drop(world, index);
+    gv_world_keep_traffic(node);
     gv_core_free(node->core);
     node->core = NULL;
     node->generation++;
@@ -430,4 +446,5 @@ void gv_node_wipe(struct gv_sim_node *node)
     gv_effects_free(&node->writing);
     forget_inbox(node);
     free(node->inbox);
+    free(node->wires);
 }

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { OPTION_JSON = 256, OPTION_SEEDS, OPTION_FAULTS, OPTION_PLANT, OPTION_REAL, OPTION_CAP };
+enum { OPTION_JSON = 256, OPTION_SEEDS, OPTION_FAULTS, OPTION_PLANT, OPTION_REAL, OPTION_CAP,
+       OPTION_KNOWN, OPTION_PUBLIC };
 
 static uint64_t parse_whole(struct argp_state *state, const char *name, const char *text,
                             uint64_t low, uint64_t high)
@@ -115,6 +116,12 @@ static error_t take(int key, char *arg, struct argp_state *state)
     case OPTION_REAL:
         options->real_crypto = true;
         return 0;
+    case OPTION_PUBLIC:
+        options->public_only = true;
+        return 0;
+    case OPTION_KNOWN:
+        options->known = true;
+        return 0;
     case OPTION_CAP:
         options->mb_per_hour = parse_number(state, "max-mb-per-hour", arg, 0.001, 100000);
         return 0;
@@ -148,8 +155,12 @@ void gv_sim_options_parse(struct gv_sim_options *out, int argc, char **argv)
          "NAME=NUMBER,... or none (default of run), drawn (by the seed; default of swarm), help", 0},
         {"plant", OPTION_PLANT, "NAME", 0, "Run with a planted bug, which must be found; list", 0},
         {"real-crypto", OPTION_REAL, NULL, 0, "Check each signature at each node anew", 0},
+        {"known", OPTION_KNOWN, NULL, 0,
+         "Everybody knows everybody from the start: a mesh that has lived for days", 0},
+        {"public", OPTION_PUBLIC, NULL, 0,
+         "No keepers: every word goes to everybody, for comparing", 0},
         {"max-mb-per-hour", OPTION_CAP, "MB", 0,
-         "It is a violation if a node moves more, in and out (default: run none, swarm 2)", 0},
+         "It is a violation if a node moves more, in and out (default: run none, swarm 1)", 0},
         {"jobs", 'j', "N", 0, "swarm: runs at a time (default: one per processor)", 0},
         {"json", OPTION_JSON, "FILE", 0, "Write the report as JSON to FILE, or - for standard output", 0},
         {0}};
@@ -175,7 +186,7 @@ void gv_sim_options_parse(struct gv_sim_options *out, int argc, char **argv)
         out->last_seed = swarm ? 100 : 1;
     }
     if (swarm && !(out->mb_per_hour > 0))
-        out->mb_per_hour = 2;
+        out->mb_per_hour = 1;
     if (swarm && !gv_faults_any(&out->faults))
         out->drawn = true;
     if (out->drawn && !swarm)
@@ -193,7 +204,8 @@ void gv_sim_options_line(char out[GV_SIM_LINE], const struct gv_sim_options *opt
         snprintf(cap, sizeof cap, " --max-mb-per-hour %g", options->mb_per_hour);
     snprintf(out, GV_SIM_LINE,
              "grapevine-sim run --nodes %zu --hours %g --seed %" PRIu64
-             " --sightings %g --faults %s%s%s%s",
+             " --sightings %g --faults %s%s%s%s%s%s",
              options->nodes, options->hours, options->seed, options->sightings, faults, plant, cap,
-             options->real_crypto ? " --real-crypto" : "");
+             options->known ? " --known" : "",
+             options->public_only ? " --public" : "", options->real_crypto ? " --real-crypto" : "");
 }

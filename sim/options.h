@@ -26,6 +26,8 @@ struct gv_sim_options {
     bool drawn;            /* the faults are those that each seed draws */
     enum gv_plant plant;
     bool real_crypto;
+    bool public_only;      /* no keepers */
+    bool known;            /* everybody knows everybody from the start */
     double mb_per_hour;    /* cap of any node's bytes, in and out; 0: none */
     size_t jobs;           /* swarm: at a time; 0: as many as there are processors */
     const char *json_path; /* "-": standard output; NULL: none */

@@ -13,11 +13,12 @@ int __wrap_gv_statement_sign(struct gv_buf *out, const struct gv_statement *stat
 struct gv_admission __real_gv_store_weigh(const struct gv_store *store,
                                           const struct gv_statement *statement,
                                           const struct gv_instance *author, uint32_t per_hour,
-                                          uint32_t retracts_per_hour, bool weightless) WEAK;
+                                          uint32_t retracts_per_hour, bool weightless,
+                                          bool kept) WEAK;
 struct gv_admission __wrap_gv_store_weigh(const struct gv_store *store,
                                           const struct gv_statement *statement,
                                           const struct gv_instance *author, uint32_t per_hour,
-                                          uint32_t retracts_per_hour, bool weightless);
+                                          uint32_t retracts_per_hour, bool weightless, bool kept);
 void __real_gv_verdict_judge(struct gv_verdict *out, const struct gv_policy *policy,
                              uint32_t genesis_min, uint32_t now_min, struct gv_vote *votes,
                              size_t count) WEAK;
@@ -43,12 +44,12 @@ int __wrap_gv_statement_sign(struct gv_buf *out, const struct gv_statement *stat
 struct gv_admission __wrap_gv_store_weigh(const struct gv_store *store,
                                           const struct gv_statement *statement,
                                           const struct gv_instance *author, uint32_t per_hour,
-                                          uint32_t retracts_per_hour, bool weightless)
+                                          uint32_t retracts_per_hour, bool weightless, bool kept)
 {
     uint32_t more = gv_plant_is(GV_PLANT_NO_QUOTA) ? 1000 : 1;
 
     return __real_gv_store_weigh(store, statement, author, per_hour * more,
-                                 retracts_per_hour * more, weightless);
+                                 retracts_per_hour * more, weightless, kept);
 }
 
 void __wrap_gv_verdict_judge(struct gv_verdict *out, const struct gv_policy *policy,

@@ -24,8 +24,13 @@ static void print(FILE *out, const struct gv_sim_result *result, const struct gv
     print_weather(out, &result->weather);
     fprintf(out, "bytes per hour       mean %.0f, max %.0f (in and out, with headers)\n",
             result->bytes_mean, result->bytes_max);
+    for (int cause = 0; cause < GV_CAUSE_COUNT; cause++)
+        fprintf(out, "  %-18s mean %.0f, max %.0f: %s\n", gv_cause_name(cause),
+                result->cause_mean[cause], result->cause_max[cause], gv_cause_text(cause));
     fprintf(out, "second owner's signal to untrusted on a node  p50 %.3f s, p99 %.3f s\n",
             result->delay_p50_s, result->delay_p99_s);
+    fprintf(out, "told of whom one owner reported   mean %.1f nodes, max %zu\n", result->told_mean,
+            result->told_max);
     if (result->core_bytes_max > 0)
         fprintf(out, "memory of a core     %.2f MB at most\n",
                 (double)result->core_bytes_max / 1e6);
@@ -48,6 +53,15 @@ static json_t *pack_weather(const struct gv_weather_counts *weather)
     return object;
 }
 
+static json_t *pack_causes(const double bytes[GV_CAUSE_COUNT])
+{
+    json_t *object = json_object();
+
+    for (int cause = 0; cause < GV_CAUSE_COUNT; cause++)
+        json_object_set_new(object, gv_cause_name(cause), json_real(bytes[cause]));
+    return object;
+}
+
 static json_t *pack(const struct gv_sim_options *options, const struct gv_sim_result *result,
                     const struct gv_sim_cost *cost)
 {
@@ -55,16 +69,18 @@ static json_t *pack(const struct gv_sim_options *options, const struct gv_sim_re
 
     gv_faults_text(faults, &options->faults);
     return json_pack(
-        "{s:I, s:I, s:f, s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:f, "
-        "s:f, s:f}",
+        "{s:I, s:I, s:f, s:s, s:s, s:s, s:I, s:f, s:f, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, "
+        "s:f, s:I, s:o, s:f, s:f, s:f}",
         "seed", (json_int_t)options->seed, "nodes", (json_int_t)options->nodes, "hours",
         options->hours, "faults", faults, "plant", gv_plant_name(options->plant), "trace_hash",
         result->trace_hash, "violations", (json_int_t)result->violations, "bytes_per_hour_mean",
-        result->bytes_mean, "bytes_per_hour_max", result->bytes_max, "verdict_delay_p50_s",
+        result->bytes_mean, "bytes_per_hour_max", result->bytes_max, "bytes_by_cause_mean",
+        pack_causes(result->cause_mean), "bytes_by_cause_max", pack_causes(result->cause_max),
+        "verdict_delay_p50_s",
         result->delay_p50_s, "verdict_delay_p99_s", result->delay_p99_s, "attackers",
         (json_int_t)result->attackers, "published", (json_int_t)result->published, "signals",
         (json_int_t)result->signals, "core_bytes_max", (json_int_t)result->core_bytes_max,
-        "weather", pack_weather(&result->weather), "wall_s", cost->wall_s, "cpu_s", cost->cpu_s,
+        "told_mean", result->told_mean, "told_max", (json_int_t)result->told_max, "weather", pack_weather(&result->weather), "wall_s", cost->wall_s, "cpu_s", cost->cpu_s,
         "peak_mb", cost->peak_mb);
 }
 

@@ -71,25 +71,41 @@ static void play(struct gv_world *world, struct gv_checks *checks,
         gv_check_probe(checks, last);
 }
 
+static void gather_bytes(struct gv_sim_result *out, const struct gv_world *world, double hours)
+{
+    double nodes = (double)world->options.nodes;
+
+    for (size_t i = 0; i < world->options.nodes; i++) {
+        struct gv_traffic_sum sum;
+        uint64_t most;
+        gv_world_traffic(world, i, &sum, &most);
+        /* A run of less than an hour is judged as if it went on. */
+        double busiest = (double)most / (hours < 1 ? hours : 1);
+        out->bytes_max = busiest > out->bytes_max ? busiest : out->bytes_max;
+        out->bytes_mean += (double)gv_traffic_under_cap(&sum) / hours / nodes;
+        for (int cause = 0; cause < GV_CAUSE_COUNT; cause++) {
+            double bytes = (double)(sum.in[cause] + sum.out[cause]) / hours;
+            out->cause_mean[cause] += bytes / nodes;
+            out->cause_max[cause] = bytes > out->cause_max[cause] ? bytes : out->cause_max[cause];
+        }
+    }
+}
+
 static void gather(struct gv_sim_result *out, struct gv_checks *checks)
 {
     const struct gv_world *world = checks->world;
-    double hours = (double)world->now_ms / 3600000, total = 0;
+    double hours = (double)world->now_ms / 3600000;
 
     memset(out, 0, sizeof *out);
     gv_trace_text(out->trace_hash, &world->trace);
     out->violations = checks->violations;
-    for (size_t i = 0; i < world->options.nodes; i++) {
-        double bytes = (double)(world->nodes[i].bytes_in + world->nodes[i].bytes_out) / hours;
-        total += bytes;
-        out->bytes_max = bytes > out->bytes_max ? bytes : out->bytes_max;
-    }
-    out->bytes_mean = total / (double)world->options.nodes;
+    gather_bytes(out, world, hours);
     out->delay_p50_s = gv_checks_delay(checks, 0.5);
     out->delay_p99_s = gv_checks_delay(checks, 0.99);
     out->attackers = checks->attackers;
     for (size_t i = 0; i < checks->attackers; i++)
         out->published += checks->published_ms[i] != 0;
+    gv_checks_told(checks, &out->told_mean, &out->told_max);
     out->signals = checks->signals;
     out->events = world->events;
     out->verifications = world->memo.asked;
@@ -107,6 +123,9 @@ void gv_sim_run(struct gv_sim_result *out, const struct gv_sim_options *options,
                                              .age_min = 200 * 1440,
                                              .skew_max_ms = 2000,
                                              .faults = options->faults,
+                                             .run_min = (uint32_t)(options->hours * 60),
+                                             .known = options->known,
+                                             .public_only = options->public_only,
                                              .real_crypto = options->real_crypto};
     bool faulty = gv_faults_any(&options->faults);
     uint64_t calm_ms = (faulty ? GV_SIM_SETTLE_MS : GV_SIM_CALM_MS) + GV_SIM_PROBE_MS;

@@ -16,9 +16,13 @@
 struct gv_sim_result {
     char trace_hash[17];
     uint64_t violations;
-    double bytes_mean, bytes_max;    /* of a node, in and out with headers, per hour */
+    double bytes_mean, bytes_max;    /* of a node, in and out with headers, in an hour: all but
+                                        joins; of the busiest, in its busiest hour */
+    double cause_mean[GV_CAUSE_COUNT], cause_max[GV_CAUSE_COUNT]; /* the same by cause, per hour */
     double delay_p50_s, delay_p99_s; /* second owner's signal to untrusted, over nodes */
     size_t attackers, published;
+    double told_mean;                /* nodes told of an address that one owner alone reported */
+    size_t told_max;
     uint64_t signals, events, verifications, verifications_computed;
     int64_t core_bytes_max;          /* the most memory that one core held; 0: not counted */
     struct gv_weather_counts weather;

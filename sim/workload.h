@@ -17,7 +17,7 @@ struct gv_workload {
 };
 
 /* Draws attackers until nodes * sightings * hours visits are full: four in five visit one node, the
- * others 2 to N/3 (at least 2). Nothing happens in the first warmup_ms or the last calm_ms. */
+ * others 2 to N/3 (at least 2), Pareto with exponent 1.1. Nothing happens in the first warmup_ms or the last calm_ms. */
 void gv_workload_draw(struct gv_workload *out, const struct gv_world *world, double sightings,
                       uint64_t end_ms, uint64_t warmup_ms, uint64_t calm_ms);
 void gv_workload_free(struct gv_workload *workload);

@@ -6,6 +6,7 @@
 #include "crypto/error.h"
 #include "proto/limits.h"
 #include "proto/registry.h"
+#include "proto/wire/record.h"
 #include "sim/liar.h"
 #include "sim/net.h"
 #include "sim/weather.h"
@@ -133,6 +134,38 @@ static void draw_latencies(struct gv_world *world)
         }
 }
 
+/* Certificates first, as a core wants them; addresses of any age, so that they are not all renewed
+ * in one minute. */
+static void make_roster(struct gv_world *world)
+{
+    uint32_t now_min = (uint32_t)(world->start_unix_ms / GV_MINUTE_MS);
+    size_t n = world->options.nodes;
+
+    world->roster = calloc(2 * n, sizeof *world->roster);
+    gv_assert(world->roster);
+    for (size_t i = 0; i < 2 * n; i++) {
+        struct gv_sim_node *node = &world->nodes[i % n];
+        struct gv_buf *record = &world->roster[world->roster_count++];
+        uint8_t kind = i < n ? GV_RECORD_CERTIFICATE : GV_RECORD_ADDRESS;
+        gv_buf_init(record);
+        gv_buf_append(record, &kind, 1);
+        if (i < n) {
+            gv_buf_append(record, node->certificate, GV_CERTIFICATE_LEN);
+            continue;
+        }
+        uint32_t age = (uint32_t)gv_drbg_below(&world->drbg, DAY_MIN), due = DAY_MIN - age;
+        if (due + 3 > world->options.run_min && due <= world->options.run_min + 1)
+            age += due > 5 ? 5 : 0;
+        struct gv_address_record said = {
+            .minute = now_min - age,
+            .address = node->address};
+        memcpy(said.instance, node->identity.id, GV_ID_LEN);
+        int rc = gv_address_record_sign(record, &said, node->identity.sign_secret,
+                                        world->descriptor.network_id);
+        gv_assert(rc == GV_OK && !record->failed);
+    }
+}
+
 struct gv_world *gv_world_new(const struct gv_world_options *options)
 {
     struct gv_world *world = calloc(1, sizeof *world);
@@ -159,6 +192,8 @@ struct gv_world *gv_world_new(const struct gv_world_options *options)
     draw_latencies(world);
     for (size_t i = 0; i < n; i++)
         make_node(world, i);
+    if (options->known)
+        make_roster(world);
     for (size_t i = 0; i < n; i++) {
         if (i < options->nodes)
             gv_world_start(world, i);
@@ -180,6 +215,9 @@ void gv_world_free(struct gv_world *world)
     gv_effects_free(&world->effects);
     gv_buf_free(&world->descriptor_wire);
     gv_memo_free(&world->memo);
+    for (size_t i = 0; i < world->roster_count; i++)
+        gv_buf_free(&world->roster[i]);
+    free(world->roster);
     free(world->actions);
     free(world->nodes);
     free(world->queue);

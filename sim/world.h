@@ -20,6 +20,9 @@ struct gv_world_options {
     size_t per_owner;   /* instances an owner runs; 0: 1 */
     uint32_t skew_max_ms; /* each clock is off by up to so much, either way */
     struct gv_faults faults;
+    uint32_t run_min;     /* `known`: no address is renewed in the last minutes of the run */
+    bool known;           /* everybody knows everybody from the start: a mesh that has lived */
+    bool public_only;     /* no keepers: every word goes to everybody */
     bool real_crypto;     /* every signature is checked again at every node */
 };
 
@@ -90,6 +93,10 @@ struct gv_sim_node {
     uint32_t generation, next_incoming;
     uint64_t wake_ms;          /* the wake that is in the queue; UINT64_MAX: none */
     uint64_t bytes_in, bytes_out;
+    struct gv_traffic_sum moved; /* by cause, of the lives before */
+    uint64_t most;               /* likewise: in an hour, under the cap */
+    size_t *wires;               /* where its connections are, some of them gone; owned */
+    size_t wire_count, wire_cap;
     uint32_t lives;
     uint32_t renew_failures;
     int64_t bytes_held;        /* by its core, by the allocator's count (account.h) */
@@ -141,10 +148,12 @@ struct gv_world {
     struct gv_descriptor descriptor;
     struct gv_buf descriptor_wire;
     struct gv_sim_node *nodes; /* members */
+    struct gv_buf *roster;     /* `known`: what every node's disk holds of it, once for all; owned */
+    size_t roster_count;
     struct gv_sim_event *queue; /* binary heap */
     size_t queued, queue_cap;
     struct gv_sim_wire *wires;
-    size_t wire_count, wire_cap;
+    size_t wire_count, wire_cap, wire_hint;
     uint64_t wire_serial;
     uint8_t *cut;       /* members * members, [from][to]: cuts there; bytes get through at 0 */
     uint16_t *latency;  /* members * members, ms */
@@ -187,6 +196,11 @@ void gv_world_crash(struct gv_world *world, size_t node, bool without_disk);
 void gv_world_start(struct gv_world *world, size_t node);
 /* Two nodes cannot reach each other any more, or can again; connections between them end. */
 void gv_world_cut(struct gv_world *world, size_t a, size_t b, bool cut);
+
+/* traffic.c: what a node moved by cause, over all its lives, and the most of any hour. */
+void gv_world_traffic(const struct gv_world *world, size_t node, struct gv_traffic_sum *out,
+                      uint64_t *most);
+void gv_world_keep_traffic(struct gv_sim_node *node); /* its core is about to go */
 
 uint64_t gv_world_unix_ms(const struct gv_world *world, size_t node);
 /* A public subject for tests and workloads, and back. */

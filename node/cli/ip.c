@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "crypto/error.h"
 #include "node/base/file.h"
@@ -95,38 +96,76 @@ static int write_evidence(struct gv_cli *cli, const char *address, const char *f
     return rc;
 }
 
-static error_t take(int key, char *arg, struct argp_state *state)
-{
-    const char **evidence = state->input;
+#define ANSWER_S 3 /* for a session with three keepers, and their answer */
 
-    if (key != 'e')
+struct wanted {
+    const char *evidence; /* a file; NULL: none */
+    bool ask;
+};
+
+static const struct argp_option options[] = {
+    {"ask", 'a', NULL, 0, "Ask the keepers of the address first: they learn that you want to know",
+     0},
+    {"evidence", 'e', "FILE", 0, "Write the signed records behind the verdict to FILE", 0},
+    {0},
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct wanted *wanted = state->input;
+
+    if (key == 'a')
+        wanted->ask = true;
+    else if (key == 'e')
+        wanted->evidence = value;
+    else
         return ARGP_ERR_UNKNOWN;
-    *evidence = arg;
+    return 0;
+}
+
+static int ask_keepers(struct gv_cli *cli, const char *address)
+{
+    json_t *body = json_pack("{s:s}", "addr", address), *json = NULL;
+
+    if (!body)
+        return gv_cli_no_memory();
+    fprintf(stderr, "grapevine: up to three nodes of the mesh are told that somebody here asks "
+                    "about this address; never ask about your own users'\n");
+    int rc = gv_cli_ask(cli, &json, "ask", body);
+    json_decref(body);
+    if (rc != 0)
+        return rc;
+    fprintf(stderr, "grapevine: %s\n", gv_cli_text(json, "message"));
+    json_decref(json);
+    sleep(ANSWER_S);
     return 0;
 }
 
 int gv_cli_ip(struct gv_cli *cli, int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"evidence", 'e', "FILE", 0, "Write the signed records behind the verdict to FILE", 0},
-        {0}};
-    const char *address, *evidence = NULL;
+    struct wanted wanted = {NULL, false};
+    const char *address;
     char path[512] = "ip";
     json_t *json;
 
     gv_cli_parse(cli,
                  &(struct gv_cli_spec){
                      .options = options,
-                     .parse = take,
-                     .input = &evidence,
+                     .parse = parse,
+                     .input = &wanted,
                      .arguments = "ADDR",
-                     .doc = "Shows what the mesh and this host hold of an address, what this host "
-                            "does about it, and why. Nothing is sent.",
+                     .doc =
+                         "Shows what this host knows of an address, of the mesh's signals too, "
+                         "what it does about it, and why. Nothing is sent, unless you say --ask: "
+                         "what a single owner has said is known to the address's keepers alone.",
                      .least = 1,
                      .most = 1},
                  argc, argv, &address);
     gv_cli_query(path, sizeof path, "addr", address);
-    int rc = gv_cli_ask(cli, &json, path, NULL);
+    int rc = wanted.ask ? ask_keepers(cli, address) : 0;
+    if (rc != 0)
+        return rc;
+    rc = gv_cli_ask(cli, &json, path, NULL);
     if (rc != 0)
         return rc;
     if (cli->json)
@@ -134,5 +173,5 @@ int gv_cli_ip(struct gv_cli *cli, int argc, char **argv)
     else
         rc = print_answer(cli, json);
     json_decref(json);
-    return rc == 0 && evidence ? write_evidence(cli, address, evidence) : rc;
+    return rc == 0 && wanted.evidence ? write_evidence(cli, address, wanted.evidence) : rc;
 }

@@ -30,6 +30,7 @@ static int observe(struct gv_cli *cli, int argc, char **argv)
 const struct gv_cli_command gv_cli_commands[] = {
     {"status", "", "how this node is doing", gv_cli_status},
     {"peers", "", "who it is connected to; --all: everybody it knows", gv_cli_peers},
+    {"traffic", "", "bytes by cause, in this hour and day, against the cap", gv_cli_traffic},
     {"ip", "ADDR", "what the mesh and this host hold of an address, and why", gv_cli_ip},
     {"verify", "FILE", "makes a verdict again from its evidence; asks nobody", gv_cli_verify},
     {"list", "", "the addresses that are reported, untrusted or held back here", gv_cli_list},

@@ -180,7 +180,7 @@ int gv_records_put_pending(struct gv_records *records, const uint8_t key[GV_KEY_
     sqlite3_reset(count);
     if (rc < 0)
         return rc;
-    if (others >= GV_PENDING_MAX)
+    if (others >= GV_CODES_MAX)
         return GV_ERR_FULL;
     seal(email, records, pending->email, pending->owner);
     return gv_db_run(records->statements[PENDING_PUT], "bbbtibii", key, (size_t)GV_KEY_LEN,

@@ -14,7 +14,7 @@
 #include "proto/registry.h"
 #include "proto/wire/revocation.h"
 
-#define GV_PENDING_MAX 10000 /* codes that are out at a time */
+#define GV_CODES_MAX 10000 /* codes that are out at a time */
 
 struct gv_records;
 
@@ -32,7 +32,7 @@ struct gv_pending {
     uint32_t accepted_min;
     struct gv_code code;
 };
-/* GV_ERR_FULL: GV_PENDING_MAX are out. Expired ones are removed first. */
+/* GV_ERR_FULL: GV_CODES_MAX are out. Expired ones are removed first. */
 int gv_records_put_pending(struct gv_records *records, const uint8_t key[GV_KEY_LEN],
                            const struct gv_pending *pending, uint32_t now_min);
 /* GV_ERR_NOT_FOUND. */

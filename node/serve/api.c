@@ -100,6 +100,11 @@ static void get_peers(struct gv_http_request *request, void *context)
                                               gv_unix_ms()));
 }
 
+static void get_traffic(struct gv_http_request *request, void *context)
+{
+    gv_http_respond_json(request, 200, gv_api_traffic_json(core_of(context)));
+}
+
 static void get_roster(struct gv_http_request *request, void *context)
 {
     gv_answer_json(request, gv_api_roster_json(core_of(context)));
@@ -287,6 +292,41 @@ static void post_retract(struct gv_http_request *request, void *context)
     answer_command(context, request, &event, "retracted; the mesh is being told", nothing.text);
 }
 
+static void post_ask(struct gv_http_request *request, void *context)
+{
+    struct gv_event event = {.kind = GV_EVENT_COMMAND, .command = {.command = GV_COMMAND_ASK}};
+    struct gv_text error;
+    size_t len;
+    const uint8_t *body = gv_http_body(request, &len);
+
+    if (gv_api_subject_body(&event.command.subject, body, len, &error) != GV_OK) {
+        gv_http_error(request, 400, "bad-request", "%s", error.text);
+        return;
+    }
+    struct gv_api *api = context;
+    switch (gv_driver_command(api->options.driver, &event)) {
+    case GV_OK:
+        gv_http_respond_json(request, 200, json_pack("{s:b, s:s}", "ok", 1, "message",
+                                                     "its keepers are being asked"));
+        break;
+    case GV_ERR_DUPLICATE:
+        gv_http_respond_json(request, 200,
+                             json_pack("{s:b, s:s}", "ok", 1, "message",
+                                       "this mesh is so small that every signal goes to all: what "
+                                       "there is, is known here"));
+        break;
+    case GV_ERR_SUBJECT:
+        gv_http_error(request, 400, "bad-request",
+                      "nobody is asked about addresses that are not public");
+        break;
+    case GV_ERR_BUSY:
+        gv_http_error(request, 429, "busy", "eight questions are out: again in ten seconds");
+        break;
+    default:
+        gv_http_error(request, 409, "not-enrolled", "this node is not enrolled: it can ask nobody");
+    }
+}
+
 static void post_reload(struct gv_http_request *request, void *context)
 {
     struct gv_api *api = context;
@@ -322,6 +362,7 @@ static const struct gv_http_route routes[] = {
     /* Also on the HTTP port, with the token: */
     {"GET", "/api/v1/status", get_status},
     {"GET", "/api/v1/peers", get_peers},
+    {"GET", "/api/v1/traffic", get_traffic},
     {"GET", "/api/v1/roster", get_roster},
     {"GET", "/api/v1/lists", get_lists},
     {"GET", "/api/v1/ip", get_ip},
@@ -334,7 +375,7 @@ static const struct gv_http_route routes[] = {
     {"GET", "/api/v1/stats", gv_api_get_stats},
     {"GET", "/api/v1/alerts", gv_api_get_alerts},
     {"GET", "/api/v1/privacy", gv_api_get_privacy},
-#define PUBLISHED 14
+#define PUBLISHED 15
     /* On the control socket alone: */
     {"GET", "/api/v1/privacy/export", gv_api_get_privacy_export},
     {"POST", "/api/v1/privacy/erase", gv_api_post_privacy_erase},
@@ -346,6 +387,7 @@ static const struct gv_http_route routes[] = {
     {"POST", "/api/v1/deny", post_deny},
     {"POST", "/api/v1/unlist", post_unlist},
     {"POST", "/api/v1/retract", post_retract},
+    {"POST", "/api/v1/ask", post_ask},
     {"GET", "/api/v1/trust", gv_api_get_trust},
     {"POST", "/api/v1/trust", gv_api_post_trust},
     {"POST", "/api/v1/untrust", gv_api_post_untrust},

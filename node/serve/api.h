@@ -3,7 +3,7 @@
  * with an ETag where it saves something, and come from memory but for telemetry and earlier signals
  * on an address. node/serve/openapi.json describes every path; a test holds the two together.
  *
- *   GET  status, peers, roster, lists, network
+ *   GET  status, peers, traffic, roster, lists, network
  *        ip?addr=ADDR   verdict?addr=ADDR   list?verdict=&action=&limit=&offset=
  *        changes?since=SERIAL&wait=SECONDS   received?limit=&cursor=
  *        telemetry?since=&limit=&follow=1   (follow: one object a line, as they come)

@@ -12,6 +12,7 @@
 json_t *gv_api_ip_json(const struct gv_core *core, const struct gv_subject *subject);
 json_t *gv_api_lists_json(const struct gv_core *core);
 json_t *gv_api_peers_json(const struct gv_core *core, uint64_t now_ms, uint64_t unix_ms);
+json_t *gv_api_traffic_json(const struct gv_core *core);
 json_t *gv_api_roster_json(const struct gv_core *core);
 json_t *gv_api_network_json(const struct gv_descriptor *descriptor);
 json_t *gv_api_sent_json(const struct gv_persist_sent *sent);

@@ -91,15 +91,39 @@ int gv_admit(struct gv_core *core, const uint8_t *record, size_t len, enum gv_so
 
     if (rc != GV_OK)
         return rc;
-    if (gv_set_find(&core->set, in.id)) {
+    struct gv_item *known = gv_set_find(&core->set, in.id);
+    /* What was whispered here is public elsewhere. */
+    if (known && known->tree == GV_TREE_KEPT && source == GV_FROM_PEER)
+        return gv_keep_publish(core, known->row, from);
+    if (known) {
         core->records_duplicate++;
         return GV_ERR_DUPLICATE;
     }
     if (!core->has_descriptor && record[0] != GV_RECORD_DESCRIPTOR)
         return GV_ERR_STATE;
-    if (source == GV_FROM_STORE)
+    if (gv_is_stored(source))
         in.verifier = gv_verifier_yes();
     return admit_kind(core, &in);
+}
+
+bool gv_is_stored(enum gv_source_kind source)
+{
+    return source == GV_FROM_STORE || source == GV_FROM_STORE_KEPT;
+}
+
+/* What is not public is marked in the store, so that it is not after a restart either. */
+static void persist(struct gv_core *core, const struct gv_incoming *in, enum gv_tree tree)
+{
+    uint8_t marked[1 + GV_SIGNAL_WIRE_MAX];
+    const uint8_t *record = in->record;
+
+    if (tree == GV_TREE_KEPT) {
+        gv_assert(in->len <= sizeof marked);
+        memcpy(marked, in->record, in->len);
+        marked[0] |= GV_RECORD_KEPT;
+        record = marked;
+    }
+    gv_effect_persist(core->effects, GV_ROW_RECORD, in->id, GV_ID_LEN, record, in->len);
 }
 
 struct gv_item *gv_admit_enter(struct gv_core *core, const struct gv_incoming *in,
@@ -112,10 +136,10 @@ struct gv_item *gv_admit_enter(struct gv_core *core, const struct gv_incoming *i
         gv_effect_note(core->effects, GV_NOTE_MEMORY);
         return NULL;
     }
-    if (in->source != GV_FROM_STORE) {
-        gv_effect_persist(core->effects, GV_ROW_RECORD, in->id, GV_ID_LEN, in->record, in->len);
+    if (!gv_is_stored(in->source))
+        persist(core, in, tree);
+    if (!gv_is_stored(in->source) && tree != GV_TREE_KEPT)
         gv_spread_fresh(core, in->id, in->from);
-    }
     return item;
 }
 

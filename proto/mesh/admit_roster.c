@@ -208,18 +208,18 @@ static int open_held(struct gv_core *core, const struct gv_item *item)
 /* What was signed under this certificate, and the session that began with it. */
 static void drop_signed_under(struct gv_core *core, const struct gv_certificate_row *row)
 {
-    const struct gv_tree_order *order = &core->set.trees[GV_TREE_STATEMENTS];
     struct gv_link *link = gv_link_of(core, row->instance->id);
 
     if (link && memcmp(link->session.remote.id, row->id, GV_ID_LEN) == 0)
         gv_link_close(core, link, GV_GOODBYE_REVOKED);
     if (core->has_certificate && memcmp(core->certificate.id, row->id, GV_ID_LEN) == 0)
         core->has_certificate = false; /* to be renewed under a key that is named */
-    for (size_t i = order->count; i > 0; i--) {
-        struct gv_held *held = order->items[i - 1]->row;
-        if (memcmp(held->statement.certificate, row->id, GV_ID_LEN) == 0)
-            gv_drop_statement(core, held);
-    }
+    for (int tree = GV_TREE_STATEMENTS; tree < GV_TREES_HELD; tree++)
+        for (size_t i = core->set.trees[tree].count; i > 0; i--) {
+            struct gv_held *held = core->set.trees[tree].items[i - 1]->row;
+            if (memcmp(held->statement.certificate, row->id, GV_ID_LEN) == 0)
+                gv_drop_statement(core, held);
+        }
 }
 
 /* A registry key that the new descriptor does not name any more takes its certificates with it, and

@@ -5,9 +5,8 @@
 #include "proto/mesh/state.h"
 #include "proto/limits.h"
 
-/* Pushing others out of the quota costs everybody a message, so it has a quota of its own; what is
- * refused here comes back with repair, when the author has calmed down. */
-static bool may_displace(const struct gv_core *core, struct gv_instance *author)
+/* What is refused here comes back with repair, when the author has calmed down. */
+bool gv_may_displace(const struct gv_core *core, struct gv_instance *author)
 {
     gv_author_budget(author, core->now_min);
     return author->displaced++ < GV_DISPLACED_PER_HOUR;
@@ -44,37 +43,65 @@ static int check_time(const struct gv_core *core, const struct gv_statement *sta
     return GV_OK;
 }
 
-static void cancel(struct gv_core *core, const struct gv_statement *retract,
+/* Returns whether any of them was public. */
+static bool cancel(struct gv_core *core, const struct gv_statement *retract,
                    const struct gv_instance *author)
 {
     struct gv_held *held;
+    bool was_public = false;
 
-    while ((held = gv_store_cancelled(&core->store, retract, author)))
+    while ((held = gv_store_cancelled(&core->store, retract, author))) {
+        was_public = was_public || !held->kept;
         gv_drop_statement(core, held);
+    }
+    return was_public;
+}
+
+/* Own words go to their keepers; in a small mesh everybody is one (SPEC 9.10). */
+static bool is_private(const struct gv_core *core, const struct gv_incoming *in)
+{
+    return in->source == GV_FROM_WHISPER || in->source == GV_FROM_STORE_KEPT ||
+           (in->source == GV_FROM_SELF && gv_keepers_in_force(core));
 }
 
 static int hold(struct gv_core *core, const struct gv_incoming *in,
                 const struct gv_statement *statement, const struct gv_certificate_row *certificate,
-                bool weightless)
+                bool weightless, bool kept)
 {
     enum gv_verdict_state before = gv_state_of(core, &statement->subject);
-    struct gv_item *item =
-        gv_admit_enter(core, in, GV_TREE_STATEMENTS, statement->last_min);
+    enum gv_tree tree = kept ? GV_TREE_KEPT : GV_TREE_STATEMENTS;
+    struct gv_item *item = gv_admit_enter(core, in, tree, statement->last_min);
 
     if (!item)
         return GV_ERR_MEMORY;
-    item->row = gv_store_hold(&core->store, statement, in->id, item, certificate, weightless);
+    if (before == GV_VERDICT_UNTRUSTED && statement->kind == GV_STATEMENT_SIGNAL &&
+        in->source == GV_FROM_PEER)
+        gv_spread_calm(core);
+    item->row = gv_store_hold(&core->store, statement, in->id, item, certificate, weightless, kept);
     if (!item->row) {
         gv_admit_leave(core, item);
         gv_effect_note(core->effects, GV_NOTE_MEMORY);
         return GV_ERR_MEMORY;
     }
     if (statement->kind == GV_STATEMENT_RETRACT) {
-        cancel(core, statement, certificate->instance);
+        bool was_public = cancel(core, statement, certificate->instance);
         before = gv_state_of(core, &statement->subject); /* noted there */
+        if (was_public && kept) /* what everybody has heard, everybody must unlearn */
+            gv_keep_publish(core, item->row, 0);
     }
     gv_rejudge(core, &statement->subject, before);
+    gv_keep_look(core, &statement->subject);
     return GV_OK;
+}
+
+/* A public signal that a kept retraction covers: somebody published before he heard of it. */
+static void uncover(struct gv_core *core, const struct gv_statement *signal,
+                    const struct gv_instance *author)
+{
+    struct gv_held *retraction = gv_store_covering(&core->store, signal, author);
+
+    if (retraction && retraction->kept)
+        gv_keep_publish(core, retraction, 0);
 }
 
 /* Told once an hour while it lasts. */
@@ -110,29 +137,33 @@ int gv_admit_statement(struct gv_core *core, const struct gv_incoming *in)
         rc = GV_ERR_FAULT;
     if (rc != GV_OK)
         return rc;
+    bool kept = is_private(core, in);
+    bool from_peer = in->source == GV_FROM_PEER || in->source == GV_FROM_WHISPER;
     bool weightless = gv_standing(policy, core->descriptor.genesis_min, certificate->since_min,
                                   statement.last_min) == 0;
     struct gv_admission admission = gv_store_weigh(&core->store, &statement, author,
                                                    policy->signals_per_hour,
                                                    GV_RETRACTS_PER_HOUR,
-                                                   weightless && in->source == GV_FROM_PEER);
+                                                   weightless && from_peer, kept);
+    if (admission.error == GV_ERR_SUPERSEDED && in->source == GV_FROM_PEER)
+        uncover(core, &statement, author);
     if (admission.error == GV_ERR_FULL)
         note_full(core);
     if (admission.error != GV_OK && !admission.contradicts)
         return admission.error;
-    if (admission.displaced && !may_displace(core, author))
+    if (admission.displaced && !gv_may_displace(core, author))
         return GV_ERR_RATE;
     rc = gv_statement_verify(&in->verifier, &statement, in->wire, in->wire_len, author->key,
                              core->descriptor.network_id);
     if (rc != GV_OK)
         return rc;
     if (in->source != GV_FROM_SELF && memcmp(author->id, core->identity.id, GV_ID_LEN) == 0)
-        gv_speak_learn(core, statement.sequence, in->source != GV_FROM_STORE);
+        gv_speak_learn(core, statement.sequence, !gv_is_stored(in->source));
     if (admission.contradicts)
         return expose(core, in, admission.contradicts);
     if (admission.displaced)
         gv_drop_statement(core, admission.displaced);
-    return hold(core, in, &statement, certificate, weightless);
+    return hold(core, in, &statement, certificate, weightless, kept);
 }
 
 /* ---- faults --------------------------------------------------------------------------------- */

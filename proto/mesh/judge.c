@@ -14,7 +14,7 @@ enum gv_verdict_state gv_state_of(const struct gv_core *core, const struct gv_su
     return row ? row->state : GV_VERDICT_UNKNOWN;
 }
 
-static struct gv_vote *scratch_votes(struct gv_core *core, size_t count)
+struct gv_vote *gv_scratch_votes(struct gv_core *core, size_t count)
 {
     if (count > core->votes_cap) {
         size_t cap = count < 64 ? 64 : 2 * count;
@@ -47,7 +47,7 @@ static void note_change(struct gv_core *core, const struct gv_subject *subject,
 static void judge(struct gv_core *core, struct gv_case *row, enum gv_verdict_state before,
                   bool touched)
 {
-    struct gv_vote *votes = scratch_votes(core, row->count);
+    struct gv_vote *votes = gv_scratch_votes(core, row->count);
     struct gv_verdict verdict;
 
     if (!votes) {
@@ -98,31 +98,31 @@ void gv_drop_statement(struct gv_core *core, struct gv_held *held)
 
 void gv_drop_author(struct gv_core *core, const struct gv_instance *author, uint32_t from_min)
 {
-    size_t index = 0;
-
-    /* From the end of the tree, because dropping shifts what comes after. The author stays: the
+    /* From the end of each tree, because dropping shifts what comes after. The author stays: the
      * caller holds something of his. */
-    for (index = core->set.trees[GV_TREE_STATEMENTS].count; index > 0; index--) {
-        const struct gv_item *item = core->set.trees[GV_TREE_STATEMENTS].items[index - 1];
-        struct gv_held *held;
-        if (item->key.minute < from_min)
-            break;
-        held = item->row;
-        if (held->author == author)
-            gv_drop_statement(core, held);
-    }
+    for (int tree = GV_TREE_STATEMENTS; tree < GV_TREES_HELD; tree++)
+        for (size_t index = core->set.trees[tree].count; index > 0; index--) {
+            const struct gv_item *item = core->set.trees[tree].items[index - 1];
+            struct gv_held *held;
+            if (item->key.minute < from_min)
+                break;
+            held = item->row;
+            if (held->author == author)
+                gv_drop_statement(core, held);
+        }
 }
 
 /* ---- expiry --------------------------------------------------------------------------------- */
 
 static void expire_statements(struct gv_core *core)
 {
-    const struct gv_tree_order *order = &core->set.trees[GV_TREE_STATEMENTS];
-
-    while (order->count > 0 && (uint64_t)order->items[0]->key.minute +
-                                       core->descriptor.policy.alive_min <
-                                   core->now_min)
-        gv_drop_statement(core, order->items[0]->row);
+    for (int tree = GV_TREE_STATEMENTS; tree < GV_TREES_HELD; tree++) {
+        const struct gv_tree_order *order = &core->set.trees[tree];
+        while (order->count > 0 && (uint64_t)order->items[0]->key.minute +
+                                           core->descriptor.policy.alive_min <
+                                       core->now_min)
+            gv_drop_statement(core, order->items[0]->row);
+    }
 }
 
 static void drop_address(struct gv_core *core, struct gv_instance *instance)
@@ -195,13 +195,15 @@ static void expire_roster(struct gv_core *core)
 
 void gv_forget_ahead(struct gv_core *core)
 {
-    const struct gv_tree_order *order = &core->set.trees[GV_TREE_STATEMENTS];
     uint32_t latest = core->now_min + GV_AHEAD_MIN;
     struct gv_instance *instance;
     size_t cursor = 0;
 
-    while (order->count > 0 && order->items[order->count - 1]->key.minute > latest)
-        gv_drop_statement(core, order->items[order->count - 1]->row);
+    for (int tree = GV_TREE_STATEMENTS; tree < GV_TREES_HELD; tree++) {
+        const struct gv_tree_order *order = &core->set.trees[tree];
+        while (order->count > 0 && order->items[order->count - 1]->key.minute > latest)
+            gv_drop_statement(core, order->items[order->count - 1]->row);
+    }
     while ((instance = gv_table_next(&core->roster.instances, &cursor))) {
         if (instance->address_item && instance->address_item->key.minute > latest)
             drop_address(core, instance);
@@ -239,6 +241,7 @@ void gv_expire(struct gv_core *core)
         expire_statements(core);
         expire_roster(core);
         lapse_verdicts(core);
+        gv_keep_look_all(core); /* what was published may have run out, and another vote not */
     }
     expire_history(core);
     gv_own_expire(core);

@@ -16,14 +16,23 @@ struct gv_link *gv_link_find(const struct gv_core *core, uint32_t id)
     return NULL;
 }
 
+/* Until a stranger's HELLO has come, with which he says what he came for, he is given nothing. */
+bool gv_link_is_peer(const struct gv_link *link)
+{
+    return link->member && !link->closing && !link->errand && (link->outbound || link->greeted);
+}
+
 struct gv_link *gv_link_of(const struct gv_core *core, const uint8_t instance[GV_ID_LEN])
 {
+    struct gv_link *found = NULL;
+
     for (size_t i = 0; i < core->link_count; i++) {
         struct gv_link *link = core->links[i];
-        if (link->member && !link->closing && memcmp(link->instance, instance, GV_ID_LEN) == 0)
-            return link;
+        if (link->member && !link->closing && (!found || found->errand) &&
+            memcmp(link->instance, instance, GV_ID_LEN) == 0)
+            found = link;
     }
-    return NULL;
+    return found;
 }
 
 static struct gv_link *link_new(struct gv_core *core, uint32_t id, bool outbound)
@@ -58,8 +67,10 @@ static void link_free(struct gv_core *core, struct gv_link *link)
     while (core->links[at] != link)
         at++;
     core->links[at] = core->links[--core->link_count];
-    if (link->member)
+    if (link->member) {
         gv_door_leave(core, link);
+        gv_tree_lost(core, link);
+    }
     gv_session_end(&link->session);
     gv_buf_free(&link->outbox);
     gv_buf_free(&link->locks_due);
@@ -73,6 +84,8 @@ static void send_wire(struct gv_core *core, struct gv_link *link)
     if (core->wire.len == 0 || core->wire.failed)
         return;
     gv_effect_send(core->effects, link->id, core->wire.data, core->wire.len);
+    if (!link->session.open || link->outbox.len == 0)
+        gv_account_handshake(core, true, core->wire.len);
     link->bytes_out += core->wire.len;
     core->bytes_out += core->wire.len;
     link->sent_ms = core->now_ms;
@@ -84,10 +97,15 @@ static void flush(struct gv_core *core, struct gv_link *link)
     link->flush_ms = UINT64_MAX;
     if (link->outbox.len == 0)
         return;
+    if (link->news_ms < core->now_ms)
+        link->news_ms = core->now_ms;
+    link->news_ms += GV_SPREAD_GAP_MS;
     gv_buf_clear(&core->wire);
     int rc = gv_session_seal(&link->session, &core->wire, link->outbox.data, link->outbox.len);
-    if (rc == GV_OK)
+    if (rc == GV_OK) {
+        gv_account_frame(core, link->outbox_cause, true, link->outbox.len);
         send_wire(core, link);
+    }
     /* An outbox that grew for a burst is given back. */
     if (link->outbox.cap > 1024)
         gv_buf_free(&link->outbox);
@@ -119,12 +137,33 @@ void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_bu
     gv_assert(message->len <= GV_FRAME_PLAIN_MAX);
     if (link->outbox.len + message->len > GV_FRAME_PLAIN_MAX)
         flush(core, link);
+    enum gv_cause cause = gv_account_cause(core, link, message->data[1], true);
+    if (link->outbox.len == 0)
+        link->outbox_cause = cause;
+    gv_account_message(core, cause, true, message->len);
     gv_buf_append(&link->outbox, message->data, message->len);
     if (link->outbox.failed) {
         abandon(core, link);
         return;
     }
     if (due < link->flush_ms)
+        link->flush_ms = due;
+}
+
+void gv_link_stroll(struct gv_core *core, struct gv_link *link)
+{
+    uint64_t due = gv_core_after(core, GV_CALM_MS);
+
+    if (due < link->flush_ms && link->outbox.len > 0)
+        link->flush_ms = due;
+}
+
+void gv_link_hurry(struct gv_core *core, struct gv_link *link)
+{
+    const uint64_t burst = GV_SPREAD_BURST * (uint64_t)GV_SPREAD_GAP_MS;
+    uint64_t due = link->news_ms > core->now_ms + burst ? link->news_ms - burst : core->now_ms;
+
+    if (due < link->flush_ms && link->outbox.len > 0)
         link->flush_ms = due;
 }
 
@@ -141,7 +180,8 @@ void gv_link_close(struct gv_core *core, struct gv_link *link, enum gv_goodbye r
 {
     if (link->closing)
         return;
-    if (link->member && link->goodbye == UINT32_MAX) {
+    if (link->member && link->goodbye == UINT32_MAX &&
+        !(link->errand && reason == GV_GOODBYE_STOPPING)) { /* an errand that is done just ends */
         gv_buf_clear(&core->scratch);
         gv_message_goodbye(&core->scratch, reason);
         gv_link_post(core, link, &core->scratch, true);
@@ -231,6 +271,7 @@ void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_addres
     if (link->connected || link->closing)
         return;
     link->connected = true;
+    gv_account_connection(core);
     link->remote = *remote;
     link->opened_ms = link->heard_ms = core->now_ms;
     gv_buf_clear(&core->wire);
@@ -251,7 +292,7 @@ static bool settle_duplicate(struct gv_core *core, struct gv_link *link)
     bool we_are_smaller =
         memcmp(core->identity.id, link->session.remote.instance, GV_ID_LEN) < 0;
 
-    if (!other)
+    if (!other || other->errand || link->errand)
         return true;
     if (other->outbound != link->outbound && link->outbound != we_are_smaller)
         return false;
@@ -306,11 +347,18 @@ static void become_member(struct gv_core *core, struct gv_link *link)
     }
     link->member = true;
     link->member_ms = core->now_ms;
+    link->offered = core->recent_next;
     admit_peer_certificate(core, link);
     gv_buf_clear(&core->scratch);
     gv_message_hello(&core->scratch, core->unix_ms, AGENT);
+    if (link->errand)
+        gv_message_errand(&core->scratch);
     gv_link_post(core, link, &core->scratch, true);
-    if (link->outbound)
+    if (link->errand)
+        gv_errands_serve(core, link);
+    if (link->feeler)
+        gv_tree_leave(core, link);
+    if (link->outbound && !link->errand)
         gv_repair_join(core, link);
     struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_PEER_UP);
     note->link = link->id;
@@ -340,6 +388,10 @@ static void work_messages(struct gv_core *core, struct gv_link *link)
             gv_link_punish(core, link, rc);
             return;
         }
+        enum gv_cause cause = gv_account_cause(core, link, core->plain.data[at + 1], false);
+        if (at == 0)
+            gv_account_frame(core, cause, false, core->plain.len);
+        gv_account_message(core, cause, false, used);
         at += used;
         gv_spread_message(core, link);
     }
@@ -350,10 +402,13 @@ static bool work_frame(struct gv_core *core, struct gv_link *link)
 {
     struct gv_session_self self = gv_core_self(core);
     bool was_open = link->session.open;
+    size_t before = link->session.in.len;
     int rc;
 
     gv_buf_clear(&core->wire);
     rc = gv_session_work(&link->session, &core->wire, &core->plain, &self);
+    if (rc != GV_ERR_NOT_FOUND && !was_open)
+        gv_account_handshake(core, false, before - link->session.in.len);
     if (rc == GV_ERR_NOT_FOUND)
         return false;
     send_wire(core, link);
@@ -405,7 +460,8 @@ void gv_links_make_room(struct gv_core *core)
         size_t members = 0;
         for (size_t i = 0; i < core->link_count; i++) {
             struct gv_link *link = core->links[i];
-            if (!link->member || link->closing || link->follows || link->followed)
+            if (!link->member || link->closing || link->errand || link->follows ||
+                link->followed)
                 continue;
             members++;
             if (!link->outbound && core->now_ms - link->member_ms >= GV_PEER_STAYS_MS &&
@@ -416,6 +472,13 @@ void gv_links_make_room(struct gv_core *core)
             return;
         gv_link_close(core, oldest, GV_GOODBYE_BUSY);
     }
+}
+
+static uint64_t errand_end(const struct gv_link *link)
+{
+    uint64_t last = link->heard_ms > link->sent_ms ? link->heard_ms : link->sent_ms;
+
+    return last + (link->outbound ? GV_ERRAND_IDLE_MS : GV_ERRAND_PATIENCE_MS);
 }
 
 static void tick_link(struct gv_core *core, struct gv_link *link)
@@ -429,7 +492,10 @@ static void tick_link(struct gv_core *core, struct gv_link *link)
             gv_link_close(core, link, GV_GOODBYE_STOPPING);
         return;
     }
-    if (age >= GV_SESSION_MAX_MS) {
+    if (link->errand) {
+        if (errand_end(link) <= core->now_ms)
+            gv_link_close(core, link, GV_GOODBYE_STOPPING);
+    } else if (age >= GV_SESSION_MAX_MS) {
         gv_link_close(core, link, GV_GOODBYE_RENEW);
     } else if (core->now_ms - link->heard_ms >= GV_SILENCE_MS) {
         gv_link_close(core, link, GV_GOODBYE_STOPPING);
@@ -466,6 +532,10 @@ uint64_t gv_links_deadline(const struct gv_core *core)
         if (!link->member) {
             due = earlier(due, link->opened_ms +
                                    (link->connected ? GV_HANDSHAKE_MS : GV_DIAL_MS));
+            continue;
+        }
+        if (link->errand) {
+            due = earlier(due, errand_end(link));
             continue;
         }
         if (link->locks_due.len > 0)

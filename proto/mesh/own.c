@@ -110,13 +110,13 @@ void gv_own_take_locks(struct gv_core *core, struct gv_link *link)
 
 /* ---- telling -------------------------------------------------------------------------------- */
 
-/* The set holds a signal of this node on it: whoever asks could know of it. */
+/* A signal of this node on it is public: whoever asks could know of it. */
 static bool has_signalled(const struct gv_core *core, const struct gv_subject *subject)
 {
     const struct gv_case *row = gv_store_case(&core->store, subject);
 
     for (const struct gv_held *held = row ? row->first : NULL; held; held = held->next)
-        if (held->statement.kind == GV_STATEMENT_SIGNAL &&
+        if (held->statement.kind == GV_STATEMENT_SIGNAL && !held->kept &&
             memcmp(held->author->id, core->identity.id, GV_ID_LEN) == 0)
             return true;
     return false;

@@ -241,7 +241,8 @@ static bool may_dial(const struct gv_core *core, const struct gv_book_entry *ent
     const struct gv_instance *known = gv_roster_instance(&core->roster, entry->instance);
     if (known && (known->revoked_min != GV_NEVER || known->fault_min != GV_NEVER))
         return false;
-    return !gv_link_of(core, entry->instance) && !gv_is_banned(core, entry->instance);
+    const struct gv_link *link = gv_link_of(core, entry->instance);
+    return (!link || link->errand) && !gv_is_banned(core, entry->instance);
 }
 
 static bool group_is_used(const struct gv_core *core, uint64_t group)
@@ -282,7 +283,7 @@ static bool wants_more(const struct gv_core *core)
         return false;
     for (size_t i = 0; i < core->link_count; i++) {
         const struct gv_link *link = core->links[i];
-        if (link->closing || gv_own_link(core, link))
+        if (link->closing || link->errand || link->feeler || gv_own_link(core, link))
             continue;
         members += link->member || link->outbound;
         outbound += link->outbound;
@@ -342,6 +343,59 @@ void gv_book_tick(struct gv_core *core)
             return;
         }
     }
+}
+
+/* Somebody new, picked at random, every quarter of an hour: when a partition has healed both halves
+ * have all the peers they want, and would never hear of each other. */
+void gv_book_feel(struct gv_core *core)
+{
+    struct gv_book_entry *pick = NULL;
+    uint64_t seen = 0;
+
+    if (core->feeler_ms > core->now_ms)
+        return;
+    core->feeler_ms = gv_core_after(core, GV_FEELER_MS - GV_FEELER_MS / 4 +
+                                              gv_drbg_below(&core->drbg, GV_FEELER_MS / 2));
+    if (!core->has_descriptor || !core->has_certificate || core->self_revoked ||
+        wants_more(core) || !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
+        return;
+    for (size_t i = 0; i < core->book.count; i++)
+        if (may_dial(core, &core->book.entries[i]) && gv_drbg_below(&core->drbg, ++seen) == 0)
+            pick = &core->book.entries[i];
+    if (!pick)
+        return;
+    pick->link = gv_link_dial(core, &pick->address, pick->host);
+    if (pick->link != 0)
+        gv_link_find(core, pick->link)->feeler = true;
+}
+
+/* What it brought decides. A record or two were under way to both: then it ends, most of the time,
+ * for peers that change break trees. More, and it takes the place of the peer of ours that we have
+ * had longest: we know another part of the mesh than it does. */
+void gv_book_felt(struct gv_core *core, struct gv_link *link)
+{
+    struct gv_link *oldest = NULL;
+    size_t outbound = 0;
+
+    if (!link->feeler)
+        return;
+    link->feeler = false;
+    if (link->fed_records == 0 || (link->fed_records < GV_FEELER_NEWS &&
+                                   gv_drbg_below(&core->drbg, GV_FEELER_ODDS) > 0)) {
+        gv_link_close(core, link, GV_GOODBYE_STOPPING);
+        return;
+    }
+    gv_tree_enter(core, link);
+    for (size_t i = 0; i < core->link_count; i++) {
+        struct gv_link *other = core->links[i];
+        if (other == link || !other->outbound || !gv_link_is_peer(other))
+            continue;
+        outbound++;
+        if (!oldest || other->member_ms < oldest->member_ms)
+            oldest = other;
+    }
+    if (outbound >= GV_PEERS_OUTBOUND)
+        gv_link_close(core, oldest, GV_GOODBYE_STOPPING);
 }
 
 uint64_t gv_book_deadline(const struct gv_core *core)

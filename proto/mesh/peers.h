@@ -47,6 +47,9 @@ void gv_book_ended(struct gv_core *core, const struct gv_link *link);
 bool gv_book_knows(const struct gv_book *book, const struct gv_address *address);
 /* Dials while too few peers are connected. */
 void gv_book_tick(struct gv_core *core);
+/* Looks beyond the peers now and then; the first repair on such a link is over. */
+void gv_book_feel(struct gv_core *core);
+void gv_book_felt(struct gv_core *core, struct gv_link *link);
 uint64_t gv_book_deadline(const struct gv_core *core);
 
 #endif

@@ -151,7 +151,8 @@ static void settle_ids(struct answer *answer, const struct gv_range *range, size
     }
     for (size_t i = 0; i < range->count; i++) {
         const uint8_t *id = range->data + i * GV_ID_LEN;
-        if (gv_set_find(&core->set, id))
+        const struct gv_item *held = gv_set_find(&core->set, id);
+        if (held && held->tree != GV_TREE_KEPT)
             continue;
         if (answer->want_count < WANT_MAX)
             memcpy(answer->want + answer->want_count++ * GV_ID_LEN, id, GV_ID_LEN);
@@ -196,6 +197,12 @@ static void trim(struct answer *answer)
 static void end_here(struct gv_core *core, struct gv_link *link, enum gv_tree tree)
 {
     core->last_repair_ms = core->now_ms;
+    /* A join is over when an exchange brought nothing more, either way. */
+    if (tree == GV_TREE_STATEMENTS) {
+        link->joined = link->joined || (!link->fed && link->repair_ms == UINT64_MAX);
+        link->fed = false;
+        gv_book_felt(core, link);
+    }
     if (!link->repairing)
         return;
     link->repairing = false;
@@ -224,7 +231,9 @@ static void send_answer(struct answer *answer, uint32_t low_minute)
     struct gv_core *core = answer->core;
     struct gv_link *link = answer->link;
 
+    core->answering = true;
     gv_spread_items(core, link, answer->push, answer->push_count, true);
+    core->answering = false;
     gv_spread_want(core, link, answer->want, answer->want_count);
     trim(answer);
     gv_buf_clear(&core->scratch);
@@ -270,11 +279,15 @@ void gv_repair_answer(struct gv_core *core, struct gv_link *link)
     struct gv_key low = {.minute = message->low_minute};
     struct answer *answer;
 
+    gv_account_exchange(core, link);
     if (message->range_count == 0) {
         end_here(core, link, message->tree);
         return;
     }
     if (link->spent.repairs++ >= GV_REPAIR_PER_MINUTE)
+        return;
+    /* Whoever asks will ask another, or again. */
+    if (link->joined && !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
         return;
     answer = answer_new(core, link, message->tree);
     if (!answer)
@@ -298,7 +311,7 @@ void gv_repair_begin(struct gv_core *core, struct gv_link *link, enum gv_tree tr
     uint8_t fingerprint[GV_ID_LEN];
     struct gv_key low = {0};
 
-    if (!core->has_descriptor || !link->member || link->closing)
+    if (!core->has_descriptor || !link->member || link->closing || link->errand)
         return;
     /* What is about to expire need not be argued about: clocks differ by minutes. */
     if (tree == GV_TREE_STATEMENTS) {
@@ -309,6 +322,7 @@ void gv_repair_begin(struct gv_core *core, struct gv_link *link, enum gv_tree tr
     gv_set_fingerprint(fingerprint, &core->set, tree, gv_set_lower(&core->set, tree, &low),
                        core->set.trees[tree].count);
     all.data = fingerprint;
+    gv_account_exchange(core, link);
     gv_buf_clear(&core->scratch);
     gv_message_reconcile(&core->scratch, tree, low.minute, &all, 1);
     gv_link_post(core, link, &core->scratch, true);
@@ -335,12 +349,12 @@ static struct gv_link *random_member(struct gv_core *core)
     size_t members = 0, pick;
 
     for (size_t i = 0; i < core->link_count; i++)
-        members += core->links[i]->member && !core->links[i]->closing;
+        members += gv_link_is_peer(core->links[i]);
     if (members == 0)
         return NULL;
     pick = (size_t)gv_drbg_below(&core->drbg, members);
     for (size_t i = 0; i < core->link_count; i++)
-        if (core->links[i]->member && !core->links[i]->closing && pick-- == 0)
+        if (gv_link_is_peer(core->links[i]) && pick-- == 0)
             return core->links[i];
     return NULL;
 }
@@ -360,7 +374,7 @@ void gv_repair_tick(struct gv_core *core)
         gv_core_after(core, GV_REPAIR_MIN_MS +
                                 gv_drbg_below(&core->drbg, GV_REPAIR_MAX_MS - GV_REPAIR_MIN_MS));
     struct gv_link *link = random_member(core);
-    if (!link)
+    if (!link || !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
         return;
     /* Both in one frame: most of the time both are equal, and headers are what that costs. */
     gv_repair_begin(core, link, GV_TREE_ROSTER);

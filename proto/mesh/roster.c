@@ -85,6 +85,7 @@ static struct gv_instance *instance_row(struct gv_roster *roster,
     memcpy(instance->id, certificate->instance, GV_ID_LEN);
     memcpy(instance->key, certificate->key, GV_KEY_LEN);
     instance->since_min = certificate->since_min;
+    instance->placement = certificate->placement;
     instance->revoked_min = GV_NEVER;
     instance->fault_min = GV_NEVER;
     if (gv_table_insert(&roster->instances, hash, instance) != GV_OK) {

@@ -13,7 +13,7 @@ void gv_set_init(struct gv_set *set, const uint8_t hash_key[16])
 
 void gv_set_free(struct gv_set *set)
 {
-    for (int t = 0; t < GV_TREE_COUNT; t++) {
+    for (int t = 0; t < GV_TREES_HELD; t++) {
         for (size_t i = 0; i < set->trees[t].count; i++)
             free(set->trees[t].items[i]);
         free(set->trees[t].base);
@@ -22,9 +22,10 @@ void gv_set_free(struct gv_set *set)
     memset(set, 0, sizeof *set);
 }
 
-static uint64_t hash_of(const struct gv_set *set, const uint8_t id[GV_ID_LEN])
+/* Of its beginning, so that it is found by that alone. */
+static uint64_t hash_of(const struct gv_set *set, const uint8_t *id)
 {
-    return gv_siphash(set->hash_key, id, GV_ID_LEN);
+    return gv_siphash(set->hash_key, id, GV_MARK_LEN);
 }
 
 static bool has_id(const void *item, const void *id)
@@ -35,6 +36,16 @@ static bool has_id(const void *item, const void *id)
 struct gv_item *gv_set_find(const struct gv_set *set, const uint8_t id[GV_ID_LEN])
 {
     return gv_table_find(&set->by_id, hash_of(set, id), has_id, id);
+}
+
+static bool has_mark(const void *item, const void *mark)
+{
+    return memcmp(((const struct gv_item *)item)->key.id, mark, GV_MARK_LEN) == 0;
+}
+
+struct gv_item *gv_set_find_mark(const struct gv_set *set, const uint8_t *mark)
+{
+    return gv_table_find(&set->by_id, hash_of(set, mark), has_mark, mark);
 }
 
 int gv_key_compare(const struct gv_key *a, const struct gv_key *b)
@@ -97,17 +108,62 @@ static void settle(struct gv_tree_order *order)
 void gv_set_loading(struct gv_set *set, bool loading)
 {
     set->loading = loading;
-    for (int t = 0; !loading && t < GV_TREE_COUNT; t++)
+    for (int t = 0; !loading && t < GV_TREES_HELD; t++)
         settle(&set->trees[t]);
+}
+
+/* Modulo 2^128; the id is little-endian (SPEC 9.5). */
+static void add_id(uint32_t sum[GV_ID_LEN / 4], const uint8_t id[GV_ID_LEN], bool off)
+{
+    uint64_t carry = off; /* minus x is its complement and one */
+
+    for (size_t limb = 0; limb < GV_ID_LEN / 4; limb++) {
+        uint32_t value = (uint32_t)id[4 * limb] | (uint32_t)id[4 * limb + 1] << 8 |
+                         (uint32_t)id[4 * limb + 2] << 16 | (uint32_t)id[4 * limb + 3] << 24;
+        carry += (uint64_t)sum[limb] + (off ? ~value : value);
+        sum[limb] = (uint32_t)carry;
+        carry >>= 32;
+    }
+}
+
+/* There is room for it. */
+static void enter_order(struct gv_set *set, struct gv_item *item)
+{
+    struct gv_tree_order *order = &set->trees[item->tree];
+    size_t at = order->count;
+
+    if (set->loading)
+        order->unordered = true;
+    else
+        at = gv_set_lower(set, item->tree, &item->key);
+    memmove(order->items + at + 1, order->items + at, (order->count - at) * sizeof *order->items);
+    order->items[at] = item;
+    order->count++;
+    add_id(order->sum, item->key.id, false);
+}
+
+static void leave_order(struct gv_set *set, struct gv_item *item)
+{
+    struct gv_tree_order *order = &set->trees[item->tree];
+    settle(order);
+    size_t at = gv_set_lower(set, item->tree, &item->key);
+
+    gv_assert(at < order->count && order->items[at] == item);
+    order->count--;
+    add_id(order->sum, item->key.id, true);
+    if (at == 0)
+        order->items++;
+    else
+        memmove(order->items + at, order->items + at + 1,
+                (order->count - at) * sizeof *order->items);
 }
 
 struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t minute,
                               const uint8_t id[GV_ID_LEN], const uint8_t *record, size_t len)
 {
-    struct gv_tree_order *order = &set->trees[tree];
     struct gv_item *item = malloc(sizeof *item + len);
 
-    if (!item || !make_room(order))
+    if (!item || !make_room(&set->trees[tree]))
         goto failed;
     item->key.minute = minute;
     memcpy(item->key.id, id, GV_ID_LEN);
@@ -117,33 +173,28 @@ struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t mi
     memcpy(item->record, record, len);
     if (gv_table_insert(&set->by_id, hash_of(set, id), item) != GV_OK)
         goto failed;
-    size_t at = order->count;
-    if (set->loading)
-        order->unordered = true;
-    else
-        at = gv_set_lower(set, tree, &item->key);
-    memmove(order->items + at + 1, order->items + at, (order->count - at) * sizeof *order->items);
-    order->items[at] = item;
-    order->count++;
+    enter_order(set, item);
     return item;
 failed:
     free(item);
     return NULL;
 }
 
+bool gv_set_reserve(struct gv_set *set, enum gv_tree tree)
+{
+    return make_room(&set->trees[tree]);
+}
+
+void gv_set_move(struct gv_set *set, struct gv_item *item, enum gv_tree tree)
+{
+    leave_order(set, item);
+    item->tree = tree;
+    enter_order(set, item);
+}
+
 void gv_set_remove(struct gv_set *set, struct gv_item *item)
 {
-    struct gv_tree_order *order = &set->trees[item->tree];
-    settle(order);
-    size_t at = gv_set_lower(set, item->tree, &item->key);
-
-    gv_assert(at < order->count && order->items[at] == item);
-    order->count--;
-    if (at == 0)
-        order->items++;
-    else
-        memmove(order->items + at, order->items + at + 1,
-                (order->count - at) * sizeof *order->items);
+    leave_order(set, item);
     gv_table_remove(&set->by_id, hash_of(set, item->key.id), item);
     free(item);
 }
@@ -151,20 +202,21 @@ void gv_set_remove(struct gv_set *set, struct gv_item *item)
 void gv_set_fingerprint(uint8_t out[GV_ID_LEN], const struct gv_set *set, enum gv_tree tree,
                         size_t from, size_t to)
 {
+    const struct gv_tree_order *order = &set->trees[tree];
     uint8_t message[GV_ID_LEN + 8];
-    uint32_t sum[GV_ID_LEN / 4] = {0}; /* limbs of 32 bits, lowest first */
+    uint32_t sum[GV_ID_LEN / 4] = {0};
     uint64_t count = to - from;
 
-    for (size_t i = from; i < to; i++) {
-        const uint8_t *id = set->trees[tree].items[i]->key.id;
-        uint64_t carry = 0;
-        for (size_t limb = 0; limb < GV_ID_LEN / 4; limb++) {
-            carry += (uint64_t)sum[limb] + ((uint32_t)id[4 * limb] | (uint32_t)id[4 * limb + 1] << 8 |
-                                            (uint32_t)id[4 * limb + 2] << 16 |
-                                            (uint32_t)id[4 * limb + 3] << 24);
-            sum[limb] = (uint32_t)carry;
-            carry >>= 32;
-        }
+    /* Most are of all, or nearly: then what is left out is taken off. */
+    if (count > order->count / 2) {
+        memcpy(sum, order->sum, sizeof sum);
+        for (size_t i = 0; i < from; i++)
+            add_id(sum, order->items[i]->key.id, true);
+        for (size_t i = to; i < order->count; i++)
+            add_id(sum, order->items[i]->key.id, true);
+    } else {
+        for (size_t i = from; i < to; i++)
+            add_id(sum, order->items[i]->key.id, false);
     }
     for (size_t i = 0; i < GV_ID_LEN; i++)
         message[i] = (uint8_t)(sum[i / 4] >> 8 * (i % 4));

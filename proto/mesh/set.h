@@ -29,8 +29,9 @@ struct gv_set {
         size_t count;
         struct gv_item **base; /* owned, of cap places */
         size_t cap;
+        uint32_t sum[GV_ID_LEN / 4]; /* of all ids: limbs, lowest first */
         bool unordered; /* filled while loading: to be sorted once */
-    } trees[GV_TREE_COUNT];
+    } trees[GV_TREES_HELD];
     bool loading;
 };
 
@@ -42,9 +43,15 @@ void gv_set_free(struct gv_set *set); /* and every item */
 void gv_set_loading(struct gv_set *set, bool loading);
 
 struct gv_item *gv_set_find(const struct gv_set *set, const uint8_t id[GV_ID_LEN]);
+/* By the first GV_MARK_LEN bytes of an id. */
+struct gv_item *gv_set_find_mark(const struct gv_set *set, const uint8_t *mark);
 /* Copies the record in under its id, which must not be in the set. Returns NULL without memory. */
 struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t minute,
                               const uint8_t id[GV_ID_LEN], const uint8_t *record, size_t len);
+/* Room for one more in the tree. Returns false without memory. */
+bool gv_set_reserve(struct gv_set *set, enum gv_tree tree);
+/* Moves it into another tree, in which there is room. */
+void gv_set_move(struct gv_set *set, struct gv_item *item, enum gv_tree tree);
 /* Takes the item out and frees it. */
 void gv_set_remove(struct gv_set *set, struct gv_item *item);
 

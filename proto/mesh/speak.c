@@ -88,6 +88,9 @@ static int say(struct gv_core *core, struct gv_statement *statement, enum gv_not
     if (rc == GV_OK)
         rc = gv_admit(core, record.data, record.len, GV_FROM_SELF, 0);
     if (rc == GV_OK) {
+        const struct gv_item *item = gv_set_find(&core->set, id);
+        if (item && item->tree == GV_TREE_KEPT)
+            gv_errand_begin(core, item->row, 0);
         gv_effect_persist(core->effects, GV_ROW_SENT, id, GV_ID_LEN, record.data, record.len);
         struct gv_effect *note = gv_effect_note(core->effects, note_kind);
         note->subject = statement->subject;

@@ -1,4 +1,4 @@
-/* Spread: what is new goes on, once, to everybody connected but the one it came from (SPEC 9.3). */
+/* Spread: what is new goes on, once, along the eager links of its tree (SPEC 9.3). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +19,14 @@ void gv_spread_fresh(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t
         core->fresh_cap = cap;
     }
     memcpy(core->fresh[core->fresh_count].id, id, GV_ID_LEN);
+    core->fresh[core->fresh_count].calm = false;
     core->fresh[core->fresh_count++].from = from;
+}
+
+void gv_spread_calm(struct gv_core *core)
+{
+    if (core->fresh_count > 0)
+        core->fresh[core->fresh_count - 1].calm = true;
 }
 
 /* One message of as many items as fit. Returns how many. */
@@ -51,42 +58,70 @@ void gv_spread_items(struct gv_core *core, struct gv_link *link, struct gv_item 
     }
 }
 
-/* Signals, and what takes standing away, cannot wait; addresses and certificates can. */
-static bool is_urgent(const struct gv_item *item)
+/* Signals, and what takes standing away; addresses and certificates can wait. */
+static bool is_news(const struct gv_item *item)
 {
     return item->record[0] != GV_RECORD_ADDRESS && item->record[0] != GV_RECORD_CERTIFICATE &&
            item->record[0] != GV_RECORD_DESCRIPTOR;
+}
+
+/* What must wait while the bucket is low is not passed on; repair brings it when there is room. */
+static void drop_deferred(struct gv_core *core)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < core->fresh_count; i++) {
+        const struct gv_item *item = gv_set_find(&core->set, core->fresh[i].id);
+        enum gv_worth worth = GV_WORTH_NEWS;
+        if (core->fresh[i].from == 0)
+            worth = GV_WORTH_OWN;
+        else if (item && !is_news(item))
+            worth = GV_WORTH_ROSTER;
+        if (!item || !gv_traffic_allows(&core->traffic, worth))
+            continue;
+        gv_tree_remember(core, core->fresh[i].id, core->fresh[i].from);
+        core->fresh[kept++] = core->fresh[i];
+    }
+    core->fresh_count = kept;
 }
 
 void gv_spread_flush(struct gv_core *core)
 {
     struct gv_item *batch[GV_RECORDS_PER_MESSAGE];
 
+    drop_deferred(core);
     for (size_t l = 0; core->fresh_count > 0 && l < core->link_count; l++) {
         struct gv_link *link = core->links[l];
         size_t count = 0;
-        bool urgent = false;
-        if (!link->member || link->closing)
+        bool hurry = false;
+        if (!gv_link_is_peer(link))
             continue;
         for (size_t i = 0; i < core->fresh_count; i++) {
             struct gv_item *item = gv_set_find(&core->set, core->fresh[i].id);
             if (!item || core->fresh[i].from == link->id) /* displaced already, or theirs */
                 continue;
+            if (link->lazy & gv_tree_of(item->key.id))
+                continue;
+            hurry = hurry || !core->fresh[i].calm;
             batch[count++] = item;
-            urgent = urgent || is_urgent(item);
             if (count == GV_RECORDS_PER_MESSAGE) {
-                gv_spread_items(core, link, batch, count, urgent);
+                gv_spread_items(core, link, batch, count, false);
                 count = 0;
-                urgent = false;
             }
         }
-        gv_spread_items(core, link, batch, count, urgent);
+        gv_spread_items(core, link, batch, count, false);
+        if (hurry)
+            gv_link_hurry(core, link);
+        else
+            gv_link_stroll(core, link);
     }
     core->fresh_count = 0;
 }
 
 void gv_spread_want(struct gv_core *core, struct gv_link *link, const uint8_t *ids, size_t count)
 {
+    if (count > 0)
+        gv_account_exchange(core, link);
     while (count > 0) {
         size_t take = count < GV_IDS_PER_MESSAGE ? count : GV_IDS_PER_MESSAGE;
         gv_buf_clear(&core->scratch);
@@ -107,7 +142,7 @@ static bool is_peers_own(const struct gv_core *core, const struct gv_link *link,
     const struct gv_item *item = gv_set_find(&core->set, id);
     const struct gv_held *held;
 
-    if (!item || item->tree != GV_TREE_STATEMENTS)
+    if (!item || item->tree == GV_TREE_ROSTER)
         return false;
     held = item->row;
     return memcmp(held->author->id, link->instance, GV_ID_LEN) == 0;
@@ -123,9 +158,29 @@ static void count_record(struct gv_core *core, uint8_t kind, int rc)
         core->signals_refused++;
 }
 
+/* Which way it came tells which links the trees need. */
+static void note_path(struct gv_core *core, struct gv_link *link, const uint8_t *record, size_t len,
+                      int rc)
+{
+    uint8_t id[GV_ID_LEN];
+
+    if ((rc != GV_OK && rc != GV_ERR_DUPLICATE) || gv_record_id(id, record, len) != GV_OK)
+        return;
+    if (rc == GV_OK)
+        gv_tree_first(core, link, id);
+    else
+        gv_tree_duplicate(core, link, id);
+}
+
+static bool is_statement(uint8_t kind)
+{
+    return kind == GV_RECORD_SIGNAL || kind == GV_RECORD_RETRACT;
+}
+
 static void take_records(struct gv_core *core, struct gv_link *link)
 {
     const struct gv_message *message = &core->message;
+    bool whisper = message->kind == GV_MESSAGE_WHISPER;
     uint8_t acks[GV_RECORDS_PER_MESSAGE * GV_ID_LEN];
     size_t ack_count = 0;
 
@@ -133,20 +188,29 @@ static void take_records(struct gv_core *core, struct gv_link *link)
         const uint8_t *record = message->records[i].data;
         size_t len = message->records[i].len;
         uint8_t *id = acks + ack_count * GV_ID_LEN;
-        int rc = gv_admit(core, record, len, GV_FROM_PEER, link->id);
+        int rc = whisper && !is_statement(record[0])
+                     ? GV_ERR_PROTOCOL
+                     : gv_admit(core, record, len, whisper ? GV_FROM_WHISPER : GV_FROM_PEER,
+                                link->id);
         count_record(core, record[0], rc);
+        if (!whisper) {
+            link->fed = link->fed || rc == GV_OK;
+            link->fed_records += rc == GV_OK;
+            note_path(core, link, record, len, rc);
+        }
         if (gv_error_is_guilt(rc)) {
             gv_link_punish(core, link, rc);
             return;
         }
         if (link->closing) /* it proved its own fault, or brought its own revocation */
             return;
-        if (rc == GV_ERR_NO_CERTIFICATE)
+        if (rc == GV_ERR_NO_CERTIFICATE && !link->errand)
             gv_repair_soon(core, link);
         if ((rc == GV_OK || rc == GV_ERR_DUPLICATE) && gv_record_id(id, record, len) == GV_OK &&
             is_peers_own(core, link, id))
             ack_count++;
     }
+    gv_tree_prune(core, link);
     if (ack_count == 0)
         return;
     gv_buf_clear(&core->scratch);
@@ -165,6 +229,7 @@ static void take_acks(struct gv_core *core, struct gv_link *link)
         const struct gv_held *held = item ? item->row : NULL;
         if (!held || memcmp(held->author->id, core->identity.id, GV_ID_LEN) != 0)
             continue;
+        gv_errand_acked(core, id, link->instance);
         /* Each is a row to be written: who says it over and over must not keep the disk busy. */
         if (link->spent.acks++ >= GV_ACKS_PER_MINUTE)
             return;
@@ -185,12 +250,16 @@ static void take_wants(struct gv_core *core, struct gv_link *link)
 
     for (size_t i = 0; i < core->message.id_count; i++) {
         struct gv_item *item = gv_set_find(&core->set, core->message.ids + i * GV_ID_LEN);
-        if (item && link->spent.records < GV_WANTS_PER_MINUTE) {
+        if (item && item->tree != GV_TREE_KEPT && link->spent.records < GV_WANTS_PER_MINUTE) {
             found[count++] = item;
             link->spent.records++;
         }
     }
+    if (link->joined && !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
+        return;
+    core->answering = true;
     gv_spread_items(core, link, found, count, true);
+    core->answering = false;
 }
 
 static void answer_ping(struct gv_core *core, struct gv_link *link)
@@ -200,8 +269,17 @@ static void answer_ping(struct gv_core *core, struct gv_link *link)
     gv_link_post(core, link, &core->scratch, true);
 }
 
+/* On an errand nothing is spread or repaired: what comes of it was sent before we had said so. */
+static bool is_for_peers(enum gv_message_kind kind)
+{
+    return kind == GV_MESSAGE_RECORDS || kind == GV_MESSAGE_WANT || kind == GV_MESSAGE_RECONCILE ||
+           kind == GV_MESSAGE_PRUNE || kind == GV_MESSAGE_OFFER || kind == GV_MESSAGE_GRAFT;
+}
+
 void gv_spread_message(struct gv_core *core, struct gv_link *link)
 {
+    if (link->errand && is_for_peers(core->message.kind))
+        return;
     switch (core->message.kind) {
     case GV_MESSAGE_HELLO:
         if (link->greeted) {
@@ -218,7 +296,14 @@ void gv_spread_message(struct gv_core *core, struct gv_link *link)
     case GV_MESSAGE_PONG:
         break;
     case GV_MESSAGE_RECORDS:
+    case GV_MESSAGE_WHISPER:
         take_records(core, link);
+        break;
+    case GV_MESSAGE_ERRAND:
+        link->errand = true;
+        break;
+    case GV_MESSAGE_ASK:
+        gv_keep_asked(core, link);
         break;
     case GV_MESSAGE_ACK:
         take_acks(core, link);
@@ -228,6 +313,15 @@ void gv_spread_message(struct gv_core *core, struct gv_link *link)
         break;
     case GV_MESSAGE_RECONCILE:
         gv_repair_answer(core, link);
+        break;
+    case GV_MESSAGE_PRUNE:
+        gv_tree_pruned(core, link);
+        break;
+    case GV_MESSAGE_OFFER:
+        gv_tree_offered(core, link);
+        break;
+    case GV_MESSAGE_GRAFT:
+        gv_tree_grafted(core, link);
         break;
     case GV_MESSAGE_FOLLOW:
         gv_own_followed(core, link);

@@ -12,6 +12,7 @@
 #include "proto/mesh/roster.h"
 #include "proto/mesh/session.h"
 #include "proto/mesh/set.h"
+#include "proto/mesh/traffic.h"
 #include "proto/settings.h"
 #include "proto/trust/history.h"
 #include "proto/trust/own_locks.h"
@@ -22,20 +23,25 @@
 /* What a peer had of his budgets in this minute. */
 struct gv_spent {
     uint64_t minute_ms; /* its start */
-    uint32_t repairs, records, acks, follows;
+    uint32_t repairs, records, acks, offers, asks, follows;
 };
 
 struct gv_link {
     uint32_t id;
     bool outbound, connected, member, closing;
     bool greeted;              /* their HELLO has come */
+    bool feeler;               /* dialled to compare sets with somebody new, and no more yet */
+    uint32_t fed_records;      /* what it brought that was new */
+    bool errand;               /* it carries whispers and questions alone (SPEC 9.10) */
     uint32_t goodbye;          /* the reason they gave; UINT32_MAX: none */
     struct gv_address remote;
     struct gv_session session;
     uint8_t instance[GV_ID_LEN];
     uint64_t opened_ms, member_ms, heard_ms, sent_ms;
     uint64_t flush_ms;         /* when the outbox goes out; UINT64_MAX: nothing in it */
+    uint64_t news_ms;          /* when the frames that went out have had their gaps */
     struct gv_buf outbox;      /* whole messages, not sealed yet */
+    enum gv_cause outbox_cause; /* of the first of them, which pays for the frame */
     uint64_t bytes_in, bytes_out;
     int64_t clock_offset_ms;
     uint64_t repair_ms;        /* when to repair with this peer out of turn; UINT64_MAX: not */
@@ -43,6 +49,15 @@ struct gv_link {
     uint8_t repair_first[GV_ID_LEN]; /* what it began with */
     uint64_t repaired_soon_ms; /* not again out of turn before */
     bool repairing;            /* the statements are to follow the roster */
+    bool joined;               /* the first repair of this session is done */
+    bool fed;                  /* the present one brought something */
+    uint64_t exchange_ms;      /* records that come before were asked for */
+    uint64_t bytes_before;     /* bytes_in a minute ago */
+    uint8_t lazy;              /* trees in which nothing is pushed here (SPEC 9.3) */
+    uint8_t spared[GV_SPREAD_TREES]; /* by tree: so many duplicates before it is pruned again */
+    uint64_t offered;          /* recent records before this number: offered, or not needed */
+    uint64_t offer_ms;         /* when it was last offered some */
+    uint8_t prune;             /* and those that this message showed to be needless */
     bool followed;             /* we asked him for his locks (SPEC 9.8) */
     bool follows;              /* he asked us for ours: */
     struct gv_buf locks_due;   /* subjects to tell him of, one after the other */
@@ -82,6 +97,28 @@ struct gv_ban {
 struct gv_fresh {
     uint8_t id[GV_ID_LEN];
     uint32_t from; /* link; 0: our own */
+    bool calm;     /* it changes no verdict: it may wait for company */
+};
+
+/* One that was passed on a moment ago, and is still to be offered. */
+struct gv_recent {
+    uint8_t mark[GV_MARK_LEN];
+    uint32_t from;
+    uint64_t at_ms;
+};
+
+/* A word of our own on its way to its keepers. */
+struct gv_errand {
+    uint8_t id[GV_ID_LEN];
+    uint64_t next_ms;
+    uint32_t attempts, acked_count;
+    uint8_t acked[GV_ERRAND_ACKS][GV_ID_LEN];
+};
+
+/* A case that is to be published unless somebody else does. */
+struct gv_pending {
+    struct gv_subject subject;
+    uint64_t due_ms;
 };
 
 struct gv_core {
@@ -133,12 +170,28 @@ struct gv_core {
 
     struct gv_fresh *fresh; /* owned */
     size_t fresh_count, fresh_cap;
+    struct gv_recent recent[GV_RECENT];
+    uint32_t firsts[GV_SPREAD_TREES][GV_FIRSTS]; /* links that brought the last of each tree */
+    uint64_t recent_next; /* number of the next: recent[n % GV_RECENT] */
+    uint64_t offer_ms;    /* when the offers that were made have had their pauses */
+    struct gv_errand *errands; /* owned */
+    size_t errand_count, errand_cap;
+    struct gv_pending pending[GV_PENDING_MAX];
+    size_t pending_count;
+    struct gv_question {
+        struct gv_subject subject;
+        uint64_t until_ms; /* 0: none */
+    } questions[GV_QUESTIONS_MAX];
+    bool public_only; /* no keepers: for comparing */
+    struct gv_traffic traffic;
+    bool answering; /* what is posted now was asked for */
     struct gv_message message; /* scratch: too large for the stack */
     struct gv_buf plain, wire, scratch;
     struct gv_vote *votes; /* owned scratch */
     size_t votes_cap;
 
     uint64_t minute_ms;  /* next minute's work */
+    uint64_t feeler_ms;  /* next look beyond the peers (SPEC 9.4) */
     uint64_t repair_ms;  /* next repair with a random peer */
     uint64_t last_repair_ms, clock_noted_ms, full_noted_ms;
     uint64_t bytes_in, bytes_out;
@@ -146,6 +199,8 @@ struct gv_core {
 };
 
 struct gv_session_self gv_core_self(const struct gv_core *core);
+/* The median of the peers' clocks minus ours, ms. */
+int64_t gv_core_clock_offset(const struct gv_core *core);
 /* now + delay, never wrapping. */
 uint64_t gv_core_after(const struct gv_core *core, uint64_t delay_ms);
 
@@ -154,7 +209,9 @@ enum gv_source_kind {
     GV_FROM_PEER,
     GV_FROM_REGISTRY,
     GV_FROM_SELF,
-    GV_FROM_STORE /* verified when it was stored; not verified, persisted or passed on again */
+    GV_FROM_STORE, /* verified when it was stored; not verified, persisted or passed on again */
+    GV_FROM_STORE_KEPT, /* the same of what is not public */
+    GV_FROM_WHISPER     /* a peer's, and not public */
 };
 /* Takes a record if it belongs into the set. Returns GV_OK, GV_ERR_DUPLICATE, or why not;
  * gv_error_is_guilt tells whether its sender should have known. from: link number, 0: none. */
@@ -189,12 +246,17 @@ int gv_admit_descriptor(struct gv_core *core, const struct gv_incoming *in);
 /* Puts it into the set, persists it and passes it on, as the source asks. NULL without memory. */
 struct gv_item *gv_admit_enter(struct gv_core *core, const struct gv_incoming *in,
                                enum gv_tree tree, uint32_t minute);
+bool gv_is_stored(enum gv_source_kind source);
+/* Pushing others out of the quota costs everybody a message, so it has a quota of its own. */
+bool gv_may_displace(const struct gv_core *core, struct gv_instance *author);
 /* Takes an item out of the set and the store of rows. */
 void gv_admit_leave(struct gv_core *core, struct gv_item *item);
 /* The descriptor in force may have changed: takes the newest held that is active. */
 void gv_activate_descriptor(struct gv_core *core);
 
 /* ---- trust in the core: mesh/judge.c -------------------------------------------------------- */
+/* Room for so many votes, until the next call; NULL without memory. */
+struct gv_vote *gv_scratch_votes(struct gv_core *core, size_t count);
 enum gv_verdict_state gv_state_of(const struct gv_core *core, const struct gv_subject *subject);
 /* Judges anew after a change and notes a verdict that is not the one before. While rows are loaded
  * it does nothing: gv_core_step judges all of them once, at the first event after the last row. */
@@ -244,6 +306,9 @@ void gv_own_expire(struct gv_core *core);
 
 /* ---- mesh/links.c --------------------------------------------------------------------------- */
 struct gv_link *gv_link_find(const struct gv_core *core, uint32_t id);
+/* A member that takes part in spread and repair, now. */
+bool gv_link_is_peer(const struct gv_link *link);
+/* To this instance, a peer's rather than an errand's; NULL: none is open. */
 struct gv_link *gv_link_of(const struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 /* Opens an outgoing one; gives its number, or 0 when there is no room. */
 uint32_t gv_link_dial(struct gv_core *core, const struct gv_address *address, const char *host);
@@ -257,10 +322,28 @@ void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_bu
 void gv_link_close(struct gv_core *core, struct gv_link *link, enum gv_goodbye reason);
 /* The peer sent something that it should have known to be invalid. */
 void gv_link_punish(struct gv_core *core, struct gv_link *link, int error);
+/* What was posted waits for the gap between two frames of news, and no longer. */
+void gv_link_hurry(struct gv_core *core, struct gv_link *link);
+/* What was posted is in less of a hurry. */
+void gv_link_stroll(struct gv_core *core, struct gv_link *link);
 void gv_links_tick(struct gv_core *core);
 void gv_links_make_room(struct gv_core *core); /* once a minute */
 void gv_links_flush(struct gv_core *core);
 uint64_t gv_links_deadline(const struct gv_core *core);
+
+/* ---- mesh/account.c: what it costs (SPEC 9.9, 13.2) ----------------------------------------- */
+/* A message of this number that is posted to, or came from, this link. */
+enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link *link,
+                               uint8_t message, bool out);
+void gv_account_connection(struct gv_core *core);
+void gv_account_handshake(struct gv_core *core, bool out, size_t bytes);
+/* A frame: its messages are counted apart. */
+void gv_account_frame(struct gv_core *core, enum gv_cause cause, bool out, size_t plain);
+void gv_account_message(struct gv_core *core, enum gv_cause cause, bool out, size_t bytes);
+/* What came or goes on this link from now on was asked for. */
+void gv_account_exchange(struct gv_core *core, struct gv_link *link);
+/* The minute's work: while others send more than may be moved, whoever sent most has to go. */
+void gv_account_minute(struct gv_core *core);
 
 /* ---- mesh/door.c: who may come in (SPEC 5.3, 5.4) ------------------------------------------- */
 /* May a connection from there begin a handshake? GV_OK or why not; before any cryptography. */
@@ -272,16 +355,69 @@ void gv_door_leave(struct gv_core *core, const struct gv_link *link);
 void gv_door_ban(struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 bool gv_is_banned(const struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 
+/* ---- mesh/keepers.c, mesh/errands.c (SPEC 9.10) ----------------------------------------------- */
+/* False in a mesh of up to seven nodes that can be reached: there every word is public. */
+bool gv_keepers_in_force(const struct gv_core *core);
+/* The keepers of a subject by rank, first those seven, then those that stand in; how many. */
+size_t gv_keepers_of(const struct gv_core *core, struct gv_instance *out[GV_KEEPERS_RANKED],
+                     const struct gv_subject *subject);
+/* The lowest is the first. */
+uint64_t gv_keeper_score(const uint8_t key[GV_ID_LEN], uint64_t placement);
+/* Something came or went on the subject: is it to be published, and when? */
+void gv_keep_look(struct gv_core *core, const struct gv_subject *subject);
+void gv_keep_look_all(struct gv_core *core);
+/* Does what is public on the subject give every verdict there is? */
+bool gv_keep_is_enough(struct gv_core *core, const struct gv_subject *subject);
+/* Makes a kept statement public and passes it on. GV_OK, GV_ERR_EARLY,
+ * GV_ERR_EXPIRED, GV_ERR_RATE or GV_ERR_MEMORY. */
+int gv_keep_publish(struct gv_core *core, struct gv_held *held, uint32_t from);
+void gv_keep_tick(struct gv_core *core);
+uint64_t gv_keep_deadline(const struct gv_core *core);
+void gv_keep_asked(struct gv_core *core, struct gv_link *link); /* ASK came */
+/* Takes a kept statement of our own to its keepers. */
+void gv_errand_begin(struct gv_core *core, const struct gv_held *held, uint64_t delay_ms);
+void gv_errands_resume(struct gv_core *core); /* all that were loaded */
+void gv_errands_tick(struct gv_core *core);
+uint64_t gv_errands_deadline(const struct gv_core *core);
+void gv_errands_serve(struct gv_core *core, struct gv_link *link); /* it is open */
+/* Asks the first keepers; their answers are kept as they come. GV_OK, GV_ERR_SUBJECT, GV_ERR_STATE
+ * (no descriptor or certificate), GV_ERR_DUPLICATE (there are no keepers: all is public) or
+ * GV_ERR_BUSY. */
+int gv_errand_ask(struct gv_core *core, const struct gv_subject *subject);
+void gv_errand_acked(struct gv_core *core, const uint8_t id[GV_ID_LEN],
+                     const uint8_t instance[GV_ID_LEN]);
+
 /* ---- mesh/spread.c, mesh/repair.c ----------------------------------------------------------- */
 void gv_spread_message(struct gv_core *core, struct gv_link *link);
 /* Remembers that this record is to go on. */
 void gv_spread_fresh(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t from);
+/* The last of them is in no hurry. */
+void gv_spread_calm(struct gv_core *core);
 /* Posts all that is fresh to every member but the one it came from. */
 void gv_spread_flush(struct gv_core *core);
 /* Posts items of the set, batched. */
 void gv_spread_items(struct gv_core *core, struct gv_link *link, struct gv_item *const *items,
                      size_t count, bool urgent);
 void gv_spread_want(struct gv_core *core, struct gv_link *link, const uint8_t *ids, size_t count);
+
+/* ---- mesh/tree.c ---------------------------------------------------------------------------- */
+uint8_t gv_tree_of(const uint8_t *id); /* its bit; the first byte is enough */
+/* A record was pushed by this link, and was new, or was not. */
+void gv_tree_first(struct gv_core *core, struct gv_link *link, const uint8_t id[GV_ID_LEN]);
+void gv_tree_duplicate(const struct gv_core *core, struct gv_link *link,
+                       const uint8_t id[GV_ID_LEN]);
+void gv_tree_prune(struct gv_core *core, struct gv_link *link); /* after its message */
+/* A link that is in no tree, and in all of them. */
+void gv_tree_leave(struct gv_core *core, struct gv_link *link);
+void gv_tree_enter(struct gv_core *core, struct gv_link *link);
+void gv_tree_lost(struct gv_core *core, const struct gv_link *gone);
+void gv_tree_remember(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t from);
+void gv_tree_tick(struct gv_core *core);
+uint64_t gv_tree_deadline(const struct gv_core *core);
+/* PRUNE, OFFER, GRAFT came. */
+void gv_tree_pruned(struct gv_core *core, struct gv_link *link);
+void gv_tree_offered(struct gv_core *core, struct gv_link *link);
+void gv_tree_grafted(struct gv_core *core, struct gv_link *link);
 
 void gv_repair_soon(struct gv_core *core, struct gv_link *link);
 /* The roster, and when that is done, the statements: what a new link needs. */

@@ -22,6 +22,7 @@ struct gv_instance {
     uint8_t key[GV_KEY_LEN];
     struct gv_owner *owner;
     uint64_t group;         /* of the newest certificate */
+    uint64_t placement;     /* of the first: renewals keep it */
     uint32_t since_min;     /* the earliest that a certificate of it says */
     uint32_t expires_min;   /* the latest */
     uint32_t issued_min;    /* of the newest; */

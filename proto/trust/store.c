@@ -11,6 +11,7 @@ struct gv_hour {
     const struct gv_instance *author;
     uint32_t hour;
     enum gv_statement_kind kind;
+    bool kept; /* what is not public must not take a public place: sets would differ */
     uint32_t count, cap;
     struct gv_held **said; /* owned */
 };
@@ -19,6 +20,7 @@ struct hour_key {
     const struct gv_instance *author;
     uint32_t hour;
     enum gv_statement_kind kind;
+    bool kept;
 };
 
 struct sequence_key {
@@ -100,35 +102,56 @@ static bool is_hour(const void *row, const void *key)
     const struct hour_key *wanted = key;
 
     return hour->author == wanted->author && hour->hour == wanted->hour &&
-           hour->kind == wanted->kind;
+           hour->kind == wanted->kind && hour->kept == wanted->kept;
+}
+
+static uint64_t hash_hour(const struct gv_store *store, const struct hour_key *key)
+{
+    return hash_author(store, key->author, key->hour, (uint8_t)(key->kind | (key->kept ? 128 : 0)));
 }
 
 static struct gv_hour *find_hour(const struct gv_store *store, const struct gv_instance *author,
-                                 uint32_t minute, enum gv_statement_kind kind)
+                                 uint32_t minute, enum gv_statement_kind kind, bool kept)
 {
-    struct hour_key key = {author, minute / 60, kind};
+    struct hour_key key = {author, minute / 60, kind, kept};
 
-    return gv_table_find(&store->hours, hash_author(store, author, key.hour, (uint8_t)kind),
-                         is_hour, &key);
+    return gv_table_find(&store->hours, hash_hour(store, &key), is_hour, &key);
 }
 
 /* ---- admission ------------------------------------------------------------------------------ */
 
 /* A retraction covers a signal of the same author on the same subject with a lower number. */
-static bool covered(const struct gv_case *subject, const struct gv_statement *signal,
-                    const struct gv_instance *author)
+struct gv_held *gv_store_covering(const struct gv_store *store,
+                                  const struct gv_statement *signal,
+                                  const struct gv_instance *author)
 {
-    for (const struct gv_held *held = subject ? subject->first : NULL; held; held = held->next)
+    const struct gv_case *subject = gv_store_case(store, &signal->subject);
+
+    for (struct gv_held *held = subject ? subject->first : NULL; held; held = held->next)
         if (held->author == author && held->statement.kind == GV_STATEMENT_RETRACT &&
             held->statement.sequence > signal->sequence)
-            return true;
-    return false;
+            return held;
+    return NULL;
+}
+
+/* A place among those of its hour: GV_OK; GV_OK and *displaced, which it pushes out; GV_ERR_RATE. */
+static int find_place(const struct gv_hour *hour, uint64_t sequence, uint32_t quota,
+                      struct gv_held **displaced)
+{
+    *displaced = NULL;
+    if (!hour || hour->count < quota)
+        return GV_OK;
+    struct gv_held *largest = hour->said[hour->count - 1];
+    if (largest->statement.sequence < sequence)
+        return GV_ERR_RATE;
+    *displaced = largest;
+    return GV_OK;
 }
 
 struct gv_admission gv_store_weigh(const struct gv_store *store,
                                    const struct gv_statement *statement,
                                    const struct gv_instance *author, uint32_t per_hour,
-                                   uint32_t retracts_per_hour, bool weightless)
+                                   uint32_t retracts_per_hour, bool weightless, bool kept)
 {
     struct gv_admission admission = {GV_OK, NULL, NULL};
     struct sequence_key key = {author, statement->sequence};
@@ -141,19 +164,15 @@ struct gv_admission gv_store_weigh(const struct gv_store *store,
         admission.error = GV_ERR_FAULT;
         return admission;
     }
-    if (is_signal && covered(gv_store_case(store, &statement->subject), statement, author)) {
+    if (is_signal && gv_store_covering(store, statement, author)) {
         admission.error = GV_ERR_SUPERSEDED;
         return admission;
     }
-    const struct gv_hour *hour = find_hour(store, author, statement->last_min, statement->kind);
-    if (hour && hour->count >= quota) {
-        struct gv_held *largest = hour->said[hour->count - 1];
-        if (largest->statement.sequence < statement->sequence)
-            admission.error = GV_ERR_RATE;
-        else
-            admission.displaced = largest;
-    } else if (store->count >= store->max ||
-               (weightless && store->weightless >= store->max / 2)) {
+    const struct gv_hour *hour =
+        find_hour(store, author, statement->last_min, statement->kind, kept);
+    admission.error = find_place(hour, statement->sequence, quota, &admission.displaced);
+    if (admission.error == GV_OK && !admission.displaced &&
+        (store->count >= store->max || (weightless && store->weightless >= store->max / 2))) {
         /* New identities cost a mailbox each: they must not crowd out those that weigh something. */
         admission.error = GV_ERR_FULL;
     }
@@ -161,19 +180,20 @@ struct gv_admission gv_store_weigh(const struct gv_store *store,
 }
 
 static struct gv_hour *hour_row(struct gv_store *store, const struct gv_instance *author,
-                                uint32_t minute, enum gv_statement_kind kind)
+                                uint32_t minute, enum gv_statement_kind kind, bool kept)
 {
-    struct gv_hour *hour = find_hour(store, author, minute, kind);
+    struct hour_key key = {author, minute / 60, kind, kept};
+    struct gv_hour *hour = find_hour(store, author, minute, kind, kept);
 
     if (!hour) {
         hour = calloc(1, sizeof *hour);
         if (!hour)
             return NULL;
         hour->author = author;
-        hour->hour = minute / 60;
+        hour->hour = key.hour;
         hour->kind = kind;
-        uint64_t hash = hash_author(store, author, hour->hour, (uint8_t)kind);
-        if (gv_table_insert(&store->hours, hash, hour) != GV_OK) {
+        hour->kept = kept;
+        if (gv_table_insert(&store->hours, hash_hour(store, &key), hour) != GV_OK) {
             free(hour);
             return NULL;
         }
@@ -219,10 +239,11 @@ static void release_case(struct gv_store *store, struct gv_case *row)
 
 static void release_hour(struct gv_store *store, struct gv_hour *hour)
 {
+    struct hour_key key = {hour->author, hour->hour, hour->kind, hour->kept};
+
     if (hour->count > 0)
         return;
-    gv_table_remove(&store->hours,
-                    hash_author(store, hour->author, hour->hour, (uint8_t)hour->kind), hour);
+    gv_table_remove(&store->hours, hash_hour(store, &key), hour);
     free_hour(hour);
 }
 
@@ -246,12 +267,13 @@ static void enter_hour(struct gv_hour *hour, struct gv_held *held)
 
 struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement *statement,
                               const uint8_t id[GV_ID_LEN], struct gv_item *item,
-                              const struct gv_certificate_row *certificate, bool weightless)
+                              const struct gv_certificate_row *certificate, bool weightless,
+                              bool kept)
 {
     struct gv_instance *author = certificate->instance;
     struct gv_held *held = calloc(1, sizeof *held);
     struct gv_hour *hour =
-        held ? hour_row(store, author, statement->last_min, statement->kind) : NULL;
+        held ? hour_row(store, author, statement->last_min, statement->kind, kept) : NULL;
     struct gv_case *subject = hour ? case_row(store, &statement->subject) : NULL;
 
     if (!subject)
@@ -275,6 +297,8 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
     subject->count++;
     author->statements++;
     store->count++;
+    held->kept = kept;
+    subject->kept += kept;
     held->weightless = weightless;
     store->weightless += weightless;
     return held;
@@ -287,10 +311,9 @@ failed:
     return NULL;
 }
 
-void gv_store_drop(struct gv_store *store, struct gv_held *held)
+static void leave_hour(struct gv_store *store, struct gv_held *held)
 {
     struct gv_hour *hour = held->hour;
-    struct gv_case *subject = held->subject;
     uint32_t at = 0;
 
     while (hour->said[at] != held)
@@ -298,6 +321,33 @@ void gv_store_drop(struct gv_store *store, struct gv_held *held)
     hour->count--;
     memmove(hour->said + at, hour->said + at + 1, (hour->count - at) * sizeof *hour->said);
     release_hour(store, hour);
+}
+
+int gv_store_publish(struct gv_store *store, struct gv_held *held, uint32_t per_hour,
+                     uint32_t retracts_per_hour, struct gv_held **displaced)
+{
+    const struct gv_statement *said = &held->statement;
+    uint32_t quota = said->kind == GV_STATEMENT_SIGNAL ? per_hour : retracts_per_hour;
+    int rc = find_place(find_hour(store, held->author, said->last_min, said->kind, false),
+                        said->sequence, quota, displaced);
+
+    if (rc != GV_OK || *displaced)
+        return rc != GV_OK ? rc : GV_ERR_BUSY;
+    struct gv_hour *hour = hour_row(store, held->author, said->last_min, said->kind, false);
+    if (!hour)
+        return GV_ERR_MEMORY;
+    leave_hour(store, held);
+    enter_hour(hour, held);
+    held->kept = false;
+    held->subject->kept--;
+    return GV_OK;
+}
+
+void gv_store_drop(struct gv_store *store, struct gv_held *held)
+{
+    struct gv_case *subject = held->subject;
+
+    leave_hour(store, held);
     if (held->previous)
         held->previous->next = held->next;
     else
@@ -305,6 +355,7 @@ void gv_store_drop(struct gv_store *store, struct gv_held *held)
     if (held->next)
         held->next->previous = held->previous;
     subject->count--;
+    subject->kept -= held->kept;
     release_case(store, subject);
     gv_table_remove(&store->sequences,
                     hash_author(store, held->author, held->statement.sequence, 0), held);
@@ -329,22 +380,21 @@ struct gv_held *gv_store_cancelled(const struct gv_store *store, const struct gv
 uint32_t gv_store_said(const struct gv_store *store, const struct gv_instance *author,
                        uint32_t minute)
 {
-    const struct gv_hour *hour = find_hour(store, author, minute, GV_STATEMENT_SIGNAL);
+    const struct gv_hour *hour = find_hour(store, author, minute, GV_STATEMENT_SIGNAL, false);
+    const struct gv_hour *kept = find_hour(store, author, minute, GV_STATEMENT_SIGNAL, true);
 
-    return hour ? hour->count : 0;
+    return (hour ? hour->count : 0) + (kept ? kept->count : 0);
 }
 
 /* ---- judging -------------------------------------------------------------------------------- */
 
-void gv_store_judge(struct gv_verdict *out, const struct gv_case *subject,
-                    const struct gv_policy *policy, uint32_t genesis_min, uint32_t now_min,
-                    struct gv_vote *votes)
+static size_t gather_votes(struct gv_vote *votes, const struct gv_case *subject, bool kept_too)
 {
     size_t count = 0;
 
     for (const struct gv_held *held = subject->first; held; held = held->next) {
         const struct gv_instance *author = held->author;
-        if (held->statement.kind != GV_STATEMENT_SIGNAL)
+        if (held->statement.kind != GV_STATEMENT_SIGNAL || (held->kept && !kept_too))
             continue;
         struct gv_vote *vote = &votes[count++];
         memset(vote, 0, sizeof *vote);
@@ -358,6 +408,24 @@ void gv_store_judge(struct gv_verdict *out, const struct gv_case *subject,
         vote->revoked_min = author->revoked_min;
         vote->fault_min = held->owner->fault_min;
     }
+    return count;
+}
+
+void gv_store_judge(struct gv_verdict *out, const struct gv_case *subject,
+                    const struct gv_policy *policy, uint32_t genesis_min, uint32_t now_min,
+                    struct gv_vote *votes)
+{
+    size_t count = gather_votes(votes, subject, true);
+
+    gv_verdict_judge(out, policy, genesis_min, now_min, votes, count);
+}
+
+void gv_store_judge_public(struct gv_verdict *out, const struct gv_case *subject,
+                           const struct gv_policy *policy, uint32_t genesis_min,
+                           uint32_t now_min, struct gv_vote *votes)
+{
+    size_t count = gather_votes(votes, subject, false);
+
     gv_verdict_judge(out, policy, genesis_min, now_min, votes, count);
 }
 

@@ -25,13 +25,14 @@ struct gv_held {
     struct gv_held *next, *previous; /* on the same subject */
     struct gv_hour *hour;
     bool weightless;             /* it had no standing when it came */
+    bool kept;                   /* whispered, and not public (SPEC 9.10): has a quota of its own */
 };
 
 /* All that is held on one subject. */
 struct gv_case {
     struct gv_subject subject;
     struct gv_held *first;
-    uint32_t count;
+    uint32_t count, kept; /* kept: of them not public */
     enum gv_verdict_state state; /* last judged */
     uint32_t weight, until_min;
 };
@@ -60,13 +61,22 @@ struct gv_admission {
 struct gv_admission gv_store_weigh(const struct gv_store *store,
                                    const struct gv_statement *statement,
                                    const struct gv_instance *author, uint32_t per_hour,
-                                   uint32_t retracts_per_hour, bool weightless);
+                                   uint32_t retracts_per_hour, bool weightless, bool kept);
 
 /* Holds a statement that gv_store_weigh let pass and whose signature is good. The caller has
  * dropped `displaced`. Returns NULL without memory. */
 struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement *statement,
                               const uint8_t id[GV_ID_LEN], struct gv_item *item,
-                              const struct gv_certificate_row *certificate, bool weightless);
+                              const struct gv_certificate_row *certificate, bool weightless,
+                              bool kept);
+/* Makes a kept one public. Returns GV_OK, GV_ERR_RATE (beyond the public quota of its hour),
+ * GV_ERR_BUSY (*displaced is to be dropped first) or GV_ERR_MEMORY. */
+int gv_store_publish(struct gv_store *store, struct gv_held *held, uint32_t per_hour,
+                     uint32_t retracts_per_hour, struct gv_held **displaced);
+/* The retraction that covers this signal; NULL: none. */
+struct gv_held *gv_store_covering(const struct gv_store *store,
+                                  const struct gv_statement *signal,
+                                  const struct gv_instance *author);
 /* Lets go of one. Its case goes with the last. */
 void gv_store_drop(struct gv_store *store, struct gv_held *held);
 
@@ -76,7 +86,7 @@ struct gv_held *gv_store_cancelled(const struct gv_store *store,
                                    const struct gv_statement *retract,
                                    const struct gv_instance *author);
 
-/* How many signals of this author are held in the clock hour of this minute. */
+/* How many signals of this author are held in the clock hour of this minute, public or kept. */
 uint32_t gv_store_said(const struct gv_store *store, const struct gv_instance *author,
                        uint32_t minute);
 
@@ -84,6 +94,10 @@ uint32_t gv_store_said(const struct gv_store *store, const struct gv_instance *a
 void gv_store_judge(struct gv_verdict *out, const struct gv_case *subject,
                     const struct gv_policy *policy, uint32_t genesis_min, uint32_t now_min,
                     struct gv_vote *votes);
+/* The same from what of it is public. */
+void gv_store_judge_public(struct gv_verdict *out, const struct gv_case *subject,
+                           const struct gv_policy *policy, uint32_t genesis_min,
+                           uint32_t now_min, struct gv_vote *votes);
 /* Remembers the verdict last given. */
 void gv_store_settle(struct gv_store *store, struct gv_case *subject,
                      const struct gv_verdict *verdict);

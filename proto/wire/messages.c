@@ -46,6 +46,35 @@ static void read_ids(struct gv_message *out, struct gv_reader *reader)
     out->id_count = len / GV_ID_LEN;
 }
 
+static void read_trees(struct gv_message *out, struct gv_reader *reader)
+{
+    out->trees = (uint8_t)gv_get_u64(reader, UINT8_MAX);
+}
+
+static void read_marks(struct gv_message *out, struct gv_reader *reader, size_t least)
+{
+    size_t len;
+
+    out->marks = gv_get_bin(reader, &len, least, GV_IDS_PER_MESSAGE * GV_MARK_LEN);
+    if (len % GV_MARK_LEN != 0)
+        reader->error = GV_ERR_MALFORMED;
+    out->mark_count = len / GV_MARK_LEN;
+}
+
+static void read_subject(struct gv_message *out, struct gv_reader *reader)
+{
+    size_t len;
+    const uint8_t *bytes = gv_get_bin(reader, &len, 4, 8);
+
+    memset(&out->subject, 0, sizeof out->subject);
+    if (!bytes || (len != 4 && len != 8)) {
+        reader->error = reader->error == GV_OK ? GV_ERR_MALFORMED : reader->error;
+        return;
+    }
+    out->subject.family = len == 4 ? GV_FAMILY_IPV4 : GV_FAMILY_IPV6;
+    memcpy(out->subject.bytes, bytes, len);
+}
+
 static int compare_keys(const struct gv_key *a, const struct gv_key *b)
 {
     if (a->minute != b->minute)
@@ -132,7 +161,13 @@ int gv_message_read(struct gv_message *out, size_t *used, const uint8_t *data, s
     case GV_MESSAGE_PONG:
         out->number = gv_get_u64(&reader, UINT64_MAX);
         break;
+    case GV_MESSAGE_ERRAND:
+        break;
+    case GV_MESSAGE_ASK:
+        read_subject(out, &reader);
+        break;
     case GV_MESSAGE_RECORDS:
+    case GV_MESSAGE_WHISPER:
         read_records(out, &reader);
         break;
     case GV_MESSAGE_ACK:
@@ -141,6 +176,16 @@ int gv_message_read(struct gv_message *out, size_t *used, const uint8_t *data, s
         break;
     case GV_MESSAGE_RECONCILE:
         read_reconcile(out, &reader);
+        break;
+    case GV_MESSAGE_PRUNE:
+        read_trees(out, &reader);
+        break;
+    case GV_MESSAGE_OFFER:
+        read_marks(out, &reader, GV_MARK_LEN);
+        break;
+    case GV_MESSAGE_GRAFT:
+        read_trees(out, &reader);
+        read_marks(out, &reader, 0);
         break;
     case GV_MESSAGE_GOODBYE:
         out->number = gv_get_u64(&reader, UINT8_MAX);
@@ -186,6 +231,26 @@ void gv_message_records_start(struct gv_buf *out, uint32_t record_count)
     gv_put_array(out, record_count);
 }
 
+void gv_message_whisper_start(struct gv_buf *out, uint32_t record_count)
+{
+    gv_put_array(out, 2);
+    gv_put_u64(out, GV_MESSAGE_WHISPER);
+    gv_put_array(out, record_count);
+}
+
+void gv_message_errand(struct gv_buf *out)
+{
+    gv_put_array(out, 1);
+    gv_put_u64(out, GV_MESSAGE_ERRAND);
+}
+
+void gv_message_ask(struct gv_buf *out, const struct gv_subject *subject)
+{
+    gv_put_array(out, 2);
+    gv_put_u64(out, GV_MESSAGE_ASK);
+    gv_put_bin(out, subject->bytes, subject->family == GV_FAMILY_IPV4 ? 4 : 8);
+}
+
 void gv_message_record(struct gv_buf *out, const uint8_t *record, size_t len)
 {
     gv_put_bin(out, record, len);
@@ -227,6 +292,28 @@ void gv_message_reconcile(struct gv_buf *out, enum gv_tree tree, uint32_t low_mi
         gv_put_u64(out, range->mode);
         gv_put_bin(out, range->data, len);
     }
+}
+
+void gv_message_prune(struct gv_buf *out, uint8_t trees)
+{
+    gv_put_array(out, 2);
+    gv_put_u64(out, GV_MESSAGE_PRUNE);
+    gv_put_u64(out, trees);
+}
+
+void gv_message_offer(struct gv_buf *out, const uint8_t *marks, size_t mark_count)
+{
+    gv_put_array(out, 2);
+    gv_put_u64(out, GV_MESSAGE_OFFER);
+    gv_put_bin(out, marks, mark_count * GV_MARK_LEN);
+}
+
+void gv_message_graft(struct gv_buf *out, uint8_t trees, const uint8_t *marks, size_t mark_count)
+{
+    gv_put_array(out, 3);
+    gv_put_u64(out, GV_MESSAGE_GRAFT);
+    gv_put_u64(out, trees);
+    gv_put_bin(out, marks, mark_count * GV_MARK_LEN);
 }
 
 void gv_message_goodbye(struct gv_buf *out, enum gv_goodbye reason)

@@ -11,6 +11,7 @@
 #include "proto/limits.h"
 #include "proto/subject.h"
 #include "crypto/hash.h"
+#include "proto/subject.h"
 #include "proto/wire/codec.h"
 
 enum gv_message_kind {
@@ -22,6 +23,12 @@ enum gv_message_kind {
     GV_MESSAGE_WANT = 6,      /* [6, ids bin]: please send these */
     GV_MESSAGE_RECONCILE = 7, /* [7, tree, low minute, [[high minute, high id bin, mode, bin], ...]] */
     GV_MESSAGE_GOODBYE = 8,   /* [8, reason] */
+    GV_MESSAGE_PRUNE = 9,     /* [9, trees]: push nothing of these trees to me */
+    GV_MESSAGE_OFFER = 10,    /* [10, marks bin]: these I passed on to others */
+    GV_MESSAGE_GRAFT = 11,    /* [11, trees, marks bin]: push these trees, and send me these */
+    GV_MESSAGE_ERRAND = 12,   /* [12]: this session neither spreads nor repairs */
+    GV_MESSAGE_WHISPER = 13,  /* [13, [record bin, ...]]: statements that are not public */
+    GV_MESSAGE_ASK = 14,      /* [14, subject bin4|8]: what do you hold of it? */
     GV_MESSAGE_FOLLOW = 16,   /* [16, 0|1]: please tell me your locks (SPEC 9.8) */
     GV_MESSAGE_LOCKS = 17     /* [17, [[subject bin 4|8, seconds], ...]] */
 };
@@ -38,7 +45,14 @@ enum gv_goodbye {
 };
 const char *gv_goodbye_text(unsigned reason);
 
-enum gv_tree { GV_TREE_ROSTER = 0, GV_TREE_STATEMENTS = 1, GV_TREE_COUNT = 2 };
+/* The two that everybody shares; what keepers keep is held in a third, and never compared. */
+enum gv_tree {
+    GV_TREE_ROSTER = 0,
+    GV_TREE_STATEMENTS = 1,
+    GV_TREE_COUNT = 2,
+    GV_TREE_KEPT = 2,
+    GV_TREES_HELD = 3
+};
 
 enum gv_range_mode { GV_RANGE_SKIP = 0, GV_RANGE_FINGERPRINT = 1, GV_RANGE_IDS = 2 };
 
@@ -73,7 +87,11 @@ struct gv_message {
     size_t agent_len;
     const uint8_t *ids; /* ACK, WANT */
     size_t id_count;
-    uint32_t record_count; /* RECORDS */
+    uint8_t trees;        /* PRUNE, GRAFT: bits */
+    const uint8_t *marks; /* OFFER, GRAFT: beginnings of ids, GV_MARK_LEN each */
+    size_t mark_count;
+    struct gv_subject subject; /* ASK */
+    uint32_t record_count; /* RECORDS, WHISPER */
     struct {
         const uint8_t *data;
         size_t len;
@@ -94,11 +112,17 @@ void gv_message_hello(struct gv_buf *out, uint64_t unix_ms, const char *agent);
 void gv_message_ping(struct gv_buf *out, enum gv_message_kind kind, uint64_t number);
 /* items: record_count times data and length. */
 void gv_message_records_start(struct gv_buf *out, uint32_t record_count);
+void gv_message_whisper_start(struct gv_buf *out, uint32_t record_count);
 void gv_message_record(struct gv_buf *out, const uint8_t *record, size_t len);
 void gv_message_ids(struct gv_buf *out, enum gv_message_kind kind, const uint8_t *ids,
                     size_t id_count);
 void gv_message_reconcile(struct gv_buf *out, enum gv_tree tree, uint32_t low_minute,
                           const struct gv_range *ranges, uint32_t range_count);
+void gv_message_prune(struct gv_buf *out, uint8_t trees);
+void gv_message_offer(struct gv_buf *out, const uint8_t *marks, size_t mark_count);
+void gv_message_graft(struct gv_buf *out, uint8_t trees, const uint8_t *marks, size_t mark_count);
+void gv_message_errand(struct gv_buf *out);
+void gv_message_ask(struct gv_buf *out, const struct gv_subject *subject);
 void gv_message_goodbye(struct gv_buf *out, enum gv_goodbye reason);
 void gv_message_follow(struct gv_buf *out, bool follow);
 void gv_message_locks(struct gv_buf *out, const struct gv_told_lock *locks, uint32_t lock_count);

@@ -21,6 +21,8 @@ enum gv_record_kind {
     GV_RECORD_ADDRESS = 6,
     GV_RECORD_DESCRIPTOR = 7
 };
+/* Set in the kind byte of a row of the local store (never on the wire): not public (SPEC 9.10). */
+#define GV_RECORD_KEPT 0x80
 
 #define GV_RECORD_MAX (1 + 64 + GV_DESCRIPTOR_MAX)
 

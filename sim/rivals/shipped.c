@@ -141,7 +141,7 @@ void gv_shipped_heard(void *state, const struct gv_word *said)
         gv_standing(&s->policy, s->ground->genesis_min, certificate->since_min, said->at_min) == 0;
     struct gv_admission admission =
         gv_store_weigh(&s->store, &statement, author, s->policy.signals_per_hour,
-                       GV_RETRACTS_PER_HOUR, weightless);
+                       GV_RETRACTS_PER_HOUR, weightless, false);
 
     if (author->fault_min != GV_NEVER)
         return; /* dead: nothing of it is taken any more */
@@ -156,7 +156,7 @@ void gv_shipped_heard(void *state, const struct gv_word *said)
     if (said->retract)
         take_back(s, &statement, author);
     make_id(id, said->member, 3, said->sequence);
-    gv_assert(gv_store_hold(&s->store, &statement, id, NULL, certificate, weightless));
+    gv_assert(gv_store_hold(&s->store, &statement, id, NULL, certificate, weightless, false));
     s->judged[said->subject].epoch = 0;
 }
 

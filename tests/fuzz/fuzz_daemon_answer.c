@@ -119,6 +119,7 @@ static int run(unsigned which, struct gv_cli *cli)
         {gv_cli_reload, {NULL}},         {gv_cli_import, {file}},
         {gv_cli_bouncers, {NULL}},       {gv_cli_bouncers, {add, code}},
         {gv_cli_bouncers, {remove, code}},
+        {gv_cli_traffic, {NULL}},
     };
     char name[] = "command", *argv[4] = {name, NULL, NULL, NULL};
     int argc = 1;

@@ -38,6 +38,26 @@ static void write_again(struct gv_buf *out, const struct gv_message *m)
     case GV_MESSAGE_RECONCILE:
         gv_message_reconcile(out, m->tree, m->low_minute, m->ranges, m->range_count);
         break;
+    case GV_MESSAGE_ERRAND:
+        gv_message_errand(out);
+        break;
+    case GV_MESSAGE_ASK:
+        gv_message_ask(out, &m->subject);
+        break;
+    case GV_MESSAGE_WHISPER:
+        gv_message_whisper_start(out, m->record_count);
+        for (uint32_t i = 0; i < m->record_count; i++)
+            gv_message_record(out, m->records[i].data, m->records[i].len);
+        break;
+    case GV_MESSAGE_PRUNE:
+        gv_message_prune(out, m->trees);
+        break;
+    case GV_MESSAGE_OFFER:
+        gv_message_offer(out, m->marks, m->mark_count);
+        break;
+    case GV_MESSAGE_GRAFT:
+        gv_message_graft(out, m->trees, m->marks, m->mark_count);
+        break;
     case GV_MESSAGE_GOODBYE:
         gv_message_goodbye(out, (enum gv_goodbye)m->number);
         break;
@@ -71,7 +91,8 @@ static void check_message(const uint8_t *data, size_t size)
     gv_assert(used > 0 && used <= size);
     gv_assert(m.kind >= GV_MESSAGE_HELLO && m.kind <= GV_MESSAGE_LAST);
     gv_assert(m.lock_count <= GV_LOCKS_PER_MESSAGE || m.kind != GV_MESSAGE_LOCKS);
-    gv_assert(m.record_count <= GV_RECORDS_PER_MESSAGE || m.kind != GV_MESSAGE_RECORDS);
+    gv_assert(m.record_count <= GV_RECORDS_PER_MESSAGE ||
+              (m.kind != GV_MESSAGE_RECORDS && m.kind != GV_MESSAGE_WHISPER));
     gv_buf_init(&out);
     write_again(&out, &m);
     gv_assert(gv_message_read(&again, &used_again, out.data, out.len) == GV_OK);
@@ -79,7 +100,7 @@ static void check_message(const uint8_t *data, size_t size)
     if (has_one_form(&m))
         gv_assert(out.len == used && memcmp(out.data, data, used) == 0);
     gv_buf_free(&out);
-    if (m.kind == GV_MESSAGE_RECORDS)
+    if (m.kind == GV_MESSAGE_RECORDS || m.kind == GV_MESSAGE_WHISPER)
         for (uint32_t i = 0; i < m.record_count; i++) {
             uint8_t id[GV_ID_LEN];
             (void)gv_record_id(id, m.records[i].data, m.records[i].len);

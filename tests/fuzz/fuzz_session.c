@@ -139,6 +139,30 @@ static void put_records(struct gv_buf *out, struct input *in)
     }
 }
 
+static void put_trees(struct gv_buf *out, struct input *in)
+{
+    uint8_t marks[40 * GV_MARK_LEN];
+    size_t count = take(in) % 40;
+    uint8_t kind = take(in) % 3;
+
+    memset(marks, take(in), sizeof marks);
+    if (count == 39) {
+        gv_message_errand(out);
+        return;
+    }
+    if (count == 38) {
+        struct gv_subject subject = subject_of(kind);
+        gv_message_ask(out, &subject);
+        return;
+    }
+    if (kind == 0)
+        gv_message_prune(out, take(in));
+    else if (kind == 1)
+        gv_message_offer(out, marks, count + 1 > 40 ? 40 : count + 1);
+    else
+        gv_message_graft(out, take(in), marks, count);
+}
+
 static void say_something(struct input *in)
 {
     struct gv_buf out;
@@ -151,6 +175,8 @@ static void say_something(struct input *in)
         break;
     case 1:
         put_records(&out, in);
+        if (take(in) % 2 && out.len > 1)
+            out.data[1] = GV_MESSAGE_WHISPER; /* the same shape */
         break;
     case 2:
         gv_message_ping(&out, GV_MESSAGE_PING, take(in));
@@ -160,6 +186,9 @@ static void say_something(struct input *in)
         break;
     case 4:
         host_run(&host, take(in) * 1000u);
+        break;
+    case 5:
+        put_trees(&out, in);
         break;
     default: {
         const uint8_t *bytes = take_bytes(in, &len);

@@ -111,7 +111,7 @@ static void deliver(struct node *n, const struct record *record)
         s.subject.bytes[3] &= 0xfe;
     struct gv_admission a = gv_store_weigh(
         &n->store, &s, author, bug == NO_QUOTA ? UINT32_MAX : PER_HOUR, RETRACTS_PER_HOUR,
-        false);
+        false, false);
     if (a.error != GV_OK || (bug == FIRST_COME && a.displaced))
         return;
     if (a.displaced)
@@ -120,7 +120,8 @@ static void deliver(struct node *n, const struct record *record)
         while ((cancelled = gv_store_cancelled(&n->store, &s, author)))
             gv_store_drop(&n->store, cancelled);
     assert_non_null(
-        gv_store_hold(&n->store, &s, record->id, NULL, &n->certificates[record->author], false));
+        gv_store_hold(&n->store, &s, record->id, NULL, &n->certificates[record->author], false,
+                      false));
 }
 
 static bool holds(const struct node *n, const struct record *record)

@@ -63,6 +63,24 @@ static void random_ids(struct forger *forger, struct gv_buf *out, enum gv_messag
     gv_message_ids(out, kind, ids, count);
 }
 
+static void random_marks(struct forger *forger, struct gv_buf *out)
+{
+    uint8_t marks[GV_IDS_PER_MESSAGE * GV_MARK_LEN];
+    size_t count = 1 + below(forger, GV_IDS_PER_MESSAGE);
+
+    gv_drbg_fill(&forger->drbg, marks, count * GV_MARK_LEN);
+    gv_message_offer(out, marks, count);
+}
+
+static void random_graft(struct forger *forger, struct gv_buf *out)
+{
+    uint8_t marks[GV_IDS_PER_MESSAGE * GV_MARK_LEN];
+    size_t count = below(forger, GV_IDS_PER_MESSAGE + 1);
+
+    gv_drbg_fill(&forger->drbg, marks, count * GV_MARK_LEN);
+    gv_message_graft(out, (uint8_t)below(forger, 256), marks, count);
+}
+
 /* A valid RECONCILE about things that do not exist. */
 static void random_reconcile(struct forger *forger, struct gv_buf *out)
 {
@@ -119,6 +137,23 @@ const char *forge_dropped(struct forger *forger, struct gv_buf *out, unsigned ki
     case 7:
         gv_message_ping(out, GV_MESSAGE_PING, below(forger, UINT32_MAX));
         return "a PING";
+    case 8:
+        gv_message_prune(out, (uint8_t)below(forger, 256));
+        random_graft(forger, out);
+        return "a PRUNE and a GRAFT of nothing";
+    case 10: {
+        struct gv_subject subject = {.family = GV_FAMILY_IPV4};
+        gv_drbg_fill(&forger->drbg, subject.bytes, 4);
+        gv_message_ask(out, &subject);
+        return "a question about anybody";
+    }
+    case 11:
+        gv_message_whisper_start(out, 1);
+        gv_message_record(out, forger->known.data, forger->known.len);
+        return "a replayed record as a whisper";
+    case 9:
+        random_marks(forger, out);
+        return "an OFFER of nothing";
     default:
         random_reconcile(forger, out);
         return "a RECONCILE about nothing";
@@ -273,7 +308,7 @@ const char *forge_guilty(struct forger *forger, struct gv_buf *out, unsigned kin
         return "a message with a byte left over";
     case 11:
         gv_message_ping(out, GV_MESSAGE_PING, 1);
-        out->data[start + 1] = (uint8_t)(below(forger, 2) ? 0 : 9 + below(forger, 100));
+        out->data[start + 1] = (uint8_t)(below(forger, 2) ? 0 : GV_MESSAGE_LAST + 1 + below(forger, 100));
         return "a message of an unknown number";
     case 12:
         gv_message_hello(out, (uint64_t)forger->minute * 60000, "again");

@@ -20,7 +20,7 @@ enum forged {
     FORGED_DROPPED, /* an honest peer could have sent it: dropped, and he stays */
     FORGED_GUILTY   /* GOODBYE 3, and out for ten minutes */
 };
-#define FORGED_DROPPED_KINDS 9
+#define FORGED_DROPPED_KINDS 13
 #define FORGED_GUILTY_KINDS  15
 
 /* Appends one message of the kind (0 and on; beyond: any). Returns what it is, for a failure's

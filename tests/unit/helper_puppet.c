@@ -91,6 +91,8 @@ static void count_message(struct puppet *puppet, const struct gv_message *messag
     puppet->count[message->kind]++;
     if (message->kind == GV_MESSAGE_GOODBYE)
         puppet->goodbye = (uint32_t)message->number;
+    if (message->kind == GV_MESSAGE_WHISPER)
+        puppet->whispered += message->record_count;
     if (message->kind == GV_MESSAGE_PONG)
         puppet->pong = message->number;
     for (uint32_t i = 0; message->kind == GV_MESSAGE_RECORDS && i < message->record_count; i++)

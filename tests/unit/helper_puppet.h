@@ -29,9 +29,10 @@ struct puppet {
     bool open;             /* the handshake is done, seen from here */
     bool closed;           /* the core closed the link */
     int error;             /* why the session here gave up */
-    unsigned count[GV_MESSAGE_LAST + 1];     /* messages heard, by kind */
+    unsigned count[GV_MESSAGE_LAST + 1];        /* messages heard, by kind */
     uint32_t goodbye;                           /* the reason heard; PUPPET_NOBODY: none */
     unsigned records[GV_RECORD_DESCRIPTOR + 1]; /* records heard, by kind */
+    unsigned whispered;                         /* records heard that are not public */
     uint64_t pong;
 };
 

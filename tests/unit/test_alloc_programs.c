@@ -258,7 +258,7 @@ static void each_fails(char *const *words, const char *gone)
 
 static void test_commands_that_ask(void **state)
 {
-    static const char *const asking[] = {"status", "peers", "list", "telemetry", "network", "deny",
+    static const char *const asking[] = {"status", "peers", "traffic", "list", "telemetry", "network", "deny",
                                          "reload"};
 
     lives_start(&lives, NULL);

@@ -211,6 +211,10 @@ static void test_the_other_questions(void **state)
     assert_int_equal(node_get(&node, "peers", &json), 200);
     assert_int_equal(json_array_size(json_object_get(json, "peers")), 0);
     json_decref(json);
+    assert_int_equal(node_get(&node, "traffic", &json), 200);
+    assert_int_equal(json_integer_value(json_object_get(json, "cap_per_hour")), 1000000);
+    assert_int_equal(json_array_size(json_object_get(json, "causes")), GV_CAUSE_COUNT);
+    json_decref(json);
     assert_int_equal(node_get(&node, "roster", &json), 200);
     assert_int_equal(json_array_size(json_object_get(json, "instances")), 1);
     json_decref(json);

@@ -56,7 +56,29 @@ static const struct message_case message_cases[] = {
     {"pong out of the blue", "920307", true},
     {"no message at all", "90", false},
     {"message 0", "920007", false},
-    {"message 9", "920907", false},
+    {"message 99", "926307", false},
+    {"prune of all trees", "9209ccff", true},
+    {"prune of none", "920900", true},
+    {"prune of more trees than there are", "9209cd0100", false},
+    {"prune without trees", "9109", false},
+    {"offer", "920ac4080001020304050607", true},
+    {"offer of nothing", "920ac400", false},
+    {"offer of half a mark", "920ac40400010203", false},
+    {"offer, marks as str", "920aa83030303030303030", false},
+    {"graft without marks", "930b01c400", true},
+    {"graft with one", "930b01c4080001020304050607", true},
+    {"graft with half a mark", "930b01c40400010203", false},
+    {"graft without trees", "920bc400", false},
+    {"errand", "910c", true},
+    {"errand with a number", "920c00", false},
+    {"whisper of nothing", "920d90", true},
+    {"whisper, not an array", "920dc40100", false},
+    {"whisper of a record of one byte", "920d91c40101", false},
+    {"ask", "920ec404c6336407", true},
+    {"ask about IPv6", "920ec40820010db800000001", true},
+    {"ask about five bytes", "920ec4050102030405", false},
+    {"ask about nothing", "920ec400", false},
+    {"ask, subject as number", "920e07", false},
     {"message 4294967298, which is 2 to 32 bits", "92cf000000010000000207", false},
     {"number as str", "92a13207", false},
     {"not an array", "02", false},
@@ -243,7 +265,7 @@ static void nothing_after_an_invalid_message_counts(void **state)
     assert_true(puppet_join(&puppet, &host));
     puppet_say(&puppet, plain,
                from_hex(plain, "920207"
-                               "920907"
+                               "926307"
                                "920208"));
     assert_int_equal(puppet.count[GV_MESSAGE_PONG], 1);
     assert_int_equal(puppet.pong, 7);
@@ -266,7 +288,7 @@ static void who_was_cut_off_stays_out_for_ten_minutes(void **state)
     uint8_t plain[8];
 
     assert_true(puppet_join(&puppet, &host));
-    puppet_say(&puppet, plain, from_hex(plain, "920907"));
+    puppet_say(&puppet, plain, from_hex(plain, "926307"));
     assert_true(puppet.closed);
     host_run(&host, 1000);
     assert_false(puppet_connect(&puppet, &host));
@@ -291,7 +313,7 @@ static void a_ban_holds_in_the_other_direction_too(void **state)
     host_run(&host, 1);
     assert_true(puppet_answer(&puppet, &host));
     puppet_hello(&puppet);
-    puppet_say(&puppet, plain, from_hex(plain, "920907"));
+    puppet_say(&puppet, plain, from_hex(plain, "926307"));
     assert_true(puppet.closed);
     host_run(&host, GV_BAN_MS - 1000);
     assert_int_equal(host.dial_count, 0);

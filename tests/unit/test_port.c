@@ -85,7 +85,7 @@ static void header(char out[128], const char *name)
 /* ---- who may ask ---------------------------------------------------------------------------- */
 
 static const char *const closed[] = {
-    "status",  "peers",   "roster",    "lists",    "ip?addr=192.0.2.7", "verdict?addr=192.0.2.7",
+    "status",  "peers",   "traffic", "roster",    "lists",    "ip?addr=192.0.2.7", "verdict?addr=192.0.2.7",
     "list",    "changes", "telemetry", "received", "network"};
 static const char *const open_paths[] = {"/api/v1/openapi.json", "/metrics",        "/blocklist.txt",
                                          "/blocklist.json",      "/blocklist.cidr", "/blocklist.map"};

@@ -114,7 +114,18 @@ static void fingerprints_are_sums(void **state)
 
     fill(500);
     for (unsigned i = 0; i < 300; i++) {
-        enum gv_tree tree = (enum gv_tree)(i % 2);
+        enum gv_tree tree = (enum gv_tree)(i % GV_TREES_HELD);
+        /* Things go, and move: what is remembered of the whole must follow. */
+        if (i % 4 == 0 && set.trees[i % 2].count > 0) {
+            struct gv_item *item =
+                set.trees[i % 2].items[gv_drbg_below(&dice, set.trees[i % 2].count)];
+            if (i % 8 == 0) {
+                gv_set_remove(&set, item);
+            } else {
+                assert_true(gv_set_reserve(&set, GV_TREE_KEPT));
+                gv_set_move(&set, item, GV_TREE_KEPT);
+            }
+        }
         size_t from = (size_t)gv_drbg_below(&dice, set.trees[tree].count + 1);
         size_t to = from + (size_t)gv_drbg_below(&dice, set.trees[tree].count - from + 1);
         gv_set_fingerprint(fast, &set, tree, from, to);

@@ -275,7 +275,7 @@ static void messages_are_as_written(void **state)
 {
     struct gv_statement signal = example_signal();
     struct gv_buf message, record;
-    uint8_t ids[2 * GV_ID_LEN], fingerprint[GV_ID_LEN];
+    uint8_t ids[2 * GV_ID_LEN], fingerprint[GV_ID_LEN], marks[2 * GV_MARK_LEN];
     struct gv_range ranges[3] = {
         {.high = {.minute = MINUTE, .id = {0x80}}, .mode = GV_RANGE_FINGERPRINT},
         {.high = {.minute = MINUTE + 1}, .mode = GV_RANGE_SKIP},
@@ -306,6 +306,21 @@ static void messages_are_as_written(void **state)
     check_message("RECONCILE", &message, GV_MESSAGE_RECONCILE);
     gv_message_goodbye(&message, GV_GOODBYE_DUPLICATE);
     check_message("GOODBYE", &message, GV_MESSAGE_GOODBYE);
+    gv_message_errand(&message);
+    check_message("ERRAND", &message, GV_MESSAGE_ERRAND);
+    gv_message_whisper_start(&message, 1);
+    gv_message_record(&message, record.data, record.len);
+    check_message("WHISPER", &message, GV_MESSAGE_WHISPER);
+    gv_message_ask(&message, &signal.subject);
+    check_message("ASK", &message, GV_MESSAGE_ASK);
+    gv_message_prune(&message, 0x81);
+    check_message("PRUNE", &message, GV_MESSAGE_PRUNE);
+    memset(marks, 0x11, GV_MARK_LEN);
+    memset(marks + GV_MARK_LEN, 0x22, GV_MARK_LEN);
+    gv_message_offer(&message, marks, 2);
+    check_message("OFFER", &message, GV_MESSAGE_OFFER);
+    gv_message_graft(&message, 0x04, marks + GV_MARK_LEN, 1);
+    check_message("GRAFT", &message, GV_MESSAGE_GRAFT);
     gv_message_follow(&message, true);
     check_message("FOLLOW", &message, GV_MESSAGE_FOLLOW);
     gv_message_locks(&message,

@@ -1,0 +1,292 @@
+/* Keepers: whoever holds what is said of a subject until enough say it, and then tells everybody
+ * (SPEC 9.10). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "proto/limits.h"
+#include "proto/mesh/state.h"
+
+/* ---- who ------------------------------------------------------------------------------------- */
+
+static bool may_keep(const struct gv_core *core, const struct gv_instance *instance)
+{
+    return instance->address.family != GV_FAMILY_NONE && instance->certificates > 0 &&
+           instance->revoked_min == GV_NEVER && instance->fault_min == GV_NEVER &&
+           (uint64_t)instance->expires_min + core->descriptor.policy.grace_min >= core->now_min;
+}
+
+bool gv_keepers_in_force(const struct gv_core *core)
+{
+    const struct gv_instance *instance;
+    size_t cursor = 0, found = 0;
+
+    if (core->public_only || !core->has_descriptor)
+        return false;
+    while (found <= GV_KEEPERS && (instance = gv_table_next(&core->roster.instances, &cursor)))
+        found += may_keep(core, instance);
+    return found > GV_KEEPERS;
+}
+
+/* Keyed by network and subject, over what the registry drew: nobody can place himself. */
+static void rank_key(uint8_t key[GV_ID_LEN], const struct gv_core *core,
+                     const struct gv_subject *subject)
+{
+    uint8_t message[GV_KEY_LEN + 8];
+    size_t len = subject->family == GV_FAMILY_IPV4 ? 4 : 8;
+
+    memcpy(message, core->descriptor.network_id, GV_KEY_LEN);
+    memcpy(message + GV_KEY_LEN, subject->bytes, len);
+    gv_hash_id(key, "grapevine keeper 1", message, GV_KEY_LEN + len);
+}
+
+uint64_t gv_keeper_score(const uint8_t key[GV_ID_LEN], uint64_t placement)
+{
+    uint8_t bytes[8];
+
+    for (size_t i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(placement >> (56 - 8 * i));
+    return gv_siphash(key, bytes, sizeof bytes);
+}
+
+size_t gv_keepers_of(const struct gv_core *core, struct gv_instance *out[GV_KEEPERS_RANKED],
+                     const struct gv_subject *subject)
+{
+    uint64_t scores[GV_KEEPERS_RANKED];
+    uint8_t key[GV_ID_LEN];
+    struct gv_instance *instance;
+    size_t cursor = 0, count = 0;
+
+    rank_key(key, core, subject);
+    while ((instance = gv_table_next(&core->roster.instances, &cursor))) {
+        if (!may_keep(core, instance))
+            continue;
+        uint64_t score = gv_keeper_score(key, instance->placement);
+        size_t at = count;
+        while (at > 0 && (score < scores[at - 1] ||
+                          (score == scores[at - 1] &&
+                           memcmp(instance->id, out[at - 1]->id, GV_ID_LEN) < 0)))
+            at--;
+        if (at == GV_KEEPERS_RANKED)
+            continue;
+        size_t last = count < GV_KEEPERS_RANKED ? count++ : GV_KEEPERS_RANKED - 1;
+        memmove(out + at + 1, out + at, (last - at) * sizeof *out);
+        memmove(scores + at + 1, scores + at, (last - at) * sizeof *scores);
+        out[at] = instance;
+        scores[at] = score;
+    }
+    return count;
+}
+
+/* ---- what is to be published ------------------------------------------------------------------ */
+
+static bool is_enough(const struct gv_policy *policy, uint32_t weight, uint32_t groups)
+{
+    return groups >= 2 && groups >= policy->consensus_groups &&
+           weight >= policy->consensus_weight;
+}
+
+bool gv_keep_is_enough(struct gv_core *core, const struct gv_subject *subject)
+{
+    const struct gv_case *row = gv_store_case(&core->store, subject);
+    struct gv_vote *votes = row ? gv_scratch_votes(core, row->count) : NULL;
+    struct gv_verdict known;
+
+    if (!votes)
+        return false;
+    gv_store_judge_public(&known, row, &core->descriptor.policy, core->descriptor.genesis_min,
+                          core->now_min, votes);
+    return is_enough(&core->descriptor.policy, known.weight, known.groups);
+}
+
+static struct gv_held *find_vote(const struct gv_case *row, const uint8_t id[GV_ID_LEN])
+{
+    struct gv_held *held = row->first;
+
+    while (held && memcmp(held->id, id, GV_ID_LEN) != 0)
+        held = held->next;
+    return held;
+}
+
+static uint32_t standing_of_group(const struct gv_verdict *verdict, uint64_t group)
+{
+    for (uint32_t i = 0; i < verdict->vote_count; i++)
+        if (verdict->votes[i].group == group)
+            return verdict->votes[i].standing;
+    return 0;
+}
+
+/* The canonical votes that everybody should have and only some do, best first, until what is public
+ * gives every verdict there is. Returns how many. *later: none of them changes who is untrusted. */
+static size_t find_needed(struct gv_core *core, const struct gv_case *row,
+                          struct gv_held *needed[GV_VOTES_MAX], bool *later)
+{
+    const struct gv_policy *policy = &core->descriptor.policy;
+    uint32_t genesis = core->descriptor.genesis_min;
+    struct gv_verdict all, known;
+    struct gv_vote *votes = gv_scratch_votes(core, row->count);
+    size_t count = 0;
+
+    if (!votes || row->kept == 0)
+        return 0;
+    gv_store_judge(&all, row, policy, genesis, core->now_min, votes);
+    if (!all.published)
+        return 0;
+    gv_store_judge_public(&known, row, policy, genesis, core->now_min, votes);
+    uint32_t weight = known.weight, groups = known.groups;
+    *later = known.state == GV_VERDICT_UNTRUSTED;
+    for (uint32_t i = 0; i < all.vote_count && !is_enough(policy, weight, groups); i++) {
+        struct gv_held *held = find_vote(row, all.votes[i].signal);
+        uint32_t before = standing_of_group(&known, all.votes[i].group);
+        if (!held || !held->kept || all.votes[i].standing <= before)
+            continue;
+        weight += all.votes[i].standing - before;
+        groups += before == 0;
+        needed[count++] = held;
+    }
+    return count;
+}
+
+int gv_keep_publish(struct gv_core *core, struct gv_held *held, uint32_t from)
+{
+    const struct gv_policy *policy = &core->descriptor.policy;
+    struct gv_item *item = held->item;
+    struct gv_held *displaced;
+
+    /* The clock was set, and it is not let go yet, or not yet good again. */
+    if (item->key.minute > core->now_min + GV_AHEAD_MIN)
+        return GV_ERR_EARLY;
+    if ((uint64_t)item->key.minute + policy->alive_min < core->now_min)
+        return GV_ERR_EXPIRED;
+    if (!gv_set_reserve(&core->set, GV_TREE_STATEMENTS))
+        goto no_memory;
+    int rc = gv_store_publish(&core->store, held, policy->signals_per_hour, GV_RETRACTS_PER_HOUR,
+                              &displaced);
+    if (rc == GV_ERR_BUSY) {
+        if (!gv_may_displace(core, held->author))
+            return GV_ERR_RATE;
+        gv_drop_statement(core, displaced);
+        rc = gv_store_publish(&core->store, held, policy->signals_per_hour, GV_RETRACTS_PER_HOUR,
+                              &displaced);
+    }
+    if (rc == GV_ERR_MEMORY)
+        goto no_memory;
+    if (rc != GV_OK)
+        return rc;
+    gv_set_move(&core->set, item, GV_TREE_STATEMENTS);
+    gv_effect_persist(core->effects, GV_ROW_RECORD, item->key.id, GV_ID_LEN, item->record,
+                      item->len);
+    gv_spread_fresh(core, item->key.id, from);
+    return GV_OK;
+no_memory:
+    gv_effect_note(core->effects, GV_NOTE_MEMORY);
+    return GV_ERR_MEMORY;
+}
+
+static void publish_case(struct gv_core *core, const struct gv_subject *subject)
+{
+    struct gv_held *needed[GV_VOTES_MAX];
+    struct gv_case *row = gv_store_case(&core->store, subject);
+    bool later = false;
+    size_t count = row ? find_needed(core, row, needed, &later) : 0;
+
+    /* In a busy hour they stay where they are; the minute's look tries again. */
+    if (later && !gv_traffic_is_below(&core->traffic, GV_LATER_PERCENT))
+        return;
+    /* None of them goes before the last: what is displaced is public. */
+    for (size_t i = 0; i < count; i++)
+        if (gv_keep_publish(core, needed[i], 0) == GV_OK && later)
+            gv_spread_calm(core);
+}
+
+/* ---- when ------------------------------------------------------------------------------------ */
+
+static uint64_t rank_here(const struct gv_core *core, const struct gv_subject *subject)
+{
+    struct gv_instance *keepers[GV_KEEPERS_RANKED];
+    size_t count = gv_keepers_of(core, keepers, subject), rank = 0;
+
+    while (rank < count && memcmp(keepers[rank]->id, core->identity.id, GV_ID_LEN) != 0)
+        rank++;
+    return rank < count ? rank : GV_KEEPERS_RANKED;
+}
+
+void gv_keep_look(struct gv_core *core, const struct gv_subject *subject)
+{
+    struct gv_held *needed[GV_VOTES_MAX];
+    const struct gv_case *row = gv_store_case(&core->store, subject);
+    bool later = false;
+
+    if (core->set.loading || !row || find_needed(core, row, needed, &later) == 0)
+        return;
+    /* Whoever is not even in the list speaks last: then it was not heard by those who are. */
+    uint64_t rank = gv_keepers_in_force(core) ? rank_here(core, subject) : 0;
+    uint64_t delay = rank * (later ? GV_LATER_STEP_MS : GV_SHOUT_STEP_MS);
+    if (later) /* more of them will come, and headers cost as much as they do */
+        delay += GV_LATER_MS;
+    uint64_t due_ms = gv_core_after(core, delay);
+    for (size_t i = 0; i < core->pending_count; i++)
+        if (gv_subject_equal(&core->pending[i].subject, subject)) {
+            if (due_ms < core->pending[i].due_ms)
+                core->pending[i].due_ms = due_ms;
+            return;
+        }
+    if (delay == 0 || core->pending_count == GV_PENDING_MAX) {
+        publish_case(core, subject);
+        return;
+    }
+    core->pending[core->pending_count++] =
+        (struct gv_pending){.subject = *subject, .due_ms = due_ms};
+}
+
+void gv_keep_tick(struct gv_core *core)
+{
+    for (size_t i = 0; i < core->pending_count;) {
+        struct gv_pending due = core->pending[i];
+        if (due.due_ms > core->now_ms) {
+            i++;
+            continue;
+        }
+        core->pending[i] = core->pending[--core->pending_count];
+        publish_case(core, &due.subject);
+    }
+}
+
+uint64_t gv_keep_deadline(const struct gv_core *core)
+{
+    uint64_t due = UINT64_MAX;
+
+    for (size_t i = 0; i < core->pending_count; i++)
+        due = core->pending[i].due_ms < due ? core->pending[i].due_ms : due;
+    return due;
+}
+
+void gv_keep_look_all(struct gv_core *core)
+{
+    struct gv_case *row;
+    size_t cursor = 0;
+
+    while ((row = gv_table_next(&core->store.cases, &cursor)))
+        if (row->kept > 0)
+            gv_keep_look(core, &row->subject);
+}
+
+/* ---- what comes ----------------------------------------------------------------------------- */
+
+void gv_keep_asked(struct gv_core *core, struct gv_link *link)
+{
+    const struct gv_case *row = gv_store_case(&core->store, &core->message.subject);
+    const struct gv_item *items[GV_ASKED_MAX];
+    uint32_t count = 0;
+
+    if (link->spent.asks++ >= GV_ASKS_PER_MINUTE)
+        return;
+    for (const struct gv_held *held = row ? row->first : NULL; held && count < GV_ASKED_MAX;
+         held = held->next)
+        items[count++] = held->item;
+    gv_buf_clear(&core->scratch);
+    gv_message_whisper_start(&core->scratch, count);
+    for (uint32_t i = 0; i < count; i++)
+        gv_message_record(&core->scratch, items[i]->record, items[i]->len);
+    gv_link_post(core, link, &core->scratch, true);
+}

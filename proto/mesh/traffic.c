@@ -1,0 +1,157 @@
+#include "proto/mesh/traffic.h"
+
+#include <string.h>
+
+#include "proto/limits.h"
+
+#define HOUR_MS 3600000u
+
+static const struct {
+    const char *name, *text;
+} causes[] = {
+#define GV_CAUSE_ROW(id, name, text) {name, text},
+    GV_CAUSE_MAP(GV_CAUSE_ROW)
+#undef GV_CAUSE_ROW
+};
+
+static const char *const worths[] = {
+#define GV_WORTH_ROW(id, name, text) name,
+    GV_WORTH_MAP(GV_WORTH_ROW)
+#undef GV_WORTH_ROW
+};
+
+const char *gv_cause_name(enum gv_cause cause)
+{
+    return causes[cause].name;
+}
+
+const char *gv_cause_text(enum gv_cause cause)
+{
+    return causes[cause].text;
+}
+
+const char *gv_worth_name(enum gv_worth worth)
+{
+    return worths[worth];
+}
+
+void gv_traffic_init(struct gv_traffic *traffic, uint64_t cap, uint64_t now_ms)
+{
+    memset(traffic, 0, sizeof *traffic);
+    traffic->cap = cap;
+    /* A full bucket and an hour's flow are under the cap together, whichever hour is looked at. */
+    traffic->depth = (int64_t)(cap / 100 * GV_TRAFFIC_DEPTH_PERCENT);
+    traffic->per_hour = cap / 100 * GV_TRAFFIC_FLOW_PERCENT;
+    traffic->tokens = traffic->depth;
+    traffic->filled_ms = now_ms;
+    traffic->slot = now_ms / GV_TRAFFIC_SLOT_MS;
+}
+
+static void note_most(struct gv_traffic *traffic)
+{
+    struct gv_traffic_sum hour;
+
+    gv_traffic_recent(traffic, &hour, GV_TRAFFIC_HOUR);
+    uint64_t moved = gv_traffic_under_cap(&hour);
+    traffic->most = moved > traffic->most ? moved : traffic->most;
+}
+
+static void turn_slots(struct gv_traffic *traffic, uint64_t now_ms)
+{
+    uint64_t slot = now_ms / GV_TRAFFIC_SLOT_MS;
+
+    if (slot == traffic->slot)
+        return;
+    note_most(traffic);
+    for (uint64_t i = 0; i < GV_TRAFFIC_SLOTS && traffic->slot < slot; i++)
+        memset(&traffic->slots[++traffic->slot % GV_TRAFFIC_SLOTS], 0, sizeof *traffic->slots);
+    traffic->slot = slot;
+}
+
+void gv_traffic_tick(struct gv_traffic *traffic, uint64_t now_ms)
+{
+    uint64_t passed = now_ms - traffic->filled_ms;
+
+    turn_slots(traffic, now_ms);
+    traffic->filled_ms = now_ms;
+    if (traffic->tokens >= traffic->depth)
+        return;
+    if (passed > 2 * (uint64_t)HOUR_MS) /* more than any debt, and no product overflows */
+        passed = 2 * (uint64_t)HOUR_MS;
+    uint64_t flow = passed * traffic->per_hour + traffic->rest;
+    traffic->rest = flow % HOUR_MS;
+    traffic->tokens += (int64_t)(flow / HOUR_MS);
+    if (traffic->tokens > traffic->depth)
+        traffic->tokens = traffic->depth;
+}
+
+static void add(uint32_t *count, uint64_t bytes)
+{
+    *count = bytes > UINT32_MAX - *count ? UINT32_MAX : *count + (uint32_t)bytes;
+}
+
+void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out, uint64_t bytes)
+{
+    struct gv_traffic_slot *slot = &traffic->slots[traffic->slot % GV_TRAFFIC_SLOTS];
+
+    *(out ? &traffic->total.out[cause] : &traffic->total.in[cause]) += bytes;
+    add(out ? &slot->out[cause] : &slot->in[cause], bytes);
+    if (cause == GV_CAUSE_JOIN)
+        return;
+    /* What others sent more than an hour ago is held against nobody. */
+    int64_t least = -(int64_t)traffic->per_hour;
+    traffic->tokens = traffic->tokens - (int64_t)bytes < least ? least
+                                                               : traffic->tokens - (int64_t)bytes;
+}
+
+bool gv_traffic_allows(struct gv_traffic *traffic, enum gv_worth worth)
+{
+    static const int64_t quarters[GV_WORTH_COUNT] = {
+        [GV_WORTH_NEWS] = 0, [GV_WORTH_REPAIR] = 1, [GV_WORTH_ROSTER] = 2};
+
+    if (worth == GV_WORTH_OWN || traffic->tokens > traffic->depth / 4 * quarters[worth])
+        return true;
+    traffic->deferred[worth]++;
+    return false;
+}
+
+bool gv_traffic_is_below(const struct gv_traffic *traffic, unsigned percent)
+{
+    struct gv_traffic_sum hour;
+
+    gv_traffic_recent(traffic, &hour, GV_TRAFFIC_HOUR);
+    return gv_traffic_under_cap(&hour) < traffic->cap / 100 * percent;
+}
+
+bool gv_traffic_overdrawn(const struct gv_traffic *traffic)
+{
+    return traffic->tokens < -traffic->depth / 2;
+}
+
+void gv_traffic_recent(const struct gv_traffic *traffic, struct gv_traffic_sum *out, size_t slots)
+{
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < slots && i <= traffic->slot; i++) {
+        const struct gv_traffic_slot *slot =
+            &traffic->slots[(traffic->slot - i) % GV_TRAFFIC_SLOTS];
+        for (int cause = 0; cause < GV_CAUSE_COUNT; cause++) {
+            out->in[cause] += slot->in[cause];
+            out->out[cause] += slot->out[cause];
+        }
+    }
+}
+
+uint64_t gv_traffic_under_cap(const struct gv_traffic_sum *sum)
+{
+    uint64_t moved = 0;
+
+    for (int cause = 0; cause < GV_CAUSE_COUNT; cause++)
+        if (cause != GV_CAUSE_JOIN)
+            moved += sum->in[cause] + sum->out[cause];
+    return moved;
+}
+
+uint64_t gv_traffic_wire(uint64_t bytes)
+{
+    return bytes + (bytes + GV_SEGMENT - 1) / GV_SEGMENT * GV_SEGMENT_HEADERS;
+}

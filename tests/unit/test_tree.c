@@ -1,0 +1,312 @@
+/* Spread along trees (SPEC 9.3): who is pushed to, who is offered to, what a lost link does, and what
+ * it costs when all is settled. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "helper_puppet.h"
+#include "proto/limits.h"
+#include "proto/mesh/state.h"
+#include "sim/world.h"
+
+#define NOW STAGE_MINUTE
+
+static struct network network;
+static struct host host;
+static struct puppet puppet, other;
+
+static int stage_up(void **state)
+{
+    network_open(&network, 1, true);
+    puppet_make(&puppet, &network, 2);
+    puppet_make(&other, &network, 3);
+    assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
+    host_run(&host, 1);
+    assert_true(puppet_join(&puppet, &host));
+    assert_true(puppet_join(&other, &host));
+    /* The sessions' first repair is behind them: what comes now was not asked for. */
+    host_run(&host, 2 * GV_EXCHANGE_MS);
+    puppet_work(&puppet);
+    puppet_work(&other);
+    puppet_forget(&puppet);
+    puppet_forget(&other);
+    return 0;
+}
+
+static int stage_down(void **state)
+{
+    puppet_free(&puppet);
+    puppet_free(&other);
+    host_close(&host);
+    network_close(&network);
+    return 0;
+}
+
+static void say_trees(struct puppet *who, uint8_t prune, uint8_t graft)
+{
+    struct gv_buf message;
+
+    gv_buf_init(&message);
+    if (prune)
+        gv_message_prune(&message, prune);
+    if (graft)
+        gv_message_graft(&message, graft, NULL, 0);
+    puppet_say_buf(who, &message);
+}
+
+static void say_marks(struct puppet *who, bool offer, const struct gv_buf *record)
+{
+    uint8_t id[GV_ID_LEN];
+    struct gv_buf message;
+
+    record_id(id, record);
+    gv_buf_init(&message);
+    if (offer)
+        gv_message_offer(&message, id, 1);
+    else
+        gv_message_graft(&message, 0, id, 1);
+    puppet_say_buf(who, &message);
+}
+
+static void run(uint64_t ms)
+{
+    host_run(&host, ms);
+    puppet_work(&puppet);
+    puppet_work(&other);
+}
+
+static void a_duplicate_prunes_its_tree_alone(void **state)
+{
+    struct gv_buf record = puppet_signal_on(&puppet, 1, NOW);
+
+    puppet_give(&puppet, &record);
+    puppet_give(&other, &record);
+    run(GV_COALESCE_MS);
+    assert_int_equal(other.count[GV_MESSAGE_PRUNE], 1);
+    assert_int_equal(puppet.count[GV_MESSAGE_PRUNE], 0);
+    puppet_give(&other, &record); /* he has not understood */
+    run(GV_COALESCE_MS);
+    assert_int_equal(other.count[GV_MESSAGE_PRUNE], 2);
+    gv_buf_free(&record);
+}
+
+/* Two that publish the same make waves that meet: what brought something new a moment ago survives
+ * that, also when the other end has given it up. */
+static void a_link_that_is_of_use_survives_a_duplicate(void **state)
+{
+    struct gv_buf first = puppet_signal_on(&puppet, 1, NOW);
+    uint8_t id[GV_ID_LEN];
+
+    record_id(id, &first);
+    puppet_give(&puppet, &first); /* of use to the core */
+    puppet_give(&puppet, &first);
+    run(GV_COALESCE_MS);
+    assert_int_equal(puppet.count[GV_MESSAGE_PRUNE], 0);
+    say_trees(&puppet, gv_tree_of(id), 0);
+    run(0);
+    assert_int_equal(puppet.count[GV_MESSAGE_GRAFT], 1);
+    say_trees(&other, gv_tree_of(id), 0); /* of none */
+    run(0);
+    assert_int_equal(other.count[GV_MESSAGE_GRAFT], 0);
+    gv_buf_free(&first);
+}
+
+static void who_pruned_is_offered_what_he_missed(void **state)
+{
+    struct gv_buf record = puppet_signal_on(&puppet, 1, NOW);
+
+    say_trees(&other, 0xff, 0);
+    puppet_give(&puppet, &record);
+    run(GV_OFFER_AGE_MS - 1);
+    assert_int_equal(other.records[GV_RECORD_SIGNAL], 0);
+    assert_int_equal(other.count[GV_MESSAGE_OFFER], 0);
+    run(GV_OFFER_MS + GV_OFFER_AGE_MS);
+    assert_int_equal(other.records[GV_RECORD_SIGNAL], 0);
+    assert_int_equal(other.count[GV_MESSAGE_OFFER], 1);
+    assert_int_equal(puppet.count[GV_MESSAGE_OFFER], 0); /* it is his */
+    say_marks(&other, false, &record);
+    assert_true(puppet_heard_record(&other, &record));
+    gv_buf_free(&record);
+}
+
+static void a_graft_makes_a_link_eager_again(void **state)
+{
+    struct gv_buf record = puppet_signal_on(&puppet, 1, NOW);
+
+    say_trees(&other, 0xff, 0);
+    say_trees(&other, 0, 0xff);
+    puppet_give(&puppet, &record);
+    run(0);
+    assert_true(puppet_heard_record(&other, &record));
+    gv_buf_free(&record);
+}
+
+static void what_is_offered_and_missing_is_asked_for(void **state)
+{
+    struct gv_buf record = puppet_signal_on(&puppet, 1, NOW);
+
+    say_marks(&other, true, &record);
+    assert_int_equal(other.count[GV_MESSAGE_GRAFT], 1);
+    puppet_give(&other, &record);
+    say_marks(&other, true, &record);
+    say_marks(&puppet, true, &record);
+    assert_int_equal(other.count[GV_MESSAGE_GRAFT], 1);
+    assert_int_equal(puppet.count[GV_MESSAGE_GRAFT], 0);
+    assert_int_equal(host_status(&host).statements, 1);
+    gv_buf_free(&record);
+}
+
+static void when_a_link_is_lost_the_others_may_feed_again(void **state)
+{
+    struct gv_buf record = puppet_signal_on(&puppet, 1, NOW);
+
+    puppet_give(&puppet, &record);
+    puppet_give(&other, &record);
+    run(GV_COALESCE_MS);
+    assert_int_equal(other.count[GV_MESSAGE_PRUNE], 1);
+    puppet_leave(&puppet);
+    run(0);
+    assert_int_equal(other.count[GV_MESSAGE_GRAFT], 1);
+    gv_buf_free(&record);
+}
+
+/* ---- hostile -------------------------------------------------------------------------------- */
+
+static void offers_of_nothing_are_answered_so_often_a_minute(void **state)
+{
+    uint8_t marks[GV_IDS_PER_MESSAGE * GV_MARK_LEN];
+
+    for (unsigned i = 0; i < 1000 && !puppet.closed; i++) {
+        struct gv_buf message;
+        memset(marks, (int)(i % 251), sizeof marks);
+        memcpy(marks, &i, sizeof i);
+        gv_buf_init(&message);
+        gv_message_offer(&message, marks, GV_IDS_PER_MESSAGE);
+        puppet_say_buf(&puppet, &message);
+    }
+    assert_false(puppet.closed);
+    assert_int_equal(puppet.count[GV_MESSAGE_GRAFT], GV_OFFERS_PER_MINUTE);
+}
+
+static void grafts_of_everything_end_at_the_minutes_budget(void **state)
+{
+    struct gv_buf record = puppet_signal_on(&puppet, 1, NOW);
+    uint8_t id[GV_ID_LEN], marks[GV_IDS_PER_MESSAGE * GV_MARK_LEN];
+
+    puppet_give(&puppet, &record);
+    record_id(id, &record);
+    for (size_t i = 0; i < GV_IDS_PER_MESSAGE; i++)
+        memcpy(marks + i * GV_MARK_LEN, id, GV_MARK_LEN);
+    puppet_forget(&other);
+    for (unsigned i = 0; i < 100; i++) {
+        struct gv_buf message;
+        gv_buf_init(&message);
+        gv_message_graft(&message, 0xff, marks, GV_IDS_PER_MESSAGE);
+        puppet_say_buf(&other, &message);
+    }
+    /* The bucket ends it before the count of records does. */
+    assert_in_range(other.records[GV_RECORD_SIGNAL], 1, GV_WANTS_PER_MINUTE);
+    assert_true(other.records[GV_RECORD_SIGNAL] * record.len < GV_TRAFFIC_CAP / 2);
+    gv_buf_free(&record);
+}
+
+/* The law: whatever a peer says of trees, what is new reaches every honest peer that takes up
+ * offers, within two turns. */
+static void nobody_can_talk_another_out_of_the_news(void **state)
+{
+    struct gv_drbg drbg;
+    uint8_t seed[GV_SEED_LEN] = {4};
+
+    gv_drbg_init(&drbg, seed);
+    for (unsigned i = 1; i <= 60; i++) {
+        struct gv_buf record = puppet_signal_on(&other, i, NOW);
+        unsigned liar = (unsigned)gv_drbg_below(&drbg, 4);
+        if (liar == 0)
+            say_trees(&puppet, (uint8_t)gv_drbg_below(&drbg, 256), 0);
+        if (liar == 1)
+            say_trees(&puppet, 0, (uint8_t)gv_drbg_below(&drbg, 256));
+        if (liar == 2)
+            say_marks(&puppet, true, &record);
+        puppet_give(liar == 3 ? &puppet : &other, &record);
+        run(2 * (GV_OFFER_MS + GV_OFFER_AGE_MS));
+        assert_int_equal(host_status(&host).statements, i <= 32 ? i : 32);
+        if (liar == 3 && i <= 32 && !puppet_heard_record(&other, &record))
+            assert_true(other.count[GV_MESSAGE_OFFER] > 0);
+        gv_buf_free(&record);
+    }
+}
+
+/* ---- what it costs -------------------------------------------------------------------------- */
+
+static uint64_t duplicates(const struct gv_world *world)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < world->options.nodes; i++) {
+        struct gv_core_status status;
+        gv_core_status(world->nodes[i].core, &status);
+        sum += status.records_duplicate;
+    }
+    return sum;
+}
+
+static void settled_trees_bring_each_record_once(void **state)
+{
+    struct gv_world_options options = {.nodes = 30,
+                                       .seed = 5,
+                                       .latency_min_ms = 5,
+                                       .latency_max_ms = 120,
+                                       .lab = true,
+                                       .public_only = true,
+                                       .age_min = 10};
+    struct gv_world *world = gv_world_new(&options);
+    uint64_t before = 0;
+
+    gv_world_run(world, 600000);
+    for (uint32_t i = 0; i < 600; i++) {
+        struct gv_subject subject = gv_world_subject(i);
+        if (i == 400)
+            before = duplicates(world);
+        gv_world_fail(world, i % 30, &subject, 5);
+        gv_world_run(world, 600000 + 4000 * (i + 1));
+    }
+    gv_world_run(world, 600000 + 4000 * 600 + 60000);
+    uint64_t again = duplicates(world) - before;
+    print_message("200 records to 30 nodes: %u came twice\n", (unsigned)again);
+    assert_true(again < 200 * 29 / 10);
+    for (size_t i = 0; i < 30; i++) {
+        struct gv_core_status status;
+        gv_core_status(world->nodes[i].core, &status);
+        assert_int_equal(status.statements, 600);
+    }
+    gv_world_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_duplicate_prunes_its_tree_alone, stage_up, stage_down),
+        cmocka_unit_test_setup_teardown(a_link_that_is_of_use_survives_a_duplicate, stage_up,
+                                        stage_down),
+        cmocka_unit_test_setup_teardown(who_pruned_is_offered_what_he_missed, stage_up,
+                                        stage_down),
+        cmocka_unit_test_setup_teardown(a_graft_makes_a_link_eager_again, stage_up, stage_down),
+        cmocka_unit_test_setup_teardown(what_is_offered_and_missing_is_asked_for, stage_up,
+                                        stage_down),
+        cmocka_unit_test_setup_teardown(when_a_link_is_lost_the_others_may_feed_again, stage_up,
+                                        stage_down),
+        cmocka_unit_test_setup_teardown(offers_of_nothing_are_answered_so_often_a_minute, stage_up,
+                                        stage_down),
+        cmocka_unit_test_setup_teardown(grafts_of_everything_end_at_the_minutes_budget, stage_up,
+                                        stage_down),
+        cmocka_unit_test_setup_teardown(nobody_can_talk_another_out_of_the_news, stage_up,
+                                        stage_down),
+        cmocka_unit_test(settled_trees_bring_each_record_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
