@@ -380,6 +380,7 @@ static const struct gv_http_route routes[] = {
     {"GET", "/api/v1/privacy/export", gv_api_get_privacy_export},
     {"POST", "/api/v1/privacy/erase", gv_api_post_privacy_erase},
     {"GET", "/api/v1/evidence", gv_api_get_evidence},
+    {"GET", "/api/v1/owners", gv_api_get_owners},
     {"GET", "/api/v1/terms", gv_api_get_terms},
     {"GET", "/api/v1/token", gv_api_get_token},
     {"POST", "/api/v1/token", gv_api_post_token},

@@ -175,6 +175,30 @@ static void test_evidence(void **state)
     assert_int_equal(node_get(&node, "evidence?addr=nobody", NULL), 400);
 }
 
+static void test_owners(void **state)
+{
+    json_t *json;
+
+    assert_int_equal(node_get(&node, "owners", &json), 200);
+    const json_t *owners = json_object_get(json, "owners"), *own = json_array_get(owners, 0);
+    assert_int_equal(json_array_size(owners), 1); /* itself */
+    assert_string_equal(text_of(own, "owner"), "09090909090909090909090909090909");
+    assert_int_equal(number_of(own, "standing"), 1000); /* a lab network */
+    assert_int_equal(number_of(own, "instances"), 1);
+    assert_int_equal(number_of(own, "revoked"), 0);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(own, "groups"), 0)),
+                        "127.1.0.0/16");
+    assert_string_equal(text_of(own, "since"), text_of(own, "tenured"));
+    assert_true(json_is_null(json_object_get(own, "fault_until")));
+    json_decref(json);
+}
+
+static void test_no_owners_without_a_network(void **state)
+{
+    assert_int_equal(node_get(&node, "owners", NULL), 409);
+    assert_int_equal(node_get(&node, "evidence?addr=198.51.100.7", NULL), 409);
+}
+
 static void test_the_list(void **state)
 {
     json_t *json;
@@ -593,6 +617,8 @@ int main(void)
         TEST(test_an_unknown_address, setup_sharing),
         TEST(test_an_address_that_fails_here, setup_sharing),
         TEST(test_evidence, setup_sharing),
+        TEST(test_owners, setup_sharing),
+        TEST(test_no_owners_without_a_network, setup_alone),
         TEST(test_the_list, setup_sharing),
         TEST(test_the_other_questions, setup_sharing),
         TEST(test_the_lists_of_the_admin, setup_sharing),
