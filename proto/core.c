@@ -190,7 +190,8 @@ static int load_self(struct gv_core *core, const uint8_t *value, size_t len)
     return GV_OK;
 }
 
-#define LIST_TRUST 2 /* beside 0, allow, and 1, deny: key || owner tag */
+#define LIST_TRUST   2 /* beside 0, allow, and 1, deny: key || owner tag */
+#define LIST_SILENCE 3 /* likewise */
 
 static int load_list(struct gv_core *core, const uint8_t *key, size_t len)
 {
@@ -199,6 +200,10 @@ static int load_list(struct gv_core *core, const uint8_t *key, size_t len)
     if (len == 1 + GV_ID_LEN && key[0] == LIST_TRUST) {
         int rc = gv_own_trust(core, key + 1);
         return rc == GV_ERR_DUPLICATE ? GV_OK : rc;
+    }
+    if (len == 1 + GV_ID_LEN && key[0] == LIST_SILENCE) {
+        int rc = gv_silence(core, key + 1);
+        return rc == GV_ERR_DUPLICATE || rc == GV_ERR_FORBIDDEN ? GV_OK : rc;
     }
     if (len != 1 + sizeof prefix || key[0] > 1)
         return GV_ERR_MALFORMED;
@@ -356,6 +361,23 @@ static int forget_command(struct gv_core *core, const struct gv_subject *subject
     return held ? GV_OK : GV_ERR_NOT_FOUND;
 }
 
+static int silence_command(struct gv_core *core, bool silence, const uint8_t owner[GV_ID_LEN])
+{
+    uint8_t key[1 + GV_ID_LEN] = {LIST_SILENCE};
+    int rc = silence ? gv_silence(core, owner) : gv_hear_again(core, owner);
+
+    if (rc != GV_OK)
+        return rc;
+    memcpy(key + 1, owner, GV_ID_LEN);
+    if (silence) {
+        gv_effect_persist(core->effects, GV_ROW_LIST, key, sizeof key, NULL, 0);
+        (void)trust_command(core, false, owner); /* nobody is both */
+    } else {
+        gv_effect_forget(core->effects, GV_ROW_LIST, key, sizeof key);
+    }
+    return GV_OK;
+}
+
 static int obey(struct gv_core *core, const struct gv_event *event)
 {
     switch (event->command.command) {
@@ -375,6 +397,10 @@ static int obey(struct gv_core *core, const struct gv_event *event)
     case GV_COMMAND_DISTRUST:
         return trust_command(core, event->command.command == GV_COMMAND_TRUST,
                              event->command.owner);
+    case GV_COMMAND_SILENCE:
+    case GV_COMMAND_HEAR:
+        return silence_command(core, event->command.command == GV_COMMAND_SILENCE,
+                               event->command.owner);
     case GV_COMMAND_NUMBER_ANEW:
         gv_speak_number_anew(core, event->command.lost);
         return GV_OK;

@@ -88,6 +88,11 @@ bool gv_core_next_listed(const struct gv_core *core, size_t *cursor, struct gv_p
     return true;
 }
 
+bool gv_core_is_silenced(const struct gv_core *core, const uint8_t owner[GV_ID_LEN])
+{
+    return gv_is_silenced(core, owner);
+}
+
 bool gv_core_next_trusted(const struct gv_core *core, size_t *cursor, uint8_t owner[GV_ID_LEN])
 {
     if (*cursor >= core->trusted_count)

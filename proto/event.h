@@ -21,36 +21,39 @@
 enum gv_row {
     GV_ROW_RECORD = 1, /* key: record id (16). value: kind byte || wire */
     GV_ROW_HISTORY,    /* key: subject (9) */
-    GV_ROW_LIST,       /* key: 1 byte list || prefix (18): the admin's allow and deny entries; or 2 ||
-                          owner tag (16): whom he trusts */
-    GV_ROW_SELF,       /* key: 1 byte. 1: last own sequence number (8), how far the numbers are
-                          ahead of the clock, ms (8; absent: 0) */
-    GV_ROW_PEER,       /* key: address (6 or 18): address book, reached before */
-    GV_ROW_SENT,       /* key: record id (16). value: kind byte || wire: own statement, telemetry;
-                          0x80 is set in the kind of one that was only previewed */
-    GV_ROW_ACK         /* key: record id (16) || instance id (16): who acknowledged it. value: empty */
+    GV_ROW_LIST, /* key: 1 byte list || prefix (18): the admin's allow and deny entries; or 2 ||
+                    owner tag (16): whom he trusts;
+                    3 || owner tag: whom he does not hear */
+    GV_ROW_SELF, /* key: 1 byte. 1: last own sequence number (8), how far the numbers are
+                    ahead of the clock, ms (8; absent: 0) */
+    GV_ROW_PEER, /* key: address (6 or 18): address book, reached before */
+    GV_ROW_SENT, /* key: record id (16). value: kind byte || wire: own statement, telemetry;
+                    0x80 is set in the kind of one that was only previewed */
+    GV_ROW_ACK   /* key: record id (16) || instance id (16): who acknowledged it. value: empty */
 };
 
 enum gv_event_kind {
-    GV_EVENT_TIMER,        /* nothing but time passed */
-    GV_EVENT_CLOCK,        /* the wall clock was set: at the start, and when it jumps by 1 s or more */
-    GV_EVENT_CONNECTED,    /* a link is up */
+    GV_EVENT_TIMER,     /* nothing but time passed */
+    GV_EVENT_CLOCK,     /* the wall clock was set: at the start, and when it jumps by 1 s or more */
+    GV_EVENT_CONNECTED, /* a link is up */
     GV_EVENT_DISCONNECTED, /* a link is gone, or could not be opened; after GV_EFFECT_CLOSE too */
     GV_EVENT_BYTES,        /* bytes arrived on a link */
     GV_EVENT_OBSERVATION,  /* the log said something */
-    GV_EVENT_LOADED,       /* a row of the store, at the start: SELF and RECORD rows first, and among
-                              the records those of kind descriptor, certificate, revocation, fault */
-    GV_EVENT_NEWS,         /* a signed record from the registry: kind byte || wire */
-    GV_EVENT_COMMAND       /* the admin wants something */
+    GV_EVENT_LOADED, /* a row of the store, at the start: SELF and RECORD rows first, and among
+                        the records those of kind descriptor, certificate, revocation, fault */
+    GV_EVENT_NEWS,   /* a signed record from the registry: kind byte || wire */
+    GV_EVENT_COMMAND /* the admin wants something */
 };
 
 enum gv_command {
-    GV_COMMAND_CONFIGURE,   /* settings changed (reload) */
-    GV_COMMAND_ALLOW,       /* add to the allow list; removes it from the deny list */
+    GV_COMMAND_CONFIGURE, /* settings changed (reload) */
+    GV_COMMAND_ALLOW,     /* add to the allow list; removes it from the deny list */
     GV_COMMAND_DENY,
     GV_COMMAND_UNLIST,      /* remove from both */
     GV_COMMAND_TRUST,       /* an owner's word is own evidence (SPEC 9.8) */
     GV_COMMAND_DISTRUST,    /* not any more */
+    GV_COMMAND_SILENCE,     /* an owner has no vote here (SPEC 11.5) */
+    GV_COMMAND_HEAR,        /* he has it again */
     GV_COMMAND_RETRACT,     /* retract own signals on a subject */
     GV_COMMAND_FORGET,      /* forget this host's own history of a subject (SPEC 15.1) */
     GV_COMMAND_ASK,         /* ask its keepers what they hold of a subject (SPEC 9.10) */
@@ -91,7 +94,7 @@ struct gv_event {
             const struct gv_settings *settings; /* CONFIGURE */
             struct gv_prefix prefix;            /* ALLOW, DENY, UNLIST */
             struct gv_subject subject;          /* RETRACT, FORGET, ASK */
-            uint8_t owner[GV_ID_LEN];           /* TRUST, DISTRUST */
+            uint8_t owner[GV_ID_LEN];           /* TRUST, DISTRUST, SILENCE, HEAR */
             bool lost; /* NUMBER_ANEW: this key may have signed; false: it was made just now */
         } command;
     };

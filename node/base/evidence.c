@@ -61,6 +61,32 @@ static json_t *records_json(const struct gv_buf *bytes)
     return records;
 }
 
+/* Judges as whoever verifies it will: owners whom this host's admin does not hear have their votes.
+ */
+static int judge(struct gv_verdict *out, const struct gv_buf *bytes, uint32_t minute,
+                 const struct gv_subject *subject)
+{
+    struct gv_record_bytes *records = calloc(GV_EVIDENCE_RECORDS, sizeof *records);
+    struct gv_descriptor *descriptor = malloc(sizeof *descriptor);
+    struct gv_evidence evidence = {.subject = *subject, .minute = minute, .records = records};
+    int rc = records && descriptor ? GV_OK : GV_ERR_MEMORY;
+    size_t failed;
+
+    for (size_t at = 0; rc == GV_OK && at < bytes->len;) {
+        size_t len = (size_t)bytes->data[at] << 8 | bytes->data[at + 1];
+        if (evidence.count == GV_EVIDENCE_RECORDS)
+            rc = GV_ERR_FULL;
+        else
+            records[evidence.count++] = (struct gv_record_bytes){bytes->data + at + 2, len};
+        at += 2 + len;
+    }
+    if (rc == GV_OK)
+        rc = gv_evidence_judge(out, descriptor, &failed, &evidence);
+    free(records);
+    free(descriptor);
+    return rc;
+}
+
 int gv_evidence_write(json_t **out, const struct gv_core *core, const struct gv_subject *subject)
 {
     struct gv_verdict verdict;
@@ -71,8 +97,9 @@ int gv_evidence_write(json_t **out, const struct gv_core *core, const struct gv_
     gv_buf_init(&bytes);
     gv_subject_text(text, subject);
     int rc = gv_core_evidence(core, &bytes, &minute, subject);
+    if (rc == GV_OK)
+        rc = judge(&verdict, &bytes, minute, subject);
     if (rc == GV_OK) {
-        gv_core_verdict(core, &verdict, subject);
         *out = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "format", GV_EVIDENCE_FORMAT, "subject",
                          text, "minute", json_integer(minute), "network",
                          gv_json_new_hex(gv_core_descriptor(core)->network_id, GV_KEY_LEN),

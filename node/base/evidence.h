@@ -11,7 +11,8 @@
 #define GV_EVIDENCE_FILE_MAX (4u << 20)
 
 /* What the core says of a subject now, with what it was made of. Returns GV_OK (json_decref *out),
- * GV_ERR_STATE (in no network yet) or GV_ERR_MEMORY. */
+ * GV_ERR_STATE (in no network yet), GV_ERR_FULL (more records than a file holds), GV_ERR_MEMORY, or
+ * why a record is not valid any more. */
 int gv_evidence_write(json_t **out, const struct gv_core *core, const struct gv_subject *subject);
 
 struct gv_evidence_file {

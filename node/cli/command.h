@@ -28,6 +28,7 @@ int gv_cli_status(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_peers(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_traffic(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_ip(struct gv_cli *cli, int argc, char **argv);
+int gv_cli_distrust(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_owners(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_verify(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_list(struct gv_cli *cli, int argc, char **argv);

@@ -33,6 +33,7 @@ const struct gv_cli_command gv_cli_commands[] = {
     {"traffic", "", "bytes by cause, in this hour and day, against the cap", gv_cli_traffic},
     {"ip", "ADDR", "what the mesh and this host hold of an address, and why", gv_cli_ip},
     {"owners", "", "whose word weighs what, and what that is made of", gv_cli_owners},
+    {"distrust", "TAG", "give an owner no vote here; --undo: give it back", gv_cli_distrust},
     {"verify", "FILE", "makes a verdict again from its evidence; asks nobody", gv_cli_verify},
     {"list", "", "the addresses that are reported, untrusted or held back here", gv_cli_list},
     {"telemetry", "", "what this node has sent, decoded, and to whom", gv_cli_telemetry},

@@ -27,10 +27,15 @@ static void prepare(json_t *owners)
 int gv_cli_owners(struct gv_cli *cli, int argc, char **argv)
 {
     static const struct gv_cli_column columns[] = {
-        {"OWNER", "owner", false, false},        {"STANDING", "standing", true, false},
-        {"INSTANCES", "instances", true, false}, {"REVOKED", "revoked", true, false},
-        {"GROUPS", "groups_text", false, false}, {"SINCE", "since", false, false},
-        {"TENURED", "tenured", false, false},    {"FAULT UNTIL", "fault_until", false, false},
+        {"OWNER", "owner", false, false},
+        {"STANDING", "standing", true, false},
+        {"INSTANCES", "instances", true, false},
+        {"REVOKED", "revoked", true, false},
+        {"GROUPS", "groups_text", false, false},
+        {"SINCE", "since", false, false},
+        {"DISTRUSTED", "distrusted", false, false},
+        {"TENURED", "tenured", false, false},
+        {"FAULT UNTIL", "fault_until", false, false},
     };
     json_t *json;
 
@@ -56,4 +61,48 @@ int gv_cli_owners(struct gv_cli *cli, int argc, char **argv)
     }
     json_decref(json);
     return rc;
+}
+
+static error_t take(int key, char *arg, struct argp_state *state)
+{
+    bool *undo = state->input;
+
+    (void)arg;
+    if (key != 'u')
+        return ARGP_ERR_UNKNOWN;
+    *undo = true;
+    return 0;
+}
+
+int gv_cli_distrust(struct gv_cli *cli, int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"undo", 'u', NULL, 0, "He has his vote here again", 0}, {0}};
+    const char *owner;
+    bool undo = false;
+
+    gv_cli_parse(cli,
+                 &(struct gv_cli_spec){
+                     .options = options,
+                     .parse = take,
+                     .input = &undo,
+                     .arguments = "TAG",
+                     .doc = "What this owner's instances say has no weight on this node from now "
+                            "on; other nodes hear of it nothing. TAG: 32 hex digits, as "
+                            "`grapevine owners` shows them.",
+                     .least = 1,
+                     .most = 1},
+                 argc, argv, &owner);
+    json_t *json, *body = json_pack("{s:s}", "owner", owner);
+    int rc =
+        body ? gv_cli_ask(cli, &json, undo ? "undistrust" : "distrust", body) : gv_cli_no_memory();
+    json_decref(body);
+    if (rc != 0)
+        return rc;
+    if (cli->json)
+        gv_cli_print_json(json);
+    else
+        printf("%s: %s\n", owner, gv_cli_text(json, "message"));
+    json_decref(json);
+    return 0;
 }

@@ -384,6 +384,8 @@ static const struct gv_http_route routes[] = {
     {"GET", "/api/v1/terms", gv_api_get_terms},
     {"GET", "/api/v1/token", gv_api_get_token},
     {"POST", "/api/v1/token", gv_api_post_token},
+    {"POST", "/api/v1/distrust", gv_api_post_distrust},
+    {"POST", "/api/v1/undistrust", gv_api_post_undistrust},
     {"POST", "/api/v1/allow", post_allow},
     {"POST", "/api/v1/deny", post_deny},
     {"POST", "/api/v1/unlist", post_unlist},

@@ -50,6 +50,8 @@ void gv_api_get_telemetry(struct gv_http_request *request, void *context);
 void gv_api_get_bouncers(struct gv_http_request *request, void *context);
 void gv_api_post_bouncer(struct gv_http_request *request, void *context);
 void gv_api_delete_bouncer(struct gv_http_request *request, void *context);
+void gv_api_post_distrust(struct gv_http_request *request, void *context);
+void gv_api_post_undistrust(struct gv_http_request *request, void *context);
 void gv_api_get_owners(struct gv_http_request *request, void *context);   /* api_owners.c */
 void gv_api_get_evidence(struct gv_http_request *request, void *context); /* api_evidence.c */
 void gv_api_get_verdict(struct gv_http_request *request, void *context);

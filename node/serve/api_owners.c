@@ -7,6 +7,8 @@
 #include "node/serve/answer.h"
 #include "node/serve/api_internal.h"
 #include "node/serve/api_json.h"
+#include "node/serve/api_request.h"
+#include "proto/limits.h"
 
 struct roster {
     struct gv_instance_info *all; /* owned; by owner, and the oldest of each first */
@@ -89,10 +91,11 @@ static void add(struct owner *owner, const struct gv_descriptor *d,
         owner->standing = standing;
 }
 
-static json_t *owner_json(const struct gv_descriptor *d, const struct gv_instance_info *all,
+static json_t *owner_json(const struct gv_core *core, const struct gv_instance_info *all,
                           size_t count, uint32_t now_min)
 {
     struct owner owner = {0, GV_NEVER, GV_NEVER, 0, json_array()};
+    const struct gv_descriptor *d = gv_core_descriptor(core);
     uint32_t until = GV_NEVER;
 
     for (size_t i = 0; i < count; i++)
@@ -102,11 +105,54 @@ static json_t *owner_json(const struct gv_descriptor *d, const struct gv_instanc
         owner.standing = 0;
     }
     uint32_t tenured = owner.since_min == GV_NEVER ? GV_NEVER : tenured_from(d, owner.since_min);
-    return json_pack("{s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "owner",
+    return json_pack("{s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:b}", "owner",
                      gv_json_new_hex(all[0].owner, GV_ID_LEN), "standing", (int)owner.standing,
                      "instances", (int)count, "revoked", (int)(count - owner.living), "groups",
                      owner.groups, "since", gv_api_minute(owner.since_min), "tenured",
-                     gv_api_minute(tenured), "fault_until", gv_api_minute(until));
+                     gv_api_minute(tenured), "fault_until", gv_api_minute(until), "distrusted",
+                     (int)gv_core_is_silenced(core, all[0].owner));
+}
+
+static void edit(struct gv_http_request *request, struct gv_api *api, enum gv_command command,
+                 const char *done)
+{
+    struct gv_event event = {.kind = GV_EVENT_COMMAND, .command = {.command = command}};
+    struct gv_text error;
+    size_t len;
+    const uint8_t *body = gv_http_body(request, &len);
+
+    if (gv_api_owner_body(event.command.owner, body, len, &error) != GV_OK) {
+        gv_http_error(request, 400, "bad-request", "%s", error.text);
+        return;
+    }
+    int rc = gv_driver_command(api->options.driver, &event);
+    if (rc == GV_OK)
+        gv_http_respond_json(request, 200, json_pack("{s:b, s:s}", "ok", 1, "message", done));
+    else if (rc == GV_ERR_DUPLICATE)
+        gv_http_error(request, 409, "known", "this owner has no vote here already");
+    else if (rc == GV_ERR_FORBIDDEN)
+        gv_http_error(request, 409, "own", "this is the owner of this very node");
+    else if (rc == GV_ERR_NOT_FOUND)
+        gv_http_error(request, 404, "not-found", "this owner has his vote here anyway");
+    else if (rc == GV_ERR_IO)
+        gv_http_error(request, 507, "not-stored",
+                      "it is in force, but would be forgotten by a restart: the store cannot be "
+                      "written; see `grapevine status`");
+    else
+        gv_http_error(request, 507, "full", "no more than %u owners can be distrusted",
+                      GV_TRUSTED_MAX);
+    if (api->options.lists_changed)
+        api->options.lists_changed(api->options.context);
+}
+
+void gv_api_post_distrust(struct gv_http_request *request, void *context)
+{
+    edit(request, context, GV_COMMAND_SILENCE, "has no vote here from now on");
+}
+
+void gv_api_post_undistrust(struct gv_http_request *request, void *context)
+{
+    edit(request, context, GV_COMMAND_HEAR, "has his vote here again");
 }
 
 void gv_api_get_owners(struct gv_http_request *request, void *context)
@@ -128,7 +174,7 @@ void gv_api_get_owners(struct gv_http_request *request, void *context)
         for (to = from + 1; to < roster.count &&
                             memcmp(roster.all[from].owner, roster.all[to].owner, GV_ID_LEN) == 0;)
             to++;
-        json_array_append_new(list, owner_json(descriptor, roster.all + from, to - from, now_min));
+        json_array_append_new(list, owner_json(core, roster.all + from, to - from, now_min));
     }
     free(roster.all);
     gv_http_respond_json(request, 200, json_pack("{s:o}", "owners", list));

@@ -51,6 +51,8 @@ int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in)
         gv_admit_leave(core, item);
         return rc;
     }
+    gv_roster_certificate(&core->roster, certificate.id)->owner->silenced =
+        gv_is_silenced(core, certificate.owner);
     if (gv_roster_instance(&core->roster, certificate.instance)->fault_min != GV_NEVER) {
         gv_roster_blame(&core->roster);
         gv_rejudge_all(core);

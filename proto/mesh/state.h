@@ -156,6 +156,8 @@ struct gv_core {
     struct gv_own_locks own_locks;          /* told by other hosts of this admin */
     uint8_t trusted[GV_TRUSTED_MAX][GV_ID_LEN]; /* owners whom he named */
     size_t trusted_count;
+    uint8_t silenced[GV_TRUSTED_MAX][GV_ID_LEN]; /* owners whom he does not want to hear */
+    size_t silenced_count;
     struct gv_book book;
 
     struct gv_link **links; /* owned, link_count of them */
@@ -299,6 +301,11 @@ void gv_own_take_locks(struct gv_core *core, struct gv_link *link);
 /* GV_ERR_DUPLICATE, GV_ERR_FULL, GV_ERR_NOT_FOUND. */
 int gv_own_trust(struct gv_core *core, const uint8_t owner[GV_ID_LEN]);
 int gv_own_distrust(struct gv_core *core, const uint8_t owner[GV_ID_LEN]);
+/* ---- owners without a vote here: mesh/silence.c ---- */
+bool gv_is_silenced(const struct gv_core *core, const uint8_t owner[GV_ID_LEN]);
+/* GV_OK, GV_ERR_DUPLICATE, GV_ERR_FULL, GV_ERR_FORBIDDEN (this node's own). */
+int gv_silence(struct gv_core *core, const uint8_t owner[GV_ID_LEN]);
+int gv_hear_again(struct gv_core *core, const uint8_t owner[GV_ID_LEN]); /* or GV_ERR_NOT_FOUND */
 /* What this instance told is worth nothing any more. */
 void gv_own_forget(struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 void gv_own_tick(struct gv_core *core);

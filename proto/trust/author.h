@@ -2,6 +2,7 @@
 #ifndef GV_PROTO_TRUST_AUTHOR_H
 #define GV_PROTO_TRUST_AUTHOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ struct gv_item;
 struct gv_owner {
     uint8_t tag[GV_ID_LEN];
     uint32_t fault_min; /* the latest fault of any instance; GV_NEVER: none */
+    bool silenced;      /* by this host's admin: no vote here (SPEC 11.5) */
 };
 
 struct gv_instance {

@@ -394,7 +394,8 @@ static size_t gather_votes(struct gv_vote *votes, const struct gv_case *subject,
 
     for (const struct gv_held *held = subject->first; held; held = held->next) {
         const struct gv_instance *author = held->author;
-        if (held->statement.kind != GV_STATEMENT_SIGNAL || (held->kept && !kept_too))
+        if (held->statement.kind != GV_STATEMENT_SIGNAL || (held->kept && !kept_too) ||
+            held->owner->silenced)
             continue;
         struct gv_vote *vote = &votes[count++];
         memset(vote, 0, sizeof *vote);

@@ -193,6 +193,19 @@ static void test_owners(void **state)
     json_decref(json);
 }
 
+static void test_distrusting(void **state)
+{
+    const char *other = "{\"owner\":\"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a\"}";
+    const char *own = "{\"owner\":\"09090909090909090909090909090909\"}";
+
+    assert_int_equal(node_post(&node, "distrust", other, NULL), 200);
+    assert_int_equal(node_post(&node, "distrust", other, NULL), 409);
+    assert_int_equal(node_post(&node, "undistrust", other, NULL), 200);
+    assert_int_equal(node_post(&node, "undistrust", other, NULL), 404);
+    assert_int_equal(node_post(&node, "distrust", own, NULL), 409);
+    assert_int_equal(node_post(&node, "distrust", "{\"owner\":\"0a\"}", NULL), 400);
+}
+
 static void test_no_owners_without_a_network(void **state)
 {
     assert_int_equal(node_get(&node, "owners", NULL), 409);
@@ -618,6 +631,7 @@ int main(void)
         TEST(test_an_address_that_fails_here, setup_sharing),
         TEST(test_evidence, setup_sharing),
         TEST(test_owners, setup_sharing),
+        TEST(test_distrusting, setup_sharing),
         TEST(test_no_owners_without_a_network, setup_alone),
         TEST(test_the_list, setup_sharing),
         TEST(test_the_other_questions, setup_sharing),

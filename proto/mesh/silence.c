@@ -1,0 +1,56 @@
+/* Owners whose word this host's admin does not want to hear: they have no vote here, and here alone
+ * (SPEC 11.5). */
+#include <string.h>
+
+#include "crypto/error.h"
+#include "proto/limits.h"
+#include "proto/mesh/state.h"
+
+static size_t place_of(const struct gv_core *core, const uint8_t owner[GV_ID_LEN])
+{
+    size_t i = 0;
+
+    while (i < core->silenced_count && memcmp(core->silenced[i], owner, GV_ID_LEN) != 0)
+        i++;
+    return i;
+}
+
+bool gv_is_silenced(const struct gv_core *core, const uint8_t owner[GV_ID_LEN])
+{
+    return place_of(core, owner) < core->silenced_count;
+}
+
+static void apply(struct gv_core *core, const uint8_t owner[GV_ID_LEN], bool silenced)
+{
+    struct gv_owner *row;
+    size_t cursor = 0;
+
+    while ((row = gv_table_next(&core->roster.owners, &cursor)))
+        if (memcmp(row->tag, owner, GV_ID_LEN) == 0)
+            row->silenced = silenced;
+    gv_rejudge_all(core);
+}
+
+int gv_silence(struct gv_core *core, const uint8_t owner[GV_ID_LEN])
+{
+    if (core->has_certificate && memcmp(owner, core->certificate.owner, GV_ID_LEN) == 0)
+        return GV_ERR_FORBIDDEN;
+    if (gv_is_silenced(core, owner))
+        return GV_ERR_DUPLICATE;
+    if (core->silenced_count == GV_TRUSTED_MAX)
+        return GV_ERR_FULL;
+    memcpy(core->silenced[core->silenced_count++], owner, GV_ID_LEN);
+    apply(core, owner, true);
+    return GV_OK;
+}
+
+int gv_hear_again(struct gv_core *core, const uint8_t owner[GV_ID_LEN])
+{
+    size_t place = place_of(core, owner);
+
+    if (place == core->silenced_count)
+        return GV_ERR_NOT_FOUND;
+    memmove(core->silenced[place], core->silenced[--core->silenced_count], GV_ID_LEN);
+    apply(core, owner, false);
+    return GV_OK;
+}
