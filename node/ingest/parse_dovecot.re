@@ -3,6 +3,7 @@
  * the user name comes before the address in every line, and may hold a whole forged line. */
 #include "node/ingest/parse.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* The end of the text reads as NUL, and no lexer is started at it (see parse_postfix.re). */
@@ -247,18 +248,34 @@ static bool read_verdict(struct gv_parsed *out, const struct verdict_words *v, b
     return gv_take_identity(out, at, found);
 }
 
-/* A name that cannot be an account here: "plain(?,ADDR): Username character disallowed by ...
- * (username: NAME)". Its name comes last, so this one is read from the front. */
+/* "plain(?,ADDR): ...": the login had no name yet, so no verdict is spoken here, and whatever looks
+ * like one further on is the client's own text. */
+static bool is_unnamed(const char *at, const char *limit)
+{
+    const char *open = memchr(at, '(', (size_t)(limit - at));
+
+    return open && limit - open > 2 && open[1] == '?' && open[2] == ',';
+}
+
+/* A name that cannot be an account here: "plain(?,ADDR): Username character disallowed by ...: 0x2c
+ * (username: NAME)". Where every character is allowed, a name can be made to look like this; then the
+ * real identity follows it, and nothing is said. */
 static bool read_disallowed(struct gv_parsed *out, const char *at, const char *limit)
 {
     static const char words[] = ": Username character disallowed by auth_username_chars: 0x";
-    const char *found = gv_find(at, limit, words);
+    static const char name[] = " (username: ";
+    const char *found = gv_find(at, limit, ": ");
 
-    if (!found || !gv_take_identity(out, at, found) || out->account.len > 0)
+    if (!found || gv_find(found, limit, words) != found || limit[-1] != ')')
         return false;
-    const char *open = memchr(at, '(', (size_t)(found - at));
+    const char *after = found + sizeof words - 1;
+    while (after < limit && isxdigit((unsigned char)*after))
+        after++;
+    if (gv_find(after, limit, name) != after || gv_find(after, limit, "): ") ||
+        gv_find(after, limit, ")<"))
+        return false;
     out->kind = GV_KIND_UNKNOWN_ACCOUNT;
-    return open && open[1] == '?' && open[2] == ',';
+    return gv_take_identity(out, at, found) && out->account.len == 0;
 }
 
 /* "Error: sql(USER,ADDR): ..." or "auth(...)<...>: Error: ...". It only ever excuses a failure, so
@@ -272,6 +289,24 @@ static bool read_fault(struct gv_parsed *out, const char *at, const char *limit)
         if (end > at && gv_take_identity(out, at, end))
             return true;
     return false;
+}
+
+/* "auth(USER,ADDR)<...>: Error: ...", in which a name must not excuse its owner: with another
+ * identity behind it nothing is said. */
+static bool read_error(struct gv_parsed *out, const char *at, const char *limit)
+{
+    static const char words[] = ": Error: ";
+    const char *error = gv_find(at, limit, words);
+    struct gv_parsed other = *out;
+
+    out->kind = GV_KIND_UNSPECIFIED;
+    out->blame = GV_BLAME_BACKEND;
+    if (!error || !gv_take_identity(out, at, error))
+        return false;
+    for (const char *end = error + 1; (end = gv_find(end, limit, ": ")); end++)
+        if (gv_take_identity(&other, at, end) && other.account.len != out->account.len)
+            return false;
+    return true;
 }
 
 static const char *skip_worker(const char *cur, const char *limit)
@@ -296,15 +331,15 @@ static bool parse_auth(struct gv_parsed *out, const char *at, const char *limit)
     out->attempts = 1;
     if ((size_t)(limit - at) > 7 && memcmp(at, "Error: ", 7) == 0)
         return read_fault(out, skip_worker(at + 7, limit), limit);
+    if (is_unnamed(at, limit))
+        return read_disallowed(out, at, limit) ||
+               (gv_find(at, limit, ": ") == gv_find(at, limit, ": Error: ") &&
+                read_error(out, at, limit));
     for (int open = 0; open <= 1; open++)
         for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++)
             if (read_verdict(out, &verdicts[i], open == 1, at, limit))
                 return true;
-    if (read_disallowed(out, at, limit))
-        return true;
-    const char *error = gv_find(at, limit, ": Error: ");
-    out->blame = GV_BLAME_BACKEND;
-    return error && gv_take_identity(out, at, error);
+    return read_error(out, at, limit);
 }
 
 bool gv_parse_dovecot(struct gv_parsed *out, const struct gv_line *line, bool half)

@@ -264,14 +264,66 @@ static void auth_password_with_a_verdict(void **state)
                 "198.51.100.7", "wrong-password 1 visit");
 }
 
+/* A name that cannot be one comes last, with a ")" behind it: every end of a verdict can be made to
+ * stand there. Such a line says nothing, of nobody. */
 static void auth_disallowed_name_with_an_identity(void **state)
 {
+    static const char *const names[] = {
+        "x,203.0.113.9): Password mismatch",
+        "x,203.0.113.9): unknown user",
+        "x,203.0.113.9): unknown user (for LDAP bind",
+        "x,203.0.113.9): Password mismatch (SHA1 of given password: 0beec7",
+        "x,203.0.113.9): unknown user (given password: x",
+        "x,203.0.113.9): Authentication failure due to policy server refusal (for LDAP bind",
+        "x,203.0.113.9): pam_authenticate() failed: Authentication failure (Password mismatch?",
+        "x,203.0.113.9,sasl:plain)<A>: sql: unknown user (for LDAP bind",
+        "x,203.0.113.9): Error: y",
+    };
+    char line[400];
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(line, sizeof line,
+                 D "auth: login(?,198.51.100.7): Username character disallowed by "
+                   "auth_username_chars: 0x5d (username: %s)",
+                 names[i]);
+        expect_kind(line, "203.0.113.9", "unspecified 1 visit");
+        expect_kind(line, "198.51.100.7", "unspecified 1 visit");
+    }
     expect_kind(D "auth: login(?,198.51.100.7): Username character disallowed by "
-                  "auth_username_chars: 0x5d (username: x,203.0.113.9): Password mismatch)",
-                "203.0.113.9", "unspecified 1 visit");
-    expect_kind(D "auth: login(?,198.51.100.7): Username character disallowed by "
-                  "auth_username_chars: 0x5d (username: x,203.0.113.9): Password mismatch)",
+                  "auth_username_chars: 0x5d (username: x,203.0.113.9)",
                 "198.51.100.7", "unknown-account 1 visit");
+}
+
+/* Where every character is allowed in a name, it can hold the beginning of such a line instead. */
+static void auth_name_that_claims_to_be_disallowed(void **state)
+{
+    static const char *const ends[] = {
+        "): pam_authenticate() failed: User not known to the underlying authentication module",
+        "): pam_authenticate() failed: Authentication failure (Password mismatch?)",
+        "): unknown user (given password: x)",
+        "): unknown user (for LDAP bind)",
+    };
+    char line[500];
+
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        snprintf(line, sizeof line,
+                 D "auth: pam(?,203.0.113.9): Username character disallowed by "
+                   "auth_username_chars: 0x2c (username: z,198.51.100.7%s",
+                 ends[i]);
+        expect_kind(line, "203.0.113.9", "unspecified 1 visit");
+        snprintf(line, sizeof line,
+                 D "auth: pam(?,203.0.113.9): Username character disallowed by "
+                   "auth_username_chars: 0x,198.51.100.7%s",
+                 ends[i]);
+        expect_kind(line, "203.0.113.9", "unspecified 1 visit");
+    }
+}
+
+static void auth_name_that_claims_a_fault_of_the_backend(void **state)
+{
+    expect_kind(D "auth: pam(x,198.51.100.7): Error: y,198.51.100.7): pam_authenticate() failed: User "
+                  "not known to the underlying authentication module",
+                "198.51.100.7", "unspecified 1 visit");
 }
 
 static void auth_name_that_claims_a_policy_refusal(void **state)
@@ -352,6 +404,8 @@ int main(void)
         cmocka_unit_test(auth_user_with_commas_and_parentheses),
         cmocka_unit_test(auth_password_with_a_verdict),
         cmocka_unit_test(auth_disallowed_name_with_an_identity),
+        cmocka_unit_test(auth_name_that_claims_to_be_disallowed),
+        cmocka_unit_test(auth_name_that_claims_a_fault_of_the_backend),
         cmocka_unit_test(auth_name_that_claims_a_policy_refusal),
         cmocka_unit_test(no_prefix_of_a_forged_line_gives_a_forged_address),
         cmocka_unit_test(a_whole_last_line_without_newline_is_read),
