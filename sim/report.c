@@ -25,8 +25,8 @@ static void print(FILE *out, const struct gv_sim_result *result, const struct gv
     fprintf(out, "bytes per hour       mean %.0f, max %.0f (in and out, with headers)\n",
             result->bytes_mean, result->bytes_max);
     for (int cause = 0; cause < GV_CAUSE_COUNT; cause++)
-        fprintf(out, "  %-18s mean %.0f, max %.0f: %s\n", gv_cause_name(cause),
-                result->cause_mean[cause], result->cause_max[cause], gv_cause_text(cause));
+        fprintf(out, "  %-18s mean %.0f, max %.0f: %s\n", gv_cause_name((enum gv_cause)cause),
+                result->cause_mean[cause], result->cause_max[cause], gv_cause_text((enum gv_cause)cause));
     fprintf(out, "second owner's signal to untrusted on a node  p50 %.3f s, p99 %.3f s\n",
             result->delay_p50_s, result->delay_p99_s);
     fprintf(out, "told of whom one owner reported   mean %.1f nodes, max %zu\n", result->told_mean,
@@ -58,7 +58,7 @@ static json_t *pack_causes(const double bytes[GV_CAUSE_COUNT])
     json_t *object = json_object();
 
     for (int cause = 0; cause < GV_CAUSE_COUNT; cause++)
-        json_object_set_new(object, gv_cause_name(cause), json_real(bytes[cause]));
+        json_object_set_new(object, gv_cause_name((enum gv_cause)cause), json_real(bytes[cause]));
     return object;
 }
 
