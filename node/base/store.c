@@ -36,8 +36,8 @@ static const char *const migrations[] = {
     "CREATE INDEX journal_left ON journal (left_ms);",
 
     /* 3: the flow of mail, and what was odd in it (SPEC 10.8). */
-    "CREATE TABLE statistic (key BLOB PRIMARY KEY, value BLOB NOT NULL, mac BLOB NOT NULL)"
-    "    WITHOUT ROWID;",
+    ("CREATE TABLE statistic (key BLOB PRIMARY KEY, value BLOB NOT NULL, mac BLOB NOT NULL)"
+     "    WITHOUT ROWID;"),
 };
 const size_t gv_store_version = sizeof migrations / sizeof *migrations;
 

@@ -112,6 +112,34 @@ static void test_counts_go_to_their_minute_and_hour(void **state)
     assert_int_equal(read_all(s, GV_STATISTICS_HOUR).sum.counts[GV_MAIL_BOUNCED], 7);
 }
 
+/* Where the log was left and what was counted up to there are stored together, or neither is. */
+static void test_counts_and_position_go_together(void **state)
+{
+    struct store *s = *state;
+    struct gv_text error;
+
+    store_open(s);
+    for (int first = 0; first < 2; first++) {
+        const char *table = first ? "statistic" : "kept";
+        char sql[256];
+        uint64_t place;
+
+        count(s, GV_MAIL_RECEIVED, 1, NOW);
+        assert_int_equal(gv_persist_keep(s->persist, "log x", &(uint64_t){7}, 8), GV_OK);
+        snprintf(sql, sizeof sql,
+                 "CREATE TEMP TRIGGER no BEFORE INSERT ON main.%s BEGIN SELECT RAISE(FAIL, 'no'); "
+                 "END",
+                 table);
+        assert_int_equal(sqlite3_exec(s->persist->db, sql, NULL, NULL, NULL), SQLITE_OK);
+        assert_int_not_equal(gv_persist_commit(s->persist, &s->effects, NOW, &error), GV_OK);
+        assert_int_equal(read_all(s, GV_STATISTICS_MINUTE).rows, 0);
+        assert_int_equal(gv_persist_kept(s->persist, "log x", &place, 8), GV_ERR_NOT_FOUND);
+        sqlite3_exec(s->persist->db, "DROP TRIGGER no", NULL, NULL, NULL);
+    }
+    store_commit(s, NOW);
+    assert_int_equal(read_all(s, GV_STATISTICS_MINUTE).sum.counts[GV_MAIL_RECEIVED], 2);
+}
+
 /* A transaction that fails leaves the counts waiting, once. */
 static void test_a_commit_that_fails_counts_nothing_and_loses_nothing(void **state)
 {
@@ -237,12 +265,13 @@ static struct gv_flow_watch *watch_of(struct store *s, uv_loop_t *loop, uint64_t
 {
     struct gv_flow_watch *watch;
 
-    assert_int_equal(gv_flow_watch_start(&watch, &(struct gv_flow_watch_options){.loop = loop,
-                                                                       .persist = s->persist,
-                                                                       .context = now,
-                                                                       .queue = queue,
-                                                                       .alerted = alerted}),
-                     GV_OK);
+    assert_int_equal(
+        gv_flow_watch_start(&watch, &(struct gv_flow_watch_options){.loop = loop,
+                                                                    .persist = s->persist,
+                                                                    .context = now,
+                                                                    .queue = queue,
+                                                                    .alerted = alerted}),
+        GV_OK);
     return watch;
 }
 
@@ -301,6 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_keep_what_they_hold),
         STORE_TEST(test_counts_go_to_their_minute_and_hour),
+        STORE_TEST(test_counts_and_position_go_together),
         STORE_TEST(test_a_commit_that_fails_counts_nothing_and_loses_nothing),
         STORE_TEST(test_rows_that_were_changed_are_not_believed),
         STORE_TEST(test_retention),

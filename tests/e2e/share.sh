@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# [share] mode is switched while the node runs: with no it says nothing and goes on receiving; with
+# preview it only shows; with yes it speaks, of what fails from then on (SPEC 15). Two real nodes.
+# shellcheck disable=SC2317 # functions that are called by name
+set -uo pipefail
+NODES=2
+# shellcheck source=tests/e2e/common.sh
+source "$(dirname "$0")/common.sh"
+needs jq python3
+find_port 16800
+make_registry share
+start_registry
+start_mesh
+
+mode() { # MODE
+    sed -i "s/^mode = .*/mode = $1/" "$(conf 1)"
+    ask 1 reload >/dev/null || fail "reload with mode = $1"
+    [[ $(ask 1 status --json | jq -r '.. | .share? // empty' | head -n 1) == "$1" ]] || fail "status does not say $1"
+}
+failures_at() { [[ $(ask "$1" ip --json "$2" | jq -r .local.failures) -ge 3 ]]; }
+state_of() { # ADDRESS: of the entry in the telemetry, "" without one
+    ask 1 telemetry --json | jq -r --arg a "$1" '[.telemetry[] | select(.statement.subject == $a) | .state] | last // ""'
+}
+is_state() { [[ $(state_of "$1") == "$2" ]]; }
+statements() { status_of "$1" statements; }
+has_statements() { [[ $(statements "$1") == "$2" ]]; }
+
+mode no
+fails_at 1 198.51.100.1
+wait_for 20 "node 1 to see the failures" failures_at 1 198.51.100.1
+fails_at 2 198.51.100.2
+wait_for 20 "node 1 to receive while it does not share" has_statements 1 1
+is_state 198.51.100.1 "" || fail "with mode = no a signal was made: $(state_of 198.51.100.1)"
+has_statements 2 1 || fail "node 2 holds $(statements 2) statements, not its own alone"
+
+mode preview
+fails_at 1 198.51.100.3
+wait_for 20 "a preview" is_state 198.51.100.3 preview
+sleep 1
+has_statements 2 1 || fail "a preview went out"
+
+mode yes
+fails_at 1 198.51.100.4
+wait_for 20 "a signal that is acknowledged" is_state 198.51.100.4 sent
+wait_for 20 "node 2 to hold it" has_statements 2 2
+is_state 198.51.100.3 preview || fail "the preview became something else"
+
+mode no
+fails_at 1 198.51.100.5
+wait_for 20 "node 1 to see the failures" failures_at 1 198.51.100.5
+is_state 198.51.100.5 "" || fail "after yes, no: a signal was made"
+((failures == 0)) && echo "passed"
+exit $((failures != 0))
