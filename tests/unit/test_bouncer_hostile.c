@@ -49,8 +49,8 @@ static void smuggling(void **state)
         "4\r\n"
         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/decisions HTTP/1.1\r\nHost: "
         "127.0.0.1\r\n\r\n",
-        "POST /v1/usage-metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: %s\r\n"
-        "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        ("POST /v1/usage-metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: %s\r\n"
+         "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
         "GET /v1/decisions HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: localhost\r\nX-Api-Key: %s\r\n\r\n",
         "GET /v1/decisions HTTP/1.1\r\nX-Api-Key: %s\r\n\r\n",
         "GET /v1/decisions%%00/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Api-Key: %s\r\n\r\n",
