@@ -102,7 +102,7 @@ static void get_peers(struct gv_http_request *request, void *context)
 
 static void get_traffic(struct gv_http_request *request, void *context)
 {
-    gv_http_respond_json(request, 200, gv_api_traffic_json(core_of(context)));
+    gv_answer_json(request, gv_api_traffic_json(core_of(context)));
 }
 
 static void get_roster(struct gv_http_request *request, void *context)
