@@ -160,6 +160,38 @@ static void test_a_schema_that_is_not_ours_is_damage(void **state)
     }
 }
 
+/* The head's page size is wrong and still a size: SQLite reads nothing, the pages are all there. */
+static void test_a_wrong_page_size_costs_nothing(void **state)
+{
+    static const unsigned sizes[] = {512, 1024, 2048, 4096, 8192, 16384, 32768, 65536};
+    static const unsigned real[] = {4096, 512, 65536};
+    struct store *s = *state;
+
+    for (size_t i = 0; i < 8 * 3; i++) {
+        unsigned size = sizes[i % 8], true_size = real[i / 8];
+        uint8_t head[2] = {(uint8_t)(size >> 8), size == 65536};
+        char sql[128];
+        size_t bad;
+        store_fill(s);
+        store_close(s);
+        snprintf(sql, sizeof sql, "PRAGMA journal_mode = DELETE; PRAGMA page_size = %u; VACUUM",
+                 true_size);
+        store_sql(s, sql);
+        int fd = open(s->path, O_WRONLY);
+        assert_int_equal(pwrite(fd, head, sizeof head, 16), sizeof head);
+        close(fd);
+        size_t before = store_count_aside(s, ".corrupt-");
+        store_open(s);
+        struct counts counts = store_load(s, &bad);
+        if (counts.of[GV_ROW_HISTORY] != 2000 || counts.of[GV_ROW_LIST] != 1)
+            fail_msg("%u for %u: %zu, %zu", size, true_size, counts.of[GV_ROW_HISTORY],
+                     counts.of[GV_ROW_LIST]);
+        assert_int_equal(store_count_aside(s, ".corrupt-"), before + (size != true_size));
+        store_close(s);
+        assert_int_equal(unlink(s->path), 0);
+    }
+}
+
 static void add_sent(struct store *s, uint8_t first)
 {
     const uint8_t id[GV_ID_LEN] = {first}, value[] = {GV_RECORD_SIGNAL, first};
@@ -358,6 +390,7 @@ int main(void)
         STORE_TEST(test_half_a_file_and_no_file_at_all),
         STORE_TEST(test_damage_is_found_wherever_it_is),
         STORE_TEST(test_a_schema_that_is_not_ours_is_damage),
+        STORE_TEST(test_a_wrong_page_size_costs_nothing),
         STORE_TEST(test_a_number_that_cannot_be_is_damage),
         STORE_TEST(test_one_bit_of_the_first_page_costs_nothing),
         STORE_TEST(test_what_follows_a_damaged_frame_is_not_lost),
