@@ -7,7 +7,7 @@
 #include "node/base/db.h"
 
 /* migrations[i] brings user_version i to i + 1; what has been released is never changed.
- * `kind` repeats the first byte of the value, so that records can be loaded by kind. */
+ * `kind` repeats the first byte of the value, and is not under its MAC: nothing reads it. */
 static const char *const migrations[] = {
     "CREATE TABLE record (key BLOB PRIMARY KEY, kind INTEGER NOT NULL, value BLOB NOT NULL,"
     "                     mac BLOB NOT NULL) WITHOUT ROWID;"
@@ -46,7 +46,36 @@ int gv_store_open(sqlite3 **out, const char *path, struct gv_text *error)
     return gv_db_open(out, path, migrations, gv_store_version, error);
 }
 
-int gv_store_check(sqlite3 *db, struct gv_text *error)
+/* One wrong number is enough that no statement can be numbered any more: SQLite says then that the
+ * file is full, and would say so for good. */
+int gv_store_check_numbers(sqlite3 *db, struct gv_text *error)
+{
+    sqlite3_stmt *row = NULL;
+    int rc = gv_db_prepare(
+        db, &row,
+        "SELECT seq FROM sqlite_sequence WHERE typeof(seq) <> 'integer' OR seq < 0 OR seq > ?1"
+        " UNION ALL SELECT min(number) FROM sent HAVING min(number) < 1"
+        " UNION ALL SELECT max(number) FROM sent HAVING max(number) > ?1 LIMIT 1",
+        error);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_db_bind(row, "i", (int64_t)GV_STORE_NUMBER_MAX);
+    if (rc == GV_OK)
+        rc = gv_db_step(row);
+    if (rc == 1) {
+        const char *number = (const char *)sqlite3_column_text(row, 0);
+        rc = gv_fail(error, GV_ERR_MALFORMED,
+                     "%s: the file is damaged: its statements cannot have reached the number %.32s",
+                     sqlite3_db_filename(db, "main"), number ? number : "nothing");
+    } else if (rc < 0) {
+        gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+    }
+    sqlite3_finalize(row);
+    return rc;
+}
+
+static int check_pages(sqlite3 *db, struct gv_text *error)
 {
     sqlite3_stmt *row = NULL;
     int rc = gv_db_prepare(db, &row, "PRAGMA quick_check(1)", error);
@@ -67,6 +96,13 @@ int gv_store_check(sqlite3 *db, struct gv_text *error)
     }
     sqlite3_finalize(row);
     return rc;
+}
+
+int gv_store_check(sqlite3 *db, struct gv_text *error)
+{
+    int rc = check_pages(db, error);
+
+    return rc == GV_OK ? gv_store_check_numbers(db, error) : rc;
 }
 
 void gv_store_mac_key(struct gv_hmac_state *out, const uint8_t store_key[GV_KEY_LEN])

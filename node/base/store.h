@@ -24,6 +24,10 @@ int gv_store_open(sqlite3 **out, const char *path, struct gv_text *error);
 extern const size_t gv_store_version;
 /* The whole file is looked through: GV_OK, GV_ERR_MALFORMED (damaged) or GV_ERR_IO. */
 int gv_store_check(sqlite3 *db, struct gv_text *error);
+/* Of that, only whether the numbers of own statements lie in 1 .. GV_STORE_NUMBER_MAX: no node
+ * ever says so much, and JSON holds it exactly. */
+#define GV_STORE_NUMBER_MAX (1LL << 53)
+int gv_store_check_numbers(sqlite3 *db, struct gv_text *error);
 
 /* out = HMAC(store key, "grapevine row 1", table || key length, 2 bytes || key || value), cut to
  * 16 bytes, in two steps, so that the key is worked in once. The state is secret. */

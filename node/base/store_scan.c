@@ -276,7 +276,8 @@ static void look_at_page(struct scan *scan, size_t number)
     }
 }
 
-/* One bit of it may be wrong: then it is no power of two, and the usual one is taken. */
+/* ---- the size of a page --------------------------------------------------------------------- */
+
 static size_t page_size_of(const uint8_t *file, size_t len)
 {
     size_t size = len >= HEAD_LEN ? get16(file + 16) : 0;
@@ -286,20 +287,65 @@ static size_t page_size_of(const uint8_t *file, size_t len)
     return page_size_sound(size) ? size : PAGE_DEFAULT;
 }
 
+/* Cells of pages that are sound as far as their list of cells goes. Pages taken for larger than they
+ * are: half of them or less are seen. For smaller: their cells lie beyond the end. */
+static size_t sound_cells(const struct scan *scan)
+{
+    size_t sound = 0;
+
+    for (size_t number = 1; number <= scan->pages; number++) {
+        const uint8_t *page = page_at(scan, number);
+        size_t head = number == 1 ? HEAD_LEN : 0, i = 0;
+        if (!page)
+            continue;
+        uint8_t kind = page[head];
+        if (kind != INDEX_INNER && kind != INDEX_LEAF && kind != TABLE_LEAF)
+            continue;
+        size_t cells = get16(page + head + 3), list = head + (kind == INDEX_INNER ? 12 : 8);
+        if (list + 2 * cells > scan->page)
+            continue;
+        while (i < cells && get16(page + list + 2 * i) >= list + 2 * cells &&
+               get16(page + list + 2 * i) < scan->page)
+            i++;
+        sound += i == cells ? cells : 0;
+    }
+    return sound;
+}
+
+/* What the head says may be wrong, and still be a size. What it says goes when another is as good. */
+static bool find_page_size(struct scan *scan, size_t log_len)
+{
+    size_t said = page_size_of(scan->file, scan->file_len), best = said, most = 0;
+
+    for (size_t size = 256; size <= 65536; size *= 2) {
+        scan->page = size == 256 ? said : size; /* first what it says */
+        if (!read_log(scan, log_len))
+            return false;
+        size_t sound = sound_cells(scan);
+        free(scan->frame_of);
+        scan->frame_of = NULL;
+        if (sound > most) {
+            most = sound;
+            best = scan->page;
+        }
+    }
+    scan->page = best;
+    return true;
+}
+
 int gv_store_scan(const uint8_t *file, size_t file_len, const uint8_t *log, size_t log_len,
                   gv_store_found found, void *context)
 {
     struct scan scan = {.file = file,
                         .log = log,
                         .file_len = file_len,
-                        .page = page_size_of(file, file_len),
                         .budget = 4 * (file_len + log_len),
                         .found = found,
                         .context = context};
     int rc = GV_ERR_MEMORY;
 
     gv_buf_init(&scan.whole);
-    if (read_log(&scan, log_len)) {
+    if (find_page_size(&scan, log_len) && read_log(&scan, log_len)) {
         for (size_t i = 1; i <= scan.pages && !scan.ended; i++)
             look_at_page(&scan, i);
         rc = scan.whole.failed ? GV_ERR_MEMORY : GV_OK;

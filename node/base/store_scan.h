@@ -27,7 +27,8 @@ typedef bool (*gv_store_found)(void *context, const struct gv_store_field *field
 
 /* Hands out every record of 1 to GV_STORE_FIELDS_MAX columns and at most 128 KiB that stands in a
  * cell of a b-tree page, in the order of the pages. A page that the log (NULL, 0: none) holds is
- * taken from there, as last committed, whether its checksum is right or not. At most four times the
+ * taken from there, as last committed, whether its checksum is right or not. The size of a page is
+ * the one that most cells agree with, whatever the head says. At most four times the
  * bytes of both are looked at, whatever the cells point to. GV_OK, or GV_ERR_MEMORY. */
 int gv_store_scan(const uint8_t *file, size_t file_len, const uint8_t *log, size_t log_len,
                   gv_store_found found, void *context);

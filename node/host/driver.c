@@ -157,6 +157,7 @@ static int commit_or_mend(struct gv_driver *driver, const struct gv_effects *eff
 
     if (rc != GV_ERR_MALFORMED || (driver->mended_ms && now_ms() - driver->mended_ms < MEND_EVERY_MS))
         return rc;
+    gv_log(GV_LOG_WARNING, "%s", error->text);
     rc = gv_persist_mend(driver->persist, error);
     if (rc != GV_OK)
         return rc;

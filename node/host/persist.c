@@ -7,6 +7,7 @@
 #include "crypto/error.h"
 #include "crypto/wipe.h"
 #include "node/base/db.h"
+#include "node/base/log.h"
 #include "node/host/persist_schema.h"
 #include "proto/trust/signal.h"
 
@@ -74,8 +75,10 @@ int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t sto
     gv_store_mac_key(&persist->mac_key, store_key);
     gv_buf_init(&persist->left);
     int rc = open_db(persist, &why);
-    if (rc == GV_ERR_MALFORMED)
+    if (rc == GV_ERR_MALFORMED) {
+        gv_log(GV_LOG_WARNING, "%s", why.text);
         rc = gv_persist_mend(persist, &why);
+    }
     if (rc == GV_OK) {
         *out = persist;
         return GV_OK;
@@ -307,6 +310,8 @@ static int fail_with(struct gv_persist *persist, int rc, struct gv_text *error)
     int code = sqlite3_errcode(persist->db) & 0xff;
     const char *path = sqlite3_db_filename(persist->db, "main");
 
+    if (code == SQLITE_FULL && gv_store_check_numbers(persist->db, error) == GV_ERR_MALFORMED)
+        return GV_ERR_MALFORMED; /* not the disk: no number is left for a statement */
     if (code == SQLITE_FULL)
         return gv_fail(error, GV_ERR_IO, "%s: the disk is full; make room on it", path);
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)

@@ -47,7 +47,8 @@ const char *const gv_persist_sql_text[GV_SQL_COUNT] = {
                            " WHERE sent.key = substr(ack.key, 1, 16) AND created_ms >= ?1)",
     [GV_SQL_EXPIRE_SENT] = "DELETE FROM sent WHERE created_ms < ?1",
     /* The MAC stays that of a record: table, key and value are the same. */
-    [GV_SQL_GET_RECORD] = "SELECT value, mac FROM record WHERE key = ?1 AND kind IN (1, 2, 129, 130)",
+    [GV_SQL_GET_RECORD] = "SELECT value, mac FROM record WHERE key = ?1 AND"
+                          " substr(value, 1, 1) IN (x'01', x'02', x'81', x'82')",
     [GV_SQL_PUT_JOURNAL] = "INSERT INTO journal (key, value, mac, subject, left_ms)"
                            " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO NOTHING",
     [GV_SQL_LIST_JOURNAL] = "SELECT key, value, mac, left_ms FROM journal WHERE subject = ?1"

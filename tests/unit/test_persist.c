@@ -139,6 +139,32 @@ static void test_rows_come_back_in_the_order_of_a_start(void **state)
     assert_int_equal(bad, 0);
 }
 
+/* The column `kind` is not under the MAC, so it is not asked. */
+static void test_the_kind_column_is_not_believed(void **state)
+{
+    static const char *const changes[] = {
+        "UPDATE record SET kind = 7",
+        "UPDATE record SET kind = 1",
+        "UPDATE record SET kind = 8 - kind",
+        "UPDATE record SET kind = 'x'",
+    };
+    struct store *s = *state;
+    size_t bad;
+
+    put(s, GV_ROW_RECORD, "r1", "\1signal");
+    put(s, GV_ROW_RECORD, "r3", "\3fault");
+    put(s, GV_ROW_RECORD, "r5", "\5certificate");
+    put(s, GV_ROW_RECORD, "r7", "\7descriptor");
+    commit_at(s, NOW);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        sql(s, changes[i]);
+        open_again(s);
+        assert_string_equal(load(s, &bad), "1:r7=\7descriptor 1:r5=\5certificate 1:r3=\3fault "
+                                           "1:r1=\1signal ");
+        assert_int_equal(bad, 0);
+    }
+}
+
 static void test_a_row_is_replaced_and_forgotten(void **state)
 {
     struct store *s = *state;
@@ -400,6 +426,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rows_come_back_in_the_order_of_a_start, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_the_kind_column_is_not_believed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_row_is_replaced_and_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_changed_row_is_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bytes_cannot_move_from_key_to_value, setup, teardown),

@@ -15,6 +15,7 @@
 #include "crypto/error.h"
 #include "helper_store.h"
 #include "node/base/file.h"
+#include "proto/wire/record.h"
 
 static void test_a_page_in_the_middle_costs_what_was_on_it(void **state)
 {
@@ -159,6 +160,113 @@ static void test_a_schema_that_is_not_ours_is_damage(void **state)
     }
 }
 
+/* The head's page size is wrong and still a size: SQLite reads nothing, the pages are all there. */
+static void test_a_wrong_page_size_costs_nothing(void **state)
+{
+    static const unsigned sizes[] = {512, 1024, 2048, 4096, 8192, 16384, 32768, 65536};
+    static const unsigned real[] = {4096, 512, 65536};
+    struct store *s = *state;
+
+    for (size_t i = 0; i < 8 * 3; i++) {
+        unsigned size = sizes[i % 8], true_size = real[i / 8];
+        uint8_t head[2] = {(uint8_t)(size >> 8), size == 65536};
+        char sql[128];
+        size_t bad;
+        store_fill(s);
+        store_close(s);
+        snprintf(sql, sizeof sql, "PRAGMA journal_mode = DELETE; PRAGMA page_size = %u; VACUUM",
+                 true_size);
+        store_sql(s, sql);
+        int fd = open(s->path, O_WRONLY);
+        assert_int_equal(pwrite(fd, head, sizeof head, 16), sizeof head);
+        close(fd);
+        size_t before = store_count_aside(s, ".corrupt-");
+        store_open(s);
+        struct counts counts = store_load(s, &bad);
+        if (counts.of[GV_ROW_HISTORY] != 2000 || counts.of[GV_ROW_LIST] != 1)
+            fail_msg("%u for %u: %zu, %zu", size, true_size, counts.of[GV_ROW_HISTORY],
+                     counts.of[GV_ROW_LIST]);
+        assert_int_equal(store_count_aside(s, ".corrupt-"), before + (size != true_size));
+        store_close(s);
+        assert_int_equal(unlink(s->path), 0);
+    }
+}
+
+static void add_sent(struct store *s, uint8_t first)
+{
+    const uint8_t id[GV_ID_LEN] = {first}, value[] = {GV_RECORD_SIGNAL, first};
+
+    gv_effect_persist(&s->effects, GV_ROW_SENT, id, sizeof id, value, sizeof value);
+}
+
+struct seen {
+    uint64_t last;
+    unsigned count;
+};
+
+/* Numbered anew, in their order; a gap is nothing. */
+static void see_sent(void *context, const struct gv_persist_sent *sent)
+{
+    struct seen *seen = context;
+
+    assert_in_range(sent->number, seen->last + 1, 10);
+    assert_int_equal(sent->id[0], ++seen->count);
+    seen->last = sent->number;
+}
+
+/* SQLite gives no number after the highest and calls that a full disk. It is damage: at a start, and
+ * while the store is in use. The statements are numbered anew, and the next one is taken. */
+static void test_a_number_that_cannot_be_is_damage(void **state)
+{
+    static const char *const cases[] = {
+        "UPDATE sqlite_sequence SET seq = 9223372036854775807",
+        "UPDATE sqlite_sequence SET seq = 9007199254740993",
+        "UPDATE sqlite_sequence SET seq = 'many'",
+        "UPDATE sqlite_sequence SET seq = -1",
+        "UPDATE sent SET number = 9223372036854775807 WHERE number = 2",
+        "UPDATE sent SET number = -7 WHERE number = 1",
+    };
+    struct store *s = *state;
+    size_t bad;
+
+    for (size_t i = 0; i < 2 * (sizeof cases / sizeof *cases); i++) {
+        bool in_use = i % 2;
+        struct gv_text error = {""};
+        struct seen seen = {0, 0};
+        if (in_use && i / 2 != 0 && i / 2 != 4)
+            continue; /* only at the very end does SQLite refuse */
+        size_t aside = store_count_aside(s, ".corrupt-");
+        store_fill_with(s, 300);
+        store_open(s);
+        add_sent(s, 1);
+        store_commit(s, NOW);
+        add_sent(s, 2);
+        store_commit(s, NOW);
+        if (!in_use)
+            store_close(s);
+        store_sql(s, cases[i / 2]);
+        add_sent(s, 3);
+        if (in_use) {
+            assert_int_equal(gv_persist_commit(s->persist, &s->effects, NOW, &error),
+                             GV_ERR_MALFORMED);
+            assert_null(strstr(error.text, "full"));
+            assert_non_null(strstr(error.text, "cannot have reached the number 9223372036854775807"));
+            assert_int_equal(gv_persist_mend(s->persist, &error), GV_OK);
+        } else {
+            store_open(s);
+        }
+        store_commit(s, NOW);
+        assert_int_equal(store_count_aside(s, ".corrupt-"), aside + 1);
+        assert_int_equal(gv_persist_telemetry(s->persist, 0, 10, see_sent, &seen), GV_OK);
+        assert_int_equal(seen.count, 3);
+        assert_int_equal(store_load(s, &bad).of[GV_ROW_HISTORY], 300);
+        store_open(s); /* and it stays well */
+        assert_int_equal(store_count_aside(s, ".corrupt-"), aside + 1);
+        store_close(s);
+        assert_int_equal(unlink(s->path), 0);
+    }
+}
+
 /* Each bit of the first page's start, and one in 37 of the rest: it starts, and the rows of all
  * other pages are there. */
 static void test_one_bit_of_the_first_page_costs_nothing(void **state)
@@ -282,6 +390,8 @@ int main(void)
         STORE_TEST(test_half_a_file_and_no_file_at_all),
         STORE_TEST(test_damage_is_found_wherever_it_is),
         STORE_TEST(test_a_schema_that_is_not_ours_is_damage),
+        STORE_TEST(test_a_wrong_page_size_costs_nothing),
+        STORE_TEST(test_a_number_that_cannot_be_is_damage),
         STORE_TEST(test_one_bit_of_the_first_page_costs_nothing),
         STORE_TEST(test_what_follows_a_damaged_frame_is_not_lost),
         STORE_TEST(test_damage_while_it_is_open),
