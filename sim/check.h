@@ -50,7 +50,7 @@ struct gv_checks {
     uint64_t bytes_per_hour;  /* at most, in and out, of any node in any hour; 0: no cap */
     size_t attackers;
     uint32_t *first_reporter; /* by attacker: node + 1; 0: nobody yet */
-    uint64_t *published_ms;   /* by attacker: when the second owner signalled; 0: not yet */
+    uint64_t *published_ms;   /* by attacker: when the second owner's signal was on disk; 0: not yet */
     uint8_t *untrusted;       /* by attacker and node: it said untrusted */
     uint8_t *told;            /* likewise: it took a word on him */
     uint64_t *delays_ms;      /* one per node and published attacker */

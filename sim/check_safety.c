@@ -28,24 +28,24 @@ void gv_violation(struct gv_checks *checks, const char *what, size_t node, uint6
 
 /* ---- notes ---------------------------------------------------------------------------------- */
 
-/* A signal is safe and on its way. Only who has standing makes a second owner. */
-static void note_signal(struct gv_checks *checks, size_t node, const struct gv_effect *note)
+/* An own signal lies on its author's disk: from now on he has said it, and it may go out, even if he
+ * dies before he can note it (a crash during a slow commit). Only who has standing makes a second
+ * owner. */
+static void note_own_signal(struct gv_checks *checks, size_t node, const uint8_t id[GV_ID_LEN])
 {
-    const struct gv_world *world = checks->world;
-    uint32_t attacker = gv_world_subject_number(&note->subject);
-    uint32_t now_min = (uint32_t)((world->start_unix_ms + world->now_ms) / GV_MINUTE_MS);
-    uint32_t since_min = world->nodes[node].facts.since_min;
+    const struct gv_known_record *known = gv_checks_record(checks, id);
 
-    checks->signals++;
-    if (note->note != GV_NOTE_SIGNALLED || attacker >= checks->attackers ||
-        gv_check_standing(&world->descriptor.policy, world->descriptor.genesis_min, since_min,
-                          now_min) == 0)
+    if (!known || known->author->node != node || known->said.kind != GV_RECORD_SIGNAL ||
+        known->standing == 0)
+        return;
+    uint32_t attacker = gv_world_subject_number(&known->said.subject);
+    if (attacker >= checks->attackers)
         return;
     /* Each node is an owner of its own here. */
     if (checks->first_reporter[attacker] == 0)
         checks->first_reporter[attacker] = (uint32_t)node + 1;
     else if (checks->first_reporter[attacker] != node + 1 && checks->published_ms[attacker] == 0)
-        checks->published_ms[attacker] = world->now_ms;
+        checks->published_ms[attacker] = checks->world->now_ms;
 }
 
 static void note_verdict(struct gv_checks *checks, size_t node, const struct gv_effect *note)
@@ -109,7 +109,7 @@ static void on_note(void *context, size_t node, const struct gv_effect *note)
     switch (note->note) {
     case GV_NOTE_SIGNALLED:
     case GV_NOTE_RETRACTED:
-        note_signal(checks, node, note);
+        checks->signals++;
         gv_check_promise(checks, node);
         break;
     case GV_NOTE_PEER_UP:
@@ -134,6 +134,8 @@ static void on_effect(void *context, size_t node, const struct gv_effects *effec
                       const struct gv_effect *effect, bool done)
 {
     gv_check_effect(context, node, effects, effect, done);
+    if (done && effect->kind == GV_EFFECT_PERSIST && effect->row == GV_ROW_RECORD)
+        note_own_signal(context, node, gv_effect_key(effects, effect));
 }
 
 static void on_start(void *context, size_t node)

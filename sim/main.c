@@ -1,4 +1,5 @@
 /* grapevine-sim: the protocol's own code among simulated nodes. */
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,6 +55,15 @@ static int run(const struct gv_sim_options *options)
     return rc == 0 && result.violations > 0 ? 1 : rc;
 }
 
+/* What was printed may still wait in the stream: a full disk says so here. */
+static int flushed(int rc)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return rc;
+    fprintf(stderr, "grapevine-sim: standard output: could not be written: %s\n", strerror(errno));
+    return EX_CANTCREAT;
+}
+
 int main(int argc, char **argv)
 {
     struct gv_sim_options options;
@@ -66,12 +76,12 @@ int main(int argc, char **argv)
     switch (options.command) {
     case GV_SIM_PLANTS:
         list_plants();
-        return 0;
+        return flushed(0);
     case GV_SIM_FAULTS:
         list_faults();
-        return 0;
+        return flushed(0);
     case GV_SIM_SWARM:
-        return gv_swarm(&options);
+        return flushed(gv_swarm(&options));
     default:
         return run(&options);
     }

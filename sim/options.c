@@ -40,6 +40,7 @@ static void parse_seeds(struct argp_state *state, struct gv_sim_options *options
     char *end;
 
     errno = 0;
+    options->seeded = true;
     options->seed = strtoull(text, &end, 10);
     options->last_seed = options->seed;
     if (end != text && end[0] == '.' && end[1] == '.' && end[2] >= '0' && end[2] <= '9')
@@ -55,6 +56,7 @@ static void parse_faults(struct argp_state *state, struct gv_sim_options *option
     const char *where = text, *wrong;
 
     options->drawn = strcmp(text, "drawn") == 0;
+    options->faults_given = true;
     memset(&options->faults, 0, sizeof options->faults);
     if (strcmp(text, "help") == 0)
         options->command = GV_SIM_FAULTS;
@@ -97,6 +99,7 @@ static error_t take(int key, char *arg, struct argp_state *state)
         return 0;
     case 's':
         options->seed = options->last_seed = parse_whole(state, "seed", arg, 0, UINT64_MAX);
+        options->seeded = true;
         return 0;
     case 'u':
         options->sightings = parse_number(state, "sightings", arg, 0.01, 30);
@@ -136,6 +139,8 @@ static error_t take(int key, char *arg, struct argp_state *state)
             argp_error(state, "say what to do: 'run', 'swarm' or 'attack-table'");
         if (options->command == GV_SIM_RUN && options->seed != options->last_seed)
             argp_error(state, "--seeds is for 'swarm'; 'run' takes --seed");
+        if (options->command == GV_SIM_SWARM && options->json_path)
+            argp_error(state, "--json is for 'run': 'swarm' has no report of its own");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -162,7 +167,7 @@ void gv_sim_options_parse(struct gv_sim_options *out, int argc, char **argv)
         {"max-mb-per-hour", OPTION_CAP, "MB", 0,
          "It is a violation if a node moves more, in and out (default: run none, swarm 1)", 0},
         {"jobs", 'j', "N", 0, "swarm: runs at a time (default: one per processor)", 0},
-        {"json", OPTION_JSON, "FILE", 0, "Write the report as JSON to FILE, or - for standard output", 0},
+        {"json", OPTION_JSON, "FILE", 0, "run: write the report as JSON to FILE, or - for standard output", 0},
         {0}};
     static const struct argp argp = {
         table, take, "run|swarm\nattack-table [OPTION...]",
@@ -181,31 +186,48 @@ void gv_sim_options_parse(struct gv_sim_options *out, int argc, char **argv)
         out->hours = swarm ? 2 : 1;
     if (!(out->sightings > 0))
         out->sightings = 4;
-    if (out->seed == 0 && out->last_seed == 0) {
+    if (!out->seeded) {
         out->seed = 1;
         out->last_seed = swarm ? 100 : 1;
     }
     if (swarm && !(out->mb_per_hour > 0))
         out->mb_per_hour = 1;
-    if (swarm && !gv_faults_any(&out->faults))
+    if (swarm && !out->faults_given)
         out->drawn = true;
     if (out->drawn && !swarm)
         gv_faults_draw(&out->faults, out->seed);
 }
 
+#define NUMBER_TEXT 32
+
+/* As short as it can be and still be the same number when it is read. */
+static void number_text(char out[NUMBER_TEXT], double value)
+{
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(out, NUMBER_TEXT, "%.*g", digits, value);
+        double again = strtod(out, NULL);
+        if (!(again < value) && !(again > value))
+            return;
+    }
+}
+
 void gv_sim_options_line(char out[GV_SIM_LINE], const struct gv_sim_options *options)
 {
     char faults[GV_FAULTS_TEXT], plant[64] = "", cap[64] = "";
+    char hours[NUMBER_TEXT], sightings[NUMBER_TEXT], mb[NUMBER_TEXT];
 
     gv_faults_text(faults, &options->faults);
+    number_text(hours, options->hours);
+    number_text(sightings, options->sightings);
+    number_text(mb, options->mb_per_hour);
     if (options->plant != GV_PLANT_NONE)
         snprintf(plant, sizeof plant, " --plant %s", gv_plant_name(options->plant));
     if (options->mb_per_hour > 0)
-        snprintf(cap, sizeof cap, " --max-mb-per-hour %g", options->mb_per_hour);
+        snprintf(cap, sizeof cap, " --max-mb-per-hour %s", mb);
     snprintf(out, GV_SIM_LINE,
-             "grapevine-sim run --nodes %zu --hours %g --seed %" PRIu64
-             " --sightings %g --faults %s%s%s%s%s%s",
-             options->nodes, options->hours, options->seed, options->sightings, faults, plant, cap,
+             "grapevine-sim run --nodes %zu --hours %s --seed %" PRIu64
+             " --sightings %s --faults %s%s%s%s%s%s",
+             options->nodes, hours, options->seed, sightings, faults, plant, cap,
              options->known ? " --known" : "",
              options->public_only ? " --public" : "", options->real_crypto ? " --real-crypto" : "");
 }

@@ -23,6 +23,8 @@ struct gv_sim_options {
     uint64_t seed, last_seed; /* swarm: from, to */
     double sightings;      /* per node and hour: addresses that fail here often enough to signal */
     struct gv_faults faults;
+    bool seeded;           /* a seed was given; 0 is one */
+    bool faults_given;     /* so was --faults, none perhaps */
     bool drawn;            /* the faults are those that each seed draws */
     enum gv_plant plant;
     bool real_crypto;
@@ -37,7 +39,7 @@ struct gv_sim_options {
  * EX_USAGE. */
 void gv_sim_options_parse(struct gv_sim_options *out, int argc, char **argv);
 
-/* The command line that gives this run again. out holds GV_SIM_LINE. */
+/* The command line that gives this run again, to the last digit. out holds GV_SIM_LINE. */
 #define GV_SIM_LINE 1536
 void gv_sim_options_line(char out[GV_SIM_LINE], const struct gv_sim_options *options);
 

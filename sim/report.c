@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "crypto/error.h"
+
 static void print_weather(FILE *out, const struct gv_weather_counts *weather)
 {
 #define GV_WEATHER_PRINT(name, text)                                                               \
@@ -65,13 +67,15 @@ static json_t *pack_causes(const double bytes[GV_CAUSE_COUNT])
 static json_t *pack(const struct gv_sim_options *options, const struct gv_sim_result *result,
                     const struct gv_sim_cost *cost)
 {
-    char faults[GV_FAULTS_TEXT];
+    char faults[GV_FAULTS_TEXT], seed[24];
 
     gv_faults_text(faults, &options->faults);
+    /* A string: 64 bits without a sign are more than a number in JSON holds. */
+    snprintf(seed, sizeof seed, "%" PRIu64, options->seed);
     return json_pack(
-        "{s:I, s:I, s:f, s:s, s:s, s:s, s:I, s:f, s:f, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, "
+        "{s:s, s:I, s:f, s:s, s:s, s:s, s:I, s:f, s:f, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, "
         "s:f, s:I, s:o, s:f, s:f, s:f}",
-        "seed", (json_int_t)options->seed, "nodes", (json_int_t)options->nodes, "hours",
+        "seed", seed, "nodes", (json_int_t)options->nodes, "hours",
         options->hours, "faults", faults, "plant", gv_plant_name(options->plant), "trace_hash",
         result->trace_hash, "violations", (json_int_t)result->violations, "bytes_per_hour_mean",
         result->bytes_mean, "bytes_per_hour_max", result->bytes_max, "bytes_by_cause_mean",
@@ -84,20 +88,28 @@ static json_t *pack(const struct gv_sim_options *options, const struct gv_sim_re
         "peak_mb", cost->peak_mb);
 }
 
-static int write_json(const struct gv_sim_options *options, json_t *object)
+static int tell_unwritten(const char *path, int error)
 {
-    bool to_stdout = strcmp(options->json_path, "-") == 0;
-    FILE *file = to_stdout ? stdout : fopen(options->json_path, "w");
-    int rc = 0;
+    fprintf(stderr, "grapevine-sim: %s: could not be written: %s\n", path, strerror(error));
+    return EX_CANTCREAT;
+}
 
-    if (!object || !file || json_dumpf(object, file, JSON_COMPACT) != 0 || fputc('\n', file) < 0) {
-        fprintf(stderr, "grapevine-sim: %s: %s\n", options->json_path,
-                file ? "could not be written" : strerror(errno));
-        rc = EX_CANTCREAT;
+/* What waits in a stream is written when it is flushed or closed: a full disk says so there. */
+static int write_json(const char *path, const json_t *object)
+{
+    FILE *file = fopen(path, "w");
+    bool written;
+
+    if (!file)
+        return tell_unwritten(path, errno);
+    written = json_dumpf(object, file, JSON_COMPACT) == 0 && fputc('\n', file) >= 0 &&
+              fflush(file) == 0;
+    int error = errno;
+    if (fclose(file) != 0 && written) {
+        error = errno;
+        written = false;
     }
-    if (file && !to_stdout && fclose(file) != 0)
-        rc = EX_CANTCREAT;
-    return rc;
+    return written ? 0 : tell_unwritten(path, error);
 }
 
 int gv_report(const struct gv_sim_options *options, const struct gv_sim_result *result,
@@ -109,8 +121,14 @@ int gv_report(const struct gv_sim_options *options, const struct gv_sim_result *
     print(json_on_stdout ? stderr : stdout, result, cost);
     if (options->json_path) {
         json_t *object = pack(options, result, cost);
-        rc = write_json(options, object);
+        gv_assert(object);
+        if (!json_on_stdout)
+            rc = write_json(options->json_path, object);
+        else if (json_dumpf(object, stdout, JSON_COMPACT) == 0)
+            putchar('\n');
         json_decref(object);
     }
+    if (fflush(stdout) != 0 || ferror(stdout))
+        rc = tell_unwritten("standard output", errno);
     return rc;
 }

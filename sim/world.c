@@ -112,9 +112,11 @@ static void make_node(struct gv_world *world, size_t index)
     node->facts.group = gv_address_group(&node->address);
     node->facts.since_min = now_min - world->options.age_min;
     node->facts.issued_min = now_min - (world->options.age_min % DAY_MIN);
-    if (world->options.faults.life > 0) /* each at another point of its life */
-        node->facts.issued_min =
-            now_min - (uint32_t)gv_drbg_below(&world->fault_drbg, certificate_life(world) / 2);
+    if (world->options.faults.life > 0)
+        node->facts.issued_min = now_min;
+    if (world->options.faults.life > 1) /* each at another point of its life */
+        node->facts.issued_min -=
+            (uint32_t)gv_drbg_below(&world->fault_drbg, world->options.faults.life / 2);
     node->facts.expires_min = node->facts.issued_min + certificate_life(world);
     if (world->options.faults.grace > 0 && index == world->members - 1)
         gv_world_abandon(world, node);

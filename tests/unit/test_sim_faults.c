@@ -141,6 +141,33 @@ static void without_faults_nothing_happens(void **state)
     assert_true(result.published > 0 && result.delay_p99_s > 0);
 }
 
+/* Half of one minute is none. */
+static void a_certificate_may_live_one_minute(void **state)
+{
+    struct gv_sim_options options = {.nodes = 3, .hours = 0.6, .seed = 11, .sightings = 4};
+    struct gv_sim_result result;
+
+    options.faults.life = 1;
+    gv_sim_run(&result, &options, false);
+    assert_true(result.weather.renewals > 100);
+    assert_int_equal(result.violations, 0);
+}
+
+/* A crash during a slow commit can leave an own signal on the disk and lose the note of it. It is
+ * said all the same, and spreads: seed 14 has an address that is published in this way. */
+static void a_signal_that_is_on_disk_is_said_though_its_note_was_lost(void **state)
+{
+    struct gv_sim_options options = {
+        .nodes = 6, .hours = 2, .seed = 14, .last_seed = 14, .sightings = 4};
+    struct gv_sim_result result;
+    const char *where;
+
+    assert_null(gv_faults_parse(&options.faults, "slow_ms=4000,crashes=6,power=100", &where));
+    gv_sim_run(&result, &options, false);
+    assert_true(result.weather.void_commits > 0 && result.published > 0);
+    assert_int_equal(result.violations, 0);
+}
+
 /* ---- the seed is the run --------------------------------------------------------------------- */
 
 static void the_same_seed_is_the_same_run(void **state)
@@ -276,6 +303,8 @@ int main(void)
         cmocka_unit_test(what_is_drawn_can_be_said_again),
         cmocka_unit_test(each_fault_happens),
         cmocka_unit_test(without_faults_nothing_happens),
+        cmocka_unit_test(a_certificate_may_live_one_minute),
+        cmocka_unit_test(a_signal_that_is_on_disk_is_said_though_its_note_was_lost),
         cmocka_unit_test(the_same_seed_is_the_same_run),
         cmocka_unit_test(a_power_cut_takes_back_the_youngest_commits_that_were_not_synced),
         cmocka_unit_test(a_node_that_lost_its_number_goes_on_a_day_ahead),

@@ -1,0 +1,183 @@
+/* The simulator's command line and its report: what is given is what is run, the line that is printed
+ * is the same run, and a report that could not be written is not one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "crypto/error.h"
+#include "sim/report.h"
+
+#define WORDS 32
+
+/* Splits at blanks. */
+static struct gv_sim_options parse(const char *line)
+{
+    static char copy[GV_SIM_LINE];
+    char *argv[WORDS + 1] = {NULL}, *rest = copy;
+    int argc = 0;
+    struct gv_sim_options options;
+
+    assert_true(strlen(line) < sizeof copy);
+    strcpy(copy, line);
+    while (argc < WORDS && (argv[argc] = strtok_r(rest, " ", &rest)))
+        argc++;
+    assert_true(argc < WORDS);
+    gv_sim_options_parse(&options, argc, argv);
+    return options;
+}
+
+/* ---- what is given --------------------------------------------------------------------------- */
+
+static void a_seed_of_zero_is_a_seed(void **state)
+{
+    struct gv_sim_options options = parse("grapevine-sim run --seed 0");
+
+    assert_true(options.seed == 0 && options.last_seed == 0);
+    options = parse("grapevine-sim swarm --seeds 0..0");
+    assert_true(options.seed == 0 && options.last_seed == 0);
+    options = parse("grapevine-sim run");
+    assert_true(options.seed == 1 && options.last_seed == 1);
+    options = parse("grapevine-sim swarm");
+    assert_true(options.seed == 1 && options.last_seed == 100);
+}
+
+static void no_faults_are_no_faults(void **state)
+{
+    struct gv_sim_options options = parse("grapevine-sim swarm --faults none");
+
+    assert_false(options.drawn);
+    assert_false(gv_faults_any(&options.faults));
+    assert_true(parse("grapevine-sim swarm").drawn);
+    assert_true(parse("grapevine-sim swarm --faults drawn").drawn);
+    assert_false(parse("grapevine-sim swarm --faults loss=3").drawn);
+}
+
+static void the_line_that_is_printed_is_the_same_run(void **state)
+{
+    static const char *const lines[] = {
+        "grapevine-sim run --nodes 6 --hours 1.23456789 --seed 18446744073709551615 "
+        "--sightings 0.30000000000000004 --faults loss=3 --max-mb-per-hour 1.0000001 --known",
+        "grapevine-sim run --nodes 5 --hours 0.1 --seed 0 --sightings 4 --faults none",
+    };
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct gv_sim_options given = parse(lines[i]), again;
+        char line[GV_SIM_LINE];
+        gv_sim_options_line(line, &given);
+        assert_string_equal(line, lines[i]);
+        again = parse(line);
+        assert_memory_equal(&again.hours, &given.hours, sizeof given.hours);
+        assert_memory_equal(&again.sightings, &given.sightings, sizeof given.sightings);
+        assert_memory_equal(&again.mb_per_hour, &given.mb_per_hour, sizeof given.mb_per_hour);
+        assert_true(again.seed == given.seed);
+    }
+}
+
+/* Its exit status; what it said goes nowhere. */
+static int refusal(const char *line)
+{
+    int status;
+
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (!freopen("/dev/null", "w", stderr))
+            _exit(EX_OSERR);
+        parse(line);
+        _exit(0);
+    }
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void what_cannot_be_done_is_refused(void **state)
+{
+    assert_int_equal(refusal("grapevine-sim swarm --json report.json"), EX_USAGE);
+    assert_int_equal(refusal("grapevine-sim run --seeds 1..2"), EX_USAGE);
+    assert_int_equal(refusal("grapevine-sim run --json report.json"), 0);
+}
+
+/* ---- the report ------------------------------------------------------------------------------ */
+
+/* Returns its status, and what it said of it on standard error. */
+static int report(const char *json_path, const char *standard_output, uint64_t seed,
+                  char said[4096])
+{
+    struct gv_sim_options options = {.nodes = 2, .hours = 1, .seed = seed, .json_path = json_path};
+    struct gv_sim_result result = {.trace_hash = "0123456789abcdef"};
+    struct gv_sim_cost cost = {0};
+    FILE *file = tmpfile();
+    int status;
+
+    assert_non_null(file);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (dup2(fileno(file), STDERR_FILENO) < 0 || !freopen(standard_output, "w", stdout))
+            _exit(EX_OSERR);
+        _exit(gv_report(&options, &result, &cost));
+    }
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    rewind(file);
+    said[fread(said, 1, 4095, file)] = 0;
+    fclose(file);
+    return WEXITSTATUS(status);
+}
+
+static void a_report_that_could_not_be_written_is_told(void **state)
+{
+    char said[4096];
+
+    assert_int_equal(report("/dev/full", "/dev/null", 1, said), EX_CANTCREAT);
+    assert_non_null(strstr(said, "/dev/full: could not be written: No space left"));
+    assert_int_equal(report("-", "/dev/full", 1, said), EX_CANTCREAT);
+    assert_non_null(strstr(said, "standard output: could not be written: No space left"));
+    assert_int_equal(report(NULL, "/dev/full", 1, said), EX_CANTCREAT);
+    assert_non_null(strstr(said, "standard output: could not be written: No space left"));
+    assert_int_equal(report("/dev/null/x", "/dev/null", 1, said), EX_CANTCREAT);
+    assert_non_null(strstr(said, "/dev/null/x: could not be written: Not a directory"));
+    assert_int_equal(report("-", "/dev/null", 1, said), 0);
+    assert_null(strstr(said, "could not"));
+}
+
+static void the_largest_seed_is_told_as_it_is(void **state)
+{
+    char path[] = "/tmp/gv-sim-report-XXXXXX", said[4096];
+    int file = mkstemp(path);
+
+    assert_true(file >= 0);
+    close(file);
+    assert_int_equal(report(path, "/dev/null", UINT64_MAX, said), 0);
+    json_t *object = json_load_file(path, 0, NULL);
+    unlink(path);
+    assert_non_null(object);
+    const char *seed = json_string_value(json_object_get(object, "seed"));
+    assert_non_null(seed);
+    assert_string_equal(seed, "18446744073709551615");
+    json_decref(object);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_seed_of_zero_is_a_seed),
+        cmocka_unit_test(no_faults_are_no_faults),
+        cmocka_unit_test(the_line_that_is_printed_is_the_same_run),
+        cmocka_unit_test(what_cannot_be_done_is_refused),
+        cmocka_unit_test(a_report_that_could_not_be_written_is_told),
+        cmocka_unit_test(the_largest_seed_is_told_as_it_is),
+    };
+
+    gv_assert(sodium_init() >= 0);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
