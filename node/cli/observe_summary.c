@@ -8,10 +8,13 @@
 
 #include "proto/trust/history.h"
 
-/* 16384 subjects in sets of eight: 2 MB. Of a full set the least interesting is forgotten: the one
- * with the fewest attempts, the longest ago. */
+/* 16384 subjects in sets of eight: 1 MB. Of a full set the least interesting is forgotten: the one
+ * with the fewest attempts, the longest ago. Like local history it keeps who logs in before a flood
+ * of strays, lest users be called attackers; but in half of its places, as this is a report on
+ * attackers. */
 #define SETS             2048
 #define WAYS             8
+#define LOGIN_WAYS       4
 #define HISTORY_SUBJECTS 8192
 #define DAY_MS           86400000u
 /* A slow attacker comes back over a day or more, and never twice within an hour on average. */
@@ -26,7 +29,7 @@ struct row {
     struct gv_subject subject;
     uint8_t services, kinds, signal_kinds;
     bool shareable, signalled, repeats;
-    uint32_t attempts; /* aborted ones are not in it */
+    uint32_t attempts; /* aborted ones are not in it; these two stay at the greatest number */
     uint32_t aborted;
     uint32_t visits;
     uint32_t successes;
@@ -68,7 +71,7 @@ struct gv_summary {
     struct gv_history *history;
     uint64_t key[2];
     bool lab;
-    uint64_t forgotten;
+    uint64_t forgotten, forgotten_logins; /* the latter among the former */
     uint64_t first_ms, last_ms;
     uint64_t by_mta[MTAS], by_service[8], by_kind[8];
     uint64_t signals, broken;
@@ -101,11 +104,53 @@ void gv_summary_free(struct gv_summary *summary)
     free(summary);
 }
 
+static bool has_failed(const struct row *row)
+{
+    return (row->attempts | row->aborted) > 0;
+}
+
+static bool only_logs_in(const struct row *row)
+{
+    return row->successes > 0 && !has_failed(row);
+}
+
+static uint64_t failures(const struct row *row)
+{
+    return (uint64_t)row->attempts + row->aborted;
+}
+
+/* Of one that only logs in: its next failure would be of clean history (SPEC 12.1). */
+static bool clean(const struct row *row)
+{
+    const uint32_t *account = row->login.account;
+
+    return row->login.ms[1] >= row->login.ms[0] + 7ull * DAY_MS ||
+           (account[0] != 0 && account[1] != 0 && account[0] != account[1]);
+}
+
 static bool less_interesting(const struct row *a, const struct row *b)
 {
-    uint32_t of_a = a->attempts + a->aborted, of_b = b->attempts + b->aborted;
+    if (only_logs_in(a) && clean(a) != clean(b))
+        return clean(b);
+    return failures(a) != failures(b) ? failures(a) < failures(b) : a->seen_ms < b->seen_ms;
+}
 
-    return of_a != of_b ? of_a < of_b : a->seen_ms < b->seen_ms;
+/* A free row, or the one to forget. */
+static struct row *least_interesting(struct row *set)
+{
+    struct row *least = NULL;
+    int logins = 0;
+
+    for (int i = 0; i < WAYS; i++) {
+        if (set[i].subject.family == GV_FAMILY_NONE)
+            return &set[i];
+        logins += only_logs_in(&set[i]);
+    }
+    for (int i = 0; i < WAYS; i++)
+        if (only_logs_in(&set[i]) == (logins >= LOGIN_WAYS) &&
+            (!least || less_interesting(&set[i], least)))
+            least = &set[i];
+    return least;
 }
 
 static uint64_t hash(const struct gv_summary *s, const struct gv_subject *subject)
@@ -130,15 +175,14 @@ static unsigned by_tag(const struct gv_summary *s, uint64_t h)
 
 static struct row *row_of(struct gv_summary *s, const struct gv_subject *subject, uint64_t h)
 {
-    struct row *set = s->table[h % SETS], *least = &set[0];
+    struct row *set = s->table[h % SETS];
 
     for (unsigned found = by_tag(s, h); found; found &= found - 1)
         if (gv_subject_equal(&set[__builtin_ctz(found)].subject, subject))
             return &set[__builtin_ctz(found)];
-    for (int i = 1; i < WAYS; i++)
-        if (less_interesting(&set[i], least))
-            least = &set[i];
+    struct row *least = least_interesting(set);
     s->forgotten += least->subject.family != GV_FAMILY_NONE;
+    s->forgotten_logins += only_logs_in(least);
     memset(least, 0, sizeof *least);
     s->tags[h % SETS][least - set] = (uint32_t)(h >> 32);
     least->subject = *subject;
@@ -157,14 +201,19 @@ static size_t bit_index(unsigned bit)
     return i;
 }
 
+static void add_attempts(uint32_t *sum, uint32_t attempts)
+{
+    *sum = attempts < UINT32_MAX - *sum ? *sum + attempts : UINT32_MAX;
+}
+
 static void add_failure(struct gv_summary *s, struct row *row, const struct gv_reading *r)
 {
     const struct gv_observation *o = &r->observation;
 
     if (o->kind == GV_KIND_ABORTED)
-        row->aborted += o->attempts;
+        add_attempts(&row->aborted, o->attempts);
     else
-        row->attempts += o->attempts;
+        add_attempts(&row->attempts, o->attempts);
     row->visits += o->new_visit;
     row->services |= o->service;
     row->kinds |= o->kind;
@@ -175,11 +224,6 @@ static void add_failure(struct gv_summary *s, struct row *row, const struct gv_r
     s->by_mta[r->mta % MTAS] += o->attempts;
     s->by_service[bit_index(o->service)] += o->attempts;
     s->by_kind[bit_index(o->kind)] += o->attempts;
-}
-
-static bool has_failed(const struct row *row)
-{
-    return (row->attempts | row->aborted) > 0;
 }
 
 /* As local history keeps an account: 0 is "not known". */
@@ -338,8 +382,8 @@ static void print_row(const struct page *page, const struct row *row)
     char subject[GV_SUBJECT_TEXT], first[32], last[32], services[96], kinds[96];
 
     gv_subject_text(subject, &row->subject);
-    fprintf(page->out, "  %-26s %8" PRIu32 " %7" PRIu32 "  %-17s  %-17s  %s; %s%s\n", subject,
-            row->attempts + row->aborted, row->visits, time_text(first, row->first_ms),
+    fprintf(page->out, "  %-26s %8" PRIu64 " %7" PRIu32 "  %-17s  %-17s  %s; %s%s\n", subject,
+            failures(row), row->visits, time_text(first, row->first_ms),
             time_text(last, row->last_ms), bit_names(services, row->services, gv_service_name),
             bit_names(kinds, row->kinds, gv_kind_name), row->shareable ? "" : "; not shareable");
 }
@@ -613,6 +657,11 @@ static void print_signals(const struct page *page, const struct gv_summary *s, s
     fprintf(page->out, "  %" PRIu64 " signals about %zu subjects%s\n", s->signals, found,
             s->forgotten ? " still remembered" : "");
     print_unsignalled(page, &u);
+    if (s->forgotten_logins > 0)
+        fprintf(page->out,
+                "  logins of %" PRIu64 " subjects were forgotten to save memory: "
+                "who failed later may be one of these users\n",
+                s->forgotten_logins);
     if (s->broken > 0)
         fprintf(page->out,
                 "  the login backend looked broken at times: nothing was signalled then\n");
@@ -631,7 +680,7 @@ void gv_summary_print(struct gv_summary *summary, FILE *out,
         return;
     for (size_t i = 0; i < SETS; i++)
         for (size_t j = 0; j < WAYS; j++)
-            if (summary->table[i][j].attempts + summary->table[i][j].aborted > 0)
+            if (has_failed(&summary->table[i][j]))
                 rows[n++] = &summary->table[i][j];
     if (n > 0) {
         qsort(rows, n, sizeof(struct row *), by_attempts);

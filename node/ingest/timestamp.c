@@ -179,38 +179,49 @@ static bool take_fields(struct fields *f, const struct gv_stamp *stamp)
 /* Clocks are changed, and zones differ, at whole quarters of an hour. */
 #define QUARTER 15
 
-/* Local time of the quarter that the fields are in, by the process's TZ. Where the clock is put
- * back it comes twice: *again_ms is the other one, or equal. */
-static int64_t local_quarter(int64_t *again_ms, const struct fields *f)
+static int64_t in_minute(const struct fields *f)
 {
-    struct tm base = {.tm_year = f->year - 1900,
-                      .tm_mon = f->month,
-                      .tm_mday = f->day,
-                      .tm_hour = f->hour,
-                      .tm_min = f->minute - f->minute % QUARTER};
-    int64_t found[2];
-    int count = 0;
-
-    /* `daylight` is set by the first mktime; a zone that never had summer time asks but once. */
-    for (int dst = daylight ? 1 : 0; dst >= 0; dst--) {
-        struct tm tm = base;
-        tm.tm_isdst = dst;
-        time_t t = mktime(&tm);
-        /* mktime moves what does not exist under this tm_isdst; then it is not this time. */
-        if (tm.tm_isdst == dst && tm.tm_hour == base.tm_hour && tm.tm_min == base.tm_min)
-            found[count++] = (int64_t)t * 1000;
-    }
-    if (count == 0) {
-        /* A time that the clock jumps over: no better guess than the library's. */
-        struct tm tm = base;
-        tm.tm_isdst = -1;
-        found[count++] = (int64_t)mktime(&tm) * 1000;
-    }
-    *again_ms = found[count - 1];
-    return found[0];
+    return f->second * 1000 + f->millis;
 }
 
-static int64_t zoneless_minute(struct gv_clock *clock, const struct fields *f)
+/* Local time at `unix_s`, as seconds since 1970 of a clock that is never changed. */
+static int64_t wall_at(int64_t unix_s)
+{
+    time_t t = (time_t)unix_s;
+    struct tm tm;
+
+    if (!localtime_r(&t, &tm))
+        return unix_s;
+    return ((days_of(tm.tm_year + 1900, tm.tm_mon, tm.tm_mday) * 24 + tm.tm_hour) * 60 +
+            tm.tm_min) *
+               60 +
+           tm.tm_sec;
+}
+
+#define DAY_S 86400
+
+/* When the quarter that the fields are in begins, by the process's TZ. Where the clock is put back
+ * it comes twice: *again_ms is the second time, or equal. Whether the C library calls either of
+ * them summer time says nothing: Ireland's winter is. So both are made of the zone's differences
+ * from UTC a day before and a day after, as no zone changes twice in two days. */
+static int64_t local_quarter(int64_t *again_ms, const struct fields *f)
+{
+    int64_t wall = ((days_of(f->year, f->month, f->day) * 24 + f->hour) * 60 + f->minute -
+                    f->minute % QUARTER) *
+                   60;
+    int64_t before = wall - (wall_at(wall - DAY_S) - (wall - DAY_S));
+    int64_t after = wall - (wall_at(wall + DAY_S) - (wall + DAY_S));
+
+    bool is_before = wall_at(before) == wall, is_after = wall_at(after) == wall;
+    /* A time that the clock jumps over is of a program that has not heard of the change. */
+    int64_t first = is_before || !is_after ? before : after;
+
+    *again_ms = (is_before && is_after ? after : first) * 1000;
+    return first * 1000;
+}
+
+/* No later than latest_ms where the quarter comes twice and the first time is not later. */
+static int64_t zoneless_minute(struct gv_clock *clock, const struct fields *f, int64_t latest_ms)
 {
     const int key[5] = {f->year, f->month, f->day, f->hour, f->minute / QUARTER};
     int64_t offset = f->minute % QUARTER * 60000, first, again;
@@ -223,12 +234,13 @@ static int64_t zoneless_minute(struct gv_clock *clock, const struct fields *f)
     clock->quarter_known = true;
     clock->quarter_double = again != first;
     /* In the doubled hour the earlier reading holds until the log has moved past it. */
-    bool past = clock->last_ms != 0 && first + offset + 60000 <= (int64_t)clock->last_ms;
+    bool past = clock->last_ms != 0 && first + offset + 60000 <= (int64_t)clock->last_ms &&
+                again + offset + in_minute(f) <= latest_ms;
     clock->quarter_ms = past ? again : first;
     return clock->quarter_ms + offset;
 }
 
-static int64_t fields_ms(struct gv_clock *clock, const struct fields *f)
+static int64_t fields_ms(struct gv_clock *clock, const struct fields *f, int64_t latest_ms)
 {
     int64_t minute;
 
@@ -237,13 +249,8 @@ static int64_t fields_ms(struct gv_clock *clock, const struct fields *f)
                   f->zone_minutes) *
                  60000;
     else
-        minute = zoneless_minute(clock, f);
-    return minute + f->second * 1000 + f->millis;
-}
-
-static int64_t in_minute(const struct fields *f)
-{
-    return f->second * 1000 + f->millis;
+        minute = zoneless_minute(clock, f, latest_ms);
+    return minute + in_minute(f);
 }
 
 /* The latest year that puts the stamp no later than now. Nine tries back reach a 29 February over
@@ -267,7 +274,7 @@ static bool infer_year(struct gv_clock *clock, int64_t *ms, bool *sure, struct f
         f->year = clock->year_now - back;
         if (!valid_date(f->year, f->month, f->day))
             continue;
-        *ms = fields_ms(clock, f);
+        *ms = fields_ms(clock, f, (int64_t)latest);
         if (*ms <= (int64_t)latest)
             return true;
         *sure &= !clock->quarter_double && *ms - in_minute(f) > (int64_t)latest;
@@ -329,7 +336,7 @@ bool gv_clock_convert(struct gv_clock *clock, uint64_t *out_ms, const struct gv_
     if (stamp->form == GV_STAMP_ISO) {
         if (f.year < 1970 || !valid_date(f.year, f.month, f.day))
             return false;
-        ms = fields_ms(clock, &f);
+        ms = fields_ms(clock, &f, INT64_MAX);
     } else if (!infer_year(clock, &ms, &sure, &f, now_ms)) {
         return false;
     }

@@ -300,9 +300,8 @@ static void the_least_interesting_are_forgotten(void **state)
     for (const char *at = part; (at = strchr(at, '\n')); at++)
         remembered++;
     remembered--; /* the line of the columns' names */
-    /* Failures are more interesting than logins: of eight rows logins take one at most, the
-     * newest's. */
-    assert_in_range(remembered, 16384 / 8 * 7, 16384);
+    /* Of eight rows logins take four at most. */
+    assert_in_range(remembered, 16384 / 8 * 4, 16384);
     /* The first lines are the heaviest, in order. */
     uint32_t before = UINT32_MAX;
     const char *line = strchr(strchr(part, '\n') + 1, '\n');
@@ -322,6 +321,118 @@ static void the_least_interesting_are_forgotten(void **state)
     free(part);
     free(text);
     free(truth);
+    gv_summary_free(s);
+}
+
+#define USERS  50u
+#define STRAYS 200000u
+
+/* Three failures of each user, at an uneven pace, after nine days of logins with a flood of strays
+ * all the while (or, `after`, behind them). The report, which the caller frees. */
+static char *users_among_strays(bool after)
+{
+    struct gv_summary *s = gv_summary_new(false);
+    unsigned sent = 0;
+    char address[64];
+
+    for (unsigned day = 0; day < 9; day++) {
+        for (unsigned user = 0; user < USERS; user++) {
+            struct gv_reading r;
+            snprintf(address, sizeof address, "80.%u.7.9", user);
+            r = reading(address, START_MS + day * DAY_MS + user);
+            r.observation.success = true;
+            r.observation.attempts = r.observation.kind = 0;
+            r.observation.account = 1 + user;
+            gv_summary_add(s, &r, false);
+        }
+        unsigned until = after ? (day == 8) * STRAYS : (day + 1) * (STRAYS / 9);
+        for (; sent < until; sent++) {
+            snprintf(address, sizeof address, "%u.%u.%u.%u", 90 + sent / 65536, sent / 256 % 256,
+                     sent % 256, 1 + sent % 200);
+            fails(s, address, START_MS + day * DAY_MS + 1000 + sent);
+        }
+    }
+    for (unsigned user = 0; user < USERS; user++) {
+        snprintf(address, sizeof address, "80.%u.7.9", user);
+        for (unsigned i = 0; i < 3; i++)
+            fails(s, address, START_MS + 9 * DAY_MS + i * i * 7 * 60000);
+    }
+    char *text = report(s, 100000);
+    gv_summary_free(s);
+    return text;
+}
+
+/* Nobody who logs in is taken for an attacker since his logins were forgotten for some stray's. */
+static void logins_outlive_strays(void **state)
+{
+    for (int after = 0; after < 2; after++) {
+        char *text = users_among_strays(after), *part = section(text, "What would have been");
+        char line[80];
+        for (unsigned user = 0; user < USERS; user++) {
+            snprintf(line, sizeof line, "80.%u.7.9", user);
+            if (names(part, line))
+                fail_msg("%s is said to be signalled, %d", line, after);
+        }
+        assert_non_null(strstr(part, "0 signals about 0 subjects"));
+        snprintf(line, sizeof line, "not signalled: %u from which somebody also logs in", USERS);
+        assert_non_null(strstr(part, line));
+        assert_null(strstr(part, "logins of"));
+        free(part);
+        free(text);
+    }
+}
+
+/* More users than there is room for: their logins are forgotten, too, and it says so; those over a
+ * week last. */
+static void forgotten_logins_are_told(void **state)
+{
+    struct gv_summary *s = gv_summary_new(false);
+    char address[64];
+
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(address, sizeof address, "80.%u.7.9", i);
+        for (unsigned n = 0; n < 2; n++)
+            logs_in(s, address, START_MS - (1 - n) * 8ull * DAY_MS);
+    }
+    for (unsigned i = 0; i < 50000; i++) {
+        snprintf(address, sizeof address, "81.%u.%u.9", i / 256, i % 256);
+        logs_in(s, address, START_MS + 1000 + i);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(address, sizeof address, "80.%u.7.9", i);
+        for (unsigned n = 0; n < 3; n++)
+            fails(s, address, START_MS + 100000 + n * n * 7 * 60000);
+    }
+    char *text = report(s, 100000), *part = section(text, "What would have been");
+    unsigned told = 0;
+    const char *note = strstr(part, "  logins of ");
+    assert_non_null(note);
+    assert_int_equal(sscanf(note, "  logins of %u subjects were forgotten", &told), 1);
+    assert_in_range(told, 50100 - 16384, 50000);
+    assert_non_null(strstr(part, "0 signals about 0 subjects"));
+    free(part);
+    free(text);
+    gv_summary_free(s);
+}
+
+/* As often as lines may say that a message was repeated. */
+static void attempts_do_not_wrap(void **state)
+{
+    struct gv_summary *s = gv_summary_new(false);
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct gv_reading r = reading("45.1.2.3", START_MS + i * 1000);
+        r.observation.attempts = 2000000000;
+        gv_summary_add(s, &r, false);
+        r.observation.kind = GV_KIND_ABORTED;
+        gv_summary_add(s, &r, false);
+    }
+    fails(s, "45.1.2.4", START_MS);
+    char *text = report(s, 100), *part = section(text, "Top subjects");
+    assert_non_null(strstr(part, "\n  45.1.2.3                   8589934590 "));
+    assert_true(strstr(part, "45.1.2.3") < strstr(part, "45.1.2.4"));
+    free(part);
+    free(text);
     gv_summary_free(s);
 }
 
@@ -362,6 +473,9 @@ int main(void)
         cmocka_unit_test(signalled_and_why),
         cmocka_unit_test(every_server_is_named),
         cmocka_unit_test(the_least_interesting_are_forgotten),
+        cmocka_unit_test(logins_outlive_strays),
+        cmocka_unit_test(forgotten_logins_are_told),
+        cmocka_unit_test(attempts_do_not_wrap),
         cmocka_unit_test(nothing_is_forgotten_while_there_is_room),
     };
 
