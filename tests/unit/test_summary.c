@@ -84,7 +84,7 @@ static char *section(const char *text, const char *title)
 
 static bool names(const char *part, const char *subject)
 {
-    char line[64];
+    char line[128];
 
     snprintf(line, sizeof line, "\n  %s ", subject);
     return strstr(part, line) != NULL;
