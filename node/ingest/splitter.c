@@ -56,24 +56,9 @@ static enum gv_split unfinished(struct gv_splitter *s)
     return GV_SPLIT_NONE;
 }
 
-/* A writer that does not append goes on where it was after its file was emptied (copytruncate):
- * what is before that reads as NULs, as many as one likes. They are of the line that follows, so
- * that a position is never among them. */
-static void pass_over_nuls(struct gv_splitter *s)
-{
-    size_t at = s->start;
-
-    while (at < s->end && s->buffer[at] == '\0')
-        at++;
-    s->pending += at - s->start;
-    s->start = at;
-}
-
 enum gv_split gv_splitter_next(struct gv_splitter *splitter, const char **line, size_t *len)
 {
     for (;;) {
-        if (splitter->start < splitter->end && splitter->buffer[splitter->start] == '\0')
-            pass_over_nuls(splitter);
         char *at = splitter->buffer + splitter->start;
         size_t have = splitter->end - splitter->start;
         char *newline = have ? memchr(at, '\n', have) : NULL;

@@ -1,6 +1,5 @@
 /* Bytes into lines, in one fixed buffer. A line that is too long is passed over as a whole: its
- * second half must never be taken for a line of its own, as a client may have chosen it. NULs before
- * a line are passed over, those in it are of it. */
+ * second half must never be taken for a line of its own, as a client may have chosen it. */
 #ifndef GV_INGEST_SPLITTER_H
 #define GV_INGEST_SPLITTER_H
 

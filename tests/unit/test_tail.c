@@ -489,7 +489,7 @@ static void nul_bytes_and_binary(void **state)
 
     write_mode(desk, "mail.log", "w", text, sizeof text - 1);
     follow(desk, NULL, true);
-    expect(desk, "a0b||\xff\xfe\x01|end|");
+    expect(desk, "a0b|000|\xff\xfe\x01|end|");
 }
 
 static void count_line(void *context, const char *line, size_t len)
