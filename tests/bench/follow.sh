@@ -3,11 +3,14 @@
 # writer adds 100 lines a second (nine of ten of no interest, every tenth a failure of some address)
 # for FOLLOW_SECONDS (60), less what the same daemon costs on a quiet log. In the same run, where
 # they are installed: fail2ban-server with its postfix and dovecot jails on the same log, and
-# `tail -F` piped into grep. The limit is what is promised: 0.2 % of a core.
+# `tail -F` piped into grep. The limit is what is promised: 0.2 % of a core. Whether it is met is said;
+# a missed one makes the exit status 1 only with BENCH_STRICT=yes, as a busy machine may miss it.
+# FOLLOW_LIMIT is another limit, in percent.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bin=${GV_BIN:-build/bin}
 seconds=${FOLLOW_SECONDS:-60}
+limit=${FOLLOW_LIMIT:-0.2}
 scratch=$(mktemp -d /tmp/gv-follow.XXXXXX)
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null; wait 2>/dev/null || true; rm -rf "$scratch"' EXIT
@@ -91,7 +94,8 @@ measure busy "$seconds"
 lines=$("$bin/grapevine" --config "$scratch/node.conf" status --json | sed -n 's/^ *"lines": \([0-9]*\),*$/\1/p' | head -n 1)
 read -r oi pi ti <"$scratch/idle"
 read -r ob pb tb <"$scratch/busy"
-awk -v s="$seconds" -v hz="$(getconf CLK_TCK)" -v oi="$oi" -v ob="$ob" -v pi="$pi" -v pb="$pb" -v ti="$ti" -v tb="$tb" -v lines="$lines" -v peer="$peer" 'BEGIN {
+missed=0
+awk -v s="$seconds" -v limit="$limit" -v hz="$(getconf CLK_TCK)" -v oi="$oi" -v ob="$ob" -v pi="$pi" -v pb="$pb" -v ti="$ti" -v tb="$tb" -v lines="$lines" -v peer="$peer" 'BEGIN {
     f = 100 / hz / s
     printf "%d lines read so far; percent of a core over %d s, quiet log and 100 lines/s:\n", lines, s
     printf "  grapevined       %.3f  %.3f\n", oi * f, ob * f
@@ -99,7 +103,10 @@ awk -v s="$seconds" -v hz="$(getconf CLK_TCK)" -v oi="$oi" -v ob="$ob" -v pi="$p
     printf "  tail -F | grep   %.3f  %.3f\n", ti * f, tb * f
     ours = (ob - oi) * f
     if (ours < f) ours = f # a tick is what can be told
-    printf "follow: ours %.3f, limit 0.2 %% of a core, ratio %.2f", ours, 0.2 / ours
+    printf "limit: percent of a core, at most %s: %s (%.3f)\n", limit, ours <= limit ? "met" : "missed", ours
+    printf "follow: ours %.3f, limit %s %% of a core, ratio %.2f", ours, limit, limit / ours
     if (peer != "") printf "; fail2ban-server %.3f, ratio %.1f", (pb - pi) * f, (pb - pi) * f / ours
     printf "\n"
-}'
+    exit ours > limit ? 3 : 0
+}' || { [ $? = 3 ] && missed=1; }
+[ "$missed" = 0 ] || [ "${BENCH_STRICT:-no}" != yes ]

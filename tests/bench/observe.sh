@@ -82,7 +82,7 @@ limit "lines per CPU second, summary" "$(rate summary)" 5000000 least
 limit "lines per CPU second, json" "$(rate json)" 2500000 least
 awk -v n="$lines" 'BEGIN { for (i = 0; i < n; i++) printf "Nov %2d %02d:%02d:%02d mx postfix/smtpd[%d]: warning: unknown[%d.%d.%d.%d]: SASL LOGIN authentication failed: x\n", 1 + i / 86400, i / 3600 % 24, i / 60 % 60, i % 60, i, 60 + i / 16777216, i / 65536 % 256, i / 256 % 256, i % 256 }' >"$scratch/distinct"
 measure distinct "$lines" "$bin/grapevine" observe "$scratch/distinct"
-for name in summary distinct; do
+for name in summary counters json distinct; do
     limit "kB of memory, $name" "$(cut -d' ' -f2 "$scratch/$name")" 16384 most
 done
 rm "$scratch/distinct"
