@@ -402,7 +402,7 @@ static int obey(struct gv_core *core, const struct gv_event *event)
         return silence_command(core, event->command.command == GV_COMMAND_SILENCE,
                                event->command.owner);
     case GV_COMMAND_NUMBER_ANEW:
-        gv_speak_number_anew(core, event->command.lost);
+        gv_speak_number_anew(core, event->command.lost, event->command.ceiling);
         return GV_OK;
     case GV_COMMAND_DISCONNECT:
         for (size_t i = 0; i < core->link_count; i++)

@@ -96,6 +96,7 @@ struct gv_event {
             struct gv_subject subject;          /* RETRACT, FORGET, ASK */
             uint8_t owner[GV_ID_LEN];           /* TRUST, DISTRUST, SILENCE, HEAR */
             bool lost; /* NUMBER_ANEW: this key may have signed; false: it was made just now */
+            uint64_t ceiling; /* NUMBER_ANEW: it has used none above this; 0: not known */
         } command;
     };
 };

@@ -17,6 +17,7 @@
 /* Numbers of the tables `kept` and `statistic`; the others have those of enum gv_row. */
 #define GV_STORE_KEPT      0xff
 #define GV_STORE_STATISTIC 0xfe
+#define GV_STORE_CEILING   0xfd /* no table: the file `number` (node/host/persist.h) */
 
 /* Opens or creates it and brings its schema up to date: gv_db_open with ours. */
 int gv_store_open(sqlite3 **out, const char *path, struct gv_text *error);

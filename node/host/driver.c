@@ -145,6 +145,8 @@ static int number_anew(struct gv_driver *driver, bool lost)
     struct gv_event event = {.kind = GV_EVENT_COMMAND,
                              .command = {.command = GV_COMMAND_NUMBER_ANEW, .lost = lost}};
 
+    if (lost)
+        event.command.ceiling = gv_persist_ceiling(driver->persist);
     return step(driver, &event);
 }
 

@@ -74,7 +74,11 @@ int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t sto
     gv_buf_init(&persist->kept);
     gv_store_mac_key(&persist->mac_key, store_key);
     gv_buf_init(&persist->left);
-    int rc = open_db(persist, &why);
+    int rc = gv_persist_number_open(persist);
+    if (rc != GV_OK)
+        gv_fail(&why, rc, "out of memory");
+    else
+        rc = open_db(persist, &why);
     if (rc == GV_ERR_MALFORMED) {
         gv_log(GV_LOG_WARNING, "%s", why.text);
         rc = gv_persist_mend(persist, &why);
@@ -100,6 +104,7 @@ void gv_persist_close(struct gv_persist *persist)
     gv_wipe(persist->store_key, sizeof persist->store_key);
     gv_wipe(&persist->mac_key, sizeof persist->mac_key);
     free(persist->path);
+    free(persist->number_path);
     free(persist);
 }
 
@@ -330,7 +335,10 @@ int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effec
         if (rc != GV_OK)
             return rc;
     }
-    int rc = set_sync(persist, has_own_word(effects), error);
+    int rc = gv_persist_reserve(persist, effects, error);
+    if (rc != GV_OK)
+        return rc;
+    rc = set_sync(persist, has_own_word(effects), error);
 
     if (rc == GV_OK && sqlite3_exec(persist->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
         rc = (sqlite3_errcode(persist->db) & 0xff) == SQLITE_BUSY ? GV_ERR_BUSY : GV_ERR_IO;

@@ -43,6 +43,10 @@ void gv_persist_close(struct gv_persist *persist); /* NULL is allowed */
  * core must be asked for them (GV_COMMAND_NUMBER_ANEW). After an error it may be tried again. */
 int gv_persist_mend(struct gv_persist *persist, struct gv_text *error);
 
+/* No number above this one was used by this key: from the file `number` in the store's folder, which
+ * a commit raises before a number passes it. 0: not known. */
+uint64_t gv_persist_ceiling(const struct gv_persist *persist);
+
 /* ---- writing: one transaction --------------------------------------------------------------- */
 
 /* All PERSIST and FORGET effects of the list, in order, and what gv_persist_keep took since the

@@ -59,7 +59,9 @@ struct gv_persist {
     struct gv_buf left;            /* a record that leaves the set, on its way to the journal */
     struct gv_persist_minute *minutes; /* of the flow of mail, waiting for a commit; in no order */
     size_t minute_count, minute_cap;
-    char *path;
+    char *path, *number_path;
+    uint64_t ceiling; /* what the file at number_path says; 0: nothing */
+    bool number_bad;  /* it is there and cannot be believed */
 };
 
 struct gv_persist_minute {
@@ -69,6 +71,10 @@ struct gv_persist_minute {
 /* Whether a subject was erased, and is not to be journalled. */
 bool gv_persist_is_erased(struct gv_persist *persist, const struct gv_subject *subject,
                           uint64_t unix_ms);
+/* As a part of gv_persist_open, and of gv_persist_commit before all else: the file `number`. */
+int gv_persist_number_open(struct gv_persist *persist);
+int gv_persist_reserve(struct gv_persist *persist, const struct gv_effects *effects,
+                       struct gv_text *error);
 /* As a part of gv_persist_commit: the minutes that wait, into their rows. */
 int gv_persist_put_minutes(struct gv_persist *persist, uint64_t unix_ms);
 

@@ -40,15 +40,18 @@ static uint64_t take_sequence(struct gv_core *core)
     return core->sequence;
 }
 
-/* SPEC 8.5: what was signed before the store was lost was numbered by a clock that may have been
- * ahead of today's, so the numbers go on beyond whatever that clock can have given. */
-void gv_speak_number_anew(struct gv_core *core, bool lost)
+/* SPEC 8.6: what was signed before the store was lost was numbered by a clock that may have been
+ * ahead of today's, so the numbers go on beyond whatever that clock can have given; and
+ * beyond `ceiling`, which no number has passed, whatever the clock was. */
+void gv_speak_number_anew(struct gv_core *core, bool lost, uint64_t ceiling)
 {
     if (lost)
         core->sequence_ahead = GV_SEQUENCE_LEAP_MS;
     uint64_t clock = core->unix_ms + core->sequence_ahead;
     if (core->sequence < clock)
         core->sequence = clock;
+    if (core->sequence < ceiling && ceiling <= INT64_MAX) /* as in a row of the store */
+        core->sequence = ceiling;
     persist_sequence(core);
 }
 

@@ -280,7 +280,7 @@ void gv_expire(struct gv_core *core);
 void gv_speak_observation(struct gv_core *core, const struct gv_observation *observation);
 int gv_speak_retract(struct gv_core *core, const struct gv_subject *subject);
 void gv_speak_address(struct gv_core *core);
-void gv_speak_number_anew(struct gv_core *core, bool lost);
+void gv_speak_number_anew(struct gv_core *core, bool lost, uint64_t ceiling);
 /* The mesh or the store holds a statement of ours with this number. */
 void gv_speak_learn(struct gv_core *core, uint64_t sequence, bool persist);
 

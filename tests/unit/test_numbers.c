@@ -38,12 +38,18 @@ static void forget_everything(void)
     assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
 }
 
-static int number_anew(bool lost)
+static int number_above(bool lost, uint64_t ceiling)
 {
     struct gv_event event = {.kind = GV_EVENT_COMMAND,
-                             .command = {.command = GV_COMMAND_NUMBER_ANEW, .lost = lost}};
+                             .command = {.command = GV_COMMAND_NUMBER_ANEW, .lost = lost,
+                                         .ceiling = ceiling}};
 
     return host_step(&host, &event);
+}
+
+static int number_anew(bool lost)
+{
+    return number_above(lost, 0);
 }
 
 static int load_self(const void *value, size_t len)
@@ -137,6 +143,24 @@ static void test_a_lost_number_leaps_a_day_and_stays_ahead(void **state)
     assert_true(signal_on(3) >= begun + 3600000 + GV_SEQUENCE_LEAP_MS);
 }
 
+/* What is known of the numbers used holds whatever the clock says; nonsense is not taken. */
+static void test_a_ceiling_is_passed(void **state)
+{
+    uint8_t row[16];
+    uint64_t ahead, leap = host_unix_ms(&host) + GV_SEQUENCE_LEAP_MS, high = leap + 7200000;
+
+    assert_int_equal(number_above(true, high), GV_OK);
+    assert_int_equal(stored(&ahead, row), high);
+    assert_int_equal(ahead, GV_SEQUENCE_LEAP_MS);
+    assert_int_equal(signal_on(1), high + 1);
+    forget_everything();
+    assert_int_equal(number_above(true, 5), GV_OK); /* below the clock */
+    assert_in_range(stored(&ahead, row), leap, leap + 60000);
+    forget_everything();
+    assert_int_equal(number_above(true, UINT64_MAX), GV_OK);
+    assert_in_range(stored(&ahead, row), leap, leap + 60000);
+}
+
 static void test_rows_of_the_number(void **state)
 {
     static const uint8_t old[8] = {0, 0, 2, 0, 0, 0, 0, 0}, much[8] = {0xff};
@@ -173,6 +197,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_new_key_numbers_by_the_clock, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_lost_number_leaps_a_day_and_stays_ahead, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_a_ceiling_is_passed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rows_of_the_number, setup, teardown),
         cmocka_unit_test_setup_teardown(test_it_learns_its_numbers_from_the_mesh, setup, teardown),
     };

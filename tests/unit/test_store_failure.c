@@ -369,6 +369,60 @@ static void test_a_spoilt_store_is_set_aside(void **state)
     lives_remove(&lives);
 }
 
+static void lose_store(const struct lives *lives)
+{
+    char command[300];
+
+    snprintf(command, sizeof command, "rm -f %s/store.db*", lives->data);
+    assert_int_equal(system(command), 0);
+}
+
+/* Lost, and lost again under a clock that was set back since: no number is used again, nor a lower
+ * one. Without the file `number` the start says so and goes on by the clock. */
+static void test_a_store_lost_twice(void **state)
+{
+    struct lives lives;
+    char folder[160], path[160];
+    char *environment[] = {"GV_SHIM_CLOCK=3600", folder, NULL}; /* the lines are 22 h old */
+    struct stat info;
+    uint64_t last = 0;
+
+    lives_make(&lives, 64);
+    snprintf(folder, sizeof folder, "GV_SHIM_FOLDER=%s", lives.data);
+    path_of(path, &lives, "number");
+    for (int life = 0; life < 4; life++) {
+        lose_store(&lives);
+        start(&lives, life < 2 ? environment : NULL);
+        signal_and_await(&lives);
+        uint64_t number = last_number(&lives);
+        if (number <= last)
+            fail_msg("life %d: %llu after %llu", life, (unsigned long long)number,
+                     (unsigned long long)last);
+        last = number;
+        stop(&lives);
+        assert_int_equal(stat(path, &info), 0);
+        assert_int_equal(info.st_mode & 07777, 0600);
+    }
+    recorder_check_numbers(&lives.recorder);
+    /* In ordinary use it is left alone: less than a day has passed. */
+    start(&lives, NULL);
+    signal_and_await(&lives);
+    stop(&lives);
+    struct stat later;
+    assert_int_equal(stat(path, &later), 0);
+    assert_int_equal(later.st_ino, info.st_ino);
+    assert_int_equal(truncate(path, 9), 0);
+    lose_store(&lives);
+    start(&lives, NULL);
+    said_has(&lives, "/number: cannot be read, or was not written with this key");
+    signal_and_await(&lives);
+    stop(&lives);
+    said_lacks(&lives, crashes);
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_size, 24);
+    lives_remove(&lives);
+}
+
 /* ---- time passes ---------------------------------------------------------------------------- */
 
 static long long count_rows(const struct lives *lives, const char *table)
@@ -431,6 +485,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_each_write_of_a_first_start_fails),
         cmocka_unit_test(test_a_full_disk_and_room_again),
         cmocka_unit_test(test_a_spoilt_store_is_set_aside),
+        cmocka_unit_test(test_a_store_lost_twice),
         cmocka_unit_test(test_a_month_passes),
     };
 
