@@ -43,9 +43,17 @@ struct gv_promises {
     size_t count, cap;
 };
 
+/* What did not hold, each sentence once, as it is printed. */
+#define GV_SENTENCES 64
+struct gv_broken {
+    const char *sentences[GV_SENTENCES]; /* static */
+    size_t count;
+};
+
 struct gv_checks {
     struct gv_world *world;
     uint64_t violations;
+    struct gv_broken broken;
     bool quiet;               /* count only */
     uint64_t bytes_per_hour;  /* at most, in and out, of any node in any hour; 0: no cap */
     size_t attackers;
@@ -136,8 +144,10 @@ void gv_check_expect(struct gv_checks *checks, uint32_t now_min);
 /* Compares them with what this node's core says. */
 void gv_check_verdicts(struct gv_checks *checks, size_t node);
 
-/* Counts and prints one. */
+/* Counts and prints one. what is static: it is kept. */
 void gv_violation(struct gv_checks *checks, const char *what, size_t node, uint64_t number);
+/* Whether it is among them. */
+bool gv_broken_has(const struct gv_broken *broken, const char *sentence);
 /* The delay below which this share (0..1) of all lies, in seconds; 0 when there is none. Sorts. */
 double gv_checks_delay(struct gv_checks *checks, double share);
 

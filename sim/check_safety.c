@@ -19,8 +19,21 @@
 
 #define STATEMENTS_PER_HOUR 32u /* of an instance and kind: SPEC 8.3 */
 
+bool gv_broken_has(const struct gv_broken *broken, const char *sentence)
+{
+    size_t i = 0;
+
+    while (i < broken->count && strcmp(broken->sentences[i], sentence) != 0)
+        i++;
+    return i < broken->count;
+}
+
 void gv_violation(struct gv_checks *checks, const char *what, size_t node, uint64_t number)
 {
+    if (!gv_broken_has(&checks->broken, what)) {
+        gv_assert(checks->broken.count < GV_SENTENCES);
+        checks->broken.sentences[checks->broken.count++] = what;
+    }
     if (checks->violations++ < 20 && !checks->quiet)
         fprintf(stderr, "violation at %.3f s: %s (node %zu, %" PRIu64 ")\n",
                 (double)checks->world->now_ms / 1000, what, node, number);

@@ -340,6 +340,9 @@ static bool load_disk(struct gv_world *world, size_t index)
         /* A row that the core does not want is forgotten while it is being read. */
         memcpy(key, rows[i]->key, sizeof key);
         memcpy(value, rows[i]->value, rows[i]->value_len);
+        if (rows[i]->row == GV_ROW_SELF && rows[i]->key_len == 1 && key[0] == 1 &&
+            gv_plant_reads_no_number())
+            memset(value, 0, rows[i]->value_len);
         event.loaded.row = rows[i]->row;
         event.loaded.key = key;
         event.loaded.key_len = rows[i]->key_len;
@@ -384,6 +387,7 @@ void gv_world_start(struct gv_world *world, size_t index)
         gv_core_new(&node->core, &options, world->now_ms, gv_world_unix_ms(world, index));
     gv_account_switch(account);
     gv_assert(rc == GV_OK);
+    gv_plant_started(index);
     node->generation++;
     node->lives++;
     node->wake_ms = UINT64_MAX;

@@ -13,6 +13,7 @@ void gv_plant_set(enum gv_plant plant)
 {
     planted = plant;
     counter = 0;
+    gv_plant_forget_numbers();
     while (leaked) {
         void *next = *(void **)leaked;
         free(leaked);
@@ -26,14 +27,19 @@ enum gv_plant gv_plant_now(void)
 }
 
 static const char *const names[] = {
-#define GV_PLANT_NAME(id, name, text) name,
+#define GV_PLANT_NAME(id, name, text, sentence) name,
     GV_PLANT_MAP(GV_PLANT_NAME)
 #undef GV_PLANT_NAME
 };
 static const char *const texts[] = {
-#define GV_PLANT_TEXT(id, name, text) text,
+#define GV_PLANT_TEXT(id, name, text, sentence) text,
     GV_PLANT_MAP(GV_PLANT_TEXT)
 #undef GV_PLANT_TEXT
+};
+static const char *const sentences[] = {
+#define GV_PLANT_SENTENCE(id, name, text, sentence) sentence,
+    GV_PLANT_MAP(GV_PLANT_SENTENCE)
+#undef GV_PLANT_SENTENCE
 };
 
 const char *gv_plant_name(enum gv_plant plant)
@@ -44,6 +50,11 @@ const char *gv_plant_name(enum gv_plant plant)
 const char *gv_plant_what(enum gv_plant plant)
 {
     return texts[plant];
+}
+
+const char *gv_plant_sentence(enum gv_plant plant)
+{
+    return sentences[plant];
 }
 
 enum gv_plant gv_plant_find(const char *name)
@@ -125,6 +136,11 @@ void gv_plant_touches(uint8_t *data, size_t len)
 {
     if (len > 0 && every(GV_PLANT_FLIP_BITS, 200))
         data[len / 2] ^= 4;
+}
+
+bool gv_plant_reads_no_number(void)
+{
+    return planted == GV_PLANT_NUMBER_BACK;
 }
 
 /* ---- around functions of proto/ --------------------------------------------------------------

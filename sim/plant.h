@@ -10,35 +10,71 @@
 
 #include "proto/effect.h"
 
-#define GV_PLANT_MAP(X)                                                                            \
-    X(NONE, "none", "nothing is planted")                                                          \
-    X(ACCEPT_FORGED, "accept-forged", "every signature is taken for good")                         \
-    X(ACCEPT_PRIVATE, "accept-private", "any address may be shared, private ones too")             \
-    X(NO_QUOTA, "no-quota", "an instance may say as much as it likes in an hour")                  \
-    X(NO_GUILT, "no-guilt", "nobody is cut off for what he sends")                                 \
-    X(REUSE_SEQUENCE, "reuse-sequence", "all statements of a node carry the same number")          \
-    X(LOSE_ROWS, "lose-rows", "the disk takes every 20th record and keeps nothing of it")          \
-    X(SKIP_SYNC, "skip-sync", "a node's own words are not synced, and a power cut takes them")     \
-    X(SEND_FIRST, "send-first", "messages go out before the rows they depend on are safe")         \
-    X(SLEEP_ON, "sleep-on", "a core's timer rings a day late, now and then")                       \
-    X(REPEAT_BYTES, "repeat-bytes", "now and then a segment is delivered twice")                   \
-    X(FLIP_BITS, "flip-bits", "now and then a bit changes on the way")                             \
-    X(VOTE_LOST, "vote-lost", "the verdict leaves out the vote that came last")                    \
-    X(JUDGE_LATE, "judge-late", "one node in four judges as of 15 minutes ago")                    \
-    X(NO_EXPIRY, "no-expiry", "what is too old is never let go")                                   \
-    X(NO_REPAIR, "no-repair", "nobody reconciles with anybody")                                    \
-    X(NO_SPREAD, "no-spread", "what is new is not passed on, repair alone carries it")             \
-    X(CHATTER, "chatter", "records are sent forty times")                                          \
-    X(LEAK, "leak", "the verifier loses 4 KiB each time it is asked")                              \
-    X(NO_END, "no-end", "a certificate is good for ever, whatever it says of its end")             \
-    X(LET_IN, "let-in", "a session is given on a certificate past its end and grace")              \
-    X(DEAF, "deaf", "revocations are ignored")                                                     \
-    X(REVOKED_STAY, "revoked-stay", "what a revoked instance had said after that minute stays")    \
-    X(FORGETFUL, "forgetful", "a third of all statements is forgotten when the disk is read")      \
-    X(NO_CANCEL, "no-cancel", "a retraction is held, and cancels nothing")
+/* name, what it is, and the checkers' sentence that must be said of it, other ones apart */
+#define GV_PLANT_MAP(X)                                                                             \
+    X(NONE, "none", "nothing is planted",                                                           \
+      "")                                                                                           \
+    X(ACCEPT_FORGED, "accept-forged", "every signature is taken for good",                          \
+      "took a forged statement")                                                                    \
+    X(ACCEPT_PRIVATE, "accept-private", "any address may be shared, private ones too",              \
+      "took a statement on a private address")                                                      \
+    X(NO_QUOTA, "no-quota", "an instance may say as much as it likes in an hour",                   \
+      "holds more of an instance than its hour's quota")                                            \
+    X(NO_GUILT, "no-guilt", "nobody is cut off for what he sends",                                  \
+      "no forger was ever cut off")                                                                 \
+    X(REUSE_SEQUENCE, "reuse-sequence", "all statements of a node carry the same number",           \
+      "blames an honest node")                                                                      \
+    X(LOSE_ROWS, "lose-rows", "the disk takes every 20th record and keeps nothing of it",           \
+      "holds other statements in memory than on disk")                                              \
+    X(SKIP_SYNC, "skip-sync", "a node's own words are not synced, and a power cut takes them",      \
+      "came back without a number that was safe on its disk")                                       \
+    X(SEND_FIRST, "send-first", "messages go out before the rows they depend on are safe",          \
+      "took what was not yet safe on its author's own disk")                                        \
+    X(SLEEP_ON, "sleep-on", "a core's timer rings a day late, now and then",                        \
+      "says another verdict than its records give")                                                 \
+    X(REPEAT_BYTES, "repeat-bytes", "now and then a segment is delivered twice",                    \
+      "an honest node cut off an honest node")                                                      \
+    X(FLIP_BITS, "flip-bits", "now and then a bit changes on the way",                              \
+      "an honest node cut off an honest node")                                                      \
+    X(VOTE_LOST, "vote-lost", "the verdict leaves out the vote that came last",                     \
+      "says another verdict than its records give")                                                 \
+    X(JUDGE_LATE, "judge-late", "one node in four judges as of 15 minutes ago",                     \
+      "says another verdict than its records give")                                                 \
+    X(NO_EXPIRY, "no-expiry", "what is too old is never let go",                                    \
+      "holds an expired statement")                                                                 \
+    X(NO_REPAIR, "no-repair", "nobody reconciles with anybody",                                     \
+      "never got what another held when all was healed")                                            \
+    X(NO_SPREAD, "no-spread", "what is new is not passed on, repair alone carries it",              \
+      "has not heard, in a calm, what two owners said")                                             \
+    X(CHATTER, "chatter", "records are sent forty times",                                           \
+      "moved more bytes in an hour than the cap")                                                   \
+    X(LEAK, "leak", "the verifier loses 4 KiB each time it is asked",                               \
+      "holds more memory than its rows account for")                                                \
+    X(NO_END, "no-end", "a certificate is good for ever, whatever it says of its end",              \
+      "took what was said after its certificate's end and grace")                                   \
+    X(LET_IN, "let-in", "a session is given on a certificate past its end and grace",               \
+      "let in one whose certificate is past its end and grace")                                     \
+    X(DEAF, "deaf", "revocations are ignored",                                                      \
+      "never heard of a revocation")                                                                \
+    X(REVOKED_STAY, "revoked-stay", "what a revoked instance had said after that minute stays",     \
+      "holds what a revoked instance said")                                                         \
+    X(FORGETFUL, "forgetful", "a third of all statements is forgotten when the disk is read",       \
+      "came back without what was safe on its disk")                                                \
+    X(NO_CANCEL, "no-cancel", "a retraction is held, and cancels nothing",                          \
+      "says another verdict than its records give")                                                 \
+    X(NUMBER_TWICE, "number-twice", "a node numbers its statements from 1 with each start",         \
+      "used a sequence number twice")                                                               \
+    X(NUMBER_BACK, "number-back", "a node reads 0 where the disk has the number of its last word",  \
+      "went back behind a number that is on its disk")                                              \
+    X(TAKE_EARLY, "take-early", "what is dated ahead of the clock is taken",                        \
+      "took a statement from the future")                                                           \
+    X(TAKE_EXPIRED, "take-expired", "what is too old is taken, if it comes",                        \
+      "took an expired statement")                                                                  \
+    X(ONE_IS_TWO, "one-is-two", "the verdict counts a lonely vote as those of two owners",          \
+      "untrusted before two owners said so")                                                       
 
 enum gv_plant {
-#define GV_PLANT_ENUM(id, name, text) GV_PLANT_##id,
+#define GV_PLANT_ENUM(id, name, text, sentence) GV_PLANT_##id,
     GV_PLANT_MAP(GV_PLANT_ENUM)
 #undef GV_PLANT_ENUM
     GV_PLANT_COUNT
@@ -49,6 +85,8 @@ void gv_plant_set(enum gv_plant plant);
 enum gv_plant gv_plant_now(void);
 const char *gv_plant_name(enum gv_plant plant);
 const char *gv_plant_what(enum gv_plant plant);
+/* The sentence of gv_violation() without which it is not found. */
+const char *gv_plant_sentence(enum gv_plant plant);
 /* GV_PLANT_COUNT: no such name. */
 enum gv_plant gv_plant_find(const char *name);
 /* False in a program that is linked without the --wrap options: plants around proto/ do nothing. */
@@ -71,5 +109,9 @@ bool gv_plant_sends_first(void);
 bool gv_plant_sleeps_on(void);
 bool gv_plant_repeats(void);
 void gv_plant_touches(uint8_t *data, size_t len);
+bool gv_plant_reads_no_number(void);
+/* A node begins a life; all of them forget. */
+void gv_plant_started(size_t node);
+void gv_plant_forget_numbers(void);
 
 #endif

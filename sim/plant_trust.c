@@ -1,4 +1,6 @@
 /* Planted bugs around the functions of proto/trust (see plant.h). */
+#include <string.h>
+
 #include "proto/trust/signal.h"
 #include "proto/trust/store.h"
 #include "proto/trust/verdict.h"
@@ -26,6 +28,19 @@ void __wrap_gv_verdict_judge(struct gv_verdict *out, const struct gv_policy *pol
                              uint32_t genesis_min, uint32_t now_min, struct gv_vote *votes,
                              size_t count);
 
+#define NODES 10000 /* a world has no more */
+static uint64_t said[NODES];
+
+void gv_plant_started(size_t node)
+{
+    said[node] = 0;
+}
+
+void gv_plant_forget_numbers(void)
+{
+    memset(said, 0, sizeof said);
+}
+
 bool gv_plant_wraps_trust(void)
 {
     return __real_gv_verdict_judge != NULL;
@@ -38,6 +53,8 @@ int __wrap_gv_statement_sign(struct gv_buf *out, const struct gv_statement *stat
 
     if (gv_plant_is(GV_PLANT_REUSE_SEQUENCE))
         same.sequence = 1000000;
+    if (gv_plant_is(GV_PLANT_NUMBER_TWICE))
+        same.sequence = ++said[gv_plant_node()];
     return __real_gv_statement_sign(out, &same, sign_secret, network_id);
 }
 
@@ -56,6 +73,15 @@ void __wrap_gv_verdict_judge(struct gv_verdict *out, const struct gv_policy *pol
                              uint32_t genesis_min, uint32_t now_min, struct gv_vote *votes,
                              size_t count)
 {
+    struct gv_vote two[2];
+
+    if (gv_plant_is(GV_PLANT_ONE_IS_TWO) && count == 1) {
+        two[0] = two[1] = votes[0];
+        two[1].owner[0] ^= 1;
+        two[1].group++;
+        votes = two;
+        count = 2;
+    }
     if (gv_plant_is(GV_PLANT_VOTE_LOST) && count > 1) {
         votes++; /* the newest is first (trust/store.c) */
         count--;

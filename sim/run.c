@@ -99,6 +99,7 @@ static void gather(struct gv_sim_result *out, struct gv_checks *checks)
     memset(out, 0, sizeof *out);
     gv_trace_text(out->trace_hash, &world->trace);
     out->violations = checks->violations;
+    out->broken = checks->broken;
     gather_bytes(out, world, hours);
     out->delay_p50_s = gv_checks_delay(checks, 0.5);
     out->delay_p99_s = gv_checks_delay(checks, 0.99);

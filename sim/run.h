@@ -16,6 +16,7 @@
 struct gv_sim_result {
     char trace_hash[17];
     uint64_t violations;
+    struct gv_broken broken;
     double bytes_mean, bytes_max;    /* of a node, in and out with headers, in an hour: all but
                                         joins; of the busiest, in its busiest hour */
     double cause_mean[GV_CAUSE_COUNT], cause_max[GV_CAUSE_COUNT]; /* the same by cause, per hour */
