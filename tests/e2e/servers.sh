@@ -219,6 +219,7 @@ node_conf() { # NODE ENFORCE [refuse_on]
     [[ ! " ${servers[*]} " == *" $1 "* ]] || logs="$scratch/$1/postfix.log, $scratch/$1/dovecot.log"
     cat >"$scratch/$1.conf" <<X
 [node]
+user = root
 data = $scratch/$1/node
 listen = 10.${number_of[$1]}.0.1:4727
 advertise = 10.${number_of[$1]}.0.1:4727
