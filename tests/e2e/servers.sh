@@ -446,9 +446,11 @@ took=$(($(now_ms) - before))
 [ $took -lt 1000 ] || fail "DNS lists a new verdict only after $took ms"
 told "a new verdict is in DNS $took ms after \`grapevine ip\` shows it"
 
-# ---- one admin, several servers: D is of A's owner, E trusts him ---------------------------------
+# ---- one admin, several servers: D is of A's owner, E trusts him and he trusts E ------------------
 owner=$(ask a trust --json | jq -r .own.owner)
 ask e trust "$owner" >/dev/null || fail "E cannot trust the owner of A"
+# Without this A would tell E of public signals alone: what one owner has seen is not for everybody.
+ask a trust "$(ask e trust --json | jq -r .own.owner)" >/dev/null || fail "A cannot trust the owner of E"
 expect "E trusts" "$owner" "$(ask e trust --json | jq -r '.trusted[0].owner')"
 kill "${node_pid[e]}" && wait "${node_pid[e]}"
 start_node e
