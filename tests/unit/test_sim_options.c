@@ -86,7 +86,7 @@ static void the_line_that_is_printed_is_the_same_run(void **state)
 /* Its exit status; what it said goes nowhere. */
 static int refusal(const char *line)
 {
-    int status;
+    int status = -1;
 
     fflush(NULL);
     pid_t pid = fork();
@@ -117,7 +117,7 @@ static int report(const char *json_path, const char *standard_output, uint64_t s
     struct gv_sim_result result = {.trace_hash = "0123456789abcdef"};
     struct gv_sim_cost cost = {0};
     FILE *file = tmpfile();
-    int status;
+    int status = -1;
 
     assert_non_null(file);
     fflush(NULL);
