@@ -211,3 +211,23 @@ void gv_cli_query(char *path, size_t cap, const char *name, const char *value)
         len += (size_t)snprintf(path + len, cap - len, plain ? "%c" : "%%%02X", c);
     }
 }
+
+error_t gv_cli_parse_stream(int key, char *value, struct argp_state *state)
+{
+    struct gv_cli_stream *stream = state->input;
+
+    switch (key) {
+    case 'f':
+        stream->follow = true;
+        gv_cli_query(stream->path, sizeof stream->path, "follow", "1");
+        return 0;
+    case 't':
+        gv_cli_query(stream->path, sizeof stream->path, "since", value);
+        return 0;
+    case 'n':
+        gv_cli_query(stream->path, sizeof stream->path, "limit", value);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}

@@ -154,28 +154,6 @@ static const struct argp_option alert_options[] = {
     {0},
 };
 
-struct alert_arguments {
-    bool follow;
-    char path[256];
-};
-
-static error_t parse_alerts(int key, char *value, struct argp_state *state)
-{
-    struct alert_arguments *arguments = state->input;
-
-    switch (key) {
-    case 'f':
-        arguments->follow = true;
-        gv_cli_query(arguments->path, sizeof arguments->path, "follow", "1");
-        return 0;
-    case 'n':
-        gv_cli_query(arguments->path, sizeof arguments->path, "limit", value);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
 static void print_alert(const json_t *alert)
 {
     const char *ended = gv_cli_text(alert, "ended");
@@ -218,7 +196,7 @@ static void print_alerts(const json_t *json)
 
 int gv_cli_alerts(struct gv_cli *cli, int argc, char **argv)
 {
-    struct alert_arguments arguments = {.path = "alerts"};
+    struct gv_cli_stream arguments = {.path = "alerts"};
     json_t *json;
 
     gv_cli_parse(cli,
@@ -226,7 +204,7 @@ int gv_cli_alerts(struct gv_cli *cli, int argc, char **argv)
                      .options = alert_options,
                      .doc = "Shows what was odd in this host's mail flow: surges of outgoing mail, "
                             "bounces, rejections and failed logins, a queue that grew, silence.",
-                     .parse = parse_alerts,
+                     .parse = gv_cli_parse_stream,
                      .input = &arguments},
                  argc, argv, NULL);
     if (arguments.follow)

@@ -14,31 +14,6 @@ static const struct argp_option options[] = {
     {0},
 };
 
-struct arguments {
-    bool follow;
-    char path[512];
-};
-
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-    struct arguments *arguments = state->input;
-
-    switch (key) {
-    case 'f':
-        arguments->follow = true;
-        gv_cli_query(arguments->path, sizeof arguments->path, "follow", "1");
-        return 0;
-    case 't':
-        gv_cli_query(arguments->path, sizeof arguments->path, "since", value);
-        return 0;
-    case 'n':
-        gv_cli_query(arguments->path, sizeof arguments->path, "limit", value);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
 static void print_statement(const struct gv_cli *cli, const json_t *json)
 {
     const json_t *acks = gv_cli_member(json, "acknowledged");
@@ -178,7 +153,7 @@ static int follow(struct gv_cli *cli, const char *path)
 
 int gv_cli_telemetry(struct gv_cli *cli, int argc, char **argv)
 {
-    struct arguments arguments = {.path = "telemetry"};
+    struct gv_cli_stream arguments = {.path = "telemetry"};
     json_t *json;
 
     gv_cli_parse(cli,
@@ -187,7 +162,7 @@ int gv_cli_telemetry(struct gv_cli *cli, int argc, char **argv)
                      .doc = "Shows the complete contents of what this node has sent, decoded and "
                             "raw. preview: would have been sent, [share] mode is preview. queued: "
                             "no peer has it yet. sent: a peer has acknowledged it.",
-                     .parse = parse,
+                     .parse = gv_cli_parse_stream,
                      .input = &arguments},
                  argc, argv, NULL);
     if (arguments.follow)
