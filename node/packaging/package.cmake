@@ -26,6 +26,8 @@ add_custom_command(OUTPUT ${GV_ZIPPED}/done DEPENDS ${GV_MAN} ${GV_PACKAGING}/de
           zip ${GV_MAN} ${GV_PACKAGING}/debian/changelog
   COMMAND ${CMAKE_COMMAND} -E touch ${GV_ZIPPED}/done VERBATIM)
 add_custom_target(zipped ALL DEPENDS ${GV_ZIPPED}/done)
+# Both need the pages: without this two makes write them at once.
+add_dependencies(zipped man)
 
 function(gv_install component)
   cmake_parse_arguments(I "" "MAN" "PROGRAMS" ${ARGN})
