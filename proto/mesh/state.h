@@ -23,7 +23,8 @@
 /* What a peer had of his budgets in this minute. */
 struct gv_spent {
     uint64_t minute_ms; /* its start */
-    uint32_t repairs, records, acks, offers, asks, follows;
+    uint32_t repairs, records, acks, offers, asks, follows, pings;
+    uint64_t bytes; /* that nobody had asked for, with headers */
 };
 
 struct gv_link {
@@ -52,7 +53,6 @@ struct gv_link {
     bool joined;               /* the first repair of this session is done */
     bool fed;                  /* the present one brought something */
     uint64_t exchange_ms;      /* records that come before were asked for */
-    uint64_t bytes_before;     /* bytes_in a minute ago */
     uint8_t lazy;              /* trees in which nothing is pushed here (SPEC 9.3) */
     uint8_t spared[GV_SPREAD_TREES]; /* by tree: so many duplicates before it is pruned again */
     uint64_t offered;          /* recent records before this number: offered, or not needed */
@@ -164,6 +164,7 @@ struct gv_core {
     size_t link_count, link_cap;
     uint32_t next_link;
     struct gv_source sources[GV_SOURCES];
+    uint64_t strangers_ms, strangers_bytes; /* a minute's start; what all of them cost in it */
     struct gv_known known[GV_KNOWN];
     struct gv_left left[GV_LEFT];
     uint64_t door_ms;     /* when the handshakes of strangers below were counted */
@@ -342,15 +343,19 @@ uint64_t gv_links_deadline(const struct gv_core *core);
 /* A message of this number that is posted to, or came from, this link. */
 enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link *link,
                                uint8_t message, bool out);
-void gv_account_connection(struct gv_core *core);
-void gv_account_handshake(struct gv_core *core, bool out, size_t bytes);
+void gv_account_connection(struct gv_core *core, struct gv_link *link);
+void gv_account_handshake(struct gv_core *core, struct gv_link *link, bool out, size_t bytes);
 /* A frame: its messages are counted apart. */
-void gv_account_frame(struct gv_core *core, enum gv_cause cause, bool out, size_t plain);
-void gv_account_message(struct gv_core *core, enum gv_cause cause, bool out, size_t bytes);
+void gv_account_frame(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
+                      size_t plain);
+void gv_account_message(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
+                        size_t bytes);
 /* What came or goes on this link from now on was asked for. */
 void gv_account_exchange(struct gv_core *core, struct gv_link *link);
-/* The minute's work: while others send more than may be moved, whoever sent most has to go. */
+/* The minute's work: a join is over when its time is. */
 void gv_account_minute(struct gv_core *core);
+/* At the end of a link's minute: did it send so much that it has to go? */
+bool gv_account_is_flooding(const struct gv_core *core, const struct gv_link *link);
 
 /* ---- mesh/door.c: who may come in (SPEC 5.3, 5.4) ------------------------------------------- */
 /* May a connection from there begin a handshake? GV_OK or why not; before any cryptography. */

@@ -47,6 +47,16 @@ void gv_traffic_init(struct gv_traffic *traffic, uint64_t cap, uint64_t now_ms)
     traffic->slot = now_ms / GV_TRAFFIC_SLOT_MS;
 }
 
+static bool is_outside_cap(enum gv_cause cause)
+{
+    return cause == GV_CAUSE_JOIN || cause == GV_CAUSE_EXCESS;
+}
+
+uint64_t gv_traffic_share(const struct gv_traffic *traffic)
+{
+    return traffic->cap / 60;
+}
+
 static void note_most(struct gv_traffic *traffic)
 {
     struct gv_traffic_sum hour;
@@ -96,7 +106,7 @@ void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out,
 
     *(out ? &traffic->total.out[cause] : &traffic->total.in[cause]) += bytes;
     add(out ? &slot->out[cause] : &slot->in[cause], bytes);
-    if (cause == GV_CAUSE_JOIN)
+    if (is_outside_cap(cause))
         return;
     /* What others sent more than an hour ago is held against nobody. */
     int64_t least = -(int64_t)traffic->per_hour;
@@ -146,7 +156,7 @@ uint64_t gv_traffic_under_cap(const struct gv_traffic_sum *sum)
     uint64_t moved = 0;
 
     for (int cause = 0; cause < GV_CAUSE_COUNT; cause++)
-        if (cause != GV_CAUSE_JOIN)
+        if (!is_outside_cap((enum gv_cause)cause))
             moved += sum->in[cause] + sum->out[cause];
     return moved;
 }
