@@ -476,6 +476,7 @@ static int start(struct node *node, struct gv_text *error)
                                                .import = gv_logs_import,
                                                .import_json = gv_logs_import_json,
                                                .mail = gv_logs_mail_json,
+                                               .erase = gv_logs_erase,
                                                .context = node,
                                                .enforcement = enforcement_json,
                                                .lists_changed = on_lists_changed,

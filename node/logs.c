@@ -141,6 +141,13 @@ json_t *gv_logs_json(void *context)
     return gv_follow_json(logs->follow);
 }
 
+void gv_logs_erase(void *context, const struct gv_subject *subject)
+{
+    const struct gv_logs *logs = context;
+
+    gv_follow_erase(logs->follow, subject);
+}
+
 json_t *gv_logs_mail_json(void *context)
 {
     const struct gv_logs *logs = context;

@@ -40,6 +40,7 @@ void gv_logs_observe(void *context, const struct gv_observation *observation);
 /* As struct gv_api_options has them; the context is the struct gv_logs. */
 json_t *gv_logs_json(void *context);
 json_t *gv_logs_mail_json(void *context);
+void gv_logs_erase(void *context, const struct gv_subject *subject);
 /* The mail queue, as far as the logs have told of it; false: no log is followed. */
 bool gv_logs_queue(void *context, uint64_t *messages, uint64_t *oldest_ms);
 /* GV_OK; GV_ERR_BUSY (others are being imported), or the errors of gv_import_start. */

@@ -34,6 +34,13 @@ struct gv_subject gv_ip_address_subject(const struct gv_ip_address *address)
     return subject;
 }
 
+bool gv_ip_address_of(const struct gv_ip_address *address, const struct gv_subject *subject)
+{
+    struct gv_subject of = gv_ip_address_subject(address);
+
+    return memcmp(&of, subject, sizeof of) == 0;
+}
+
 bool gv_ip_address_equal(const struct gv_ip_address *a, const struct gv_ip_address *b)
 {
     return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;

@@ -25,6 +25,9 @@ size_t gv_ip_address_text(char out[GV_IP_ADDRESS_TEXT], const struct gv_ip_addre
 /* The subject that the address belongs to. */
 struct gv_subject gv_ip_address_subject(const struct gv_ip_address *address);
 
+/* Whether the address belongs to the subject. */
+bool gv_ip_address_of(const struct gv_ip_address *address, const struct gv_subject *subject);
+
 bool gv_ip_address_equal(const struct gv_ip_address *a, const struct gv_ip_address *b);
 
 #endif

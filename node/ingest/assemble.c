@@ -3,54 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/ingest/hints.h"
-#include "node/ingest/mailbox.h"
-
-/* One connection that is open (or an Exim or Sendmail visit): 4096 of them in 1024 sets, the least
- * recently seen of a set forgotten first. Real servers have some hundreds of smtpd processes, one
- * connection each. */
-#define GV_CONNECTION_SETS 1024
-#define GV_CONNECTION_WAYS 4
-
-struct connection {
-    _Alignas(64) uint64_t start_ms; /* 0: its beginning was not seen */
-    uint64_t drop_line;
-    union {
-        uint64_t drop_ms;
-        uint64_t visit_ms; /* of a visit: its first line; 0: none yet */
-    };
-    uint32_t told; /* AUTH commands that lines have told of; of a twin, its lines */
-    struct gv_ip_address address;
-    uint8_t service;
-    bool visited; /* an observation came out */
-    bool success; /* a successful login came out */
-    bool dropped; /* broke off after AUTH; no line has settled that yet */
-};
-
-/* What the connections of a set are found by, and forgotten by: a connection that begins need not
- * wait for memory that nobody has looked at for long. */
-struct connection_set {
-    _Alignas(64) uint64_t key[GV_CONNECTION_WAYS]; /* 0: free */
-    uint32_t seen[GV_CONNECTION_WAYS];
-    bool may_be_dropped[GV_CONNECTION_WAYS]; /* false: it is not */
-};
-_Static_assert(sizeof(struct connection) == 64 && sizeof(struct connection_set) == 64,
-               "each is one cache line");
-
-struct gv_assembler {
-    struct connection_set sets[GV_CONNECTION_SETS];
-    struct connection table[GV_CONNECTION_SETS][GV_CONNECTION_WAYS];
-    struct gv_hints *hints;
-    struct gv_hints *own; /* the same, if nobody shares them; else NULL */
-    struct gv_mailbox mailbox;
-    uint32_t clock; /* counts uses, for the oldest of a set; that it wraps costs one wrong choice */
-    uint32_t flushed;
-    /* When the drop of each entry was read, in seconds. */
-    uint32_t drop_read[GV_CONNECTION_SETS * GV_CONNECTION_WAYS];
-    uint32_t settled;  /* where gv_assemble_settle goes on */
-    bool may_be_drops; /* false: there is none in the table */
-    bool drops_left;   /* gv_assemble_settle has passed one that is too young */
-};
+#include "node/ingest/assembler.h"
 
 struct gv_assembler *gv_assembler_new(struct gv_hints *hints)
 {

@@ -61,4 +61,13 @@ size_t gv_assemble_release(struct gv_assembler *assembler, struct gv_reading *ou
  * until 0. */
 size_t gv_assemble_flush(struct gv_assembler *assembler, struct gv_reading *out);
 
+/* See gv_reader_memory. */
+#define GV_ASSEMBLER_AREAS 5
+size_t gv_assembler_memory(struct gv_assembler *assembler,
+                           struct gv_memory_area out[GV_ASSEMBLER_AREAS]);
+void gv_assembler_recall(struct gv_assembler *assembler, uint64_t now_ms);
+
+/* See gv_reader_erase. */
+void gv_assembler_erase(struct gv_assembler *assembler, const struct gv_subject *subject);
+
 #endif

@@ -22,6 +22,8 @@ struct gv_follow {
     enum gv_source_state told[GV_SOURCES_MAX]; /* state of each as last logged */
     bool spoke[GV_SOURCES_MAX];                /* something was logged of it */
     uint64_t damages[GV_SOURCES_MAX];          /* as last logged */
+    /* What the reader of each knows between two lines; behind the last, what they share. */
+    struct gv_memory *memories[GV_SOURCES_MAX + 1];
     uv_timer_t timer;
 };
 
@@ -96,6 +98,11 @@ static void keep_cursor(const struct gv_follow *follow, const char *name, const 
     follow->options.keep(follow->options.context, name, whole, sizeof whole);
 }
 
+static void save(struct gv_follow *follow, size_t memory)
+{
+    gv_memory_save(follow->memories[memory], follow->options.keep, follow->options.context);
+}
+
 static void on_progress(void *context, size_t source)
 {
     struct gv_follow *follow = context;
@@ -120,6 +127,8 @@ static void on_progress(void *context, size_t source)
                              sizeof status.position);
     else if (status.kind == GV_LOG_JOURNAL)
         keep_cursor(follow, name, status.cursor);
+    save(follow, source);
+    save(follow, gv_sources_count(follow->sources));
 }
 
 static void on_count(void *context, enum gv_mail_count which, int64_t delta, uint64_t unix_ms)
@@ -146,6 +155,28 @@ static void on_look(uv_timer_t *timer)
         if (status.state == GV_SOURCE_WAITING && !follow->spoke[i])
             say_state(&status);
     }
+}
+
+/* What the readers knew when they were left at their positions. */
+static int recall(struct gv_follow *follow, const struct gv_follow_options *options)
+{
+    struct gv_memory_area areas[GV_READER_AREAS];
+    char name[NAME_MAX_BYTES];
+
+    for (size_t i = 0; i <= options->path_count; i++) {
+        size_t n = gv_sources_memory(follow->sources, areas, i);
+
+        if (i < options->path_count)
+            snprintf(name, sizeof name, "visits %.980s", options->paths[i]);
+        else
+            snprintf(name, sizeof name, "hints");
+        follow->memories[i] = gv_memory_new(name, GV_READER_FORM, areas, n);
+        if (!follow->memories[i])
+            return GV_ERR_MEMORY;
+        if (gv_memory_load(follow->memories[i], options->kept, options->context))
+            gv_sources_recall(follow->sources, i);
+    }
+    return GV_OK;
 }
 
 static int open_sources(struct gv_follow *follow, const struct gv_follow_options *options)
@@ -187,6 +218,8 @@ static int open_sources(struct gv_follow *follow, const struct gv_follow_options
     int rc = gv_sources_new(&follow->sources, options->loop, &config);
     gv_wipe(config.reader.key, sizeof config.reader.key);
     if (rc == GV_OK)
+        rc = recall(follow, options);
+    if (rc == GV_OK)
         rc = gv_sources_start(follow->sources);
     return rc;
 }
@@ -223,6 +256,8 @@ static void on_closed(uv_handle_t *handle)
 {
     struct gv_follow *follow = handle->data;
 
+    for (size_t i = 0; i <= GV_SOURCES_MAX; i++)
+        gv_memory_free(follow->memories[i]);
     gv_sources_free(follow->sources);
     gv_mail_flow_free(follow->flow);
     free(follow);
@@ -241,6 +276,15 @@ void gv_follow_stop(struct gv_follow *follow)
     if (follow->sources)
         gv_sources_stop(follow->sources);
     uv_timer_start(&follow->timer, on_turn, 10, 0);
+}
+
+void gv_follow_erase(struct gv_follow *follow, const struct gv_subject *subject)
+{
+    if (!follow || !follow->sources)
+        return;
+    gv_sources_erase(follow->sources, subject);
+    for (size_t i = 0; i <= gv_sources_count(follow->sources); i++)
+        gv_memory_save_anew(follow->memories[i], follow->options.keep, follow->options.context);
 }
 
 json_t *gv_follow_json(const struct gv_follow *follow)

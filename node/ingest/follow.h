@@ -40,6 +40,10 @@ int gv_follow_start(struct gv_follow **out, const struct gv_follow_options *opti
  * allowed. */
 void gv_follow_stop(struct gv_follow *follow);
 
+/* Forgets what its readers know of a subject and stores that, with the next of what is kept. NULL is
+ * allowed. */
+void gv_follow_erase(struct gv_follow *follow, const struct gv_subject *subject);
+
 /* One object a log, for status: path, state, counters. A new reference. */
 json_t *gv_follow_json(const struct gv_follow *follow);
 

@@ -61,6 +61,20 @@ static void fold(struct gv_hint *into, const struct gv_hint *from)
     into->origin = from->origin;
 }
 
+/* Behind all that are there. */
+static void to_bucket(struct gv_hints *hints, uint16_t at)
+{
+    size_t bucket = bucket_of(&hints->ring[at].address);
+    uint16_t last = hints->last[bucket];
+
+    hints->ring[at].next = GV_HINTS;
+    if (last == GV_HINTS)
+        hints->first[bucket] = at;
+    else
+        hints->ring[last].next = at;
+    hints->last[bucket] = at;
+}
+
 void gv_hints_add(struct gv_hints *hints, const struct gv_hint *hint)
 {
     size_t bucket = bucket_of(&hint->address);
@@ -75,14 +89,30 @@ void gv_hints_add(struct gv_hints *hints, const struct gv_hint *hint)
     uint16_t at = (uint16_t)((hints->head + hints->count) % GV_HINTS);
     hints->ring[at] = *hint;
     hints->ring[at].taken = false;
-    hints->ring[at].next = GV_HINTS;
-    last = hints->last[bucket]; /* dropping may have emptied the bucket */
-    if (last == GV_HINTS)
-        hints->first[bucket] = at;
-    else
-        hints->ring[last].next = at;
-    hints->last[bucket] = at;
+    to_bucket(hints, at);
     hints->count++;
+}
+
+size_t gv_hints_memory(struct gv_hints *hints, struct gv_memory_area out[GV_HINTS_AREAS])
+{
+    out[0] = (struct gv_memory_area){hints, offsetof(struct gv_hints, head)};
+    out[1] = (struct gv_memory_area){&hints->head, offsetof(struct gv_hints, first) -
+                                                       offsetof(struct gv_hints, head)};
+    return GV_HINTS_AREAS;
+}
+
+/* The buckets follow from the ring. */
+void gv_hints_recall(struct gv_hints *hints)
+{
+    if (hints->head >= GV_HINTS || hints->count > GV_HINTS || hints->sasl_head >= GV_SASL_HINTS ||
+        hints->sasl_count > GV_SASL_HINTS) {
+        gv_hints_init(hints);
+        return;
+    }
+    for (size_t i = 0; i < GV_HINT_BUCKETS; i++)
+        hints->first[i] = hints->last[i] = GV_HINTS;
+    for (uint32_t i = 0; i < hints->count; i++)
+        to_bucket(hints, (uint16_t)((hints->head + i) % GV_HINTS));
 }
 
 static void take(struct gv_hint *hint, struct gv_hint_sum *sum)
@@ -167,4 +197,12 @@ const struct gv_sasl_hint *gv_hints_take_sasl(struct gv_hints *hints, uint64_t a
         return h;
     }
     return NULL;
+}
+
+void gv_hints_erase(struct gv_hints *hints, const struct gv_subject *subject)
+{
+    for (size_t i = 0; i < GV_HINTS; i++)
+        if (gv_ip_address_of(&hints->ring[i].address, subject))
+            hints->ring[i] = (struct gv_hint){.taken = true};
+    gv_hints_recall(hints); /* the buckets go by address */
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "node/ingest/memory.h"
 #include "node/ingest/parse.h"
 
 /* About 160 KB; at 10 failures a second, three minutes. More than one poll of a file can bring. */
@@ -38,13 +39,21 @@ struct gv_sasl_hint {
 
 struct gv_hints {
     struct gv_hint ring[GV_HINTS];
-    uint16_t first[GV_HINT_BUCKETS], last[GV_HINT_BUCKETS];
-    uint32_t head, count;
     struct gv_sasl_hint sasl[GV_SASL_HINTS];
+    uint32_t head, count;
     uint32_t sasl_head, sasl_count;
+    uint16_t first[GV_HINT_BUCKETS], last[GV_HINT_BUCKETS];
 };
 
 void gv_hints_init(struct gv_hints *hints);
+
+/* See gv_reader_memory. */
+#define GV_HINTS_AREAS 2
+size_t gv_hints_memory(struct gv_hints *hints, struct gv_memory_area out[GV_HINTS_AREAS]);
+void gv_hints_recall(struct gv_hints *hints);
+
+/* See gv_reader_erase. */
+void gv_hints_erase(struct gv_hints *hints, const struct gv_subject *subject);
 
 /* Adds one, or folds it into what another passdb has just said of the same attempt. */
 void gv_hints_add(struct gv_hints *hints, const struct gv_hint *hint);

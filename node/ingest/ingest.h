@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "node/base/log_source.h"
+#include "node/ingest/memory.h"
 #include "proto/ip_address.h"
 #include "proto/observation.h"
 
@@ -110,6 +111,21 @@ const struct gv_reader_counters *gv_reader_counters(const struct gv_reader *read
 /* The time of the last line of interest, unix milliseconds; 0: none yet. */
 uint64_t gv_reader_time(const struct gv_reader *reader);
 
+/* What it knows of lines that it was given and that a later one may be put together with, as flat
+ * memory (memory.h); of names only the keyed hashes. Returns how many areas: `hints` of the
+ * configuration are not among them. */
+#define GV_READER_AREAS 7
+size_t gv_reader_memory(struct gv_reader *reader, struct gv_memory_area out[GV_READER_AREAS]);
+/* The layout of all that. */
+#define GV_READER_FORM 1u
+/* After they were filled with what another reader had in them: checks it. `now_ms`: the clock; what
+ * waits for its time waits from now on. */
+void gv_reader_recall(struct gv_reader *reader, uint64_t now_ms);
+
+/* Forgets what it knows of a subject: nothing of it is in the memory any more. What it settles later
+ * it settles without. */
+void gv_reader_erase(struct gv_reader *reader, const struct gv_subject *subject);
+
 /* '?' for every control character, as Postfix writes them: what stands in one line stays one. */
 void gv_line_tame(char *text, size_t len);
 
@@ -192,6 +208,15 @@ int gv_sources_start(struct gv_sources *sources);
 /* Stops reading; positions stay readable. The loop must run once more before gv_sources_free. */
 void gv_sources_stop(struct gv_sources *sources);
 void gv_sources_free(struct gv_sources *sources);
+
+/* What the reader of a source knows between two lines, for a source below gv_sources_count, and
+ * what they share, for that itself: as gv_reader_memory and gv_reader_recall. Before the start. */
+size_t gv_sources_memory(struct gv_sources *sources, struct gv_memory_area out[GV_READER_AREAS],
+                         size_t source);
+void gv_sources_recall(struct gv_sources *sources, size_t source);
+
+/* As gv_reader_erase, of all of them. */
+void gv_sources_erase(struct gv_sources *sources, const struct gv_subject *subject);
 
 size_t gv_sources_count(const struct gv_sources *sources);
 void gv_sources_status(const struct gv_sources *sources, struct gv_source_status *out,

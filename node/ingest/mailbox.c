@@ -193,3 +193,13 @@ size_t gv_mailbox_take(struct gv_mailbox *mailbox, struct gv_reading *out, uint6
         return 0;
     }
 }
+
+void gv_mailbox_erase(struct gv_mailbox *mailbox, const struct gv_subject *subject)
+{
+    for (uint32_t i = mailbox->held_count; i-- > 0;)
+        if (gv_ip_address_of(&mailbox->held[i].reading.address, subject))
+            remove_held(mailbox, i);
+    /* What was moved or released left its bytes behind. */
+    memset(&mailbox->held[mailbox->held_count], 0,
+           (GV_MAILBOX_HELD - mailbox->held_count) * sizeof mailbox->held[0]);
+}

@@ -41,4 +41,7 @@ size_t gv_mailbox_take(struct gv_mailbox *mailbox, struct gv_reading *out, uint6
  * GV_MAILBOX_HELD readings. */
 size_t gv_mailbox_release(struct gv_mailbox *mailbox, struct gv_reading *out, uint64_t ms);
 
+/* See gv_reader_erase. */
+void gv_mailbox_erase(struct gv_mailbox *mailbox, const struct gv_subject *subject);
+
 #endif

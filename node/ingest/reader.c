@@ -15,6 +15,17 @@
 
 _Static_assert(GV_ACCOUNT_KEY_LEN == crypto_shorthash_KEYBYTES, "SipHash-2-4 takes 16 bytes");
 
+/* A failure, as its line said it. No text of the client's is in it. */
+struct failure {
+    bool known;
+    uint8_t stamp_len;
+    uint8_t stamp_form;
+    char stamp[GV_STAMP_MAX];
+    uint64_t host; /* hashed */
+    struct gv_parsed parsed;
+    struct gv_moment moment;
+};
+
 struct gv_reader {
     uint8_t key[GV_ACCOUNT_KEY_LEN];
     struct gv_clock clock;
@@ -26,8 +37,7 @@ struct gv_reader {
     void (*look)(void *context, uint64_t ms);
     void *look_context;
     struct gv_reader_counters counters;
-    size_t before_len; /* the line before told of a failure: for "last message repeated" */
-    char before[GV_LINE_MAX];
+    struct failure before; /* what the line before told of: for "last message repeated" */
 };
 
 const char *gv_mta_name(unsigned mta)
@@ -279,23 +289,35 @@ static void identify(const struct gv_reader *reader, struct gv_moment *moment,
     moment->origin = hash_name(reader, &p->origin, false);
 }
 
-static size_t read_parsed(struct gv_reader *reader, struct gv_reading *out,
-                          const struct gv_line *line, const struct gv_parsed *p, uint64_t now_ms)
+/* What a line says, and when, is put together with what other lines said. */
+static size_t assemble(struct gv_reader *reader, struct gv_reading *out, const struct gv_parsed *p,
+                       struct gv_moment *moment)
 {
-    struct gv_moment moment = {.line = reader->counters.lines, .now_ms = now_ms};
+    if (p->said == GV_SAID_CONNECT)
+        return gv_assemble_connect(reader->assembler, out, p, moment->connection, moment->ms);
+    return gv_assemble(reader->assembler, out, &reader->counters.faults, p, moment);
+}
 
+static void ask_others(const struct gv_reader *reader, const struct gv_parsed *p, uint64_t ms)
+{
+    if (reader->look && asks_why(p))
+        reader->look(reader->look_context, ms);
+}
+
+/* False when the line says nothing after all, or at no time. */
+static bool place(struct gv_reader *reader, struct gv_moment *moment, const struct gv_line *line,
+                  const struct gv_parsed *p, uint64_t now_ms)
+{
+    *moment = (struct gv_moment){.line = reader->counters.lines, .now_ms = now_ms};
     /* Without a pid the address tells connections apart: those that are open at once from one
      * address are one, so none of them can be said to begin. */
     if (p->said == GV_SAID_CONNECT && !line->has_pid)
-        return 0;
-    if (!gv_clock_convert(&reader->clock, &moment.ms, &line->stamp, now_ms))
-        return 0;
-    if (reader->look && asks_why(p))
-        reader->look(reader->look_context, moment.ms);
-    identify(reader, &moment, line, p);
-    if (p->said == GV_SAID_CONNECT)
-        return gv_assemble_connect(reader->assembler, out, p, moment.connection, moment.ms);
-    return gv_assemble(reader->assembler, out, &reader->counters.faults, p, &moment);
+        return false;
+    if (!gv_clock_convert(&reader->clock, &moment->ms, &line->stamp, now_ms))
+        return false;
+    ask_others(reader, p, moment->ms);
+    identify(reader, moment, line, p);
+    return true;
 }
 
 static bool parse(struct gv_reader *reader, struct gv_parsed *p, const struct gv_line *line,
@@ -368,29 +390,43 @@ static void multiply(struct gv_parsed *p, uint32_t times)
     p->attempts = attempts < GV_ATTEMPTS_MAX ? (uint32_t)attempts : GV_ATTEMPTS_MAX;
 }
 
-static void keep_line(struct gv_reader *reader, const char *text, size_t len)
+static void keep_failure(struct gv_reader *reader, const char *text, size_t len,
+                         const struct gv_parsed *p, const struct gv_moment *moment)
 {
-    memcpy(reader->before, text, len);
-    reader->before_len = len;
+    struct failure *f = &reader->before;
+    struct gv_span host;
+
+    if (!gv_repeated_host(&host, text, len))
+        return;
+    f->known = true;
+    f->stamp_len = reader->line.stamp.len;
+    f->stamp_form = reader->line.stamp.form;
+    memcpy(f->stamp, reader->line.stamp.text, f->stamp_len);
+    f->host = mix_bytes(0, host.at, host.len);
+    f->parsed = *p;
+    f->parsed.account = f->parsed.session = f->parsed.origin = (struct gv_span){0};
+    f->moment = *moment;
 }
 
 /* A line of its own that says how often the one before came again. */
 static size_t read_repetition(struct gv_reader *reader, struct gv_reading *out, const char *text,
                               size_t len, uint64_t now_ms)
 {
-    size_t before_len = reader->before_len;
-    struct gv_line line;
-    struct gv_parsed p;
+    struct failure *f = &reader->before;
+    struct gv_stamp stamp = {.text = f->stamp, .len = f->stamp_len, .form = f->stamp_form};
+    struct gv_span host;
     uint32_t times;
 
-    reader->before_len = 0;
-    if (before_len == 0 || !gv_repeated_last(&times, text, len, reader->before, before_len) ||
-        !gv_line_split(&line, &reader->prefix, reader->before, before_len) ||
-        !parse(reader, &p, &line, false))
+    f->known = false;
+    if (!gv_repeated_last(&times, &host, text, len) || mix_bytes(0, host.at, host.len) != f->host ||
+        !gv_clock_convert(&reader->clock, &f->moment.ms, &stamp, now_ms))
         return 0;
+    f->moment.line = reader->counters.lines;
+    f->moment.now_ms = now_ms;
     reader->counters.matched++;
-    multiply(&p, times);
-    size_t n = read_parsed(reader, out, &line, &p, now_ms);
+    multiply(&f->parsed, times);
+    ask_others(reader, &f->parsed, f->moment.ms);
+    size_t n = assemble(reader, out, &f->parsed, &f->moment);
     count(reader, out, n);
     return n;
 }
@@ -405,8 +441,9 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     uint32_t times = 1;
     bool repeated = !half && gv_repeated_message(line, &times);
     struct gv_parsed p;
+    struct gv_moment moment;
 
-    reader->before_len = 0;
+    reader->before.known = false;
     if (reader->flow && gv_may_tell_of_mail(line) && !half)
         count_mail(reader, line, now_ms);
     size_t n = gv_assembler_holds(reader->assembler) ? release(reader, out, line, now_ms) : 0;
@@ -414,12 +451,13 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
         /* of interest for the counters alone */
     } else if (parse(reader, &p, line, half)) {
         reader->counters.matched++;
-        if (p.said == GV_SAID_FAILURE) {
+        if (p.said == GV_SAID_FAILURE)
             multiply(&p, times);
-            if (!repeated)
-                keep_line(reader, text, len);
+        if (place(reader, &moment, line, &p, now_ms)) {
+            if (p.said == GV_SAID_FAILURE && !repeated)
+                keep_failure(reader, text, len, &p, &moment);
+            n += assemble(reader, out + n, &p, &moment);
         }
-        n += read_parsed(reader, out + n, line, &p, now_ms);
     } else {
         reader->counters.skipped += half;
     }
@@ -440,7 +478,7 @@ GV_INLINE size_t read_line(struct gv_reader *reader, struct gv_reading *out, con
     }
     if (gv_line_split(&reader->line, &reader->prefix, text, len))
         return read_split(reader, out, text, len, now_ms, half);
-    return reader->before_len ? read_repetition(reader, out, text, len, now_ms) : 0;
+    return reader->before.known ? read_repetition(reader, out, text, len, now_ms) : 0;
 }
 
 size_t gv_reader_line(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX],
@@ -477,4 +515,29 @@ size_t gv_reader_flush(struct gv_reader *reader, struct gv_reading out[GV_READIN
 
     count(reader, out, n);
     return n;
+}
+
+size_t gv_reader_memory(struct gv_reader *reader, struct gv_memory_area out[GV_READER_AREAS])
+{
+    /* Of the clock the rest is worked out again; another time zone may hold by then. */
+    out[0] = (struct gv_memory_area){&reader->clock.last_ms, sizeof reader->clock.last_ms};
+    out[1] = (struct gv_memory_area){&reader->before, sizeof reader->before};
+    return 2 + gv_assembler_memory(reader->assembler, out + 2);
+}
+
+void gv_reader_recall(struct gv_reader *reader, uint64_t now_ms)
+{
+    struct failure *f = &reader->before;
+
+    if (f->stamp_len > GV_STAMP_MAX)
+        memset(f, 0, sizeof *f);
+    f->parsed.account = f->parsed.session = f->parsed.origin = (struct gv_span){0};
+    gv_assembler_recall(reader->assembler, now_ms);
+}
+
+void gv_reader_erase(struct gv_reader *reader, const struct gv_subject *subject)
+{
+    if (gv_ip_address_of(&reader->before.parsed.address, subject))
+        memset(&reader->before, 0, sizeof reader->before);
+    gv_assembler_erase(reader->assembler, subject);
 }

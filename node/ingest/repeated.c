@@ -31,22 +31,27 @@ bool gv_repeated_message(struct gv_line *line, uint32_t *times)
     return true;
 }
 
-bool gv_repeated_last(uint32_t *times, const char *line, size_t len, const char *before,
-                      size_t before_len)
+bool gv_repeated_host(struct gv_span *host, const char *line, size_t len)
 {
-    const char *end = line + len;
-    struct gv_stamp stamp, first;
+    struct gv_stamp stamp;
 
-    if (!gv_stamp_find(&stamp, line, len) || !gv_stamp_find(&first, before, before_len))
+    if (!gv_stamp_find(&stamp, line, len))
         return false;
-    const char *at = line + stamp.len + 1, *host = before + first.len + 1;
-    const char *space = memchr(at, ' ', (size_t)(end - at));
+    host->at = line + stamp.len + 1;
+    const char *space = memchr(host->at, ' ', (size_t)(line + len - host->at));
     if (!space)
         return false;
-    size_t host_len = (size_t)(space - at) + 1;
-    if ((size_t)(before + before_len - host) < host_len || memcmp(at, host, host_len) != 0)
+    host->len = (size_t)(space - host->at);
+    return true;
+}
+
+bool gv_repeated_last(uint32_t *times, struct gv_span *host, const char *line, size_t len)
+{
+    const char *end = line + len;
+
+    if (!gv_repeated_host(host, line, len))
         return false;
-    at += host_len;
+    const char *at = host->at + host->len + 1;
     return gv_skip(&at, end, "last message repeated ") && take_number(&at, end, times) &&
            (gv_skip(&at, end, " times") || gv_skip(&at, end, " time")) && at == end;
 }

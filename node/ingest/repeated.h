@@ -8,14 +8,17 @@
 #include <stdint.h>
 
 #include "node/ingest/line.h"
+#include "node/ingest/parse.h"
 
 /* rsyslog, of the same program: "NAME[PID]: message repeated N times: [ TEXT]". Then *times is N
  * and the line's text is TEXT. */
 bool gv_repeated_message(struct gv_line *line, uint32_t *times);
 
-/* The BSDs' syslogd and sysklogd, of the same host: "STAMP HOST last message repeated N times",
- * right behind `before`, the line that it is about. Then *times is N. */
-bool gv_repeated_last(uint32_t *times, const char *line, size_t len, const char *before,
-                      size_t before_len);
+/* The BSDs' syslogd and sysklogd: "STAMP HOST last message repeated N times", about the line right
+ * before it, which must be of the same host. Then *times is N. */
+bool gv_repeated_last(uint32_t *times, struct gv_span *host, const char *line, size_t len);
+
+/* The word behind the stamp that begins a line: its host, where it has one. */
+bool gv_repeated_host(struct gv_span *host, const char *line, size_t len);
 
 #endif

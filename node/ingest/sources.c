@@ -54,7 +54,7 @@ struct gv_sources {
     struct gv_config_address *senders; /* syslog.from */
     struct source *list;
     size_t count;
-    struct gv_hints *hints; /* of all readers; NULL: there is one */
+    struct gv_hints *hints; /* of all readers */
     unsigned look_budget;   /* polls */
     uv_timer_t settle;
     bool settle_open;
@@ -139,9 +139,16 @@ static void on_settle(uv_timer_t *timer)
     struct gv_reading readings[GV_READINGS_MAX];
     size_t n;
 
-    for (size_t i = 0; i < s->count; i++)
-        while ((n = gv_reader_settle(s->list[i].reader, readings, wall_ms())) > 0)
+    for (size_t i = 0; i < s->count; i++) {
+        bool any = false;
+
+        while ((n = gv_reader_settle(s->list[i].reader, readings, wall_ms())) > 0) {
             tell(&s->list[i], readings, n);
+            any = true;
+        }
+        if (any)
+            progress(&s->list[i], true);
+    }
 }
 
 /* --- Reading a bit -----------------------------------------------------------------------------
@@ -180,7 +187,12 @@ static bool read_datagrams(struct source *source)
 {
     if (!source->poll_open)
         return false;
-    if (gv_syslog_read(&source->syslog, on_line, source))
+    uint64_t before = gv_reader_counters(source->reader)->lines;
+    bool more = gv_syslog_read(&source->syslog, on_line, source);
+
+    if (more || gv_reader_counters(source->reader)->lines != before)
+        progress(source, true);
+    if (more)
         return true;
     if (source->syslog.fd < 0) {
         uv_close((uv_handle_t *)&source->poll, NULL);
@@ -387,7 +399,7 @@ static int init_source(struct gv_sources *s, size_t i, const struct gv_sources_c
     source->index = i;
     source->path = strdup(config->paths[i]);
     reader.hints = s->hints;
-    reader.look = s->hints ? look_at_others : NULL;
+    reader.look = config->path_count > 1 ? look_at_others : NULL;
     reader.look_context = source;
     source->reader = gv_reader_new(&reader);
     gv_wipe(reader.key, sizeof reader.key);
@@ -439,7 +451,7 @@ int gv_sources_new(struct gv_sources **out, struct uv_loop_s *loop,
     s->config = *config;
     s->list = calloc(config->path_count, sizeof *s->list);
     int rc = s->list ? copy_access(s, config->syslog) : GV_ERR_MEMORY;
-    if (rc == GV_OK && config->path_count > 1) {
+    if (rc == GV_OK) {
         s->hints = malloc(sizeof *s->hints);
         rc = s->hints ? GV_OK : GV_ERR_MEMORY;
     }
@@ -536,6 +548,28 @@ void gv_sources_free(struct gv_sources *sources)
     free(sources->hints);
     free(sources->senders);
     free(sources);
+}
+
+size_t gv_sources_memory(struct gv_sources *sources, struct gv_memory_area out[GV_READER_AREAS],
+                         size_t source)
+{
+    return source < sources->count ? gv_reader_memory(sources->list[source].reader, out)
+                                   : gv_hints_memory(sources->hints, out);
+}
+
+void gv_sources_recall(struct gv_sources *sources, size_t source)
+{
+    if (source < sources->count)
+        gv_reader_recall(sources->list[source].reader, wall_ms());
+    else
+        gv_hints_recall(sources->hints);
+}
+
+void gv_sources_erase(struct gv_sources *sources, const struct gv_subject *subject)
+{
+    for (size_t i = 0; i < sources->count; i++)
+        gv_reader_erase(sources->list[i].reader, subject);
+    gv_hints_erase(sources->hints, subject);
 }
 
 size_t gv_sources_count(const struct gv_sources *sources)

@@ -48,6 +48,9 @@ struct gv_api_options {
     int (*import)(void *context, const char *const *paths, size_t count, struct gv_text *error);
     json_t *(*import_json)(void *context);
     json_t *(*mail)(void *context); /* the same of the flow of mail; may give NULL */
+    /* The readers forget a subject; what they keep of it on the disk goes with the next row that is
+     * stored. May be NULL. */
+    void (*erase)(void *context, const struct gv_subject *subject);
     void *context;
     json_t *(*enforcement)(void *context); /* new reference: what is enforced; may give NULL */
     void (*lists_changed)(void *context);  /* the admin's own; may be NULL */

@@ -129,6 +129,8 @@ void gv_api_post_privacy_erase(struct gv_http_request *request, void *context)
         gv_http_error(request, 400, "bad-request", "%s", error.text);
         return;
     }
+    if (api->options.erase) /* first: the commands store it */
+        api->options.erase(api->options.logs_context, &event.command.subject);
     int retracted = gv_driver_command(api->options.driver, &event);
     event.command.command = GV_COMMAND_FORGET;
     int forgotten = gv_driver_command(api->options.driver, &event);

@@ -1,6 +1,7 @@
 /* A reader that is killed at random moments, while a writer rotates: by renaming, by copying and
- * truncating, with compression of what is older. Every line must count exactly once, because the
- * position and what it led to are committed together (SPEC 10.5). The reader is the real follower
+ * truncating, with compression of what is older. Every line, and every visit of three lines, must
+ * count exactly once, because the position, what it led to and which visits are open are committed
+ * together (SPEC 10.5). The reader is the real follower
  * on the real store. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -169,6 +170,11 @@ struct writer {
     FILE *log;
     uint32_t lines, generation, packed;
     unsigned copies;
+    struct visit {
+        uint32_t n;
+        unsigned lines; /* written of it; 0: none is open here */
+        bool drop;
+    } visits[4];
     bool calm; /* the last rotation is long ago: the reader follows the log itself by now */
     unsigned random;
 };
@@ -179,22 +185,73 @@ static unsigned draw(struct writer *w, unsigned bound)
     return (w->random >> 16) % bound;
 }
 
-static void write_line(struct writer *w)
+static void write_text(struct writer *w, uint32_t n, const char *format, ...)
 {
-    uint32_t n = w->lines++;
     time_t now = time(NULL);
     struct tm tm;
     char stamp[32];
+    va_list args;
 
     gmtime_r(&now, &tm);
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
-    fprintf(w->log,
-            "%s.%06u+00:00 vm dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 "
-            "secs): user=<u>, method=PLAIN, rip=11.%u.%u.%u, lip=127.0.0.1, session=<s>\n",
-            stamp, n % 1000000u, n >> 16 & 255, n >> 8 & 255, n & 255);
+    fprintf(w->log, "%s.%06u+00:00 vm ", stamp, n % 1000000u);
+    va_start(args, format);
+    vfprintf(w->log, format, args);
+    va_end(args);
+    fputc('\n', w->log);
     /* Now and then a line is written in two goes. */
     if (draw(w, 4) > 0)
         fflush(w->log);
+}
+
+#define ADDRESS    "11.%u.%u.%u"
+#define BYTES_OF(n) (n) >> 16 & 255, (n) >> 8 & 255, (n) & 255
+
+/* The next line of a visit to Postfix, whose one attempt counts once: where no line tells of it, by
+ * the last, and only then. */
+static void write_visit(struct writer *w, struct visit *v)
+{
+    unsigned pid = 1000 + v->n;
+
+    switch (v->lines++) {
+    case 0:
+        write_text(w, v->n, "postfix/smtpd[%u]: connect from unknown[" ADDRESS "]", pid,
+                   BYTES_OF(v->n));
+        break;
+    case 1:
+        write_text(w, v->n,
+                   v->drop ? "postfix/smtpd[%u]: lost connection after AUTH from unknown[" ADDRESS
+                             "]"
+                           : "postfix/smtpd[%u]: warning: unknown[" ADDRESS
+                             "]: SASL LOGIN authentication failed: UGFzc3dvcmQ6",
+                   pid, BYTES_OF(v->n));
+        break;
+    default:
+        write_text(w, v->n,
+                   "postfix/smtpd[%u]: disconnect from unknown[" ADDRESS
+                   "] ehlo=1 auth=0/1 commands=1/2",
+                   pid, BYTES_OF(v->n));
+        v->lines = 0;
+        break;
+    }
+}
+
+static void write_line(struct writer *w)
+{
+    struct visit *v = &w->visits[draw(w, 4)];
+
+    if (v->lines > 0) {
+        write_visit(w, v);
+    } else if (draw(w, 3) == 0) {
+        *v = (struct visit){.n = w->lines++, .drop = draw(w, 2) == 0};
+        write_visit(w, v);
+    } else {
+        uint32_t n = w->lines++;
+        write_text(w, n,
+                   "dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): "
+                   "user=<u>, method=PLAIN, rip=" ADDRESS ", lip=127.0.0.1, session=<s>",
+                   BYTES_OF(n));
+    }
 }
 
 static void generation_path(char out[128], const struct writer *w, uint32_t n, const char *end)
@@ -297,7 +354,7 @@ static void check(const struct writer *w)
         lost += counts[i] == 0;
         repeated += counts[i] > 1;
     }
-    print_message("%u lines, %u generations, %u of them copied, %u compressed: %zu lost, %zu "
+    print_message("%u lines and visits, %u generations, %u of them copied, %u compressed: %zu lost, %zu "
                   "repeated\n",
                   w->lines, w->generation, w->copies, w->packed, lost, repeated);
     assert_int_equal(bad, 0);
@@ -339,6 +396,9 @@ static void no_line_is_lost_or_repeated(void **state)
         reader = reader > 0 ? 0 : start_reader(w.folder, w.path, 0);
         next_kill = now_ms() + (reader == 0 ? draw(&w, 500) : w.calm ? 3000 : 20 + draw(&w, 1200));
     }
+    for (size_t i = 0; i < 4; i++)
+        while (w.visits[i].lines > 0)
+            write_visit(&w, &w.visits[i]);
     fclose(w.log);
     if (reader > 0)
         stop(reader);
