@@ -24,8 +24,10 @@ struct said {
     unsigned kind;
     uint32_t attempts, good, all;
     struct gv_ip_address address;
+    unsigned service;
     const char *account;
     size_t account_len;
+    struct gv_span session;
 };
 
 /* ---- the reference ---- */
@@ -43,6 +45,7 @@ enum {
     AUTH,
     LOGIN_OK,
     LOGIN_END,
+    SESSION,
     PATTERNS
 };
 
@@ -60,6 +63,7 @@ static const char *const sources[PATTERNS] = {
     [COUNTS] = "^ [a-z0-9_]+=",
     [AUTH] = "^ auth=([0-9]+)(/([0-9]+))?",
     [LOGIN_OK] = "^(Info: )?(Login|Logged in): user=<(.+)>(, method=([^>]*))?$",
+    [SESSION] = "<([^<> ,]+)>$",
     [LOGIN_END] = "^(Info: )?(Disconnected(:| \\()|Aborted login(:| \\()|Login aborted: )",
 };
 static regex_t patterns[PATTERNS];
@@ -290,8 +294,20 @@ static bool reference_group(struct said *s, const char *reason)
     return s->attempts > 0;
 }
 
-/* Cuts ", rip=ADDRESS, lip=ADDRESS" and what follows off a text; false when its last is not one. */
-static bool cut_addresses(char *text, struct gv_ip_address *rip)
+/* What stands in "<...>" at the end of a text: one word. */
+static struct gv_span reference_session(const char *text)
+{
+    regmatch_t g[8];
+    struct gv_span none = {NULL, 0};
+
+    if (!match(SESSION, text, g))
+        return none;
+    return (struct gv_span){text + g[1].rm_so, (size_t)(g[1].rm_eo - g[1].rm_so)};
+}
+
+/* Cuts ", rip=ADDRESS, lip=ADDRESS" and what follows off a text; false when its last is not one.
+ * *session is where in the text it is. */
+static bool cut_addresses(char *text, struct gv_ip_address *rip, struct gv_span *session)
 {
     struct gv_ip_address lip;
     char *last = NULL, *next = text, *end;
@@ -312,6 +328,7 @@ static bool cut_addresses(char *text, struct gv_ip_address *rip)
     char *bracket = strchr(end, '>');
     if (bracket && bracket[1] != '\0')
         return false;
+    *session = reference_session(end);
     *last = '\0';
     return true;
 }
@@ -346,17 +363,19 @@ static struct said reference_login(const char *text)
                  starts_with(text, "Info: Login: user=<") ||
                  starts_with(text, "Info: Logged in: user=<"))) {
         s.what = GV_SAID_SUCCESS;
-        s.any = cut_addresses(copy + start - 1, &s.address) &&
+        s.any = cut_addresses(copy + start - 1, &s.address, &s.session) &&
                 reference_name(&s, text, copy, start) && s.account_len > 0;
     } else if (user && match(LOGIN_END, text, g)) {
         s.what = GV_SAID_FAILURE;
         s.any =
-            cut_addresses(copy + start - 1, &s.address) && reference_name(&s, text, copy, start);
+            cut_addresses(copy + start - 1, &s.address, &s.session) && reference_name(&s, text, copy, start);
         *user = '\0'; /* the reason alone */
         if (strstr(copy + g[0].rm_eo - 1, "rip=") || strstr(copy + g[0].rm_eo - 1, "user=<") ||
             !reference_group(&s, copy))
             s.any = false;
     }
+    if (s.session.len > 0)
+        s.session.at = text + (s.session.at - copy);
     free(copy);
     return s.any ? s : none;
 }
@@ -381,6 +400,8 @@ static struct said fast(const char *text, bool postfix)
     s.address = p.address;
     s.account = p.account.at;
     s.account_len = p.account.len;
+    s.service = p.service;
+    s.session = p.session;
     return s;
 }
 
@@ -391,20 +412,49 @@ static bool agree(const struct said *a, const struct said *b)
     bool same = a->what == b->what && a->kind == b->kind && a->blame == b->blame &&
                 a->good == b->good && a->all == b->all &&
                 gv_ip_address_equal(&a->address, &b->address) && a->account_len == b->account_len &&
-                (a->account_len == 0 || a->account == b->account);
+                (a->account_len == 0 || a->account == b->account) && a->service == b->service &&
+                a->session.len == b->session.len &&
+                (a->session.len == 0 || a->session.at == b->session.at);
     return same && (a->what != GV_SAID_FAILURE || a->attempts == b->attempts);
 }
 
 static unsigned agreed_on_something;
 
+/* The login processes and what they are for. */
+static const struct process {
+    const char *name;
+    unsigned service;
+} processes[] = {{"imap-login: ", GV_SERVICE_IMAP},
+                 {"imap-urlauth-login: ", GV_SERVICE_IMAP},
+                 {"pop3-login: ", GV_SERVICE_POP3},
+                 {"managesieve-login: ", GV_SERVICE_SIEVE},
+                 {"submission-login: ", GV_SERVICE_SUBMISSION}};
+#define PROCESSES (sizeof processes / sizeof *processes)
+static unsigned agreed_on_process[PROCESSES];
+
+/* What is no login process's says nothing here; the auth service has a test of its own. */
+static struct said reference_dovecot(const char *text)
+{
+    struct said none = {0};
+
+    for (size_t i = 0; i < PROCESSES; i++) {
+        if (!starts_with(text, processes[i].name))
+            continue;
+        struct said s = reference_login(text + strlen(processes[i].name));
+        s.service = s.any ? processes[i].service : 0;
+        agreed_on_process[i] += s.any;
+        return s;
+    }
+    return none;
+}
+
 static void compare(const char *text, bool postfix)
 {
-    static const char login[] = "imap-login: ";
     struct said ours = fast(text, postfix), theirs;
 
-    if (!postfix && !starts_with(text, login))
+    if (!postfix && starts_with(text, "auth"))
         return;
-    theirs = postfix ? reference_postfix(text) : reference_login(text + sizeof login - 1);
+    theirs = postfix ? reference_postfix(text) : reference_dovecot(text);
     if (!agree(&ours, &theirs))
         fail_msg(
             "%s\n  fast: %d %d kind %u attempts %u account %zu\n  slow: %d %d kind %u attempts "
@@ -526,6 +576,7 @@ static void make_postfix(char *out, size_t size)
 static void make_login(char *out, size_t size)
 {
     char group[128];
+    const char *process = processes[draw(PROCESSES)].name;
     const char *words = reason_words[draw(sizeof reason_words / sizeof *reason_words)].words;
 
     snprintf(group, sizeof group, "%s%u attempts in 3 secs)%s", words, draw(5),
@@ -534,12 +585,12 @@ static void make_login(char *out, size_t size)
         snprintf(group, sizeof group, "%s%u/%u successful auths in 3 secs)", words, draw(4),
                  draw(6));
     if (draw(5) == 0)
-        snprintf(out, size, "imap-login: %s: user=<%s>, method=PLAIN, rip=%s, lip=%s%s",
+        snprintf(out, size, "%s%s: user=<%s>, method=PLAIN, rip=%s, lip=%s%s", process,
                  draw(2) ? "Login" : "Info: Logged in", PICK(names), PICK(addresses),
                  PICK(addresses), PICK(tails));
     else
-        snprintf(out, size, "imap-login: %s%s: user=<%s>%s%s, rip=%s, lip=%s%s", PICK(openings),
-                 group, PICK(names), draw(4) ? ", method=" : "", draw(4) ? "PLAIN" : "",
+        snprintf(out, size, "%s%s%s: user=<%s>%s%s, rip=%s, lip=%s%s", process,
+                 PICK(openings), group, PICK(names), draw(4) ? ", method=" : "", draw(4) ? "PLAIN" : "",
                  PICK(addresses), draw(4) ? "192.0.2.25" : PICK(addresses), PICK(tails));
 }
 
@@ -568,7 +619,9 @@ static void postfix_lexer(void **state)
 
 static void dovecot_lexer(void **state)
 {
-    run(false, 60000);
+    run(false, 120000);
+    for (size_t i = 0; i < PROCESSES; i++)
+        assert_true(agreed_on_process[i] > 1000);
 }
 
 int main(void)
