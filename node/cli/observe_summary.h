@@ -10,7 +10,7 @@
 
 struct gv_summary;
 
-/* `lab`: documentation addresses may be shared. NULL when out of memory. About 5 MB, however many
+/* `lab`: documentation addresses may be shared. NULL when out of memory. About 6 MB, however many
  * addresses the log has. */
 struct gv_summary *gv_summary_new(bool lab);
 void gv_summary_free(struct gv_summary *summary);

@@ -452,7 +452,7 @@ static void nothing_is_forgotten_while_there_is_room(void **state)
         truth[which]++;
     }
     char *text = report(s, 100000), *part = section(text, "Top subjects");
-    assert_null(strstr(text, "were forgotten"));
+    assert_null(strstr(text, "networks were forgotten"));
     for (unsigned i = 0; i < SUBJECTS; i++) {
         snprintf(address, sizeof address, "61.%u.%u.9", i / 200, i % 200);
         snprintf(line, sizeof line, "\n  %-26s %8u ", address, truth[i]);
@@ -462,6 +462,62 @@ static void nothing_is_forgotten_while_there_is_room(void **state)
     free(part);
     free(text);
     free(truth);
+    gv_summary_free(s);
+}
+
+/* That somebody logged in from a network, where one failure at an unknown account would else be
+ * signalled, is known of each network: none stands for another. */
+static void networks_are_not_mixed_up(void **state)
+{
+    struct gv_summary *s = gv_summary_new(false);
+    char address[64];
+
+    for (unsigned i = 0; i < 3000; i++) {
+        snprintf(address, sizeof address, "45.%u.%u.1", i / 200, i % 200);
+        logs_in(s, address, START_MS + i);
+    }
+    for (unsigned i = 0; i < 3000; i++) {
+        snprintf(address, sizeof address, "45.%u.%u.2", i / 200, i % 200);
+        struct gv_reading r = reading(address, START_MS + HOUR_MS + i);
+        r.observation.kind = GV_KIND_UNKNOWN_ACCOUNT;
+        gv_summary_add(s, &r, false);
+    }
+    /* And one from where nobody logs in. */
+    struct gv_reading r = reading("46.1.1.1", START_MS + 2 * HOUR_MS);
+    r.observation.kind = GV_KIND_UNKNOWN_ACCOUNT;
+    gv_summary_add(s, &r, false);
+    char *text = report(s, 10), *part = section(text, "What would have been signalled");
+    if (!strstr(part, "  1 signals about 1 subjects") || !names(part, "46.1.1.1"))
+        fail_msg("%s", part);
+    assert_null(strstr(text, "networks were forgotten"));
+    free(part);
+    free(text);
+    gv_summary_free(s);
+}
+
+/* Of more networks than there is room for the half of the longest ago is forgotten, and it says so. */
+static void forgotten_networks_are_told(void **state)
+{
+    struct gv_summary *s = gv_summary_new(false);
+    char address[64];
+
+    for (unsigned i = 0; i < 40000; i++) {
+        snprintf(address, sizeof address, "45.%u.%u.1", i / 200, i % 200);
+        logs_in(s, address, START_MS + 1000ull * i);
+    }
+    for (unsigned i = 0; i < 2000; i++) { /* of the latest 2000 */
+        snprintf(address, sizeof address, "45.%u.%u.2", (39999 - i) / 200, (39999 - i) % 200);
+        struct gv_reading r = reading(address, START_MS + DAY_MS + i);
+        r.observation.kind = GV_KIND_UNKNOWN_ACCOUNT;
+        gv_summary_add(s, &r, false);
+    }
+    char *text = report(s, 10), *told = strstr(text, "  logins from ");
+    assert_non_null(told);
+    unsigned long forgotten = strtoul(told + strlen("  logins from "), NULL, 10);
+    /* Half of 12288 at the 12289th, and at each 6144th from there on. */
+    assert_int_equal(forgotten, 5 * 6144);
+    assert_non_null(strstr(text, "  0 signals about 0 subjects"));
+    free(text);
     gv_summary_free(s);
 }
 
@@ -477,6 +533,8 @@ int main(void)
         cmocka_unit_test(forgotten_logins_are_told),
         cmocka_unit_test(attempts_do_not_wrap),
         cmocka_unit_test(nothing_is_forgotten_while_there_is_room),
+        cmocka_unit_test(networks_are_not_mixed_up),
+        cmocka_unit_test(forgotten_networks_are_told),
     };
 
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
