@@ -449,7 +449,8 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     size_t n = gv_assembler_holds(reader->assembler) ? release(reader, out, line, now_ms) : 0;
     if (line->program == GV_PROGRAM_POSTFIX) {
         /* of interest for the counters alone */
-    } else if (parse(reader, &p, line, half)) {
+    } else if (parse(reader, &p, line, half) && !memchr(text, '\0', len)) {
+        /* What follows a hole need not belong to what precedes it (SPEC 10.4). */
         reader->counters.matched++;
         if (p.said == GV_SAID_FAILURE)
             multiply(&p, times);
