@@ -43,7 +43,8 @@ static bool kept(void *context, const char *name, void *data, size_t len)
 {
     struct gv_logs *logs = context;
 
-    return gv_persist_kept(logs->persist, name, data, len) == GV_OK;
+    /* Logs that are followed anew have left something that waits for its commit. */
+    return gv_persist_latest(logs->persist, name, data, len) == GV_OK;
 }
 
 void gv_logs_account_key(const struct gv_logs *logs, uint8_t out[GV_ACCOUNT_KEY_LEN])

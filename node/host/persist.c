@@ -212,20 +212,35 @@ struct entry {
     uint32_t name_len, value_len;
 };
 
-/* Overwrites an entry of that name and length, so that a store that fails for days does not make
- * the list grow. */
-static bool keep_again(struct gv_persist *persist, const char *name, const void *data, size_t len)
+/* The entry that waits under a name, NULL: none. There is at most one. */
+static uint8_t *waiting(const struct gv_persist *persist, const char *name, struct entry *entry)
 {
     for (size_t at = 0; at < persist->kept.len;) {
-        struct entry entry;
-        memcpy(&entry, persist->kept.data + at, sizeof entry);
-        char *its_name = (char *)persist->kept.data + at + sizeof entry;
-        if (strcmp(its_name, name) == 0 && entry.value_len == len) {
-            memcpy(its_name + entry.name_len + 1, data, len);
-            return true;
-        }
-        at += sizeof entry + entry.name_len + 1U + entry.value_len;
+        memcpy(entry, persist->kept.data + at, sizeof *entry);
+        if (strcmp((const char *)persist->kept.data + at + sizeof *entry, name) == 0)
+            return persist->kept.data + at;
+        at += sizeof *entry + entry->name_len + 1U + entry->value_len;
     }
+    return NULL;
+}
+
+/* Takes the place of what waits under that name, so that a store that fails for days does not make
+ * the list grow. True when it has: the length is the same. */
+static bool keep_again(struct gv_persist *persist, const char *name, const void *data, size_t len)
+{
+    struct entry entry;
+    uint8_t *at = waiting(persist, name, &entry);
+
+    if (!at)
+        return false;
+    size_t before_value = sizeof entry + entry.name_len + 1U;
+    if (entry.value_len == len) {
+        memcpy(at + before_value, data, len);
+        return true;
+    }
+    uint8_t *next = at + before_value + entry.value_len;
+    memmove(at, next, persist->kept.len - (size_t)(next - persist->kept.data));
+    persist->kept.len -= (size_t)(next - at);
     return false;
 }
 
@@ -285,6 +300,19 @@ int gv_persist_kept(struct gv_persist *persist, const char *name, void *out, siz
     }
     sqlite3_reset(row);
     return rc;
+}
+
+int gv_persist_latest(struct gv_persist *persist, const char *name, void *out, size_t len)
+{
+    struct entry entry;
+    const uint8_t *at = waiting(persist, name, &entry);
+
+    if (!at)
+        return gv_persist_kept(persist, name, out, len);
+    if (entry.value_len != len)
+        return GV_ERR_NOT_FOUND;
+    memcpy(out, at + sizeof entry + entry.name_len + 1U, len);
+    return GV_OK;
 }
 
 /* ---- the transaction ------------------------------------------------------------------------ */

@@ -63,6 +63,8 @@ int gv_persist_keep(struct gv_persist *persist, const char *name, const void *da
 bool gv_persist_dirty(const struct gv_persist *persist); /* something is kept and not stored yet */
 /* GV_OK, or GV_ERR_NOT_FOUND: no such name, another length, or a bad MAC. */
 int gv_persist_kept(struct gv_persist *persist, const char *name, void *out, size_t len);
+/* The same of what is to be stored with the next commit, where there is something. */
+int gv_persist_latest(struct gv_persist *persist, const char *name, void *out, size_t len);
 
 /* Deletes telemetry made before one moment, and signals that left the set before the other. A
  * journal above GV_JOURNAL_MAX loses its oldest as well. */

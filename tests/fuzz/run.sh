@@ -3,8 +3,9 @@
 #   tests/fuzz/run.sh [TARGET...]           e.g. fuzz_session; none: all
 #   FUZZ_SECONDS=300                        for each target
 #   FUZZ_BUILD=build-clang                  the build folder (clang, -DCMAKE_BUILD_TYPE=Fuzz)
-# Columns: inputs that were run; inputs per second; edges of the program that were reached, of all
-# that the target has linked in (ASan and UBSan on); inputs of the corpus in the tree. A target that
+# Columns: inputs that were run; inputs per second; edges of the parser's own source file that were
+# reached, of all it has (ASan and UBSan on; "-" where a target has no one file); the same of all
+# that the target has linked in; inputs of the corpus in the tree. A target that
 # finds something prints its log's end and keeps the input here, and the run goes on with the next;
 # the exit status is then 1.
 set -euo pipefail
@@ -25,6 +26,30 @@ number() { # LOG PATTERN: the last number behind the pattern
     grep -aoE "$2[^0-9]*[0-9]+" "$1" | tail -1 | grep -oE '[0-9]+$' || echo 0
 }
 
+source_of() { # TARGET: the file that it is about
+    case $1 in
+    fuzz_parse_*) echo "${1#fuzz_}.re" ;; # what re2c made of it says so
+    fuzz_archive | fuzz_syslog) echo "${1#fuzz_}.c" ;;
+    esac
+}
+
+own_edges() { # TARGET: of its file, over all that this run and the corpus have
+    local source
+    source=$(source_of "$1")
+    [ -n "$source" ] || {
+        echo -
+        return
+    }
+    "$build/tests/$1" -runs=0 -print_coverage=1 "$scratch/$1" "tests/fuzz/corpus/$1" 2>&1 |
+        awk -v source="/$source:" '
+            /^(UN)?COVERED_FUNC:/ && index($0, source) {
+                match($0, /edges: [0-9]+\/[0-9]+/)
+                split(substr($0, RSTART + 7, RLENGTH - 7), n, "/")
+                reached += n[1]; all += n[2]
+            }
+            END { printf "%d / %d\n", reached, all }'
+}
+
 one() { # TARGET: fuzzes it and adds its row
     local name=$1 log=$scratch/$1.log corpus=tests/fuzz/corpus/$1 most=4096 row
     [ -x "$build/tests/$name" ] || {
@@ -43,8 +68,8 @@ one() { # TARGET: fuzzes it and adds its row
         tail -60 "$log"
         status=1
     fi
-    row=$(printf '%-24s %11d %9d %6d / %-6d %5d' "$name" "$(number "$log" 'number_of_executed_units:')" \
-        "$(number "$log" 'average_exec_per_sec:')" "$(number "$log" 'cov:')" \
+    row=$(printf '%-24s %11d %9d %11s %6d / %-6d %5d' "$name" "$(number "$log" 'number_of_executed_units:')" \
+        "$(number "$log" 'average_exec_per_sec:')" "$(own_edges "$name")" "$(number "$log" 'cov:')" \
         "$(grep -aoE '\([0-9]+ inline' "$log" | grep -oE '[0-9]+' || echo 0)" \
         "$(find "$corpus" -type f | wc -l)")
     echo "$row" | tee -a "$scratch/table"
@@ -54,6 +79,6 @@ for target in "${targets[@]}"; do
     one "$target" || status=1
 done
 echo
-printf '%-24s %11s %9s %15s %5s\n' target executions exec/s 'edges / linked' corpus
+printf '%-24s %11s %9s %11s %15s %5s\n' target executions exec/s 'own edges' 'edges / linked' corpus
 cat "$scratch/table"
 exit $status

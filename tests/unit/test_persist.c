@@ -242,6 +242,12 @@ static void test_a_position_goes_with_its_rows(void **state)
     /* Nothing is stored before the commit. */
     assert_int_equal(gv_persist_kept(s->persist, "log /x", &found, sizeof found),
                      GV_ERR_NOT_FOUND);
+    assert_int_equal(gv_persist_latest(s->persist, "log /x", &found, sizeof found), GV_OK);
+    assert_int_equal(found, 4711);
+    /* Whatever the length, the latest is what is stored. */
+    assert_int_equal(gv_persist_keep(s->persist, "log /x", "", 1), GV_OK);
+    assert_int_equal(gv_persist_latest(s->persist, "log /x", &found, sizeof found),
+                     GV_ERR_NOT_FOUND);
     position = 4712;
     assert_int_equal(gv_persist_keep(s->persist, "log /x", &position, sizeof position), GV_OK);
     commit_at(s, NOW);
@@ -249,6 +255,7 @@ static void test_a_position_goes_with_its_rows(void **state)
     open_again(s);
     assert_int_equal(gv_persist_kept(s->persist, "log /x", &found, sizeof found), GV_OK);
     assert_int_equal(found, 4712);
+    assert_int_equal(gv_persist_latest(s->persist, "log /x", &found, sizeof found), GV_OK);
     assert_int_equal(gv_persist_kept(s->persist, "log /x", &found, 4), GV_ERR_NOT_FOUND);
     sql(s, "UPDATE kept SET value = x'0000000000000000'");
     assert_int_equal(gv_persist_kept(s->persist, "log /x", &found, sizeof found),
