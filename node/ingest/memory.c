@@ -17,7 +17,8 @@ struct cell {
 };
 
 struct row {
-    uint32_t count;
+    uint16_t count;
+    uint16_t generation; /* the head's: no row of before all was written anew is one of these */
     struct cell cells[CELLS];
 };
 _Static_assert(sizeof(struct row) == GV_MEMORY_ROW, "a row has no holes");
@@ -25,7 +26,8 @@ _Static_assert(sizeof(struct row) == GV_MEMORY_ROW, "a row has no holes");
 /* The first row: how many there are. */
 struct head {
     uint32_t form;
-    uint32_t rows;
+    uint16_t rows;
+    uint16_t generation;
     uint64_t len; /* of all areas */
 };
 
@@ -38,6 +40,7 @@ struct gv_memory {
     uint8_t *stored;  /* what the rows say, cell by cell */
     uint32_t rows;    /* that are stored */
     uint32_t written; /* of them, when all was written anew */
+    uint16_t generation;
     bool broken;      /* they are not what was stored */
     struct row row;   /* that is being filled */
 };
@@ -91,7 +94,8 @@ static struct head head_of(const struct gv_memory *m)
 
     memset(&head, 0, sizeof head);
     head.form = m->form;
-    head.rows = m->rows;
+    head.rows = (uint16_t)m->rows;
+    head.generation = m->generation;
     for (size_t i = 0; i < m->count; i++)
         head.len += m->areas[i].len;
     return head;
@@ -111,7 +115,7 @@ static void put_back(const struct gv_memory *m)
 
 static bool take_row(struct gv_memory *m)
 {
-    if (m->row.count > CELLS)
+    if (m->row.count > CELLS || m->row.generation != m->generation)
         return false;
     for (uint32_t i = 0; i < m->row.count; i++) {
         const struct cell *cell = &m->row.cells[i];
@@ -132,6 +136,7 @@ bool gv_memory_load(struct gv_memory *memory, gv_memory_kept *kept, void *contex
         return false;
     memory->broken = true; /* until all is read */
     memory->rows = head.rows < ROWS_MAX ? head.rows : ROWS_MAX;
+    memory->generation = head.generation;
     if (head.form != mine.form || head.len != mine.len || head.rows > ROWS_MAX)
         return false;
     for (uint32_t i = 0; i < head.rows; i++) {
@@ -163,6 +168,7 @@ static void give_row(struct gv_memory *m, const struct out *out)
     if (m->row.count == 0)
         return;
     memset(&m->row.cells[m->row.count], 0, (CELLS - m->row.count) * sizeof m->row.cells[0]);
+    m->row.generation = m->generation;
     row_name(name, m, m->rows++);
     out->keep(out->context, name, &m->row, sizeof m->row);
     m->row.count = 0;
@@ -222,6 +228,7 @@ static void write_anew(struct gv_memory *m, const struct out *out)
     uint32_t before = m->rows;
 
     m->rows = 0;
+    m->generation++;
     for (size_t i = 0; i < m->cells; i++)
         if (memcmp(m->stored + i * CELL, zero, CELL) != 0)
             give_cell(m, out, i, m->stored + i * CELL);
