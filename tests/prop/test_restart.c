@@ -14,6 +14,7 @@
 #include "../unit/helper_differential.h"
 #include "../unit/helper_reader.h"
 #include "crypto/error.h"
+#include "node/ingest/hints.h"
 #include "node/ingest/ingest.h"
 
 #define LINES_MAX  2000
@@ -387,6 +388,93 @@ static void test_named_cases(void **state)
     }
 }
 
+/* ---- two logs whose lines explain each other's ------------------------------------------------ */
+
+struct pair {
+    struct gv_hints *hints;
+    struct gv_reader *readers[2];
+    struct gv_memory *memories[3]; /* the last: of the hints */
+};
+
+static void begin_pair(struct pair *pair)
+{
+    static const char *const names[] = {"visits 0", "visits 1", "hints"};
+    struct gv_memory_area areas[GV_READER_AREAS];
+
+    pair->hints = malloc(sizeof *pair->hints);
+    assert_non_null(pair->hints);
+    gv_hints_init(pair->hints);
+    for (size_t i = 0; i < 3; i++) {
+        struct gv_reader_config config = {.hints = pair->hints};
+
+        memcpy(config.key, key, sizeof key);
+        if (i < 2)
+            assert_non_null(pair->readers[i] = gv_reader_new(&config));
+        size_t n = i < 2 ? gv_reader_memory(pair->readers[i], areas)
+                         : gv_hints_memory(pair->hints, areas);
+        pair->memories[i] = gv_memory_new(names[i], GV_READER_FORM, areas, n);
+        assert_non_null(pair->memories[i]);
+        if (!gv_memory_load(pair->memories[i], kept, NULL))
+            continue;
+        if (i < 2)
+            gv_reader_recall(pair->readers[i], FED_NOW_MS);
+        else
+            gv_hints_recall(pair->hints);
+    }
+}
+
+static void end_pair(struct pair *pair)
+{
+    for (size_t i = 0; i < 3; i++)
+        gv_memory_free(pair->memories[i]);
+    for (size_t i = 0; i < 2; i++)
+        gv_reader_free(pair->readers[i]);
+    free(pair->hints);
+}
+
+static void read_pair(struct events *events, const struct text *text, bool restarts)
+{
+    struct pair pair;
+
+    row_count = 0;
+    events->count = 0;
+    events->faults = 0;
+    begin_pair(&pair);
+    for (size_t i = 0; i < text->count; i++) {
+        struct node node = {0};
+
+        if (restarts) {
+            for (size_t m = 0; m < 3; m++)
+                gv_memory_save(pair.memories[m], keep, NULL);
+            end_pair(&pair);
+            begin_pair(&pair);
+        }
+        node.reader = pair.readers[strstr(text->lines[i], "dovecot: auth") != NULL];
+        feed(events, &node, text->lines[i]);
+    }
+    end_pair(&pair);
+}
+
+static void test_two_logs(void **state)
+{
+    static struct text text;
+    size_t named = 0;
+
+    (void)state;
+    load_text(&text, logs[0]);
+    read_pair(&whole, &text, false);
+    read_pair(&part, &text, true);
+    assert_int_equal(part.count, whole.count);
+    assert_true(same_events(&whole, 0, &part, 0, whole.count));
+    assert_int_equal(part.faults, whole.faults);
+    for (size_t i = 0; i < whole.count; i++)
+        named += whole.list[i].observation.kind == GV_KIND_WRONG_PASSWORD ||
+                 whole.list[i].observation.kind == GV_KIND_UNKNOWN_ACCOUNT;
+    print_message("%zu events, %zu of them explained by the other log\n", whole.count, named);
+    assert_true(named > 10);
+    free_text(&text);
+}
+
 /* ---- what is stored ------------------------------------------------------------------------- */
 
 static bool stored(const char *word)
@@ -507,6 +595,7 @@ int main(void)
         cmocka_unit_test(test_genuine_logs), cmocka_unit_test(test_shuffled_logs),
         cmocka_unit_test(test_named_cases),  cmocka_unit_test(test_no_names),
         cmocka_unit_test(test_lost_rows),    cmocka_unit_test(test_erased),
+        cmocka_unit_test(test_two_logs),
     };
 
     setenv("TZ", "UTC", 1);
