@@ -4,7 +4,7 @@
 #   FUZZ_SECONDS=300                        for each target
 #   FUZZ_BUILD=build-clang                  the build folder (clang, -DCMAKE_BUILD_TYPE=Fuzz)
 # Columns: inputs that were run; inputs per second; edges of the parser's own source file that were
-# reached, of all it has (ASan and UBSan on; "-" where a target has no one file); the same of all
+# reached, of all it has (re2c makes thousands of a lexer; ASan and UBSan on; "-" where a target has no one file); the same of all
 # that the target has linked in; inputs of the corpus in the tree. A target that
 # finds something prints its log's end and keeps the input here, and the run goes on with the next;
 # the exit status is then 1.
@@ -28,8 +28,7 @@ number() { # LOG PATTERN: the last number behind the pattern
 
 source_of() { # TARGET: the file that it is about
     case $1 in
-    fuzz_parse_*) echo "${1#fuzz_}.re" ;; # what re2c made of it says so
-    fuzz_archive | fuzz_syslog) echo "${1#fuzz_}.c" ;;
+    fuzz_parse_* | fuzz_archive | fuzz_syslog) echo "${1#fuzz_}.c" ;; # of a .re: what re2c made
     esac
 }
 
@@ -50,6 +49,24 @@ own_edges() { # TARGET: of its file, over all that this run and the corpus have
             END { printf "%d / %d\n", reached, all }'
 }
 
+seed() { # TARGET: genuine lines to begin with, four to an input
+    local kind=${1#fuzz_parse_} log part
+    case $kind in
+    exim | sendmail | cyrus | courier) ;;
+    postfix | dovecot | mail_flow) kind= ;;
+    *) return 0 ;;
+    esac
+    for log in tests/maillog/genuine"${kind:+-$kind}"*.log; do
+        [ -n "$kind" ] || log=tests/maillog/genuine.log
+        split -l 4 "$log" "$scratch/part."
+        for part in "$scratch"/part.*; do # a digit in front would choose another mode
+            { echo && cat "$part"; } >"$scratch/$1/genuine-$(basename "$log").${part##*.}"
+        done
+        rm -f "$scratch"/part.*
+        [ -n "$kind" ] || break
+    done
+}
+
 one() { # TARGET: fuzzes it and adds its row
     local name=$1 log=$scratch/$1.log corpus=tests/fuzz/corpus/$1 most=4096 row
     [ -x "$build/tests/$name" ] || {
@@ -61,6 +78,7 @@ one() { # TARGET: fuzzes it and adds its row
     fuzz_parse_* | fuzz_syslog | fuzz_core_events | fuzz_session) most=2048 ;;
     esac
     mkdir -p "$scratch/$name" "$corpus"
+    seed "$name"
     echo "-- $name, $seconds s"
     if ! "$build/tests/$name" -max_total_time="$seconds" -max_len=$most -rss_limit_mb=4096 \
         -timeout=25 -print_final_stats=1 -artifact_prefix="$name-" "$scratch/$name" "$corpus" \
