@@ -130,7 +130,7 @@ static bool verdict_says(struct gv_parsed *out, const struct spoken *v, bool clo
     if (!closed && (!begins(after, v->behind) || strstr(text, v->words) != last))
         return false;
     out->kind = (uint8_t)v->kind;
-    out->blame = v->blame;
+    out->blame = (uint8_t)v->blame;
     return identity(out, text, last);
 }
 
@@ -269,8 +269,8 @@ static const char *const words[] = {
     "Authentication failure due to policy server refusal",
     "Error: stat(/etc/dovecot/users) failed: Permission denied",
     "Username character disallowed by auth_username_chars: 0x2c (username: a)",
-    "Username character disallowed by auth_username_chars: 0x2c (username: a,1.2.3.4): unknown "
-    "user)",
+    ("Username character disallowed by auth_username_chars: 0x2c (username: a,1.2.3.4): unknown "
+     "user)"),
     "Error: x(other,203.0.113.9): y",
     "unknown user: Password mismatch",
     "something else"};

@@ -516,8 +516,7 @@ static void test_erased(void **state)
     static const char *const lines[] = {
         "2026-11-22T02:00:00+00:00 vm postfix/smtpd[7]: connect from unknown[198.51.100.7]",
         "2026-11-22T02:00:00+00:00 vm postfix/smtpd[8]: connect from unknown[198.51.100.8]",
-        "2026-11-22T02:00:01+00:00 vm dovecot: auth: passwd-file(bob,198.51.100.7,<s1>): unknown "
-        "user",
+        "2026-11-22T02:00:01+00:00 vm dovecot: auth: sql(bob,198.51.100.7,<s1>): unknown user",
         "Nov 22 02:00:01 vm imapd: LOGIN FAILED, user=u, ip=[198.51.100.7], port=[40000]"};
     static const char seven[] = {(char)198, 51, 100, 7, 0}, eight[] = {(char)198, 51, 100, 8, 0};
     struct gv_subject subject;
