@@ -168,7 +168,7 @@ static int load_options(struct gv_options *options, const char *path, const char
                         bool become, struct gv_buf *errors)
 {
     struct gv_text why = {""};
-    int rc = gv_options_load(options, path, errors);
+    int rc = gv_options_load_own(options, path, errors);
 
     if (rc != GV_OK)
         return rc;

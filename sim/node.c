@@ -39,6 +39,7 @@ static void tell_effect(struct gv_world *world, size_t index, const struct gv_ef
 /* All rows of a batch, at once. */
 static void commit(struct gv_world *world, size_t index, const struct gv_effects *effects)
 {
+    static const uint8_t another[64] = {0xba, 0xd0}; /* nobody's key */
     struct gv_disk *disk = &world->nodes[index].disk;
     bool own = false;
 
@@ -53,8 +54,8 @@ static void commit(struct gv_world *world, size_t index, const struct gv_effects
         if (gv_plant_loses_row(effect))
             continue;
         if (effect->kind == GV_EFFECT_PERSIST)
-            gv_disk_put(disk, effect->row, key, effect->key_len, gv_effect_data(effects, effect),
-                        effect->data_len);
+            gv_disk_put(disk, effect->row, gv_plant_misfiles(effect) ? another : key,
+                        effect->key_len, gv_effect_data(effects, effect), effect->data_len);
         else
             gv_disk_remove(disk, effect->row, key, effect->key_len);
     }
@@ -94,7 +95,8 @@ static void tell(struct gv_world *world, size_t index, const struct gv_effects *
         for (size_t i = 0; i < effects->count; i++) {
             const struct gv_effect *effect = &effects->list[i];
             bool said = effect->note == GV_NOTE_SIGNALLED || effect->note == GV_NOTE_RETRACTED;
-            if (effect->kind == GV_EFFECT_NOTE && said == (pass == 0))
+            if (effect->kind == GV_EFFECT_NOTE && said == (pass == 0) &&
+                !gv_plant_keeps_quiet(effect, index))
                 world->on_note(world->note_context, index, effect);
         }
 }
@@ -377,7 +379,7 @@ void gv_world_start(struct gv_world *world, size_t index)
     struct gv_event timer = {.kind = GV_EVENT_TIMER};
 
     gv_assert(!node->core);
-    options.public_only = world->options.public_only;
+    options.public_only = world->options.public_only || gv_plant_tells_all();
     options.settings.share = GV_SHARE_YES;
     options.settings.advertise = node->address;
     gv_drbg_fill(&world->drbg, options.seed, sizeof options.seed);

@@ -139,8 +139,6 @@ static error_t take(int key, char *arg, struct argp_state *state)
             argp_error(state, "say what to do: 'run', 'swarm' or 'attack-table'");
         if (options->command == GV_SIM_RUN && options->seed != options->last_seed)
             argp_error(state, "--seeds is for 'swarm'; 'run' takes --seed");
-        if (options->command == GV_SIM_SWARM && options->json_path)
-            argp_error(state, "--json is for 'run': 'swarm' has no report of its own");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -167,7 +165,7 @@ void gv_sim_options_parse(struct gv_sim_options *out, int argc, char **argv)
         {"max-mb-per-hour", OPTION_CAP, "MB", 0,
          "It is a violation if a node moves more, in and out (default: run none, swarm 1)", 0},
         {"jobs", 'j', "N", 0, "swarm: runs at a time (default: one per processor)", 0},
-        {"json", OPTION_JSON, "FILE", 0, "run: write the report as JSON to FILE, or - for standard output", 0},
+        {"json", OPTION_JSON, "FILE", 0, "Write the report as JSON to FILE, or - for standard output", 0},
         {0}};
     static const struct argp argp = {
         table, take, "run|swarm\nattack-table [OPTION...]",

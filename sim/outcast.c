@@ -9,6 +9,7 @@
 #include "proto/wire/record.h"
 #include "proto/wire/revocation.h"
 #include "sim/world.h"
+#include "sim/plant.h"
 
 #define HONEST_LEFT 4u        /* so many stay in: they still can find each other and agree */
 #define BACKDATED_MAX_MIN 30u /* a key is found out to have been stolen a while ago */
@@ -58,6 +59,8 @@ static void issue(struct gv_sim_revocation *out, const struct gv_world *world)
     const uint8_t kind = GV_RECORD_REVOCATION;
     struct gv_buf record;
 
+    if (gv_plant_revokes_another_minute())
+        body.revoked_min--;
     memcpy(body.instance, out->instance, GV_ID_LEN);
     gv_buf_init(&record);
     gv_buf_append(&record, &kind, 1);

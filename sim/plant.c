@@ -37,7 +37,7 @@ static const char *const texts[] = {
 #undef GV_PLANT_TEXT
 };
 static const char *const sentences[] = {
-#define GV_PLANT_SENTENCE(id, name, text, sentence) sentence,
+#define GV_PLANT_SENTENCE(id, name, text, sentence) sentence "\0", /* ends with an empty one */
     GV_PLANT_MAP(GV_PLANT_SENTENCE)
 #undef GV_PLANT_SENTENCE
 };
@@ -52,9 +52,19 @@ const char *gv_plant_what(enum gv_plant plant)
     return texts[plant];
 }
 
-const char *gv_plant_sentence(enum gv_plant plant)
+const char *gv_plant_sentence(enum gv_plant plant, size_t index)
 {
-    return sentences[plant];
+    const char *at = sentences[plant];
+
+    while (index-- > 0 && *at)
+        at += strlen(at) + 1;
+    return *at ? at : NULL;
+}
+
+bool gv_plant_is_of_calm(enum gv_plant plant)
+{
+    return plant == GV_PLANT_UNSAID || plant == GV_PLANT_TELL_ALL || plant == GV_PLANT_MISCOUNT ||
+           plant == GV_PLANT_OVER_AND_OVER;
 }
 
 enum gv_plant gv_plant_find(const char *name)
@@ -143,6 +153,27 @@ bool gv_plant_reads_no_number(void)
     return planted == GV_PLANT_NUMBER_BACK;
 }
 
+bool gv_plant_misfiles(const struct gv_effect *effect)
+{
+    return effect->kind == GV_EFFECT_PERSIST && effect->row == GV_ROW_RECORD &&
+           every(GV_PLANT_MISFILE, 20);
+}
+
+bool gv_plant_revokes_another_minute(void)
+{
+    return planted == GV_PLANT_OTHER_MINUTE;
+}
+
+bool gv_plant_tells_all(void)
+{
+    return planted == GV_PLANT_TELL_ALL;
+}
+
+bool gv_plant_keeps_quiet(const struct gv_effect *effect, size_t node)
+{
+    return planted == GV_PLANT_UNSAID && effect->note == GV_NOTE_VERDICT && node % 4 == 1;
+}
+
 /* ---- around functions of proto/ --------------------------------------------------------------
  * Weak, because a program without the --wrap options has no __real_ ones; there the wraps are dead. */
 
@@ -166,7 +197,8 @@ void __wrap_gv_link_post(struct gv_core *core, struct gv_link *link, const struc
 
 bool gv_plant_wraps(void)
 {
-    return __real_gv_expire != NULL && gv_plant_wraps_trust() && gv_plant_wraps_roster();
+    return __real_gv_expire != NULL && gv_plant_wraps_trust() && gv_plant_wraps_roster() &&
+           gv_plant_wraps_rows() && gv_plant_wraps_mesh();
 }
 
 bool __wrap_gv_subject_shareable(const struct gv_subject *subject, bool lab)

@@ -112,6 +112,20 @@ static int write_json(const char *path, const json_t *object)
     return written ? 0 : tell_unwritten(path, error);
 }
 
+static int flushed(void)
+{
+    return fflush(stdout) == 0 && !ferror(stdout) ? 0 : tell_unwritten("standard output", errno);
+}
+
+int gv_report_json(const char *path, const json_t *object)
+{
+    if (strcmp(path, "-") != 0)
+        return write_json(path, object);
+    if (json_dumpf(object, stdout, JSON_COMPACT) == 0)
+        putchar('\n');
+    return flushed();
+}
+
 int gv_report(const struct gv_sim_options *options, const struct gv_sim_result *result,
               const struct gv_sim_cost *cost)
 {
@@ -122,13 +136,8 @@ int gv_report(const struct gv_sim_options *options, const struct gv_sim_result *
     if (options->json_path) {
         json_t *object = pack(options, result, cost);
         gv_assert(object);
-        if (!json_on_stdout)
-            rc = write_json(options->json_path, object);
-        else if (json_dumpf(object, stdout, JSON_COMPACT) == 0)
-            putchar('\n');
+        rc = gv_report_json(options->json_path, object);
         json_decref(object);
     }
-    if (fflush(stdout) != 0 || ferror(stdout))
-        rc = tell_unwritten("standard output", errno);
-    return rc;
+    return rc ? rc : flushed();
 }

@@ -2,6 +2,8 @@
 #ifndef GV_SIM_REPORT_H
 #define GV_SIM_REPORT_H
 
+#include <jansson.h>
+
 #include "sim/run.h"
 
 /* What it cost here and now: no part of the run. */
@@ -13,5 +15,8 @@ struct gv_sim_cost {
  * 0, or EX_CANTCREAT with a message on standard error. */
 int gv_report(const struct gv_sim_options *options, const struct gv_sim_result *result,
               const struct gv_sim_cost *cost);
+
+/* Writes an object and a newline to a file, or to standard output ("-"). Returns as above. */
+int gv_report_json(const char *path, const json_t *object);
 
 #endif

@@ -7,14 +7,16 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "sim/run.h"
+#include "sim/swarm_report.h"
 
 struct job {
     pid_t pid; /* 0: free */
     struct gv_sim_options options;
-    FILE *said; /* what it printed; owned */
+    FILE *said;   /* what it printed; owned */
+    FILE *result; /* what came of it, as it is in memory; owned */
 };
 
 struct swarm {
@@ -23,7 +25,8 @@ struct swarm {
     size_t job_count, running;
     uint64_t next, done;
     bool all_started;
-    const struct job *failed;
+    bool failed;
+    struct gv_swarm_runs runs;
     bool terminal;
 };
 
@@ -38,6 +41,8 @@ _Noreturn static void work(const struct job *job)
     if (result.violations > 0)
         fprintf(stderr, "violations: %" PRIu64 "\n", result.violations);
     fflush(stderr);
+    if (fwrite(&result, sizeof result, 1, job->result) != 1 || fflush(job->result) != 0)
+        _exit(EX_OSERR);
     _exit(result.violations > 0);
 }
 
@@ -49,7 +54,8 @@ static int start(struct swarm *swarm, struct job *job)
         gv_faults_draw(&job->options.faults, swarm->next);
     swarm->all_started = swarm->next++ == swarm->options->last_seed;
     job->said = tmpfile();
-    if (!job->said)
+    job->result = tmpfile();
+    if (!job->said || !job->result)
         return -1;
     fflush(NULL);
     job->pid = fork();
@@ -82,17 +88,45 @@ static void copy_out(FILE *said)
         fputs(line, stderr);
 }
 
-static void tell_failure(const struct job *job, int status)
+static void tell_failure(const struct job *job, int status, const char *line)
 {
-    char line[GV_SIM_LINE];
-
-    gv_sim_options_line(line, &job->options);
     fprintf(stderr, "\nseed %" PRIu64 " failed", job->options.seed);
     if (WIFSIGNALED(status))
         fprintf(stderr, ": it ended with signal %d", WTERMSIG(status));
     fprintf(stderr, "\n");
     copy_out(job->said);
-    printf("%s\n", line);
+    fprintf(job->options.json_path ? stderr : stdout, "%s\n", line);
+}
+
+/* A process of this one has ended; what it has found, it has left as it was in its memory, which is
+ * this one's but for what it wrote. */
+static int take_job(struct swarm *swarm, struct job *job, int status)
+{
+    struct gv_swarm_run *run = gv_swarm_runs_add(&swarm->runs);
+
+    if (!run)
+        return -1;
+    run->seed = job->options.seed;
+    run->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    rewind(job->result);
+    run->ended = fread(&run->result, sizeof run->result, 1, job->result) == 1;
+    if (!run->ended)
+        memset(&run->result, 0, sizeof run->result);
+    if (status != 0)
+        gv_sim_options_line(run->line, &job->options);
+    if (status != 0 && !swarm->failed)
+        tell_failure(job, status, run->line);
+    swarm->failed = swarm->failed || status != 0;
+    return 0;
+}
+
+static void job_close(struct job *job)
+{
+    if (job->said)
+        fclose(job->said);
+    if (job->result)
+        fclose(job->result);
+    job->said = job->result = NULL;
 }
 
 /* Waits for one child. */
@@ -110,12 +144,9 @@ static int reap(struct swarm *swarm)
         job->pid = 0;
         swarm->running--;
         swarm->done++;
-        if (!swarm->failed && status != 0) {
-            swarm->failed = job;
-            tell_failure(job, status);
-        }
-        fclose(job->said);
-        job->said = NULL;
+        if (take_job(swarm, job, status) != 0)
+            return -1;
+        job_close(job);
     }
     if (!swarm->failed)
         show_progress(swarm);
@@ -134,6 +165,27 @@ static int run_all(struct swarm *swarm)
     return 0;
 }
 
+static double steady_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int tell_end(struct swarm *swarm, double wall_s)
+{
+    const struct gv_sim_options *options = swarm->options;
+    bool json_on_stdout = options->json_path && strcmp(options->json_path, "-") == 0;
+
+    if (!swarm->failed)
+        fprintf(json_on_stdout ? stderr : stdout,
+                "seeds %" PRIu64 " to %" PRIu64 ", %zu nodes, %g h each: no violation\n",
+                options->seed, options->last_seed, options->nodes, options->hours);
+    int rc = options->json_path ? gv_swarm_report(options, &swarm->runs, wall_s) : 0;
+    return rc ? rc : swarm->failed ? 1 : 0;
+}
+
 int gv_swarm(const struct gv_sim_options *options)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -141,17 +193,22 @@ int gv_swarm(const struct gv_sim_options *options)
                           .next = options->seed,
                           .job_count = options->jobs,
                           .terminal = isatty(STDERR_FILENO)};
+    double start = steady_s();
     int rc;
 
     if (swarm.job_count == 0)
         swarm.job_count = processors > 0 ? (size_t)processors : 1;
     swarm.jobs = calloc(swarm.job_count, sizeof *swarm.jobs);
     rc = swarm.jobs ? run_all(&swarm) : -1;
-    if (rc != 0)
+    if (rc != 0) {
         fprintf(stderr, "grapevine-sim: %s\n", strerror(errno));
-    else if (!swarm.failed)
-        printf("seeds %" PRIu64 " to %" PRIu64 ", %zu nodes, %g h each: no violation\n",
-               options->seed, options->last_seed, options->nodes, options->hours);
+        rc = EX_OSERR;
+    } else {
+        rc = tell_end(&swarm, steady_s() - start);
+    }
+    for (size_t i = 0; swarm.jobs && i < swarm.job_count; i++)
+        job_close(&swarm.jobs[i]);
+    gv_swarm_runs_free(&swarm.runs);
     free(swarm.jobs);
-    return rc != 0 ? EX_OSERR : swarm.failed != NULL;
+    return rc;
 }

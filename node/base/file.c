@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "crypto/error.h"
@@ -111,6 +113,39 @@ int gv_file_write(const char *path, const void *data, size_t len, mode_t mode,
         saved = errno;
     unlink(temporary);
     return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(saved));
+}
+
+void gv_file_aside_name(char *out, size_t out_len, const char *path, const char *word)
+{
+    time_t now = time(NULL);
+    char stamp[32];
+    struct tm utc;
+
+    gmtime_r(&now, &utc);
+    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
+    snprintf(out, out_len, "%s.%s-%s", path, word, stamp);
+    for (int n = 2; access(out, F_OK) == 0; n++)
+        snprintf(out, out_len, "%s.%s-%s.%d", path, word, stamp, n);
+}
+
+int gv_file_check_writers(const char *path, struct gv_text *error)
+{
+    bool root = geteuid() == 0;
+    struct stat info;
+
+    if (stat(path, &info) != 0)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    if ((info.st_mode & S_IWOTH) || (root && info.st_gid != 0 && (info.st_mode & S_IWGRP)))
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s: others than its owner can write to it (mode %04o), and so say what this "
+                       "program does; run: chmod go-w %s",
+                       path, (unsigned)(info.st_mode & 07777), path);
+    if (root && info.st_uid != 0)
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s belongs to another user (id %u), who could say what this program, started "
+                       "as root, does; run: chown root %s",
+                       path, (unsigned)info.st_uid, path);
+    return GV_OK;
 }
 
 int gv_file_folder(const char *path, mode_t mode, struct gv_text *error)

@@ -21,6 +21,13 @@ int gv_file_write(const char *path, const void *data, size_t len, mode_t mode,
 /* fsync of the folder that `path` lies in: a rename is only durable then. 0, or -1 and errno. */
 int gv_file_sync_folder(const char *path);
 
+/* PATH.WORD-STAMP, where there is nothing yet: for what cannot be used and is kept. */
+void gv_file_aside_name(char *out, size_t out_len, const char *path, const char *word);
+
+/* Whether only those who may say what this process does can write to the file: not everybody; for
+ * root, nobody but root (its group included). GV_OK, GV_ERR_FORBIDDEN or GV_ERR_IO. */
+int gv_file_check_writers(const char *path, struct gv_text *error);
+
 /* mkdir -p for the last component only; an existing folder is fine. */
 int gv_file_folder(const char *path, mode_t mode, struct gv_text *error);
 

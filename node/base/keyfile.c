@@ -39,28 +39,43 @@ static int check_folder(const char *path, struct stat *folder, struct gv_text *e
     return GV_OK;
 }
 
-/* Who may rename a folder above can put another one in its place; with the sticky bit (/tmp) he can
- * do that with his own only. */
-static int check_above(const char *path, struct gv_text *error)
+/* Who may rename what is in a folder above can put another one in the key's place: its owner, and all
+ * who can write to it, but with the sticky bit (/tmp) those only what is theirs. */
+static int check_one_above(const char *name, uid_t owner, struct gv_text *error)
+{
+    struct stat info;
+
+    if (stat(name, &info) != 0)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", name, strerror(errno));
+    if (info.st_uid != 0 && info.st_uid != geteuid() && (geteuid() != 0 || info.st_uid != owner))
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s belongs to another user (id %u), who can rename what is in here, and so "
+                       "put another key in its place; run: chown root %s",
+                       name, (unsigned)info.st_uid, name);
+    if ((info.st_mode & (S_IWGRP | S_IWOTH)) && !(info.st_mode & S_ISVTX))
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s: %s can rename what is in here, and so put another key in "
+                       "its place (mode %04o); run: chmod go-w %s",
+                       name, info.st_mode & S_IWOTH ? "everybody" : "its group",
+                       (unsigned)(info.st_mode & 07777), name);
+    return GV_OK;
+}
+
+/* `owner`: of the key's own folder, whose key root may look after. */
+static int check_above(const char *path, uid_t owner, struct gv_text *error)
 {
     char copy[4096], real[PATH_MAX];
-    struct stat info;
+    int rc = GV_OK;
 
     snprintf(copy, sizeof copy, "%s", path);
     if (!realpath(dirname(copy), real))
         return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
-    while (strcmp(real, "/") != 0) {
+    while (rc == GV_OK && strcmp(real, "/") != 0) {
         char *slash = strrchr(real, '/');
         slash[slash == real] = '\0';
-        if (stat(real, &info) != 0)
-            return gv_fail(error, GV_ERR_IO, "%s: %s", real, strerror(errno));
-        if ((info.st_mode & S_IWOTH) && !(info.st_mode & S_ISVTX))
-            return gv_fail(error, GV_ERR_FORBIDDEN,
-                           "%s: everybody can rename what is in here, and so put another key in "
-                           "its place (mode %04o); run: chmod o-w %s",
-                           real, (unsigned)(info.st_mode & 07777), real);
+        rc = check_one_above(real, owner, error);
     }
-    return GV_OK;
+    return rc;
 }
 
 static int check_rights(int fd, const char *path, struct gv_text *error)
@@ -78,7 +93,7 @@ static int check_rights(int fd, const char *path, struct gv_text *error)
                        path, (unsigned)(info.st_mode & 07777), path);
     int rc = check_folder(path, &folder, error);
     if (rc == GV_OK)
-        rc = check_above(path, error);
+        rc = check_above(path, folder.st_uid, error);
     if (rc != GV_OK)
         return rc;
     /* Root may look at the key of a node's own user, which has its folder too. */

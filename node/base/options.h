@@ -86,6 +86,9 @@ enum gv_enforce {
 /* Reads and checks the whole file. Errors, one line each with its newline, go to `errors`. Returns
  * GV_OK (free with gv_options_free), GV_ERR_CONFIG, GV_ERR_IO, GV_ERR_MEMORY. */
 int gv_options_load(struct gv_options *out, const char *path, struct gv_buf *errors);
+/* The same for a daemon, which does what the file says: also GV_ERR_FORBIDDEN, with a line, when
+ * somebody else can write to it (gv_file_check_writers). */
+int gv_options_load_own(struct gv_options *out, const char *path, struct gv_buf *errors);
 void gv_options_free(struct gv_options *options);
 /* For a program that cannot use its options: the lines go to standard error, or one that memory is
  * short, and what is returned is its exit status: EX_CONFIG, EX_NOPERM, or EX_OSERR for memory. */

@@ -279,17 +279,11 @@ static int keep_aside(const char *path, const char *aside, const char *suffix,
 int gv_store_replace(const char *path, const char *fresh, const char *word, char *aside,
                      size_t aside_len, struct gv_text *error)
 {
-    char stamp[32], other[PATH_MAX_LEN];
-    time_t now = time(NULL);
-    struct tm utc;
+    char other[PATH_MAX_LEN];
 
     aside[0] = 0;
-    gmtime_r(&now, &utc);
-    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
     if (access(path, F_OK) == 0) {
-        snprintf(aside, aside_len, "%s.%s-%s", path, word, stamp);
-        for (int n = 2; access(aside, F_OK) == 0; n++)
-            snprintf(aside, aside_len, "%s.%s-%s.%d", path, word, stamp, n);
+        gv_file_aside_name(aside, aside_len, path, word);
         int rc = keep_aside(path, aside, "", error);
         if (rc == GV_OK)
             rc = keep_aside(path, aside, "-wal", error);

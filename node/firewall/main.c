@@ -188,7 +188,7 @@ static void reload(struct gv_firewall_server *server, void *context)
     struct gv_buf errors;
 
     gv_buf_init(&errors);
-    if (gv_options_load(&next, program->config, &errors) == GV_OK) {
+    if (gv_options_load_own(&next, program->config, &errors) == GV_OK) {
         take_settings(server, &next);
         gv_options_free(&program->options);
         program->options = next;
@@ -268,7 +268,7 @@ int main(int argc, char **argv)
         return remove_table();
     program.config = arguments.config;
     gv_buf_init(&errors);
-    int rc = gv_options_load(&program.options, program.config, &errors);
+    int rc = gv_options_load_own(&program.options, program.config, &errors);
     int code = rc == GV_OK ? 0 : gv_options_refused(rc, &errors, "grapevine-firewall");
     gv_buf_free(&errors);
     if (code != 0)

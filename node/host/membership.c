@@ -1,5 +1,6 @@
 #include "node/host/membership.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,50 +54,99 @@ static void write_file(const struct gv_membership *membership, const char *name,
         gv_log(GV_LOG_ERROR, "%s; it is in use, and fetched again after a restart", error.text);
 }
 
-/* Takes the descriptor of one file unless a newer one is held. An absent file is fine if
- * `optional`.
- */
-static int read_descriptor(struct gv_membership *membership, const char *path, bool optional,
+/* What is not what it should be is kept for the admin to see, out of the way: the registry has
+ * another, and a node must not stay away for it. `unread`: why it could not even be read; then it
+ * stays where it is. */
+static void pass_over(const char *path, const struct gv_text *unread, const char *what,
+                      const char *then)
+{
+    char aside[4096 + 64];
+
+    gv_file_aside_name(aside, sizeof aside, path, "corrupt");
+    if (unread)
+        gv_log(GV_LOG_WARNING, "%s; %s", unread->text, then);
+    else if (rename(path, aside) == 0)
+        gv_log(GV_LOG_WARNING, "%s: %s; kept as %s; %s", path, what, aside, then);
+    else
+        gv_log(GV_LOG_WARNING, "%s: %s, and cannot be put aside: %s; %s", path, what,
+               strerror(errno), then);
+}
+
+/* Opens the file's bytes. Another network than the one that is wanted is a mistake of the admin's. */
+static int open_descriptor(struct gv_descriptor *out, struct gv_buf *wire,
+                           const struct gv_membership *membership, const char *path,
                            struct gv_text *error)
 {
-    struct gv_buf wire;
-    struct gv_descriptor found;
-    int rc;
+    int rc = gv_file_read(wire, path, 64 + GV_DESCRIPTOR_MAX, error);
 
-    gv_buf_init(&wire);
-    rc = gv_file_read(&wire, path, 64 + GV_DESCRIPTOR_MAX, error);
-    if (rc == GV_ERR_NOT_FOUND && optional) {
-        rc = GV_OK;
-        goto out;
-    }
-    if (rc != GV_OK) {
-        if (rc == GV_ERR_NOT_FOUND)
-            gv_fail(error, rc, "%s: no such file; correct [network] descriptor", path);
-        goto out;
-    }
-    rc = gv_descriptor_open(&found, NULL, wire.data, wire.len);
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_descriptor_open(out, NULL, wire->data, wire->len);
     if (rc == GV_OK && membership->pinned &&
-        memcmp(found.network_id, membership->network_id, GV_KEY_LEN) != 0)
+        memcmp(out->network_id, membership->network_id, GV_KEY_LEN) != 0)
         rc = GV_ERR_NETWORK;
-    if (rc != GV_OK) {
+    if (rc != GV_OK)
         gv_fail(error, rc,
                 "%s: not a usable network descriptor: %s; fetch it again from the registry", path,
                 gv_strerror(rc));
-        goto out;
-    }
-    membership->pinned = true;
-    memcpy(membership->network_id, found.network_id, GV_KEY_LEN);
+    return rc;
+}
+
+/* Takes a descriptor unless a newer one is held. */
+static void keep_newer(struct gv_membership *membership, const struct gv_descriptor *found,
+                       struct gv_buf *wire)
+{
     struct gv_descriptor held;
+
+    membership->pinned = true;
+    memcpy(membership->network_id, found->network_id, GV_KEY_LEN);
     bool newer = membership->descriptor.len == 0 ||
                  gv_descriptor_open(&held, NULL, membership->descriptor.data,
                                     membership->descriptor.len) != GV_OK ||
-                 held.version < found.version;
+                 held.version < found->version;
     if (newer) {
         struct gv_buf old = membership->descriptor;
-        membership->descriptor = wire;
-        wire = old;
+        membership->descriptor = *wire;
+        *wire = old;
     }
-out:
+}
+
+/* The file that the configuration names must be there and good. */
+static int read_descriptor_given(struct gv_membership *membership, const char *path,
+                                 struct gv_text *error)
+{
+    struct gv_descriptor found;
+    struct gv_buf wire;
+
+    gv_buf_init(&wire);
+    int rc = open_descriptor(&found, &wire, membership, path, error);
+    if (rc == GV_OK)
+        keep_newer(membership, &found, &wire);
+    else if (rc == GV_ERR_NOT_FOUND)
+        gv_fail(error, rc, "%s: no such file; correct [network] descriptor", path);
+    gv_buf_free(&wire);
+    return rc;
+}
+
+/* The node's own copy may be absent, and may be spoilt. */
+static int read_descriptor_kept(struct gv_membership *membership, struct gv_text *error)
+{
+    struct gv_descriptor found;
+    struct gv_buf wire;
+    char path[4096];
+
+    file_path(path, membership, "descriptor");
+    gv_buf_init(&wire);
+    int rc = open_descriptor(&found, &wire, membership, path, error);
+    if (rc == GV_OK) {
+        keep_newer(membership, &found, &wire);
+    } else if (rc == GV_ERR_NOT_FOUND) {
+        rc = GV_OK;
+    } else if (rc != GV_ERR_NETWORK && rc != GV_ERR_MEMORY) {
+        pass_over(path, rc == GV_ERR_IO ? error : NULL, "not a network descriptor",
+                  "it is fetched again from the registry");
+        rc = GV_OK;
+    }
     gv_buf_free(&wire);
     return rc;
 }
@@ -125,9 +175,11 @@ static int read_certificate(struct gv_membership *membership)
                path);
         goto out;
     }
+    if (rc == GV_ERR_MEMORY)
+        goto out;
     if (rc != GV_OK) {
-        gv_log(GV_LOG_WARNING, "%s: not a certificate (%s); enrol again with `grapevine enroll`",
-               path, why.text[0] ? why.text : gv_strerror(rc));
+        pass_over(path, rc == GV_ERR_IO ? &why : NULL, "not a certificate",
+                  "enrol again with `grapevine enroll`");
         rc = GV_OK;
         goto out;
     }
@@ -168,7 +220,6 @@ int gv_membership_new(struct gv_membership **out, const struct gv_membership_opt
                       struct gv_text *error)
 {
     struct gv_membership *membership = calloc(1, sizeof *membership);
-    char path[4096];
     int rc = GV_OK;
 
     if (!membership)
@@ -188,13 +239,11 @@ int gv_membership_new(struct gv_membership **out, const struct gv_membership_opt
     if (!membership->folder)
         rc = gv_fail(error, GV_ERR_MEMORY, "out of memory");
     if (rc == GV_OK && options->descriptor_path && *options->descriptor_path)
-        rc = read_descriptor(membership, options->descriptor_path, false, error);
-    if (rc == GV_OK) {
-        file_path(path, membership, "descriptor");
-        rc = read_descriptor(membership, path, true, error);
-    }
+        rc = read_descriptor_given(membership, options->descriptor_path, error);
     if (rc == GV_OK)
-        rc = read_certificate(membership);
+        rc = read_descriptor_kept(membership, error);
+    if (rc == GV_OK && (rc = read_certificate(membership)) != GV_OK)
+        gv_fail(error, rc, "out of memory");
     if (rc == GV_OK && (rc = make_enroll(membership)) != GV_OK)
         gv_fail(error, rc, "the registry's address or descriptor cannot be used: %s; see [network]",
                 gv_strerror(rc));

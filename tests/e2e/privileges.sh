@@ -173,11 +173,25 @@ expect 77 "$bin/grapevined" --config "$conf" --user root # and with the folder, 
 says "run: chown"
 # A folder above, in which everybody can rename what is there.
 chmod 777 "$scratch"
-refused "run: chmod o-w $scratch"
+refused "run: chmod go-w $scratch"
+chmod 775 "$scratch"
+refused "run: chmod go-w $scratch"
+chmod 755 "$scratch"
+chown daemon "$scratch"
+refused "run: chown root $scratch"
+chown root "$scratch"
 chmod 1777 "$scratch"
 start "$bin/grapevined" --config "$conf" --user $user
 stop
 chmod 755 "$scratch"
+
+# A configuration that somebody else can write.
+chmod 666 "$conf"
+refused "run: chmod go-w $conf"
+chmod 644 "$conf"
+chown daemon "$conf"
+refused "run: chown root $conf"
+chown root "$conf"
 
 # A file in a file's place that would never end, or never begin.
 for name in certificate descriptor key; do

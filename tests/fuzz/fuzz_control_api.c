@@ -26,6 +26,14 @@ static void check_queries(uint8_t which, const char *a, const char *b, const cha
             gv_assert(gv_subject_equal(&subject, &again));
         }
         break;
+    case 9: {
+        size_t offset = 0;
+        if (gv_api_offset(&offset, "offset", a, &error) == GV_OK)
+            gv_assert(offset <= GV_API_OFFSET_MAX && (a || offset == 0));
+        else
+            gv_assert(error.text[0]);
+        break;
+    }
     case 1:
         if (gv_api_list_query(&list, a, b, c, &error) == GV_OK)
             gv_assert(list.limit >= 1 && list.limit <= GV_API_LIMIT_MAX);
@@ -45,6 +53,7 @@ static void check_bodies(uint8_t which, const uint8_t *body, size_t len)
     struct gv_api_join join;
     struct gv_api_enroll enroll;
     struct gv_api_confirm confirm;
+    uint8_t owner[GV_ID_LEN];
 
     switch (which) {
     case 3:
@@ -56,6 +65,10 @@ static void check_bodies(uint8_t which, const uint8_t *body, size_t len)
     case 5:
         if (gv_api_join_body(&join, body, len, &error) == GV_OK)
             gv_assert(memchr(join.registry, 0, sizeof join.registry));
+        break;
+    case 8:
+        if (gv_api_owner_body(owner, body, len, &error) != GV_OK)
+            gv_assert(error.text[0]);
         break;
     case 6:
         if (gv_api_enroll_body(&enroll, body, len, &error) == GV_OK)
@@ -74,8 +87,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size == 0)
         return 0;
-    uint8_t which = (uint8_t)(data[0] - '0') % 8;
-    if (which >= 3) {
+    uint8_t which = (uint8_t)(data[0] - '0') % 10;
+    if (which >= 3 && which != 9) {
         check_bodies(which, data + 1, size - 1);
         return 0;
     }

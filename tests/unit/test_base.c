@@ -149,6 +149,87 @@ static void test_a_key_file(void **state)
     assert_int_equal(gv_keyfile_read(read, path, &why), GV_ERR_MALFORMED);
 }
 
+/* Read at path `deep`, whose folder above is as it is now. */
+static void above_is(const char *above, const char *deep, mode_t mode, uid_t owner,
+                     const char *answer)
+{
+    uint8_t read[GV_SECRET_LEN];
+    struct gv_text why = {""};
+
+    assert_int_equal(chmod(above, mode), 0);
+    if (geteuid() == 0)
+        assert_int_equal(chown(above, owner, (gid_t)-1), 0);
+    int rc = gv_keyfile_read(read, deep, &why);
+    if (answer)
+        assert_non_null(strstr(why.text, answer));
+    assert_int_equal(rc, answer ? GV_ERR_FORBIDDEN : GV_OK);
+}
+
+static void test_folders_above_a_key(void **state)
+{
+    char above[] = "/tmp/gv-above.XXXXXX", own[64], deep[80];
+    uint8_t made[GV_SECRET_LEN];
+
+    assert_non_null(mkdtemp(above));
+    snprintf(own, sizeof own, "%s/data", above);
+    snprintf(deep, sizeof deep, "%s/key", own);
+    assert_int_equal(mkdir(own, 0700), 0);
+    assert_int_equal(gv_keyfile_create(made, deep, NULL), GV_OK);
+    above_is(above, deep, 0700, geteuid(), NULL);
+    above_is(above, deep, 0755, geteuid(), NULL);
+    above_is(above, deep, 0775, geteuid(), "its group can rename what is in here");
+    above_is(above, deep, 0757, geteuid(), "everybody can rename what is in here");
+    above_is(above, deep, 0777, geteuid(), "run: chmod go-w /tmp/gv-above.");
+    above_is(above, deep, 01777, geteuid(), NULL);
+    above_is(above, deep, 01775, geteuid(), NULL);
+    if (geteuid() == 0) { /* the sticky bit does not bind the folder's own owner */
+        above_is(above, deep, 0755, 12345, "belongs to another user (id 12345)");
+        above_is(above, deep, 01777, 12345, "run: chown root /tmp/gv-above.");
+        /* Root looks after the key of a node's own user. */
+        assert_int_equal(chown(deep, 12345, (gid_t)-1), 0);
+        assert_int_equal(chown(own, 12345, (gid_t)-1), 0);
+        above_is(above, deep, 0755, 12345, NULL);
+        above_is(above, deep, 0755, 0, NULL);
+        above_is(above, deep, 0755, 12346, "belongs to another user (id 12346)");
+    }
+    unlink(deep);
+    rmdir(own);
+    rmdir(above);
+}
+
+static void writers_are(mode_t mode, int wanted)
+{
+    struct gv_text why = {""};
+
+    assert_int_equal(chmod(path, mode), 0);
+    assert_int_equal(gv_file_check_writers(path, &why), wanted);
+    if (wanted == GV_ERR_FORBIDDEN)
+        assert_non_null(strstr(why.text, mode & 022 ? "run: chmod go-w " : "run: chown root "));
+}
+
+static void test_who_can_write_a_file(void **state)
+{
+    bool root = geteuid() == 0;
+
+    assert_int_equal(gv_file_check_writers("/nonexistent", NULL), GV_ERR_IO);
+    assert_int_equal(gv_file_write(path, "one", 3, 0640, NULL), GV_OK);
+    writers_are(0644, GV_OK);
+    writers_are(0646, GV_ERR_FORBIDDEN);
+    writers_are(0666, GV_ERR_FORBIDDEN);
+    writers_are(0602, GV_ERR_FORBIDDEN);
+    if (root) { /* its own group is root's, another is not */
+        writers_are(0664, GV_OK);
+        assert_int_equal(chown(path, 0, 12345), 0);
+        writers_are(0664, GV_ERR_FORBIDDEN);
+        writers_are(0644, GV_OK);
+        assert_int_equal(chown(path, 12345, 0), 0);
+        writers_are(0644, GV_ERR_FORBIDDEN);
+    } else {
+        writers_are(0664, GV_OK);
+    }
+    assert_int_equal(unlink(path), 0);
+}
+
 static void test_files(void **state)
 {
     struct gv_buf out;
@@ -296,6 +377,8 @@ int main(void)
         cmocka_unit_test(test_log_lines_are_made_safe),
         WITH(test_log_output),
         WITH(test_a_key_file),
+        WITH(test_folders_above_a_key),
+        WITH(test_who_can_write_a_file),
         WITH(test_files),
         WITH(test_database),
         WITH(test_json),

@@ -16,6 +16,7 @@
 
 #include "crypto/error.h"
 #include "sim/report.h"
+#include "sim/swarm.h"
 
 #define WORDS 32
 
@@ -102,7 +103,7 @@ static int refusal(const char *line)
 
 static void what_cannot_be_done_is_refused(void **state)
 {
-    assert_int_equal(refusal("grapevine-sim swarm --json report.json"), EX_USAGE);
+    assert_int_equal(refusal("grapevine-sim swarm --json report.json"), 0);
     assert_int_equal(refusal("grapevine-sim run --seeds 1..2"), EX_USAGE);
     assert_int_equal(refusal("grapevine-sim run --json report.json"), 0);
 }
@@ -167,6 +168,80 @@ static void the_largest_seed_is_told_as_it_is(void **state)
     json_decref(object);
 }
 
+/* ---- a swarm's ------------------------------------------------------------------------------- */
+
+/* Its exit status, and the object that it wrote; free it. */
+static int swarm(enum gv_plant plant, json_t **out)
+{
+    char path[] = "/tmp/gv-sim-swarm-XXXXXX";
+    struct gv_sim_options options = parse("grapevine-sim swarm --nodes 3 --hours 0.5 --seeds 5..7 "
+                                          "--faults none --sightings 20 --jobs 2");
+    int file = mkstemp(path), status = -1;
+
+    assert_true(file >= 0);
+    close(file);
+    options.plant = plant;
+    options.json_path = path;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
+            _exit(EX_OSERR);
+        _exit(gv_swarm(&options));
+    }
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    *out = json_load_file(path, 0, NULL);
+    unlink(path);
+    assert_non_null(*out);
+    return WEXITSTATUS(status);
+}
+
+static void a_swarm_tells_of_each_seed(void **state)
+{
+    json_t *object, *run;
+    size_t i;
+
+    assert_int_equal(swarm(GV_PLANT_NONE, &object), 0);
+    assert_string_equal(json_string_value(json_object_get(object, "seed_first")), "5");
+    assert_string_equal(json_string_value(json_object_get(object, "seed_last")), "7");
+    assert_int_equal(json_integer_value(json_object_get(object, "done")), 3);
+    assert_int_equal(json_integer_value(json_object_get(object, "failed")), 0);
+    assert_int_equal(json_integer_value(json_object_get(object, "violations")), 0);
+    json_array_foreach(json_object_get(object, "runs"), i, run)
+    {
+        char seed[2] = {(char)('5' + i), 0};
+        struct gv_sim_options options = parse("grapevine-sim run --nodes 3 --hours 0.5 "
+                                              "--sightings 20 --max-mb-per-hour 1");
+        struct gv_sim_result result;
+        options.seed = 5 + i;
+        gv_sim_run(&result, &options, true);
+        assert_string_equal(json_string_value(json_object_get(run, "seed")), seed);
+        assert_string_equal(json_string_value(json_object_get(run, "trace_hash")),
+                            result.trace_hash);
+        assert_int_equal(json_integer_value(json_object_get(run, "signals")), result.signals);
+        assert_true(json_is_null(json_object_get(run, "command")));
+    }
+    assert_int_equal(i, 3);
+    json_decref(object);
+}
+
+static void a_swarm_that_fails_tells_where_and_how(void **state)
+{
+    json_t *object, *run;
+
+    assert_true(gv_plant_wraps());
+    assert_int_equal(swarm(GV_PLANT_LOSE_ROWS, &object), 1);
+    assert_true(json_integer_value(json_object_get(object, "failed")) > 0);
+    assert_true(json_integer_value(json_object_get(object, "violations")) > 0);
+    run = json_array_get(json_object_get(object, "runs"), 0);
+    assert_true(json_array_size(json_object_get(run, "broken")) > 0);
+    const char *command = json_string_value(json_object_get(run, "command"));
+    assert_non_null(command);
+    assert_non_null(strstr(command, "--seed 5 "));
+    assert_non_null(strstr(command, "--plant lose-rows"));
+    json_decref(object);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +250,8 @@ int main(void)
         cmocka_unit_test(the_line_that_is_printed_is_the_same_run),
         cmocka_unit_test(what_cannot_be_done_is_refused),
         cmocka_unit_test(a_report_that_could_not_be_written_is_told),
+        cmocka_unit_test(a_swarm_tells_of_each_seed),
+        cmocka_unit_test(a_swarm_that_fails_tells_where_and_how),
         cmocka_unit_test(the_largest_seed_is_told_as_it_is),
     };
 
