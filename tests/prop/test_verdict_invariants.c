@@ -158,7 +158,7 @@ static struct gv_decision decide(const struct gv_action_facts *f, const struct g
     if (bug == MESH_BEFORE_CLEAN && v->state == GV_VERDICT_UNTRUSTED)
         facts.clean = false;
     if (bug == MESH_REFUSES && v->state == GV_VERDICT_UNTRUSTED)
-        facts.points = 2;
+        facts.points = 2, facts.failed_lately = true;
     return gv_action_decide(&facts, v, p);
 }
 
@@ -273,7 +273,8 @@ static struct gv_action_facts random_facts(void)
                                 .known_here = one_in(2),
                                 .network_known_here = one_in(2),
                                 .refuse_on_consensus = one_in(2),
-                                .points = below(4)};
+                                .points = below(4),
+                                .failed_lately = one_in(2)};
     return f;
 }
 
