@@ -116,6 +116,7 @@ function drawObservation(pace) {
   let what = below(20);
   const o = { account: below(4), success: false, refused: false };
   o.attempts = oneIn(3) ? 1 + below(6) : 1;
+  if (oneIn(12)) o.attempts = 15 + below(10);
   o.password = oneIn(2) ? 0 : 1 + below(2);
   o.kind = kinds[below(4)];
   o.service = 1 << below(6);
@@ -136,13 +137,20 @@ function drawObservation(pace) {
 const followed = ([locked, broken, repeats, signal]) =>
   `: 0 ${locked}${broken}${repeats}${bit(signal)}${signal ? ` ${signal.join(',')}` : ''}`;
 
+function makeClean(host, who, now) {
+  for (const day of [10, 1]) host.observe(now - day * 86400, who, { account: 9, success: true }, 0, true);
+}
+
 function storyCase() {
   const host = new Host(networkOf);
   const pace = { polls: oneIn(3) };
-  let now = START_S + below(86400), line = 'h';
+  let now = START_S + below(86400);
   pace.style = below(4);
   pace.period = 45 + below(3000);
   pace.password = below(3);
+  const clean = oneIn(3);
+  let line = `h${bit(clean)}`;
+  if (clean) makeClean(host, 0, now);
   for (let steps = 2 + below(16); steps > 0; steps--) {
     now += drawGap(pace);
     const who = pace.polls ? 0 : [0, 0, 0, 0, 1, 2][below(6)];
@@ -168,8 +176,7 @@ function crowdCase() {
   for (let user = 0; user < users; user++) {
     const clean = below(100) < shareClean;
     line += ` ${bit(clean)}`;
-    for (let day = 10; clean && day > 0; day -= 9)
-      host.observe(now - day * 86400, user, { account: 9, success: true }, 0, true);
+    if (clean) makeClean(host, user, now);
   }
   for (let steps = 4 * users; steps > 0; steps--) {
     now += below(200);
