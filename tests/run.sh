@@ -166,6 +166,7 @@ step "Debian packages" package
 step "quickstart" ./node/quickstart.sh --check
 if [ $full = yes ]; then
     step "the rule on other machines" machines
+    step "sixty whole cores and the attack table" env GV_CORES=60 build/tests/test_attack_cores
     step "fuzzing" fuzz
     step "hostile peers, over sockets, a minute each" hostile yes
     step "hostile peers, 10,000,000 messages" forge 10000000
