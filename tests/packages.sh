@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing: `packages.sh build` what the programs are built
-# with, `packages.sh test` also what the tests want. Asks for nothing when nothing is missing.
+# with, `packages.sh test` also what the tests want, `packages.sh full` what `tests/run.sh --full`
+# wants (compilers for other machines). Asks for nothing when nothing is missing.
 set -euo pipefail
 
 build=(build-essential cmake pkg-config re2c
@@ -11,12 +12,14 @@ test=(libcmocka-dev clang llvm libclang-rt-14-dev sqlite3 curl jq python3 python
     systemd-journal-remote rsyslog pflogsumm
     man-db bsdextrautils lintian systemd-container
     bind9-dnsutils nftables debootstrap swaks libnet-ssleay-perl libdigest-hmac-perl openssl)
+full=(qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross)
 
 case "${1:-build}" in
 build) wanted=("${build[@]}") ;;
 test) wanted=("${build[@]}" "${test[@]}") ;;
+full) wanted=("${build[@]}" "${test[@]}" "${full[@]}") ;;
 *)
-    echo "packages.sh: '$1': say build or test" >&2
+    echo "packages.sh: '$1': say build, test or full" >&2
     exit 64
     ;;
 esac

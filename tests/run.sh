@@ -89,6 +89,19 @@ random_verdicts() { # CASES: the C rule against the independent implementation, 
         GV_VERDICT_VECTORS=$file build/tests/test_verdict_vectors
 }
 
+random_rule() { # CASES: likewise, of the whole rule: verdict, local history, signals, action
+    local seed
+    seed=$(date +%Y%m%d)
+    cmp <(build/tests/rule_cases "$1" "$seed") <(node tests/vectors/make_rule_cases.mjs "$1" "$seed")
+}
+
+machines() { # aarch64 and a big-endian one, under qemu; a step that cannot be done says so, loudly
+    local status=0
+    bash tests/portable.sh || status=$?
+    [ $status -eq 77 ] && status=0
+    return $status
+}
+
 fuzz() { # each target for FUZZ_SECONDS, and a table of all at the end
     FUZZ_BUILD=build-clang bash tests/fuzz/run.sh
 }
@@ -124,7 +137,7 @@ hostile() { # [yes]: the table of SPEC 13.1; yes: longer, and with the promised 
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-bash tests/packages.sh test
+if [ $full = yes ]; then bash tests/packages.sh full; else bash tests/packages.sh test; fi
 
 step "build: Release, gcc" build build Release gcc
 step "build: ASan + UBSan, gcc" build build-asan Asan gcc
@@ -139,6 +152,8 @@ step "tests, release" suite build -LE e2e -E test_store_kill
 step "kill -9 at 1,000 random moments" env GV_KILLS=1000 build/tests/test_store_kill '*random*'
 step "vectors of the independent implementation" vectors
 step "100,000 verdicts of the independent implementation" random_verdicts 100000
+step "100,000 cases of the whole rule" random_rule 100000
+step "the rule, gcc and clang, -O0 to -O3" env MACHINES=no bash tests/portable.sh 5000
 step "the same seed is the same run" same_run
 step "hostile peers, over sockets" hostile
 step "hostile peers, 500,000 messages" forge 500000
@@ -150,6 +165,8 @@ step "shell scripts" shellcheck -x tests/*.sh tests/e2e/*.sh tests/bench/*.sh te
 step "Debian packages" package
 step "quickstart" ./node/quickstart.sh --check
 if [ $full = yes ]; then
+    step "the rule on other machines" machines
+    step "sixty whole cores and the attack table" env GV_CORES=60 build/tests/test_attack_cores
     step "fuzzing" fuzz
     step "hostile peers, over sockets, a minute each" hostile yes
     step "hostile peers, 10,000,000 messages" forge 10000000

@@ -177,13 +177,13 @@ static void say_unknown(struct answer *a, const struct gv_subject *subject)
     say_entry(a, &target, 0, GV_SCENARIO_LOCKED, -1);
 }
 
-/* A refusal takes two points, or a lock, which lasts an hour; and a ban is said to last for 72
+/* A refusal takes two points, or a lock, which lasts an hour; and a ban is said to last for 24
  * hours after the last failure and a day at most. A login takes the points away. */
 static bool may_be_held(const struct gv_history_summary *history, uint64_t now_ms)
 {
     uint64_t failed = history->last_failure_ms;
 
-    return failed && failed + 96 * HOUR_MS > now_ms &&
+    return failed && failed + 48 * HOUR_MS > now_ms &&
            (history->points >= 2 || failed + 2 * HOUR_MS > now_ms ||
             history->last_success_ms > failed);
 }

@@ -8,7 +8,7 @@
 
 #define DAY_S       86400u
 #define HOUR_S      3600u
-#define POINTS_S    (72u * HOUR_S) /* SPEC 12.1: how long points last */
+#define LATELY_S    (24u * HOUR_S) /* SPEC 12.2: how long a failed visit is reason to refuse */
 #define RENEW_S     600u           /* so long before its end a ban is said to last longer */
 #define STILL_S     60u            /* what is past its end and still refused lasts so much longer */
 #define SWEEP_TURNS 40u            /* of the timer, until all have been looked at */
@@ -66,7 +66,7 @@ static uint32_t later(uint32_t a, uint64_t b)
 static uint32_t until_of(const struct gv_bouncers *b, const struct facts *facts, uint32_t now_s)
 {
     uint64_t untrusted_s = facts->verdict.until_min * 60ULL;
-    uint64_t points_s = facts->history.last_failure_ms / 1000 + POINTS_S;
+    uint64_t lately_s = facts->history.last_failure_ms / 1000 + LATELY_S;
     uint32_t until = now_s + 1;
 
     if (facts->action.deny_listed)
@@ -77,8 +77,9 @@ static uint32_t until_of(const struct gv_bouncers *b, const struct facts *facts,
     if (facts->verdict.state == GV_VERDICT_UNTRUSTED) {
         if (b->options.untrusted || facts->decision.reason == GV_REASON_CONSENSUS)
             until = later(until, untrusted_s);
-        else if (facts->action.points >= 2 && !facts->action.clean_network)
-            until = later(until, untrusted_s < points_s ? untrusted_s : points_s);
+        else if (facts->action.points >= 2 && !facts->action.known_here &&
+                 !facts->action.network_known_here)
+            until = later(until, untrusted_s < lately_s ? untrusted_s : lately_s);
     }
     return until > now_s + DAY_S ? now_s + DAY_S : until;
 }

@@ -97,16 +97,22 @@ static void what_this_host_does(char *out, size_t cap, const struct gv_why *why)
         break;
     case GV_REASON_LOCKED_BY_OWN:
         snprintf(out, cap,
-                 "this host refuses it because another server of yours, or of an owner you trust, has locked it");
+                 "this host refuses it because another server of yours, or of an owner you trust, "
+                 "has locked it");
         break;
     case GV_REASON_UNTRUSTED_AND_FAILED_HERE:
         snprintf(out, cap, "this host refuses it because %s too", failed);
         break;
     case GV_REASON_UNTRUSTED:
-        if (why->facts->clean_network && why->facts->points >= 2)
+        if (why->facts->points >= 2 && (why->facts->known_here || why->facts->network_known_here))
             snprintf(out, cap,
                      "this host therefore gives it one wrong guess instead of five, and does not "
-                     "refuse it, because its own users log in from the same network");
+                     "refuse it, because somebody has logged in here from %s",
+                     why->facts->known_here ? "it" : "the same network");
+        else if (why->facts->points >= 2)
+            snprintf(out, cap,
+                     "this host therefore gives it one wrong guess instead of five, and does not "
+                     "refuse it, because it has not failed here for a day");
         else
             snprintf(out, cap, "this host therefore gives it one wrong guess instead of five; %s",
                      failed);

@@ -10,12 +10,19 @@ static struct gv_decision decision(enum gv_action action, enum gv_reason reason)
     return d;
 }
 
-/* SPEC 12.2, refuse_on = consensus: at first contact, under a higher quorum, and only what neither
- * this host nor the address's network has ever been logged in from. */
+/* Neither from the address nor from its network has anybody logged in here: the mesh's word, even
+ * with evidence of one's own, refuses nobody else. Users share networks, and guesses from one of
+ * their addresses are what an attacker can have for the price of a foothold (SPEC 20.5). */
+static bool is_stranger(const struct gv_action_facts *facts)
+{
+    return !facts->known_here && !facts->network_known_here;
+}
+
+/* SPEC 12.2, refuse_on = consensus: at first contact, under a higher quorum. */
 static bool consensus_refuses(const struct gv_action_facts *facts, const struct gv_verdict *verdict,
                               const struct gv_policy *policy)
 {
-    return facts->refuse_on_consensus && !facts->known_here && !facts->network_known_here &&
+    return facts->refuse_on_consensus && is_stranger(facts) &&
            verdict->state == GV_VERDICT_UNTRUSTED && verdict->weight >= policy->consensus_weight &&
            verdict->groups >= policy->consensus_groups;
 }
@@ -38,7 +45,7 @@ struct gv_decision gv_action_decide(const struct gv_action_facts *facts,
         return decision(GV_ACTION_ALLOW, GV_REASON_CLEAN_HERE);
     if (facts->locked_by_own)
         return decision(GV_ACTION_REFUSE, GV_REASON_LOCKED_BY_OWN);
-    if (untrusted && suspicious && !facts->clean_network && !facts->known_here)
+    if (untrusted && suspicious && facts->failed_lately && is_stranger(facts))
         return decision(GV_ACTION_REFUSE, GV_REASON_UNTRUSTED_AND_FAILED_HERE);
     if (consensus_refuses(facts, verdict, policy))
         return decision(GV_ACTION_REFUSE, GV_REASON_CONSENSUS);

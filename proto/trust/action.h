@@ -28,9 +28,10 @@ struct gv_action_facts {
     bool locked_here;
     bool locked_by_own; /* by another host of the same owner */
     bool clean, clean_network;
-    bool known_here, network_known_here; /* any success on record: refuse_on = consensus */
+    bool known_here, network_known_here; /* any success on record */
     bool refuse_on_consensus;            /* the admin's choice */
     uint32_t points;                     /* p(X) */
+    bool failed_lately;                  /* a visit failed here within 24 h */
 };
 
 struct gv_decision {

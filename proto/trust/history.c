@@ -353,6 +353,7 @@ void gv_history_facts(const struct gv_history *history, struct gv_action_facts *
     const struct gv_network_row *wide = gv_pool_find(&history->networks, &network);
 
     out->points = row ? gv_row_points(row, now) : 0;
+    out->failed_lately = row && gv_row_failed_lately(row, now);
     out->locked_here = row && gv_row_locked(row, now);
     out->clean = row && gv_row_clean(row, now);
     out->known_here = row && row->last_success != 0;

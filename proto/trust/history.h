@@ -50,7 +50,7 @@ int gv_history_observe(struct gv_history *history, struct gv_history_result *out
                        const struct gv_observation *observation, enum gv_strictness strict,
                        bool share_allowed);
 
-/* Fills points, locked_here, clean, clean_network, known_here and network_known_here. */
+/* Fills points, failed_lately, locked_here, clean, clean_network, known_here and network_known_here. */
 void gv_history_facts(const struct gv_history *history, struct gv_action_facts *out,
                       const struct gv_subject *subject, uint64_t now_ms);
 

@@ -109,6 +109,11 @@ uint32_t gv_row_points(const struct gv_history_row *row, uint32_t now)
     return gv_elapsed(now, row->last_visit) < GV_POINTS_LIFE_S ? row->points : 0;
 }
 
+bool gv_row_failed_lately(const struct gv_history_row *row, uint32_t now)
+{
+    return row->last_visit != 0 && gv_elapsed(now, row->last_visit) < GV_LATELY_S;
+}
+
 bool gv_row_locked(const struct gv_history_row *row, uint32_t now)
 {
     return now < row->locked_until;

@@ -16,6 +16,7 @@
 #define GV_DAY_S    (24u * GV_HOUR_S)
 
 #define GV_POINTS_LIFE_S    (72u * GV_HOUR_S)
+#define GV_LATELY_S         GV_DAY_S /* a failed visit is evidence to refuse for (SPEC 12.2) */
 #define GV_LOCK_S           GV_HOUR_S
 #define GV_WEEK_S           (7u * GV_DAY_S)  /* visits, and slow attackers, are remembered for */
 #define GV_CLEAN_SPAN_S     GV_WEEK_S        /* logins over at least */
@@ -87,6 +88,7 @@ struct gv_network_row {
 uint32_t gv_elapsed(uint32_t now, uint32_t then); /* 0 when then lies ahead */
 
 uint32_t gv_row_points(const struct gv_history_row *row, uint32_t now);
+bool gv_row_failed_lately(const struct gv_history_row *row, uint32_t now);
 bool gv_row_clean(const struct gv_history_row *row, uint32_t now);
 bool gv_row_locked(const struct gv_history_row *row, uint32_t now);
 bool gv_network_clean(const struct gv_network_row *row, uint32_t now);

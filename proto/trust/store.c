@@ -13,7 +13,10 @@ struct gv_hour {
     enum gv_statement_kind kind;
     bool kept; /* what is not public must not take a public place: sets would differ */
     uint32_t count, cap;
-    struct gv_held **said; /* owned */
+    struct gv_place {
+        uint64_t sequence; /* held's: what is compared lies together, not in as many places */
+        struct gv_held *held;
+    } * said; /* owned */
 };
 
 struct hour_key {
@@ -121,30 +124,32 @@ static struct gv_hour *find_hour(const struct gv_store *store, const struct gv_i
 /* ---- admission ------------------------------------------------------------------------------ */
 
 /* A retraction covers a signal of the same author on the same subject with a lower number. */
-struct gv_held *gv_store_covering(const struct gv_store *store,
-                                  const struct gv_statement *signal,
+struct gv_held *gv_store_covering(const struct gv_store *store, const struct gv_statement *signal,
                                   const struct gv_instance *author)
 {
     const struct gv_case *subject = gv_store_case(store, &signal->subject);
 
-    for (struct gv_held *held = subject ? subject->first : NULL; held; held = held->next)
+    if (!subject || subject->retracts == 0)
+        return NULL;
+    for (struct gv_held *held = subject->first; held; held = held->next)
         if (held->author == author && held->statement.kind == GV_STATEMENT_RETRACT &&
             held->statement.sequence > signal->sequence)
             return held;
     return NULL;
 }
 
-/* A place among those of its hour: GV_OK; GV_OK and *displaced, which it pushes out; GV_ERR_RATE. */
+/* A place among those of its hour: GV_OK; GV_OK and *displaced, which it pushes out; GV_ERR_RATE.
+ */
 static int find_place(const struct gv_hour *hour, uint64_t sequence, uint32_t quota,
                       struct gv_held **displaced)
 {
     *displaced = NULL;
     if (!hour || hour->count < quota)
         return GV_OK;
-    struct gv_held *largest = hour->said[hour->count - 1];
-    if (largest->statement.sequence < sequence)
+    const struct gv_place *largest = &hour->said[hour->count - 1];
+    if (largest->sequence < sequence)
         return GV_ERR_RATE;
-    *displaced = largest;
+    *displaced = largest->held;
     return GV_OK;
 }
 
@@ -173,7 +178,8 @@ struct gv_admission gv_store_weigh(const struct gv_store *store,
     admission.error = find_place(hour, statement->sequence, quota, &admission.displaced);
     if (admission.error == GV_OK && !admission.displaced &&
         (store->count >= store->max || (weightless && store->weightless >= store->max / 2))) {
-        /* New identities cost a mailbox each: they must not crowd out those that weigh something. */
+        /* New identities cost a mailbox each: they must not crowd out those that weigh something.
+         */
         admission.error = GV_ERR_FULL;
     }
     return admission;
@@ -200,7 +206,7 @@ static struct gv_hour *hour_row(struct gv_store *store, const struct gv_instance
     }
     if (hour->count == hour->cap) {
         uint32_t cap = hour->cap ? 2 * hour->cap : 4;
-        struct gv_held **grown = realloc(hour->said, cap * sizeof *grown);
+        struct gv_place *grown = realloc(hour->said, cap * sizeof *grown);
         if (!grown)
             return NULL; /* an empty row may stay: it is found and used again */
         hour->said = grown;
@@ -251,16 +257,16 @@ static void enter_hour(struct gv_hour *hour, struct gv_held *held)
 {
     uint32_t low = 0, high = hour->count;
 
-    /* By halves: after a restart they come in any order, and each one looked at is a cache miss. */
+    /* By halves: after a restart they come in any order. */
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (hour->said[middle]->statement.sequence < held->statement.sequence)
+        if (hour->said[middle].sequence < held->statement.sequence)
             low = middle + 1;
         else
             high = middle;
     }
     memmove(hour->said + low + 1, hour->said + low, (hour->count - low) * sizeof *hour->said);
-    hour->said[low] = held;
+    hour->said[low] = (struct gv_place){held->statement.sequence, held};
     hour->count++;
     held->hour = hour;
 }
@@ -299,6 +305,7 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
     store->count++;
     held->kept = kept;
     subject->kept += kept;
+    subject->retracts += statement->kind == GV_STATEMENT_RETRACT;
     held->weightless = weightless;
     store->weightless += weightless;
     return held;
@@ -316,7 +323,7 @@ static void leave_hour(struct gv_store *store, struct gv_held *held)
     struct gv_hour *hour = held->hour;
     uint32_t at = 0;
 
-    while (hour->said[at] != held)
+    while (hour->said[at].held != held)
         at++;
     hour->count--;
     memmove(hour->said + at, hour->said + at + 1, (hour->count - at) * sizeof *hour->said);
@@ -356,6 +363,7 @@ void gv_store_drop(struct gv_store *store, struct gv_held *held)
         held->next->previous = held->previous;
     subject->count--;
     subject->kept -= held->kept;
+    subject->retracts -= held->statement.kind == GV_STATEMENT_RETRACT;
     release_case(store, subject);
     gv_table_remove(&store->sequences,
                     hash_author(store, held->author, held->statement.sequence, 0), held);
@@ -422,8 +430,8 @@ void gv_store_judge(struct gv_verdict *out, const struct gv_case *subject,
 }
 
 void gv_store_judge_public(struct gv_verdict *out, const struct gv_case *subject,
-                           const struct gv_policy *policy, uint32_t genesis_min,
-                           uint32_t now_min, struct gv_vote *votes)
+                           const struct gv_policy *policy, uint32_t genesis_min, uint32_t now_min,
+                           struct gv_vote *votes)
 {
     size_t count = gather_votes(votes, subject, false);
 

@@ -33,6 +33,7 @@ struct gv_case {
     struct gv_subject subject;
     struct gv_held *first;
     uint32_t count, kept; /* kept: of them not public */
+    uint32_t retracts;    /* of them retractions: nearly always none, and then nobody looks */
     enum gv_verdict_state state; /* last judged */
     uint32_t weight, until_min;
 };

@@ -88,11 +88,26 @@ static void swap(struct gv_vote *a, struct gv_vote *b)
     *b = kept;
 }
 
-static void sort(struct gv_vote *votes, size_t count,
-                 int (*order)(const void *left, const void *right))
+/* Nearly all subjects have few signals, and for them qsort's own work is most of the verdict's. */
+#define FEW 24u
+
+static inline void sort(struct gv_vote *votes, size_t count,
+                        int (*order)(const void *left, const void *right))
 {
-    if (count > 1)
+    if (count > FEW) {
         qsort(votes, count, sizeof *votes, order);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        size_t at = i;
+        while (at > 0 && order(&votes[i], &votes[at - 1]) < 0)
+            at--;
+        if (at == i)
+            continue;
+        struct gv_vote kept = votes[i];
+        memmove(&votes[at + 1], &votes[at], (i - at) * sizeof *votes);
+        votes[at] = kept;
+    }
 }
 
 /* ---- judging at one minute ------------------------------------------------------------------ */
@@ -166,45 +181,98 @@ static size_t votes_at(const struct gv_policy *policy, uint64_t at, struct gv_vo
 
 /* ---- since and until ------------------------------------------------------------------------ */
 
+/* The minutes at which a state can change: the votes' own, or, of many votes, all between the first
+ * and the last. */
+struct minutes {
+    uint64_t at[FEW], low;
+    size_t count;
+    bool listed;
+};
+
+static void note_minute(struct minutes *m, uint64_t minute)
+{
+    size_t at = m->count++;
+
+    for (; at > 0 && m->at[at - 1] > minute; at--)
+        m->at[at] = m->at[at - 1];
+    m->at[at] = minute;
+}
+
+static void collect_minutes(struct minutes *m, const struct gv_policy *policy,
+                            const struct gv_vote *votes, size_t count,
+                            uint64_t (*minute)(const struct gv_policy *policy,
+                                               const struct gv_vote *v))
+{
+    uint64_t high = 0;
+
+    m->count = 0;
+    m->low = UINT64_MAX;
+    m->listed = count <= FEW;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t one = minute(policy, &votes[i]);
+        m->low = one < m->low ? one : m->low;
+        high = one > high ? one : high;
+        if (m->listed)
+            note_minute(m, one);
+    }
+    if (!m->listed)
+        m->count = (size_t)(high - m->low + 1);
+}
+
+static uint64_t minute_at(const struct minutes *m, size_t i)
+{
+    return m->listed ? m->at[i] : m->low + i;
+}
+
 /* Among votes that are all counted at `now`, weight and groups only grow as those of later times
- * are added, so the state is reached once: by bisection, n log(minutes). */
+ * are added, so the state is reached once: by bisection. */
 static uint32_t since_of(const struct gv_policy *policy, const struct gv_vote *votes, size_t count,
                          uint64_t now, enum gv_verdict_state state)
 {
-    uint64_t high = now, low = now;
+    struct minutes m;
 
-    for (size_t i = 0; i < count; i++)
-        if (vote_from(policy, &votes[i]) < low)
-            low = vote_from(policy, &votes[i]);
+    collect_minutes(&m, policy, votes, count, vote_from);
+    if (state == GV_VERDICT_REPORTED)
+        return (uint32_t)m.low; /* the first of them made it so, and no part of them more */
+    size_t low = 0, high = m.count - 1;
     while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        struct window w = {middle, now};
+        size_t middle = low + (high - low) / 2;
+        struct window w = {minute_at(&m, middle), now};
         if (tally_window(policy, votes, count, w).state == state)
             high = middle;
         else
             low = middle + 1;
     }
-    return (uint32_t)high;
+    return (uint32_t)minute_at(&m, high);
 }
 
-/* The first minute after `at` at which expiry alone changes the state. */
+static uint64_t vote_over(const struct gv_policy *policy, const struct gv_vote *v)
+{
+    return vote_last(policy, v) + 1;
+}
+
+/* The first minute after `at` at which expiry alone changes the state; at the latest when the last
+ * vote is over. */
 static uint64_t expiry_of(const struct gv_policy *policy, const struct gv_vote *votes, size_t count,
                           uint64_t at, enum gv_verdict_state state)
 {
-    uint64_t low = at + 1, high = at + 1;
+    struct minutes m;
 
-    for (size_t i = 0; i < count; i++)
-        if (vote_last(policy, &votes[i]) + 1 > high)
-            high = vote_last(policy, &votes[i]) + 1;
+    if (count == 0)
+        return at + 1;
+    collect_minutes(&m, policy, votes, count, vote_over);
+    size_t low = 0, high = m.count - 1;
+    if (state == GV_VERDICT_REPORTED)
+        low = high; /* while any of them lives */
     while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        struct window w = {at, middle};
+        size_t middle = low + (high - low) / 2;
+        struct window w = {at, minute_at(&m, middle)};
         if (tally_window(policy, votes, count, w).state != state)
             high = middle;
         else
             low = middle + 1;
     }
-    return low;
+    return minute_at(&m, low);
 }
 
 /* The next minute after `at` at which a signal begins to count (dated ahead of our clock, or its

@@ -44,6 +44,11 @@ static void many_footholds(struct gv_campaign *c)
     c->footholds = 30;
 }
 
+static void all_footholds(struct gv_campaign *c)
+{
+    c->footholds = 50;
+}
+
 static void by_turns(struct gv_campaign *c)
 {
     c->on_days = 2;
@@ -67,7 +72,7 @@ static void dated_back(struct gv_campaign *c)
 
 static void (*const changes[])(struct gv_campaign *) = {
     older,          fewer_networks, more_networks, few_voters, only_providers, footholds,
-    many_footholds, by_turns,       echoing,       burning,    dated_back};
+    many_footholds, all_footholds,  by_turns,      echoing,    burning,        dated_back};
 
 static void try(struct gv_score *out, const struct gv_campaign *campaign,
                 const struct gv_scene *scene, const struct gv_rule *rule)

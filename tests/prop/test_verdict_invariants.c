@@ -45,6 +45,8 @@ enum bug {
     UNTIL_LATE,        /* one minute too long */
     MESH_BEFORE_CLEAN, /* the mesh's word is looked at before clean history */
     MESH_REFUSES,      /* untrusted is refused at first contact */
+    LOGIN_FORGOTTEN,   /* a login on record from it, or its network, protects nobody */
+    FAILED_EVER,       /* a failed visit is reason to refuse for as long as it has points */
     REFUSED_COUNTS,    /* refused attempts are entered as if they had failed */
 };
 static enum bug bug;
@@ -158,7 +160,11 @@ static struct gv_decision decide(const struct gv_action_facts *f, const struct g
     if (bug == MESH_BEFORE_CLEAN && v->state == GV_VERDICT_UNTRUSTED)
         facts.clean = false;
     if (bug == MESH_REFUSES && v->state == GV_VERDICT_UNTRUSTED)
-        facts.points = 2;
+        facts.points = 2, facts.failed_lately = true;
+    if (bug == LOGIN_FORGOTTEN)
+        facts.known_here = facts.network_known_here = false;
+    if (bug == FAILED_EVER)
+        facts.failed_lately = true;
     return gv_action_decide(&facts, v, p);
 }
 
@@ -273,7 +279,8 @@ static struct gv_action_facts random_facts(void)
                                 .known_here = one_in(2),
                                 .network_known_here = one_in(2),
                                 .refuse_on_consensus = one_in(2),
-                                .points = below(4)};
+                                .points = below(4),
+                                .failed_lately = one_in(2)};
     return f;
 }
 
@@ -427,6 +434,32 @@ static bool without_an_own_failure_nobody_is_refused(void)
     return decide(&f, &v, &s.policy).action != GV_ACTION_REFUSE;
 }
 
+/* Signals then lead to one guess at most, whatever else failed here. */
+static bool a_login_on_record_means_that_no_signals_refuse(void)
+{
+    struct scene s;
+    struct gv_verdict v;
+    struct gv_action_facts f = random_facts();
+
+    f.locked_here = f.locked_by_own = f.deny_listed = false;
+    f.known_here = one_in(2);
+    f.network_known_here = f.network_known_here || !f.known_here;
+    random_verdict(&v, &s);
+    return decide(&f, &v, &s.policy).action != GV_ACTION_REFUSE;
+}
+
+static bool a_failure_of_over_a_day_ago_refuses_nobody(void)
+{
+    struct scene s;
+    struct gv_verdict v;
+    struct gv_action_facts f = random_facts();
+
+    f.failed_lately = false;
+    f.locked_here = f.locked_by_own = f.deny_listed = f.refuse_on_consensus = false;
+    random_verdict(&v, &s);
+    return decide(&f, &v, &s.policy).action != GV_ACTION_REFUSE;
+}
+
 static struct gv_observation random_observation(uint64_t now)
 {
     static const uint8_t kinds[] = {GV_KIND_UNKNOWN_ACCOUNT, GV_KIND_WRONG_PASSWORD,
@@ -528,6 +561,8 @@ LAW(two_instances_of_one_owner_weigh_as_one, PER_INSTANCE, PER_SIGNAL)
 LAW(the_state_lasts_from_since_to_until_and_no_longer, UNTIL_LATE)
 LAW(clean_history_means_that_no_signals_change_the_action, MESH_BEFORE_CLEAN)
 LAW(without_an_own_failure_nobody_is_refused, MESH_REFUSES)
+LAW(a_login_on_record_means_that_no_signals_refuse, LOGIN_FORGOTTEN)
+LAW(a_failure_of_over_a_day_ago_refuses_nobody, FAILED_EVER)
 LAW(a_refused_attempt_emits_nothing, REFUSED_COUNTS)
 
 int main(void)
@@ -542,6 +577,8 @@ int main(void)
         cmocka_unit_test(test_the_state_lasts_from_since_to_until_and_no_longer),
         cmocka_unit_test(test_clean_history_means_that_no_signals_change_the_action),
         cmocka_unit_test(test_without_an_own_failure_nobody_is_refused),
+        cmocka_unit_test(test_a_login_on_record_means_that_no_signals_refuse),
+        cmocka_unit_test(test_a_failure_of_over_a_day_ago_refuses_nobody),
         cmocka_unit_test(test_a_refused_attempt_emits_nothing),
     };
     const char *seed = getenv("GV_SEED"), *cases = getenv("GV_CASES");

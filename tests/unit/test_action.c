@@ -15,19 +15,20 @@ static const struct gv_policy policy = {
 
 /* Columns: 1 must hold, 0 must not, - does not matter. The first line that fits decides.
  *   D deny-listed, A allow-listed, L locked here, C clean, O locked by own, U untrusted,
- *   P two points or more, N clean network, Q refuse_on = consensus, quorum and unknown here */
+ *   P two points or more, L failed here lately, Q refuse_on = consensus, quorum and unknown here,
+ *   K a login on record from it or its network */
 static const struct {
     const char columns[11];
     enum gv_action action;
     enum gv_reason reason;
 } table[] = {
-    /* DALCOUPNQK */
+    /* DALCOUPLQK */
     {"1---------", GV_ACTION_REFUSE, GV_REASON_DENY_LISTED},
     {"01--------", GV_ACTION_ALLOW, GV_REASON_ALLOW_LISTED},
     {"001-------", GV_ACTION_REFUSE, GV_REASON_LOCKED_HERE},
     {"0001------", GV_ACTION_ALLOW, GV_REASON_CLEAN_HERE},
     {"00001-----", GV_ACTION_REFUSE, GV_REASON_LOCKED_BY_OWN},
-    {"00000110-0", GV_ACTION_REFUSE, GV_REASON_UNTRUSTED_AND_FAILED_HERE},
+    {"00000111-0", GV_ACTION_REFUSE, GV_REASON_UNTRUSTED_AND_FAILED_HERE},
     {"000001--1-", GV_ACTION_REFUSE, GV_REASON_CONSENSUS},
     {"000001----", GV_ACTION_ONE_STRIKE, GV_REASON_UNTRUSTED},
     {"0000001---", GV_ACTION_ONE_STRIKE, GV_REASON_FAILED_HERE},
@@ -52,9 +53,9 @@ static void check(const struct gv_action_facts *f, const struct gv_verdict *v)
                      f->locked_by_own,
                      v->state == GV_VERDICT_UNTRUSTED,
                      f->points >= 2,
-                     f->clean_network,
+                     f->failed_lately,
                      f->refuse_on_consensus && quorum && !f->known_here && !f->network_known_here,
-                     f->known_here};
+                     f->known_here || f->network_known_here};
     struct gv_decision got = gv_action_decide(f, v, &policy);
 
     for (size_t i = 0;; i++) {
@@ -79,7 +80,7 @@ static void all_combinations_follow_the_table(void **state)
     };
     size_t seen = 0;
 
-    for (unsigned bits = 0; bits < 1u << 10; bits++)
+    for (unsigned bits = 0; bits < 1u << 11; bits++)
         for (uint32_t points = 0; points < 4; points++)
             for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++) {
                 struct gv_action_facts f = {
@@ -88,7 +89,8 @@ static void all_combinations_follow_the_table(void **state)
                     .locked_here = bits & 4,
                     .locked_by_own = bits & 8,
                     .clean = bits & 16,
-                    .clean_network = bits & 32,
+                    .failed_lately = bits & 32,
+                    .clean_network = bits & 1024,
                     .known_here = bits & 64,
                     .network_known_here = bits & 128,
                     .refuse_on_consensus = bits & 256,
@@ -100,7 +102,7 @@ static void all_combinations_follow_the_table(void **state)
                 check(&f, &v);
                 seen++;
             }
-    assert_int_equal(seen, 1024 * 4 * 7);
+    assert_int_equal(seen, 2048 * 4 * 7);
 }
 
 static void names_are_the_spec_s(void **state)

@@ -453,10 +453,20 @@ static void test_each_reason_is_told_as_it_is(void **state)
          "this host therefore gives it one wrong guess instead of five; it has logged in since it "
          "last failed here."},
         {GV_REASON_UNTRUSTED,
-         {.points = 2, .clean_network = true},
+         {.points = 2, .failed_lately = true, .network_known_here = true},
          {.points = 2, .failures_day = 2, .last_failure_ms = 1000},
          "this host therefore gives it one wrong guess instead of five, and does not refuse it, "
-         "because its own users log in from the same network."},
+         "because somebody has logged in here from the same network."},
+        {GV_REASON_UNTRUSTED,
+         {.points = 2, .failed_lately = true, .known_here = true, .network_known_here = true},
+         {.points = 2, .failures_day = 2, .last_failure_ms = 1000},
+         "this host therefore gives it one wrong guess instead of five, and does not refuse it, "
+         "because somebody has logged in here from it."},
+        {GV_REASON_UNTRUSTED,
+         {.points = 2},
+         {.points = 2, .last_failure_ms = 1000},
+         "this host therefore gives it one wrong guess instead of five, and does not refuse it, "
+         "because it has not failed here for a day."},
         {GV_REASON_UNTRUSTED_AND_FAILED_HERE,
          {.points = 2},
          {.points = 2, .failures_day = 2, .last_failure_ms = 1000},

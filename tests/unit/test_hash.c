@@ -237,6 +237,24 @@ static void noise_hkdf_is_hkdf_without_info(void **state)
     assert_memory_equal(input, okm + 32, 32);
 }
 
+/* The one that machines without libsodium get (tests/portable.sh). */
+#define gv_siphash portable_siphash
+uint64_t portable_siphash(const uint8_t key[16], const void *data, size_t len);
+#include "tests/vectors/siphash.c"
+#undef gv_siphash
+
+static void the_portable_siphash_is_the_same(void **state)
+{
+    uint8_t key[16], message[40];
+
+    for (uint8_t i = 0; i < sizeof key; i++)
+        key[i] = (uint8_t)(7 * i);
+    for (uint8_t i = 0; i < sizeof message; i++)
+        message[i] = (uint8_t)(201 * i);
+    for (size_t len = 0; len <= sizeof message; len++)
+        assert_true(gv_siphash(key, message, len) == portable_siphash(key, message, len));
+}
+
 /* The example of the SipHash paper (appendix A): key 00..0f, message 00..0e; and the first vector
  * of its reference code, the empty message. */
 static void siphash_is_siphash_2_4(void **state)
@@ -301,6 +319,7 @@ int main(void)
         cmocka_unit_test(hkdf_gives_at_most_255_blocks),
         cmocka_unit_test(noise_hkdf_is_hkdf_without_info),
         cmocka_unit_test(siphash_is_siphash_2_4),
+        cmocka_unit_test(the_portable_siphash_is_the_same),
         cmocka_unit_test(secrets_compare_and_vanish),
         cmocka_unit_test(hmac_goes_in_pieces),
     };
