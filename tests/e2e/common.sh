@@ -2,11 +2,12 @@
 # on, each of an owner of its own, in $scratch. Sets bin, scratch, port, pids, failures.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2317 # used by, and called by, whoever sources it
+# shellcheck source=tests/e2e/frame.sh
+. "$(dirname "${BASH_SOURCE[0]}")/frame.sh"
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bin=${GV_BIN:-$root/build/bin}
 scratch=$(mktemp -d /tmp/gv-lab.XXXXXX)
 pids=()
-failures=0
 NODES=${NODES:-3}
 node_pid=()
 
@@ -17,33 +18,6 @@ clean_up() {
     rm -rf "$scratch"
 }
 trap clean_up EXIT
-fail() {
-    printf 'FAILED: %s\n' "$*"
-    failures=$((failures + 1))
-}
-die() {
-    printf 'FAILED: %s\n' "$*"
-    tail -n 5 "$scratch"/*.log 2>/dev/null
-    exit 1
-}
-wait_for() { # SECONDS WHAT COMMAND...
-    local left=$(($1 * 20)) what=$2
-    shift 2
-    until "$@"; do
-        ((left-- > 0)) || die "gave up waiting for $what"
-        sleep 0.05
-    done
-}
-needs() { # TOOL...
-    local tool
-    for tool in "$@"; do
-        command -v "$tool" >/dev/null || {
-            echo "$(basename "$0"): $tool is missing: skipped"
-            exit 77
-        }
-    done
-}
-
 listening() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
 find_port() { # FIRST: mesh port; the next one is the registry's, and one more is free
     port=$1
@@ -74,6 +48,7 @@ start_registry() {
     wait_for 10 "the registry" listening 127.0.0.1 $((port + 1))
 }
 
+more_conf() { :; } # N: further sections of its configuration
 start_node() { # N
     local n=$1
     touch "$scratch/node$n.mail"
@@ -95,6 +70,7 @@ mode = yes
 file = $scratch/node$n.mail
 from_start = yes
 timezone = UTC
+$(more_conf "$n")
 CONF
     "$bin/grapevined" --config "$(conf "$n")" >>"$scratch/node$n.log" 2>&1 &
     node_pid[n]=$!
@@ -119,9 +95,9 @@ start_mesh() {
     for ((n = 1; n <= NODES; n++)); do wait_for 40 "node $n to find the others" has_peers "$n"; done
 }
 
-fails_at() { # N ADDRESS: genuine words of Dovecot's
+fails_at() { # N ADDRESS [COUNT]: genuine words of Dovecot's
     local i
-    for i in 1 2 3; do
+    for ((i = 1; i <= ${3:-3}; i++)); do
         printf '%s mail dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<u%s>, method=PLAIN, rip=%s, lip=192.0.2.1, session=<a%s>\n' \
             "$(date -u +%Y-%m-%dT%H:%M:%S)+00:00" "$i" "$2" "$i$RANDOM"
     done >>"$scratch/node$1.mail"
