@@ -25,6 +25,7 @@ struct gv_membership {
     uint8_t network_id[GV_KEY_LEN];
     const struct gv_identity *identity;
     struct gv_enroll *enroll;
+    struct gv_audit *audit; /* NULL before gv_membership_start */
     struct gv_driver *driver;
     struct gv_buf descriptor;
     bool has_certificate;
@@ -210,6 +211,7 @@ void gv_membership_free(struct gv_membership *membership)
 {
     if (!membership)
         return;
+    gv_audit_free(membership->audit);
     gv_enroll_free(membership->enroll);
     gv_buf_free(&membership->descriptor);
     free(membership->folder);
@@ -251,6 +253,48 @@ static void tell_core(struct gv_membership *membership, enum gv_record_kind kind
         gv_log_limited(GV_LOG_WARNING, "what the registry sent is not used: %s", gv_strerror(rc));
 }
 
+/* ---- the registry's log --------------------------------------------------------------------- */
+
+static const char *registry_of(void *context)
+{
+    return gv_enroll_url(((struct gv_membership *)context)->enroll);
+}
+
+static const struct gv_core *core_of(void *context)
+{
+    return gv_driver_core(((struct gv_membership *)context)->driver);
+}
+
+static void on_head(void *context, const uint8_t *wire, size_t len)
+{
+    tell_core(context, GV_RECORD_LOG_HEAD, wire, len);
+}
+
+static void start_audit(struct gv_membership *membership)
+{
+    struct gv_audit_options options = {
+        .loop = membership->loop,
+        .folder = membership->folder,
+        .bind_address = membership->bind_address,
+        .context = membership,
+        .url = registry_of,
+        .core = core_of,
+        .head = on_head,
+    };
+
+    if (gv_audit_new(&membership->audit, &options) != GV_OK)
+        gv_log(GV_LOG_ERROR, "the registry's log is not watched: out of memory");
+}
+
+void gv_membership_audit(const struct gv_membership *membership, struct gv_audit_status *out)
+{
+    memset(out, 0, sizeof *out);
+    if (membership->audit)
+        gv_audit_status(membership->audit, out);
+}
+
+/* ---- what keeps up by itself ---------------------------------------------------------------- */
+
 static void went_well(struct gv_membership *membership)
 {
     if (membership->status.trouble_ms)
@@ -280,6 +324,8 @@ static void take_descriptor(struct gv_membership *membership, const uint8_t *wir
     went_well(membership);
     tell_core(membership, GV_RECORD_DESCRIPTOR, fresh.data, fresh.len);
     say_known(membership);
+    if (membership->audit)
+        gv_audit_look(membership->audit);
 }
 
 static void take_certificate(struct gv_membership *membership,
@@ -343,6 +389,7 @@ static void keep_up(struct gv_membership *membership)
 void gv_membership_start(struct gv_membership *membership, struct gv_driver *driver)
 {
     membership->driver = driver;
+    start_audit(membership);
     if (membership->descriptor.len > 0)
         say_known(membership);
     keep_up(membership);

@@ -380,6 +380,15 @@ static void refuse_admission(struct gv_registrar *registrar, struct gv_http_requ
         gv_refuse_internal(request, error);
 }
 
+/* Now, and not before the newest head of the log, which covers all that was issued until then. */
+static uint32_t issue_minute(const struct gv_registrar *registrar)
+{
+    uint32_t now = gv_registrar_now_min(registrar);
+
+    return now > registrar->logs.head.minute ? now : registrar->logs.head.minute;
+}
+
+/* Within a transaction: what is read here is still so when it is written. */
 static int admit_instance(struct gv_registrar *registrar, const struct gv_http_request *request,
                           const struct signed_request *asked, const struct gv_pending *pending,
                           struct gv_instance *out)
@@ -398,7 +407,7 @@ static int admit_instance(struct gv_registrar *registrar, const struct gv_http_r
     memset(out, 0, sizeof *out);
     randombytes_buf(&placement, sizeof placement);
     rc = gv_registry_admit(&out->certificate, &registrar->rules, asked->proof.key, pending->owner,
-                           placement, network_group(request), gv_registrar_now_min(registrar),
+                           placement, network_group(request), issue_minute(registrar),
                            known ? &held.certificate : NULL, known && held.revoked, count);
     if (rc == GV_OK)
         rc = issue(registrar, out);
@@ -419,7 +428,10 @@ void gv_confirm_handle(struct gv_registrar *registrar, struct gv_http_request *r
         goto out;
     if (check_code(registrar, request, &asked, &pending) != GV_OK)
         goto out;
-    int rc = admit_instance(registrar, request, &asked, &pending, &instance);
+    int rc = gv_records_begin(registrar->records);
+    if (rc == GV_OK)
+        rc = gv_records_finish(registrar->records,
+                               admit_instance(registrar, request, &asked, &pending, &instance));
     if (rc == GV_OK)
         answer_certificate(request, &instance);
     else
@@ -457,7 +469,7 @@ static int renew_instance(struct gv_registrar *registrar, const struct gv_http_r
     if (rc != GV_OK)
         return rc;
     rc = gv_registry_renew(&fresh, &registrar->rules, network_group(request),
-                           gv_registrar_now_min(registrar), &instance->certificate,
+                           issue_minute(registrar), &instance->certificate,
                            instance->revoked);
     /* He holds an older one: our last answer was lost on its way. It is given once more, or he
      * would have to wait for the half life of a certificate that he never saw. */
@@ -478,7 +490,10 @@ void gv_renew_handle(struct gv_registrar *registrar, struct gv_http_request *req
 
     gv_registrar_refresh(registrar);
     if (open_request(&asked, registrar, request, GV_PROOF_RENEW)) {
-        int rc = renew_instance(registrar, request, &asked, &instance);
+        int rc = gv_records_begin(registrar->records);
+        if (rc == GV_OK)
+            rc = gv_records_finish(registrar->records,
+                                   renew_instance(registrar, request, &asked, &instance));
         if (rc == GV_OK)
             answer_certificate(request, &instance);
         else

@@ -9,6 +9,12 @@ void gv_enroll_handle(struct gv_registrar *registrar, struct gv_http_request *re
 void gv_confirm_handle(struct gv_registrar *registrar, struct gv_http_request *request);
 void gv_renew_handle(struct gv_registrar *registrar, struct gv_http_request *request);
 
+/* The log of issued certificates. */
+void gv_log_head_handle(struct gv_registrar *registrar, struct gv_http_request *request);
+void gv_log_entries_handle(struct gv_registrar *registrar, struct gv_http_request *request);
+void gv_log_inclusion_handle(struct gv_registrar *registrar, struct gv_http_request *request);
+void gv_log_consistency_handle(struct gv_registrar *registrar, struct gv_http_request *request);
+
 /* Shared answers. */
 bool gv_client_allowed(struct gv_registrar *registrar, struct gv_http_request *request,
                        struct gv_rate *rate, int64_t limit);

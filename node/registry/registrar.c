@@ -37,6 +37,12 @@ char *gv_data_path(const char *folder, const char *name)
     return path;
 }
 
+int gv_registrar_sign_head(struct gv_registrar *registrar)
+{
+    return gv_logs_sign(&registrar->logs, registrar->records, &registrar->descriptor,
+                        &registrar->signer, gv_registrar_now_min(registrar));
+}
+
 /* ---- the descriptor ------------------------------------------------------------------------- */
 
 int gv_descriptor_read(struct gv_descriptor *out, struct gv_buf *wire, const char *path,
@@ -153,6 +159,8 @@ static int open_data(struct gv_registrar *registrar, struct gv_text *error)
         rc = load_descriptor(registrar, descriptor, error);
     if (rc == GV_OK)
         rc = gv_records_open(&registrar->records, database, secret, error);
+    if (rc == GV_OK && (rc = gv_logs_backfill(registrar->records)) != GV_OK)
+        gv_fail(error, rc, "%s: the log of certificates: %s", database, gv_strerror(rc));
 out:
     gv_wipe(secret, sizeof secret);
     free(database);
@@ -216,6 +224,7 @@ int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
     registrar->settings = settings;
     registrar->unix_ms = unix_ms ? unix_ms : system_ms;
     gv_buf_init(&registrar->descriptor_wire);
+    gv_logs_init(&registrar->logs);
     gv_registry_rules_default(&registrar->rules);
     registrar->rules.certificate_life_min = (uint32_t)(settings->certificate_life_s / 60);
     registrar->rules.instances_per_owner = (uint32_t)settings->instances_per_owner;
@@ -244,6 +253,7 @@ void gv_registrar_release(struct gv_registrar *registrar)
         return;
     *registrar->held = NULL;
     gv_mailer_free(registrar->mailer);
+    gv_logs_free(&registrar->logs);
     gv_records_close(registrar->records);
     gv_rate_free(&registrar->by_client);
     gv_rate_free(&registrar->enroll_by_client);
