@@ -10,6 +10,7 @@
 #include "node/base/file.h"
 #include "node/base/keyfile.h"
 #include "node/base/log.h"
+#include "node/registry/place.h"
 
 /* Entries of the tables of limits: 16,384 of 24 bytes are 400 kB each. */
 #define RATES 16384
@@ -140,7 +141,7 @@ static int open_data(struct gv_registrar *registrar, struct gv_text *error)
 {
     const char *folder = registrar->settings->data;
     uint8_t secret[GV_SECRET_LEN];
-    char *database = gv_data_path(folder, GV_FILE_DATABASE);
+    char *database = gv_registry_database(registrar->settings);
     char *descriptor = gv_data_path(folder, GV_FILE_DESCRIPTOR);
     int rc = GV_ERR_MEMORY;
 
@@ -160,7 +161,7 @@ static int open_data(struct gv_registrar *registrar, struct gv_text *error)
     if (rc == GV_OK)
         rc = gv_records_open(&registrar->records, database, secret, error);
     if (rc == GV_OK && (rc = gv_logs_backfill(registrar->records)) != GV_OK)
-        gv_fail(error, rc, "%s: the log of certificates: %s", database, gv_strerror(rc));
+        gv_fail(error, rc, "the log of certificates cannot be read: %s", gv_strerror(rc));
 out:
     gv_wipe(secret, sizeof secret);
     free(database);

@@ -5,6 +5,7 @@
 
 #include "crypto/error.h"
 #include "node/base/log.h"
+#include "node/registry/sql.h"
 
 static const char *const starttls[] = {"required", "try", "no", NULL};
 
@@ -16,6 +17,15 @@ static const struct gv_config_key keys[] = {
      .type = GV_CONFIG_PATH,
      .offset = AT(data),
      .doc = "The folder made by 'grapevine-registry init': keys, descriptor, terms, database."},
+    {.section = "registry",
+     .key = "database",
+     .type = GV_CONFIG_STRING,
+     .offset = AT(database),
+     .fallback = "",
+     .max = 1024,
+     .doc = "postgresql://USER@HOST/NAME or postgresql:///NAME?host=/SOCKET/FOLDER: a PostgreSQL "
+            "database, which several registry processes may share. Empty: registry.db in the data "
+            "folder (SQLite), for one process."},
     {.section = "registry",
      .key = "listen",
      .type = GV_CONFIG_HOSTS,
@@ -192,12 +202,11 @@ bool gv_mail_url_fits(const char *url)
     return strncmp(url, "file:/", 6) == 0;
 }
 
-/* Reads the file once more with a table that takes none but these words for the url, so that the
+/* Reads the file once more with a table that takes none but these words for the key, so that the
  * line and the form of the complaint are those of every other mistake. */
-static int complain_of_url(const char *path, struct gv_buf *errors)
+static int complain(const char *path, const char *section, const char *key,
+                    const char *const *forms, struct gv_buf *errors)
 {
-    static const char *const forms[] = {"smtp://HOST[:PORT]", "smtps://HOST[:PORT]", "file:/FOLDER",
-                                        NULL};
     struct gv_registry_settings unused;
     struct gv_config_key copy[sizeof keys / sizeof *keys];
     struct gv_config_table table = gv_registry_table;
@@ -205,9 +214,10 @@ static int complain_of_url(const char *path, struct gv_buf *errors)
     memcpy(copy, keys, sizeof keys);
     table.keys = copy;
     for (size_t i = 0; i < table.count; i++) {
-        if (strcmp(copy[i].section, "mail") != 0 || strcmp(copy[i].key, "url") != 0)
+        if (strcmp(copy[i].section, section) != 0 || strcmp(copy[i].key, key) != 0)
             continue;
         copy[i].type = GV_CONFIG_ENUM;
+        copy[i].fallback = NULL;
         copy[i].choices = forms;
     }
     int rc = gv_config_load(&table, &unused, path, errors);
@@ -219,10 +229,18 @@ static int complain_of_url(const char *path, struct gv_buf *errors)
 int gv_registry_settings_load(struct gv_registry_settings *out, const char *path,
                               struct gv_buf *errors)
 {
+    static const char *const urls[] = {"smtp://HOST[:PORT]", "smtps://HOST[:PORT]", "file:/FOLDER",
+                                       NULL};
+    static const char *const databases[] = {"postgresql://[USER@][HOST]/NAME[?host=/FOLDER]", NULL};
     int rc = gv_config_load(&gv_registry_table, out, path, errors);
 
-    if (rc != GV_OK || gv_mail_url_fits(out->mail_url))
+    if (rc != GV_OK)
         return rc;
-    gv_config_free(&gv_registry_table, out);
-    return complain_of_url(path, errors);
+    if (!gv_mail_url_fits(out->mail_url))
+        rc = complain(path, "mail", "url", urls, errors);
+    else if (out->database && *out->database && !gv_sql_is_server(out->database))
+        rc = complain(path, "registry", "database", databases, errors);
+    if (rc != GV_OK)
+        gv_config_free(&gv_registry_table, out);
+    return rc;
 }

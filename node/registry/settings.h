@@ -7,7 +7,8 @@
 enum gv_starttls { GV_STARTTLS_REQUIRED, GV_STARTTLS_TRY, GV_STARTTLS_NO };
 
 struct gv_registry_settings {
-    char *data; /* folder of keys, descriptor, terms and database */
+    char *data;     /* folder of keys, descriptor, terms and database */
+    char *database; /* postgresql://...; NULL or "": SQLite, in that folder */
     struct gv_config_hosts listen;
     struct gv_config_strings names;             /* accepted in the Host header; none: any */
     struct gv_config_addresses trusted_proxies; /* believed about their client's address */

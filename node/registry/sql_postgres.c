@@ -118,6 +118,14 @@ static int ensure(struct gv_postgres *self)
     return GV_OK;
 }
 
+/* The server ended the connection since the last statement (a restart, a balancer's idle limit): once
+ * more on a new one, unless half of a transaction went with it. */
+static bool may_retry(struct gv_postgres *self)
+{
+    return !self->in_transaction && PQstatus(self->connection) != CONNECTION_OK &&
+           ensure(self) == GV_OK;
+}
+
 /* ?1 as $1. */
 static void translate(char *out, size_t cap, const char *sql)
 {
@@ -167,8 +175,8 @@ static void end(struct gv_sql *sql, unsigned statement)
     prepared->row = -1;
 }
 
-static int query(struct gv_sql *sql, unsigned statement, const struct gv_sql_value *values,
-                 size_t count)
+static int query_once(struct gv_sql *sql, unsigned statement, const struct gv_sql_value *values,
+                      size_t count)
 {
     struct gv_postgres *self = self_of(sql);
     uint8_t numbers[GV_SQL_VALUES][8];
@@ -205,6 +213,16 @@ static int query(struct gv_sql *sql, unsigned statement, const struct gv_sql_val
     self->changes = strtoull(PQcmdTuples(result), NULL, 10);
     self->statements[statement].result = result;
     return GV_OK;
+}
+
+/* Every statement may run twice: what it writes is the same then. */
+static int query(struct gv_sql *sql, unsigned statement, const struct gv_sql_value *values,
+                 size_t count)
+{
+    int rc = query_once(sql, statement, values, count);
+
+    return rc == GV_ERR_IO && may_retry(self_of(sql)) ? query_once(sql, statement, values, count)
+                                                      : rc;
 }
 
 static int step(struct gv_sql *sql, unsigned statement)
@@ -257,6 +275,8 @@ static int begin(struct gv_sql *sql)
     int rc = ensure(self);
 
     if (rc == GV_OK)
+        rc = run_plain(self, "BEGIN");
+    if (rc != GV_OK && may_retry(self))
         rc = run_plain(self, "BEGIN");
     if (rc != GV_OK)
         return rc;

@@ -490,6 +490,13 @@ static void test_mistakes_get_a_sentence_and_a_code(void **state)
         expect(EX_CONFIG, "serve --check --config bad.conf", line);
         expect(EX_CONFIG, "serve --config bad.conf", line);
     }
+    file = fopen(path, "w");
+    fprintf(file, "[registry]\ndata = data\ndatabase = mysql://x/y\n[mail]\nurl = file:/x\n");
+    fclose(file);
+    expect(EX_CONFIG, "serve --check --config bad.conf",
+           "bad.conf:3: [registry] database: 'mysql://x/y' will not do, write one of: "
+           "postgresql://[USER@][HOST]/NAME[?host=/FOLDER]\n");
+    expect(EX_CONFIG, "list --config bad.conf", "bad.conf:3: [registry] database");
     expect(EX_USAGE, "init --data other --name x --mail bogus:x", "write smtp://HOST, smtps://");
 
     snprintf(path, sizeof path, "%s/registry.key", data);
