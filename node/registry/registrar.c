@@ -8,6 +8,7 @@
 #include "crypto/error.h"
 #include "crypto/wipe.h"
 #include "node/base/file.h"
+#include "node/base/http_tls.h"
 #include "node/base/keyfile.h"
 #include "node/base/log.h"
 #include "node/registry/place.h"
@@ -107,6 +108,7 @@ out:
 
 void gv_registrar_refresh(struct gv_registrar *registrar)
 {
+    gv_tls_refresh();
     char *path = gv_data_path(registrar->settings->data, GV_FILE_DESCRIPTOR);
     struct stat now;
     struct gv_text why = {""};
@@ -186,6 +188,11 @@ static int init_rates(struct gv_registrar *registrar)
     return rc;
 }
 
+static bool is_set(const char *text)
+{
+    return text && *text;
+}
+
 static int listen_all(struct gv_registrar *registrar, struct gv_text *error)
 {
     const struct gv_registry_settings *settings = registrar->settings;
@@ -197,11 +204,12 @@ static int listen_all(struct gv_registrar *registrar, struct gv_text *error)
         .host_count = settings->names.count,
         .trusted = settings->trusted_proxies.items,
         .trusted_count = settings->trusted_proxies.count,
+        .tls = is_set(settings->tls_certificate),
         .body_max = 4096, /* the largest request is an enrolment, about 800 bytes */
         .connections_max = (unsigned)settings->connections,
         .connections_per_ip = (unsigned)settings->connections_per_client,
     };
-    int rc = GV_OK;
+    int rc = options.tls ? gv_tls_load(settings->tls_certificate, settings->tls_key, error) : GV_OK;
 
     for (size_t i = 0; rc == GV_OK && i < settings->listen.count && i < GV_LISTEN_MAX; i++) {
         options.host = settings->listen.items[i].host;
@@ -263,6 +271,7 @@ void gv_registrar_release(struct gv_registrar *registrar)
     gv_rate_free(&registrar->by_domain);
     gv_rate_free(&registrar->proofs);
     gv_buf_free(&registrar->descriptor_wire);
+    gv_tls_unload();
     gv_identity_wipe(&registrar->signer);
     gv_wipe(registrar->owner_secret, sizeof registrar->owner_secret);
     free(registrar);

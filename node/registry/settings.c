@@ -51,6 +51,19 @@ static const struct gv_config_key keys[] = {
             "the last address in its X-Forwarded-For, which the proxy must set. Without this all "
             "nodes behind a proxy share its limits and its network group."},
     {.section = "registry",
+     .key = "tls_certificate",
+     .type = GV_CONFIG_PATH,
+     .offset = AT(tls_certificate),
+     .fallback = "",
+     .doc = "Certificate chain in PEM: everything on `listen` is HTTPS then. Read anew when the file "
+            "changes. Empty: HTTP, for a proxy on this host that does TLS."},
+    {.section = "registry",
+     .key = "tls_key",
+     .type = GV_CONFIG_PATH,
+     .offset = AT(tls_key),
+     .fallback = "",
+     .doc = "Its private key in PEM, which only the registry's user and group may read."},
+    {.section = "registry",
      .key = "log_level",
      .type = GV_CONFIG_ENUM,
      .offset = AT(log_level),
@@ -226,6 +239,21 @@ static int complain(const char *path, const char *section, const char *key,
     return rc == GV_ERR_MEMORY ? rc : GV_ERR_CONFIG;
 }
 
+static bool is_set(const char *text)
+{
+    return text && *text;
+}
+
+static int say_missing(const char *path, const char *key, struct gv_buf *errors)
+{
+    gv_buf_append(errors, path, strlen(path));
+    gv_buf_append(errors, ": [registry] ", 13);
+    gv_buf_append(errors, key, strlen(key));
+    static const char rest[] = " is missing: tls_certificate and tls_key belong together\n";
+    gv_buf_append(errors, rest, sizeof rest - 1);
+    return errors->failed ? GV_ERR_MEMORY : GV_ERR_CONFIG;
+}
+
 int gv_registry_settings_load(struct gv_registry_settings *out, const char *path,
                               struct gv_buf *errors)
 {
@@ -240,6 +268,8 @@ int gv_registry_settings_load(struct gv_registry_settings *out, const char *path
         rc = complain(path, "mail", "url", urls, errors);
     else if (out->database && *out->database && !gv_sql_is_server(out->database))
         rc = complain(path, "registry", "database", databases, errors);
+    else if (is_set(out->tls_certificate) != is_set(out->tls_key))
+        rc = say_missing(path, is_set(out->tls_key) ? "tls_certificate" : "tls_key", errors);
     if (rc != GV_OK)
         gv_config_free(&gv_registry_table, out);
     return rc;

@@ -12,6 +12,7 @@ struct gv_registry_settings {
     struct gv_config_hosts listen;
     struct gv_config_strings names;             /* accepted in the Host header; none: any */
     struct gv_config_addresses trusted_proxies; /* believed about their client's address */
+    char *tls_certificate, *tls_key; /* PEM files; NULL or "": plain HTTP */
     int log_level;
 
     char *mail_url; /* smtp://HOST[:PORT], smtps://HOST[:PORT], or file:/FOLDER */

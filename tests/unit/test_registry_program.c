@@ -497,6 +497,10 @@ static void test_mistakes_get_a_sentence_and_a_code(void **state)
            "bad.conf:3: [registry] database: 'mysql://x/y' will not do, write one of: "
            "postgresql://[USER@][HOST]/NAME[?host=/FOLDER]\n");
     expect(EX_CONFIG, "list --config bad.conf", "bad.conf:3: [registry] database");
+    file = fopen(path, "w");
+    fprintf(file, "[registry]\ndata = data\ntls_certificate = x\n[mail]\nurl = file:/x\n");
+    fclose(file);
+    expect(EX_CONFIG, "serve --check --config bad.conf", "[registry] tls_key is missing");
     expect(EX_USAGE, "init --data other --name x --mail bogus:x", "write smtp://HOST, smtps://");
 
     snprintf(path, sizeof path, "%s/registry.key", data);
