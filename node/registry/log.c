@@ -140,7 +140,7 @@ static int sign_next(struct gv_logs *logs, struct gv_records *records,
         (logs->head.minute >= next.minute || /* another process was faster */
          (logs->head.size == log->tree.size && now_min - logs->head.minute < STALE_MIN)))
         return GV_OK;
-    if (!gv_descriptor_key(descriptor, next.signer, next.minute))
+    if (!gv_log_head_key(descriptor, &next))
         return GV_ERR_SIGNER;
     next.size = log->tree.size;
     gv_merkle_root(next.root, &log->tree, next.size);

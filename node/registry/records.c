@@ -104,36 +104,62 @@ int gv_records_put_pending(struct gv_records *records, const uint8_t key[GV_KEY_
     if (others >= GV_CODES_MAX)
         return GV_ERR_FULL;
     seal(email, records, pending->email, pending->owner);
-    return gv_sql_run(sql, PENDING_PUT, "bbbtibii", key, (size_t)GV_KEY_LEN, pending->owner,
+    return gv_sql_run(sql, PENDING_PUT, "bbbtibiib", key, (size_t)GV_KEY_LEN, pending->owner,
                       (size_t)GV_ID_LEN, email, sizeof email, pending->terms,
                       (int64_t)pending->accepted_min, pending->code.hash, (size_t)GV_HASH_LEN,
-                      (int64_t)pending->code.expires_min, (int64_t)pending->code.tries);
+                      (int64_t)pending->code.expires_min, (int64_t)pending->code.tries, pending->link,
+                      (size_t)GV_HASH_LEN);
+}
+
+/* By key or by link: the same columns. */
+static int read_pending(struct gv_records *records, struct gv_pending *out,
+                        uint8_t key[GV_KEY_LEN], unsigned get, const uint8_t *by, size_t by_len)
+{
+    struct gv_sql *sql = records->sql;
+    int rc = gv_sql_query(sql, get, "b", by, by_len);
+
+    memset(out, 0, sizeof *out);
+    if (rc == GV_OK)
+        rc = gv_sql_step(sql, get);
+    if (rc != 1) {
+        gv_sql_end(sql, get);
+        return rc == 0 ? GV_ERR_NOT_FOUND : rc;
+    }
+    rc = gv_sql_blob(sql, get, 0, out->owner, GV_ID_LEN);
+    if (rc == GV_OK)
+        rc = unseal(out->email, records, get, 1, out->owner);
+    if (rc == GV_OK)
+        rc = gv_sql_blob(sql, get, 4, out->code.hash, GV_HASH_LEN);
+    if (rc == GV_OK)
+        rc = gv_sql_blob(sql, get, 8, key, GV_KEY_LEN);
+    gv_sql_text(sql, get, 2, out->terms, sizeof out->terms);
+    out->accepted_min = (uint32_t)gv_sql_number(sql, get, 3);
+    out->code.expires_min = (uint32_t)gv_sql_number(sql, get, 5);
+    out->code.tries = (uint32_t)gv_sql_number(sql, get, 6);
+    out->approved = gv_sql_number(sql, get, 7) != 0;
+    gv_sql_end(sql, get);
+    return rc == GV_OK ? GV_OK : GV_ERR_IO;
 }
 
 int gv_records_pending(struct gv_records *records, struct gv_pending *out,
                        const uint8_t key[GV_KEY_LEN])
 {
-    struct gv_sql *sql = records->sql;
-    int rc = gv_sql_query(sql, PENDING_GET, "b", key, (size_t)GV_KEY_LEN);
+    uint8_t same[GV_KEY_LEN];
 
-    memset(out, 0, sizeof *out);
-    if (rc == GV_OK)
-        rc = gv_sql_step(sql, PENDING_GET);
-    if (rc != 1) {
-        gv_sql_end(sql, PENDING_GET);
-        return rc == 0 ? GV_ERR_NOT_FOUND : rc;
-    }
-    rc = gv_sql_blob(sql, PENDING_GET, 0, out->owner, GV_ID_LEN);
-    if (rc == GV_OK)
-        rc = unseal(out->email, records, PENDING_GET, 1, out->owner);
-    if (rc == GV_OK)
-        rc = gv_sql_blob(sql, PENDING_GET, 4, out->code.hash, GV_HASH_LEN);
-    gv_sql_text(sql, PENDING_GET, 2, out->terms, sizeof out->terms);
-    out->accepted_min = (uint32_t)gv_sql_number(sql, PENDING_GET, 3);
-    out->code.expires_min = (uint32_t)gv_sql_number(sql, PENDING_GET, 5);
-    out->code.tries = (uint32_t)gv_sql_number(sql, PENDING_GET, 6);
-    gv_sql_end(sql, PENDING_GET);
-    return rc == GV_OK ? GV_OK : GV_ERR_IO;
+    return read_pending(records, out, same, PENDING_GET, key, GV_KEY_LEN);
+}
+
+int gv_records_by_link(struct gv_records *records, struct gv_pending *out, uint8_t key[GV_KEY_LEN],
+                       const uint8_t link[GV_HASH_LEN])
+{
+    return read_pending(records, out, key, PENDING_BY_LINK, link, GV_HASH_LEN);
+}
+
+int gv_records_approve(struct gv_records *records, const uint8_t link[GV_HASH_LEN])
+{
+    int rc = gv_sql_run(records->sql, PENDING_APPROVE, "b", link, (size_t)GV_HASH_LEN);
+
+    return rc == GV_OK && gv_sql_changes(records->sql) == 0 ? GV_ERR_NOT_FOUND : rc;
 }
 
 int gv_records_set_tries(struct gv_records *records, const uint8_t key[GV_KEY_LEN], uint32_t tries)

@@ -39,6 +39,8 @@ struct gv_pending {
     char terms[GV_TERMS_MAX + 1];
     uint32_t accepted_min;
     struct gv_code code;
+    uint8_t link[GV_HASH_LEN]; /* HMAC of the token in the mail's link; put only */
+    bool approved;             /* behind that link; got only */
 };
 /* GV_ERR_FULL: GV_CODES_MAX are out. Expired ones are removed first. */
 int gv_records_put_pending(struct gv_records *records, const uint8_t key[GV_KEY_LEN],
@@ -46,6 +48,10 @@ int gv_records_put_pending(struct gv_records *records, const uint8_t key[GV_KEY_
 /* GV_ERR_NOT_FOUND. */
 int gv_records_pending(struct gv_records *records, struct gv_pending *out,
                        const uint8_t key[GV_KEY_LEN]);
+/* The code whose link this is, and the key that it was asked for. GV_ERR_NOT_FOUND. */
+int gv_records_by_link(struct gv_records *records, struct gv_pending *out, uint8_t key[GV_KEY_LEN],
+                       const uint8_t link[GV_HASH_LEN]);
+int gv_records_approve(struct gv_records *records, const uint8_t link[GV_HASH_LEN]);
 int gv_records_set_tries(struct gv_records *records, const uint8_t key[GV_KEY_LEN], uint32_t tries);
 
 /* ---- instances ------------------------------------------------------------------------------ */

@@ -10,6 +10,8 @@ enum gv_records_statement {
     PENDING_COUNT,
     PENDING_PUT,
     PENDING_GET,
+    PENDING_BY_LINK,
+    PENDING_APPROVE,
     PENDING_TRIES,
     PENDING_DROP,
     OWNER_PUT,

@@ -19,6 +19,14 @@ static const char *const sqlite[] = {
     "CREATE UNIQUE INDEX log_certificate ON log (certificate);"
     "CREATE TABLE log_head (signer INTEGER NOT NULL, minute INTEGER NOT NULL,"
     "  wire BLOB NOT NULL, PRIMARY KEY (signer, minute)) STRICT, WITHOUT ROWID;",
+    /* Codes live half an hour: those that are out are asked for again. */
+    "DROP TABLE pending;"
+    "CREATE TABLE pending (key BLOB PRIMARY KEY, owner BLOB NOT NULL, email BLOB NOT NULL,"
+    "  terms TEXT NOT NULL, accepted_min INTEGER NOT NULL, code BLOB NOT NULL,"
+    "  expires_min INTEGER NOT NULL, tries INTEGER NOT NULL, link BLOB NOT NULL,"
+    "  approved INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX pending_expires ON pending (expires_min);"
+    "CREATE UNIQUE INDEX pending_link ON pending (link);",
 };
 
 static const char *const postgres[] = {
@@ -38,6 +46,13 @@ static const char *const postgres[] = {
     "CREATE UNIQUE INDEX log_certificate ON log (certificate);"
     "CREATE TABLE log_head (signer BIGINT NOT NULL, minute BIGINT NOT NULL,"
     "  wire BYTEA NOT NULL, PRIMARY KEY (signer, minute));",
+    "DROP TABLE pending;"
+    "CREATE TABLE pending (key BYTEA PRIMARY KEY, owner BYTEA NOT NULL, email BYTEA NOT NULL,"
+    "  terms TEXT NOT NULL, accepted_min BIGINT NOT NULL, code BYTEA NOT NULL,"
+    "  expires_min BIGINT NOT NULL, tries BIGINT NOT NULL, link BYTEA NOT NULL,"
+    "  approved BIGINT NOT NULL);"
+    "CREATE INDEX pending_expires ON pending (expires_min);"
+    "CREATE UNIQUE INDEX pending_link ON pending (link);",
 };
 
 _Static_assert(sizeof sqlite == sizeof postgres, "each has the same migrations");
@@ -45,11 +60,15 @@ _Static_assert(sizeof sqlite == sizeof postgres, "each has the same migrations")
 static const char *const statements[STATEMENTS] = {
     [PENDING_PURGE] = "DELETE FROM pending WHERE expires_min <= ?1",
     [PENDING_COUNT] = "SELECT count(*) FROM pending WHERE key <> ?1",
-    [PENDING_PUT] = "INSERT INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+    [PENDING_PUT] = "INSERT INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0)"
                     " ON CONFLICT (key) DO UPDATE SET owner = ?2, email = ?3, terms = ?4,"
-                    " accepted_min = ?5, code = ?6, expires_min = ?7, tries = ?8",
-    [PENDING_GET] = "SELECT owner, email, terms, accepted_min, code, expires_min, tries"
-                    " FROM pending WHERE key = ?1",
+                    " accepted_min = ?5, code = ?6, expires_min = ?7, tries = ?8, link = ?9,"
+                    " approved = 0",
+    [PENDING_GET] = "SELECT owner, email, terms, accepted_min, code, expires_min, tries,"
+                    " approved, key FROM pending WHERE key = ?1",
+    [PENDING_BY_LINK] = "SELECT owner, email, terms, accepted_min, code, expires_min, tries,"
+                        " approved, key FROM pending WHERE link = ?1",
+    [PENDING_APPROVE] = "UPDATE pending SET approved = 1 WHERE link = ?1",
     [PENDING_TRIES] = "UPDATE pending SET tries = ?1 WHERE key = ?2",
     [PENDING_DROP] = "DELETE FROM pending WHERE key = ?1",
     [OWNER_PUT] = "INSERT INTO owner VALUES (?1, ?2) ON CONFLICT DO NOTHING",

@@ -12,6 +12,7 @@
 #include "node/base/keyfile.h"
 #include "node/base/log.h"
 #include "node/registry/place.h"
+#include "node/registry/template.h"
 
 /* Entries of the tables of limits: 16,384 of 24 bytes are 400 kB each. */
 #define RATES 16384
@@ -220,6 +221,19 @@ static int listen_all(struct gv_registrar *registrar, struct gv_text *error)
     return rc;
 }
 
+/* A mail that cannot be written is found before somebody waits for it. */
+static int check_template(const struct gv_registry_settings *settings, struct gv_text *error)
+{
+    static const struct gv_mail_words words = {"x", "x", "x", "x", "x"};
+    struct gv_buf mail;
+    size_t body_at;
+
+    gv_buf_init(&mail);
+    int rc = gv_template_fill(&mail, &body_at, settings->mail_template, &words, error);
+    gv_buf_free(&mail);
+    return rc == GV_ERR_MALFORMED ? GV_ERR_CONFIG : rc;
+}
+
 int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
                        const struct gv_registry_settings *settings, uint64_t (*unix_ms)(void),
                        struct gv_text *error)
@@ -240,6 +254,8 @@ int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
     int rc = init_rates(registrar);
     if (rc == GV_OK)
         rc = open_data(registrar, error);
+    if (rc == GV_OK)
+        rc = check_template(settings, error);
     if (rc == GV_OK)
         rc = gv_mailer_new(&registrar->mailer, loop, settings, error);
     if (rc == GV_OK)

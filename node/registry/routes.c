@@ -188,9 +188,7 @@ static void post_confirm(struct gv_http_request *request, void *context)
 {
     struct gv_registrar *registrar = context;
 
-    if (admit(registrar, request) &&
-        gv_client_allowed(registrar, request, &registrar->confirm_by_client,
-                          registrar->settings->confirm_per_client_hour))
+    if (admit(registrar, request))
         gv_confirm_handle(registrar, request);
 }
 
@@ -200,6 +198,20 @@ static void post_renew(struct gv_http_request *request, void *context)
 
     if (admit(registrar, request))
         gv_renew_handle(registrar, request);
+}
+
+/* ---- the page behind the link --------------------------------------------------------------- */
+
+static void get_page(struct gv_http_request *request, void *context)
+{
+    if (admit(context, request))
+        gv_page_show(context, request);
+}
+
+static void post_page(struct gv_http_request *request, void *context)
+{
+    if (admit(context, request))
+        gv_page_confirm(context, request);
 }
 
 /* ---- the log -------------------------------------------------------------------------------- */
@@ -240,5 +252,7 @@ const struct gv_http_route gv_registry_routes[] = {
     {"POST", "/v1/enroll", post_enroll},
     {"POST", "/v1/confirm", post_confirm},
     {"POST", "/v1/renew", post_renew},
+    {"GET", GV_LINK_PATH "*", get_page},
+    {"POST", GV_LINK_PATH "*", post_page},
 };
 const size_t gv_registry_route_count = sizeof gv_registry_routes / sizeof *gv_registry_routes;

@@ -95,6 +95,21 @@ static const struct gv_config_key keys[] = {
      .choices = starttls,
      .doc = "Encryption of smtp://: refuse to send without, use it where offered, or never."},
     {.section = "mail",
+     .key = "ca_file",
+     .type = GV_CONFIG_PATH,
+     .offset = AT(mail_ca_file),
+     .fallback = "",
+     .doc = "Certificates in PEM, one of which must have signed the mail server's. Empty: those that "
+            "this system trusts."},
+    {.section = "mail",
+     .key = "template",
+     .type = GV_CONFIG_PATH,
+     .offset = AT(mail_template),
+     .fallback = "",
+     .doc = "File with the text of the mail, in UTF-8: a line \"Subject: ...\", an empty line, the "
+            "text; {network} {code} {minutes} {instance} {link} are filled in. Empty: the built-in "
+            "one."},
+    {.section = "mail",
      .key = "user",
      .type = GV_CONFIG_STRING,
      .offset = AT(mail_user),
@@ -111,7 +126,7 @@ static const struct gv_config_key keys[] = {
      .key = "timeout",
      .type = GV_CONFIG_DURATION,
      .offset = AT(mail_timeout_s),
-     .fallback = "20s",
+     .fallback = "15s", /* a node waits for 20 */
      .min = 1,
      .max = 300,
      .doc = "A mail that takes longer has failed."},
@@ -244,14 +259,29 @@ static bool is_set(const char *text)
     return text && *text;
 }
 
-static int say_missing(const char *path, const char *key, struct gv_buf *errors)
+/* What no single line is to blame for. */
+static int say(const char *path, const char *what, struct gv_buf *errors)
 {
     gv_buf_append(errors, path, strlen(path));
-    gv_buf_append(errors, ": [registry] ", 13);
-    gv_buf_append(errors, key, strlen(key));
-    static const char rest[] = " is missing: tls_certificate and tls_key belong together\n";
-    gv_buf_append(errors, rest, sizeof rest - 1);
+    gv_buf_append(errors, ": ", 2);
+    gv_buf_append(errors, what, strlen(what));
+    gv_buf_append(errors, "\n", 1);
     return errors->failed ? GV_ERR_MEMORY : GV_ERR_CONFIG;
+}
+
+/* TLS from the start, a folder, or a mail server on this very host. */
+static bool is_private_way(const char *url)
+{
+    static const char *const hosts[] = {"localhost", "127.0.0.1", "[::1]"};
+
+    if (strncmp(url, "smtp://", 7) != 0)
+        return true;
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        size_t len = strlen(hosts[i]);
+        if (strncmp(url + 7, hosts[i], len) == 0 && strchr(":/", url[7 + len]))
+            return true;
+    }
+    return false;
 }
 
 int gv_registry_settings_load(struct gv_registry_settings *out, const char *path,
@@ -268,8 +298,15 @@ int gv_registry_settings_load(struct gv_registry_settings *out, const char *path
         rc = complain(path, "mail", "url", urls, errors);
     else if (out->database && *out->database && !gv_sql_is_server(out->database))
         rc = complain(path, "registry", "database", databases, errors);
+    else if (is_set(out->mail_user) && out->mail_starttls != GV_STARTTLS_REQUIRED &&
+             !is_private_way(out->mail_url))
+        rc = say(path, "[mail] starttls must be required here: a password is not sent in the clear",
+                 errors);
     else if (is_set(out->tls_certificate) != is_set(out->tls_key))
-        rc = say_missing(path, is_set(out->tls_key) ? "tls_certificate" : "tls_key", errors);
+        rc = say(path,
+                 is_set(out->tls_key) ? "[registry] tls_certificate is missing: it belongs to tls_key"
+                                      : "[registry] tls_key is missing: it belongs to tls_certificate",
+                 errors);
     if (rc != GV_OK)
         gv_config_free(&gv_registry_table, out);
     return rc;

@@ -18,6 +18,7 @@ struct gv_registry_settings {
     char *mail_url; /* smtp://HOST[:PORT], smtps://HOST[:PORT], or file:/FOLDER */
     char *mail_from;
     char *mail_user, *mail_password_file; /* NULL: without authentication */
+    char *mail_template, *mail_ca_file;   /* NULL or "": built in, the system's */
     int mail_starttls;                    /* enum gv_starttls */
     int64_t mail_timeout_s;
 

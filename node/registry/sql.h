@@ -10,7 +10,7 @@
 
 #include "node/base/text.h"
 
-#define GV_SQL_VALUES 8 /* parameters of a statement */
+#define GV_SQL_VALUES 12/* parameters of a statement */
 
 struct gv_sql_schema {
     const char *const *statements;

@@ -106,7 +106,7 @@ void gv_log_heads_expire(struct gv_core *core, uint32_t latest)
     for (size_t i = core->log_head_count; i > 0; i--) {
         const struct gv_log_head *head = &core->log_heads[i - 1].head;
         if (too_old(core, head->minute) || head->minute > latest ||
-            !gv_descriptor_key(&core->descriptor, head->signer, head->minute))
+            !gv_log_head_key(&core->descriptor, head))
             let_go(core, i - 1);
     }
 }

@@ -55,6 +55,15 @@ out:
     return rc;
 }
 
+const uint8_t *gv_log_head_key(const struct gv_descriptor *descriptor,
+                               const struct gv_log_head *head)
+{
+    const uint8_t *key = gv_descriptor_key(descriptor, head->signer, head->minute);
+
+    return key ? key
+               : gv_descriptor_key(descriptor, head->signer, head->minute + GV_LOG_HEAD_HOUR - 1);
+}
+
 static int parse(struct gv_log_head *out, const uint8_t *body, size_t len)
 {
     struct gv_reader reader;
@@ -82,7 +91,7 @@ int gv_log_head_open(struct gv_log_head *out, const struct gv_verifier *verifier
     if (rc != GV_OK)
         return rc;
     out->signer = gv_certificate_signer(wire + GV_SIGNATURE_LEN);
-    const uint8_t *key = gv_descriptor_key(descriptor, out->signer, out->minute);
+    const uint8_t *key = gv_log_head_key(descriptor, out);
     if (!key)
         return GV_ERR_SIGNER;
     return gv_verify(verifier, key, GV_LOG_HEAD_DOMAIN, descriptor->network_id, wire + HEAD,

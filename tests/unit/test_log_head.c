@@ -287,6 +287,13 @@ static void a_head_is_read_back_and_no_other(void **state)
             GV_OK);
         record.data[at] ^= 1;
     }
+    network.descriptor.keys[0].from_min = HOUR + 59; /* the hour in which it came into force */
+    assert_int_equal(
+        gv_log_head_open(&read, NULL, &network.descriptor, record.data + 1, record.len - 1), GV_OK);
+    network.descriptor.keys[0].from_min = HOUR + 60;
+    assert_int_equal(
+        gv_log_head_open(&read, NULL, &network.descriptor, record.data + 1, record.len - 1),
+        GV_ERR_SIGNER);
     head.minute++; /* no whole hour */
     assert_int_equal(
         gv_log_head_issue(&record, &head, network.registry_secret, network.descriptor.network_id),
