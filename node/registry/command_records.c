@@ -9,19 +9,21 @@
 #include "crypto/error.h"
 #include "crypto/wipe.h"
 #include "node/base/arguments.h"
+#include "node/base/json.h"
 #include "node/base/keyfile.h"
 #include "node/registry/commands.h"
 #include "node/registry/place.h"
 #include "node/registry/registrar.h"
 
 struct options {
-    bool wants_instance;
+    bool wants_instance, json;
     const char *folder, *config, *instance, *reason;
 };
 
 static const struct argp_option list_options[] = {
     {"data", 'd', "DIR", 0, "The registry's folder", 0},
     {"config", 'c', "FILE", 0, "Or its config file", 0},
+    {"json", 'j', NULL, 0, "One JSON object a line", 0},
     {0}};
 static const struct argp_option revoke_options[] = {
     {"data", 'd', "DIR", 0, "The registry's folder", 0},
@@ -39,6 +41,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case 'c':
         options->config = arg;
+        return 0;
+    case 'j':
+        options->json = true;
         return 0;
     case 'r':
         options->reason = arg;
@@ -96,6 +101,23 @@ static int print_instance(void *context, const struct gv_instance *instance, con
     return GV_OK;
 }
 
+static int print_json(void *context, const struct gv_instance *instance, const char *email)
+{
+    const struct gv_certificate *c = &instance->certificate;
+    size_t *count = context;
+    json_t *json = json_pack(
+        "{s:o, s:o, s:I, s:I, s:s, s:b, s:o}", "instance", gv_json_new_hex(c->instance, GV_ID_LEN),
+        "owner", gv_json_new_hex(c->owner, GV_ID_LEN), "since_minute", (json_int_t)c->since_min,
+        "expires_minute", (json_int_t)c->expires_min, "terms", instance->terms, "revoked",
+        (int)instance->revoked, "email", *email ? json_string(email) : json_null());
+    int rc = json && json_dumpf(json, stdout, JSON_COMPACT) == 0 ? GV_OK : GV_ERR_IO;
+
+    putchar('\n');
+    json_decref(json);
+    ++*count;
+    return rc;
+}
+
 int gv_command_list(int argc, char **argv)
 {
     struct options options = {0};
@@ -111,7 +133,7 @@ int gv_command_list(int argc, char **argv)
     if (rc == GV_OK)
         rc = gv_place_open(&records, &place, &why);
     if (rc == GV_OK) {
-        rc = gv_records_each(records, print_instance, &count);
+        rc = gv_records_each(records, options.json ? print_json : print_instance, &count);
         gv_fail(&why, rc, "the database: %s", gv_strerror(rc));
     }
     if (rc == GV_OK && count == 0)
@@ -131,8 +153,8 @@ static int reason_of(const char *text)
     return -1;
 }
 
-static int sign_revocation(struct gv_buf *wire, const struct gv_revocation *revocation,
-                           const char *folder, struct gv_text *why)
+int gv_sign_revocation(struct gv_buf *wire, const struct gv_revocation *revocation,
+                       const char *folder, struct gv_text *why)
 {
     struct gv_descriptor *descriptor = calloc(1, sizeof *descriptor);
     struct gv_identity signer;
@@ -177,7 +199,7 @@ static int revoke_instance(const struct gv_place *place, const struct gv_revocat
     if (rc == GV_ERR_NOT_FOUND)
         gv_fail(why, rc, "%s: no such instance; grapevine-registry list shows them", text);
     if (rc == GV_OK)
-        rc = sign_revocation(&wire, revocation, place->folder, why);
+        rc = gv_sign_revocation(&wire, revocation, place->folder, why);
     if (rc == GV_OK) {
         rc = gv_records_revoke(records, revocation, wire.data, wire.len);
         gv_fail(why, rc, "%s: %s", text,

@@ -252,6 +252,29 @@ int gv_records_revoke(struct gv_records *records, const struct gv_revocation *re
     return gv_sql_finish(records->sql, rc);
 }
 
+int gv_records_knows_owner(struct gv_records *records, bool *out, const uint8_t owner[GV_ID_LEN])
+{
+    int rc = gv_sql_query(records->sql, OWNER_KNOWN, "b", owner, (size_t)GV_ID_LEN);
+
+    if (rc == GV_OK)
+        rc = gv_sql_step(records->sql, OWNER_KNOWN);
+    *out = rc == 1;
+    gv_sql_end(records->sql, OWNER_KNOWN);
+    return rc < 0 ? rc : GV_OK;
+}
+
+int gv_records_forget(struct gv_records *records, const uint8_t owner[GV_ID_LEN])
+{
+    int rc = gv_sql_begin(records->sql);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_sql_run(records->sql, OWNER_FORGET, "b", owner, (size_t)GV_ID_LEN);
+    if (rc == GV_OK)
+        rc = gv_sql_run(records->sql, PENDING_FORGET, "b", owner, (size_t)GV_ID_LEN);
+    return gv_sql_finish(records->sql, rc);
+}
+
 int gv_records_each_revocation(struct gv_records *records, uint32_t since_min,
                                int (*each)(void *context, const uint8_t *wire, size_t len),
                                void *context)

@@ -78,6 +78,10 @@ int gv_records_renew(struct gv_records *records, const struct gv_instance *insta
  * erased with it. GV_ERR_DUPLICATE: revoked already. */
 int gv_records_revoke(struct gv_records *records, const struct gv_revocation *revocation,
                       const uint8_t *wire, size_t len);
+/* Is an email address of this owner's held? */
+int gv_records_knows_owner(struct gv_records *records, bool *out, const uint8_t owner[GV_ID_LEN]);
+/* Erases his address, and codes that are out. Instances stay, as revocations must. */
+int gv_records_forget(struct gv_records *records, const uint8_t owner[GV_ID_LEN]);
 /* Calls `each` for the revocations from since_min on, oldest first, at most GV_REVOCATIONS_PAGE
  * (proto/wire/revocation.h). */
 int gv_records_each_revocation(struct gv_records *records, uint32_t since_min,

@@ -75,6 +75,10 @@ static const char *const statements[STATEMENTS] = {
     [OWNER_ERASE] = "DELETE FROM owner WHERE owner = (SELECT owner FROM instance WHERE"
                     "  instance = ?1) AND NOT EXISTS (SELECT 1 FROM instance AS other WHERE"
                     "  other.owner = owner.owner AND other.revocation IS NULL)",
+    [OWNER_KNOWN] = "SELECT 1 FROM owner WHERE owner = ?1 UNION ALL SELECT 1 FROM pending"
+                    " WHERE owner = ?1",
+    [OWNER_FORGET] = "DELETE FROM owner WHERE owner = ?1",
+    [PENDING_FORGET] = "DELETE FROM pending WHERE owner = ?1",
     [INSTANCE_GET] = "SELECT certificate, terms, accepted_min, revocation IS NOT NULL"
                      " FROM instance WHERE instance = ?1",
     [INSTANCE_COUNT] = "SELECT count(*) FROM instance WHERE owner = ?1 AND instance <> ?2"
