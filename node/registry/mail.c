@@ -130,6 +130,70 @@ static void put_lines(struct gv_buf *out, const char *text)
     }
 }
 
+static bool is_ascii(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text >= 0x80)
+            return false;
+    return true;
+}
+
+static void put_base64(struct gv_buf *out, const char *data, size_t len)
+{
+    char text[128];
+
+    sodium_bin2base64(text, sizeof text, (const uint8_t *)data, len,
+                      sodium_base64_VARIANT_ORIGINAL);
+    put(out, text);
+}
+
+/* RFC 2047: words of 45 bytes at most, none of which ends within a character. */
+static void put_subject(struct gv_buf *out, const char *subject)
+{
+    size_t left = strlen(subject);
+
+    put(out, "Subject: ");
+    if (is_ascii(subject)) {
+        put(out, subject);
+        left = 0;
+    }
+    while (left > 0) {
+        size_t len = left < 45 ? left : 45;
+        while (len > 1 && len < left && ((unsigned char)subject[len] & 0xc0) == 0x80)
+            len--;
+        put(out, "=?utf-8?B?");
+        put_base64(out, subject, len);
+        subject += len;
+        left -= len;
+        put(out, left > 0 ? "?=\r\n " : "?=");
+    }
+    put(out, "\r\n");
+}
+
+/* ASCII as it is; other text as base64, because not every server on the way takes 8 bits. */
+static void put_body(struct gv_buf *out, const char *body)
+{
+    struct gv_buf lines;
+
+    if (is_ascii(body)) {
+        put(out, "Content-Type: text/plain; charset=us-ascii\r\n\r\n");
+        put_lines(out, body);
+        return;
+    }
+    put(out, "Content-Type: text/plain; charset=utf-8\r\n"
+             "Content-Transfer-Encoding: base64\r\n\r\n");
+    gv_buf_init(&lines);
+    put_lines(&lines, body);
+    for (size_t at = 0; at < lines.len; at += 57) {
+        put_base64(out, (const char *)lines.data + at, lines.len - at < 57 ? lines.len - at : 57);
+        put(out, "\r\n");
+    }
+    out->failed = out->failed || lines.failed;
+    if (lines.data)
+        gv_wipe(lines.data, lines.cap);
+    gv_buf_free(&lines);
+}
+
 static void compose(struct mail *mail, const char *subject, const char *body)
 {
     static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -144,15 +208,15 @@ static void compose(struct mail *mail, const char *subject, const char *body)
     gv_hex(id, random, sizeof random);
     gmtime_r(&now, &tm); /* strftime would follow the locale, which RFC 5322 does not */
     snprintf(head, sizeof head,
-             "From: Grapevine registry <%s>\nTo: <%s>\nSubject: %s\n"
+             "From: Grapevine registry <%s>\nTo: <%s>\n"
              "Date: %s, %02d %s %d %02d:%02d:%02d +0000\nMessage-ID: <%s@%s>\n"
-             "MIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n"
-             "Auto-Submitted: auto-generated\n\n",
-             mail->mailer->from, mail->to, subject, days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
+             "MIME-Version: 1.0\nAuto-Submitted: auto-generated\n",
+             mail->mailer->from, mail->to, days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
              tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec, id,
              strchr(mail->mailer->from, '@') + 1);
     put_lines(&mail->text, head);
-    put_lines(&mail->text, body);
+    put_subject(&mail->text, subject);
+    put_body(&mail->text, body);
 }
 
 /* ---- sending, in a thread of libuv's pool --------------------------------------------------- */
@@ -190,6 +254,8 @@ static void set_login(CURL *curl, const struct gv_mailer *mailer)
     static const long levels[] = {CURLUSESSL_ALL, CURLUSESSL_TRY, CURLUSESSL_NONE};
 
     curl_easy_setopt(curl, CURLOPT_USE_SSL, levels[mailer->settings->mail_starttls]);
+    if (mailer->settings->mail_ca_file && *mailer->settings->mail_ca_file)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, mailer->settings->mail_ca_file);
     if (!mailer->settings->mail_user)
         return;
     curl_easy_setopt(curl, CURLOPT_USERNAME, mailer->settings->mail_user);

@@ -23,6 +23,8 @@ int main(int argc, char **argv)
         {"show-descriptor", "grapevine-registry show-descriptor", gv_command_show},
         {"list", "grapevine-registry list", gv_command_list},
         {"revoke", "grapevine-registry revoke", gv_command_revoke},
+        {"export", "grapevine-registry export", gv_command_export},
+        {"forget", "grapevine-registry forget", gv_command_forget},
     };
 
     gv_log_open("grapevine-registry", GV_LOG_INFO);
