@@ -22,13 +22,13 @@ function timeline(ip, said) {
     : h("p.muted", null, "Nothing has happened.");
 }
 
-function show(out, ip, said, known, listed, doing) {
+function show(out, ip, said, known, listed, watching, doing) {
   const l = ip.local, own = listed.allow.includes(ip.subject) || listed.deny.includes(ip.subject);
   const button = (text, run, off) => h("button", {onclick: run, disabled: Boolean(off), type: "button"}, text);
   const mine = said.telemetry.some((e) => e.statement?.kind === "signal");
   fill(out,
     h("section.card.state" + (ip.action === "refuse" ? ".bad" : ip.action === "allow" ? "" : ".warn"), null,
-      h("div", null, h("h2.mono", null, ip.subject), h("p.line", null, verdict(ip.verdict), action(ip.action),
+      h("div", null, h("h2.mono", null, ip.subject), h("p.line", null, verdict(ip.verdict), action(ip.action, watching),
         ip.allow_listed && chip("on the allow list", "good"), ip.deny_listed && chip("on the deny list", "bad"),
         l.clean && chip("users log in from here", "good")),
         h("p", null, h("b", null, "Why: "), ip.why))),
@@ -87,8 +87,9 @@ export function address(main, {signal, argument, title}) {
     lists(listed, l);
     if (!argument) return;
     const query = {addr: argument};
-    const [ip, said, known] = await Promise.all([get("ip", {signal, query}), get("telemetry", {signal, query}), names(signal)]);
-    show(out, ip, said, known, l, doing);
+    const [ip, said, known, s] = await Promise.all([
+      get("ip", {signal, query}), get("telemetry", {signal, query}), names(signal), get("status", {signal})]);
+    show(out, ip, said, known, l, !s.enforcement.enforced.length, doing);
   }
   refresh().catch((error) => { if (!signal.aborted) wrong.textContent = error.message; });
 }

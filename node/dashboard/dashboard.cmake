@@ -1,6 +1,6 @@
-# The dashboard goes into grapevined as it lies here, with the library that draws its charts: Chart.js
-# (MIT), from Debian's package or, with -DGV_CHART_JS=FILE -DGV_CHART_LICENCE=FILE, from elsewhere.
-# Nothing is translated or fetched: what a browser gets is what is in this folder.
+# The dashboard goes into grapevined as it lies here (but for indentation and lines of comment), with the
+# library that draws its charts: Chart.js (MIT), from Debian's package or, with -DGV_CHART_JS=FILE
+# -DGV_CHART_LICENCE=FILE, from elsewhere. Nothing is fetched.
 find_file(GV_CHART_JS chart.min.js PATHS /usr/share/javascript/chart.js NO_DEFAULT_PATH
           DOC "Chart.js 3.9, minified")
 find_file(GV_CHART_LICENCE copyright PATHS /usr/share/doc/libjs-chart.js NO_DEFAULT_PATH

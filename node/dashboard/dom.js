@@ -94,8 +94,10 @@ const tones = {
 };
 export const chip = (word, tone) => h(`span.chip${tone ?? tones[word] ? "." + (tone ?? tones[word]) : ""}`, null, word);
 export const verdict = (word) => chip(word === "unknown" ? "no verdict" : word);
-const actions = {allow: "treated normally", "one-strike": "one wrong guess left", refuse: "refused"};
-export const action = (word) => chip(actions[word] ?? word, tones[word]);
+// A host that only watches refuses nobody.
+const actions = {allow: "as any other", "one-strike": "one guess left", refuse: "refused"};
+export const action = (word, watching) =>
+  chip(watching && word !== "allow" ? `would be ${actions[word]}`.replace("be one", "have one") : actions[word] ?? word, tones[word]);
 export const link = (subject) =>
   h("a.mono", {href: `#/address/${encodeURIComponent(subject)}`}, subject);
 export const card = (title, ...children) => h("section.card", null, title && h("h2", null, title), children);

@@ -55,16 +55,18 @@ function tiles(s, found) {
   ];
 }
 
-const attackers = (list) => table("Who attacks now", [
+const attackers = (list, watching) => table("Who attacks now", [
   ["Address", (a) => link(a.subject)], ["Failed", (a) => number(a.failures), "number"],
-  ["Last", (a) => time(a.last), "less"], ["The mesh says", (a) => verdict(a.verdict)],
-  ["This host", (a) => action(a.action)],
+  ["Last", (a) => time(a.last), "less"], ["The mesh", (a) => verdict(a.verdict)],
+  ["This host", (a) => action(a.action, watching)],
 ], list, "Nobody has tried a wrong password in the last hour.");
 
+const words = {refuse: "to be refused", untrusted: "untrusted"};
 function change(c, fresh) {
-  const listed = (list) => list.includes("refuse") ? "refused" : list.includes("untrusted") ? "untrusted" : "not listed";
-  return h(fresh ? "li.new" : "li", null, link(c.subject), h("span", null, `${listed(c.was)} → `,
-    chip(listed(c.is), c.is.includes("refuse") ? "bad" : c.is.length ? "warn" : "good")), time(c.time));
+  const listed = (list) => list.map((word) => words[word] ?? word).join(" and ") || "not listed";
+  return h(fresh ? "li.new" : "li", null, link(c.subject),
+    chip(listed(c.is), c.is.includes("refuse") ? "bad" : c.is.length ? "warn" : "good"),
+    h("span.muted.less", null, c.was.length ? `was ${listed(c.was)}` : ""), time(c.time));
 }
 
 export function overview(main, {signal}) {
@@ -94,7 +96,7 @@ export function overview(main, {signal}) {
     if (focused || !had) top.querySelector("h1").focus({preventScroll: true});
     had = true;
     fill(counts, tiles(s, found));
-    fill(who, attackers(found.attackers.slice(0, 12)),
+    fill(who, attackers(found.attackers.slice(0, 12), !s.enforcement.enforced.length),
       found.addresses > 12 && h("p.muted.small", null, `and ${number(found.addresses - 12)} more`));
     fill(document.getElementById("who"), `grapevine ${s.version}, instance `, h("code", {title: s.instance}, s.instance.slice(0, 12)),
       s.network ? `, network ${s.network.name}. ` : ". ");

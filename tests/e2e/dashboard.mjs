@@ -18,7 +18,7 @@ const pages = [
   ["telemetry", "#/telemetry", "document.querySelector('details')", ["Signals are sent", "198.51.100.7", "Entries are purged 30 days after"]],
   ["address", "#/address/198.51.100.7", "document.querySelector('.timeline li')", ["Why:", "refused", "Timeline", "Failed attempts today", "This node signalled it"]],
   ["peers", "#/peers", "document.querySelectorAll('table').length === 2", ["127.2.0.1", "this node"]],
-  ["flow", "#/flow", "document.querySelector('.grid dl') && document.querySelector('canvas').height > 50", ["Received", "Failed logins"]],
+  ["flow", "#/flow", "document.querySelector('.grid dl') && document.querySelector('canvas').height > 50", ["Received", "Failed logins", Number(readFileSync(`${scratch}/flow.sum`, "utf8")).toLocaleString("en")]],
   ["alerts", "#/alerts", "document.querySelector('main .grid .card')", ["Still learning what is usual here"]],
   ["settings", "#/settings", "document.querySelector('table')", ["[share]", "line ", "default", "127.0.0.1:"]],
 ];
@@ -128,6 +128,15 @@ writeFileSync(`${scratch}/attack`, ""); // dashboard.sh writes to the log
 const start = Date.now();
 await page.until("a verdict change, live", "document.querySelector('.feed').innerText.includes('198.51.100.44')", 15);
 console.log(`a change was shown ${Date.now() - start} ms after dashboard.sh was asked to write it to the log`);
+
+// ---- preview --------------------------------------------------------------------------------------
+await page.run("location.hash = '#/telemetry'");
+writeFileSync(`${scratch}/preview`, "");
+await page.until("the preview", "document.body.innerText.includes('Preview: nothing leaves this host')", 30);
+await page.until("what would be sent", "document.body.innerText.includes('not sent: preview')", 30);
+await page.run("document.querySelector('details').open = true");
+await page.until("nobody got it", "document.querySelector('details').innerText.includes('To nobody.') && document.querySelector('.raw')");
+await page.picture(`${folder}/telemetry-preview.png`);
 
 // ---- text that wants to be more --------------------------------------------------------------------
 for (const nasty of ["<img src=x onerror=alert(1)>", "'\"><script>alert(1)</script>", "%E2%80%AEevil", "%", "=cmd|'/c calc'!A0", "javascript:alert(1)", "__proto__"]) {

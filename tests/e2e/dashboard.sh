@@ -37,6 +37,29 @@ node_pid[1]=$!
 pids+=($!)
 wait_for 20 "node 1" answers 1
 wait_for 40 "node 1 to find the other" has_peers 1
+# Two hours of mail, so that there is something to draw.
+python3 - "$scratch/flow.sum" >"$scratch/flow" <<'PYTHON'
+import datetime, math, sys
+now = datetime.datetime.now(datetime.timezone.utc).replace(second=0, microsecond=0)
+total = 0
+for minute in range(110, 0, -1):
+    at = (now - datetime.timedelta(minutes=minute)).isoformat()
+    def say(program, text):
+        print(f"{at} mail postfix/{program}[1]: {text}")
+    for n in range(int(8 + 6 * math.sin(minute / 9) + minute % 3)):
+        q = f"4B{minute:03X}{n:02X}1"
+        say("smtpd", f"{q}: client=mx.example.net[203.0.113.9]")
+        say("qmgr", f"{q}: from=<a@example.net>, size={900 + n}, nrcpt=1 (queue active)")
+        what = "bounced" if n == 7 else "deferred" if n == 9 else "sent"
+        say("lmtp", f"{q}: to=<b@example.org>, relay=mail[/run/lmtp], delay=0.1, delays=0/0/0/0.1, dsn=2.0.0, status={what} (ok)")
+        if what != "deferred":
+            say("qmgr", f"{q}: removed")
+        total += 1
+    for n in range(minute * 7 % 5):
+        say("smtpd", f"NOQUEUE: reject: RCPT from unknown[198.51.100.{200 + n}]: 554 5.7.1 <c@example.org>: Relay access denied; from=<d@example.net> to=<c@example.org> proto=ESMTP helo=<x>")
+open(sys.argv[1], "w").write(str(total))
+PYTHON
+cat "$scratch/flow" >>"$scratch/node1.mail"
 for i in $(seq 1 15); do fails_at 1 "198.51.100.$i"; done
 for i in $(seq 5 25); do fails_at 2 "198.51.100.$i"; done
 wait_for 20 "an own signal" verdict_is 1 198.51.100.7 untrusted
@@ -46,12 +69,16 @@ wait_for 20 "a signal of the other" verdict_is 1 198.51.100.25 reported
 (
     while [[ -d $scratch ]]; do
         [[ -e $scratch/attack ]] && rm "$scratch/attack" && fails_at 1 198.51.100.44
+        [[ -e $scratch/preview ]] && rm "$scratch/preview" &&
+            sed -i 's/^mode = yes/mode = preview/' "$(conf 1)" && ask 1 reload && fails_at 1 198.51.100.66
         [[ -e $scratch/revoke ]] && rm "$scratch/revoke" && ask 1 token --new >"$scratch/token"
         sleep 0.1
     done
 ) 2>/dev/null &
 pids+=($!)
 ask 1 token >"$scratch/token"
+counted() { [[ $(ask 1 stats --json --since 3h | jq .sum.received) == "$(cat "$scratch/flow.sum")" ]]; }
+wait_for 20 "the mail to be counted" counted
 timeout 120 node "$root/tests/e2e/dashboard.mjs" "$chromium" "http://127.0.0.1:$http" "$(cat "$scratch/token")" \
     "$out" "$scratch" || fail "in the browser (see above)"
 
