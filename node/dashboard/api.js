@@ -101,6 +101,7 @@ export async function follow(signal, before, changed, trouble) {
         const first = await get("changes", {signal});
         const [run, count] = first.serial.split("-");
         serial = `${run}-${Math.max(0, Number(count) - before)}`;
+        if (serial === first.serial) changed([]); // there was none yet: the next answer may take a minute
       }
       const news = await get("changes", {signal, query: {since: serial, wait: 50}, wait: 70});
       serial = news.serial;

@@ -49,6 +49,7 @@ export async function graph(canvas, signal) {
     if (!stats) return;
     if (!chart) {
       chart = new window.Chart(canvas, {type: "line", data: {datasets: datasets()}, options: options()});
+      canvas.dataset.drawn = "yes";
       return;
     }
     chart.data.datasets = datasets();

@@ -57,7 +57,7 @@ function tiles(s, found) {
 
 const attackers = (list, watching) => table("Who attacks now", [
   ["Address", (a) => link(a.subject)], ["Failed", (a) => number(a.failures), "number"],
-  ["Last", (a) => time(a.last), "less"], ["The mesh", (a) => verdict(a.verdict)],
+  ["Last", (a) => time(a.last), "less"], ["The mesh", (a) => verdict(a.verdict), "less"],
   ["This host", (a) => action(a.action, watching)],
 ], list, "Nobody has tried a wrong password in the last hour.");
 
@@ -85,7 +85,6 @@ export function overview(main, {signal}) {
       card("Verdict changes, live", feed, trouble)),
     h("section.card.grid", null, h("div.line", null, h("h2", null, "The last two hours"), h("a", {href: "#/flow"}, "Mail flow")),
       h("div.chart.low", null, canvas), keys));
-  fill(feed, h("li.muted", null, "None since the node started."));
 
   const problem = (error) => { if (!top.firstChild) fill(top, h("p.error", null, error.message)); };
   let had = false;
@@ -104,11 +103,11 @@ export function overview(main, {signal}) {
   }, problem);
 
   follow(signal, 30, (list, reset) => {
-    if (reset || feed.querySelector(".muted")) fill(feed);
+    if (reset || feed.querySelector(".none")) fill(feed);
     const quiet = !feed.children.length;
     for (const c of list) feed.prepend(change(c, !quiet));
     while (feed.children.length > 100) feed.lastChild.remove();
-    if (!feed.children.length) fill(feed, h("li.muted", null, "None since the node started."));
+    if (!feed.children.length) fill(feed, h("li.none.muted", null, "None since the node started."));
   }, (error) => {
     trouble.textContent = !error ? "" : error.word === "busy"
       ? "Too many dashboards are open for live changes here; this one asks again every half minute."

@@ -36,6 +36,7 @@ function contents(entry, known, kept) {
       : h("p", null, "It cannot be decoded."),
     h("h3", null, "To whom"), receivers(entry, known),
     h("h3", null, `Raw, ${plural((entry.raw?.length ?? 0) / 2, "byte")}`), h("p.mono.raw", null, entry.raw ?? "not there"),
+    entry.state === "preview" && h("p.muted.small", null, "Not signed, so it is nobody's word: zeros stand where the signature goes."),
     h("p.muted.small", null, `Purged on ${clock(Date.parse(entry.created) + kept * 1000)}, within the hour.`),
   ];
 }
@@ -55,7 +56,7 @@ export function entries(list, known, kept, opened = new Set()) {
 
 const sharing = {
   yes: ["Signals are sent.", "What is listed here has left this host, or will once a peer is there; nothing else does."],
-  preview: ["Preview: nothing leaves this host.", "Below is what would be sent. [share] mode = yes and `grapevine reload` switch it on."],
+  preview: ["Preview: nothing leaves this host.", "Below is what would be sent. In the file [share] mode = yes, and then grapevine reload, switch it on."],
   no: ["Sharing is off.", "No signal is made. What others report is received all the same."],
 };
 

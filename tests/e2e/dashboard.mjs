@@ -14,11 +14,11 @@ const browser = await Browser.start(program, `${scratch}/chromium`);
 
 // Name, address, what is there once it is complete, and what must be read on it.
 const pages = [
-  ["overview", "#/", "document.querySelector('table') && document.querySelector('canvas').height > 50", ["attacking now", "Verdict changes, live", "198.51.100.7"]],
+  ["overview", "#/", "document.querySelector('table') && document.querySelector('canvas[data-drawn]') && document.querySelector('.feed a')", ["attacking now", "Verdict changes, live", "198.51.100.7"]],
   ["telemetry", "#/telemetry", "document.querySelector('details')", ["Signals are sent", "198.51.100.7", "Entries are purged 30 days after"]],
   ["address", "#/address/198.51.100.7", "document.querySelector('.timeline li')", ["Why:", "refused", "Timeline", "Failed attempts today", "This node signalled it"]],
   ["peers", "#/peers", "document.querySelectorAll('table').length === 2", ["127.2.0.1", "this node"]],
-  ["flow", "#/flow", "document.querySelector('.grid dl') && document.querySelector('canvas').height > 50", ["Received", "Failed logins", Number(readFileSync(`${scratch}/flow.sum`, "utf8")).toLocaleString("en")]],
+  ["flow", "#/flow", "document.querySelector('.grid dl') && document.querySelector('canvas[data-drawn]')", ["Received", "Failed logins", Number(readFileSync(`${scratch}/flow.sum`, "utf8")).toLocaleString("en")]],
   ["alerts", "#/alerts", "document.querySelector('main .grid .card')", ["Still learning what is usual here"]],
   ["settings", "#/settings", "document.querySelector('table')", ["[share]", "line ", "default", "127.0.0.1:"]],
 ];
@@ -131,7 +131,11 @@ console.log(`a change was shown ${Date.now() - start} ms after dashboard.sh was 
 
 // ---- preview --------------------------------------------------------------------------------------
 await page.run("location.hash = '#/telemetry'");
+await page.until("the page", "document.querySelector('details')");
 writeFileSync(`${scratch}/preview`, "");
+while (existsSync(`${scratch}/previewed`) === false) await new Promise((resolve) => setTimeout(resolve, 50));
+await page.run("location.hash = '#/'");
+await page.run("location.hash = '#/telemetry'");
 await page.until("the preview", "document.body.innerText.includes('Preview: nothing leaves this host')", 30);
 await page.until("what would be sent", "document.body.innerText.includes('not sent: preview')", 30);
 await page.run("document.querySelector('details').open = true");
