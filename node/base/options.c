@@ -97,9 +97,9 @@ static const struct gv_config_key keys[] = {
     {"dnsbl", "clients", GV_CONFIG_ADDRESSES, FIELD(dnsbl_clients), "", 0, 64, NULL, true,
      "Hosts beside this one that may ask there."},
     {"http", "listen", GV_CONFIG_HOSTS, FIELD(http_listen), "", 0, 1, NULL, false,
-     "ADDRESS:PORT of the HTTP API, block lists, metrics, bouncers and Dovecot's policy server, such "
-     "as 127.0.0.1:4729. Empty: nowhere. `grapevine token` prints the API's token, `grapevine "
-     "snippet dovecot` what Dovecot needs."},
+     "ADDRESS:PORT of the dashboard, the HTTP API, block lists, metrics, bouncers and Dovecot's "
+     "policy server, such as 127.0.0.1:4729. Empty: nowhere. `grapevine token` prints the token of "
+     "dashboard and API, `grapevine snippet dovecot` what Dovecot needs."},
     {"http", "clients", GV_CONFIG_ADDRESSES, FIELD(http_clients), "", 0, 64, NULL, true,
      "Hosts beside this one that may ask there; always with the token."},
     {"http", "names", GV_CONFIG_STRINGS, FIELD(http_names), "", 0, 16, NULL, true,

@@ -63,10 +63,9 @@ const attackers = (list, watching) => table("Who attacks now", [
 
 const words = {refuse: "to be refused", untrusted: "untrusted"};
 function change(c, fresh) {
-  const listed = (list) => list.map((word) => words[word] ?? word).join(" and ") || "not listed";
-  return h(fresh ? "li.new" : "li", null, link(c.subject),
-    chip(listed(c.is), c.is.includes("refuse") ? "bad" : c.is.length ? "warn" : "good"),
-    h("span.muted.less", null, c.was.length ? `was ${listed(c.was)}` : ""), time(c.time));
+  const chips = (now, then, text, tone) => now.filter((word) => !then.includes(word))
+    .map((word) => chip(text + (words[word] ?? word), tone ?? (word === "refuse" ? "bad" : "warn")));
+  return h(fresh ? "li.new" : "li", null, link(c.subject), chips(c.is, c.was, ""), chips(c.was, c.is, "no longer ", "good"), time(c.time));
 }
 
 export function overview(main, {signal}) {

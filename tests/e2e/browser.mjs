@@ -117,7 +117,7 @@ class Page {
   async picture(file) {
     const { cssContentSize } = await this.send("Page.getLayoutMetrics");
     const { data } = await this.send("Page.captureScreenshot", {format: "png", captureBeyondViewport: true,
-      clip: {x: 0, y: 0, width: cssContentSize.width, height: Math.min(cssContentSize.height, 4000), scale: 1}});
+      clip: {x: 0, y: 0, width: cssContentSize.width, height: Math.min(cssContentSize.height, 2400), scale: 1}});
     const png = Buffer.from(data, "base64");
     writeFileSync(file, png);
     return look(png);
