@@ -4,12 +4,13 @@
 const unsafe = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g;
 export const clean = (text) => String(text ?? "").replace(unsafe, "\u00b7");
 
-// h("a.link", {href: "#/"}, "text", child, ...): null and false children are left out.
-export function h(name, properties, ...children) {
+// h("a.link", {href: "#/"}, "text", child, ...), or without properties; null and false are left out.
+export function h(name, ...children) {
+  const properties = children[0]?.constructor === Object ? children.shift() : {};
   const [tag, ...classes] = name.split(".");
   const element = document.createElement(tag);
   if (classes.length) element.className = classes.join(" ");
-  for (const [key, value] of Object.entries(properties ?? {})) {
+  for (const [key, value] of Object.entries(properties)) {
     if (value === undefined || value === null || value === false) continue;
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else if (key in element && typeof value !== "string") element[key] = value;
@@ -78,7 +79,7 @@ export function ago(ms) {
 // A time that stays right while the page is open.
 export function time(text, exact) {
   const ms = Date.parse(text ?? "");
-  if (Number.isNaN(ms)) return h("span.muted", null, "never");
+  if (Number.isNaN(ms)) return h("span.muted", "never");
   return h("time", {datetime: text, title: clean(text), "data-ago": exact ? null : ms}, exact ? clock(ms) : ago(ms));
 }
 setInterval(() => {
@@ -92,7 +93,7 @@ const tones = {
   refuse: "bad", untrusted: "bad", "one-strike": "warn", reported: "warn", allow: "good", sent: "good",
   preview: "warn", on: "bad", over: "good",
 };
-export const chip = (word, tone) => h(`span.chip${tone ?? tones[word] ? "." + (tone ?? tones[word]) : ""}`, null, word);
+export const chip = (word, tone) => h(`span.chip${tone ?? tones[word] ? "." + (tone ?? tones[word]) : ""}`, word);
 export const verdict = (word) => chip(word === "unknown" ? "no verdict" : word);
 // A host that only watches refuses nobody.
 const actions = {allow: "as any other", "one-strike": "one guess left", refuse: "refused"};
@@ -100,25 +101,25 @@ export const action = (word, watching) =>
   chip(watching && word !== "allow" ? `would be ${actions[word]}`.replace("be one", "have one") : actions[word] ?? word, tones[word]);
 export const link = (subject) =>
   h("a.mono", {href: `#/address/${encodeURIComponent(subject)}`}, subject);
-export const card = (title, ...children) => h("section.card", null, title && h("h2", null, title), children);
+export const card = (title, ...children) => h("section.card", title && h("h2", title), children);
 export const pairs = (...list) =>
-  h("dl", null, list.filter(Boolean).map(([name, value]) => [h("dt", null, name), h("dd", null, value)]));
+  h("dl", list.filter(Boolean).map(([name, value]) => [h("dt", name), h("dd", value)]));
 
 // columns: [heading, cell(row), class]; the caption is for screen readers.
 export function table(caption, columns, rows, empty) {
-  if (!rows.length) return h("p.muted", null, empty);
+  if (!rows.length) return h("p.muted", empty);
   const style = (c) => (c[2] ? "." + c[2] : "");
-  return h("div.scroll", null,
+  return h("div.scroll",
     h("table", {"aria-label": caption},
-      h("thead", null, h("tr", null, columns.map((c) => h("th" + style(c), {scope: "col"}, c[0])))),
-      h("tbody", null, rows.map((row) => h("tr", null, columns.map((c) => h("td" + style(c), null, c[1](row))))))));
+      h("thead", h("tr", columns.map((c) => h("th" + style(c), {scope: "col"}, c[0])))),
+      h("tbody", rows.map((row) => h("tr", columns.map((c) => h("td" + style(c), c[1](row))))))));
 }
 
 // Asks before something is done; resolves to true or false.
 export function confirm(title, text, yes) {
   const dialog = $("ask");
   return new Promise((resolve) => {
-    fill(dialog, h("h2", {id: "ask-title"}, title), h("p", null, text),
+    fill(dialog, h("h2", {id: "ask-title"}, title), h("p", text),
       h("form.line", {method: "dialog"}, h("button.main", {value: "yes"}, yes), h("button", {value: "no"}, "Cancel")));
     dialog.returnValue = "";
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), {once: true});

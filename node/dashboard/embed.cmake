@@ -26,10 +26,16 @@ foreach(entry ${files})
     set(file ${entry})
   endif()
   string(REGEX REPLACE ".*\\." "" kind ${name})
-  if(NOT entry MATCHES "=" AND kind MATCHES "^(js|css)$") # our own: without indentation and comment lines
+  if(NOT entry MATCHES "=" AND kind MATCHES "^(js|css)$") # our own: without what only the reader needs
     file(READ ${file} text)
     string(REGEX REPLACE "\n[ \t]+" "\n" text "${text}")
     string(REGEX REPLACE "(^|\n)// [^\n]*" "" text "${text}")
+    string(REGEX REPLACE "([;{]) // [^\n]*" "\\1" text "${text}")
+    string(REGEX REPLACE "([,;{(])\n+" "\\1" text "${text}") # no string goes on in the next line
+    if(kind STREQUAL "css")
+      string(REGEX REPLACE "([{};:,]) +" "\\1" text "${text}")
+      string(REGEX REPLACE " +{" "{" text "${text}")
+    endif()
     file(WRITE ${OUT}.${kind} "${text}")
     set(file ${OUT}.${kind})
   endif()

@@ -1,12 +1,14 @@
 // The mail flow: a live graph of sums, and the same as figures.
-import { $, bytes, card, clock, fill, h, link, number, pairs, plural, say, span, table, time } from "./dom.js";
+import { $, bytes, card, clock, fill, h, number, pairs, plural, say, span, table, time } from "./dom.js";
 import { every, get } from "./api.js";
 
 const chartIsThere = new Promise((resolve) => {
   if (window.Chart) resolve();
   else $("chart").addEventListener("load", resolve);
 });
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// As they are now: light or dark.
+const soft = () => getComputedStyle(document.querySelector("footer")).color;
+const line = () => getComputedStyle(document.querySelector("header")).borderBottomColor;
 
 // Colours that can be told apart on light and on dark, also by who sees red and green alike.
 export const series = {
@@ -35,9 +37,9 @@ export async function graph(canvas, signal) {
     interaction: {mode: "index", intersect: false}, events: ["mousemove", "mouseout", "touchstart", "touchmove"],
     scales: {
       x: {type: "linear", min: Date.parse(stats.since), max: Date.parse(stats.until), grid: {display: false},
-          ticks: {color: css("--soft"), maxTicksLimit: 7, maxRotation: 0,
+          ticks: {color: soft(), maxTicksLimit: 7, maxRotation: 0,
                   callback: (value) => (stats.by === "minute" ? clock(value, false) : clock(value).slice(5, stats.by === "day" ? 10 : 16))}},
-      y: {beginAtZero: true, suggestedMax: 5, grid: {color: css("--line")}, ticks: {color: css("--soft"), precision: 0, maxTicksLimit: 6}},
+      y: {beginAtZero: true, suggestedMax: 5, grid: {color: line()}, ticks: {color: soft(), precision: 0, maxTicksLimit: 6}},
     },
     plugins: {legend: {display: false}, tooltip: {callbacks: {title: (items) => clock(items[0].parsed.x)}}},
   });
@@ -73,13 +75,13 @@ export function flow(main, {signal, title}) {
   let shown = new Set(["received", "delivered", "deferred", "bounced", "rejected", "login_failures"]);
   let show = null, stats = null;
   const range = h("select", {id: "range", onchange: () => refresh().catch(() => {})},
-    Object.keys(ranges).map((name) => h("option", null, name)));
+    Object.keys(ranges).map((name) => h("option", name)));
   const canvas = h("canvas", {role: "img", "aria-label": "Mail flow over time; the same figures are in the tables below"});
   const figures = h("div"), rows = h("div"), note = h("p.muted.small");
   const boxes = Object.entries(series).map(([name, [text, colour]]) => {
     const key = h("span.key", {"aria-hidden": "true"});
     key.style.backgroundColor = colour;
-    return h("label", null, h("input", {
+    return h("label", h("input", {
       type: "checkbox", checked: shown.has(name),
       onchange: (event) => {
         if (event.target.checked) shown.add(name);
@@ -89,24 +91,24 @@ export function flow(main, {signal, title}) {
     }), key, text);
   });
   title("Mail flow",
-    h("p.muted", null, "Sums of this whole server. No sender, recipient or account is counted or kept."),
-    h("section.card.grid", null,
-      h("div.line", null, h("h2", null, "Over time"), h("label", {for: "range"}, "Range"), range),
-      h("fieldset", null, h("legend.unseen", null, "What is drawn"), boxes),
-      h("div.chart", null, canvas), note),
-    h("div.grid.two", null, h("section.card", null, figures), card("What an unusual figure means",
-      h("p", null, "Rejected: turned away at the door, mostly spam. Deferred: messages that wait for another try. ",
+    h("p.muted", "Sums of this whole server. No sender, recipient or account is counted or kept."),
+    h("section.card.grid",
+      h("div.line", h("h2", "Over time"), h("label", {for: "range"}, "Range"), range),
+      h("fieldset", h("legend.unseen", "What is drawn"), boxes),
+      h("div.chart", canvas), note),
+    h("div.grid.two", h("section.card", figures), card("What an unusual figure means",
+      h("p", "Rejected: turned away at the door, mostly spam. Deferred: messages that wait for another try. ",
         "Bounced: given up, the sender is told. Many bounces or much more outgoing mail than usual may mean that ",
         "somebody has an account's password."),
-      h("p", null, "What is unusual here is under ", h("a", {href: "#/alerts"}, "Alerts"), "."))),
-    h("section.card.grid", null, rows));
+      h("p", "What is unusual here is under ", h("a", {href: "#/alerts"}, "Alerts"), "."))),
+    h("section.card.grid", rows));
 
   function draw() { show?.(stats, [...shown]); }
   async function refresh() {
     const [since, by] = ranges[range.value];
     stats = await get("stats", {signal, query: {since, by}});
     const sum = stats.sum;
-    fill(figures, h("h2", null, `Sums of the last ${range.value}`), pairs(
+    fill(figures, h("h2", `Sums of the last ${range.value}`), pairs(
       ...Object.keys(series).filter((name) => name !== "queue_max").map((name) => [series[name][0], number(sum[name])]),
       ["Bytes received", bytes(sum.bytes_received)], ["Bytes delivered", bytes(sum.bytes_delivered)],
       ["In the queue now", plural(stats.rows.at(-1)?.queue ?? 0, "message")],
@@ -115,7 +117,7 @@ export function flow(main, {signal, title}) {
       : "Nothing has been counted in this time: is the mail log configured ([log] file)?";
     const newest = [...stats.rows].reverse().slice(0, 60);
     if (!rows.querySelector("details[open]"))
-      fill(rows, h("details", null, h("summary", null, `As a table, the latest ${newest.length}`),
+      fill(rows, h("details", h("summary", `As a table, the latest ${newest.length}`),
         table("Mail flow by the " + stats.by, [["Time", (r) => time(r.at, true)],
           ...Object.entries(series).map(([name, [text]]) => [text, (r) => number(r[name]), "number"])], newest, "nothing yet")));
     draw();

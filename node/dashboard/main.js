@@ -71,8 +71,8 @@ function login(why) {
       }
     },
   },
-    h("h1", null, "Sign in to this node"),
-    h("p.muted", {id: "token-help"}, "Run ", h("code", null, "grapevine token"), " on this host and paste what it prints. ",
+    h("h1", "Sign in to this node"),
+    h("p.muted", {id: "token-help"}, "Run ", h("code", "grapevine token"), " on this host and paste what it prints. ",
       "It stays in this tab and is forgotten when the tab is closed."),
     h("label", {for: "token"}, "Token"), input, h("button.main", {type: "submit"}, "Sign in"), error);
   fill(main, form);

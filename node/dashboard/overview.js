@@ -1,12 +1,12 @@
 // Is it working, what was kept out, who attacks now, and what changes.
-import { action, ago, card, chip, clean, fill, h, link, now, number, plural, span, table, time, verdict } from "./dom.js";
+import { action, card, chip, clean, fill, h, link, number, plural, span, table, time, verdict } from "./dom.js";
 import { every, follow, get } from "./api.js";
 import { graph, series } from "./flow.js";
 
 // What an admin should know, worst first: [tone, sentence].
 function findings(s, alerts) {
   const list = [], bad = (...text) => list.push(["bad", text]), warn = (...text) => list.push(["warn", text]);
-  const command = (text) => h("code", null, text);
+  const command = (text) => h("code", text);
   if (!s.store.ok) bad("The store cannot be written: ", clean(s.store.error));
   if (!s.logs.length) bad("No mail log is read: name one with ", command("[log] file"), ".");
   for (const log of s.logs)
@@ -33,13 +33,13 @@ function state(s, alerts) {
   const what = s.share === "yes" ? "Signals are shared" : s.share === "no" ? "Sharing is off" : "Sharing is in preview";
   return h(`section.card.state.${worst}`, {"aria-label": "State"},
     h("span.mark", {"aria-hidden": "true"}, words[worst][0]),
-    h("div", null, h("h1", {tabindex: "-1"}, words[worst][1]),
-      h("p.muted", null, `${what}, ${plural(s.mesh.peers, "peer")}, ${plural(s.logs.length, "log")} read, running for ${span(s.uptime_s)}.`),
-      list.length > 0 && h("ul", null, list.map(([tone, text]) => h("li", null, tone === "bad" && chip("act", "bad"), " ", text)))));
+    h("div", h("h1", {tabindex: "-1"}, words[worst][1]),
+      h("p.muted", `${what}, ${plural(s.mesh.peers, "peer")}, ${plural(s.logs.length, "log")} read, running for ${span(s.uptime_s)}.`),
+      list.length > 0 && h("ul", list.map(([tone, text]) => h("li", tone === "bad" && chip("act", "bad"), " ", text)))));
 }
 
 const tile = (value, name, below) =>
-  h("section.card.tile", {"aria-label": clean(name)}, h("b", null, number(value)), h("span.name", null, name), h("p.muted.small", null, below));
+  h("section.card.tile", {"aria-label": clean(name)}, h("b", number(value)), h("span.name", name), h("p.muted.small", below));
 
 function tiles(s, found) {
   const e = s.enforcement, since = `since the start ${span(s.uptime_s)} ago`;
@@ -65,7 +65,7 @@ const words = {refuse: "to be refused", untrusted: "untrusted"};
 function change(c, fresh) {
   const chips = (now, then, text, tone) => now.filter((word) => !then.includes(word))
     .map((word) => chip(text + (words[word] ?? word), tone ?? (word === "refuse" ? "bad" : "warn")));
-  return h(fresh ? "li.new" : "li", null, link(c.subject), chips(c.is, c.was, ""), chips(c.was, c.is, "no longer ", "good"), time(c.time));
+  return h(fresh ? "li.new" : "li", link(c.subject), chips(c.is, c.was, ""), chips(c.was, c.is, "no longer ", "good"), time(c.time));
 }
 
 export function overview(main, {signal}) {
@@ -73,19 +73,19 @@ export function overview(main, {signal}) {
   const feed = h("ul.feed", {tabindex: "0", "aria-label": "Verdict changes, the newest first"});
   const canvas = h("canvas", {role: "img", "aria-label": "Mail and failed logins of the last two hours; figures are on the page Mail flow"});
   const drawn = ["received", "delivered", "rejected", "login_failures"];
-  const keys = h("p.small.line", null, drawn.map((name) => {
+  const keys = h("p.small.line", drawn.map((name) => {
     const key = h("span.key", {"aria-hidden": "true"});
     key.style.backgroundColor = series[name][1];
-    return h("span", null, key, " ", series[name][0]);
+    return h("span", key, " ", series[name][0]);
   }));
   fill(main, top, counts,
-    h("div.grid.wide", null,
-      card(null, h("div.line", null, h("h2", null, "Attacking now")), who),
+    h("div.grid.wide",
+      card(null, h("div.line", h("h2", "Attacking now")), who),
       card("Verdict changes, live", feed, trouble)),
-    h("section.card.grid", null, h("div.line", null, h("h2", null, "The last two hours"), h("a", {href: "#/flow"}, "Mail flow")),
-      h("div.chart.low", null, canvas), keys));
+    h("section.card.grid", h("div.line", h("h2", "The last two hours"), h("a", {href: "#/flow"}, "Mail flow")),
+      h("div.chart.low", canvas), keys));
 
-  const problem = (error) => { if (!top.firstChild) fill(top, h("p.error", null, error.message)); };
+  const problem = (error) => { if (!top.firstChild) fill(top, h("p.error", error.message)); };
   let had = false;
   every(10, signal, async () => {
     const [s, found, a] = await Promise.all([get("status", {signal}), get("attackers", {signal}), get("alerts", {signal, query: {limit: 10}})]);
@@ -95,7 +95,7 @@ export function overview(main, {signal}) {
     had = true;
     fill(counts, tiles(s, found));
     fill(who, attackers(found.attackers.slice(0, 12), !s.enforcement.enforced.length),
-      found.addresses > 12 && h("p.muted.small", null, `and ${number(found.addresses - 12)} more`));
+      found.addresses > 12 && h("p.muted.small", `and ${number(found.addresses - 12)} more`));
     fill(document.getElementById("who"), `grapevine ${s.version}, instance `, h("code", {title: s.instance}, s.instance.slice(0, 12)),
       s.network ? `, network ${s.network.name}. ` : ". ");
     performance.mark("overview");
@@ -106,7 +106,7 @@ export function overview(main, {signal}) {
     const quiet = !feed.children.length;
     for (const c of list) feed.prepend(change(c, !quiet));
     while (feed.children.length > 100) feed.lastChild.remove();
-    if (!feed.children.length) fill(feed, h("li.none.muted", null, "None since the node started."));
+    if (!feed.children.length) fill(feed, h("li.none.muted", "None since the node started."));
   }, (error) => {
     trouble.textContent = !error ? "" : error.word === "busy"
       ? "Too many dashboards are open for live changes here; this one asks again every half minute."
