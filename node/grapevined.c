@@ -225,6 +225,7 @@ static int reload(void *context, struct gv_text *error)
     gv_options_free(&node->options);
     node->options = next;
     gv_surfaces_configure(node->surfaces, &node->options);
+    gv_api_set_settings(node->api, gv_options_json(&node->options, node->config_path));
     on_network_known(node);
     if (logs_changed && gv_logs_follow(&node->logs, &node->options, &why) != GV_OK)
         gv_log(GV_LOG_ERROR, "%s", why.text);
@@ -483,8 +484,10 @@ static int start(struct node *node, struct gv_text *error)
                                                .reload = reload},
                       error);
     node->logs.api = node->api;
-    if (rc == GV_OK)
+    if (rc == GV_OK) {
+        gv_api_set_settings(node->api, gv_options_json(&node->options, node->config_path));
         rc = open_surfaces(node, error);
+    }
     if (rc == GV_OK)
         rc = gv_logs_follow(&node->logs, &node->options, error);
     if (rc == GV_OK)

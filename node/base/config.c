@@ -353,8 +353,34 @@ static void zero_all(const struct gv_config_table *table, void *out)
     }
 }
 
-int gv_config_parse(const struct gv_config_table *table, void *out, const char *name,
-                    const char *text, size_t len, struct gv_buf *errors)
+/* Takes the texts over; set_all has ended each with a zero. */
+static int hand_over(struct state *state, struct gv_config_said **out)
+{
+    struct gv_config_said *said = calloc(state->table->count, sizeof *said);
+
+    for (size_t i = 0; said && i < state->table->count; i++) {
+        if (!state->seen[i].line)
+            continue;
+        said[i].line = state->seen[i].line;
+        said[i].text = strdup((const char *)state->seen[i].text.data);
+        if (!said[i].text) {
+            gv_config_said_free(state->table, said);
+            said = NULL;
+        }
+    }
+    *out = said;
+    return said ? GV_OK : GV_ERR_MEMORY;
+}
+
+void gv_config_said_free(const struct gv_config_table *table, struct gv_config_said *said)
+{
+    for (size_t i = 0; said && i < table->count; i++)
+        free(said[i].text);
+    free(said);
+}
+
+static int parse(const struct gv_config_table *table, void *out, struct gv_config_said **said,
+                 const char *name, const char *text, size_t len, struct gv_buf *errors)
 {
     struct state state = {
         .table = table, .name = name, .errors = errors, .at = text, .end = text + len};
@@ -375,6 +401,8 @@ int gv_config_parse(const struct gv_config_table *table, void *out, const char *
         rc = GV_ERR_CONFIG;
     if (state.error_count > ERRORS_MAX)
         gv_buf_append(errors, "... and more errors\n", 20);
+    if (rc == GV_OK && said)
+        rc = hand_over(&state, said);
 out:
     if (rc != GV_OK)
         gv_config_free(table, out);
@@ -384,8 +412,20 @@ out:
     return rc;
 }
 
+int gv_config_parse(const struct gv_config_table *table, void *out, const char *name,
+                    const char *text, size_t len, struct gv_buf *errors)
+{
+    return parse(table, out, NULL, name, text, len, errors);
+}
+
 int gv_config_load(const struct gv_config_table *table, void *out, const char *path,
                    struct gv_buf *errors)
+{
+    return gv_config_load_said(table, out, NULL, path, errors);
+}
+
+int gv_config_load_said(const struct gv_config_table *table, void *out, struct gv_config_said **said,
+                        const char *path, struct gv_buf *errors)
 {
     struct gv_buf text;
     struct gv_text why = {""};
@@ -394,8 +434,7 @@ int gv_config_load(const struct gv_config_table *table, void *out, const char *p
     gv_buf_init(&text);
     int rc = gv_file_read(&text, path, GV_CONFIG_FILE_MAX, &why);
     if (rc == GV_OK) {
-        rc = gv_config_parse(table, out, path, text.len ? (const char *)text.data : "", text.len,
-                             errors);
+        rc = parse(table, out, said, path, text.len ? (const char *)text.data : "", text.len, errors);
     } else {
         gv_buf_append(errors, why.text, strlen(why.text));
         gv_buf_append(errors, "\n", 1);

@@ -83,6 +83,15 @@ struct gv_config_table {
  * one line in errors) or GV_ERR_MEMORY. On GV_OK free with gv_config_free. */
 int gv_config_load(const struct gv_config_table *table, void *out, const char *path,
                    struct gv_buf *errors);
+/* What the file said of each key of the table, in its order: to be shown. */
+struct gv_config_said {
+    unsigned line; /* the first that gives it; 0: none */
+    char *text;    /* as written there, a list's lines joined by newlines; owned; NULL: not given */
+};
+/* gv_config_load, and on GV_OK *said receives table->count entries; gv_config_said_free. */
+int gv_config_load_said(const struct gv_config_table *table, void *out, struct gv_config_said **said,
+                        const char *path, struct gv_buf *errors);
+void gv_config_said_free(const struct gv_config_table *table, struct gv_config_said *said);
 /* The same from memory; `name` stands for the file's in errors and for relative paths. */
 int gv_config_parse(const struct gv_config_table *table, void *out, const char *name,
                     const char *text, size_t len, struct gv_buf *errors);

@@ -46,7 +46,7 @@ struct gv_http_request {
 
     struct MHD_Response *response; /* made, not yet queued */
     unsigned status;
-    char *header_names[8], *header_values[8];
+    char *header_names[12], *header_values[12];
     size_t header_count;
 
     void (*closed)(void *context);

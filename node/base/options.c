@@ -97,9 +97,9 @@ static const struct gv_config_key keys[] = {
     {"dnsbl", "clients", GV_CONFIG_ADDRESSES, FIELD(dnsbl_clients), "", 0, 64, NULL, true,
      "Hosts beside this one that may ask there."},
     {"http", "listen", GV_CONFIG_HOSTS, FIELD(http_listen), "", 0, 1, NULL, false,
-     "ADDRESS:PORT of the HTTP API, block lists, metrics, bouncers and Dovecot's policy server, such "
-     "as 127.0.0.1:4729. Empty: nowhere. `grapevine token` prints the API's token, `grapevine "
-     "snippet dovecot` what Dovecot needs."},
+     "ADDRESS:PORT of the dashboard, the HTTP API, block lists, metrics, bouncers and Dovecot's "
+     "policy server, such as 127.0.0.1:4729. Empty: nowhere. `grapevine token` prints the token of "
+     "dashboard and API, `grapevine snippet dovecot` what Dovecot needs."},
     {"http", "clients", GV_CONFIG_ADDRESSES, FIELD(http_clients), "", 0, 64, NULL, true,
      "Hosts beside this one that may ask there; always with the token."},
     {"http", "names", GV_CONFIG_STRINGS, FIELD(http_names), "", 0, 16, NULL, true,
@@ -119,7 +119,7 @@ static const struct gv_config_key keys[] = {
             "minute are kept for 48 h."},
 };
 /* These, and the sections that have a file of their own. */
-static const struct gv_config_table *all_keys(void)
+const struct gv_config_table *gv_options_table(void)
 {
     static struct gv_config_key all[GV_OPTIONS_KEYS_MAX];
     static struct gv_config_table table = {"grapevine.conf", all, 0};
@@ -133,7 +133,7 @@ static const struct gv_config_table *all_keys(void)
 
 void gv_options_help(FILE *out)
 {
-    gv_config_print(all_keys(), out);
+    gv_config_print(gv_options_table(), out);
 }
 
 /* ---- what the types of the table cannot say ------------------------------------------------- */
@@ -483,7 +483,7 @@ int gv_options_load(struct gv_options *out, const char *path, struct gv_buf *err
     struct check check = {.options = out, .path = path, .errors = errors};
 
     memset(out, 0, sizeof *out);
-    int rc = gv_config_load(all_keys(), out, path, errors);
+    int rc = gv_config_load_said(gv_options_table(), out, &out->said, path, errors);
     if (rc != GV_OK)
         return rc;
     check_addresses(&check);
@@ -574,7 +574,8 @@ void gv_options_free(struct gv_options *options)
     free(options->dnsbl_at);
     free(options->dnsbl_client_ranges);
     free(options->control_path);
-    gv_config_free(all_keys(), options);
+    gv_config_said_free(gv_options_table(), options->said);
+    gv_config_free(gv_options_table(), options);
     memset(options, 0, sizeof *options);
 }
 

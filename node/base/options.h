@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include "crypto/identity.h"
 #include "node/base/config.h"
 #include "node/base/log_source.h"
@@ -58,6 +60,8 @@ struct gv_options {
     /* [limits] */
     int64_t connections, statements, history, telemetry_s, journal_s, statistics_s;
 
+    struct gv_config_said *said; /* what the file said of each key; owned; NULL: not from a file */
+
     /* Derived from these, valid until gv_options_free. */
     struct gv_syslog_access syslog;
     char *control_path;
@@ -99,6 +103,11 @@ int gv_options_refused(int error, const struct gv_buf *errors, const char *progr
 int gv_options_check_host(const struct gv_options *options, const char *path,
                           struct gv_buf *errors);
 void gv_options_help(FILE *out);
+const struct gv_config_table *gv_options_table(void);
+/* {"file", "settings": [{"section", "key", "value", "line" (null: not given), "default", "doc"}]}: every
+ * key as it is in force, and where it comes from. A webhook's path is left out: it may be a secret.
+ * NULL when out of memory. (options_shown.c) */
+json_t *gv_options_json(const struct gv_options *options, const char *path);
 
 /* Whether [node] advertise names an address that others cannot dial: a private one, outside a lab.
  * Only the network's descriptor says which it is. */

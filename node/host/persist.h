@@ -152,8 +152,8 @@ int gv_persist_erase(struct gv_persist *persist, const struct gv_subject *subjec
                      uint64_t until_ms, struct gv_persist_erased *out, struct gv_text *error);
 /* Deletes the marks of erasures that have ended. */
 int gv_persist_expire_marks(struct gv_persist *persist, uint64_t unix_ms);
-/* Own statements on a subject, oldest first. */
-int gv_persist_sent_about(struct gv_persist *persist, const struct gv_subject *subject,
+/* The newest `limit` own statements on a subject, oldest first. */
+int gv_persist_sent_about(struct gv_persist *persist, const struct gv_subject *subject, size_t limit,
                           gv_persist_each_sent each, void *context);
 
 /* How much there is. */

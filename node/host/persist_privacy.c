@@ -6,6 +6,7 @@
 #include "crypto/error.h"
 #include "node/host/persist_schema.h"
 #include "proto/trust/signal.h"
+#include "proto/wire/codec.h"
 
 #define PART 256 /* own statements that are looked at before any is deleted */
 
@@ -95,12 +96,20 @@ static void pass_on(void *context, const struct gv_persist_sent *sent)
         about->each(about->context, sent);
 }
 
-int gv_persist_sent_about(struct gv_persist *persist, const struct gv_subject *subject,
+/* As the subject stands in a statement: SQLite finds it in 80,000 of them in a few milliseconds, where
+ * reading each takes a second. */
+int gv_persist_sent_about(struct gv_persist *persist, const struct gv_subject *subject, size_t limit,
                           gv_persist_each_sent each, void *context)
 {
     struct about about = {.subject = subject, .each = each, .context = context};
+    struct gv_buf wire;
 
-    return gv_persist_telemetry(persist, 0, INT32_MAX, pass_on, &about);
+    gv_buf_init(&wire);
+    gv_put_bin(&wire, subject->bytes, subject->family == GV_FAMILY_IPV4 ? 4 : 8);
+    int rc = wire.failed ? GV_ERR_MEMORY
+                         : gv_persist_list_about(persist, wire.data, wire.len, limit, pass_on, &about);
+    gv_buf_free(&wire);
+    return rc;
 }
 
 static void gather(void *context, const struct gv_persist_sent *sent)

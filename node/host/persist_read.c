@@ -130,6 +130,22 @@ int gv_persist_telemetry(struct gv_persist *persist, uint64_t since_ms, size_t l
     return rc;
 }
 
+int gv_persist_list_about(struct gv_persist *persist, const void *bytes, size_t len, size_t limit,
+                          gv_persist_each_sent each, void *context)
+{
+    sqlite3_stmt *row = persist->sql[GV_SQL_LIST_ABOUT];
+
+    if (!persist->db)
+        return GV_ERR_IO;
+    int rc = gv_db_bind(row, "bi", bytes, len, (int64_t)limit);
+
+    if (rc != GV_OK)
+        return rc;
+    while ((rc = gv_db_step(row)) == 1)
+        hand_out(persist, row, each, context);
+    return rc;
+}
+
 int gv_persist_one_sent(struct gv_persist *persist, const uint8_t id[GV_ID_LEN],
                         gv_persist_each_sent each, void *context)
 {

@@ -30,6 +30,7 @@ enum gv_persist_sql {
     GV_SQL_PUT_KEPT,
     GV_SQL_GET_KEPT,
     GV_SQL_LIST_SENT,
+    GV_SQL_LIST_ABOUT,
     GV_SQL_ONE_SENT,
     GV_SQL_LIST_ACKS,
     GV_SQL_EXPIRE_ACKS,
@@ -81,6 +82,9 @@ int gv_persist_put_minutes(struct gv_persist *persist, uint64_t unix_ms);
 /* gv_store_mac under the store's key. */
 void gv_persist_mac(const struct gv_persist *persist, uint8_t out[GV_PERSIST_MAC], uint8_t table,
                     const void *key, size_t key_len, const void *value, size_t value_len);
+/* Own statements in which these bytes stand, as gv_persist_telemetry. (persist_read.c) */
+int gv_persist_list_about(struct gv_persist *persist, const void *bytes, size_t len, size_t limit,
+                          gv_persist_each_sent each, void *context);
 /* Compares with the column's MAC in constant time. */
 bool gv_persist_genuine(const struct gv_persist *persist, sqlite3_stmt *row, int mac_column,
                         uint8_t table, const void *key, size_t key_len, const void *value,

@@ -360,6 +360,16 @@ static void get_changes(struct gv_http_request *request, void *context)
         gv_http_error(request, 503, "stopping", "the node is stopping, try again later");
 }
 
+static void get_settings(struct gv_http_request *request, void *context)
+{
+    const struct gv_api *api = context;
+
+    if (api->settings)
+        gv_answer_json(request, json_incref(api->settings));
+    else
+        gv_http_error(request, 503, "starting", "the node is starting, try again later");
+}
+
 static void not_found(struct gv_http_request *request, void *context)
 {
     (void)context;
@@ -384,7 +394,14 @@ static const struct gv_http_route routes[] = {
     {"GET", "/api/v1/stats", gv_api_get_stats},
     {"GET", "/api/v1/alerts", gv_api_get_alerts},
     {"GET", "/api/v1/privacy", gv_api_get_privacy},
-#define PUBLISHED 15
+    {"GET", "/api/v1/attackers", gv_api_get_attackers},
+    {"GET", "/api/v1/settings", get_settings},
+    {"POST", "/api/v1/allow", post_allow},
+    {"POST", "/api/v1/deny", post_deny},
+    {"POST", "/api/v1/unlist", post_unlist},
+    {"POST", "/api/v1/retract", post_retract},
+    {"POST", "/api/v1/ask", post_ask},
+#define PUBLISHED 22
     /* On the control socket alone: */
     {"GET", "/api/v1/privacy/export", gv_api_get_privacy_export},
     {"POST", "/api/v1/privacy/erase", gv_api_post_privacy_erase},
@@ -395,11 +412,6 @@ static const struct gv_http_route routes[] = {
     {"POST", "/api/v1/token", gv_api_post_token},
     {"POST", "/api/v1/distrust", gv_api_post_distrust},
     {"POST", "/api/v1/undistrust", gv_api_post_undistrust},
-    {"POST", "/api/v1/allow", post_allow},
-    {"POST", "/api/v1/deny", post_deny},
-    {"POST", "/api/v1/unlist", post_unlist},
-    {"POST", "/api/v1/retract", post_retract},
-    {"POST", "/api/v1/ask", post_ask},
     {"GET", "/api/v1/trust", gv_api_get_trust},
     {"POST", "/api/v1/trust", gv_api_post_trust},
     {"POST", "/api/v1/untrust", gv_api_post_untrust},
@@ -478,7 +490,15 @@ void gv_api_stop(struct gv_api *api)
     api->stopped = true;
     gv_http_stop(api->server);
     gv_token_wipe(&api->token);
+    gv_api_attackers_free(api->attackers);
+    json_decref(api->settings);
     free(api);
+}
+
+void gv_api_set_settings(struct gv_api *api, json_t *settings)
+{
+    json_decref(api->settings);
+    api->settings = settings;
 }
 
 const struct gv_token *gv_api_token(const struct gv_api *api)

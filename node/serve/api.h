@@ -1,19 +1,21 @@
 /* The API: HTTP under /api/v1/, on the control socket (unix, 0660) for the grapevine command, and
- * what only reads also on the HTTP port (port.h), for whoever has the token. All answers are JSON,
+ * what only reads, and what a click in the dashboard does to one address, also on the HTTP port
+ * (port.h), for whoever has the token. All answers are JSON,
  * with an ETag where it saves something, and come from memory but for telemetry and earlier signals
  * on an address. node/serve/openapi.json describes every path; a test holds the two together.
  *
  *   GET  status, peers, traffic, roster, lists, network
  *        ip?addr=ADDR   verdict?addr=ADDR   list?verdict=&action=&limit=&offset=
  *        changes?since=SERIAL&wait=SECONDS   received?limit=&cursor=
- *        telemetry?since=&limit=&follow=1   (follow: one object a line, as they come)
+ *        telemetry?since=&limit=&addr=&follow=1   (follow: one object a line, as they come)
  *        stats?since=&by=minute|hour|day   alerts?limit=&follow=1   privacy
+ *        attackers   settings
+ *   POST allow, deny, unlist {"addr": ADDR or PREFIX}   retract, ask {"addr": ADDR}
  * and on the control socket alone
  *   GET  terms, token, trust, bouncers
  *        privacy/export?addr=ADDR
  *   POST privacy/erase {"addr": ADDR}
- *   POST allow, deny, unlist {"addr": ADDR or PREFIX}   retract {"addr": ADDR}
- *        trust, untrust {"owner": TAG}
+ *   POST trust, untrust {"owner": TAG}
  *        network {"registry": URL}   enroll {"email", "terms"}   confirm {"code"}   reload
  *        bouncers, bouncers/delete {"name": NAME}
  *        import {"files": [PATH...]}   (what became of it: status, "import")   token (a new one)
@@ -63,13 +65,16 @@ int gv_api_start(struct gv_api **out, const struct gv_api_options *options, stru
 /* The loop must run on until its handles are closed. NULL is allowed. */
 void gv_api_stop(struct gv_api *api);
 
-/* All routes of the socket; their context is the api. The first `published` only read. */
+/* All routes of the socket; their context is the api. The first `published` are on the port, too. */
 const struct gv_http_route *gv_api_routes(size_t *count, size_t *published);
 const struct gv_token *gv_api_token(const struct gv_api *api);
 /* Borrowed; NULL: no more, before they are stopped. */
 void gv_api_set_changes(struct gv_api *api, struct gv_changes *changes);
 /* Whose keys are edited; borrowed. NULL: none. */
 void gv_api_set_bouncers(struct gv_api *api, struct gv_bouncers *bouncers);
+
+/* What the configuration says (gv_options_json), for GET settings. Takes the reference. */
+void gv_api_set_settings(struct gv_api *api, json_t *settings);
 
 /* What watches the flow of mail; likewise. */
 void gv_api_set_watch(struct gv_api *api, const struct gv_flow_watch *watch);

@@ -34,6 +34,8 @@ struct gv_api {
     struct gv_changes *changes; /* NULL: none */
     struct gv_bouncers *bouncers; /* likewise */
     const struct gv_flow_watch *watch; /* NULL: none */
+    json_t *settings;                  /* owned; NULL: none yet */
+    struct gv_api_attackers *attackers; /* NULL: nobody has asked yet */
 };
 
 /* Handlers of node/serve/api_registry.c, api_import.c, api_trust.c, api_telemetry.c,
@@ -65,12 +67,18 @@ void gv_api_answer_list(struct gv_http_request *request, uv_loop_t *loop,
 void gv_api_get_privacy(struct gv_http_request *request, void *context);
 void gv_api_get_privacy_export(struct gv_http_request *request, void *context);
 void gv_api_post_privacy_erase(struct gv_http_request *request, void *context);
+/* api_attackers.c */
+void gv_api_get_attackers(struct gv_http_request *request, void *context);
+void gv_api_attackers_free(struct gv_api_attackers *attackers);
 void gv_api_get_stats(struct gv_http_request *request, void *context);
 void gv_api_get_alerts(struct gv_http_request *request, void *context);
 /* Keeps the request open and begins its stream; NULL: it was answered, too many follow. Its `request`
  * is NULL again once whoever asked has gone, perhaps at the first line. */
 struct gv_api_follower *gv_api_follow(struct gv_api *api, struct gv_http_request *request,
                                       bool alerts);
+/* Whoever follows or waits for changes on the HTTP port was let in by a token that is worth nothing any
+ * more: it ends for them. */
+void gv_api_dismiss(struct gv_api *api);
 /* One line of it; takes the reference. False: whoever read it is gone. */
 bool gv_api_push_line(struct gv_http_request *request, json_t *json);
 

@@ -103,7 +103,7 @@ void gv_api_get_privacy_export(struct gv_http_request *request, void *context)
     json_t *earlier = json_array(), *sent = json_array();
     int rc = gv_persist_journal(persist, &subject, EARLIER_MAX, add_left, earlier);
     if (rc == GV_OK)
-        rc = gv_persist_sent_about(persist, &subject, add_sent, sent);
+        rc = gv_persist_sent_about(persist, &subject, INT32_MAX, add_sent, sent);
     if (rc == GV_OK && now) {
         gv_answer_json(request, json_pack("{s:o, s:o, s:o, s:o}", "made", gv_api_time(gv_unix_ms()),
                                           "now", now, "earlier", earlier, "sent", sent));

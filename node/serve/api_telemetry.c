@@ -68,6 +68,20 @@ struct gv_api_follower *gv_api_follow(struct gv_api *api, struct gv_http_request
     return follower;
 }
 
+void gv_api_dismiss(struct gv_api *api)
+{
+    for (size_t i = 0; i < GV_API_FOLLOWERS_MAX; i++) {
+        struct gv_http_request *request = api->followers[i].request;
+        if (!request || !gv_http_peer(request)) /* on the control socket */
+            continue;
+        api->followers[i].request = NULL;
+        gv_http_on_closed(request, NULL, NULL);
+        gv_http_stream_end(request);
+    }
+    if (api->changes)
+        gv_changes_dismiss(api->changes);
+}
+
 void gv_api_recorded(struct gv_api *api, const uint8_t id[GV_ID_LEN])
 {
     struct gv_persist *persist = gv_driver_persist(api->options.driver);
@@ -96,13 +110,23 @@ void gv_api_get_telemetry(struct gv_http_request *request, void *context)
                                  push_to_follower, follower);
         return;
     }
+    struct gv_subject subject;
+    const char *about = gv_http_query(request, "addr");
+    if (about && gv_api_subject(&subject, about, &error) != GV_OK) {
+        gv_http_error(request, 400, "bad-request", "%s", error.text);
+        return;
+    }
     json_t *list = json_array();
-    int rc = gv_persist_telemetry(gv_driver_persist(api->options.driver), query.since_ms,
-                                  query.limit, add_to_list, list);
+    struct gv_persist *persist = gv_driver_persist(api->options.driver);
+    int rc = about ? gv_persist_sent_about(persist, &subject, query.limit, add_to_list, list)
+                   : gv_persist_telemetry(persist, query.since_ms, query.limit, add_to_list, list);
     if (rc != GV_OK) {
         json_decref(list);
         gv_http_error(request, 500, "store", "the store cannot be read: %s", gv_strerror(rc));
         return;
     }
-    gv_answer_json(request, json_pack("{s:o}", "telemetry", list));
+    struct gv_driver_retention kept;
+    gv_driver_retention(api->options.driver, &kept);
+    gv_answer_json(request, json_pack("{s:o, s:I}", "telemetry", list, "kept_s",
+                                      (json_int_t)(kept.telemetry_ms / 1000)));
 }

@@ -130,6 +130,8 @@ void gv_api_post_token(struct gv_http_request *request, void *context)
         return;
     if (gv_token_renew(&api->token, &error) != GV_OK)
         gv_http_error(request, 507, "not-stored", "the old token stays in force: %s", error.text);
-    else
+    else {
+        gv_api_dismiss(api);
         answer_token(request, api);
+    }
 }

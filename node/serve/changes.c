@@ -8,6 +8,8 @@
 #include <sys/queue.h>
 
 #include "crypto/error.h"
+#include "node/base/rfc3339.h"
+#include "node/host/driver.h"
 #include "proto/core.h"
 
 #define TICK_MS      250u /* how often those who have waited long enough are looked for */
@@ -16,6 +18,7 @@
 struct change {
     struct gv_subject subject;
     uint8_t was, is;
+    uint64_t at_ms;
 };
 
 struct waiter {
@@ -96,7 +99,9 @@ static json_t *change_json(const struct gv_changes *c, const struct change *chan
     struct gv_decision decision = gv_core_decide(c->core, &verdict, NULL, &change->subject);
 
     gv_subject_text(text, &change->subject);
-    return json_pack("{s:s, s:o, s:o, s:s, s:s}", "subject", text, "was", bits_json(change->was),
+    char at[GV_RFC3339_TEXT];
+    gv_rfc3339(at, change->at_ms);
+    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s}", "subject", text, "time", at, "was", bits_json(change->was),
                      "is", bits_json(change->is), "verdict", gv_verdict_state_name(verdict.state),
                      "action", gv_action_name(decision.action));
 }
@@ -190,7 +195,8 @@ static void changed(void *context, const struct gv_subject *subject, unsigned wa
     struct gv_changes *c = context;
 
     c->kept[c->count++ % GV_CHANGES_KEPT] =
-        (struct change){.subject = *subject, .was = (uint8_t)was, .is = (uint8_t)is};
+        (struct change){.subject = *subject, .was = (uint8_t)was, .is = (uint8_t)is,
+                        .at_ms = gv_unix_ms()};
     c->refused += ((is & GV_LISTED_REFUSED) != 0) - (size_t)((was & GV_LISTED_REFUSED) != 0);
     c->untrusted += ((is & GV_LISTED_UNTRUSTED) != 0) - (size_t)((was & GV_LISTED_UNTRUSTED) != 0);
     uint64_t now = uv_now(c->loop);
@@ -293,6 +299,22 @@ void gv_changes_stop(struct gv_changes *changes)
     }
     gv_http_shared_release(changes->latest);
     uv_close((uv_handle_t *)&changes->timer, on_closed);
+}
+
+void gv_changes_dismiss(struct gv_changes *changes)
+{
+    struct waiter *after;
+
+    for (struct waiter *w = TAILQ_FIRST(&changes->waiters); w; w = after) {
+        struct gv_http_request *request = w->request;
+        after = TAILQ_NEXT(w, list);
+        if (!gv_http_peer(request)) /* on the control socket */
+            continue;
+        gv_http_on_closed(request, NULL, NULL);
+        remove_waiter(w);
+        gv_http_error(request, 401, "wrong-token",
+                      "the token is another now; `grapevine token` prints it");
+    }
 }
 
 void gv_changes_counters(const struct gv_changes *changes, struct gv_changes_counters *out)

@@ -29,6 +29,9 @@ void gv_changes_stop(struct gv_changes *changes);
 /* GET ?since=SERIAL&wait=SECONDS. */
 void gv_changes_handle(struct gv_changes *changes, struct gv_http_request *request);
 
+/* The token is another now: who waits on the HTTP port is told 401. */
+void gv_changes_dismiss(struct gv_changes *changes);
+
 struct gv_changes_counters {
     size_t refused, untrusted; /* listed now */
     uint64_t changes;          /* since the start */

@@ -2,13 +2,15 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "crypto/error.h"
 #include "node/base/log.h"
 #include "node/serve/answer.h"
+#include "node/serve/dashboard.h"
 #include "node/serve/openapi.h"
 
-#define ROUTES_MAX 32
+#define ROUTES_MAX 64
 
 /* One route, behind the question who asks. */
 struct guard {
@@ -26,10 +28,31 @@ struct gv_port {
     char etag[GV_ETAG_TEXT]; /* of openapi.json */
 };
 
+/* Did a browser send it for a page of somebody else's? Such a page has no token, so it could do nothing
+ * in any case; a token must not be enough for it either. */
+static bool cross_site(const struct gv_http_request *request)
+{
+    const char *site = gv_http_header(request, "Sec-Fetch-Site");
+    const char *origin = gv_http_header(request, "Origin");
+    const char *host = gv_http_header(request, "Host");
+
+    if (site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
+        return true;
+    if (!origin)
+        return false;
+    const char *at = strstr(origin, "://");
+    return !at || !host || strcasecmp(at + 3, host) != 0;
+}
+
 static void guarded(struct gv_http_request *request, void *context)
 {
     const struct guard *guard = context;
     const char *given = gv_http_header(request, "Authorization");
+
+    if (cross_site(request)) {
+        gv_http_error(request, 403, "cross-site", "a page of another site may not ask here");
+        return;
+    }
 
     if (gv_token_matches(gv_api_token(guard->port->options.api), given) ||
         (guard->open && !given && gv_http_local(request))) {
@@ -63,6 +86,13 @@ static void add(struct gv_port *port, const char *method, const char *path, gv_h
         (struct gv_http_bound_route){{method, path, guarded}, guard};
 }
 
+/* For whoever may ask at all. */
+static void add_public(struct gv_port *port, const char *path, gv_http_handler handler)
+{
+    gv_assert(port->count < ROUTES_MAX);
+    port->routes[port->count++] = (struct gv_http_bound_route){{"GET", path, handler}, port};
+}
+
 int gv_port_start(struct gv_port **out, const struct gv_port_options *options)
 {
     struct gv_port *port = calloc(1, sizeof *port);
@@ -78,6 +108,9 @@ int gv_port_start(struct gv_port **out, const struct gv_port_options *options)
         add(port, routes[i].method, routes[i].path, routes[i].handler, (void *)(uintptr_t)options->api,
             false);
     add(port, "GET", "/api/v1/openapi.json", get_openapi, port, true);
+    add_public(port, "/", gv_dashboard_find);
+    add_public(port, "/dashboard", gv_dashboard_find);
+    add_public(port, "/dashboard/*", gv_dashboard_get);
     add(port, "GET", "/metrics", gv_metrics_get, options->metrics, true);
     add(port, "GET", "/blocklist.txt", gv_blocklist_get_text, options->blocklist, true);
     add(port, "GET", "/blocklist.json", gv_blocklist_get_json, options->blocklist, true);

@@ -1,5 +1,5 @@
 /* The token of the HTTP API: 32 random bytes in DATA/api.token (0600), as 64 hex digits. Whoever
- * has it may read all that `grapevine` shows. */
+ * has it may read all that `grapevine` shows, and do what a click in the dashboard does. */
 #ifndef GV_NODE_SERVE_TOKEN_H
 #define GV_NODE_SERVE_TOKEN_H
 

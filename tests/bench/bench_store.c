@@ -1,6 +1,8 @@
 /* What the store costs: signals persisted a second, against raw upserts with the same file settings
- * (one table, no MAC, 1,000 a transaction); and, as "fill FOLDER COUNT", the store of a daemon that
- * is to be started with so many signals, with key, certificate and descriptor beside it. */
+ * (one table, no MAC, 1,000 a transaction); and, as "fill FOLDER COUNT [HOURS]", the store of a daemon that
+ * is to be started with so many signals, with key, certificate and descriptor beside it. With HOURS each
+ * signal has a subject of its own, and the daemon has said 32 things itself in each of so many hours, of
+ * which each was acknowledged by seven peers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +160,7 @@ struct world {
     struct gv_identity root, registry, node;
     struct gv_descriptor descriptor;
     uint32_t now_min;
+    uint8_t spread; /* bits of an instance's number that make its subjects others than the next one's */
 };
 
 static void identity_of(struct gv_identity *out, uint8_t role, unsigned number)
@@ -242,7 +245,7 @@ static void add_instance(const struct world *world, struct gv_effects *effects, 
                                  .sequence = (uint64_t)minute * 60000 + i,
                                  .subject = {.family = 4,
                                              .bytes = {45, (uint8_t)(i >> 8), (uint8_t)i,
-                                                       (uint8_t)(number & 63)}},
+                                                       (uint8_t)(number & world->spread)}},
                                  .first_min = minute,
                                  .last_min = minute,
                                  .count = 5,
@@ -257,9 +260,54 @@ static void add_instance(const struct world *world, struct gv_effects *effects, 
     gv_buf_free(&signal);
 }
 
-static void fill(const char *folder, unsigned count)
+static void add_said(const struct world *world, struct gv_effects *effects, const uint8_t certificate[GV_ID_LEN],
+                     uint32_t minute, unsigned number)
 {
-    struct world world = {.now_min = (uint32_t)(time(NULL) / 60)};
+    struct gv_statement s = {.kind = GV_STATEMENT_SIGNAL,
+                             .sequence = (uint64_t)minute * 60000 + number,
+                             .subject = {.family = 4,
+                                         .bytes = {46, (uint8_t)(minute >> 8), (uint8_t)minute,
+                                                   (uint8_t)number}},
+                             .first_min = minute,
+                             .last_min = minute,
+                             .count = 5,
+                             .services = 4,
+                             .kinds = 2};
+    uint8_t record[256] = {GV_RECORD_SIGNAL}, ack[2 * GV_ID_LEN] = {0};
+    struct gv_buf wire;
+
+    memcpy(s.certificate, certificate, GV_ID_LEN);
+    gv_buf_init(&wire);
+    need(gv_statement_sign(&wire, &s, world->node.sign_secret, world->descriptor.network_id), NULL);
+    memcpy(record + 1, wire.data, wire.len);
+    need(gv_record_id(ack, record, wire.len + 1), NULL);
+    gv_effect_persist(effects, GV_ROW_SENT, ack, GV_ID_LEN, record, wire.len + 1);
+    for (uint8_t peer = 1; peer <= 7; peer++) {
+        memset(ack + GV_ID_LEN, peer, GV_ID_LEN);
+        gv_effect_persist(effects, GV_ROW_ACK, ack, sizeof ack, NULL, 0);
+    }
+    gv_buf_free(&wire);
+}
+
+static void fill_said(const struct world *world, struct gv_persist *persist, struct gv_effects *effects,
+                      const uint8_t wire[GV_CERTIFICATE_LEN], unsigned hours)
+{
+    struct gv_certificate parsed;
+    struct gv_text why = {""};
+
+    need(gv_certificate_parse(&parsed, wire, GV_CERTIFICATE_LEN), NULL);
+    for (unsigned hour = hours; hour > 0; hour--) {
+        uint32_t minute = world->now_min - 60 * hour + 30;
+        for (unsigned i = 0; i < HOURLY; i++)
+            add_said(world, effects, parsed.id, minute, i);
+        need(gv_persist_commit(persist, effects, minute * 60000ULL, &why), &why);
+        gv_effects_clear(effects);
+    }
+}
+
+static void fill(const char *folder, unsigned count, unsigned hours)
+{
+    struct world world = {.now_min = (uint32_t)(time(NULL) / 60), .spread = hours ? 255 : 63};
     uint8_t certificate[GV_CERTIFICATE_LEN], secret[GV_SECRET_LEN] = {3};
     char hex[2 * GV_SECRET_LEN + 2], path[4096];
     struct gv_persist *persist;
@@ -283,18 +331,20 @@ static void fill(const char *folder, unsigned count)
         need(gv_persist_commit(persist, &effects, 1, &why), &why);
         gv_effects_clear(&effects);
     }
+    fill_said(&world, persist, &effects, certificate, hours);
     gv_effects_free(&effects);
     gv_persist_close(persist);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc == 4 && strcmp(argv[1], "fill") == 0)
-        fill(argv[2], (unsigned)strtoul(argv[3], NULL, 10));
+    if ((argc == 4 || argc == 5) && strcmp(argv[1], "fill") == 0)
+        fill(argv[2], (unsigned)strtoul(argv[3], NULL, 10),
+             argc == 5 ? (unsigned)strtoul(argv[4], NULL, 10) : 0);
     else if (argc == 3 && strcmp(argv[1], "write") == 0)
         bench(argv[2]);
     else {
-        fprintf(stderr, "usage: bench_store write FOLDER | fill FOLDER COUNT\n");
+        fprintf(stderr, "usage: bench_store write FOLDER | fill FOLDER COUNT [HOURS]\n");
         return 64;
     }
     return 0;

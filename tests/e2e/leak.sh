@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # No mailbox leaks: a log in which every account, domain, host name and message id bears a mark goes
 # through a real node that shares, answers and tells a webhook. Then each file of its data folder and of
-# its peer's, what it said (decoded, raw, and as its peer holds it), its own log at level debug, and
-# every answer of the API are searched for the mark: as it is, in hex and in base64. The mark must be
-# found where it is planted, or the search proves nothing. (SPEC 15)
+# its peer's, what it said (decoded, raw, and as its peer holds it), its own log at level debug, every
+# answer of the API and every page of the dashboard in a browser are searched for the mark: as it is, in
+# hex and in base64. The mark must be found where it is planted, or the search proves nothing. (SPEC 15)
 # shellcheck disable=SC2317 # functions that are called by name
 set -uo pipefail
 NODES=2
@@ -93,7 +93,7 @@ token=$(ask 1 token)
 n=0
 for path in status peers roster lists 'ip?addr=198.51.100.1' 'ip?addr=203.0.113.1' 'verdict?addr=198.51.100.1' \
     'list?limit=10000' 'changes?since=0' network telemetry 'received?limit=1000' 'stats?by=minute&since=47h' \
-    'stats?by=hour' 'stats?by=day' alerts privacy; do
+    'stats?by=hour' 'stats?by=day' alerts privacy attackers settings 'telemetry?addr=198.51.100.1'; do
     n=$((n + 1))
     curl -s -m 20 -H "Authorization: Bearer $token" "http://127.0.0.1:$http/api/v1/$path" \
         >"$scratch/answers/port$n" || fail "no answer to $path"
@@ -104,6 +104,17 @@ done
 for path in metrics blocklist.txt blocklist.json blocklist.cidr blocklist.map; do
     curl -s -m 20 "http://127.0.0.1:$http/$path" >"$scratch/answers/$path"
 done
+chromium=$(type -P chromium chromium-browser google-chrome | head -n 1)
+if [[ -n $chromium ]] && command -v node >/dev/null; then
+    timeout 120 node "$root/tests/e2e/dashboard_text.mjs" "$chromium" "http://127.0.0.1:$http" "$token" \
+        "$scratch/answers/dashboard" 198.51.100.1 203.0.113.1 || fail "the dashboard did not show its pages"
+    for page in overview telemetry address-198.51.100.1; do
+        grep -q '198\.51\.100\.' "$scratch/answers/dashboard/$page.html" || fail "the page $page shows no address"
+    done
+    rm -rf "$scratch/answers/dashboard.chromium"
+else
+    echo "leak.sh: SKIPPED: the pages of the dashboard; Chromium or node is not installed"
+fi
 for a in 198.51.100.1 203.0.113.1; do ask 1 privacy export $a >"$scratch/answers/export-$a"; done
 for command in status "ip 198.51.100.1" list telemetry stats alerts "privacy report" "privacy notice" doctor; do
     # shellcheck disable=SC2086 # words
@@ -156,7 +167,8 @@ stopped=$(search "$scratch/node1" "$scratch/node2" "$scratch/node1.log" "$scratc
     fail "stopped: $stopped"
 echo "stopped: $stopped"
 # Who logged in is in no signal, on neither host.
-for file in "$scratch/answers/blocklist.txt" "$scratch/webhook.out"; do
+for file in "$scratch/answers/blocklist.txt" "$scratch/webhook.out" "$scratch"/answers/dashboard/{overview,telemetry}.html; do
+    [[ -e $file ]] || continue
     grep -q '203\.0\.113\.' "$file" && fail "$(basename "$file") names who logged in"
 done
 python3 - "$scratch/node2/store.db" <<'PYTHON' || fail "what the peer holds of it"

@@ -99,7 +99,7 @@ def reading(target, operation):
             status, got, data = ask("GET", target + asked_with, None, headers, unix)
             check(f"{what}: {status} {data[:200]}", status == 200 or not on_port)
             validate(what, operation, status, got, data)
-            if got.get("ETag") and not target.endswith("/status") and not target.endswith("/peers"):
+            if got.get("ETag") and target.split("/")[-1] not in ("status", "peers", "traffic"):
                 again = dict(headers, **{"If-None-Match": got["ETag"]})
                 status, got, data = ask("GET", target + asked_with, None, again, unix)
                 check(f"{what}, again: {status}", status == 304)
@@ -132,8 +132,12 @@ def reading(target, operation):
 
 
 def writing(target, operation):
-    on_port, _, _ = ask("POST", target, b"{}", {"Authorization": "Bearer " + token})
-    check(f"POST {target} on the port: {on_port}", on_port in (404, 405))
+    global token
+    here = "servers" not in operation  # what the dashboard does, too
+    bearer = {"Authorization": "Bearer " + token}
+    if not here:
+        on_port, _, _ = ask("POST", target, b"{}", bearer)
+        check(f"POST {target} on the port: {on_port}", on_port in (404, 405))
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     bodies = [json.dumps(content["example"]).encode()] if content else [b"{}"]
     if content:
@@ -142,9 +146,20 @@ def writing(target, operation):
                    % ((b"x" * 2000,) * 8)]
     for number, body in enumerate(bodies):
         what = f"POST {target} {body[:60]}"
-        status, got, data = ask("POST", target, body, None, True)
-        validate(what, operation, status, got, data)
-        check(f"{what}: {status} to nonsense", number == 0 or status == 400)
+        for headers, unix in [(None, True)] + [(bearer, False)] * here:
+            status, got, data = ask("POST", target, body, headers, unix)
+            validate(what, operation, status, got, data)
+            check(f"{what}: {status} to nonsense", number == 0 or status == 400)
+            if target == "/api/v1/token" and status == 200:
+                token = json.loads(data)["token"]
+    others = [({}, 401), ({"Authorization": "Bearer " + "0" * 64}, 401),
+              (dict(bearer, Origin="https://evil.example"), 403), (dict(bearer, Origin="null"), 403),
+              (dict(bearer, **{"Sec-Fetch-Site": "cross-site"}), 403),
+              (dict(bearer, **{"Sec-Fetch-Site": "same-site"}), 403)]
+    for headers, wanted in others if here else []:
+        status, got, data = ask("POST", target, bodies[0], headers)
+        check(f"POST {target} with {headers}: {status}, not {wanted}", status == wanted)
+        validate(f"POST {target}", operation, status, got, data)
 
 
 def posting(target, operation):
@@ -195,10 +210,10 @@ def methods(target, operations):
 jsonschema.Draft202012Validator.check_schema(spec["components"]["schemas"]["Status"])
 for target, operations in spec["paths"].items():
     for method, operation in operations.items():
-        way = reading if method == "get" else writing if "servers" in operation else posting
+        way = reading if method == "get" else posting if target == "/dovecot" else writing
         way(target, operation)
     methods(target, operations)
-for target in ["/", "/api", "/api/", "/api/v1", "/api/v1/", "/api/v1/nothing", "/blocklist", "/metrics/",
+for target in ["/dashboard/nothing", "/dashboard/../status", "/dashboards", "/api", "/api/", "/api/v1", "/api/v1/", "/api/v1/nothing", "/blocklist", "/metrics/",
                "/api/v1/verdict/192.0.2.1", "/%61pi/v1/nothing"]:
     status, got, data = ask("GET", target, None, {"Authorization": "Bearer " + token})
     check(f"GET {target}: {status}", status == 404)

@@ -144,8 +144,11 @@ static void test_commands_stay_on_the_socket(void **state)
         int status = ask(routes[i].method, routes[i].path, token);
         assert_true(status == 404 || status == 405 || status == 411);
     }
+    /* But for what a click in the dashboard does to one address. */
+    static const char *const clicks = "allow deny unlist retract ask";
     for (size_t i = 0; i < published; i++)
-        assert_string_equal(routes[i].method, "GET");
+        assert_true(strcmp(routes[i].method, "GET") == 0 ||
+                    strstr(clicks, routes[i].path + strlen("/api/v1/")));
 }
 
 static void test_a_new_token(void **state)
@@ -378,7 +381,8 @@ static void test_a_long_poll(void **state)
     assert_true(tcp_read(fd, answer, sizeof answer, 5000) > 0);
     assert_true(uv_hrtime() - start < 1000000000u); /* SPEC 18.1: under a second */
     assert_non_null(strstr(body(), "\"reset\":false,\"changes\":[{\"subject\":\"198.51.100.7\","
-                                   "\"was\":[],\"is\":[\"refuse\"],\"verdict\":"));
+                                   "\"time\":\"20"));
+    assert_non_null(strstr(body(), "Z\",\"was\":[],\"is\":[\"refuse\"],\"verdict\":"));
     close(fd);
     start = uv_hrtime(); /* nothing happens: an answer all the same, when the time is up */
     serial_now(serial);
@@ -577,7 +581,7 @@ static void test_every_route_is_described_and_nothing_else(void **state)
                 int status = ask(upper, path, token);
                 if (status == 404 && strcmp(path, "/api/v1/network") != 0)
                     fail_msg("%s is described and not served", path);
-                if (strcmp(upper, "GET") != 0)
+                if (strcmp(upper, "GET") != 0 && !found) /* /dovecot */
                     others++;
             } else if (!found) {
                 fail_msg("%s %s is described and not on the socket", upper, path);
