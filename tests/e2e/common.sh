@@ -74,7 +74,7 @@ start_registry() {
     wait_for 10 "the registry" listening 127.0.0.1 $((port + 1))
 }
 
-start_node() { # N
+start_node() { # N; $seeds: besides the descriptor's
     local n=$1
     touch "$scratch/node$n.mail"
     cat >"$(conf "$n")" <<CONF
@@ -87,6 +87,7 @@ advertise = 127.$n.0.1:$port
 
 [network]
 registry = $registry_url
+${seeds:+seeds = $seeds}
 
 [share]
 mode = yes
