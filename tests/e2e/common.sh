@@ -49,7 +49,7 @@ start_registry() {
 }
 
 more_conf() { :; } # N: further sections of its configuration
-start_node() { # N
+start_node() { # N; $seeds: besides the descriptor's
     local n=$1
     touch "$scratch/node$n.mail"
     cat >"$(conf "$n")" <<CONF
@@ -62,6 +62,7 @@ advertise = 127.$n.0.1:$port
 
 [network]
 registry = $registry_url
+${seeds:+seeds = $seeds}
 
 [share]
 mode = yes

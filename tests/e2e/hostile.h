@@ -48,12 +48,13 @@ void member_leave(struct member *member);
 
 /* ---- what the program can do: each prints one line ------------------------------------------ */
 
-int run_probe(const struct lab *lab, unsigned samples);
+/* passing: another member must have it from the node, too. */
+int run_probe(const struct lab *lab, unsigned samples, unsigned pace_ms, bool passing);
 enum siege { SIEGE_SILENT, SIEGE_SLOW, SIEGE_HANDSHAKE };
 int run_siege(const struct lab *lab, enum siege kind, unsigned strangers, unsigned seconds);
 int run_forged(const struct lab *lab, unsigned messages);
 int run_flood(const struct lab *lab, unsigned seconds);
-int run_deaf(const struct lab *lab, bool greedy);
+int run_greedy(const struct lab *lab);
 int run_churn(const struct lab *lab, unsigned seconds);
 
 #endif

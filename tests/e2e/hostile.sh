@@ -12,27 +12,40 @@ set -uo pipefail
 hostile=${GV_TESTS:-$bin/../tests}/hostile
 strangers=${HOSTILE_STRANGERS:-5000}
 messages=${HOSTILE_MESSAGES:-100000}
-seconds=8
-[[ ${HOSTILE_LONG:-no} == no ]] || seconds=60
+seconds=5 # a siege lasts
+coming=4  # and so long a member comes and goes
+# How often an honest member speaks meanwhile: a node's own traffic is capped (SPEC 9.9), a member's too.
+samples=30
+pace=110
+[[ ${HOSTILE_LONG:-no} == no ]] || seconds=60 samples=140 pace=400
 
 # What is promised (SPEC 13.1): the test fails beyond. Times are also those of the machine, which may
-# be busy: but for the long run they only show that nobody waits without end.
+# be busy: but for the long run they are wide, and a guard that is missing misses them by far.
 rss_max_mb=48
 p99_max_ms=500
+passed_max_ms=2000
 lines_max=120 # a minute
 api_max_ms=2000
+cpu_max=30 # percent of a core
+files_max=250 # 64 connections, 64 half-open, and its own
 if [[ ${HOSTILE_LONG:-no} == no ]]; then
-    p99_max_ms=5000
-    api_max_ms=15000
+    p99_max_ms=3000
+    passed_max_ms=5000
+    api_max_ms=10000
 fi
 
-# Under sanitizers memory and time are theirs: less of everything, and no promise about either.
+# Under sanitizers memory and time are theirs: less of everything.
 if grep -q __asan_init "$bin/grapevined"; then
-    messages=${HOSTILE_MESSAGES:-10000}
+    strangers=${HOSTILE_STRANGERS:-500}
+    coming=2
+    messages=${HOSTILE_MESSAGES:-4000}
     seconds=3
+    samples=10
     rss_max_mb=1024
-    p99_max_ms=15000
+    p99_max_ms=6000
+    passed_max_ms=8000
     api_max_ms=30000
+    cpu_max=70
 fi
 
 needs jq
@@ -47,74 +60,121 @@ needs jq
 attack() { "$hostile" "$scratch/registry" 127.1.0.1 "$port" "$@"; }
 rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$target/status"; }
 ticks() { awk '{ print $14 + $15 }' "/proc/$target/stat"; }
+open_files() { find "/proc/$target/fd" -mindepth 1 | wc -l; }
+statements() { status_of 1 statements; }
 milliseconds() { echo $(($(date +%s%N) / 1000000)); }
-probe() { # SAMPLES: p50 and p99 in p50, p99; the wait for the door in join
+probe() { # SAMPLES: what an honest member notices, in p50, p99, passed (the longest), join
     local out
-    out=$(attack probe "$1") || fail "$name: an honest member's signals: $out"
-    p50=$(jq -r .p50_ms <<<"$out" 2>/dev/null || echo -)
-    p99=$(jq -r .p99_ms <<<"$out" 2>/dev/null || echo -)
-    join=$(jq -r .join_ms <<<"$out" 2>/dev/null || echo -)
+    out=$(attack "${2:-probe}" "$1" $pace 2>&1) || fail "$name: an honest member's signals: $out"
+    read -r p50 p99 passed join < <(
+        jq -r '[.p50_ms, .p99_ms, .passed_ms, .join_ms] | @tsv' <<<"$out" 2>/dev/null || echo - - - -)
 }
-watch() { # until $scratch/watching goes: the largest memory, the slowest answer of the socket
-    local most=0 slowest=0 now began took
+watch() { # until $scratch/watching goes: the largest memory, most open files, slowest answer of the socket
+    local most=0 files=0 slowest=0 now began took
     while [[ -e $scratch/watching ]]; do
         now=$(rss_kb)
         ((now > most)) && most=$now
+        now=$(open_files)
+        ((now > files)) && files=$now
         began=$(milliseconds)
         ask 1 status >/dev/null 2>&1 || echo "no answer" >>"$scratch/unanswered"
         took=$(($(milliseconds) - began))
         ((took > slowest)) && slowest=$took
         sleep 0.3
     done
-    echo "$most $slowest" >"$scratch/watched"
+    echo "$most $files $slowest" >"$scratch/watched"
 }
 above() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a > b) }'; }
 
-table="| attack | p50, p99 before | p50, p99 during | let in within | memory | processor | log lines a minute | control socket | what became of the guilty |
-|---|---|---|---|---|---|---|---|---|"
+# What nobody can have said stays out: `held` is how many statements the attack may add.
+held_at_most() { # NAME BEFORE MORE
+    local now
+    now=$(statements)
+    ((now <= $2 + $3)) || fail "$1: the node holds $now statements, $(($2 + $3)) at most are genuine"
+}
 
-# row NAME SAMPLES ATTACK...: the probe runs beside the attack
+table="| attack | taken, p50, p99 before | during | passed on within | let in within | memory | processor | log lines a minute | control socket | what became of the guilty |
+|---|---|---|---|---|---|---|---|---|---|"
+
+# row NAME GENUINE ATTACK...: the probe runs beside the attack, which may add GENUINE statements of its
+# own; `beside`, if it is set, is called meanwhile, and a siege ends when it is done.
+beside=
+how=probe
 row() {
     name=$1
-    local samples=$2 before p99_max lines began from spent ms out most slowest cpu rate
+    local genuine=$2 before held lines began from spent ms out most files slowest cpu rate
     shift 2
-    probe 200
+    held=$(statements)
+    probe 10
     before="$p50, $p99 ms"
-    p99_max=$(awk -v a="$p99" -v b=$p99_max_ms 'BEGIN { m = 10 * a; print (m > b ? m : b) }')
-    [[ ${HOSTILE_LONG:-no} == no ]] || p99_max=$p99_max_ms
     lines=$(wc -l <"$scratch/node1.log")
     from=$(ticks)
     began=$(milliseconds)
     touch "$scratch/watching"
     watch &
     local watcher=$!
-    attack "$@" >"$scratch/attack.out" 2>"$scratch/attack.err" &
+    "$hostile" "$scratch/registry" 127.1.0.1 "$port" "$@" >"$scratch/attack.out" 2>"$scratch/attack.err" &
     local attacker=$!
     sleep 0.7
-    probe "$samples"
+    probe "$samples" "$how"
+    if [[ -n $beside ]]; then
+        $beside
+        kill "$attacker" 2>/dev/null
+    fi
     wait "$attacker" || fail "$name: $(cat "$scratch/attack.out" "$scratch/attack.err")"
     rm "$scratch/watching"
     wait "$watcher"
     ms=$(($(milliseconds) - began))
     spent=$(($(ticks) - from))
     lines=$(($(wc -l <"$scratch/node1.log") - lines))
-    read -r most slowest <"$scratch/watched"
+    read -r most files slowest <"$scratch/watched"
     out=$(cat "$scratch/attack.out")
     cpu=$((spent * 1000 / ms))
     rate=$((lines * 60000 / (ms > 60000 ? ms : 60000)))
     table+="
-| $name | $before | $p50, $p99 ms | $join ms | $((most / 1024)) MB | $cpu% | $rate | $slowest ms | $out |"
+| $name | $before | $p50, $p99 ms | $passed ms | $join ms | $((most / 1024)) MB | $cpu% | $rate | $slowest ms | $out |"
     printf '%s\n' "${table##*$'\n'}"
-    above "$p99" "$p99_max" && fail "$name: p99 is $p99 ms"
+    above "$p99" "$p99_max_ms" && fail "$name: p99 is $p99 ms"
+    above "$passed" "$passed_max_ms" && fail "$name: a signal was passed on after $passed ms"
     ((most <= rss_max_mb * 1024)) || fail "$name: $most kB of memory"
+    ((files <= files_max)) || fail "$name: $files files are open"
+    ((cpu <= cpu_max)) || fail "$name: $cpu% of a core"
     ((rate <= lines_max)) || fail "$name: $lines lines in the log in $ms ms"
     ((slowest <= api_max_ms)) || fail "$name: the control socket took $slowest ms"
     [[ ! -e $scratch/unanswered ]] || fail "$name: the control socket did not answer"
+    held_at_most "$name" "$held" $((genuine + 1 + (samples + 9) / 10))
+}
+
+# ---- somebody honest whom nobody knows ---------------------------------------------------------
+
+# He begins during a siege, and has never spoken to the node that is besieged: it dials him.
+newcomer() {
+    local began
+    began=$(milliseconds)
+    enrol 4
+    wait_for 90 "an honest node that nobody knew to be let in during a siege" has_peers 4 3
+    fails_at 4 198.51.100.44
+    wait_for 30 "the word of the newcomer" verdict_is 1 198.51.100.44 reported
+    newcomer_ms=$(($(milliseconds) - began))
+}
+begin_newcomer() {
+    seeds=127.2.0.1:$port start_node 4
+    newcomer
 }
 
 # ---- afterwards -------------------------------------------------------------------------------
 
-few_left() { (($(find "/proc/$target/fd" | wc -l) < 60)); }
+# What was measured has used up part of an hour's traffic: another hour begins with another start.
+restart_target() {
+    stop_node 1
+    start_node 1
+    target=${node_pid[1]}
+    wait_for 30 "node 1 after a restart" answers 1
+    wait_for 60 "the mesh after a restart" has_peers 1 2
+    name=rest probe 10
+}
+
+few_left() { (($(open_files) < 60)); }
 
 main() {
     find_port 16727
@@ -123,18 +183,27 @@ main() {
     start_mesh
     target=${node_pid[1]} # the first is attacked
     resting=$(rss_kb)
-    name=rest probe 100 # the addresses of the honest members are known from now on
+    name=rest probe 10 # the addresses of the honest members are known from now on
 
-    attack deaf >"$scratch/deaf.out" 2>&1 & # runs beside the first ones
-    local deaf=$!
-    row "$strangers strangers at once, silent" 400 silent "$strangers" $seconds
-    row "$strangers strangers at once, each begins a handshake" 400 handshake "$strangers" $seconds
-    row "$strangers strangers, one byte a second" 600 slow "$strangers" $((seconds + 4))
-    wait "$deaf" || fail "a member that reads nothing: $(cat "$scratch/deaf.out")"
-    row "a member that asks and never reads" 300 greedy
-    row "$messages forged, replayed and cut messages" 600 forged "$messages"
-    row "4 members flood within their certificate" 600 flood $seconds
-    row "a member comes and goes" 300 churn 5
+    beside=begin_newcomer
+    row "$strangers strangers at once, silent" 1 silent "$strangers" 120
+    beside=
+    row "$strangers strangers at once, each begins a handshake" 0 handshake "$strangers" $seconds
+    row "$strangers strangers, one byte a second" 0 slow "$strangers" $seconds
+    if [[ ${HOSTILE_LONG:-no} != no ]]; then # traffic is judged once a minute (SPEC 9.9)
+        restart_target
+        row "a member that asks and never reads" 64 greedy
+    fi
+    restart_target
+    # By then these have used up this node's traffic: what others say is taken and safe, and is passed
+    # on later, by repair. A gap (SPEC 13.1): it should be passed on at once.
+    how=taken
+    row "$messages forged, replayed and cut messages" 1 forged "$messages"
+    restart_target
+    row "4 members flood within their certificate" 64 flood $seconds
+    how=probe
+    restart_target
+    row "a member comes and goes" 0 churn $coming
 
     # Nothing of it stays, and the mesh works.
     wait_for 20 "the connections to go" few_left
@@ -142,8 +211,8 @@ main() {
     wait_for 15 "an honest signal to arrive" verdict_is 1 198.51.100.77 reported
     wait_for 15 "an honest signal to arrive everywhere" verdict_is 3 198.51.100.77 reported
     kill -0 "$target" 2>/dev/null || fail "the node has died"
-    printf '\n%s\n\nmemory at rest before %s MB, after %s MB; a member that reads nothing: %s\n' \
-        "$table" $((resting / 1024)) $(($(rss_kb) / 1024)) "$(cat "$scratch/deaf.out")"
+    printf '\n%s\n\nmemory at rest before %s MB, after %s MB; a newcomer during the first siege was heard after %s ms\n' \
+        "$table" $((resting / 1024)) $(($(rss_kb) / 1024)) "$newcomer_ms"
     if ((failures > 0)); then
         tail -n 20 "$scratch/node1.log"
         return 1

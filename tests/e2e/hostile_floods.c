@@ -133,7 +133,7 @@ static struct flooder {
     struct member member;
     struct gv_buf out; /* sealed, waiting for the socket */
     struct gv_buf signals[64];
-    uint64_t sent;
+    uint64_t sent, before; /* in the second half; in the first */
 } flooders[FLOODERS];
 
 /* Signals at the quota, and far over it, and all of them again. */
@@ -204,6 +204,25 @@ static void fill(struct flooder *f, unsigned kind)
     gv_buf_free(&message);
 }
 
+/* What may go to a node that reads 64 KiB a second (SPEC 13), in so many seconds with the bursts over:
+ * twice that, and a MiB for what kernels take on their way and lay aside. Without that limit it is
+ * tens of MB a second. */
+static uint64_t flood_max(unsigned seconds)
+{
+    return seconds * 2 * 65536ull + (1u << 20);
+}
+
+/* Whether a flooder was held to the rate, or cut off; and has flooded at all. */
+static bool is_held(const struct flooder *f, const char *name, unsigned seconds)
+{
+    bool held = f->sent <= flood_max(seconds) && (f->before + f->sent > 0 || f->member.cut);
+
+    if (!held)
+        fprintf(stderr, "%s: %llu bytes in %u s were taken, %llu are the most\n", name,
+                (unsigned long long)f->sent, seconds, (unsigned long long)flood_max(seconds));
+    return held;
+}
+
 /* As much as the socket takes now. */
 static void push(struct flooder *f, unsigned kind)
 {
@@ -233,6 +252,7 @@ int run_flood(const struct lab *lab, unsigned seconds)
 {
     static const char *const names[FLOODERS] = {"signals", "repair", "ids", "pings"};
     uint64_t end, half;
+    bool held = true;
 
     for (unsigned i = 0; i < FLOODERS; i++)
         flooder_start(&flooders[i], lab, i);
@@ -241,7 +261,7 @@ int run_flood(const struct lab *lab, unsigned seconds)
     while (now_us() < end) {
         if (half && now_us() >= half) { /* the bursts are over, and the kernels' buffers full */
             for (unsigned i = 0; i < FLOODERS; i++)
-                flooders[i].sent = 0;
+                flooders[i].before = flooders[i].sent, flooders[i].sent = 0;
             half = 0;
         }
         struct pollfd ready[FLOODERS];
@@ -262,18 +282,19 @@ int run_flood(const struct lab *lab, unsigned seconds)
         printf("%s%s %llu kB/s%s", i ? ", " : "held to: ", names[i],
                (unsigned long long)(f->sent * 2 / seconds / 1024),
                f->member.cut ? " (cut off)" : "");
+        held = is_held(f, names[i], seconds - seconds / 2) && held;
         member_leave(&f->member);
     }
     printf("\n");
-    return 0;
+    return held ? 0 : 1;
 }
 
 /* ---- members that do not read ----------------------------------------------------------------- */
 
-/* Asks for what there is and lets it lie. The greedy one goes on asking. */
-int run_deaf(const struct lab *lab, bool greedy)
+/* Asks and asks, and lets the answers lie. */
+int run_greedy(const struct lab *lab)
 {
-    struct sockaddr_in source = source_of_number(111, greedy);
+    struct sockaddr_in source = source_of_number(111, 1);
     struct flooder *f = &flooders[0];
     uint64_t start;
 
@@ -283,21 +304,18 @@ int run_deaf(const struct lab *lab, bool greedy)
     if (!member_join(&f->member, lab, &source, 4096))
         die("the deaf one was not let in");
     start = now_us();
-    for (uint64_t asked = 0; !f->member.cut && now_us() - start < 60000000;) {
+    while (!f->member.cut && now_us() - start < 130000000) {
         /* A hang-up shows as an event although nothing is read. */
         struct pollfd ready = {.fd = f->member.fd, .events = POLLRDHUP};
         if (poll(&ready, 1, 50) > 0 && (ready.revents & (POLLRDHUP | POLLHUP | POLLERR)))
             break;
-        if (!greedy && asked > 600000) /* less than a link may have waiting: it lies there */
-            continue;
         push(f, 3);
-        asked = f->sent;
     }
     double lasted = (double)(now_us() - start) / 1e6;
     printf("cut off after %.0f s and %llu kB of pings\n", lasted,
            (unsigned long long)(f->sent / 1024));
     member_leave(&f->member);
-    return lasted < 59 ? 0 : 1;
+    return lasted < 125 ? 0 : 1;
 }
 
 /* ---- a member that comes and goes ------------------------------------------------------------- */
@@ -316,5 +334,6 @@ int run_churn(const struct lab *lab, unsigned seconds)
         member_leave(&member);
     }
     printf("%u tries in %u s, %u let in\n", tries, seconds, joined);
-    return 0;
+    /* The first session is free, and then 30 tries a minute (SPEC 5.4); a minute may turn meanwhile. */
+    return joined >= 1 && joined <= 1 + 2 * GV_HANDSHAKES_PER_MINUTE && tries > joined ? 0 : 1;
 }

@@ -14,9 +14,9 @@
 static void usage(void)
 {
     fprintf(stderr, "usage: hostile REGISTRY-FOLDER ADDRESS PORT WHAT\n"
-                    "  probe SAMPLES | silent STRANGERS SECONDS | slow STRANGERS SECONDS |\n"
+                    "  probe SAMPLES PACE-MS | taken SAMPLES PACE-MS | silent STRANGERS SECONDS | slow STRANGERS SECONDS |\n"
                     "  handshake STRANGERS SECONDS | forged MESSAGES | flood SECONDS |\n"
-                    "  deaf | greedy | churn SECONDS\n");
+                    "  greedy | churn SECONDS\n");
     exit(64);
 }
 
@@ -62,8 +62,10 @@ int main(int argc, char **argv)
     const char *what = argv[4];
     unsigned first = argc > 5 ? (unsigned)atoi(argv[5]) : 0;
     unsigned second = argc > 6 ? (unsigned)atoi(argv[6]) : 0;
-    if (strcmp(what, "probe") == 0 && first)
-        return run_probe(&lab, first);
+    if (strcmp(what, "probe") == 0 && second)
+        return run_probe(&lab, first, second, true);
+    if (strcmp(what, "taken") == 0 && second)
+        return run_probe(&lab, first, second, false);
     if (strcmp(what, "silent") == 0 && second)
         return run_siege(&lab, SIEGE_SILENT, first, second);
     if (strcmp(what, "slow") == 0 && second)
@@ -74,10 +76,8 @@ int main(int argc, char **argv)
         return run_forged(&lab, first);
     if (strcmp(what, "flood") == 0 && first)
         return run_flood(&lab, first);
-    if (strcmp(what, "deaf") == 0)
-        return run_deaf(&lab, false);
     if (strcmp(what, "greedy") == 0)
-        return run_deaf(&lab, true);
+        return run_greedy(&lab);
     if (strcmp(what, "churn") == 0 && first)
         return run_churn(&lab, first);
     usage();

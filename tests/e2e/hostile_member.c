@@ -181,7 +181,7 @@ bool member_join(struct member *member, const struct lab *lab, const struct sock
 {
     struct gv_session_self self = self_of(member);
     struct timeval patience = {.tv_sec = 20};
-    int on = 1;
+    int on = 1, send_buffer = 65536; /* what is sent is then soon what the node has taken */
     struct gv_buf wire;
 
     member->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -190,6 +190,7 @@ bool member_join(struct member *member, const struct lab *lab, const struct sock
     setsockopt(member->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     setsockopt(member->fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &on, sizeof on);
     setsockopt(member->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    setsockopt(member->fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
     if (receive_buffer)
         setsockopt(member->fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     if (bind(member->fd, (const struct sockaddr *)source, sizeof *source) != 0)

@@ -2,6 +2,7 @@
  * slowly, or begin a handshake that they do not finish. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sodium.h>
 
 #include "hostile.h"
+#include "proto/limits.h"
 
 #define AGAIN_US 1000000 /* one that was turned away is back after a second */
 #define FRAME    (2 + GV_KEY_LEN)
@@ -132,6 +134,14 @@ static void tick(const struct lab *lab, struct stranger *strangers, unsigned tot
     }
 }
 
+static volatile sig_atomic_t enough; /* SIGTERM: the siege has lasted long enough */
+
+static void on_enough(int signal)
+{
+    (void)signal;
+    enough = 1;
+}
+
 int run_siege(const struct lab *lab, enum siege kind, unsigned strangers, unsigned seconds)
 {
     struct stranger *all = calloc(strangers, sizeof *all);
@@ -141,9 +151,10 @@ int run_siege(const struct lab *lab, enum siege kind, unsigned strangers, unsign
 
     if (!all || epoll < 0)
         die("siege");
+    signal(SIGTERM, on_enough);
     for (unsigned i = 0; i < strangers; i++) /* all at once */
         open_one(lab, &all[i], i, epoll), all[i].next_us = UINT64_MAX;
-    while (now_us() < end) {
+    while (now_us() < end && !enough) {
         int n = epoll_wait(epoll, events, 512, 20);
         for (int i = 0; i < n; i++)
             happen(&all[events[i].data.u32], events[i].data.u32, epoll, kind, events[i].events);
@@ -152,8 +163,11 @@ int run_siege(const struct lab *lab, enum siege kind, unsigned strangers, unsign
             next_tick = now_us() + 50000;
         }
     }
-    printf("%llu connections of %u addresses in %u s, %llu cut off, %llu answered, %u open at most\n",
-           (unsigned long long)count.opened, strangers, seconds,
+    double lasted = (double)(now_us() - start) / 1e6;
+    /* What SPEC 5.4 lets begin, and a second's worth more. */
+    uint64_t begun_max = GV_HANDSHAKES_BURST + (uint64_t)((lasted + 1) * GV_HANDSHAKES_PER_SECOND);
+    printf("%llu connections of %u addresses in %.0f s, %llu cut off, %llu answered, %u open at most\n",
+           (unsigned long long)count.opened, strangers, lasted,
            (unsigned long long)(count.refused + count.ended), (unsigned long long)count.answered,
            count.most);
     for (unsigned i = 0; i < strangers; i++)
@@ -161,5 +175,9 @@ int run_siege(const struct lab *lab, enum siege kind, unsigned strangers, unsign
             close(all[i].fd);
     close(epoll);
     free(all);
-    return 0;
+    if (count.answered > begun_max)
+        fprintf(stderr, "%llu handshakes were answered, %llu are the most\n",
+                (unsigned long long)count.answered, (unsigned long long)begun_max);
+    /* Those who never come up hold nothing; a siege whose strangers all get in is none. */
+    return count.answered > begun_max || count.refused + count.ended == 0 ? 1 : 0;
 }
