@@ -81,7 +81,7 @@ int main(int argc, char **argv)
         list_faults();
         return flushed(0);
     case GV_SIM_SWARM:
-        return flushed(gv_swarm(&options));
+        return flushed(gv_swarm(&options, wall_s));
     default:
         return run(&options);
     }

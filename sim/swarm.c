@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "sim/swarm_report.h"
@@ -165,14 +164,6 @@ static int run_all(struct swarm *swarm)
     return 0;
 }
 
-static double steady_s(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static int tell_end(struct swarm *swarm, double wall_s)
 {
     const struct gv_sim_options *options = swarm->options;
@@ -186,14 +177,14 @@ static int tell_end(struct swarm *swarm, double wall_s)
     return rc ? rc : swarm->failed ? 1 : 0;
 }
 
-int gv_swarm(const struct gv_sim_options *options)
+int gv_swarm(const struct gv_sim_options *options, double (*wall_s)(void))
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     struct swarm swarm = {.options = options,
                           .next = options->seed,
                           .job_count = options->jobs,
                           .terminal = isatty(STDERR_FILENO)};
-    double start = steady_s();
+    double start = wall_s();
     int rc;
 
     if (swarm.job_count == 0)
@@ -204,7 +195,7 @@ int gv_swarm(const struct gv_sim_options *options)
         fprintf(stderr, "grapevine-sim: %s\n", strerror(errno));
         rc = EX_OSERR;
     } else {
-        rc = tell_end(&swarm, steady_s() - start);
+        rc = tell_end(&swarm, wall_s() - start);
     }
     for (size_t i = 0; swarm.jobs && i < swarm.job_count; i++)
         job_close(&swarm.jobs[i]);

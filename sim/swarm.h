@@ -8,6 +8,6 @@
  * died), says so and prints the command line that repeats it. Progress goes to standard error,
  * and to options->json_path a report of all seeds that were run (sim/swarm_report.h). Returns an exit
  * status: 0, 1, EX_CANTCREAT, or EX_OSERR. */
-int gv_swarm(const struct gv_sim_options *options);
+int gv_swarm(const struct gv_sim_options *options, double (*wall_s)(void));
 
 #endif
