@@ -71,6 +71,18 @@ static void play(struct gv_world *world, struct gv_checks *checks,
         gv_check_probe(checks, last);
 }
 
+/* Of those that run at the end, since they started. */
+static void count_records(struct gv_sim_result *out, const struct gv_core *core, double nodes)
+{
+    struct gv_core_status status;
+
+    if (!core)
+        return;
+    gv_core_status(core, &status);
+    out->records_mean += (double)status.signals_accepted / nodes;
+    out->again_mean += (double)status.records_duplicate / nodes;
+}
+
 static void gather_bytes(struct gv_sim_result *out, const struct gv_world *world, double hours)
 {
     double nodes = (double)world->options.nodes;
@@ -79,14 +91,11 @@ static void gather_bytes(struct gv_sim_result *out, const struct gv_world *world
         struct gv_traffic_sum sum;
         uint64_t most;
         gv_world_traffic(world, i, &sum, &most);
-        /* Here nobody floods but the attackers of a plant, so what honest nodes call excess is
-         * their own load, and is judged. */
-        double excess =
-            (double)(sum.in[GV_CAUSE_EXCESS] + sum.out[GV_CAUSE_EXCESS]) / hours;
+        count_records(out, world->nodes[i].core, nodes);
         /* A run of less than an hour is judged as if it went on. */
-        double busiest = (double)most / (hours < 1 ? hours : 1) + excess;
+        double busiest = (double)most / (hours < 1 ? hours : 1);
         out->bytes_max = busiest > out->bytes_max ? busiest : out->bytes_max;
-        out->bytes_mean += ((double)gv_traffic_under_cap(&sum) / hours + excess) / nodes;
+        out->bytes_mean += (double)gv_traffic_under_cap(&sum) / hours / nodes;
         for (int cause = 0; cause < GV_CAUSE_COUNT; cause++) {
             double bytes = (double)(sum.in[cause] + sum.out[cause]) / hours;
             out->cause_mean[cause] += bytes / nodes;

@@ -56,6 +56,7 @@ static struct gv_link *link_new(struct gv_core *core, uint32_t id, bool outbound
     link->spent.minute_ms = core->now_ms;
     link->flush_ms = link->repair_ms = UINT64_MAX;
     link->goodbye = UINT32_MAX;
+    link->version = 1;
     core->links[core->link_count++] = link;
     return link;
 }
@@ -85,7 +86,7 @@ static void send_wire(struct gv_core *core, struct gv_link *link)
         return;
     gv_effect_send(core->effects, link->id, core->wire.data, core->wire.len);
     if (!link->session.open || link->outbox.len == 0)
-        gv_account_handshake(core, link, true, core->wire.len);
+        gv_account_handshake(core, true, core->wire.len);
     link->bytes_out += core->wire.len;
     core->bytes_out += core->wire.len;
     link->sent_ms = core->now_ms;
@@ -103,7 +104,7 @@ static void flush(struct gv_core *core, struct gv_link *link)
     gv_buf_clear(&core->wire);
     int rc = gv_session_seal(&link->session, &core->wire, link->outbox.data, link->outbox.len);
     if (rc == GV_OK) {
-        gv_account_frame(core, link, link->outbox_cause, true, link->outbox.len);
+        gv_account_frame(core, link->outbox_cause, true, link->outbox.len);
         send_wire(core, link);
     }
     /* An outbox that grew for a burst is given back. */
@@ -140,7 +141,7 @@ void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_bu
     enum gv_cause cause = gv_account_cause(core, link, message->data[1], true);
     if (link->outbox.len == 0)
         link->outbox_cause = cause;
-    gv_account_message(core, link, cause, true, message->len);
+    gv_account_message(core, cause, true, message->len);
     gv_buf_append(&link->outbox, message->data, message->len);
     if (link->outbox.failed) {
         abandon(core, link);
@@ -170,8 +171,10 @@ void gv_link_hurry(struct gv_core *core, struct gv_link *link)
 void gv_links_flush(struct gv_core *core)
 {
     for (size_t i = 0; i < core->link_count; i++)
-        if (core->links[i]->flush_ms <= core->now_ms)
+        if (core->links[i]->flush_ms <= core->now_ms) {
+            gv_tree_board(core, core->links[i]);
             flush(core, core->links[i]);
+        }
 }
 
 /* ---- ending --------------------------------------------------------------------------------- */
@@ -271,7 +274,7 @@ void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_addres
     if (link->connected || link->closing)
         return;
     link->connected = true;
-    gv_account_connection(core, link);
+    gv_account_connection(core);
     link->remote = *remote;
     link->opened_ms = link->heard_ms = core->now_ms;
     gv_buf_clear(&core->wire);
@@ -350,13 +353,13 @@ static void become_member(struct gv_core *core, struct gv_link *link)
     link->offered = core->recent_next;
     admit_peer_certificate(core, link);
     gv_buf_clear(&core->scratch);
-    gv_message_hello(&core->scratch, core->unix_ms, AGENT);
+    gv_message_hello(&core->scratch, GV_PROTOCOL_VERSION, core->unix_ms, AGENT);
     if (link->errand)
         gv_message_errand(&core->scratch);
     gv_link_post(core, link, &core->scratch, true);
     if (link->errand)
         gv_errands_serve(core, link);
-    if (link->feeler)
+    if (link->feeler || core->deaf)
         gv_tree_leave(core, link);
     if (link->outbound && !link->errand)
         gv_repair_join(core, link);
@@ -390,8 +393,8 @@ static void work_messages(struct gv_core *core, struct gv_link *link)
         }
         enum gv_cause cause = gv_account_cause(core, link, core->plain.data[at + 1], false);
         if (at == 0)
-            gv_account_frame(core, link, cause, false, core->plain.len);
-        gv_account_message(core, link, cause, false, used);
+            gv_account_frame(core, cause, false, core->plain.len);
+        gv_account_message(core, cause, false, used);
         at += used;
         gv_spread_message(core, link);
     }
@@ -408,7 +411,7 @@ static bool work_frame(struct gv_core *core, struct gv_link *link)
     gv_buf_clear(&core->wire);
     rc = gv_session_work(&link->session, &core->wire, &core->plain, &self);
     if (rc != GV_ERR_NOT_FOUND && !was_open)
-        gv_account_handshake(core, link, false, before - link->session.in.len);
+        gv_account_handshake(core, false, before - link->session.in.len);
     if (rc == GV_ERR_NOT_FOUND)
         return false;
     send_wire(core, link);
@@ -485,15 +488,8 @@ static void tick_link(struct gv_core *core, struct gv_link *link)
 {
     uint64_t age = core->now_ms - link->opened_ms;
 
-    if (core->now_ms - link->spent.minute_ms >= GV_MINUTE_MS) {
-        bool flooding = gv_account_is_flooding(core, link);
+    if (core->now_ms - link->spent.minute_ms >= GV_MINUTE_MS)
         link->spent = (struct gv_spent){.minute_ms = core->now_ms};
-        if (flooding) { /* told "no room" and not "invalid": it broke no rule */
-            gv_door_ban(core, link->instance);
-            gv_link_close(core, link, GV_GOODBYE_BUSY);
-            return;
-        }
-    }
     if (!link->member) {
         if (age >= (link->connected ? GV_HANDSHAKE_MS : GV_DIAL_MS))
             gv_link_close(core, link, GV_GOODBYE_STOPPING);

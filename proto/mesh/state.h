@@ -24,14 +24,15 @@
 /* What a peer had of his budgets in this minute. */
 struct gv_spent {
     uint64_t minute_ms; /* its start */
-    uint32_t repairs, records, acks, offers, asks, follows, pings;
-    uint64_t bytes; /* that nobody had asked for, with headers */
+    uint32_t repairs, records, acks, offers, asks, follows;
+    uint32_t mismatches; /* short records that no certificate known here signed */
 };
 
 struct gv_link {
     uint32_t id;
     bool outbound, connected, member, closing;
     bool greeted;              /* their HELLO has come */
+    uint32_t version;          /* that both speak; 1 until then */
     bool feeler;               /* dialled to compare sets with somebody new, and no more yet */
     uint32_t fed_records;      /* what it brought that was new */
     bool errand;               /* it carries whispers and questions alone (SPEC 9.10) */
@@ -54,6 +55,7 @@ struct gv_link {
     bool joined;               /* the first repair of this session is done */
     bool fed;                  /* the present one brought something */
     uint64_t exchange_ms;      /* records that come before were asked for */
+    uint64_t bytes_before;     /* bytes_in a minute ago */
     uint8_t lazy;              /* trees in which nothing is pushed here (SPEC 9.3) */
     uint8_t spared[GV_SPREAD_TREES]; /* by tree: so many duplicates before it is pruned again */
     uint64_t offered;          /* recent records before this number: offered, or not needed */
@@ -171,7 +173,6 @@ struct gv_core {
     size_t link_count, link_cap;
     uint32_t next_link;
     struct gv_source sources[GV_SOURCES];
-    uint64_t strangers_ms, strangers_bytes; /* a minute's start; what all of them cost in it */
     struct gv_known known[GV_KNOWN];
     struct gv_left left[GV_LEFT];
     uint64_t door_ms;     /* when the handshakes of strangers below were counted */
@@ -194,9 +195,11 @@ struct gv_core {
     } questions[GV_QUESTIONS_MAX];
     bool public_only; /* no keepers: for comparing */
     struct gv_traffic traffic;
+    bool busy; /* gv_traffic_is_busy, in this step */
+    bool deaf; /* out of all trees until the bucket has filled again */
     bool answering; /* what is posted now was asked for */
     struct gv_message message; /* scratch: too large for the stack */
-    struct gv_buf plain, wire, scratch;
+    struct gv_buf plain, wire, scratch, whole;
     struct gv_vote *votes; /* owned scratch */
     size_t votes_cap;
 
@@ -353,19 +356,15 @@ uint64_t gv_links_deadline(const struct gv_core *core);
 /* A message of this number that is posted to, or came from, this link. */
 enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link *link,
                                uint8_t message, bool out);
-void gv_account_connection(struct gv_core *core, struct gv_link *link);
-void gv_account_handshake(struct gv_core *core, struct gv_link *link, bool out, size_t bytes);
+void gv_account_connection(struct gv_core *core);
+void gv_account_handshake(struct gv_core *core, bool out, size_t bytes);
 /* A frame: its messages are counted apart. */
-void gv_account_frame(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
-                      size_t plain);
-void gv_account_message(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
-                        size_t bytes);
+void gv_account_frame(struct gv_core *core, enum gv_cause cause, bool out, size_t plain);
+void gv_account_message(struct gv_core *core, enum gv_cause cause, bool out, size_t bytes);
 /* What came or goes on this link from now on was asked for. */
 void gv_account_exchange(struct gv_core *core, struct gv_link *link);
-/* The minute's work: a join is over when its time is. */
+/* The minute's work: while others send more than may be moved, whoever sent most has to go. */
 void gv_account_minute(struct gv_core *core);
-/* At the end of a link's minute: did it send so much that it has to go? */
-bool gv_account_is_flooding(const struct gv_core *core, const struct gv_link *link);
 
 /* ---- mesh/door.c: who may come in (SPEC 5.3, 5.4) ------------------------------------------- */
 /* May a connection from there begin a handshake? GV_OK or why not; before any cryptography. */
@@ -388,7 +387,8 @@ uint64_t gv_keeper_score(const uint8_t key[GV_ID_LEN], uint64_t placement);
 /* Something came or went on the subject: is it to be published, and when? */
 void gv_keep_look(struct gv_core *core, const struct gv_subject *subject);
 void gv_keep_look_all(struct gv_core *core);
-/* Does what is public on the subject give every verdict there is? */
+/* Does what is public on the subject give every verdict there is, or in a busy hour the one that
+ * most act on? Then more votes may wait where they are. */
 bool gv_keep_is_enough(struct gv_core *core, const struct gv_subject *subject);
 /* Makes a kept statement public and passes it on. GV_OK, GV_ERR_EARLY,
  * GV_ERR_EXPIRED, GV_ERR_RATE or GV_ERR_MEMORY. */
@@ -422,18 +422,32 @@ void gv_spread_items(struct gv_core *core, struct gv_link *link, struct gv_item 
                      size_t count, bool urgent);
 void gv_spread_want(struct gv_core *core, struct gv_link *link, const uint8_t *ids, size_t count);
 
+/* ---- mesh/brief.c: short records (SPEC 8.7) --------------------------------------------------- */
+/* Adds it to a message that was begun, in the shortest form that the peer reads. */
+void gv_brief_put(const struct gv_core *core, const struct gv_link *link, struct gv_buf *message,
+                  const struct gv_item *item);
+/* gv_admit of a short record; the whole one is in core->whole when that says GV_OK or
+ * GV_ERR_DUPLICATE. GV_ERR_NO_CERTIFICATE: it names none that is known here and signed it. */
+int gv_brief_take(struct gv_core *core, struct gv_link *link, const uint8_t *data, size_t len,
+                  enum gv_source_kind source);
+
 /* ---- mesh/tree.c ---------------------------------------------------------------------------- */
-uint8_t gv_tree_of(const uint8_t *id); /* its bit; the first byte is enough */
-/* A record was pushed by this link, and was new, or was not. */
-void gv_tree_first(struct gv_core *core, struct gv_link *link, const uint8_t id[GV_ID_LEN]);
-void gv_tree_duplicate(const struct gv_core *core, struct gv_link *link,
-                       const uint8_t id[GV_ID_LEN]);
+/* The number of the tree along which it spreads: what is said of one subject goes one way. */
+unsigned gv_tree_of(const struct gv_item *item);
+unsigned gv_tree_of_subject(const struct gv_subject *subject);
+/* Something of this tree was pushed by this link, and was new, or was not. */
+void gv_tree_first(struct gv_core *core, struct gv_link *link, unsigned tree);
+void gv_tree_duplicate(const struct gv_core *core, struct gv_link *link, unsigned tree);
 void gv_tree_prune(struct gv_core *core, struct gv_link *link); /* after its message */
 /* A link that is in no tree, and in all of them. */
 void gv_tree_leave(struct gv_core *core, struct gv_link *link);
 void gv_tree_enter(struct gv_core *core, struct gv_link *link);
 void gv_tree_lost(struct gv_core *core, const struct gv_link *gone);
-void gv_tree_remember(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t from);
+/* The mesh moves more than this node may: it is pushed nothing until its bucket has filled. */
+void gv_tree_deafen(struct gv_core *core);
+void gv_tree_remember(struct gv_core *core, const struct gv_item *item, uint32_t from);
+/* A frame goes out on this link: what is to be offered there goes along. */
+void gv_tree_board(struct gv_core *core, struct gv_link *link);
 void gv_tree_tick(struct gv_core *core);
 uint64_t gv_tree_deadline(const struct gv_core *core);
 /* PRUNE, OFFER, GRAFT came. */

@@ -14,8 +14,7 @@
     X(WHISPER, "whisper", "own words to their keepers, and as a keeper; without the sessions")     \
     X(TREES, "trees", "keeping the trees along which it is passed on")                             \
     X(REPAIR, "repair", "comparing sets, and what that brings")                                    \
-    X(JOIN, "join", "the same on a new session; outside the cap")                                  \
-    X(EXCESS, "excess", "what strangers, or one peer, sent beyond a share; outside the cap")
+    X(JOIN, "join", "the same on a new session; outside the cap")
 
 enum gv_cause {
 #define GV_CAUSE_ENUM(id, name, text) GV_CAUSE_##id,
@@ -64,6 +63,7 @@ struct gv_traffic {
     int64_t tokens, depth;
     uint64_t per_hour;   /* what flows into it */
     uint64_t cap;
+    uint64_t started_ms;
     uint64_t filled_ms, rest; /* rest: of a byte, in 1/3600000 */
 };
 
@@ -74,14 +74,17 @@ void gv_traffic_tick(struct gv_traffic *traffic, uint64_t now_ms);
 void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out, uint64_t bytes);
 /* May something of this worth be sent now? Counts those that may not. */
 bool gv_traffic_allows(struct gv_traffic *traffic, enum gv_worth worth);
-/* Is less than this share of the cap used, in the last hour? For what may well be left undone. */
-bool gv_traffic_is_below(const struct gv_traffic *traffic, unsigned percent);
+/* Is more moved than a quarter of the cap, at the pace of the last 10 to 20 minutes? Then what may
+ * well be left undone is. */
+bool gv_traffic_is_busy(const struct gv_traffic *traffic);
 /* Others send more than this node may move: it has to send one of them away. */
 bool gv_traffic_overdrawn(const struct gv_traffic *traffic);
+/* Even own words wait, but for retractions. */
+bool gv_traffic_exhausted(const struct gv_traffic *traffic);
+/* After either: there is room for all again. */
+bool gv_traffic_recovered(const struct gv_traffic *traffic);
 /* The sum of the last `slots` slots, the present one included. */
 void gv_traffic_recent(const struct gv_traffic *traffic, struct gv_traffic_sum *out, size_t slots);
-/* What one peer may send unasked in a minute, in bytes: a sixtieth of the cap. */
-uint64_t gv_traffic_share(const struct gv_traffic *traffic);
 /* In and out, all causes under the cap. */
 uint64_t gv_traffic_under_cap(const struct gv_traffic_sum *sum);
 /* What so many bytes of one send cost on the wire: TCP and IP headers, half an acknowledgement. */
