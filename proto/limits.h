@@ -142,11 +142,14 @@
 #define GV_QUESTIONS_MAX 8u             /* of the admin's, at a time */
 #define GV_ASKED_KEEPERS 3u             /* each tells that somebody is interested */
 #define GV_QUESTION_MS 10000u           /* for a session, or somebody who is down */
+#define GV_PINGS_PER_MINUTE 4u          /* answered, of a peer, who needs one in four minutes */
 #define GV_ASKS_PER_MINUTE 30u          /* answered, of a peer */
 #define GV_ASKED_MAX 32u                /* records in the answer */
 
 /* Traffic. The promise is 1 MB an hour (SPEC 13.2). */
 #define GV_TRAFFIC_CAP 1000000u         /* bytes an hour, in and out with headers */
+#define GV_FLOOD_SHARES 4u              /* sixtieths of the cap that a peer may send in a minute,
+                                           unasked, before it is sent away */
 #define GV_TRAFFIC_CAP_MAX 1000000000u  /* a bucket's sums stay far from overflow */
 #define GV_TRAFFIC_DEPTH_PERCENT 20u    /* of the cap: what may be moved at once */
 #define GV_TRAFFIC_FLOW_PERCENT 70u     /* of the cap: what flows in. The tenth that is left is for

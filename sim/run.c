@@ -92,10 +92,14 @@ static void gather_bytes(struct gv_sim_result *out, const struct gv_world *world
         uint64_t most;
         gv_world_traffic(world, i, &sum, &most);
         count_records(out, world->nodes[i].core, nodes);
+        /* Here nobody floods but the attackers of a plant, so what honest nodes call excess is
+         * their own load, and is judged. */
+        double excess =
+            (double)(sum.in[GV_CAUSE_EXCESS] + sum.out[GV_CAUSE_EXCESS]) / hours;
         /* A run of less than an hour is judged as if it went on. */
-        double busiest = (double)most / (hours < 1 ? hours : 1);
+        double busiest = (double)most / (hours < 1 ? hours : 1) + excess;
         out->bytes_max = busiest > out->bytes_max ? busiest : out->bytes_max;
-        out->bytes_mean += (double)gv_traffic_under_cap(&sum) / hours / nodes;
+        out->bytes_mean += ((double)gv_traffic_under_cap(&sum) / hours + excess) / nodes;
         for (int cause = 0; cause < GV_CAUSE_COUNT; cause++) {
             double bytes = (double)(sum.in[cause] + sum.out[cause]) / hours;
             out->cause_mean[cause] += bytes / nodes;

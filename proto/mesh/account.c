@@ -34,26 +34,62 @@ enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link 
     }
 }
 
-void gv_account_connection(struct gv_core *core)
+/* What one peer sends unasked in a minute beyond a share of the cap, or all strangers together, is
+ * excess: it is not ours to hold back, and must not keep the news of others waiting. */
+static bool is_excess(struct gv_core *core, struct gv_link *link, enum gv_cause cause,
+                      uint64_t bytes)
 {
-    gv_traffic_count(&core->traffic, GV_CAUSE_SESSIONS, true, GV_CONNECTION_HEADERS);
-    gv_traffic_count(&core->traffic, GV_CAUSE_SESSIONS, false, GV_CONNECTION_HEADERS);
+    bool low = gv_traffic_is_low(&core->traffic);
+
+
+    if (!link->member) {
+        if (core->now_ms - core->strangers_ms >= GV_MINUTE_MS) {
+            core->strangers_ms = core->now_ms;
+            core->strangers_bytes = 0;
+        }
+        core->strangers_bytes += bytes;
+        return low || core->strangers_bytes > gv_traffic_share(&core->traffic);
+    }
+    /* What we asked for, and the locks of hosts that we follow, are welcome. */
+    if (core->now_ms < link->exchange_ms || link->followed)
+        return false;
+    link->spent.bytes += bytes;
+    return (low && cause != GV_CAUSE_SPREAD) ||
+           link->spent.bytes > gv_traffic_share(&core->traffic);
 }
 
-void gv_account_handshake(struct gv_core *core, bool out, size_t bytes)
+static void count(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
+                  uint64_t bytes)
 {
-    gv_traffic_count(&core->traffic, GV_CAUSE_SESSIONS, out, gv_traffic_wire(bytes));
-}
+    /* Of a stranger's connection the answers, too, are his doing. */
+    bool imposed = link->member ? !out && cause != GV_CAUSE_JOIN : !link->outbound;
 
-void gv_account_frame(struct gv_core *core, enum gv_cause cause, bool out, size_t plain)
-{
-    gv_traffic_count(&core->traffic, cause, out,
-                     gv_traffic_wire(plain + 2 + GV_NOISE_TAG) - plain);
-}
-
-void gv_account_message(struct gv_core *core, enum gv_cause cause, bool out, size_t bytes)
-{
+    if (imposed && is_excess(core, link, cause, bytes))
+        cause = GV_CAUSE_EXCESS;
     gv_traffic_count(&core->traffic, cause, out, bytes);
+}
+
+void gv_account_connection(struct gv_core *core, struct gv_link *link)
+{
+    count(core, link, GV_CAUSE_SESSIONS, true, GV_CONNECTION_HEADERS);
+    count(core, link, GV_CAUSE_SESSIONS, false, GV_CONNECTION_HEADERS);
+}
+
+void gv_account_handshake(struct gv_core *core, struct gv_link *link, bool out, size_t bytes)
+{
+    count(core, link, GV_CAUSE_SESSIONS, out, gv_traffic_wire(bytes));
+}
+
+void gv_account_frame(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
+                      size_t plain)
+{
+    count(core, link, cause, out, gv_traffic_wire(plain + 2 + GV_NOISE_TAG) - plain);
+}
+
+void gv_account_message(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
+                        size_t bytes)
+{
+    count(core, link, cause, out, bytes);
 }
 
 void gv_account_exchange(struct gv_core *core, struct gv_link *link)
@@ -72,7 +108,7 @@ static void settle_joins(struct gv_core *core)
 void gv_account_minute(struct gv_core *core)
 {
     struct gv_link *most = NULL;
-    uint64_t share = core->traffic.cap / 60;
+    uint64_t share = gv_traffic_share(&core->traffic);
 
     settle_joins(core);
     for (size_t i = 0; i < core->link_count; i++) {
@@ -86,11 +122,13 @@ void gv_account_minute(struct gv_core *core)
     }
     if (!gv_traffic_overdrawn(&core->traffic))
         return;
-    if (!most) { /* nobody in particular: all of them together */
+    if (most)
+        gv_link_send_away(core, most);
+    else /* nobody in particular: all of them together */
         gv_tree_deafen(core);
-        return;
-    }
-    /* Told "no room" and not "invalid": it broke no rule. */
-    gv_door_ban(core, most->instance);
-    gv_link_close(core, most, GV_GOODBYE_BUSY);
+}
+
+bool gv_account_is_flooding(const struct gv_core *core, const struct gv_link *link)
+{
+    return link->member && link->spent.bytes > GV_FLOOD_SHARES * gv_traffic_share(&core->traffic);
 }

@@ -86,7 +86,7 @@ static void send_wire(struct gv_core *core, struct gv_link *link)
         return;
     gv_effect_send(core->effects, link->id, core->wire.data, core->wire.len);
     if (!link->session.open || link->outbox.len == 0)
-        gv_account_handshake(core, true, core->wire.len);
+        gv_account_handshake(core, link, true, core->wire.len);
     link->bytes_out += core->wire.len;
     core->bytes_out += core->wire.len;
     link->sent_ms = core->now_ms;
@@ -104,7 +104,7 @@ static void flush(struct gv_core *core, struct gv_link *link)
     gv_buf_clear(&core->wire);
     int rc = gv_session_seal(&link->session, &core->wire, link->outbox.data, link->outbox.len);
     if (rc == GV_OK) {
-        gv_account_frame(core, link->outbox_cause, true, link->outbox.len);
+        gv_account_frame(core, link, link->outbox_cause, true, link->outbox.len);
         send_wire(core, link);
     }
     /* An outbox that grew for a burst is given back. */
@@ -141,7 +141,7 @@ void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_bu
     enum gv_cause cause = gv_account_cause(core, link, message->data[1], true);
     if (link->outbox.len == 0)
         link->outbox_cause = cause;
-    gv_account_message(core, cause, true, message->len);
+    gv_account_message(core, link, cause, true, message->len);
     gv_buf_append(&link->outbox, message->data, message->len);
     if (link->outbox.failed) {
         abandon(core, link);
@@ -192,6 +192,12 @@ void gv_link_close(struct gv_core *core, struct gv_link *link, enum gv_goodbye r
     }
     link->closing = true;
     gv_effect_close(core->effects, link->id);
+}
+
+void gv_link_send_away(struct gv_core *core, struct gv_link *link)
+{
+    gv_door_ban(core, link->instance);
+    gv_link_close(core, link, GV_GOODBYE_BUSY);
 }
 
 void gv_link_punish(struct gv_core *core, struct gv_link *link, int error)
@@ -274,7 +280,7 @@ void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_addres
     if (link->connected || link->closing)
         return;
     link->connected = true;
-    gv_account_connection(core);
+    gv_account_connection(core, link);
     link->remote = *remote;
     link->opened_ms = link->heard_ms = core->now_ms;
     gv_buf_clear(&core->wire);
@@ -393,8 +399,8 @@ static void work_messages(struct gv_core *core, struct gv_link *link)
         }
         enum gv_cause cause = gv_account_cause(core, link, core->plain.data[at + 1], false);
         if (at == 0)
-            gv_account_frame(core, cause, false, core->plain.len);
-        gv_account_message(core, cause, false, used);
+            gv_account_frame(core, link, cause, false, core->plain.len);
+        gv_account_message(core, link, cause, false, used);
         at += used;
         gv_spread_message(core, link);
     }
@@ -411,7 +417,7 @@ static bool work_frame(struct gv_core *core, struct gv_link *link)
     gv_buf_clear(&core->wire);
     rc = gv_session_work(&link->session, &core->wire, &core->plain, &self);
     if (rc != GV_ERR_NOT_FOUND && !was_open)
-        gv_account_handshake(core, false, before - link->session.in.len);
+        gv_account_handshake(core, link, false, before - link->session.in.len);
     if (rc == GV_ERR_NOT_FOUND)
         return false;
     send_wire(core, link);
@@ -488,8 +494,14 @@ static void tick_link(struct gv_core *core, struct gv_link *link)
 {
     uint64_t age = core->now_ms - link->opened_ms;
 
-    if (core->now_ms - link->spent.minute_ms >= GV_MINUTE_MS)
+    if (core->now_ms - link->spent.minute_ms >= GV_MINUTE_MS) {
+        bool flooding = gv_account_is_flooding(core, link);
         link->spent = (struct gv_spent){.minute_ms = core->now_ms};
+        if (flooding) {
+            gv_link_send_away(core, link);
+            return;
+        }
+    }
     if (!link->member) {
         if (age >= (link->connected ? GV_HANDSHAKE_MS : GV_DIAL_MS))
             gv_link_close(core, link, GV_GOODBYE_STOPPING);

@@ -316,6 +316,8 @@ static void take_wants(struct gv_core *core, struct gv_link *link)
 
 static void answer_ping(struct gv_core *core, struct gv_link *link)
 {
+    if (link->spent.pings++ >= GV_PINGS_PER_MINUTE)
+        return;
     gv_buf_clear(&core->scratch);
     gv_message_ping(&core->scratch, GV_MESSAGE_PONG, core->message.number);
     gv_link_post(core, link, &core->scratch, true);

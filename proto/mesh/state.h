@@ -24,8 +24,9 @@
 /* What a peer had of his budgets in this minute. */
 struct gv_spent {
     uint64_t minute_ms; /* its start */
-    uint32_t repairs, records, acks, offers, asks, follows;
+    uint32_t repairs, records, acks, offers, asks, follows, pings;
     uint32_t mismatches; /* short records that no certificate known here signed */
+    uint64_t bytes; /* that nobody had asked for, with headers */
 };
 
 struct gv_link {
@@ -173,6 +174,7 @@ struct gv_core {
     size_t link_count, link_cap;
     uint32_t next_link;
     struct gv_source sources[GV_SOURCES];
+    uint64_t strangers_ms, strangers_bytes; /* a minute's start; what all of them cost in it */
     struct gv_known known[GV_KNOWN];
     struct gv_left left[GV_LEFT];
     uint64_t door_ms;     /* when the handshakes of strangers below were counted */
@@ -341,6 +343,8 @@ void gv_link_post(struct gv_core *core, struct gv_link *link, const struct gv_bu
                   bool urgent);
 /* Says goodbye where it can and closes. */
 void gv_link_close(struct gv_core *core, struct gv_link *link, enum gv_goodbye reason);
+/* It is too loud, but broke no rule: closed with "no room", and not let in for a while. */
+void gv_link_send_away(struct gv_core *core, struct gv_link *link);
 /* The peer sent something that it should have known to be invalid. */
 void gv_link_punish(struct gv_core *core, struct gv_link *link, int error);
 /* What was posted waits for the gap between two frames of news, and no longer. */
@@ -356,15 +360,20 @@ uint64_t gv_links_deadline(const struct gv_core *core);
 /* A message of this number that is posted to, or came from, this link. */
 enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link *link,
                                uint8_t message, bool out);
-void gv_account_connection(struct gv_core *core);
-void gv_account_handshake(struct gv_core *core, bool out, size_t bytes);
+void gv_account_connection(struct gv_core *core, struct gv_link *link);
+void gv_account_handshake(struct gv_core *core, struct gv_link *link, bool out, size_t bytes);
 /* A frame: its messages are counted apart. */
-void gv_account_frame(struct gv_core *core, enum gv_cause cause, bool out, size_t plain);
-void gv_account_message(struct gv_core *core, enum gv_cause cause, bool out, size_t bytes);
+void gv_account_frame(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
+                      size_t plain);
+void gv_account_message(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
+                        size_t bytes);
 /* What came or goes on this link from now on was asked for. */
 void gv_account_exchange(struct gv_core *core, struct gv_link *link);
-/* The minute's work: while others send more than may be moved, whoever sent most has to go. */
+/* The minute's work: while others send more than may be moved, whoever sent most has to go, or, if
+ * nobody did in particular, the trees are left. */
 void gv_account_minute(struct gv_core *core);
+/* At the end of a link's minute: did it send so much that it has to go? */
+bool gv_account_is_flooding(const struct gv_core *core, const struct gv_link *link);
 
 /* ---- mesh/door.c: who may come in (SPEC 5.3, 5.4) ------------------------------------------- */
 /* May a connection from there begin a handshake? GV_OK or why not; before any cryptography. */

@@ -47,6 +47,16 @@ void gv_traffic_init(struct gv_traffic *traffic, uint64_t cap, uint64_t now_ms)
     traffic->slot = now_ms / GV_TRAFFIC_SLOT_MS;
 }
 
+static bool is_outside_cap(enum gv_cause cause)
+{
+    return cause == GV_CAUSE_JOIN || cause == GV_CAUSE_EXCESS;
+}
+
+uint64_t gv_traffic_share(const struct gv_traffic *traffic)
+{
+    return traffic->cap / 60;
+}
+
 static void note_most(struct gv_traffic *traffic)
 {
     struct gv_traffic_sum hour;
@@ -96,7 +106,7 @@ void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out,
 
     *(out ? &traffic->total.out[cause] : &traffic->total.in[cause]) += bytes;
     add(out ? &slot->out[cause] : &slot->in[cause], bytes);
-    if (cause == GV_CAUSE_JOIN)
+    if (is_outside_cap(cause))
         return;
     /* What others sent more than an hour ago is held against nobody. */
     int64_t least = -(int64_t)traffic->per_hour;
@@ -124,6 +134,11 @@ bool gv_traffic_is_busy(const struct gv_traffic *traffic)
     span = lived < span ? lived : span;
     gv_traffic_recent(traffic, &recent, 2);
     return gv_traffic_under_cap(&recent) >= traffic->cap / 100 * GV_BUSY_PERCENT * span / HOUR_MS;
+}
+
+bool gv_traffic_is_low(const struct gv_traffic *traffic)
+{
+    return traffic->tokens < traffic->depth / 4;
 }
 
 bool gv_traffic_overdrawn(const struct gv_traffic *traffic)
@@ -159,7 +174,7 @@ uint64_t gv_traffic_under_cap(const struct gv_traffic_sum *sum)
     uint64_t moved = 0;
 
     for (int cause = 0; cause < GV_CAUSE_COUNT; cause++)
-        if (cause != GV_CAUSE_JOIN)
+        if (!is_outside_cap((enum gv_cause)cause))
             moved += sum->in[cause] + sum->out[cause];
     return moved;
 }

@@ -14,7 +14,8 @@
     X(WHISPER, "whisper", "own words to their keepers, and as a keeper; without the sessions")     \
     X(TREES, "trees", "keeping the trees along which it is passed on")                             \
     X(REPAIR, "repair", "comparing sets, and what that brings")                                    \
-    X(JOIN, "join", "the same on a new session; outside the cap")
+    X(JOIN, "join", "the same on a new session; outside the cap")                                  \
+    X(EXCESS, "excess", "what strangers, or one peer, sent beyond a share; outside the cap")
 
 enum gv_cause {
 #define GV_CAUSE_ENUM(id, name, text) GV_CAUSE_##id,
@@ -85,6 +86,10 @@ bool gv_traffic_exhausted(const struct gv_traffic *traffic);
 bool gv_traffic_recovered(const struct gv_traffic *traffic);
 /* The sum of the last `slots` slots, the present one included. */
 void gv_traffic_recent(const struct gv_traffic *traffic, struct gv_traffic_sum *out, size_t slots);
+/* Less than a quarter full: what others force upon this node is then not charged to it. */
+bool gv_traffic_is_low(const struct gv_traffic *traffic);
+/* What one peer may send unasked in a minute, in bytes: a sixtieth of the cap. */
+uint64_t gv_traffic_share(const struct gv_traffic *traffic);
 /* In and out, all causes under the cap. */
 uint64_t gv_traffic_under_cap(const struct gv_traffic_sum *sum);
 /* What so many bytes of one send cost on the wire: TCP and IP headers, half an acknowledgement. */

@@ -57,6 +57,20 @@ static void a_join_costs_no_token_and_is_shown(void **state)
     assert_int_equal(traffic.total.in[GV_CAUSE_JOIN], 5000000);
 }
 
+/* What others force upon a node must not keep the news waiting. */
+static void excess_costs_no_token_and_is_shown(void **state)
+{
+    struct gv_traffic traffic;
+
+    gv_traffic_init(&traffic, 1000000, 0);
+    assert_int_equal(gv_traffic_share(&traffic), 16666);
+    gv_traffic_count(&traffic, GV_CAUSE_EXCESS, false, 5000000);
+    assert_true(gv_traffic_allows(&traffic, GV_WORTH_ROSTER));
+    assert_false(gv_traffic_overdrawn(&traffic));
+    assert_int_equal(moved(&traffic, GV_TRAFFIC_SLOTS), 0);
+    assert_int_equal(traffic.total.in[GV_CAUSE_EXCESS], 5000000);
+}
+
 static void hours_and_days_pass(void **state)
 {
     struct gv_traffic traffic;
@@ -169,7 +183,7 @@ static void the_core_counts_what_the_world_moves(void **state)
         assert_true(out >= node->bytes_out && out - node->bytes_out < 4000);
     }
     for (int cause = 0; cause < GV_CAUSE_COUNT; cause++)
-        if (by_cause[cause] == 0)
+        if (cause != GV_CAUSE_EXCESS && by_cause[cause] == 0) /* nobody floods here */
             fail_msg("nothing was %s", gv_cause_name((enum gv_cause)cause));
     gv_world_free(world);
 }
@@ -179,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_valuable_waits_first),
         cmocka_unit_test(a_join_costs_no_token_and_is_shown),
+        cmocka_unit_test(excess_costs_no_token_and_is_shown),
         cmocka_unit_test(hours_and_days_pass),
         cmocka_unit_test(no_hour_is_over_the_cap),
         cmocka_unit_test(what_may_be_left_undone_ends_first),

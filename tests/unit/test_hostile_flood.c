@@ -1,0 +1,170 @@
+/* Floods, by members and by strangers (SPEC 9.9): they cost the news of others nothing, and whoever
+ * goes on is sent away. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "crypto/error.h"
+#include "helper_puppet.h"
+#include "proto/limits.h"
+#include "proto/mesh/state.h"
+
+#define NOW STAGE_MINUTE
+
+static struct network network;
+static struct host host;
+static struct puppet flooder, sender, receiver;
+
+static int stage_up(void **state)
+{
+    network_open(&network, 1, true);
+    puppet_make(&flooder, &network, 2);
+    puppet_make(&sender, &network, 3);
+    puppet_make(&receiver, &network, 4);
+    assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
+    assert_true(puppet_join(&flooder, &host));
+    assert_true(puppet_join(&sender, &host));
+    assert_true(puppet_join(&receiver, &host));
+    host_run(&host, 2 * GV_EXCHANGE_MS);
+    return 0;
+}
+
+static int stage_down(void **state)
+{
+    puppet_free(&flooder);
+    puppet_free(&sender);
+    puppet_free(&receiver);
+    host_close(&host);
+    network_close(&network);
+    return 0;
+}
+
+static void assert_news_travel(unsigned number)
+{
+    struct gv_buf record = puppet_signal_on(&sender, number, NOW);
+
+    puppet_forget(&receiver);
+    puppet_give(&sender, &record);
+    host_run(&host, 1000);
+    puppet_work(&receiver);
+    assert_true(puppet_heard_record(&receiver, &record));
+    gv_buf_free(&record);
+}
+
+static uint64_t excess(void)
+{
+    const struct gv_traffic *traffic = gv_core_traffic(host.core);
+
+    return traffic->total.in[GV_CAUSE_EXCESS] + traffic->total.out[GV_CAUSE_EXCESS];
+}
+
+/* Pings are the cheapest thing that a member may say. */
+static void flood(uint64_t bytes)
+{
+    static uint8_t plain[GV_FRAME_PLAIN_MAX / 3 * 3];
+    static const uint8_t ping[3] = {0x92, GV_MESSAGE_PING, 7};
+
+    for (size_t at = 0; at < sizeof plain; at += sizeof ping)
+        memcpy(plain + at, ping, sizeof ping);
+    for (uint64_t sent = 0; sent < bytes && !flooder.closed; sent += sizeof plain)
+        puppet_say(&flooder, plain, sizeof plain);
+}
+
+static void a_flood_keeps_no_news_waiting(void **state)
+{
+    uint64_t cap = gv_core_traffic(host.core)->cap;
+
+    flood(3 * cap);
+    assert_true(excess() > 2 * cap);
+    assert_true(flooder.count[GV_MESSAGE_PONG] <= GV_PINGS_PER_MINUTE);
+    assert_news_travel(1);
+    /* What was charged is a share of a minute. */
+    struct gv_traffic_sum sum;
+    gv_traffic_recent(gv_core_traffic(host.core), &sum, GV_TRAFFIC_HOUR);
+    assert_true(gv_traffic_under_cap(&sum) < cap / 10);
+}
+
+/* Each stays within his share of the minute; together they would have emptied the bucket four times. */
+static void many_who_come_and_go_keep_no_news_waiting(void **state)
+{
+    static const uint8_t ping[3] = {0x92, GV_MESSAGE_PING, 7};
+    static uint8_t plain[12000];
+
+    for (size_t at = 0; at < sizeof plain; at += sizeof ping)
+        memcpy(plain + at, ping, sizeof ping);
+    for (unsigned i = 0; i < 70; i++) {
+        struct puppet guest;
+        puppet_make(&guest, &network, 100 + i);
+        assert_true(puppet_join(&guest, &host));
+        puppet_say(&guest, plain, sizeof plain);
+        host_run(&host, 100);
+        puppet_work(&guest);
+        assert_false(guest.closed);
+        puppet_leave(&guest);
+        puppet_free(&guest);
+    }
+    assert_true(excess() > 500000);
+    assert_news_travel(4);
+}
+
+static void who_floods_is_sent_away_for_a_while(void **state)
+{
+    flood(gv_core_traffic(host.core)->cap / 10);
+    host_run(&host, 60000);
+    puppet_work(&flooder);
+    assert_true(flooder.closed);
+    assert_int_equal(flooder.goodbye, GV_GOODBYE_BUSY);
+    assert_int_equal(host.notes[GV_NOTE_PEER_REFUSED], 0); /* it broke no rule */
+    assert_false(puppet_join(&flooder, &host));
+    assert_false(sender.closed);
+    assert_news_travel(2);
+    host_run(&host, GV_BAN_MS);
+    assert_true(puppet_join(&flooder, &host));
+}
+
+static void who_sends_a_little_stays(void **state)
+{
+    for (unsigned minute = 0; minute < 10; minute++) {
+        flood(1); /* one frame, of just less than four shares of a minute */
+        puppet_work(&flooder);
+        host_run(&host, 30000);
+        host_run(&host, 60000);
+    }
+    puppet_work(&flooder);
+    assert_false(flooder.closed);
+}
+
+static void strangers_keep_no_news_waiting(void **state)
+{
+    struct puppet stranger;
+
+    puppet_make(&stranger, &network, 5);
+    for (unsigned i = 0; i < 4000; i++) {
+        struct gv_address address = make_address(1000 + i);
+        puppet_knock(&stranger, &host, &address);
+        if (!stranger.closed)
+            puppet_leave(&stranger);
+        if (i % 100 == 99)
+            host_run(&host, 1000);
+    }
+    assert_true(excess() > 100000);
+    assert_news_travel(3);
+    puppet_free(&stranger);
+}
+
+int main(void)
+{
+#define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
+    const struct CMUnitTest tests[] = {
+        STORY(a_flood_keeps_no_news_waiting),
+        STORY(many_who_come_and_go_keep_no_news_waiting),
+        STORY(who_floods_is_sent_away_for_a_while),
+        STORY(who_sends_a_little_stays),
+        STORY(strangers_keep_no_news_waiting),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
