@@ -108,13 +108,14 @@ static void settle_joins(struct gv_core *core)
 void gv_account_minute(struct gv_core *core)
 {
     struct gv_link *most = NULL;
-    uint64_t share = gv_traffic_share(&core->traffic);
+    uint64_t share = gv_traffic_share(&core->traffic), all = 0;
 
     settle_joins(core);
     for (size_t i = 0; i < core->link_count; i++) {
         struct gv_link *link = core->links[i];
         uint64_t sent = link->bytes_in - link->bytes_before;
         link->bytes_before = link->bytes_in;
+        all += sent;
         if (link->member && link->joined && !link->closing && sent > share) {
             most = link;
             share = sent;
@@ -124,8 +125,9 @@ void gv_account_minute(struct gv_core *core)
         return;
     if (most)
         gv_link_send_away(core, most);
-    else /* nobody in particular: all of them together */
+    else if (all > gv_traffic_share(&core->traffic)) /* nobody in particular: all of them together */
         gv_tree_deafen(core);
+    /* Or they are gone. */
 }
 
 bool gv_account_is_flooding(const struct gv_core *core, const struct gv_link *link)

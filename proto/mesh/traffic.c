@@ -43,6 +43,9 @@ void gv_traffic_init(struct gv_traffic *traffic, uint64_t cap, uint64_t now_ms)
     traffic->depth = (int64_t)(cap / 100 * GV_TRAFFIC_DEPTH_PERCENT);
     traffic->per_hour = cap / 100 * GV_TRAFFIC_FLOW_PERCENT;
     traffic->tokens = traffic->depth;
+    traffic->reserve_depth = (int64_t)(cap / 100 * GV_RESERVE_DEPTH_PERCENT);
+    traffic->reserve_per_hour = cap / 100 * GV_RESERVE_FLOW_PERCENT;
+    traffic->reserve = traffic->reserve_depth;
     traffic->started_ms = traffic->filled_ms = now_ms;
     traffic->slot = now_ms / GV_TRAFFIC_SLOT_MS;
 }
@@ -78,21 +81,28 @@ static void turn_slots(struct gv_traffic *traffic, uint64_t now_ms)
     traffic->slot = slot;
 }
 
+static void fill(int64_t *tokens, int64_t depth, uint64_t per_hour, uint64_t *rest, uint64_t passed)
+{
+    if (*tokens >= depth)
+        return;
+    uint64_t flow = passed * per_hour + *rest;
+    *rest = flow % HOUR_MS;
+    *tokens += (int64_t)(flow / HOUR_MS);
+    if (*tokens > depth)
+        *tokens = depth;
+}
+
 void gv_traffic_tick(struct gv_traffic *traffic, uint64_t now_ms)
 {
     uint64_t passed = now_ms - traffic->filled_ms;
 
     turn_slots(traffic, now_ms);
     traffic->filled_ms = now_ms;
-    if (traffic->tokens >= traffic->depth)
-        return;
     if (passed > 2 * (uint64_t)HOUR_MS) /* more than any debt, and no product overflows */
         passed = 2 * (uint64_t)HOUR_MS;
-    uint64_t flow = passed * traffic->per_hour + traffic->rest;
-    traffic->rest = flow % HOUR_MS;
-    traffic->tokens += (int64_t)(flow / HOUR_MS);
-    if (traffic->tokens > traffic->depth)
-        traffic->tokens = traffic->depth;
+    fill(&traffic->tokens, traffic->depth, traffic->per_hour, &traffic->rest, passed);
+    fill(&traffic->reserve, traffic->reserve_depth, traffic->reserve_per_hour,
+         &traffic->reserve_rest, passed);
 }
 
 static void add(uint32_t *count, uint64_t bytes)
@@ -108,6 +118,10 @@ void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out,
     add(out ? &slot->out[cause] : &slot->in[cause], bytes);
     if (is_outside_cap(cause))
         return;
+    if (out && cause == GV_CAUSE_SPREAD && traffic->tokens <= 0 && traffic->reserve > 0) {
+        traffic->reserve -= (int64_t)(bytes < traffic->cap ? bytes : traffic->cap);
+        return;
+    }
     /* What others sent more than an hour ago is held against nobody. */
     int64_t least = -(int64_t)traffic->per_hour;
     traffic->tokens = traffic->tokens - (int64_t)bytes < least ? least
@@ -120,6 +134,8 @@ bool gv_traffic_allows(struct gv_traffic *traffic, enum gv_worth worth)
         [GV_WORTH_NEWS] = 0, [GV_WORTH_REPAIR] = 1, [GV_WORTH_ROSTER] = 2};
 
     if (worth == GV_WORTH_OWN || traffic->tokens > traffic->depth / 4 * quarters[worth])
+        return true;
+    if (worth == GV_WORTH_NEWS && traffic->reserve > 0)
         return true;
     traffic->deferred[worth]++;
     return false;

@@ -62,10 +62,12 @@ struct gv_traffic {
     /* The bucket: below zero while more was moved than it held (others' bytes are not ours to
      * hold back). */
     int64_t tokens, depth;
-    uint64_t per_hour;   /* what flows into it */
+    int64_t reserve, reserve_depth; /* of news alone, while the bucket is empty: not below zero but
+                                     * by the last thing sent */
+    uint64_t per_hour, reserve_per_hour; /* what flows into them */
     uint64_t cap;
     uint64_t started_ms;
-    uint64_t filled_ms, rest; /* rest: of a byte, in 1/3600000 */
+    uint64_t filled_ms, rest, reserve_rest; /* rests: of a byte, in 1/3600000 */
 };
 
 /* cap: bytes of an hour, in and out, at most GV_TRAFFIC_CAP_MAX. */

@@ -34,10 +34,15 @@ static void the_least_valuable_waits_first(void **state)
     assert_false(gv_traffic_allows(&traffic, GV_WORTH_REPAIR));
     assert_true(gv_traffic_allows(&traffic, GV_WORTH_NEWS));
     gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 50000);
+    assert_true(gv_traffic_allows(&traffic, GV_WORTH_NEWS)); /* the reserve is for it alone */
+    gv_traffic_count(&traffic, GV_CAUSE_REPAIR, true, 50000); /* which nothing else takes from */
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 29999);
+    assert_true(gv_traffic_allows(&traffic, GV_WORTH_NEWS));
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 1);
     assert_false(gv_traffic_allows(&traffic, GV_WORTH_NEWS));
     assert_true(gv_traffic_allows(&traffic, GV_WORTH_OWN));
     assert_false(gv_traffic_overdrawn(&traffic));
-    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, false, 100001);
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, false, 20001);
     assert_true(gv_traffic_overdrawn(&traffic));
     assert_true(gv_traffic_allows(&traffic, GV_WORTH_OWN));
     assert_int_equal(traffic.deferred[GV_WORTH_OWN], 0);
@@ -145,9 +150,12 @@ static void counts_do_not_wrap(void **state)
         gv_traffic_count(&traffic, GV_CAUSE_SPREAD, false, UINT32_MAX);
     assert_int_equal(moved(&traffic, 1), UINT32_MAX);
     assert_int_equal(traffic.total.in[GV_CAUSE_SPREAD], 4 * (uint64_t)UINT32_MAX);
+    assert_false(gv_traffic_allows(&traffic, GV_WORTH_REPAIR));
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, UINT64_MAX); /* the reserve's, too */
     assert_false(gv_traffic_allows(&traffic, GV_WORTH_NEWS));
     gv_traffic_tick(&traffic, 48 * (uint64_t)HOUR_MS); /* no debt is for ever */
     assert_true(gv_traffic_allows(&traffic, GV_WORTH_NEWS));
+    assert_true(gv_traffic_allows(&traffic, GV_WORTH_REPAIR));
 }
 
 /* ---- in a core ------------------------------------------------------------------------------ */

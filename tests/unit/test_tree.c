@@ -284,12 +284,32 @@ static void empty_the_bucket(void)
     run(60001);
 }
 
+/* Less than a sixtieth of the cap, and more than half of that. */
+static void chatter(struct puppet *who)
+{
+    static const uint8_t ping[3] = {0x92, GV_MESSAGE_PING, 7};
+    static uint8_t plain[9000];
+
+    for (size_t at = 0; at < sizeof plain; at += sizeof ping)
+        memcpy(plain + at, ping, sizeof ping);
+    puppet_say(who, plain, sizeof plain);
+}
+
+/* It would be deaf for what somebody did who is gone. */
+static void a_node_whose_peers_are_quiet_stays_in_the_trees(void **state)
+{
+    empty_the_bucket();
+    assert_int_equal(puppet.count[GV_MESSAGE_PRUNE] + other.count[GV_MESSAGE_PRUNE], 0);
+}
+
 static void a_node_that_may_move_no_more_leaves_the_trees_and_comes_back(void **state)
 {
     struct gv_buf record = puppet_signal_on(&puppet, 1, NOW + 1);
     struct puppet late;
 
-    empty_the_bucket(); /* and nobody sent much */
+    chatter(&puppet); /* nobody sent much, but together they did */
+    chatter(&other);
+    empty_the_bucket();
     assert_int_equal(puppet.count[GV_MESSAGE_PRUNE], 1);
     assert_int_equal(other.count[GV_MESSAGE_PRUNE], 1);
     assert_false(puppet.closed || other.closed);
@@ -493,6 +513,8 @@ int main(void)
                                         stage_down),
         cmocka_unit_test_setup_teardown(nobody_can_talk_another_out_of_the_news, stage_up,
                                         stage_down),
+        cmocka_unit_test_setup_teardown(
+            a_node_whose_peers_are_quiet_stays_in_the_trees, stage_up, stage_down),
         cmocka_unit_test_setup_teardown(
             a_node_that_may_move_no_more_leaves_the_trees_and_comes_back, stage_up, stage_down),
         cmocka_unit_test_setup_teardown(the_verdict_goes_first, stage_up, stage_down),
