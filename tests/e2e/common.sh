@@ -2,11 +2,12 @@
 # on, each of an owner of its own, in $scratch. Sets bin, scratch, port, pids, failures.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2317 # used by, and called by, whoever sources it
+# shellcheck source=tests/e2e/frame.sh
+. "$(dirname "${BASH_SOURCE[0]}")/frame.sh"
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bin=${GV_BIN:-$root/build/bin}
 scratch=$(mktemp -d /tmp/gv-lab.XXXXXX)
 pids=()
-failures=0
 NODES=${NODES:-3}
 node_pid=()
 
@@ -17,33 +18,6 @@ clean_up() {
     rm -rf "$scratch"
 }
 trap clean_up EXIT
-fail() {
-    printf 'FAILED: %s\n' "$*"
-    failures=$((failures + 1))
-}
-die() {
-    printf 'FAILED: %s\n' "$*"
-    tail -n 5 "$scratch"/*.log 2>/dev/null
-    exit 1
-}
-wait_for() { # SECONDS WHAT COMMAND...
-    local left=$(($1 * 20)) what=$2
-    shift 2
-    until "$@"; do
-        ((left-- > 0)) || die "gave up waiting for $what"
-        sleep 0.05
-    done
-}
-needs() { # TOOL...
-    local tool
-    for tool in "$@"; do
-        command -v "$tool" >/dev/null || {
-            echo "$(basename "$0"): $tool is missing: skipped"
-            exit 77
-        }
-    done
-}
-
 listening() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
 find_port() { # FIRST: mesh port; the next one is the registry's, and one more is free
     port=$1

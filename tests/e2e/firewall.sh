@@ -5,6 +5,8 @@
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bin=${GV_BIN:-$here/../../build/bin}
+# shellcheck source=tests/e2e/frame.sh
+. "$here/frame.sh"
 skip() {
     echo "firewall.sh: $*: skipped"
     exit 77
@@ -15,7 +17,7 @@ for tool in nft ip python3 jq; do command -v $tool >/dev/null || skip "$tool is 
 scratch=$(mktemp -d /tmp/gv-firewall.XXXXXX)
 chmod 755 "$scratch"
 server=gvfw$$s client=gvfw$$c
-failures=0 node='' helper='' listeners=()
+node='' helper='' listeners=()
 clean_up() {
     local pid
     for pid in $node $helper "${listeners[@]}"; do kill "$pid" 2>/dev/null; done
@@ -25,23 +27,6 @@ clean_up() {
     rm -rf "$scratch"
 }
 trap clean_up EXIT
-fail() {
-    printf 'FAILED: %s\n' "$*"
-    failures=$((failures + 1))
-}
-die() {
-    printf 'FAILED: %s\n' "$*"
-    tail -n 20 "$scratch"/*.log
-    exit 1
-}
-until_true() { # SECONDS WHAT COMMAND...
-    local left=$(($1 * 20)) what=$2
-    shift 2
-    until "$@"; do
-        ((left-- > 0)) || { fail "gave up waiting: $what"; return 1; }
-        sleep 0.05
-    done
-}
 
 { ip netns add $server && ip netns add $client; } || skip "no network namespaces here"
 ip -n $server link set lo up

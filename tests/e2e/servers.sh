@@ -144,24 +144,8 @@ fi
 
 # ---- the world: nothing of the real one is written to --------------------------------------------
 scratch=$2
-failures=0
-fail() {
-    printf 'FAILED: %s\n' "$*"
-    failures=$((failures + 1))
-}
-die() {
-    printf 'FAILED: %s\n' "$*"
-    tail -n 3 "$scratch"/*.log "$scratch"/*/*.log 2>/dev/null
-    exit 1
-}
-wait_for() { # SECONDS WHAT COMMAND...
-    local end=$((SECONDS + $1)) what=$2
-    shift 2
-    until "$@"; do
-        [ $SECONDS -le $end ] || die "gave up waiting for $what"
-        sleep 0.05
-    done
-}
+# shellcheck source=tests/e2e/frame.sh
+. "$here/frame.sh"
 started=$SECONDS
 told() { printf '%3d s  %s\n' $((SECONDS - started)) "$*"; }
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
@@ -204,7 +188,7 @@ plug world
 ip -n world route add 10.0.0.0/8 dev eth0
 for last in 7 8 9 10 11 12 15; do ip -n world addr add 198.51.100.$last/32 dev eth0; done
 ip -n world addr add 203.0.113.50/32 dev eth0
-for last in 13 14; do ip -n world addr add 192.0.2.$last/32 dev eth0; done
+for last in 13 14 16 17 18 19; do ip -n world addr add 192.0.2.$last/32 dev eth0; done
 
 mkdir "$scratch/letters"
 : >"$scratch/codes"
@@ -437,7 +421,6 @@ told "a hundred guesses at once get one answer"
 # ---- from the verdict to a surface --------------------------------------------------------------
 listed() { [ "$(dns b "$(reversed "$1").$2.grapevine")" = "$3" ]; }
 attack a 198.51.100.11
-wait_for 20 "the first report" verdict_is b 198.51.100.11 reported
 attack c 198.51.100.11
 wait_for 20 "the verdict" verdict_is b 198.51.100.11 untrusted
 before=$(now_ms)
@@ -479,12 +462,21 @@ told "what A locks D and E refuse $took ms later, B and F do not"
 node_conf b "dovecot, dnsbl" consensus
 ask b reload >/dev/null || fail "the configuration is not taken"
 weighs() { [ "$(field "$1" "$2" weight)" -ge "$3" ]; }
-attacks 192.0.2.13 192.0.2.14
-for node in e f g h; do fails_at $node 192.0.2.13; done
-wait_for 20 "six reporters" weighs b 192.0.2.13 6000
-wait_for 5 "two reporters" weighs b 192.0.2.14 2000
+# Of eight nodes seven keep what is said of an address (SPEC 9.10); the eighth hears of more reporters
+# than make it untrusted only two minutes later. B is to be among the seven: it is where it knows what
+# only A has said.
+for six in 13 16 17 18 19; do
+    six=192.0.2.$six
+    attack a "$six"
+    comes_true 5 verdict_is b "$six" reported && break
+done
+attack c "$six"
+attacks 192.0.2.14
+for node in e f g h; do fails_at $node "$six"; done
+wait_for 30 "six reporters" weighs b "$six" 5000 # which is enough: the last one need not travel
+wait_for 20 "two reporters" weighs b 192.0.2.14 2000
 expect "whom six report, with the right password" "refused" \
-    "$(client imap b 192.0.2.13 alice correct)"
+    "$(client imap b "$six" alice correct)"
 expect "whom two report, with the right password" "in" "$(client imap b 192.0.2.14 alice correct)"
 expect "a user of B, under consensus" "in" "$(client imap b $shared alice correct)"
 told "refuse_on = consensus refuses at first contact whom six owners report, not whom two do"
@@ -492,7 +484,7 @@ told "refuse_on = consensus refuses at first contact whom six owners report, not
 # ---- a node that is down refuses nobody ----------------------------------------------------------
 kill "${node_pid[b]}" && wait "${node_pid[b]}"
 expect "with the node down" "in" "$(client imap b 198.51.100.7 alice correct)"
-expect "with the node down, by SMTP" "in" "$(client smtp b 192.0.2.13 alice correct)"
+expect "with the node down, by SMTP" "in" "$(client smtp b "$six" alice correct)"
 told "with its node down B lets everybody in who has a password"
 
 [ $failures -eq 0 ] || tail -n 5 "$scratch"/*.log "$scratch"/b/*.log "$scratch/python.log"

@@ -5,14 +5,16 @@
 # shellcheck disable=SC2317 # functions that are called by name
 set -uo pipefail
 
-bin=${GV_BIN:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/bin}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/e2e/frame.sh
+. "$here/frame.sh"
+bin=${GV_BIN:-$here/../../build/bin}
 scratch=$(mktemp -d /tmp/gv-sources.XXXXXX)
 conf=$scratch/node.conf
 log=$scratch/mail.log
 journal=$scratch/journal
 remote=/usr/lib/systemd/systemd-journal-remote
 daemon=
-failures=0
 
 clean_up() {
     [[ -z $daemon ]] || kill "$daemon" 2>/dev/null
@@ -20,20 +22,6 @@ clean_up() {
 }
 trap clean_up EXIT
 
-fail() {
-    printf 'FAILED: %s\n' "$*"
-    failures=$((failures + 1))
-}
-wait_for() {
-    local left=200
-    until "$@"; do
-        ((left-- > 0)) || {
-            fail "gave up waiting for: $*"
-            return 1
-        }
-        sleep 0.05
-    done
-}
 ask() { "$bin/grapevine" --config "$conf" "$@"; }
 answers() { ask status >/dev/null 2>&1; }
 logged() { grep -qF -- "$1" "$scratch/daemon.log"; }
@@ -56,7 +44,7 @@ CONF
 start() {
     "$bin/grapevined" --config "$conf" >"$scratch/daemon.log" 2>&1 </dev/null &
     daemon=$!
-    wait_for answers
+    soon answers
 }
 slay() {
     kill -KILL "$daemon"
@@ -99,19 +87,19 @@ done
 # ---- all at once ----------------------------------------------------------------------------------
 
 start
-wait_for logged "there is no journal to read"
+soon logged "there is no journal to read"
 fails 192.0.2.1
 logger --rfc3164 -n 127.0.0.1 -P "$udp" -d -p mail.info -t dovecot -- "$(text 192.0.2.2)"
 logger --rfc5424 -n 127.0.0.1 -P "$udp" -d -p mail.info -t dovecot -- "$(text 192.0.2.2)"
 logger -u "$scratch/log.sock" -p mail.info -t dovecot -- "$(text 192.0.2.3)"
 [[ $(stat -c %a "$scratch/log.sock") == 660 ]] || fail "the socket has the wrong mode"
-wait_for failed 192.0.2.1 1
-wait_for failed 192.0.2.2 2
-wait_for failed 192.0.2.3 1
+soon failed 192.0.2.1 1
+soon failed 192.0.2.2 2
+soon failed 192.0.2.3 1
 if [[ -x $remote ]]; then
     mkdir "$journal"
     entry 192.0.2.4
-    wait_for failed 192.0.2.4 1 # it was awaited, so it is new as a whole
+    soon failed 192.0.2.4 1 # it was awaited, so it is new as a whole
 else
     echo "systemd-journal-remote is not installed: the journal is SKIPPED"
 fi
@@ -130,10 +118,10 @@ mv "$log" "$log.1"
 fails 192.0.2.1
 [[ ! -x $remote ]] || entry 192.0.2.4
 start
-wait_for failed 192.0.2.1 4
-[[ ! -x $remote ]] || wait_for failed 192.0.2.4 2
+soon failed 192.0.2.1 4
+[[ ! -x $remote ]] || soon failed 192.0.2.4 2
 logger -u "$scratch/log.sock" -p mail.info -t dovecot -- "$(text 192.0.2.3)"
-wait_for failed 192.0.2.3 2
+soon failed 192.0.2.3 2
 slay
 start
 sleep 1

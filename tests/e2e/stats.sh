@@ -4,13 +4,15 @@
 # shellcheck disable=SC2317 # functions that are called by name
 set -uo pipefail
 
-bin=${GV_BIN:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/bin}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/e2e/frame.sh
+. "$here/frame.sh"
+bin=${GV_BIN:-$here/../../build/bin}
 scratch=$(mktemp -d /tmp/gv-stats.XXXXXX)
 conf=$scratch/node.conf
 log=$scratch/mail.log
 daemon=
 writer=
-failures=0
 
 clean_up() {
     [[ -z $writer ]] || kill "$writer" 2>/dev/null
@@ -18,20 +20,6 @@ clean_up() {
     rm -rf "$scratch"
 }
 trap clean_up EXIT
-fail() {
-    printf 'FAILED: %s\n' "$*"
-    failures=$((failures + 1))
-}
-wait_for() {
-    local left=200
-    until "$@"; do
-        ((left-- > 0)) || {
-            fail "gave up waiting for: $*"
-            return 1
-        }
-        sleep 0.05
-    done
-}
 ask() { timeout 20 "$bin/grapevine" --config "$conf" "$@"; }
 answers() { ask status >/dev/null 2>&1; }
 sum() { ask stats --json "${@:2}" | python3 -c 'import json,sys; print(json.load(sys.stdin)["sum"][sys.argv[1]])' "$1"; }
@@ -51,7 +39,7 @@ CONF
 start() {
     "$bin/grapevined" --config "$conf" >>"$scratch/daemon.log" 2>&1 </dev/null &
     daemon=$!
-    wait_for answers
+    soon answers
 }
 
 # Six lines a message: received, taken up, one recipient delivered, one bounced, one deferred, removed.
@@ -89,7 +77,7 @@ done
 writer=
 echo "killed $kills times"
 ((kills >= 3)) || fail "killed only $kills times"
-wait_for is received $N
+soon is received $N
 for by in minute hour day; do
     for what in received delivered bounced deferred deferrals; do
         got=$(sum $what --by $by)
