@@ -30,7 +30,7 @@ if [ "${1:-}" = "" ]; then
     unshare --net --mount --pid --fork --kill-child true 2>/dev/null ||
         skip "no namespaces can be made here"
     # A pid namespace: whatever was started ends with it; and whatever was mounted or named.
-    timeout -k 5 200 unshare --net --mount --pid --fork --kill-child --mount-proc \
+    timeout -k 5 300 unshare --net --mount --pid --fork --kill-child --mount-proc \
         bash "$0" inside "$scratch"
     exit
 fi
