@@ -153,8 +153,9 @@ static int rspamd(const struct gv_options *options, const struct choice *choice)
            "rbls {\n  grapevine {\n    rbl = \"untrusted.grapevine\";\n    ipv6 = true;\n"
            "    from = true;\n    symbol = \"GRAPEVINE_UNTRUSTED\";\n"
            "    returncodes { GRAPEVINE_UNTRUSTED = \"127.0.0.2\"; }\n  }\n}\n"
-           "# /etc/rspamd/local.d/options.inc\n"
-           "dns {\n  nameserver = [\"%s\"];\n}\n",
+           "# rspamd asks the system's resolver: see `grapevine snippet unbound`. Where it needs no "
+           "other name,\n# in /etc/rspamd/local.d/options.inc:\n"
+           "#dns { nameserver = [\"%s\"]; }\n",
            place);
     return 0;
 }

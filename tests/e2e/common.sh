@@ -48,6 +48,7 @@ start_registry() {
     wait_for 10 "the registry" listening 127.0.0.1 $((port + 1))
 }
 
+more_conf() { :; } # N: further sections of its configuration
 start_node() { # N
     local n=$1
     touch "$scratch/node$n.mail"
@@ -69,6 +70,7 @@ mode = yes
 file = $scratch/node$n.mail
 from_start = yes
 timezone = UTC
+$(more_conf "$n")
 CONF
     "$bin/grapevined" --config "$(conf "$n")" >>"$scratch/node$n.log" 2>&1 &
     node_pid[n]=$!
