@@ -95,9 +95,9 @@ start_mesh() {
     for ((n = 1; n <= NODES; n++)); do wait_for 40 "node $n to find the others" has_peers "$n"; done
 }
 
-fails_at() { # N ADDRESS: genuine words of Dovecot's
+fails_at() { # N ADDRESS [COUNT]: genuine words of Dovecot's
     local i
-    for i in 1 2 3; do
+    for ((i = 1; i <= ${3:-3}; i++)); do
         printf '%s mail dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<u%s>, method=PLAIN, rip=%s, lip=192.0.2.1, session=<a%s>\n' \
             "$(date -u +%Y-%m-%dT%H:%M:%S)+00:00" "$i" "$2" "$i$RANDOM"
     done >>"$scratch/node$1.mail"
