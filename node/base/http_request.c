@@ -398,6 +398,9 @@ static enum MHD_Result queue(struct gv_http_request *request)
     /* A stream lasts; who does not read it is noticed by what waits in it. */
     set_deadline(request->server, request->mhd, false,
                  request->state == GV_HTTP_STREAM ? 0 : GV_HTTP_TAKE_MS);
+    struct gv_http_connection *connection = connection_of(request->mhd);
+    if (connection && request->state == GV_HTTP_ANSWERED)
+        gv_http_gather(request->server, connection);
     for (size_t i = 0; i < request->header_count; i++)
         MHD_add_response_header(response, request->header_names[i], request->header_values[i]);
     enum MHD_Result result = MHD_queue_response(request->mhd, request->status, response);
