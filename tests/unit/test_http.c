@@ -224,6 +224,50 @@ static int teardown_proxy(void **state)
     return teardown(state);
 }
 
+/* More than a connection's memory has room for: an answer, and no connection that hangs. */
+static void test_many_arguments(void **state)
+{
+    static const struct {
+        unsigned arguments, length; /* beside name=x */
+        const char *status;
+    } cases[] = {{31, 0, "HTTP/1.1 200"},     {32, 0, "HTTP/1.1 414"},    {300, 0, "HTTP/1.1 414"},
+                 {2000, 0, "HTTP/1.1 414"},   {31, 1000, "HTTP/1.1 200"}, {31, 9000, "HTTP/1.1 414"},
+                 {1, 20000, "HTTP/1.1 414"}};
+    static char request[40000];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t at = (size_t)sprintf(request, "GET /hello?name=x");
+        for (unsigned n = 0; n < cases[i].arguments; n++)
+            at += (size_t)sprintf(request + at, "&a=");
+        memset(request + at, '1', cases[i].length);
+        sprintf(request + at + cases[i].length, " HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+        expect(request, cases[i].status, NULL);
+    }
+}
+
+/* Sixteen in one go, all answered at once: answers that wait for those behind do not wait longer. */
+static void test_requests_in_one_go(void **state)
+{
+    char request[2048], answer[8192];
+    uint64_t start = uv_hrtime();
+    size_t at = 0;
+
+    for (unsigned n = 0; n < 16; n++)
+        at += (size_t)sprintf(request + at, "GET /hello?name=%u HTTP/1.1\r\n" HOST "%s\r\n", n,
+                              n == 15 ? "Connection: close\r\n" : "");
+    for (unsigned round = 0; round < 40; round++) {
+        const char *found = answer;
+        tcp_talk(gv_http_port(server), request, answer, sizeof answer);
+        for (unsigned n = 0; n < 16; n++) {
+            char wanted[64];
+            snprintf(wanted, sizeof wanted, "hello %u from", n);
+            found = strstr(found, wanted);
+            assert_non_null(found);
+        }
+    }
+    assert_true(uv_hrtime() - start < 40 * 200000000ull / 2); /* the kernel's patience is 200 ms */
+}
+
 static void expect_client(const char *headers, const char *client)
 {
     char request[512], wanted[64];
@@ -603,6 +647,8 @@ int main(void)
 #define WITH_UNIX(test)  cmocka_unit_test_setup_teardown(test, setup_unix, teardown_unix)
     const struct CMUnitTest tests[] = {
         WITH(test_what_it_serves),
+        WITH(test_many_arguments),
+        WITH(test_requests_in_one_go),
         WITH(test_two_requests_on_one_connection),
         WITH(test_smuggling),
         WITH(test_hosts),
