@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 #define SWEEP_MS 1000
 #define TURN_NS  500000u /* of one turn of the loop */
+#define RUNS     2u      /* of MHD_run, from one request of a connection to the one right behind it */
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
@@ -51,6 +53,8 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **slot
         connected(server, mhd, slot);
     } else if (connection) {
         LIST_REMOVE(connection, list);
+        if (connection->corked)
+            LIST_REMOVE(connection, corked_list);
         server->counters.open--;
         free(connection);
         *slot = NULL;
@@ -160,6 +164,38 @@ static void sweep(uv_timer_t *timer)
 static void finish_stop(struct gv_http_server *server);
 static void on_timer(uv_timer_t *timer);
 
+static void cork(struct gv_http_connection *connection, int on)
+{
+    (void)setsockopt(connection->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on); /* not of TCP: no harm */
+    connection->corked = on;
+}
+
+/* libmicrohttpd sends each answer by itself, which is most of what one costs. */
+void gv_http_gather(struct gv_http_server *server, struct gv_http_connection *connection)
+{
+    bool behind = connection->answered + RUNS >= server->runs;
+
+    connection->answered = server->runs;
+    if (!behind || connection->corked)
+        return;
+    cork(connection, 1);
+    LIST_INSERT_HEAD(&server->corked, connection, corked_list);
+}
+
+/* Those that had no answer in this run have had them all. */
+static void let_go(struct gv_http_server *server, bool all)
+{
+    struct gv_http_connection *connection, *next;
+
+    for (connection = LIST_FIRST(&server->corked); connection; connection = next) {
+        next = LIST_NEXT(connection, corked_list);
+        if (!all && connection->answered + RUNS > server->runs)
+            continue;
+        LIST_REMOVE(connection, corked_list);
+        cork(connection, 0);
+    }
+}
+
 /* What a client sent in one go, request behind request, is answered in one turn of the loop, and so
  * is what came meanwhile, as long as nobody else has to wait for that: a turn costs two calls of
  * epoll_wait. */
@@ -175,7 +211,9 @@ static void run(struct gv_http_server *server)
         server->running = true;
         server->woken = false;
         requests = server->counters.requests;
+        server->runs++;
         MHD_run(server->daemon);
+        let_go(server, false);
         server->running = false;
         if (server->stop_wanted) {
             finish_stop(server);
@@ -184,6 +222,7 @@ static void run(struct gv_http_server *server)
         timed = MHD_get_timeout(server->daemon, &wait) == MHD_YES;
     } while ((server->woken || (timed && wait == 0) || requests != server->counters.requests) &&
              uv_hrtime() - start < TURN_NS);
+    let_go(server, true);
     if (server->woken)
         uv_timer_start(&server->timer, on_timer, 0, 0);
     else if (timed)

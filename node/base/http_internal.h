@@ -22,6 +22,9 @@ struct gv_http_connection {
     uint8_t local[16];
     bool awaited;         /* a request of it is still to come, in whole or in part */
     uint64_t deadline_ms; /* the request must have come, the answer be taken by then; 0: none */
+    uint64_t answered;    /* the server's `runs` at its last answer */
+    LIST_ENTRY(gv_http_connection) corked_list; /* while `corked` */
+    bool corked;          /* answers wait for those to the requests behind */
 };
 
 enum gv_http_state {
@@ -69,13 +72,14 @@ struct gv_http_server {
     uv_timer_t sweep; /* deadlines and heartbeats; runs while there are connections */
     unsigned handles; /* open libuv handles; the memory goes with the last */
     bool running;     /* inside MHD_run */
+    uint64_t runs;    /* of MHD_run */
     bool woken;       /* a connection was resumed: libmicrohttpd must run once more */
     bool stop_wanted, stopped;
     struct gv_http_options options;
     char *unix_path;
     uint16_t port;
     struct gv_http_counters counters;
-    LIST_HEAD(, gv_http_connection) connections;
+    LIST_HEAD(, gv_http_connection) connections, corked;
     LIST_HEAD(, gv_http_request) requests;
 };
 
@@ -102,6 +106,10 @@ bool gv_http_trusts(const struct gv_http_server *server, const struct sockaddr *
 
 /* What a suspended connection waited for is there. */
 void gv_http_wake(struct gv_http_request *request);
+
+/* Before a short answer: if the one before went out in the run before this, more requests came in one
+ * go, and their answers go out together. */
+void gv_http_gather(struct gv_http_server *server, struct gv_http_connection *connection);
 
 /* After MHD_resume_connection, which by itself makes nothing run in this mode. */
 void gv_http_kick(struct gv_http_server *server);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "crypto/error.h"
 #include "node/base/log.h"
@@ -15,17 +16,44 @@
 
 /* ---- checks before any handler -------------------------------------------------------------- */
 
+#define ARGUMENTS_MAX 32u
+
 static char bad_uri; /* its address marks a request whose target was refused */
+
+/* Each argument takes a record of libmicrohttpd's memory for a connection, beside the head itself. When
+ * that is used up while it reads them it neither answers nor closes: so this is done here, before. */
+static void refuse_target(struct MHD_Connection *mhd)
+{
+    static const char answer[] =
+        "HTTP/1.1 414 URI Too Long\r\nContent-Type: application/json\r\nContent-Length: 78\r\n"
+        "Connection: close\r\n\r\n"
+        "{\"error\":\"too-long\",\"message\":\"the path is too long, or of over 32 arguments\"}";
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    if (!info)
+        return;
+    (void)send(info->connect_fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    shutdown(info->connect_fd, SHUT_RDWR);
+}
 
 /* The raw target, before decoding. A zero byte would cut the decoded path short behind our back,
  * and a raw control character has no business there. */
 void *gv_http_check_uri(void *context, const char *uri, struct MHD_Connection *connection)
 {
-    (void)context;
-    (void)connection;
-    for (const char *at = uri; *at; at++)
+    struct gv_http_server *server = context;
+    unsigned arguments = 0;
+
+    for (const char *at = uri; *at; at++) {
+        arguments += *at == '&';
         if (*at <= 0x20 || *at >= 0x7f || (at[0] == '%' && at[1] == '0' && at[2] == '0'))
             return &bad_uri;
+    }
+    if (arguments >= ARGUMENTS_MAX || (arguments > 0 && strlen(uri) > server->options.head_max / 2)) {
+        server->counters.refused++;
+        refuse_target(connection);
+        return &bad_uri;
+    }
     return NULL;
 }
 
@@ -398,6 +426,9 @@ static enum MHD_Result queue(struct gv_http_request *request)
     /* A stream lasts; who does not read it is noticed by what waits in it. */
     set_deadline(request->server, request->mhd, false,
                  request->state == GV_HTTP_STREAM ? 0 : GV_HTTP_TAKE_MS);
+    struct gv_http_connection *connection = connection_of(request->mhd);
+    if (connection && request->state == GV_HTTP_ANSWERED)
+        gv_http_gather(request->server, connection);
     for (size_t i = 0; i < request->header_count; i++)
         MHD_add_response_header(response, request->header_names[i], request->header_values[i]);
     enum MHD_Result result = MHD_queue_response(request->mhd, request->status, response);

@@ -262,23 +262,25 @@ int gv_listing_set(struct gv_listing *listing, const struct gv_subject *subject,
     return GV_OK;
 }
 
+/* What is taken comes first in its line, so the first free place ends it. */
 static bool next_of(const struct part *part, size_t *cursor, size_t first, struct gv_subject *subject,
                     unsigned *bits)
 {
-    size_t end = part->line_count * part->per_line;
+    size_t index = (*cursor - first) / part->per_line;
+    unsigned at = (unsigned)((*cursor - first) % part->per_line);
 
-    while (*cursor - first < end) {
-        size_t index = (*cursor)++ - first;
-        uint8_t *line = part->lines + index / part->per_line * LINE;
-        unsigned at = (unsigned)(index % part->per_line);
+    for (; index < part->line_count; index++, at = 0) {
+        uint8_t *line = part->lines + index * LINE;
         *bits = bits_of(part, line)[at];
         if (*bits == 0)
             continue;
         *subject = (struct gv_subject){
             .family = part->key_len == 4 ? GV_FAMILY_IPV4 : GV_FAMILY_IPV6};
         memcpy(subject->bytes, line + (size_t)at * part->key_len, part->key_len);
+        *cursor = first + index * part->per_line + at + 1;
         return true;
     }
+    *cursor = first + part->line_count * part->per_line;
     return false;
 }
 

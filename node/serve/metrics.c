@@ -131,6 +131,8 @@ static void write_listing(struct gv_buf *out, const struct gv_metrics *m)
 
     two(out, "grapevine_enforced", "Whether a surface really refuses.", "surface", "dnsbl",
         (m->enforced & GV_ENFORCE_DNSBL) != 0, "dovecot", (m->enforced & GV_ENFORCE_DOVECOT) != 0);
+    value(out, "grapevine_enforced", "surface", "bouncers", (m->enforced & GV_ENFORCE_BOUNCERS) != 0);
+    value(out, "grapevine_enforced", "surface", "nftables", (m->enforced & GV_ENFORCE_NFTABLES) != 0);
     if (!m->changes)
         return;
     gv_changes_counters(m->changes, &c);
@@ -176,6 +178,60 @@ static void write_dns(struct gv_buf *out, const struct gv_metrics *m)
         (double)c.refused);
     one(out, "grapevine_dnsbl_malformed_total", "Questions that made no sense.",
         (double)c.malformed);
+}
+
+static double figure(const json_t *from, const char *member)
+{
+    const json_t *number = json_object_get(from, member);
+
+    return json_is_boolean(number) ? json_is_true(number) : (double)json_integer_value(number);
+}
+
+static void write_bouncers(struct gv_buf *out, const struct gv_bouncers *bouncers)
+{
+    json_t *from = bouncers ? gv_bouncers_json(bouncers) : NULL;
+
+    if (!from)
+        return;
+    one(out, "grapevine_bouncer_keys", "Bouncers that may ask.", figure(from, "keys"));
+    one(out, "grapevine_bouncer_bans", "Decisions that they are told.", figure(from, "fed"));
+    one(out, "grapevine_bouncer_pulls_total", "Answers to bouncers.", figure(from, "pulls"));
+    one(out, "grapevine_bouncer_cut_short_total", "Answers that nobody took in whole.",
+        figure(from, "cut_short"));
+    two(out, "grapevine_bouncer_decisions_total", "Decisions told, and taken back.", "what", "told",
+        figure(from, "told"), "lifted", figure(from, "lifted"));
+    one(out, "grapevine_bouncer_forbidden_total", "Requests without a valid key.",
+        figure(from, "forbidden"));
+    json_decref(from);
+}
+
+/* Without [policy] enforce = nftables there is nothing of it: zeros, so that a graph has a line. */
+static void write_firewall(struct gv_buf *out, const struct gv_firewall *firewall)
+{
+    json_t *from = firewall ? gv_firewall_json(firewall) : NULL;
+
+    one(out, "grapevine_firewall_connected", "Whether grapevine-firewall is there.",
+        figure(from, "connected"));
+    one(out, "grapevine_firewall_entries", "Entries in its sets.", figure(from, "in_place"));
+    one(out, "grapevine_firewall_not_taken", "Entries that it would not take.",
+        figure(from, "not_taken"));
+    json_decref(from);
+}
+
+static void write_hooks(struct gv_buf *out, const struct gv_hooks *hooks)
+{
+    json_t *from = hooks ? gv_hooks_json(hooks) : NULL;
+    const json_t *exec = json_object_get(from, "exec"), *web = json_object_get(from, "webhook");
+
+    two(out, "grapevine_hook_waiting", "Changes that wait for a hook.", "hook", "exec",
+        figure(exec, "waiting"), "webhook", figure(web, "waiting"));
+    two(out, "grapevine_hook_delivered_total", "Changes that a hook has taken.", "hook", "exec",
+        figure(exec, "delivered"), "webhook", figure(web, "delivered"));
+    two(out, "grapevine_hook_failed_total", "Deliveries that failed.", "hook", "exec",
+        figure(exec, "failed_deliveries"), "webhook", figure(web, "failed_deliveries"));
+    two(out, "grapevine_hook_lost_total", "Changes given up.", "hook", "exec", figure(exec, "lost"),
+        "webhook", figure(web, "lost"));
+    json_decref(from);
 }
 
 static void write_http(struct gv_buf *out, const struct gv_http_server *http)
@@ -254,6 +310,9 @@ void gv_metrics_write(struct gv_buf *out, const struct gv_metrics *m)
     write_listing(out, m);
     write_dovecot(out, m->dovecot);
     write_dns(out, m);
+    write_bouncers(out, m->bouncers);
+    write_firewall(out, m->firewall);
+    write_hooks(out, m->hooks);
     write_http(out, m->http);
     write_logs(out, m);
     write_process(out);

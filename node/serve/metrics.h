@@ -4,9 +4,12 @@
 
 #include "node/base/http.h"
 #include "node/host/driver.h"
+#include "node/serve/bouncer.h"
 #include "node/serve/changes.h"
 #include "node/serve/dnsbl.h"
 #include "node/serve/dovecot.h"
+#include "node/serve/firewall.h"
+#include "node/serve/hooks.h"
 #include "proto/buf.h"
 
 /* Where the figures come from; all borrowed, each but `driver` may be NULL. */
@@ -15,6 +18,9 @@ struct gv_metrics {
     const struct gv_changes *changes;
     const struct gv_dnsbl *dnsbl;
     const struct gv_dovecot *dovecot;
+    const struct gv_bouncers *bouncers;
+    const struct gv_firewall *firewall;
+    const struct gv_hooks *hooks;
     const struct gv_http_server *http;
     unsigned enforced; /* bits of enum gv_enforce */
     uint64_t dns_would;

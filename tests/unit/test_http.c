@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <arpa/inet.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -222,6 +225,61 @@ static int teardown_proxy(void **state)
     options.trusted = NULL;
     options.trusted_count = 0;
     return teardown(state);
+}
+
+/* More than a connection's memory has room for: an answer, and no connection that hangs. */
+static void test_many_arguments(void **state)
+{
+    static const struct {
+        unsigned arguments, length; /* beside name=x */
+        const char *status;
+    } cases[] = {{31, 0, "HTTP/1.1 200"},     {32, 0, "HTTP/1.1 414"},    {300, 0, "HTTP/1.1 414"},
+                 {2000, 0, "HTTP/1.1 414"},   {31, 1000, "HTTP/1.1 200"}, {31, 9000, "HTTP/1.1 414"},
+                 {1, 20000, "HTTP/1.1 414"}};
+    static char request[40000];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t at = (size_t)sprintf(request, "GET /hello?name=x");
+        for (unsigned n = 0; n < cases[i].arguments; n++)
+            at += (size_t)sprintf(request + at, "&a=");
+        memset(request + at, '1', cases[i].length);
+        sprintf(request + at + cases[i].length, " HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+        expect(request, cases[i].status, NULL);
+    }
+}
+
+/* Sixteen in one go, on a connection that stays: answers that wait for those behind wait no longer. */
+static void test_requests_in_one_go(void **state)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(gv_http_port(server)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char request[2048], answer[8192];
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    size_t at = 0;
+
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    for (unsigned n = 0; n < 16; n++)
+        at += (size_t)sprintf(request + at, "GET /hello?name=%u HTTP/1.1\r\n" HOST "\r\n", n);
+    uint64_t start = uv_hrtime();
+    for (unsigned round = 0; round < 40; round++) {
+        size_t len = 0;
+        assert_int_equal(send(fd, request, at, MSG_NOSIGNAL), at);
+        for (answer[0] = '\0'; !strstr(answer, "hello 15 from"); answer[len] = '\0') {
+            ssize_t got = recv(fd, answer + len, sizeof answer - 1 - len, 0);
+            assert_true(got > 0);
+            len += (size_t)got;
+        }
+        const char *found = answer;
+        for (unsigned n = 0; n < 16; n++) {
+            char wanted[64];
+            snprintf(wanted, sizeof wanted, "hello %u from", n);
+            found = strstr(found, wanted);
+            assert_non_null(found);
+        }
+    }
+    assert_true(uv_hrtime() - start < 40 * 200000000ull / 2); /* the kernel's patience is 200 ms */
+    close(fd);
 }
 
 static void expect_client(const char *headers, const char *client)
@@ -603,6 +661,8 @@ int main(void)
 #define WITH_UNIX(test)  cmocka_unit_test_setup_teardown(test, setup_unix, teardown_unix)
     const struct CMUnitTest tests[] = {
         WITH(test_what_it_serves),
+        WITH(test_many_arguments),
+        WITH(test_requests_in_one_go),
         WITH(test_two_requests_on_one_connection),
         WITH(test_smuggling),
         WITH(test_hosts),
