@@ -299,6 +299,8 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
     held->next = subject->first;
     if (subject->first)
         subject->first->previous = held;
+    else
+        subject->last = held;
     subject->first = held;
     subject->count++;
     author->statements++;
@@ -361,6 +363,8 @@ void gv_store_drop(struct gv_store *store, struct gv_held *held)
         subject->first = held->next;
     if (held->next)
         held->next->previous = held->previous;
+    else
+        subject->last = held->previous;
     subject->count--;
     subject->kept -= held->kept;
     subject->retracts -= held->statement.kind == GV_STATEMENT_RETRACT;
@@ -396,27 +400,41 @@ uint32_t gv_store_said(const struct gv_store *store, const struct gv_instance *a
 
 /* ---- judging -------------------------------------------------------------------------------- */
 
+static size_t gather_vote(struct gv_vote *vote, const struct gv_held *held, bool kept_too)
+{
+    const struct gv_instance *author = held->author;
+
+    if (held->statement.kind != GV_STATEMENT_SIGNAL || (held->kept && !kept_too) ||
+        held->owner->silenced)
+        return 0;
+    memset(vote, 0, sizeof *vote);
+    memcpy(vote->signal, held->id, GV_ID_LEN);
+    memcpy(vote->instance, author->id, GV_ID_LEN);
+    memcpy(vote->owner, held->owner->tag, GV_ID_LEN);
+    vote->group = held->group;
+    vote->sequence = held->statement.sequence;
+    vote->time_min = held->statement.last_min;
+    vote->since_min = held->since_min;
+    vote->revoked_min = author->revoked_min;
+    vote->fault_min = held->owner->fault_min;
+    return 1;
+}
+
+/* From both ends: among a million signals each step is a wait for memory, and so two go at once. */
 static size_t gather_votes(struct gv_vote *votes, const struct gv_case *subject, bool kept_too)
 {
+    const struct gv_held *front = subject->first, *back = subject->last;
     size_t count = 0;
 
-    for (const struct gv_held *held = subject->first; held; held = held->next) {
-        const struct gv_instance *author = held->author;
-        if (held->statement.kind != GV_STATEMENT_SIGNAL || (held->kept && !kept_too) ||
-            held->owner->silenced)
-            continue;
-        struct gv_vote *vote = &votes[count++];
-        memset(vote, 0, sizeof *vote);
-        memcpy(vote->signal, held->id, GV_ID_LEN);
-        memcpy(vote->instance, author->id, GV_ID_LEN);
-        memcpy(vote->owner, held->owner->tag, GV_ID_LEN);
-        vote->group = held->group;
-        vote->sequence = held->statement.sequence;
-        vote->time_min = held->statement.last_min;
-        vote->since_min = held->since_min;
-        vote->revoked_min = author->revoked_min;
-        vote->fault_min = held->owner->fault_min;
+    for (uint32_t pairs = subject->count / 2; pairs > 0; pairs--) {
+        const struct gv_held *next = front->next, *previous = back->previous;
+        count += gather_vote(&votes[count], front, kept_too);
+        count += gather_vote(&votes[count], back, kept_too);
+        front = next;
+        back = previous;
     }
+    if (subject->count % 2 != 0)
+        count += gather_vote(&votes[count], front, kept_too);
     return count;
 }
 

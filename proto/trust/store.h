@@ -31,7 +31,7 @@ struct gv_held {
 /* All that is held on one subject. */
 struct gv_case {
     struct gv_subject subject;
-    struct gv_held *first;
+    struct gv_held *first, *last; /* newest here first */
     uint32_t count, kept; /* kept: of them not public */
     uint32_t retracts;    /* of them retractions: nearly always none, and then nobody looks */
     enum gv_verdict_state state; /* last judged */
