@@ -261,6 +261,8 @@ int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
     if (rc == GV_OK)
         rc = listen_all(registrar, error);
     if (rc == GV_OK)
+        gv_batch_init(registrar);
+    if (rc == GV_OK)
         *out = registrar;
     else
         gv_registrar_stop(&registrar);
@@ -274,7 +276,7 @@ uint16_t gv_registrar_port(const struct gv_registrar *registrar, size_t server)
 
 void gv_registrar_release(struct gv_registrar *registrar)
 {
-    if (!registrar->held || registrar->mails > 0)
+    if (!registrar->held || registrar->mails > 0 || registrar->batch_handles > 0)
         return;
     *registrar->held = NULL;
     gv_mailer_free(registrar->mailer);
@@ -299,6 +301,7 @@ void gv_registrar_stop(struct gv_registrar **held)
 
     if (!registrar || registrar->held)
         return;
+    gv_batch_close(registrar);
     for (size_t i = 0; i < registrar->server_count; i++)
         gv_http_stop(registrar->servers[i]);
     registrar->held = held;
