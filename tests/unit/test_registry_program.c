@@ -82,6 +82,7 @@ static void smtp_talk(FILE *in, FILE *out)
                 break;
             smtp.mails++;
             fprintf(out, "250 taken\r\n");
+            break; /* it hangs up: the registry must not mind, whatever it kept */
         } else if (strncmp(line, "MAIL FROM:", 10) == 0) {
             snprintf(smtp.sender, sizeof smtp.sender, "%.*s", (int)strcspn(line + 10, "\r\n"),
                      line + 10);
