@@ -209,19 +209,11 @@ void gv_link_hash(uint8_t out[GV_HASH_LEN], const struct gv_registrar *registrar
     gv_hmac(out, registrar->owner_secret, GV_SECRET_LEN, "grapevine link 1", token, GV_LINK_LEN);
 }
 
-/* What is only said to the owner of the address. */
-struct said {
-    char code[GV_CODE_LEN + 2];
-    uint8_t token[GV_LINK_LEN];
-};
-
-static int send_code(struct gv_registrar *registrar, struct gv_http_request *request,
-                     const struct gv_pending *pending, const uint8_t instance[GV_ID_LEN],
-                     const struct said *said)
+static int send_code(struct gv_registrar *registrar, const struct gv_batch_item *item)
 {
     char link[GV_HOST_MAX + 64], token[2 * GV_LINK_LEN + 1], id[2 * GV_ID_LEN + 1], minutes[24];
     const struct gv_mail_words words = {.network = registrar->descriptor.name,
-                                        .code = said->code,
+                                        .code = item->code,
                                         .minutes = minutes,
                                         .instance = id,
                                         .link = link};
@@ -234,17 +226,17 @@ static int send_code(struct gv_registrar *registrar, struct gv_http_request *req
         return GV_ERR_MEMORY;
     gv_buf_init(&mail);
     enrolment->registrar = registrar;
-    enrolment->request = request;
-    memcpy(enrolment->owner, pending->owner, GV_ID_LEN);
-    gv_hex(token, said->token, GV_LINK_LEN);
-    gv_hex(id, instance, GV_ID_LEN);
+    enrolment->request = item->request;
+    memcpy(enrolment->owner, item->pending.owner, GV_ID_LEN);
+    gv_hex(token, item->token, GV_LINK_LEN);
+    gv_hex(id, item->id, GV_ID_LEN);
     snprintf(link, sizeof link, "%s" GV_LINK_PATH "%s", registrar->descriptor.registry_url, token);
     snprintf(minutes, sizeof minutes, "%lld", (long long)registrar->settings->code_life_s / 60);
     int rc = gv_template_fill(&mail, &body_at, registrar->settings->mail_template, &words, &why);
     if (rc != GV_OK) /* it was good at the start */
         gv_log_limited(GV_LOG_ERROR, "[mail] template: %s", why.text);
     else
-        rc = gv_mail_send(registrar->mailer, pending->email, (const char *)mail.data,
+        rc = gv_mail_send(registrar->mailer, item->pending.email, (const char *)mail.data,
                           (const char *)mail.data + body_at, on_mail, enrolment);
     if (mail.data)
         gv_wipe(mail.data, mail.cap);
@@ -255,7 +247,7 @@ static int send_code(struct gv_registrar *registrar, struct gv_http_request *req
         return rc;
     }
     registrar->mails++;
-    gv_http_on_closed(request, on_closed, enrolment);
+    gv_http_on_closed(item->request, on_closed, enrolment);
     return GV_OK;
 }
 
@@ -283,33 +275,69 @@ static bool email_allowed(struct gv_registrar *registrar, struct gv_http_request
     return true;
 }
 
+static void refuse_enrolment(struct gv_http_request *request, int error)
+{
+    if (error == GV_ERR_FULL || error == GV_ERR_BUSY) {
+        gv_http_add_header(request, "Retry-After", "300");
+        gv_http_error(request, 503, "busy", "too many codes are out, try again in some minutes");
+    } else {
+        gv_refuse_internal(request, error);
+    }
+}
+
+/* The code is on disk: now it may be mailed. */
+static void on_stored(struct gv_registrar *registrar, struct gv_batch_item *item, int rc)
+{
+    if (rc == GV_OK)
+        rc = send_code(registrar, item);
+    if (rc != GV_OK)
+        refuse_enrolment(item->request, rc);
+}
+
+static int store_code(struct gv_registrar *registrar, const uint8_t key[GV_KEY_LEN],
+                      const struct gv_pending *pending)
+{
+    int rc = gv_batch_enter(registrar);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_records_put_pending(registrar->records, key, pending, gv_registrar_now_min(registrar));
+    if (rc != GV_OK && rc != GV_ERR_FULL)
+        gv_batch_spoil(registrar, rc);
+    return rc;
+}
+
 static void start_enrolment(struct gv_registrar *registrar, struct gv_http_request *request,
                             const struct signed_request *asked, struct gv_pending *pending)
 {
-    struct said said;
-    uint8_t random[GV_CODE_RANDOM];
+    char code[GV_CODE_LEN + 2];
+    uint8_t random[GV_CODE_RANDOM], token[GV_LINK_LEN];
     uint32_t now = gv_registrar_now_min(registrar);
+    struct gv_batch_item *item = NULL;
 
     randombytes_buf(random, sizeof random);
-    gv_code_text(said.code, random);
-    randombytes_buf(said.token, sizeof said.token);
-    gv_link_hash(pending->link, registrar, said.token);
+    gv_code_text(code, random);
+    randombytes_buf(token, sizeof token);
+    gv_link_hash(pending->link, registrar, token);
     pending->accepted_min = now;
     snprintf(pending->terms, sizeof pending->terms, "%s", asked->proof.terms);
-    int rc = gv_code_make(&pending->code, registrar->owner_secret, said.code, asked->proof.key,
+    int rc = gv_code_make(&pending->code, registrar->owner_secret, code, asked->proof.key,
                           now + (uint32_t)(registrar->settings->code_life_s / 60));
     if (rc == GV_OK)
-        rc = gv_records_put_pending(registrar->records, asked->proof.key, pending, now);
-    if (rc == GV_OK)
-        rc = send_code(registrar, request, pending, asked->instance, &said);
-    gv_wipe(&said, sizeof said);
-    gv_wipe(random, sizeof random);
-    if (rc == GV_ERR_FULL || rc == GV_ERR_BUSY) {
-        gv_http_add_header(request, "Retry-After", "300");
-        gv_http_error(request, 503, "busy", "too many codes are out, try again in some minutes");
-    } else if (rc != GV_OK) {
-        gv_refuse_internal(request, rc);
+        rc = store_code(registrar, asked->proof.key, pending);
+    if (rc == GV_OK && !(item = gv_batch_wait(registrar, request, on_stored)))
+        rc = GV_ERR_MEMORY;
+    if (item) {
+        item->pending = *pending;
+        memcpy(item->id, asked->instance, GV_ID_LEN);
+        memcpy(item->code, code, sizeof item->code);
+        memcpy(item->token, token, sizeof item->token);
     }
+    gv_wipe(code, sizeof code);
+    gv_wipe(token, sizeof token);
+    gv_wipe(random, sizeof random);
+    if (rc != GV_OK)
+        refuse_enrolment(request, rc);
 }
 
 void gv_enroll_handle(struct gv_registrar *registrar, struct gv_http_request *request)
@@ -395,6 +423,7 @@ static int check_code(struct gv_registrar *registrar, struct gv_http_request *re
                        gv_registrar_now_min(registrar));
     if (rc == GV_OK)
         return GV_OK;
+    gv_batch_flush(registrar); /* a wrong try does not wait */
     int stored = rc == GV_ERR_FORBIDDEN
                      ? gv_records_set_tries(registrar->records, key, pending->code.tries)
                      : GV_OK;
@@ -454,9 +483,33 @@ static int admit_instance(struct gv_registrar *registrar, const struct gv_http_r
                            known ? &held.certificate : NULL, known && held.revoked, count);
     if (rc == GV_OK)
         rc = issue(registrar, out);
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_records_admit(registrar->records, out, pending);
+    if (rc != GV_OK)
+        gv_batch_spoil(registrar, rc);
+    return rc == GV_OK ? GV_OK : GV_ERR_IO;
+}
+
+/* The certificate is on disk, and in the log: now it may be given out. */
+static void on_issued(struct gv_registrar *registrar, struct gv_batch_item *item, int rc)
+{
+    (void)registrar;
     if (rc == GV_OK)
-        rc = gv_records_admit(registrar->records, out, pending);
-    return rc;
+        answer_certificate(item->request, &item->instance);
+    else
+        gv_refuse_internal(item->request, rc);
+}
+
+static int answer_later(struct gv_registrar *registrar, struct gv_http_request *request,
+                        const struct gv_instance *instance)
+{
+    struct gv_batch_item *item = gv_batch_wait(registrar, request, on_issued);
+
+    if (!item)
+        return GV_ERR_MEMORY;
+    item->instance = *instance;
+    return GV_OK;
 }
 
 void gv_confirm_handle(struct gv_registrar *registrar, struct gv_http_request *request)
@@ -475,13 +528,12 @@ void gv_confirm_handle(struct gv_registrar *registrar, struct gv_http_request *r
         goto out;
     if (check_code(registrar, request, &asked, &pending) != GV_OK)
         goto out;
-    int rc = gv_records_begin(registrar->records);
+    int rc = gv_batch_enter(registrar);
     if (rc == GV_OK)
-        rc = gv_records_finish(registrar->records,
-                               admit_instance(registrar, request, &asked, &pending, &instance));
+        rc = admit_instance(registrar, request, &asked, &pending, &instance);
     if (rc == GV_OK)
-        answer_certificate(request, &instance);
-    else
+        rc = answer_later(registrar, request, &instance);
+    if (rc != GV_OK)
         refuse_admission(registrar, request, rc);
 out:
     gv_wipe(&pending, sizeof pending);
@@ -527,7 +579,12 @@ static int renew_instance(struct gv_registrar *registrar, const struct gv_http_r
         return rc;
     instance->certificate = fresh;
     rc = issue(registrar, instance);
-    return rc == GV_OK ? gv_records_renew(registrar->records, instance) : rc;
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_records_renew(registrar->records, instance);
+    if (rc != GV_OK)
+        gv_batch_spoil(registrar, rc);
+    return rc == GV_OK ? GV_OK : GV_ERR_IO;
 }
 
 void gv_renew_handle(struct gv_registrar *registrar, struct gv_http_request *request)
@@ -537,13 +594,12 @@ void gv_renew_handle(struct gv_registrar *registrar, struct gv_http_request *req
 
     gv_registrar_refresh(registrar);
     if (open_request(&asked, registrar, request, GV_PROOF_RENEW)) {
-        int rc = gv_records_begin(registrar->records);
+        int rc = gv_batch_enter(registrar);
         if (rc == GV_OK)
-            rc = gv_records_finish(registrar->records,
-                                   renew_instance(registrar, request, &asked, &instance));
+            rc = renew_instance(registrar, request, &asked, &instance);
         if (rc == GV_OK)
-            answer_certificate(request, &instance);
-        else
+            rc = answer_later(registrar, request, &instance);
+        if (rc != GV_OK)
             refuse_renewal(request, rc);
     }
     close_request(&asked);

@@ -21,6 +21,9 @@ struct gv_mailer {
     char password[256];
     unsigned under_way;
     bool freed;
+    uv_mutex_t lock;
+    CURL *idle[GV_MAILS_MAX]; /* under the lock: each with its connection, if the server keeps it */
+    size_t idle_count;
 };
 
 struct mail {
@@ -89,6 +92,8 @@ int gv_mailer_new(struct gv_mailer **out, uv_loop_t *loop,
         rc = read_password(mailer, error);
     gv_fetch_init();
 out:
+    if (rc == GV_OK && uv_mutex_init(&mailer->lock) != 0)
+        rc = gv_fail(error, GV_ERR_MEMORY, "out of memory");
     if (rc == GV_OK)
         *out = mailer;
     else
@@ -100,6 +105,9 @@ static void release(struct gv_mailer *mailer)
 {
     if (!mailer->freed || mailer->under_way > 0)
         return;
+    while (mailer->idle_count > 0)
+        curl_easy_cleanup(mailer->idle[--mailer->idle_count]);
+    uv_mutex_destroy(&mailer->lock);
     gv_wipe(mailer->password, sizeof mailer->password);
     free(mailer);
 }
@@ -249,6 +257,33 @@ static size_t read_mail(char *out, size_t size, size_t count, void *context)
     return len;
 }
 
+/* A connection that stands saves the next mail five answers of the server's, and TLS. */
+static CURL *take_handle(struct gv_mailer *mailer, bool *kept)
+{
+    CURL *curl = NULL;
+
+    uv_mutex_lock(&mailer->lock);
+    if (mailer->idle_count > 0)
+        curl = mailer->idle[--mailer->idle_count];
+    uv_mutex_unlock(&mailer->lock);
+    *kept = curl != NULL;
+    return curl ? curl : curl_easy_init();
+}
+
+static void give_back(struct gv_mailer *mailer, CURL *curl, bool good)
+{
+    if (!curl)
+        return;
+    curl_easy_reset(curl); /* connections stay, options and what they point to do not */
+    uv_mutex_lock(&mailer->lock);
+    bool kept = good && mailer->idle_count < GV_MAILS_MAX;
+    if (kept)
+        mailer->idle[mailer->idle_count++] = curl;
+    uv_mutex_unlock(&mailer->lock);
+    if (!kept)
+        curl_easy_cleanup(curl);
+}
+
 static void set_login(CURL *curl, const struct gv_mailer *mailer)
 {
     static const long levels[] = {CURLUSESSL_ALL, CURLUSESSL_TRY, CURLUSESSL_NONE};
@@ -274,15 +309,16 @@ static void explain(struct mail *mail, CURL *curl, CURLcode code, const char *de
                           "%s", *detail ? detail : curl_easy_strerror(code));
 }
 
-static void send_by_smtp(struct mail *mail)
+static void send_over(struct mail *mail, CURL *curl)
 {
     const struct gv_registry_settings *settings = mail->mailer->settings;
     char detail[CURL_ERROR_SIZE] = "", from[GV_EMAIL_MAX + 3], to[GV_EMAIL_MAX + 3];
-    CURL *curl = curl_easy_init();
 
     snprintf(from, sizeof from, "<%s>", mail->mailer->from);
     snprintf(to, sizeof to, "<%s>", mail->to);
     struct curl_slist *recipients = curl_slist_append(NULL, to);
+    mail->sent = 0;
+    mail->error = GV_OK;
     if (!curl || !recipients) {
         mail->error = gv_fail(&mail->why, GV_ERR_IO, "out of memory");
         goto out;
@@ -305,8 +341,24 @@ static void send_by_smtp(struct mail *mail)
     explain(mail, curl, curl_easy_perform(curl), detail);
 out:
     curl_slist_free_all(recipients);
-    curl_easy_cleanup(curl);
 }
+
+/* A server may hang up on a connection that was kept, at the very moment it is used again: then once
+ * more, on a new one. */
+static void send_by_smtp(struct mail *mail)
+{
+    bool kept;
+    CURL *curl = take_handle(mail->mailer, &kept);
+
+    send_over(mail, curl);
+    give_back(mail->mailer, curl, mail->error == GV_OK);
+    if (!kept || mail->error != GV_ERR_IO)
+        return;
+    curl = curl_easy_init();
+    send_over(mail, curl);
+    give_back(mail->mailer, curl, mail->error == GV_OK);
+}
+
 
 static void in_thread(uv_work_t *work)
 {

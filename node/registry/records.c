@@ -86,23 +86,39 @@ static int unseal(char out[GV_EMAIL_MAX + 1], const struct gv_records *records, 
 
 /* ---- codes that are out --------------------------------------------------------------------- */
 
+/* Once a minute, because counting looks at all of them; near the limit each time. */
+static int count_pending(struct gv_records *records, const uint8_t key[GV_KEY_LEN],
+                         uint32_t now_min)
+{
+    struct gv_sql *sql = records->sql;
+
+    if (records->counted_min == now_min && records->pending < GV_CODES_MAX)
+        return GV_OK;
+    int rc = gv_sql_run(sql, PENDING_PURGE, "i", (int64_t)now_min);
+    if (rc == GV_OK)
+        rc = gv_sql_query(sql, PENDING_COUNT, "b", key, (size_t)GV_KEY_LEN);
+    if (rc == GV_OK)
+        rc = gv_sql_step(sql, PENDING_COUNT);
+    if (rc == 1)
+        records->pending = gv_sql_number(sql, PENDING_COUNT, 0);
+    gv_sql_end(sql, PENDING_COUNT);
+    if (rc == 1)
+        records->counted_min = now_min;
+    return rc == 1 ? GV_OK : rc < 0 ? rc : GV_ERR_IO;
+}
+
 int gv_records_put_pending(struct gv_records *records, const uint8_t key[GV_KEY_LEN],
                            const struct gv_pending *pending, uint32_t now_min)
 {
     uint8_t email[SEALED];
     struct gv_sql *sql = records->sql;
-    int rc = gv_sql_run(sql, PENDING_PURGE, "i", (int64_t)now_min);
+    int rc = count_pending(records, key, now_min);
 
-    if (rc == GV_OK)
-        rc = gv_sql_query(sql, PENDING_COUNT, "b", key, (size_t)GV_KEY_LEN);
-    if (rc == GV_OK)
-        rc = gv_sql_step(sql, PENDING_COUNT);
-    int64_t others = rc == 1 ? gv_sql_number(sql, PENDING_COUNT, 0) : 0;
-    gv_sql_end(sql, PENDING_COUNT);
-    if (rc < 0)
+    if (rc != GV_OK)
         return rc;
-    if (others >= GV_CODES_MAX)
+    if (records->pending >= GV_CODES_MAX)
         return GV_ERR_FULL;
+    records->pending++;
     seal(email, records, pending->email, pending->owner);
     return gv_sql_run(sql, PENDING_PUT, "bbbtibiib", key, (size_t)GV_KEY_LEN, pending->owner,
                       (size_t)GV_ID_LEN, email, sizeof email, pending->terms,

@@ -39,6 +39,8 @@ enum gv_records_statement {
 struct gv_records {
     struct gv_sql *sql;
     uint8_t email_key[GV_SECRET_LEN]; /* secret */
+    uint32_t counted_min;             /* when the codes that are out were last counted; 0: never */
+    int64_t pending;                  /* so many then, and those added since */
 };
 
 extern const struct gv_sql_schema gv_records_schema;

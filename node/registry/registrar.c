@@ -163,6 +163,7 @@ static int open_data(struct gv_registrar *registrar, struct gv_text *error)
         rc = load_descriptor(registrar, descriptor, error);
     if (rc == GV_OK)
         rc = gv_records_open(&registrar->records, database, secret, error);
+    registrar->logs.guard_path = gv_data_path(folder, GV_FILE_LOG_HEAD);
     if (rc == GV_OK && (rc = gv_logs_backfill(registrar->records)) != GV_OK)
         gv_fail(error, rc, "the log of certificates cannot be read: %s", gv_strerror(rc));
 out:
@@ -261,6 +262,8 @@ int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
     if (rc == GV_OK)
         rc = listen_all(registrar, error);
     if (rc == GV_OK)
+        gv_batch_init(registrar);
+    if (rc == GV_OK)
         *out = registrar;
     else
         gv_registrar_stop(&registrar);
@@ -274,7 +277,7 @@ uint16_t gv_registrar_port(const struct gv_registrar *registrar, size_t server)
 
 void gv_registrar_release(struct gv_registrar *registrar)
 {
-    if (!registrar->held || registrar->mails > 0)
+    if (!registrar->held || registrar->mails > 0 || registrar->batch_handles > 0)
         return;
     *registrar->held = NULL;
     gv_mailer_free(registrar->mailer);
@@ -299,6 +302,7 @@ void gv_registrar_stop(struct gv_registrar **held)
 
     if (!registrar || registrar->held)
         return;
+    gv_batch_close(registrar);
     for (size_t i = 0; i < registrar->server_count; i++)
         gv_http_stop(registrar->servers[i]);
     registrar->held = held;

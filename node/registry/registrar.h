@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "node/base/http.h"
+#include "node/registry/batch.h"
 #include "node/registry/log.h"
 #include "node/registry/mail.h"
 #include "node/registry/rate.h"
@@ -27,6 +28,7 @@
 #define GV_FILE_TERMS        "terms.txt"
 #define GV_FILE_CONFIG       "registry.conf"
 #define GV_FILE_DATABASE     "registry.db"
+#define GV_FILE_LOG_HEAD     "log.head" /* the last that this process signed or gave */
 #define GV_TERMS_FILE_MAX    65536
 
 struct gv_registrar {
@@ -51,6 +53,8 @@ struct gv_registrar {
 
     uint32_t proxy_hint_min; /* when an unknown proxy was last warned of, 0: never */
 
+    struct gv_batch batch; /* what is answered after the next commit */
+    unsigned batch_handles; /* of it, still open */
     unsigned mails;             /* under way on behalf of a request */
     struct gv_registrar **held; /* once it is stopped: set to NULL with the last mail */
 };

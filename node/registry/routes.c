@@ -74,6 +74,13 @@ static bool admit(struct gv_registrar *registrar, struct gv_http_request *reques
                              registrar->settings->requests_per_client_minute);
 }
 
+/* What reads the database, or writes by itself, does so when nothing is half done. */
+static bool admit_alone(struct gv_registrar *registrar, struct gv_http_request *request)
+{
+    gv_batch_flush(registrar);
+    return admit(registrar, request);
+}
+
 /* ---- reading -------------------------------------------------------------------------------- */
 
 static void get_network(struct gv_http_request *request, void *context)
@@ -137,7 +144,7 @@ static void get_revocations(struct gv_http_request *request, void *context)
     struct gv_registrar *registrar = context;
     uint32_t since = 0;
 
-    if (!admit(registrar, request))
+    if (!admit_alone(registrar, request))
         return;
     if (!read_since(&since, gv_http_query(request, "since"))) {
         gv_http_error(request, 400, "request", "\"since\" must be a minute, as a whole number");
@@ -159,7 +166,7 @@ static void get_health(struct gv_http_request *request, void *context)
     static const uint8_t nobody[GV_ID_LEN];
     struct gv_instance unused;
 
-    if (!admit(registrar, request))
+    if (!admit_alone(registrar, request))
         return;
     if (gv_records_instance(registrar->records, &unused, nobody) != GV_ERR_NOT_FOUND) {
         gv_refuse_internal(request, GV_ERR_IO);
@@ -204,13 +211,13 @@ static void post_renew(struct gv_http_request *request, void *context)
 
 static void get_page(struct gv_http_request *request, void *context)
 {
-    if (admit(context, request))
+    if (admit_alone(context, request))
         gv_page_show(context, request);
 }
 
 static void post_page(struct gv_http_request *request, void *context)
 {
-    if (admit(context, request))
+    if (admit_alone(context, request))
         gv_page_confirm(context, request);
 }
 
@@ -218,25 +225,25 @@ static void post_page(struct gv_http_request *request, void *context)
 
 static void get_log_head(struct gv_http_request *request, void *context)
 {
-    if (admit(context, request))
+    if (admit_alone(context, request))
         gv_log_head_handle(context, request);
 }
 
 static void get_log_entries(struct gv_http_request *request, void *context)
 {
-    if (admit(context, request))
+    if (admit_alone(context, request))
         gv_log_entries_handle(context, request);
 }
 
 static void get_log_inclusion(struct gv_http_request *request, void *context)
 {
-    if (admit(context, request))
+    if (admit_alone(context, request))
         gv_log_inclusion_handle(context, request);
 }
 
 static void get_log_consistency(struct gv_http_request *request, void *context)
 {
-    if (admit(context, request))
+    if (admit_alone(context, request))
         gv_log_consistency_handle(context, request);
 }
 

@@ -280,6 +280,29 @@ static void a_server_that_is_down_is_503_and_nothing_is_lost(void **state)
     assert_string_equal(count, "1");
 }
 
+/* All went well up to the commit, which did not: nobody gets a certificate that is on no disk. */
+static void a_commit_that_fails_refuses_what_it_held(void **state)
+{
+    struct gv_identity alice;
+    char value[128];
+
+    NEEDS_SERVER;
+    registry_identity(&alice, 1);
+    assert_int_equal(enroll(&one, &alice, "alice@example.org"), 202);
+    postgres_query(url,
+                   "CREATE FUNCTION refuse() RETURNS trigger AS 'BEGIN RAISE EXCEPTION ''no''; END' "
+                   "LANGUAGE plpgsql",
+                   value);
+    postgres_query(url,
+                   "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON log DEFERRABLE INITIALLY "
+                   "DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()",
+                   value);
+    assert_int_equal(confirm(&one, &alice), 503);
+    assert_string_equal(word, "unavailable");
+    postgres_query(url, "DROP TRIGGER late ON log", value);
+    assert_int_equal(confirm(&one, &alice), 200); /* the code was not spent */
+}
+
 static void a_wrong_place_is_told_without_the_password(void **state)
 {
     static const uint8_t key[GV_SECRET_LEN] = {1};
@@ -320,6 +343,7 @@ int main(void)
         T(appends_of_several_processes_leave_no_gap),
         T(a_connection_that_is_cut_is_made_anew_unnoticed),
         T(a_server_that_is_down_is_503_and_nothing_is_lost),
+        T(a_commit_that_fails_refuses_what_it_held),
         T(a_wrong_place_is_told_without_the_password),
         T(a_schema_of_a_newer_program_is_left_alone),
     };
