@@ -6,7 +6,7 @@
 #include "node/base/arguments.h"
 #include "node/cli/command.h"
 
-#define OPTIONS_MAX 16
+#define OPTIONS_MAX 24
 
 struct parsing {
     struct gv_cli *cli;

@@ -62,7 +62,9 @@ static int not_reached(const struct gv_cli *cli, const char *why)
                 safe);
         return EX_NOPERM;
     }
-    fprintf(stderr,
+    if (!cli->quiet)
+        fprintf(
+            stderr,
             "grapevine: the daemon does not answer at %s (%s); start it with `grapevined --config "
             "%s`, or say where it is with --socket or --config\n",
             safe, why, config);

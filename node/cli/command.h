@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct gv_cli {
     const char *config_path; /* NULL: the default one */
@@ -15,6 +16,7 @@ struct gv_cli {
     char *socket_owned;
     bool json;
     bool colour; /* standard output is a terminal that wants it */
+    bool quiet;  /* a daemon that does not answer is no news */
 };
 
 struct gv_cli_command {
@@ -50,6 +52,7 @@ int gv_cli_reload(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_token(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_bouncers(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_snippet(struct gv_cli *cli, int argc, char **argv);
+int gv_cli_setup(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_doctor(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_backup(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_restore(struct gv_cli *cli, int argc, char **argv);
@@ -107,6 +110,14 @@ const char *gv_cli_text(const json_t *object, const char *path);
 const json_t *gv_cli_member(const json_t *object, const char *path);
 bool gv_cli_true(const json_t *object, const char *path);
 int64_t gv_cli_number(const json_t *object, const char *path);
+
+/* Text of others in full, line by line, each made safe for a terminal. NULL: nothing. */
+void gv_cli_print_foreign(FILE *out, const char *text);
+/* What joining `network` (its "name", "lab", "registry", "terms") means. */
+void gv_cli_print_consequences(FILE *out, const json_t *network);
+/* The paragraph for the admin's own privacy policy (privacy.c). */
+struct gv_options;
+void gv_cli_print_notice(FILE *out, const struct gv_options *options);
 
 /* The colour that goes with a verdict, an action or a state, or NULL; a name of libsmartcols. */
 const char *gv_cli_colour_of(const char *word);

@@ -279,10 +279,31 @@ static void check_enforcement(struct examination *e)
                     "`grapevine bouncers add NAME` makes the key that one asks with");
     if (e->options->enforced & GV_ENFORCE_NFTABLES)
         check_firewall(e);
-    if (e->options->allow.count == 0)
+}
+
+/* The first few by name: whom a verdict could hit that this host's own configuration trusts. */
+static void check_own(struct examination *e)
+{
+    const struct gv_own_hosts *own = e->host->unlisted;
+    char names[300] = "", one[GV_OWN_PREFIX_TEXT];
+    size_t i = 0;
+
+    for (; own && i < own->count && strlen(names) < sizeof names - 140; i++) {
+        gv_own_host_text(one, &own->hosts[i]);
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s (%s)", i ? ", " : "",
+                 one, own->hosts[i].source);
+    }
+    if (i > 0)
+        find(e, "allow list", GV_FINDING_WARNING,
+             "`grapevine setup` puts them on it; or do it yourself, in [policy] allow",
+             "never to be held back, and not on it: %s%s", names, i < own->count ? ", ..." : "");
+    else if (e->options->allow.count == 0)
         find(e, "allow list", GV_FINDING_NOTE,
-             "add what `postconf -h mynetworks` prints and what fail2ban ignores to [policy] allow",
+             "is there a webmail, a proxy or a monitor elsewhere? it belongs into [policy] allow",
              "empty but for this host's own addresses");
+    else
+        find(e, "allow list", GV_FINDING_OK, NULL, "%zu entries, and this host's own addresses",
+             e->options->allow.count);
 }
 
 int gv_doctor_judge(json_t *findings, const struct gv_options *options,
@@ -306,6 +327,7 @@ int gv_doctor_judge(json_t *findings, const struct gv_options *options,
     check_peers(&e);
     check_share(&e);
     check_enforcement(&e);
+    check_own(&e);
     return e.worst;
 }
 
@@ -335,6 +357,39 @@ static void look_at_host(struct gv_doctor_host *host, const char *folder)
         host->disk_free = (int64_t)((uint64_t)disk.f_bavail * disk.f_frsize);
     if (state >= 0)
         host->clock_synchronised = state != TIME_ERROR && !(clock.status & STA_UNSYNC);
+}
+
+static bool is_in(const json_t *list, const struct gv_own_host *host)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        struct gv_config_address one;
+        struct gv_config_addresses as_list = {1, &one};
+        if (text && gv_config_address_parse(&one, text) == GV_OK &&
+            gv_own_host_listed(host, &as_list))
+            return true;
+    }
+    return false;
+}
+
+/* Of what this host's configuration knows, what neither the node's configuration nor its admin's
+ * command has allowed. */
+static void find_unlisted(struct gv_cli *cli, struct gv_own_hosts *own,
+                          const struct gv_options *options)
+{
+    json_t *lists = NULL;
+    size_t kept = 0;
+
+    if (gv_cli_ask(cli, &lists, "lists", NULL) != 0)
+        lists = NULL;
+    gv_own_hosts_find(own, "");
+    for (size_t i = 0; i < own->count; i++)
+        if (!gv_own_host_listed(&own->hosts[i], &options->allow) &&
+            !is_in(json_object_get(lists, "allow"), &own->hosts[i]) &&
+            !is_in(gv_cli_member(lists, "configured.allow"), &own->hosts[i]))
+            own->hosts[kept++] = own->hosts[i];
+    own->count = kept;
+    json_decref(lists);
 }
 
 static void print_findings(const struct gv_cli *cli, const json_t *findings)
@@ -390,12 +445,17 @@ int gv_cli_doctor(struct gv_cli *cli, int argc, char **argv)
         return code; /* the lines say what to do */
     look_at_host(&host, options.data);
     code = gv_cli_ask(cli, &status, "status", NULL);
+    struct gv_own_hosts *own = status ? calloc(1, sizeof *own) : NULL;
+    if (own)
+        find_unlisted(cli, own, &options);
+    host.unlisted = own;
     json_t *findings = json_array();
     if (code == EX_NOPERM) /* said; a daemon that may not be asked is not judged */
         rc = code;
     else
         rc = print_result(cli, findings,
                           findings ? gv_doctor_judge(findings, &options, &host, status) : -1);
+    free(own);
     json_decref(findings);
     json_decref(status);
     gv_options_free(&options);

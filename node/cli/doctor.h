@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "node/base/options.h"
+#include "node/cli/own_hosts.h"
 
 enum gv_finding_level { GV_FINDING_OK, GV_FINDING_NOTE, GV_FINDING_WARNING, GV_FINDING_FAILURE };
 extern const char *const gv_finding_names[]; /* "ok", "note", "warning", "failure" */
@@ -16,10 +17,11 @@ extern const char *const gv_finding_names[]; /* "ok", "note", "warning", "failur
 
 /* What only this host shows; GV_DOCTOR_UNKNOWN where it could not be found out. */
 struct gv_doctor_host {
-    int64_t now_unix;          /* seconds */
-    int64_t disk_free;         /* bytes where the data folder lies */
-    int folder_mode, key_mode; /* permission bits */
-    int clock_synchronised;    /* 0, 1: what the kernel says of NTP */
+    int64_t now_unix;                    /* seconds */
+    int64_t disk_free;                   /* bytes where the data folder lies */
+    int folder_mode, key_mode;           /* permission bits */
+    int clock_synchronised;              /* 0, 1: what the kernel says of NTP */
+    const struct gv_own_hosts *unlisted; /* of this host's own, those on no allow list; or NULL */
 };
 
 /* Appends one object to `findings` for each check, in a fixed order: {"check", "level", "found",

@@ -4,7 +4,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "node/base/log.h"
 #include "node/cli/command.h"
 
 enum { OPTION_ACCEPT = 256, OPTION_REGISTRY, OPTION_TERMS };
@@ -64,7 +63,6 @@ static int print_terms(struct gv_cli *cli)
 {
     json_t *json;
     int rc = gv_cli_ask(cli, &json, "terms", NULL);
-    char safe[512];
 
     if (rc != 0)
         return rc;
@@ -73,29 +71,14 @@ static int print_terms(struct gv_cli *cli)
         json_decref(json);
         return 0;
     }
-    const char *text = json_string_value(json_object_get(json, "text"));
-    while (text && *text) {
-        size_t len = strcspn(text, "\n"), at = 0;
-        do { /* a long line in pieces: each is made safe by itself */
-            size_t piece = len - at > 120 ? 120 : len - at;
-            while (piece > 1 && at + piece < len &&
-                   ((unsigned char)text[at + piece] & 0xc0) == 0x80)
-                piece--;
-            gv_log_safe(safe, sizeof safe, text + at, piece);
-            fputs(safe, stdout);
-            at += piece;
-        } while (at < len);
-        putchar('\n');
-        text += len + (text[len] == '\n');
-    }
+    gv_cli_print_foreign(stdout, json_string_value(json_object_get(json, "text")));
     json_decref(json);
     return 0;
 }
 
-/* On standard error, so that it is seen with --json too. */
-static void print_consequences(const json_t *network)
+void gv_cli_print_consequences(FILE *out, const json_t *network)
 {
-    fprintf(stderr,
+    fprintf(out,
             "You are about to join the network \"%s\"%s of the registry %s.\n\n"
             "What leaves this host once [share] mode is yes: an instance id, the addresses that "
             "failed to log in\n"
@@ -169,7 +152,7 @@ int gv_cli_enroll(struct gv_cli *cli, int argc, char **argv)
     if (arguments.show_terms) {
         rc = print_terms(cli);
     } else {
-        print_consequences(network);
+        gv_cli_print_consequences(stderr, network); /* where it is seen with --json too */
         rc = arguments.accept || ask_consent() ? request_code(cli, &arguments, network) : EX_USAGE;
     }
     json_decref(network);

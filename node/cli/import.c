@@ -58,15 +58,19 @@ int gv_cli_import(struct gv_cli *cli, int argc, char **argv)
         cli,
         &(struct gv_cli_spec){
             .arguments = "FILE...",
-            .doc = "Lets the daemon read old logs, plain or .gz, in the order of their time: who "
-                   "logged in from where during the last 30 days, so that clean history is known "
-                   "from the first day. Failures of the past count nothing. Reading a file twice "
-                   "changes nothing. The daemon's user must be able to read the files.",
+            .doc =
+                "Lets the daemon read old logs, plain or .gz, in the order of their time, or the "
+                "journal (journal, or journal:FOLDER): who "
+                "logged in from where during the last 30 days, so that clean history is known "
+                "from the first day. Failures of the past count nothing. Reading a file twice "
+                "changes nothing. The daemon's user must be able to read the files.",
             .least = 1,
             .most = GV_IMPORT_FILES_MAX},
         argc, argv, files);
     for (unsigned i = 0; i < count; i++) {
-        if (!realpath(files[i], path)) {
+        if (strcmp(files[i], "journal") == 0 || strncmp(files[i], "journal:", 8) == 0) {
+            snprintf(path, sizeof path, "%s", files[i]);
+        } else if (!realpath(files[i], path)) {
             fprintf(stderr, "grapevine import: %s: %s\n", files[i], strerror(errno));
             json_decref(list);
             return EX_NOINPUT;

@@ -76,6 +76,26 @@ int64_t gv_cli_number(const json_t *object, const char *path)
     return json_integer_value(gv_cli_member(object, path));
 }
 
+void gv_cli_print_foreign(FILE *out, const char *text)
+{
+    char safe[512];
+
+    while (text && *text) {
+        size_t len = strcspn(text, "\n"), at = 0;
+        do { /* a long line in pieces: each is made safe by itself */
+            size_t piece = len - at > 120 ? 120 : len - at;
+            while (piece > 1 && at + piece < len &&
+                   ((unsigned char)text[at + piece] & 0xc0) == 0x80)
+                piece--;
+            gv_log_safe(safe, sizeof safe, text + at, piece);
+            fputs(safe, out);
+            at += piece;
+        } while (at < len);
+        fputc('\n', out);
+        text += len + (text[len] == '\n');
+    }
+}
+
 /* ---- colours -------------------------------------------------------------------------------- */
 
 static const struct {

@@ -10,22 +10,22 @@
 
 /* ---- notice --------------------------------------------------------------------------------- */
 
-static void paragraph(const char *text)
+static void paragraph(FILE *out, const char *text)
 {
     size_t column = 0;
 
     for (const char *at = text; *at;) {
         size_t word = strcspn(at, " ");
         if (column > 0 && column + 1 + word > 78) {
-            putchar('\n');
+            fputc('\n', out);
             column = 0;
         }
-        printf("%s%.*s", column ? " " : "", (int)word, at);
+        fprintf(out, "%s%.*s", column ? " " : "", (int)word, at);
         column += word + (column > 0);
         at += word;
         at += strspn(at, " ");
     }
-    puts("\n");
+    fputs("\n\n", out);
 }
 
 static const char *span(char out[32], int64_t seconds)
@@ -37,7 +37,7 @@ static const char *span(char out[32], int64_t seconds)
     return out;
 }
 
-static void print_sharing(const struct gv_options *o)
+static void print_sharing(FILE *out, const struct gv_options *o)
 {
     char telemetry[32], text[2000];
 
@@ -64,14 +64,14 @@ static void print_sharing(const struct gv_options *o)
                  o->share == GV_SHARE_PREVIEW
                      ? " What it would tell is prepared for its administrator alone."
                      : "");
-    paragraph(text);
+    paragraph(out, text);
 }
 
-static void print_notice(const struct gv_options *o)
+void gv_cli_print_notice(FILE *out, const struct gv_options *o)
 {
     char telemetry[32], journal[32], statistics[32], text[1600];
 
-    paragraph("Protection against password guessing.");
+    paragraph(out, "Protection against password guessing.");
     snprintf(
         text, sizeof text,
         "Purpose. To keep strangers out of mailboxes, this server notes from which network "
@@ -83,11 +83,12 @@ static void print_notice(const struct gv_options *o)
         : o->enforced ? "Addresses that the network holds untrusted get fewer attempts here, and "
                         "addresses that have attacked this server are refused for a time."
                       : "At present this server only watches: nobody is refused because of it.");
-    paragraph(text);
-    paragraph("Legal basis. Our legitimate interest in the security of our users' mailboxes and of "
+    paragraph(out, text);
+    paragraph(out,
+              "Legal basis. Our legitimate interest in the security of our users' mailboxes and of "
               "this server (Article 6(1)(f) of the General Data Protection Regulation, GDPR; "
               "recital 49).");
-    print_sharing(o);
+    print_sharing(out, o);
     snprintf(text, sizeof text,
              "How long. What is known here of an address is deleted 7 days after its last failed "
              "login, and 30 days after its last successful one; names of accounts are not stored "
@@ -97,10 +98,12 @@ static void print_notice(const struct gv_options *o)
              "themselves. Totals of this server's mail flow, which name nobody, are kept for %s.",
              span(journal, o->journal_s), span(telemetry, o->telemetry_s),
              span(statistics, o->statistics_s));
-    paragraph(text);
-    paragraph("The registry. To take part, the administrator's own email address is known to the "
+    paragraph(out, text);
+    paragraph(out,
+              "The registry. To take part, the administrator's own email address is known to the "
               "registry of the network. No data of users goes there.");
-    paragraph("Your rights. You may ask us what is held of an address that you use, have it "
+    paragraph(out,
+              "Your rights. You may ask us what is held of an address that you use, have it "
               "corrected or deleted and our reports of it taken back, restrict or object to its "
               "use (Articles 15 to 18 and 21 GDPR), and complain to a supervisory authority "
               "(Article 77). We cannot delete what other servers have seen for themselves. No "
@@ -109,7 +112,7 @@ static void print_notice(const struct gv_options *o)
     fputs("-- \nWritten by grapevine from this node's configuration; it describes this node alone, "
           "and\nis no legal advice. Add who you are and how you are reached, have it checked, and "
           "print\nit again when the configuration changes.\n",
-          stdout);
+          out);
 }
 
 static int notice(const struct gv_cli *cli)
@@ -126,7 +129,7 @@ static int notice(const struct gv_cli *cli)
         return code;
     }
     gv_buf_free(&errors);
-    print_notice(&options);
+    gv_cli_print_notice(stdout, &options);
     gv_options_free(&options);
     return 0;
 }

@@ -132,12 +132,13 @@ static int postfix(const struct gv_options *options, const struct choice *choice
     (void)choice;
     if (rc != 0)
         return rc;
-    printf("# /etc/postfix/master.cf: in the submission service only, never on port 25. Postfix asks "
-           "the\n# system's resolver: see `grapevine snippet unbound`.\n"
-           "submission inet n - y - - smtpd\n"
-           "  -o smtpd_client_restrictions=reject_rbl_client,refuse.grapevine=127.0.0.3\n"
-           "# For scoring on port 25, in main.cf:\n"
-           "#postscreen_dnsbl_sites = untrusted.grapevine=127.0.0.2*1\n");
+    printf(
+        "# /etc/postfix/master.cf: in the submission service only, never on port 25. Postfix asks "
+        "the\n# system's resolver: see `grapevine snippet unbound`.\n"
+        "submission inet n - y - - smtpd\n"
+        "  -o smtpd_client_restrictions=reject_rbl_client,refuse.grapevine=127.0.0.3\n"
+        "# For scoring on port 25, in main.cf:\n"
+        "#postscreen_dnsbl_sites = untrusted.grapevine=127.0.0.2*1\n");
     return 0;
 }
 
@@ -159,6 +160,23 @@ static int rspamd(const struct gv_options *options, const struct choice *choice)
     return 0;
 }
 
+/* No program's configuration but this node's own, and the service that holds the right. */
+static int nftables(const struct gv_options *options, const struct choice *choice)
+{
+    (void)choice;
+    printf("# /etc/grapevine/grapevine.conf: add nftables to what [policy] enforce lists\n"
+           "[policy]\nenforce = nftables\n"
+           "[firewall]\nports = ");
+    for (size_t i = 0; i < options->firewall_ports.count; i++)
+        printf("%s%u", i ? ", " : "", options->firewall_port[i]);
+    printf("\n\n# then, as root:\n"
+           "#   systemctl enable --now grapevine-firewall\n"
+           "#   systemctl reload grapevine\n"
+           "#   nft list table inet grapevine     shows what is held back\n"
+           "#   grapevine-firewall --remove       takes it all out again\n");
+    return 0;
+}
+
 int gv_cli_snippet(struct gv_cli *cli, int argc, char **argv)
 {
     static const struct argp_option options_list[] = {
@@ -166,8 +184,11 @@ int gv_cli_snippet(struct gv_cli *cli, int argc, char **argv)
     static const struct {
         const char *name;
         int (*print)(const struct gv_options *options, const struct choice *choice);
-    } snippets[] = {
-        {"dovecot", dovecot}, {"postfix", postfix}, {"rspamd", rspamd}, {"unbound", unbound}};
+    } snippets[] = {{"dovecot", dovecot},
+                    {"postfix", postfix},
+                    {"rspamd", rspamd},
+                    {"unbound", unbound},
+                    {"nftables", nftables}};
     const char *path = cli->config_path ? cli->config_path : GV_OPTIONS_PATH;
     struct choice choice = {"2.3"};
     struct gv_options options;
@@ -177,9 +198,9 @@ int gv_cli_snippet(struct gv_cli *cli, int argc, char **argv)
     gv_cli_parse(cli,
                  &(struct gv_cli_spec){
                      .options = options_list,
-                     .arguments = "dovecot|postfix|rspamd|unbound",
-                     .doc = "Prints what another program's configuration needs to ask this node. "
-                            "Nothing is written.",
+                     .arguments = "dovecot|postfix|rspamd|unbound|nftables",
+                     .doc = "Prints what another program's configuration needs to ask this node, "
+                            "or this node to write nftables. Nothing is written.",
                      .parse = parse,
                      .input = &choice,
                      .least = 1,
@@ -200,7 +221,8 @@ int gv_cli_snippet(struct gv_cli *cli, int argc, char **argv)
             return rc;
         }
     gv_options_free(&options);
-    fprintf(stderr, "grapevine snippet: there is none for this name; write dovecot, postfix, rspamd "
-                    "or unbound\n");
+    fprintf(stderr,
+            "grapevine snippet: there is none for this name; write dovecot, postfix, rspamd, "
+            "unbound or nftables\n");
     return rc;
 }

@@ -21,7 +21,8 @@ struct asking {
 struct gv_membership {
     uv_loop_t *loop;
     char *folder, *registry_url, *bind_address;
-    bool pinned;
+    bool pinned;        /* to network_id */
+    bool configured_id; /* by the configuration */
     uint8_t network_id[GV_KEY_LEN];
     const struct gv_identity *identity;
     struct gv_enroll *enroll;
@@ -182,7 +183,7 @@ int gv_membership_new(struct gv_membership **out, const struct gv_membership_opt
     membership->bind_address = copy(options->bind_address);
     gv_buf_init(&membership->descriptor);
     if (options->network_id) {
-        membership->pinned = true;
+        membership->pinned = membership->configured_id = true;
         memcpy(membership->network_id, options->network_id, GV_KEY_LEN);
     }
     if (!membership->folder)
@@ -372,30 +373,53 @@ static void on_joined(void *context, const struct gv_enroll_answer *answer)
     answer_to(&membership->join, answer);
 }
 
-int gv_membership_join(struct gv_membership *membership, const char *registry_url,
-                       gv_enroll_done done, void *context)
+/* Whom to ask, and for which network; on failure all is as before. */
+static int aim(struct gv_membership *membership, const char *registry_url,
+               const uint8_t *network_id)
 {
+    char *url = copy(registry_url), *old = membership->registry_url;
+    bool pinned = membership->pinned;
+
+    if (registry_url && *registry_url && !url)
+        return GV_ERR_MEMORY;
+    if (url)
+        membership->registry_url = url;
+    if (network_id && !pinned) {
+        memcpy(membership->network_id, network_id, GV_KEY_LEN);
+        membership->pinned = true;
+    }
+    if (make_enroll(membership) == GV_OK) {
+        if (url)
+            free(old);
+        return GV_OK;
+    }
+    membership->registry_url = old;
+    membership->pinned = pinned;
+    free(url);
+    return make_enroll(membership) == GV_OK ? GV_ERR_RANGE : GV_ERR_MEMORY;
+}
+
+int gv_membership_join(struct gv_membership *membership, const char *registry_url,
+                       const uint8_t *network_id, gv_enroll_done done, void *context)
+{
+    int rc = GV_OK;
+
     if (membership->join.done)
         return GV_ERR_BUSY;
     if (membership->descriptor.len > 0)
         return GV_ERR_STATE;
-    if (registry_url && *registry_url) {
-        char *url = strdup(registry_url), *old = membership->registry_url;
-        if (!url)
-            return GV_ERR_MEMORY;
-        membership->registry_url = url;
-        int rc = make_enroll(membership);
-        if (rc != GV_OK) {
-            membership->registry_url = old;
-            free(url);
-            return make_enroll(membership) == GV_OK ? GV_ERR_RANGE : GV_ERR_MEMORY;
-        }
-        free(old);
-    }
+    membership->pinned = membership->configured_id; /* what an earlier try asked for is over */
+    if (network_id && membership->pinned &&
+        memcmp(network_id, membership->network_id, GV_KEY_LEN) != 0)
+        return GV_ERR_NETWORK;
+    if ((registry_url && *registry_url) || network_id)
+        rc = aim(membership, registry_url, network_id);
+    if (rc != GV_OK)
+        return rc;
     if (!membership->registry_url)
         return GV_ERR_STATE;
     membership->join = (struct asking){done, context};
-    int rc = gv_enroll_fetch_descriptor(membership->enroll, on_joined, membership);
+    rc = gv_enroll_fetch_descriptor(membership->enroll, on_joined, membership);
     if (rc != GV_OK)
         membership->join = (struct asking){NULL, NULL};
     return rc;

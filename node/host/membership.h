@@ -48,9 +48,10 @@ void gv_membership_start(struct gv_membership *membership, struct gv_driver *dri
 
 /* What the admin asks for. `done` comes once, from the loop; see node/host/enroll.h for the answer
  * and for what is returned without a callback. GV_ERR_STATE: no descriptor yet (confirm, request),
- * or a descriptor is held already (join). */
+ * or a descriptor is held already (join). `network_id`: GV_KEY_LEN bytes, the only network to be
+ * joined, or NULL; one that the configuration names differently is GV_ERR_NETWORK. */
 int gv_membership_join(struct gv_membership *membership, const char *registry_url,
-                       gv_enroll_done done, void *context);
+                       const uint8_t *network_id, gv_enroll_done done, void *context);
 int gv_membership_terms(struct gv_membership *membership, gv_enroll_done done, void *context);
 int gv_membership_request(struct gv_membership *membership, const char *email, const char *terms,
                           gv_enroll_done done, void *context);

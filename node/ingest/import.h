@@ -18,7 +18,8 @@ struct gv_import;
 
 struct gv_import_options {
     uv_loop_t *loop;
-    const char *const *paths; /* copied; absolute, of regular files */
+    const char *const
+        *paths; /* copied; absolute, of regular files; or one journal of log_source.h */
     size_t path_count;
     uint8_t account_key[GV_ACCOUNT_KEY_LEN]; /* the same as the followed logs have; secret */
     void *context;

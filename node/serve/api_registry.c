@@ -112,9 +112,10 @@ static void answer_joined(struct gv_api_asking *asking, const struct gv_enroll_a
 
 /* Already in a network: the answer is that network, unless another registry was named. */
 static void answer_known(struct gv_http_request *request, const struct gv_descriptor *known,
-                         const char *wanted)
+                         const struct gv_api_join *wanted)
 {
-    if (*wanted && strcmp(wanted, known->registry_url) != 0)
+    if ((*wanted->registry && strcmp(wanted->registry, known->registry_url) != 0) ||
+        (wanted->has_id && memcmp(wanted->id, known->network_id, GV_KEY_LEN) != 0))
         gv_http_error(
             request, 409, "in-a-network",
             "this node is in the network \"%s\" of %s already: leave --registry out to enrol "
@@ -138,14 +139,15 @@ void gv_api_post_network(struct gv_http_request *request, void *context)
         return;
     }
     if (known) {
-        answer_known(request, known, join.registry);
+        answer_known(request, known, &join);
         return;
     }
     struct gv_api_asking *asking = begin(api, request);
     if (!asking)
         return;
     asking->answer = answer_joined;
-    started(asking, gv_membership_join(api->options.membership, join.registry, on_answer, asking));
+    started(asking, gv_membership_join(api->options.membership, join.registry,
+                                       join.has_id ? join.id : NULL, on_answer, asking));
 }
 
 static void answer_enroll(struct gv_api_asking *asking, const struct gv_enroll_answer *answer)

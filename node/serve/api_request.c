@@ -203,13 +203,19 @@ int gv_api_owner_body(uint8_t out[GV_ID_LEN], const void *body, size_t len, stru
 
 int gv_api_join_body(struct gv_api_join *out, const void *body, size_t len, struct gv_text *error)
 {
+    char id[GV_API_TEXT_MAX + 1];
     json_t *json = NULL;
     int rc = open_body(&json, body, len, error);
 
     if (rc != GV_OK)
         return rc;
     rc = take(out->registry, sizeof out->registry, json, "registry", true, error);
+    if (rc == GV_OK)
+        rc = take(id, sizeof id, json, "id", true, error);
     json_decref(json);
+    out->has_id = rc == GV_OK && id[0];
+    if (out->has_id && gv_unhex(out->id, sizeof out->id, id) != GV_OK)
+        return gv_fail(error, GV_ERR_MALFORMED, "\"id\" must be a network's id, 64 hex digits");
     if (rc == GV_OK && out->registry[0] && !gv_config_url_valid(out->registry))
         rc = gv_fail(error, GV_ERR_MALFORMED,
                      "the registry's address must be https://HOST or https://HOST:PORT (or "

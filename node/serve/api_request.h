@@ -46,7 +46,7 @@ struct gv_api_telemetry_query {
 int gv_api_telemetry_query(struct gv_api_telemetry_query *out, uint64_t now_ms, const char *since,
                            const char *limit, const char *follow, struct gv_text *error);
 
-/* Bodies, JSON objects: {"addr": ...}, {"registry": ...}, {"email": ..., "terms": ...},
+/* Bodies, JSON objects: {"addr": ...}, {"registry": ..., "id": ...}, {"email": ..., "terms": ...},
  * {"code": ...}. */
 int gv_api_prefix_body(struct gv_prefix *out, const void *body, size_t len, struct gv_text *error);
 int gv_api_subject_body(struct gv_subject *out, const void *body, size_t len,
@@ -55,6 +55,8 @@ int gv_api_subject_body(struct gv_subject *out, const void *body, size_t len,
 int gv_api_owner_body(uint8_t out[GV_ID_LEN], const void *body, size_t len, struct gv_text *error);
 struct gv_api_join {
     char registry[GV_API_TEXT_MAX + 1]; /* "": the configured one */
+    bool has_id;
+    uint8_t id[GV_KEY_LEN]; /* the only network to be joined */
 };
 int gv_api_join_body(struct gv_api_join *out, const void *body, size_t len, struct gv_text *error);
 struct gv_api_enroll {

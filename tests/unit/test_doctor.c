@@ -196,6 +196,29 @@ static void what_is_switched_off_is_only_noted(void **state)
     json_decref(status);
 }
 
+/* Whom this host's own configuration trusts, and a verdict could hit all the same. */
+static void its_own_that_are_on_no_list_are_named(void **state)
+{
+    static struct gv_own_hosts own;
+    struct gv_doctor_host host = good_host;
+    struct gv_options options = good_options();
+    json_t *status = json_loads(well, 0, NULL);
+    char level[16], found[512], list[4096] = "";
+
+    host.unlisted = &own;
+    assert_int_equal(judge(&options, &host, status, "allow list", level, found), 0);
+    gv_own_hosts_words(&own, "mynetworks of Postfix", "192.0.2.0/24 198.51.100.7", 25, false);
+    assert_int_equal(judge(&options, &host, status, "allow list", level, found), 1);
+    assert_string_equal(level, "warning");
+    assert_non_null(strstr(found, "192.0.2.0/24 (mynetworks of Postfix), 198.51.100.7 (myn"));
+    for (int i = 0; i < 200; i++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "10.0.%d.1 ", i);
+    gv_own_hosts_words(&own, "mynetworks of Postfix", list, strlen(list), false);
+    assert_int_equal(judge(&options, &host, status, "allow list", level, found), 1);
+    assert_string_equal(found + strlen(found) - 5, ", ...");
+    json_decref(status);
+}
+
 /* A daemon of another version, or no daemon at all, answers what it likes. */
 static void a_strange_status_is_survived(void **state)
 {
@@ -221,6 +244,7 @@ int main(void)
         cmocka_unit_test(each_trouble_of_the_daemon_is_found),
         cmocka_unit_test(each_trouble_of_the_host_is_found),
         cmocka_unit_test(what_is_switched_off_is_only_noted),
+        cmocka_unit_test(its_own_that_are_on_no_list_are_named),
         cmocka_unit_test(a_strange_status_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

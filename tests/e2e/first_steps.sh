@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# `grapevine setup` all the way: by its questions in a real terminal, and without any, against a real
+# registry and a node that is there already. Ctrl-C at a question leaves everything as it was.
+set -uo pipefail
+NODES=1
+. "$(dirname "$0")/common.sh"
+needs python3 jq
+here=$(cd "$(dirname "$0")" && pwd)
+find_port 16200
+make_registry steps
+printf 'The terms.\n\033]0;owned\007\033[31mIn red.\nEnd of the terms.\n' >"$scratch/registry/terms.txt"
+start_registry
+start_mesh
+
+# A host: programs that say what their configuration holds, and a log with its older generations.
+mkdir "$scratch/host" "$scratch/log"
+cat >"$scratch/host/postconf" <<'SH'
+#!/bin/sh
+[ "$2" != mynetworks ] || echo "127.0.0.0/8 [::1]/128 45.9.20.0/24 !45.9.20.9 hash:/etc/postfix/nets"
+SH
+cat >"$scratch/host/doveconf" <<'SH'
+#!/bin/sh
+[ "$2" != login_trusted_networks ] || echo "45.9.21.5"
+SH
+chmod +x "$scratch"/host/*
+export PATH="$scratch/host:$PATH"
+login() { # SECONDS AGO
+    printf '%s mail dovecot: imap-login: Login: user=<ann>, method=PLAIN, rip=45.9.30.7, lip=192.0.2.1, mpid=7, TLS, session=<s%s>\n' \
+        "$(date -u -d "$1 seconds ago" +%Y-%m-%dT%H:%M:%S)+00:00" "$1"
+}
+failure() { # SECONDS AGO
+    printf '%s mail dovecot: imap-login: Disconnected (auth failed, 3 attempts in 2 secs): user=<u>, method=PLAIN, rip=45.9.40.8, lip=192.0.2.1, session=<f%s>\n' \
+        "$(date -u -d "$1 seconds ago" +%Y-%m-%dT%H:%M:%S)+00:00" "$1"
+}
+for day in 9 8 7 6 5; do login $((day * 86400)); done | gzip >"$scratch/log/mail.log.2.gz"
+for day in 4 3 2; do login $((day * 86400)); done >"$scratch/log/mail.log.1"
+{ failure 200000 && login 7200 && failure 3600 && failure 60; } >"$scratch/log/mail.log"
+
+host_conf() { # N: as an admin may have left it
+    cat >"$(conf "$1")" <<CONF
+# mine: do not lose this
+[node]
+data = $scratch/node$1
+$([[ $EUID != 0 ]] || echo "user = root")
+listen = 127.$1.0.1:$port      ; the second address
+bind = 127.$1.0.1
+
+[share]
+; preview at first
+mode = preview
+
+[log]
+;file = /var/log/mail.log
+
+[policy]
+allow = 45.9.50.1,
+    45.9.50.2
+CONF
+    chmod 640 "$(conf "$1")"
+}
+start_it() { printf '%q --config %q >>%q 2>&1 & echo $! >>%q; wait' "$bin/grapevined" "$(conf "$1")" "$scratch/node$1.log" "$scratch/started"; }
+code_of() { printf 'for i in $(seq 100); do f=$(grep -lri "^to:.*%s" %q | head -n 1); [ -z "$f" ] || break; sleep 0.1; done; sed -n "s/.*grapevine confirm \\\\([^ ]*\\\\).*/\\\\1/p" "$f" | tr -d "\\\\r" | head -n 1' "$1" "$scratch/mail"; }
+walk() { # N SCRIPT [OPTIONS]
+    python3 "$here/first_steps.py" "$bin/grapevine" "$(conf "$1")" "$2" "${@:3}" >"$scratch/shown" 2>&1
+}
+stop_started() { # what setup was told to have started
+    local pid
+    [[ ! -e $scratch/started ]] || for pid in $(<"$scratch/started"); do kill "$pid" 2>/dev/null; done
+}
+trap 'stop_started; clean_up' EXIT
+
+# ---- by questions -----------------------------------------------------------------------------
+
+host_conf 2
+cp -p "$(conf 2)" "$scratch/before"
+{
+    printf 'Which one do you join?\thttp://127.0.0.1:1\n'
+    printf 'Which one do you join?\t%s\n' "$registry_url"
+    printf 'Mail log to follow\t%s\n' "$scratch/log/mail.log"
+    printf 'Put them on the allow list\ty\n'
+    printf 'Dovecot is here\ty\n'
+    printf 'Postfix is here\tn\n'
+    command -v nft >/dev/null && printf 'nftables is here\tn\n'
+    printf 'Send this host\tmaybe\n'
+    printf 'Send this host\tyes\n'
+    printf 'Do you accept the terms?\ty\n'
+    printf 'Your email address\tstepping@owner2.test\n'
+    printf 'Go on?\ty\n'
+    printf 'grapevined --config\t& %s\n' "$(start_it 2)"
+    printf 'The code from the mail\tAAAAA-AAAAA\n'
+    printf 'The code from the mail\t$ %s\n' "$(code_of 'stepping@owner2.test')"
+    printf 'Print them now?\ty\n'
+} >"$scratch/script"
+sed -i "s|^Mail log to follow|mail log|I; s|^mail log|og|" "$scratch/script" # found or not, it asks
+
+# Ctrl-C at the first question, at the terms, and at the last before anything is to change.
+for n in 1 $(grep -nE '^(Do you accept|Go on)' "$scratch/script" | cut -d: -f1); do
+    { head -n $((n - 1)) "$scratch/script" && sed -n "${n}s/\t.*/\t^C/p" "$scratch/script"; } >"$scratch/cut"
+    walk 2 "$scratch/cut"
+    [[ $? == 130 ]] || fail "Ctrl-C at question $n: another status"
+    grep -q 'Nothing was changed' "$scratch/shown" || fail "Ctrl-C at question $n: not said that nothing changed"
+    cmp -s "$(conf 2)" "$scratch/before" || fail "Ctrl-C at question $n: the configuration is another"
+    [[ ! -e $scratch/node2 ]] || fail "Ctrl-C at question $n: a data folder"
+done
+! has_mail 2 || fail "a mail was sent before the answer"
+
+walk 2 "$scratch/script" --wait 60 || { fail "setup ended with $?" && tail -n 40 "$scratch/shown"; }
+shown() { grep -qE -- "$1" "$scratch/shown" || fail "not shown: $1"; }
+shown '^  network   steps \(a lab'
+shown '45.9.20.0/24 .*mynetworks of Postfix'
+shown '45.9.21.5 .*login_trusted_networks'
+shown '!45.9.20.9 .*exclusion'
+shown 'End of the terms'
+shown 'legitimate interest'
+shown '^  \+ mode = yes'
+shown '^  - mode = preview'
+shown '9 logins of 12 lines in 3 logs'
+shown 'This node is enrolled'
+shown '^auth_policy_server_url = http://127.0.0.1:4729|restart grapevined'
+! grep -q $'\033' "$scratch/shown" || fail "an escape sequence reached the terminal"
+expected=$(sed -e 's/^mode = preview/mode = yes/' -e "s|^;file = .*|&\nfile = $scratch/log/mail.log|" \
+    -e 's|^    45.9.50.2|&\nallow = 45.9.20.0/24, 45.9.21.5|' "$scratch/before" && printf '\n[http]\nlisten = 127.0.0.1:4729\n')
+diff <(echo "$expected") "$(conf 2)" || fail "the configuration is not what was asked for"
+[[ $(stat -c %a "$(conf 2)") == 640 ]] || fail "the configuration has another mode"
+wait_for 20 "peers of node 2" has_peers 2 1
+[[ $(status_of 2 share) == yes ]] || fail "node 2 does not share"
+[[ $(ask 2 ip --json 45.9.30.7 | jq -r '.local.clean // .history.clean // empty' | head -n 1) != "" ]] || fail "the imported logins give no clean history"
+ask 2 doctor >"$scratch/shown"
+! grep -q 'never to be held back' "$scratch/shown" || fail "what was put on the list is missed there: $(grep 'held back' "$scratch/shown")"
+
+# And again: it knows what is done, and changes nothing.
+cp "$(conf 2)" "$scratch/before"
+{
+    printf 'og to follow\t\n'
+    printf 'Dovecot is here\ty\nPostfix is here\tn\n'
+    command -v nft >/dev/null && printf 'nftables is here\tn\n'
+    printf 'Go on?\ty\n'
+    printf 'Print them now?\tn\n'
+} >"$scratch/script"
+walk 2 "$scratch/script" || fail "the second run ended with $?"
+shown 'in the network "steps" already, and enrolled'
+shown 'nothing: it says so already'
+cmp "$(conf 2)" "$scratch/before" || fail "the second run changed the configuration"
+
+# ---- without questions ------------------------------------------------------------------------
+
+host_conf 3
+"$bin/grapevined" --config "$(conf 3)" >>"$scratch/node3.log" 2>&1 &
+pids+=($!)
+wait_for 10 "node 3" answers 3
+quiet() { ask 3 setup --non-interactive "$@" </dev/null >"$scratch/shown" 2>"$scratch/errors"; }
+quiet --json
+[[ $? == 64 ]] && grep -q -- '--registry URL' "$scratch/errors" || fail "without a network: $(<"$scratch/errors")"
+quiet --registry "$registry_url" --log "$scratch/log/mail.log" --email steps@owner3.test
+[[ $? == 64 ]] && grep -q -- '--accept-terms' "$scratch/errors" || fail "without consent: $(<"$scratch/errors")"
+quiet --descriptor "$scratch/registry/network.descriptor" --log "$scratch/log/mail.log" --email steps@owner3.test \
+    --accept-terms --share yes --hooks no --allow 45.9.60.0/24 --dry-run || fail "a dry run: $(<"$scratch/errors")"
+shown '^  \+ allow = 45.9.60.0/24'
+! grep -q 45.9.60 "$(conf 3)" || fail "a dry run changed the configuration"
+! in_network 3 || fail "a dry run joined a network"
+quiet --json --descriptor "$scratch/registry/network.descriptor" --log "$scratch/log/mail.log" \
+    --email steps@owner3.test --accept-terms --share yes --hooks no --allow 45.9.60.0/24 --wait 30 ||
+    fail "without questions: $(tail -n 3 "$scratch/errors")"
+jq -e '.network == "steps" and .enrolled == false and .imported.logins == 9' "$scratch/shown" >/dev/null ||
+    fail "its JSON: $(<"$scratch/shown")"
+code=$(bash -c "$(code_of 'steps@owner3.test')")
+quiet --json --code "$code" --hooks no --allow no || fail "the code: $(tail -n 3 "$scratch/errors")"
+jq -e '.enrolled and .peers >= 1' "$scratch/shown" >/dev/null || fail "its JSON: $(<"$scratch/shown")"
+ask 3 setup </dev/null >/dev/null 2>"$scratch/errors"
+[[ $? == 64 ]] && grep -q 'in a terminal' "$scratch/errors" || fail "without a terminal: $(<"$scratch/errors")"
+[[ $failures == 0 ]] && echo "first steps: all as they should be"
+exit $((failures > 0))
