@@ -82,7 +82,9 @@ int gv_write_descriptor(struct gv_descriptor *descriptor, const char *folder,
         goto out;
     rc = gv_descriptor_issue(&wire, descriptor, root_secret);
     if (rc == GV_ERR_RANGE)
-        gv_fail(why, rc, "the descriptor would not be valid: check name, url, seeds, terms");
+        gv_fail(why, rc,
+                "the descriptor would not be valid: check name, url, seeds, terms and "
+                "parameters (SPEC 4.1 has their ranges)");
     if (rc == GV_OK)
         rc = gv_file_write(path, wire.data, wire.len, 0644, why);
 out:
@@ -97,9 +99,56 @@ struct change {
     const char *folder, *root_key, *terms, *url;
     bool seeds_given, bump;
     struct gv_descriptor seeds; /* only its seeds */
+    struct {
+        uint32_t value;
+        size_t field; /* of parameters[] */
+    } set[GV_POLICY_FIELDS];
+    size_t set_count;
 };
 
-enum { OPTION_SEED = 256, OPTION_NO_SEEDS, OPTION_URL, OPTION_TERMS, OPTION_BUMP, OPTION_ROOT };
+/* The rule's parameters, by the names that show-descriptor and SPEC 4.1 give them. */
+static const struct {
+    const char *name;
+    size_t offset;
+} parameters[GV_POLICY_FIELDS] = {
+    {"tenure_min", offsetof(struct gv_policy, tenure_min)},
+    {"full_min", offsetof(struct gv_policy, full_min)},
+    {"alive_min", offsetof(struct gv_policy, alive_min)},
+    {"untrusted_weight", offsetof(struct gv_policy, untrusted_weight)},
+    {"consensus_weight", offsetof(struct gv_policy, consensus_weight)},
+    {"consensus_groups", offsetof(struct gv_policy, consensus_groups)},
+    {"signals_per_hour", offsetof(struct gv_policy, signals_per_hour)},
+    {"votes_max", offsetof(struct gv_policy, votes_max)},
+    {"fault_min", offsetof(struct gv_policy, fault_min)},
+    {"grace_min", offsetof(struct gv_policy, grace_min)}};
+
+/* "untrusted_weight=3000"; ranges are the descriptor's own to judge. */
+static bool take_parameter(struct change *change, const char *text)
+{
+    size_t len = strcspn(text, "=");
+    const char *digits = text + len + 1;
+
+    for (size_t i = 0; i < GV_POLICY_FIELDS && change->set_count < GV_POLICY_FIELDS; i++) {
+        if (strlen(parameters[i].name) != len || strncmp(parameters[i].name, text, len) != 0)
+            continue;
+        if (!text[len] || !*digits || strlen(digits) > 9 || digits[strspn(digits, "0123456789")])
+            return false;
+        change->set[change->set_count].field = i;
+        change->set[change->set_count++].value = (uint32_t)strtoul(digits, NULL, 10);
+        return true;
+    }
+    return false;
+}
+
+enum {
+    OPTION_SEED = 256,
+    OPTION_NO_SEEDS,
+    OPTION_URL,
+    OPTION_TERMS,
+    OPTION_BUMP,
+    OPTION_ROOT,
+    OPTION_SET
+};
 
 static const struct argp_option options[] = {
     {"data", 'd', "DIR", 0, "The registry's folder (needed)", 0},
@@ -107,6 +156,8 @@ static const struct argp_option options[] = {
     {"no-seeds", OPTION_NO_SEEDS, NULL, 0, "Removes all seeds", 0},
     {"url", OPTION_URL, "URL", 0, "New address of the registry", 0},
     {"terms", OPTION_TERMS, "VERSION", 0, "New version of terms.txt", 0},
+    {"set", OPTION_SET, "PARAMETER=N", 0,
+     "Sets a parameter of the rule, as show-descriptor names them; may be given several times", 0},
     {"root-key", OPTION_ROOT, "FILE", 0, "The root key, when it is kept elsewhere", 0},
     {"version-bump", OPTION_BUMP, NULL, 0, "Sign a new version even without a change", 0},
     {0}};
@@ -137,6 +188,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (strlen(arg) > GV_TERMS_MAX)
             argp_error(state, "--terms %s: at most %d characters", arg, GV_TERMS_MAX);
         change->terms = arg;
+        return 0;
+    case OPTION_SET:
+        if (!take_parameter(change, arg))
+            argp_error(state, "--set %s: write NAME=NUMBER, with a name that show-descriptor has",
+                       arg);
         return 0;
     case OPTION_ROOT:
         change->root_key = arg;
@@ -174,6 +230,9 @@ static void apply(struct gv_descriptor *descriptor, const struct change *change)
                sizeof descriptor->registry_url);
     if (change->terms)
         snprintf(descriptor->terms, sizeof descriptor->terms, "%s", change->terms);
+    for (size_t i = 0; i < change->set_count; i++)
+        memcpy((char *)&descriptor->policy + parameters[change->set[i].field].offset,
+               &change->set[i].value, sizeof change->set[i].value);
 }
 
 static int read_identity(struct gv_identity *out, const char *path, struct gv_text *why)
@@ -236,7 +295,8 @@ int gv_command_descriptor(int argc, char **argv)
     rc = gv_descriptor_read(descriptor, &wire, path, &why);
     if (rc != GV_OK)
         goto out;
-    if (!change->seeds_given && !change->url && !change->terms && !change->bump) {
+    if (!change->seeds_given && !change->url && !change->terms && !change->bump &&
+        change->set_count == 0) {
         rc = gv_fail(&why, GV_ERR_RANGE, "nothing to change; --version-bump signs all the same");
         goto out;
     }

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <errno.h>
+#include <grp.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "crypto/error.h"
@@ -15,6 +18,9 @@
 #include "node/registry/commands.h"
 #include "node/registry/registrar.h"
 
+#define SERVICE_FOLDER "/var/lib/grapevine-registry" /* of the package's unit */
+#define MESH_PORT      "4727"
+
 struct init {
     const char *folder, *listen, *mail;
     struct gv_descriptor descriptor;
@@ -23,14 +29,31 @@ struct init {
 enum { OPTION_LAB = 256, OPTION_URL, OPTION_SEED, OPTION_LISTEN, OPTION_MAIL };
 
 static const struct argp_option options[] = {
-    {"data", 'd', "DIR", 0, "Folder to make: keys, descriptor, terms, config (needed)", 0},
-    {"name", 'n', "NAME", 0, "Name of the network, [a-z0-9-] (needed)", 0},
+    {"data", 'd', "DIR", 0,
+     "Folder for keys, descriptor, terms, config (default: " SERVICE_FOLDER
+     " where that is, or ./NAME)",
+     0},
+    {"name", 'n', "NAME", 0, "Another way to give NAME", 0},
     {"lab", OPTION_LAB, NULL, 0, "A network for tests: verdicts at once, documentation ranges", 0},
     {"url", OPTION_URL, "URL", 0, "Where nodes reach the registry (default: http://LISTEN)", 0},
-    {"seed", OPTION_SEED, "HOST:PORT", 0, "A node to join through; may be given several times", 0},
+    {"seed", OPTION_SEED, "HOST:PORT", 0,
+     "A node to join through; may be given several times (default: port 4727 at the URL's host, "
+     "unless that is this host alone)",
+     0},
     {"listen", OPTION_LISTEN, "ADDR:PORT", 0, "Address to answer on (127.0.0.1:4728)", 0},
     {"mail", OPTION_MAIL, "URL", 0, "smtp://HOST, smtps://HOST or file:/FOLDER", 0},
     {0}};
+
+static void take_name(struct init *init, const char *name, struct argp_state *state)
+{
+    if (*init->descriptor.name)
+        argp_error(state, "%s: one name only", name);
+    if (strlen(name) > GV_NETWORK_NAME_MAX || !*name ||
+        name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")])
+        argp_error(state, "%s: write 1 to %d of a-z, 0-9 and - as the name", name,
+                   GV_NETWORK_NAME_MAX);
+    snprintf(init->descriptor.name, sizeof init->descriptor.name, "%s", name);
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -42,11 +65,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         init->folder = arg;
         return 0;
     case 'n':
-        if (strlen(arg) > GV_NETWORK_NAME_MAX || !*arg ||
-            arg[strspn(arg, "abcdefghijklmnopqrstuvwxyz0123456789-")])
-            argp_error(state, "--name %s: write 1 to %d of a-z, 0-9 and -", arg,
-                       GV_NETWORK_NAME_MAX);
-        snprintf(init->descriptor.name, sizeof init->descriptor.name, "%s", arg);
+    case ARGP_KEY_ARG:
+        take_name(init, arg, state);
         return 0;
     case OPTION_LAB:
         init->descriptor.lab = true;
@@ -71,8 +91,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         init->mail = arg;
         return 0;
     case ARGP_KEY_END:
-        if (!init->folder || !*init->descriptor.name)
-            argp_error(state, "--data and --name are needed");
+        if (!*init->descriptor.name)
+            argp_error(state, "which NAME shall the network have?");
+        if (!init->folder)
+            init->folder =
+                access(SERVICE_FOLDER, F_OK) == 0 ? SERVICE_FOLDER : init->descriptor.name;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -82,11 +105,63 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     options,
     parse,
-    NULL,
+    "NAME",
     "Makes a new network: root key, registry key, descriptor, terms and config in a new folder.",
     NULL,
     NULL,
     NULL};
+
+/* ---- what is not said ----------------------------------------------------------------------- */
+
+static const char *listen_at(const struct init *init)
+{
+    return init->listen ? init->listen : "127.0.0.1:4728";
+}
+
+/* "https://host:1", "http://[::1]" */
+static void host_of(char out[GV_HOST_MAX + 1], const char *url)
+{
+    const char *host = strstr(url, "://");
+
+    host = host ? host + 3 : url;
+    size_t len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
+    snprintf(out, GV_HOST_MAX + 1, "%.*s", (int)(len > strlen(host) ? strlen(host) : len), host);
+}
+
+static bool is_this_host(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "localhost") == 0 ||
+           strcmp(host, "[::1]") == 0;
+}
+
+/* A private mesh mostly has a node where its registry is, so newcomers begin there. */
+static void fill_in(struct init *init)
+{
+    struct gv_descriptor *descriptor = &init->descriptor;
+    char host[GV_HOST_MAX + 1], seed[GV_HOST_MAX + 8];
+
+    if (!*descriptor->registry_url)
+        snprintf(descriptor->registry_url, sizeof descriptor->registry_url, "http://%.240s",
+                 listen_at(init));
+    host_of(host, descriptor->registry_url);
+    snprintf(seed, sizeof seed, "%s:" MESH_PORT, host);
+    if (descriptor->seed_count == 0 && !is_this_host(host))
+        (void)gv_set_seed(descriptor, seed);
+}
+
+/* Run by root for a service with a user of its own, the files must be that user's. */
+static int become_owner(const struct init *init, struct gv_text *why)
+{
+    struct stat st;
+
+    if (geteuid() != 0 || stat(init->folder, &st) != 0 || st.st_uid == 0)
+        return GV_OK;
+    if (setgroups(0, NULL) != 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) != 0 ||
+        setresuid(st.st_uid, st.st_uid, st.st_uid) != 0)
+        return gv_fail(why, GV_ERR_IO, "%s: cannot become its owner: %s", init->folder,
+                       strerror(errno));
+    return GV_OK;
+}
 
 static int make_key(uint8_t secret[GV_SECRET_LEN], const char *folder, const char *name,
                     struct gv_text *why)
@@ -145,8 +220,7 @@ static int write_config(const struct init *init, struct gv_text *why)
     int len = snprintf(text, sizeof text,
                        "; Registry of the network %s. All keys: grapevine-registry --help-config\n"
                        "[registry]\ndata = .\nlisten = %s\n%s\n[mail]\nurl = %s\n",
-                       init->descriptor.name, init->listen ? init->listen : "127.0.0.1:4728",
-                       behind_proxy(init) ? proxy_hint : "",
+                       init->descriptor.name, listen_at(init), behind_proxy(init) ? proxy_hint : "",
                        init->mail ? init->mail : "smtp://localhost");
     if (len < 0 || (size_t)len >= sizeof text)
         return gv_fail(why, GV_ERR_RANGE, "--mail is too long");
@@ -175,9 +249,6 @@ static int make_network(struct init *init, struct gv_text *why)
     descriptor->genesis_min = descriptor->activation_min = gv_now_min();
     descriptor->version = 1;
     memcpy(descriptor->root_key, root.sign_public, GV_KEY_LEN);
-    if (!*descriptor->registry_url)
-        snprintf(descriptor->registry_url, sizeof descriptor->registry_url, "http://%.240s",
-                 init->listen ? init->listen : "127.0.0.1:4728");
     gv_policy_default(&descriptor->policy, descriptor->lab);
     snprintf(descriptor->terms, sizeof descriptor->terms, "%s", GV_DEFAULT_TERMS_VERSION);
     rc = gv_set_registry_key(descriptor, registry.sign_public, descriptor->genesis_min);
@@ -194,29 +265,50 @@ out:
     return rc;
 }
 
+static void say_what_next(const struct init *init)
+{
+    const struct gv_descriptor *d = &init->descriptor;
+    char id[2 * GV_KEY_LEN + 1], host[GV_HOST_MAX + 1];
+    bool service = strcmp(init->folder, SERVICE_FOLDER) == 0;
+
+    gv_hex(id, d->network_id, GV_KEY_LEN);
+    host_of(host, d->registry_url);
+    printf("network %s %s\ndescriptor %s/" GV_FILE_DESCRIPTOR "\n", d->name, id, init->folder);
+    for (size_t i = 0; i < d->seed_count; i++)
+        printf("seed %s\n", d->seeds[i]);
+    printf("Keep %s/" GV_FILE_ROOT_KEY " safe, best on another machine: it is the network.\n",
+           init->folder);
+    if (service)
+        printf("Start with: systemctl start grapevine-registry\n");
+    else
+        printf("Start with: grapevine-registry serve --config %s/" GV_FILE_CONFIG "\n",
+               init->folder);
+    printf("On each mail server then: grapevine setup --registry %s\n", d->registry_url);
+    if (is_this_host(host))
+        printf("That address is this host's alone; --listen and --url name another.\n");
+    if (d->seed_count == 0)
+        printf("Once a node runs, name it: grapevine-registry descriptor --data %s --seed "
+               "HOST:" MESH_PORT "\n",
+               init->folder);
+    if (behind_proxy(init))
+        printf("Its https:// is a TLS proxy's work: set [registry] trusted_proxy in that file to "
+               "the proxy's address.\n");
+}
+
 int gv_command_init(int argc, char **argv)
 {
     struct init *init = calloc(1, sizeof *init);
     struct gv_text why = {"out of memory"};
-    char id[2 * GV_KEY_LEN + 1];
-    int rc;
 
     if (!init)
         return gv_complain(GV_ERR_MEMORY, &why);
     gv_arguments(&argp, argc, argv, 0, init);
-    rc = make_network(init, &why);
-    if (rc == GV_OK) {
-        gv_hex(id, init->descriptor.network_id, GV_KEY_LEN);
-        printf("network %s %s\n", init->descriptor.name, id);
-        printf("descriptor %s/" GV_FILE_DESCRIPTOR "\n", init->folder);
-        printf("Keep %s/" GV_FILE_ROOT_KEY " safe, best on another machine: it is the network.\n"
-               "Start with: grapevine-registry serve --config %s/" GV_FILE_CONFIG "\n",
-               init->folder, init->folder);
-        if (behind_proxy(init))
-            printf(
-                "Its https:// is a TLS proxy's work: set [registry] trusted_proxy in that file to "
-                "the proxy's address.\n");
-    }
+    fill_in(init);
+    int rc = become_owner(init, &why);
+    if (rc == GV_OK)
+        rc = make_network(init, &why);
+    if (rc == GV_OK)
+        say_what_next(init);
     free(init);
     return rc == GV_OK ? EX_OK : gv_complain(rc, &why);
 }
