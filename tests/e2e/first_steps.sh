@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # `grapevine setup` all the way: by its questions in a real terminal, and without any, against a real
 # registry and a node that is there already. Ctrl-C at a question leaves everything as it was.
+# shellcheck disable=SC2317,SC2016 # functions that are called by name; code for another shell
 set -uo pipefail
 NODES=1
-. "$(dirname "$0")/common.sh"
+# shellcheck source=tests/e2e/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 needs python3 jq
 here=$(cd "$(dirname "$0")" && pwd)
 find_port 16200
@@ -150,23 +152,40 @@ pids+=($!)
 wait_for 10 "node 3" answers 3
 quiet() { ask 3 setup --non-interactive "$@" </dev/null >"$scratch/shown" 2>"$scratch/errors"; }
 quiet --json
-[[ $? == 64 ]] && grep -q -- '--registry URL' "$scratch/errors" || fail "without a network: $(<"$scratch/errors")"
+status=$?
+said() { [[ $status == "$1" ]] && grep -q -- "$2" "$scratch/errors"; }
+said 64 '--registry URL' || fail "without a network: $(<"$scratch/errors")"
 quiet --registry "$registry_url" --log "$scratch/log/mail.log" --email steps@owner3.test
-[[ $? == 64 ]] && grep -q -- '--accept-terms' "$scratch/errors" || fail "without consent: $(<"$scratch/errors")"
+status=$?
+said 64 '--accept-terms' || fail "without consent: $(<"$scratch/errors")"
 quiet --descriptor "$scratch/registry/network.descriptor" --log "$scratch/log/mail.log" --email steps@owner3.test \
     --accept-terms --share yes --hooks no --allow 45.9.60.0/24 --dry-run || fail "a dry run: $(<"$scratch/errors")"
 shown '^  \+ allow = 45.9.60.0/24'
 ! grep -q 45.9.60 "$(conf 3)" || fail "a dry run changed the configuration"
 ! in_network 3 || fail "a dry run joined a network"
-quiet --json --descriptor "$scratch/registry/network.descriptor" --log "$scratch/log/mail.log" \
+# The journal is read from its first entry, too.
+logins=9 journal=()
+remote=/usr/lib/systemd/systemd-journal-remote
+if [[ -x $remote ]]; then
+    mkdir "$scratch/journal"
+    for i in 1 2; do
+        printf '__REALTIME_TIMESTAMP=%s000000\n_HOSTNAME=mail\nSYSLOG_IDENTIFIER=dovecot\n_PID=7\n_UID=0\nSYSLOG_FACILITY=2\nMESSAGE=%s\n\n' \
+            $(($(date +%s) - i * 86400)) "imap-login: Login: user=<bob>, method=PLAIN, rip=45.9.31.7, lip=192.0.2.1, mpid=$i, TLS, session=<j$i>"
+    done | "$remote" -o "$scratch/journal/test.journal" - >/dev/null 2>&1
+    logins=11 journal=(--log "journal:$scratch/journal")
+else
+    echo "systemd-journal-remote is not installed: the import of a journal is SKIPPED"
+fi
+quiet --json --descriptor "$scratch/registry/network.descriptor" --log "$scratch/log/mail.log" "${journal[@]}" \
     --email steps@owner3.test --accept-terms --share yes --hooks no --allow 45.9.60.0/24 --wait 30 ||
     fail "without questions: $(tail -n 3 "$scratch/errors")"
-jq -e '.network == "steps" and .enrolled == false and .imported.logins == 9' "$scratch/shown" >/dev/null ||
+jq -e --argjson n $logins '.network == "steps" and .enrolled == false and .imported.logins == $n' "$scratch/shown" >/dev/null ||
     fail "its JSON: $(<"$scratch/shown")"
 code=$(bash -c "$(code_of 'steps@owner3.test')")
 quiet --json --code "$code" --hooks no --allow no || fail "the code: $(tail -n 3 "$scratch/errors")"
 jq -e '.enrolled and .peers >= 1' "$scratch/shown" >/dev/null || fail "its JSON: $(<"$scratch/shown")"
 ask 3 setup </dev/null >/dev/null 2>"$scratch/errors"
-[[ $? == 64 ]] && grep -q 'in a terminal' "$scratch/errors" || fail "without a terminal: $(<"$scratch/errors")"
+status=$?
+said 64 'in a terminal' || fail "without a terminal: $(<"$scratch/errors")"
 [[ $failures == 0 ]] && echo "first steps: all as they should be"
 exit $((failures > 0))

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the Debian packages and lives with them in a Debian of its own that systemd really boots
-# (systemd-nspawn): install, run under the unit's sandbox, upgrade, remove, install again, purge.
+# (systemd-nspawn): install, run under the unit's sandbox, `grapevine setup` to the first peer, upgrade
+# from a store of the first schema, remove, install again, purge.
 #   GV_BUILD=FOLDER   a Release build (default: build); GV_CACHE, GV_MIRROR: ../genuine/root.sh
 # Needs root, systemd-nspawn, debootstrap, and once a mirror. Exit status 77: skipped.
 set -uo pipefail
@@ -13,7 +14,7 @@ skip() {
     exit 77
 }
 [ "$(id -u)" -eq 0 ] || skip "only root can boot a system"
-for tool in systemd-nspawn systemd-analyze nsenter lintian dpkg-deb cpack jq; do
+for tool in systemd-nspawn systemd-analyze nsenter lintian dpkg-deb cpack jq sqlite3; do
     command -v "$tool" >/dev/null || skip "$tool is not installed"
 done
 grep -q 'CMAKE_BUILD_TYPE:STRING=Release' "$build/CMakeCache.txt" 2>/dev/null ||
@@ -178,6 +179,65 @@ restarted() { is_active grapevine.service && [ "$(main_pid)" != "$before" ] && s
 check "systemd does not start it again when it is killed" wait_for 30 restarted
 check "the failures are forgotten with the process" wait_for 5 seen 45.9.20.33
 
+# ---- a registry, and a node that is there already ---------------------------------------------
+
+check "apt does not install the registry" inside apt-get install -y --no-install-recommends "/debs/$(basename "$registry")"
+idle() { ! is_active grapevine-registry.service && ! inside systemctl is-failed -q grapevine-registry.service; }
+check "the registry runs before init, or failed" idle
+# Run by root, in one step, where the service looks.
+check "init does not work" inside grapevine-registry init package-test --lab --listen 127.0.0.1:4728 \
+    --mail file:/var/lib/grapevine-registry/mail --seed 127.2.0.1:4737
+inside install -d -m 700 -o _grapevine-registry -g _grapevine-registry /var/lib/grapevine-registry/mail
+inside systemctl start grapevine-registry
+answers() { inside curl -fsS http://127.0.0.1:4728/v1/network -o /dev/null; }
+check "the registry does not answer" wait_for 10 answers
+check "the registry's root key is open to others" mode_of /var/lib/grapevine-registry/root.key "600 _grapevine-registry"
+code_for() { # EMAIL
+    inside grep -lri "^to:.*$1" /var/lib/grapevine-registry/mail | head -n 1 | while read -r mail; do
+        inside sed -n 's/.*grapevine confirm \([^ ]*\).*/\1/p' "$mail" | tr -d '\r' | head -n 1
+    done
+}
+has_code() { [ -n "$(code_for "$1")" ]; }
+inside sh -c 'install -d -m 700 -o _grapevine -g _grapevine /srv/second && printf "[node]\ndata = /srv/second\nuser = _grapevine\nlisten = 127.2.0.1:4737\nbind = 127.2.0.1\nadvertise = 127.2.0.1:4737\n[network]\nregistry = http://127.0.0.1:4728\n[share]\nmode = yes\n" >/srv/second.conf'
+inside systemd-run -q --unit=second /usr/sbin/grapevined --config /srv/second.conf
+second() { inside grapevine --config /srv/second.conf "$@"; }
+check "a second node is not in the network" wait_for 20 second network
+check "a second node is not enrolled" second enroll --email admin@second.test --accept-terms
+check "there is no mail for the second node" wait_for 10 has_code admin@second.test
+check "the second node's code is not taken" second confirm "$(code_for admin@second.test)"
+
+# ---- first steps: from nothing to the first peer, by the package and setup ---------------------
+
+check "apt does not purge it" inside apt-get purge -y grapevine
+for i in 1 2 3 4 5 6; do
+    inside logger -t dovecot -p mail.info "imap-login: Login: user=<ann>, method=PLAIN, rip=45.9.30.7, lip=192.0.2.1, mpid=$i, TLS, session=<l$i>"
+done
+inside sh -c 'mkdir -p /etc/fail2ban && printf "[DEFAULT]\nignoreip = 127.0.0.1/8 45.9.60.0/24\n" >/etc/fail2ban/jail.local'
+began=$SECONDS
+check "apt does not install it after a purge" inside apt-get install -y --no-install-recommends "/debs/$(basename "$older")"
+check "the second user is not the same" inside chown -R _grapevine: /srv/second
+set_up() { inside grapevine setup --non-interactive --json "$@" >"$scratch/setup" && cat "$scratch/setup"; }
+check "setup does not ask for a code" set_up --registry http://127.0.0.1:4728 --email admin@first.test --accept-terms \
+    --share yes --advertise 127.0.0.1:4727
+check "setup did not import the journal" jq -e '.imported.logins == 6' "$scratch/setup"
+check "there is no mail for it" wait_for 10 has_code admin@first.test
+check "setup does not end with the code" set_up --code "$(code_for admin@first.test)"
+check "setup does not end with a peer" jq -e '.enrolled and .peers >= 1' "$scratch/setup"
+took=$((SECONDS - began))
+echo "from installing the package to the first peer: $took s"
+soon() { [ $took -lt 120 ]; }
+check "from installing it to the first peer: $took s, not under 2 minutes" soon
+check "what fail2ban ignores is not on the allow list" inside grep -q '^allow = 45.9.60.0/24' /etc/grapevine/grapevine.conf
+untouched() { [ "$(inside cat /etc/fail2ban/jail.local)" = "$(printf '[DEFAULT]\nignoreip = 127.0.0.1/8 45.9.60.0/24')" ]; }
+check "setup changed another program's configuration" untouched
+doctor_fails_nothing() { ! inside grapevine doctor --json | jq -e '.findings[] | select(.level == "failure")'; }
+check "the doctor finds a failure" doctor_fails_nothing
+check "it is not confined" confined
+fails_to_log_in 45.9.20.33
+check "it does not see failures after setup" wait_for 10 seen 45.9.20.33
+heard() { second ip --json 45.9.20.33 | jq -e '.verdict != "unknown"'; }
+check "the other node does not hear of it" wait_for 30 heard
+
 # ---- the firewall's helper --------------------------------------------------------------------
 
 refused_by_nft() { inside nft list set inet grapevine refused4 | grep -q 45.9.20.33; }
@@ -200,18 +260,56 @@ check "the daemon has rights now" confined
 # ---- upgrade ----------------------------------------------------------------------------------
 
 id=$(instance) before=$(main_pid)
-inside sed -i 's/^;advertise.*/advertise =/' /etc/grapevine/grapevine.conf
+inside sed -i '1i; by the admin' /etc/grapevine/grapevine.conf
+inside grapevine deny 45.9.66.0/24 >/dev/null
+count_all() { # what is stored of others, of this host and of what was said
+    sqlite3 -separator ' ' "$1" "SELECT (SELECT count(*) FROM record WHERE substr(value, 1, 1) IN (x'01', x'02', x'81', x'82')),
+        (SELECT count(*) FROM history), (SELECT count(*) FROM list), (SELECT count(*) FROM sent), (SELECT count(*) FROM ack)"
+}
+# As a release of the first schema would have left it.
+inside systemctl stop grapevine
+store=$machine/var/lib/grapevine/store.db
+sqlite3 "$store" 'PRAGMA wal_checkpoint(TRUNCATE)' >/dev/null
+sqlite3 "$scratch/old.db" "ATTACH '$store' AS now" ".read $here/older_store.sql"
+rm -f "$store-wal" "$store-shm" && cat "$scratch/old.db" >"$store"
+held=$(count_all "$store")
+some_of_each() { [[ " $held " != *" 0 "* ]] && [ "$(sqlite3 "$store" 'PRAGMA user_version')" = 1 ]; }
+check "the old store does not hold some of each: $held" some_of_each
 check "apt does not upgrade it" inside apt-get install -y --no-install-recommends "/debs/$(basename "$node")"
 check "the upgraded daemon is not up" wait_for 15 restarted
 same_instance() { [ ${#id} -eq 32 ] && [ "$(instance)" = "$id" ]; }
 check "the upgrade made another instance of it" same_instance
 check "the upgrade lost what was seen" wait_for 5 seen 45.9.20.33
-check "the upgrade lost the admin's configuration" inside grep -q '^advertise' /etc/grapevine/grapevine.conf
+inside systemctl stop grapevine
+cp "$store" "$scratch/new.db" && { [ ! -e "$store-wal" ] || cp "$store-wal" "$scratch/new.db-wal"; }
+newer_schema() { [ "$(sqlite3 "$scratch/new.db" 'PRAGMA user_version')" -gt 1 ]; }
+check "the store has the old schema" newer_schema
+nothing_lost() { # signals, observations, the admin's word, what was sent and who had it
+    sqlite3 "$scratch/new.db" "ATTACH '$scratch/old.db' AS old" \
+        "SELECT (SELECT count(*) FROM old.record WHERE substr(value, 1, 1) IN (x'01', x'02', x'81', x'82')
+                 AND key NOT IN (SELECT key FROM record))
+              + (SELECT count(*) FROM old.history WHERE key NOT IN (SELECT key FROM history))
+              + (SELECT count(*) FROM old.list WHERE key NOT IN (SELECT key FROM list))
+              + (SELECT count(*) FROM old.sent WHERE key NOT IN (SELECT key FROM sent))
+              + (SELECT count(*) FROM old.ack WHERE key NOT IN (SELECT key FROM ack))" | grep -x 0
+}
+check "the upgrade lost rows (it held $held)" nothing_lost
+echo "upgraded from schema 1 to $(sqlite3 "$scratch/new.db" 'PRAGMA user_version'): records, history, lists, sent, acknowledged: $held"
+inside systemctl start grapevine
+check "it is not up again" wait_for 15 is_active grapevine.service
+denied() { inside grapevine deny | grep -q 45.9.66.0/24; }
+check "the upgrade lost the admin's list" wait_for 5 denied
+has_peer() { [ "$(status_of | jq .mesh.peers)" -ge 1 ]; }
+check "the upgraded node finds no peer" wait_for 60 has_peer
+check "the upgrade lost the admin's configuration" inside grep -q '^; by the admin' /etc/grapevine/grapevine.conf
 inside systemctl disable -q grapevine
 check "apt does not install it again" inside apt-get install -y --reinstall "/debs/$(basename "$node")"
 disabled() { [ "$(inside systemctl is-enabled grapevine)" = disabled ]; }
 check "an installation enabled what the admin had disabled" disabled
 inside systemctl enable -q grapevine
+
+inside systemctl stop second
+inside rm -rf /srv/second /srv/second.conf /etc/fail2ban
 
 # ---- remove, and back -------------------------------------------------------------------------
 
@@ -229,19 +327,6 @@ check "apt does not install it after a removal" inside apt-get install -y --no-i
 check "it is not up after it was installed again" wait_for 15 is_active grapevine.service
 check "it came back as another instance" wait_for 10 same_instance
 check "it came back without what was seen" wait_for 5 seen 45.9.20.33
-
-# ---- the registry -----------------------------------------------------------------------------
-
-check "apt does not install the registry" inside apt-get install -y --no-install-recommends "/debs/$(basename "$registry")"
-idle() { ! is_active grapevine-registry.service && ! inside systemctl is-failed -q grapevine-registry.service; }
-check "the registry runs before init, or failed" idle
-check "init does not work as its user" inside runuser -u _grapevine-registry -- \
-    grapevine-registry init --data /var/lib/grapevine-registry --name example \
-    --url http://127.0.0.1:4728 --mail smtp://127.0.0.1 --seed 127.0.0.1:4727
-inside systemctl start grapevine-registry
-answers() { inside curl -fsS http://127.0.0.1:4728/v1/network -o /dev/null; }
-check "the registry does not answer" wait_for 10 answers
-check "the registry's root key is open to others" mode_of /var/lib/grapevine-registry/root.key "600 _grapevine-registry"
 
 # ---- purge ------------------------------------------------------------------------------------
 
