@@ -21,7 +21,9 @@ struct line {
     const char *text;
     size_t len; /* with its newline */
     enum role role;
-    bool filled; /* neither blank nor a comment, and of the key's section */
+    bool filled;   /* neither blank nor a comment, and of the key's section */
+    bool indented; /* neither blank nor a comment, and would continue a key put before it */
+    bool solid;    /* neither blank nor a comment */
 };
 
 static const char *skip_blanks(const char *at, const char *end)
@@ -88,14 +90,32 @@ static bool next_line(struct walk *walk, struct line *out)
     out->len = (size_t)(walk->at - at);
     if (end > at && end[-1] == '\r')
         end--;
+    const char *first = skip_blanks(at, end);
+    out->solid = first < end && *first != ';' && *first != '#';
+    out->indented = out->solid && first > at;
     out->role = role_of(walk, at, end, &out->filled);
     return true;
 }
 
-/* After which line the new one comes: 1 is the first, 0 none. `found`: the key stands there. */
+/* A new key after this line must not take the next one for itself: that may continue another key,
+ * or begin a section although it is indented. */
+static bool is_free_after(struct walk walk, size_t place)
+{
+    size_t line = 0;
+    struct line one;
+
+    while (next_line(&walk, &one))
+        if (++line > place && one.solid)
+            return !one.indented;
+    return true;
+}
+
+/* After which line the new one comes: 1 is the first; 0: none, a section of its own at the end.
+ * `found`: the key stands there. */
 static size_t find_place(struct walk walk, bool *found)
 {
     size_t line = 0, ours = 0, commented = 0, filled = 0;
+    const struct walk start = walk;
     struct line one;
 
     while (next_line(&walk, &one)) {
@@ -108,7 +128,11 @@ static size_t find_place(struct walk walk, bool *found)
             filled = line;
     }
     *found = ours > 0;
-    return ours ? ours : commented ? commented : filled;
+    if (ours)
+        return ours;
+    if (commented && is_free_after(start, commented))
+        return commented;
+    return filled && is_free_after(start, filled) ? filled : 0;
 }
 
 static bool value_fits(const char *value)

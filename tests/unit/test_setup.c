@@ -251,6 +251,8 @@ static void a_key_is_edited_and_nothing_else(void **state)
         {"[t]\nk = 0\n  [s]\n[s]\n", "k", "1", false, "[t]\nk = 0\n  [s]\n[s]\nk = 1\n"},
         {"[s]\r\nk = 0\r\n", "k", "1", false, "[s]\r\nk = 1\n"},
         {"\xef\xbb\xbf[s]\nk = 0\n", "k", "1", false, "\xef\xbb\xbf[s]\nk = 1\n"},
+        {"[s]\nj = 0\n;k = x\n  7\n", "k", "1", false, "[s]\nj = 0\n;k = x\n  7\nk = 1\n"},
+        {"[s]\n;k = x\n  [t]\n", "k", "1", false, "[s]\n;k = x\n  [t]\n\n[s]\nk = 1\n"},
         {"[s]\nkk = 0\n", "k", "1", false, "[s]\nkk = 0\nk = 1\n"},
     };
     static const char *const unfit[] = {"", " x", "x ", ";x", "#x", "x ;y", "x\ny", "x\x7f"};
