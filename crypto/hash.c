@@ -47,6 +47,19 @@ void gv_hash_id(uint8_t out[GV_ID_LEN], const char *domain, const uint8_t *data,
     gv_wipe(full, sizeof full);
 }
 
+void gv_hash_tree(uint8_t out[GV_HASH_LEN], uint8_t prefix, const uint8_t *a, size_t a_len,
+                  const uint8_t *b, size_t b_len)
+{
+    crypto_hash_sha256_state state;
+
+    crypto_hash_sha256_init(&state);
+    crypto_hash_sha256_update(&state, &prefix, 1);
+    crypto_hash_sha256_update(&state, a, a_len);
+    if (b_len > 0)
+        crypto_hash_sha256_update(&state, b, b_len);
+    crypto_hash_sha256_final(&state, out);
+}
+
 static crypto_auth_hmacsha256_state *inner(struct gv_hmac_state *state)
 {
     _Static_assert(sizeof(crypto_auth_hmacsha256_state) <= sizeof *state &&

@@ -15,6 +15,11 @@ void gv_hash(uint8_t out[GV_HASH_LEN], const char *domain, const uint8_t *data, 
 /* out = the first 16 bytes of gv_hash. */
 void gv_hash_id(uint8_t out[GV_ID_LEN], const char *domain, const uint8_t *data, size_t len);
 
+/* out = SHA-256(prefix || a || b): the hashes of RFC 6962, section 2.1, whose domains are one byte.
+ * `out` may be `a` or `b`; b may be NULL with length 0. */
+void gv_hash_tree(uint8_t out[GV_HASH_LEN], uint8_t prefix, const uint8_t *a, size_t a_len,
+                  const uint8_t *b, size_t b_len);
+
 /* out = HMAC-SHA256(key, domain || 0x00 || data). */
 void gv_hmac(uint8_t out[GV_HASH_LEN], const uint8_t *key, size_t key_len, const char *domain,
              const uint8_t *data, size_t len);

@@ -146,6 +146,7 @@ void gv_core_free(struct gv_core *core)
     gv_policy_free(&core->policy);
     gv_book_free(&core->book);
     free(core->fresh);
+    free(core->log_heads);
     free(core->errands);
     free(core->votes);
     gv_buf_free(&core->plain);

@@ -15,6 +15,7 @@
 #include "proto/trust/history.h"
 #include "proto/trust/verdict.h"
 #include "proto/wire/descriptor.h"
+#include "proto/wire/log_head.h"
 
 struct gv_core;
 
@@ -124,6 +125,13 @@ struct gv_core_status {
 void gv_core_status(const struct gv_core *core, struct gv_core_status *out);
 /* What this node moved and why: counted with headers (SPEC 9.9). */
 const struct gv_traffic *gv_core_traffic(const struct gv_core *core);
+/* Heads of the registry's log that are held (SPEC 14.7), with their wire form (borrowed), in no
+ * particular order; whether another contradicts it. *cursor starts at 0. */
+bool gv_core_next_log_head(const struct gv_core *core, size_t *cursor, struct gv_log_head *out,
+                           bool *contradicted, const uint8_t **wire, size_t *wire_len);
+/* Every certificate held, instances may have several. */
+bool gv_core_next_certificate(const struct gv_core *core, size_t *cursor,
+                              struct gv_certificate *out);
 /* The descriptor in force, or NULL. */
 const struct gv_descriptor *gv_core_descriptor(const struct gv_core *core);
 /* The settings in force: share mode and so on. */

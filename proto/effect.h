@@ -48,6 +48,7 @@ enum gv_effect_kind {
     X(GV_NOTE_SET_FULL, "the set of signals is full")                                              \
     X(GV_NOTE_MEMORY, "out of memory, something was left undone")                                  \
     X(GV_NOTE_NEWS_REFUSED, "what the registry sent is not valid")                                 \
+    X(GV_NOTE_TWO_FACES, "the registry shows two faces: two heads of its log contradict each other") \
     X(GV_NOTE_ROW_REFUSED, "a stored row is not valid and was ignored")
 
 enum gv_note {

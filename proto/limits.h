@@ -60,6 +60,10 @@
 #define GV_SEQUENCE_LEAP_MS 86400000u   /* a node that forgot its last number goes on a day ahead of
                                            the clock: nobody holds a signal dated further ahead
                                            than GV_AHEAD_MIN, or older than a day */
+#define GV_LOG_HEAD_LIFE_MIN 4320u      /* a head of the registry's log is passed on for 3 days: as
+                                           long as halves of a mesh may be apart and still compare */
+#define GV_LOG_HEADS_PER_HOUR 2u        /* of one registry key: two show what a third would; so at
+                                           most 8 * 73 * 2 of 120 bytes */
 #define GV_REPLACED_PER_HOUR 4u         /* address records and fault proofs of an instance */
 #define GV_DISPLACED_PER_HOUR 64u       /* signals of an instance that push others out of its 32 */
 

@@ -6,11 +6,11 @@ set -euo pipefail
 build=(build-essential cmake pkg-config re2c
     libuv1-dev libsodium-dev libmsgpack-dev libsqlite3-dev libcurl4-openssl-dev
     libmicrohttpd-dev libjansson-dev libinih-dev libsmartcols-dev libsystemd-dev zlib1g-dev
-    libnftables-dev libmnl-dev)
+    libnftables-dev libmnl-dev libpq-dev libgnutls28-dev)
 test=(libcmocka-dev clang llvm libclang-rt-14-dev sqlite3 curl jq python3 python3-jsonschema nodejs tzdata iproute2 procps shellcheck
     systemd-journal-remote rsyslog pflogsumm
     man-db bsdextrautils lintian systemd-container
-    bind9-dnsutils nftables debootstrap swaks libnet-ssleay-perl libdigest-hmac-perl openssl)
+    bind9-dnsutils nftables debootstrap swaks postgresql-15 python3-aiosmtpd libnet-ssleay-perl libdigest-hmac-perl openssl)
 
 case "${1:-build}" in
 build) wanted=("${build[@]}") ;;

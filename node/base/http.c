@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "crypto/error.h"
+#include "node/base/http_tls.h"
 #include "node/base/log.h"
 
 #define SWEEP_MS 1000
@@ -327,10 +328,16 @@ static void fill_defaults(struct gv_http_options *options)
 static struct MHD_Daemon *start_daemon(struct gv_http_server *server, int fd)
 {
     const struct gv_http_options *options = &server->options;
+    const struct MHD_OptionItem secure[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, gv_tls_callback()},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)GV_TLS_PRIORITIES},
+        {MHD_OPTION_END, 0, NULL}};
+    static const struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
 
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-        gv_http_access, server, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
+        MHD_USE_EPOLL | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+            (options->tls ? (unsigned)MHD_USE_TLS : 0),
+        0, NULL, NULL, gv_http_access, server, MHD_OPTION_ARRAY, options->tls ? secure : plain, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
         /* At 1 it would refuse a missing Host by itself, with two heads; see check_head. */
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_CONNECTION_LIMIT,
         options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, options->timeout_s,

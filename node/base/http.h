@@ -67,6 +67,7 @@ struct gv_http_options {
     bool guarded;
     const struct gv_config_address *clients;
     size_t client_count;
+    bool tls; /* with the pair of node/base/http_tls.h */
     size_t head_max;             /* 0: GV_HTTP_HEAD_MAX; cleared anew for each request */
     size_t body_max;             /* 0: 64 KiB */
     unsigned connections_max;    /* 0: 256 */

@@ -187,6 +187,21 @@ static void check_certificate(struct examination *e)
     }
 }
 
+/* Only what speaks against it, and that it keeps a log at all. */
+static void check_registry(struct examination *e)
+{
+    if (json_is_string(gv_cli_member(e->status, "registry.finding")))
+        find(e, "registry", GV_FINDING_FAILURE,
+             "tell the other admins, and ask who runs it: this is not an accident. Once it is "
+             "explained, remove `registry-finding` from the folder [node] data",
+             "not to be trusted since %s: %s", gv_cli_text(e->status, "registry.finding_since"),
+             gv_cli_text(e->status, "registry.finding"));
+    else if (json_is_string(gv_cli_member(e->status, "registry.log.head")))
+        find(e, "registry", GV_FINDING_OK, NULL,
+             "its log of %" PRId64 " certificates is the same everywhere",
+             gv_cli_number(e->status, "registry.log.size"));
+}
+
 static void check_peers(struct examination *e)
 {
     int64_t peers = gv_cli_number(e->status, "mesh.peers");
@@ -324,6 +339,7 @@ int gv_doctor_judge(json_t *findings, const struct gv_options *options,
     check_store(&e);
     check_logs(&e);
     check_certificate(&e);
+    check_registry(&e);
     check_peers(&e);
     check_share(&e);
     check_enforcement(&e);

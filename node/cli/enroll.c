@@ -127,7 +127,8 @@ static int request_code(struct gv_cli *cli, const struct arguments *arguments,
     if (cli->json)
         gv_cli_print_json(answer);
     else
-        printf("A code is on its way to %s. Hand it in within %d minutes: grapevine confirm CODE\n",
+        printf("A mail is on its way to %s. Within %d minutes press the button behind its link, or "
+               "hand its code in: grapevine confirm CODE\n",
                arguments->email, (int)(gv_cli_number(answer, "expires_s") / 60));
     json_decref(answer);
     return 0;

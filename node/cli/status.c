@@ -76,6 +76,14 @@ static void print_mesh(const struct gv_cli *cli, const json_t *json)
     print_clock(json);
     gv_cli_print_pair("last repair", "%s", gv_cli_text(json, "mesh.last_repair"));
     gv_cli_print_pair("set", "%s", gv_cli_text(json, "mesh.set_fingerprint"));
+    if (json_is_string(gv_cli_member(json, "registry.log.head")))
+        gv_cli_print_pair("registry's log", "%s certificates, head of %s",
+                          gv_cli_text(json, "registry.log.size"),
+                          gv_cli_text(json, "registry.log.head"));
+    if (json_is_string(gv_cli_member(json, "registry.finding")))
+        gv_cli_print_pair("REGISTRY", "NOT TO BE TRUSTED since %s: %s",
+                          gv_cli_text(json, "registry.finding_since"),
+                          gv_cli_text(json, "registry.finding"));
     if (json_is_string(gv_cli_member(json, "registry.trouble")))
         gv_cli_print_pair("registry", "%s (tried again %s)", gv_cli_text(json, "registry.trouble"),
                           gv_cli_text(json, "registry.retry"));

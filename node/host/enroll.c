@@ -151,12 +151,12 @@ out:
     return rc;
 }
 
-/* ---- answers, all of them hostile ----------------------------------------------------------- */
-
-static const char *base_url(const struct gv_enroll *enroll)
+const char *gv_enroll_url(const struct gv_enroll *enroll)
 {
     return enroll->url ? enroll->url : enroll->descriptor ? enroll->descriptor->registry_url : NULL;
 }
+
+/* ---- answers, all of them hostile ----------------------------------------------------------- */
 
 static int nonsense(struct gv_enroll_answer *answer, const char *what)
 {
@@ -171,7 +171,7 @@ static int nonsense(struct gv_enroll_answer *answer, const char *what)
 static int read_failure(const struct gv_enroll *enroll, struct gv_enroll_answer *answer,
                         const struct gv_fetch_result *result)
 {
-    const char *base = base_url(enroll), *why = result->text.text;
+    const char *base = gv_enroll_url(enroll), *why = result->text.text;
     bool http = base && (strncmp(base, "http://", 7) == 0 || strncmp(base, "https://", 8) == 0);
 
     if (result->error == GV_ERR_SPACE)
@@ -401,7 +401,7 @@ static int start(struct gv_enroll *enroll, enum gv_enroll_kind kind, const char 
                  bool has_body, gv_enroll_done done, void *context)
 {
     struct gv_enroll_flight *flight = &enroll->flights[kind];
-    const char *base = base_url(enroll);
+    const char *base = gv_enroll_url(enroll);
     char url[GV_HOST_MAX + 64];
     char *body = json ? json_dumps(json, JSON_COMPACT) : NULL;
     int rc = GV_ERR_BUSY;

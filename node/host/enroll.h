@@ -39,6 +39,8 @@ void gv_enroll_free(struct gv_enroll *enroll);
  * Returns as gv_descriptor_open, or GV_ERR_NETWORK. */
 int gv_enroll_set_descriptor(struct gv_enroll *enroll, const uint8_t *wire, size_t len);
 const struct gv_descriptor *gv_enroll_descriptor(const struct gv_enroll *enroll); /* or NULL */
+/* Where requests go: what was configured, or what the descriptor says; NULL: not known. Borrowed. */
+const char *gv_enroll_url(const struct gv_enroll *enroll);
 
 /* Every call below starts one request and answers through `done` on the loop, exactly once, and
  * never from within the call; `done` may free the enroll. GV_ERR_BUSY when the same kind is already

@@ -7,6 +7,7 @@
 #include "crypto/error.h"
 #include "node/base/file.h"
 #include "node/base/log.h"
+#include "node/host/waiting.h"
 #include "proto/wire/record.h"
 
 /* A try and its retry are this far apart at most; without a word since then, it went well. */
@@ -26,11 +27,13 @@ struct gv_membership {
     uint8_t network_id[GV_KEY_LEN];
     const struct gv_identity *identity;
     struct gv_enroll *enroll;
+    struct gv_audit *audit; /* NULL before gv_membership_start */
     struct gv_driver *driver;
     struct gv_buf descriptor;
     bool has_certificate;
     uint8_t certificate[GV_CERTIFICATE_LEN];
-    struct asking join, confirm;
+    struct asking join, request, confirm;
+    struct gv_waiting *waiting; /* for the button behind the link; NULL before gv_membership_start */
     void (*network_known)(void *context);
     void *context;
     struct gv_membership_status status;
@@ -211,6 +214,8 @@ void gv_membership_free(struct gv_membership *membership)
 {
     if (!membership)
         return;
+    gv_audit_free(membership->audit);
+    gv_waiting_free(membership->waiting);
     gv_enroll_free(membership->enroll);
     gv_buf_free(&membership->descriptor);
     free(membership->folder);
@@ -252,6 +257,48 @@ static void tell_core(struct gv_membership *membership, enum gv_record_kind kind
         gv_log_limited(GV_LOG_WARNING, "what the registry sent is not used: %s", gv_strerror(rc));
 }
 
+/* ---- the registry's log --------------------------------------------------------------------- */
+
+static const char *registry_of(void *context)
+{
+    return gv_enroll_url(((struct gv_membership *)context)->enroll);
+}
+
+static const struct gv_core *core_of(void *context)
+{
+    return gv_driver_core(((struct gv_membership *)context)->driver);
+}
+
+static void on_head(void *context, const uint8_t *wire, size_t len)
+{
+    tell_core(context, GV_RECORD_LOG_HEAD, wire, len);
+}
+
+static void start_audit(struct gv_membership *membership)
+{
+    struct gv_audit_options options = {
+        .loop = membership->loop,
+        .folder = membership->folder,
+        .bind_address = membership->bind_address,
+        .context = membership,
+        .url = registry_of,
+        .core = core_of,
+        .head = on_head,
+    };
+
+    if (gv_audit_new(&membership->audit, &options) != GV_OK)
+        gv_log(GV_LOG_ERROR, "the registry's log is not watched: out of memory");
+}
+
+void gv_membership_audit(const struct gv_membership *membership, struct gv_audit_status *out)
+{
+    memset(out, 0, sizeof *out);
+    if (membership->audit)
+        gv_audit_status(membership->audit, out);
+}
+
+/* ---- what keeps up by itself ---------------------------------------------------------------- */
+
 static void went_well(struct gv_membership *membership)
 {
     if (membership->status.trouble_ms)
@@ -281,6 +328,8 @@ static void take_descriptor(struct gv_membership *membership, const uint8_t *wir
     went_well(membership);
     tell_core(membership, GV_RECORD_DESCRIPTOR, fresh.data, fresh.len);
     say_known(membership);
+    if (membership->audit)
+        gv_audit_look(membership->audit);
 }
 
 static void take_certificate(struct gv_membership *membership,
@@ -341,9 +390,18 @@ static void keep_up(struct gv_membership *membership)
         gv_log(GV_LOG_WARNING, "the registry is not followed: %s", gv_strerror(rc));
 }
 
+static int ask_without_code(void *context, gv_enroll_done done, void *done_context)
+{
+    return gv_membership_confirm(context, "", done, done_context);
+}
+
 void gv_membership_start(struct gv_membership *membership, struct gv_driver *driver)
 {
     membership->driver = driver;
+    start_audit(membership);
+    if (gv_waiting_new(&membership->waiting, membership->loop, ask_without_code, membership) !=
+        GV_OK)
+        gv_log(GV_LOG_ERROR, "out of memory: hand the code in, the link in the mail is not enough");
     if (membership->descriptor.len > 0)
         say_known(membership);
     keep_up(membership);
@@ -430,10 +488,25 @@ int gv_membership_terms(struct gv_membership *membership, gv_enroll_done done, v
     return gv_enroll_fetch_terms(membership->enroll, done, context);
 }
 
+static void on_requested(void *context, const struct gv_enroll_answer *answer)
+{
+    struct gv_membership *membership = context;
+
+    if (answer->error == GV_OK && membership->waiting)
+        gv_waiting_start(membership->waiting, answer->expires_s);
+    answer_to(&membership->request, answer);
+}
+
 int gv_membership_request(struct gv_membership *membership, const char *email, const char *terms,
                           gv_enroll_done done, void *context)
 {
-    return gv_enroll_request(membership->enroll, email, terms, done, context);
+    if (membership->request.done)
+        return GV_ERR_BUSY;
+    membership->request = (struct asking){done, context};
+    int rc = gv_enroll_request(membership->enroll, email, terms, on_requested, membership);
+    if (rc != GV_OK)
+        membership->request = (struct asking){NULL, NULL};
+    return rc;
 }
 
 static void on_confirmed(void *context, const struct gv_enroll_answer *answer)
@@ -443,6 +516,8 @@ static void on_confirmed(void *context, const struct gv_enroll_answer *answer)
     if (answer->error == GV_OK && answer->wire_len == GV_CERTIFICATE_LEN) {
         take_certificate(membership, answer->wire);
         keep_up(membership);
+        if (membership->waiting)
+            gv_waiting_stop(membership->waiting);
     }
     answer_to(&membership->confirm, answer);
 }

@@ -11,6 +11,7 @@
 
 #include "crypto/certificate.h"
 #include "node/base/text.h"
+#include "node/host/audit.h"
 #include "node/host/driver.h"
 #include "node/host/enroll.h"
 
@@ -63,6 +64,8 @@ struct gv_membership_status {
     uint64_t trouble_ms; /* unix; 0: none */
     uint64_t retry_ms;   /* unix: when it is tried again; 0: not known */
 };
+/* What the look at the registry's log has shown (SPEC 14.7). */
+void gv_membership_audit(const struct gv_membership *membership, struct gv_audit_status *out);
 void gv_membership_status(const struct gv_membership *membership, struct gv_membership_status *out);
 
 #endif

@@ -47,6 +47,9 @@ static const struct {
     [GV_NOTE_SET_FULL] = {GV_LOG_WARNING, "raise [limits] statements"},
     [GV_NOTE_MEMORY] = {GV_LOG_ERROR, "give this service more memory, or lower [limits]"},
     [GV_NOTE_NEWS_REFUSED] = {GV_LOG_WARNING, "check [network] registry and id"},
+    [GV_NOTE_TWO_FACES] = {GV_LOG_ERROR,
+                           "it may have minted identities: tell the other admins, and see "
+                           "`grapevine doctor`"},
     [GV_NOTE_ROW_REFUSED] = {GV_LOG_NOTICE, NULL},
 };
 

@@ -9,18 +9,21 @@
 #include "crypto/error.h"
 #include "crypto/wipe.h"
 #include "node/base/arguments.h"
+#include "node/base/json.h"
 #include "node/base/keyfile.h"
 #include "node/registry/commands.h"
+#include "node/registry/place.h"
 #include "node/registry/registrar.h"
 
 struct options {
-    bool wants_instance;
+    bool wants_instance, json;
     const char *folder, *config, *instance, *reason;
 };
 
 static const struct argp_option list_options[] = {
     {"data", 'd', "DIR", 0, "The registry's folder", 0},
     {"config", 'c', "FILE", 0, "Or its config file", 0},
+    {"json", 'j', NULL, 0, "One JSON object a line", 0},
     {0}};
 static const struct argp_option revoke_options[] = {
     {"data", 'd', "DIR", 0, "The registry's folder", 0},
@@ -38,6 +41,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case 'c':
         options->config = arg;
+        return 0;
+    case 'j':
+        options->json = true;
         return 0;
     case 'r':
         options->reason = arg;
@@ -70,44 +76,6 @@ static const struct argp revoke_argp = {
     NULL,
     NULL};
 
-/* The data folder, from either option; malloc'd. */
-static int find_folder(char **out, const struct options *options)
-{
-    struct gv_registry_settings settings;
-    struct gv_buf errors;
-    int rc = GV_OK;
-
-    gv_buf_init(&errors);
-    if (options->folder) {
-        *out = strdup(options->folder);
-    } else {
-        rc = gv_config_load(&gv_registry_table, &settings, options->config, &errors);
-        fwrite(errors.data ? errors.data : (const uint8_t *)"", 1, errors.len, stderr);
-        if (rc == GV_OK) {
-            *out = settings.data;
-            settings.data = NULL; /* handed over */
-            gv_config_free(&gv_registry_table, &settings);
-        }
-    }
-    gv_buf_free(&errors);
-    return rc == GV_OK && !*out ? GV_ERR_MEMORY : rc;
-}
-
-static int open_records(struct gv_records **out, const char *folder, struct gv_text *why)
-{
-    uint8_t secret[GV_SECRET_LEN];
-    char *key = gv_data_path(folder, GV_FILE_EMAIL_KEY);
-    char *database = gv_data_path(folder, GV_FILE_DATABASE);
-    int rc = key && database ? gv_keyfile_read(secret, key, why) : GV_ERR_MEMORY;
-
-    if (rc == GV_OK)
-        rc = gv_records_open(out, database, secret, why);
-    gv_wipe(secret, sizeof secret);
-    free(key);
-    free(database);
-    return rc;
-}
-
 /* ---- list ----------------------------------------------------------------------------------- */
 
 static void day(char out[16], uint32_t minute)
@@ -133,28 +101,45 @@ static int print_instance(void *context, const struct gv_instance *instance, con
     return GV_OK;
 }
 
+static int print_json(void *context, const struct gv_instance *instance, const char *email)
+{
+    const struct gv_certificate *c = &instance->certificate;
+    size_t *count = context;
+    json_t *json = json_pack(
+        "{s:o, s:o, s:I, s:I, s:s, s:b, s:o}", "instance", gv_json_new_hex(c->instance, GV_ID_LEN),
+        "owner", gv_json_new_hex(c->owner, GV_ID_LEN), "since_minute", (json_int_t)c->since_min,
+        "expires_minute", (json_int_t)c->expires_min, "terms", instance->terms, "revoked",
+        (int)instance->revoked, "email", *email ? json_string(email) : json_null());
+    int rc = json && json_dumpf(json, stdout, JSON_COMPACT) == 0 ? GV_OK : GV_ERR_IO;
+
+    putchar('\n');
+    json_decref(json);
+    ++*count;
+    return rc;
+}
+
 int gv_command_list(int argc, char **argv)
 {
     struct options options = {0};
     struct gv_records *records = NULL;
     struct gv_text why = {"out of memory"};
-    char *folder = NULL;
+    struct gv_place place;
     size_t count = 0;
 
     gv_arguments(&list_argp, argc, argv, 0, &options);
-    int rc = find_folder(&folder, &options);
+    int rc = gv_place_find(&place, options.folder, options.config);
     if (rc == GV_ERR_CONFIG)
         return EX_CONFIG;
     if (rc == GV_OK)
-        rc = open_records(&records, folder, &why);
+        rc = gv_place_open(&records, &place, &why);
     if (rc == GV_OK) {
-        rc = gv_records_each(records, print_instance, &count);
-        gv_fail(&why, rc, "%s/" GV_FILE_DATABASE ": %s", folder, gv_strerror(rc));
+        rc = gv_records_each(records, options.json ? print_json : print_instance, &count);
+        gv_fail(&why, rc, "the database: %s", gv_strerror(rc));
     }
     if (rc == GV_OK && count == 0)
         fprintf(stderr, "nobody is enrolled yet\n");
     gv_records_close(records);
-    free(folder);
+    gv_place_free(&place);
     return rc == GV_OK ? EX_OK : gv_complain(rc, &why);
 }
 
@@ -168,8 +153,8 @@ static int reason_of(const char *text)
     return -1;
 }
 
-static int sign_revocation(struct gv_buf *wire, const struct gv_revocation *revocation,
-                           const char *folder, struct gv_text *why)
+int gv_sign_revocation(struct gv_buf *wire, const struct gv_revocation *revocation,
+                       const char *folder, struct gv_text *why)
 {
     struct gv_descriptor *descriptor = calloc(1, sizeof *descriptor);
     struct gv_identity signer;
@@ -199,7 +184,7 @@ out:
     return rc;
 }
 
-static int revoke_instance(const char *folder, const struct gv_revocation *revocation,
+static int revoke_instance(const struct gv_place *place, const struct gv_revocation *revocation,
                            const char *text, struct gv_text *why)
 {
     struct gv_records *records = NULL;
@@ -207,14 +192,14 @@ static int revoke_instance(const char *folder, const struct gv_revocation *revoc
     struct gv_buf wire;
 
     gv_buf_init(&wire);
-    int rc = open_records(&records, folder, why);
+    int rc = gv_place_open(&records, place, why);
     if (rc != GV_OK)
         goto out;
     rc = gv_records_instance(records, &instance, revocation->instance);
     if (rc == GV_ERR_NOT_FOUND)
         gv_fail(why, rc, "%s: no such instance; grapevine-registry list shows them", text);
     if (rc == GV_OK)
-        rc = sign_revocation(&wire, revocation, folder, why);
+        rc = gv_sign_revocation(&wire, revocation, place->folder, why);
     if (rc == GV_OK) {
         rc = gv_records_revoke(records, revocation, wire.data, wire.len);
         gv_fail(why, rc, "%s: %s", text,
@@ -231,7 +216,7 @@ int gv_command_revoke(int argc, char **argv)
     struct options options = {.wants_instance = true};
     struct gv_revocation revocation = {.revoked_min = gv_now_min()};
     struct gv_text why = {"out of memory"};
-    char *folder = NULL;
+    struct gv_place place;
 
     gv_arguments(&revoke_argp, argc, argv, 0, &options);
     int reason = reason_of(options.reason);
@@ -248,13 +233,13 @@ int gv_command_revoke(int argc, char **argv)
                 options.instance, 2 * GV_ID_LEN);
         return EX_USAGE;
     }
-    int rc = find_folder(&folder, &options);
+    int rc = gv_place_find(&place, options.folder, options.config);
     if (rc == GV_ERR_CONFIG)
         return EX_CONFIG;
     if (rc == GV_OK)
-        rc = revoke_instance(folder, &revocation, options.instance, &why);
+        rc = revoke_instance(&place, &revocation, options.instance, &why);
     if (rc == GV_OK)
         printf("revoked %s (%s)\n", options.instance, gv_revocation_reason_name((unsigned)reason));
-    free(folder);
+    gv_place_free(&place);
     return rc == GV_OK ? EX_OK : gv_complain(rc, &why);
 }

@@ -7,13 +7,20 @@
 
 #include "node/base/text.h"
 #include "proto/wire/descriptor.h"
+#include "proto/wire/revocation.h"
 
 int gv_command_init(int argc, char **argv);
 int gv_command_descriptor(int argc, char **argv);
 int gv_command_show(int argc, char **argv);
 int gv_command_list(int argc, char **argv);
 int gv_command_revoke(int argc, char **argv);
+int gv_command_export(int argc, char **argv);
+int gv_command_forget(int argc, char **argv);
 int gv_command_serve(int argc, char **argv);
+
+/* Signs with the key of the folder; appends the wire form. */
+int gv_sign_revocation(struct gv_buf *wire, const struct gv_revocation *revocation,
+                       const char *folder, struct gv_text *why);
 
 /* The sysexits code for one of ours. */
 int gv_exit_code(int error);

@@ -9,6 +9,7 @@
 #include "crypto/wipe.h"
 #include "node/base/json.h"
 #include "node/base/log.h"
+#include "node/registry/template.h"
 
 #define BODY_MAX 4096
 
@@ -202,36 +203,51 @@ static void on_mail(void *context, int error, const char *why)
     gv_registrar_release(registrar);
 }
 
-static int send_code(struct gv_registrar *registrar, struct gv_http_request *request,
-                     const struct gv_pending *pending, const char *code)
+void gv_link_hash(uint8_t out[GV_HASH_LEN], const struct gv_registrar *registrar,
+                  const uint8_t token[GV_LINK_LEN])
 {
-    char subject[128], body[1024];
+    gv_hmac(out, registrar->owner_secret, GV_SECRET_LEN, "grapevine link 1", token, GV_LINK_LEN);
+}
+
+static int send_code(struct gv_registrar *registrar, const struct gv_batch_item *item)
+{
+    char link[GV_HOST_MAX + 64], token[2 * GV_LINK_LEN + 1], id[2 * GV_ID_LEN + 1], minutes[24];
+    const struct gv_mail_words words = {.network = registrar->descriptor.name,
+                                        .code = item->code,
+                                        .minutes = minutes,
+                                        .instance = id,
+                                        .link = link};
+    struct gv_text why = {"out of memory"};
+    struct gv_buf mail;
+    size_t body_at;
     struct enrolment *enrolment = calloc(1, sizeof *enrolment);
 
     if (!enrolment)
         return GV_ERR_MEMORY;
+    gv_buf_init(&mail);
     enrolment->registrar = registrar;
-    enrolment->request = request;
-    memcpy(enrolment->owner, pending->owner, GV_ID_LEN);
-    snprintf(subject, sizeof subject, "Your code for the mesh %s", registrar->descriptor.name);
-    snprintf(body, sizeof body,
-             "Somebody, probably you, asked to enrol a mail server in the mesh\n"
-             "\"%s\" with this email address.\n\n"
-             "The code is:\n\n    %s\n\n"
-             "Enter it on that server within %lld minutes:\n\n"
-             "    grapevine confirm %s\n\n"
-             "If you did not ask for this, do nothing. Without the code nothing\n"
-             "happens, and this address is forgotten.\n",
-             registrar->descriptor.name, code, (long long)registrar->settings->code_life_s / 60,
-             code);
-    int rc = gv_mail_send(registrar->mailer, pending->email, subject, body, on_mail, enrolment);
-    gv_wipe(body, sizeof body);
+    enrolment->request = item->request;
+    memcpy(enrolment->owner, item->pending.owner, GV_ID_LEN);
+    gv_hex(token, item->token, GV_LINK_LEN);
+    gv_hex(id, item->id, GV_ID_LEN);
+    snprintf(link, sizeof link, "%s" GV_LINK_PATH "%s", registrar->descriptor.registry_url, token);
+    snprintf(minutes, sizeof minutes, "%lld", (long long)registrar->settings->code_life_s / 60);
+    int rc = gv_template_fill(&mail, &body_at, registrar->settings->mail_template, &words, &why);
+    if (rc != GV_OK) /* it was good at the start */
+        gv_log_limited(GV_LOG_ERROR, "[mail] template: %s", why.text);
+    else
+        rc = gv_mail_send(registrar->mailer, item->pending.email, (const char *)mail.data,
+                          (const char *)mail.data + body_at, on_mail, enrolment);
+    if (mail.data)
+        gv_wipe(mail.data, mail.cap);
+    gv_buf_free(&mail);
+    gv_wipe(link, sizeof link);
     if (rc != GV_OK) {
         free(enrolment);
         return rc;
     }
     registrar->mails++;
-    gv_http_on_closed(request, on_closed, enrolment);
+    gv_http_on_closed(item->request, on_closed, enrolment);
     return GV_OK;
 }
 
@@ -259,31 +275,69 @@ static bool email_allowed(struct gv_registrar *registrar, struct gv_http_request
     return true;
 }
 
+static void refuse_enrolment(struct gv_http_request *request, int error)
+{
+    if (error == GV_ERR_FULL || error == GV_ERR_BUSY) {
+        gv_http_add_header(request, "Retry-After", "300");
+        gv_http_error(request, 503, "busy", "too many codes are out, try again in some minutes");
+    } else {
+        gv_refuse_internal(request, error);
+    }
+}
+
+/* The code is on disk: now it may be mailed. */
+static void on_stored(struct gv_registrar *registrar, struct gv_batch_item *item, int rc)
+{
+    if (rc == GV_OK)
+        rc = send_code(registrar, item);
+    if (rc != GV_OK)
+        refuse_enrolment(item->request, rc);
+}
+
+static int store_code(struct gv_registrar *registrar, const uint8_t key[GV_KEY_LEN],
+                      const struct gv_pending *pending)
+{
+    int rc = gv_batch_enter(registrar);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_records_put_pending(registrar->records, key, pending, gv_registrar_now_min(registrar));
+    if (rc != GV_OK && rc != GV_ERR_FULL)
+        gv_batch_spoil(registrar, rc);
+    return rc;
+}
+
 static void start_enrolment(struct gv_registrar *registrar, struct gv_http_request *request,
                             const struct signed_request *asked, struct gv_pending *pending)
 {
     char code[GV_CODE_LEN + 2];
-    uint8_t random[GV_CODE_RANDOM];
+    uint8_t random[GV_CODE_RANDOM], token[GV_LINK_LEN];
     uint32_t now = gv_registrar_now_min(registrar);
+    struct gv_batch_item *item = NULL;
 
     randombytes_buf(random, sizeof random);
     gv_code_text(code, random);
+    randombytes_buf(token, sizeof token);
+    gv_link_hash(pending->link, registrar, token);
     pending->accepted_min = now;
     snprintf(pending->terms, sizeof pending->terms, "%s", asked->proof.terms);
     int rc = gv_code_make(&pending->code, registrar->owner_secret, code, asked->proof.key,
                           now + (uint32_t)(registrar->settings->code_life_s / 60));
     if (rc == GV_OK)
-        rc = gv_records_put_pending(registrar->records, asked->proof.key, pending, now);
-    if (rc == GV_OK)
-        rc = send_code(registrar, request, pending, code);
-    gv_wipe(code, sizeof code);
-    gv_wipe(random, sizeof random);
-    if (rc == GV_ERR_FULL || rc == GV_ERR_BUSY) {
-        gv_http_add_header(request, "Retry-After", "300");
-        gv_http_error(request, 503, "busy", "too many codes are out, try again in some minutes");
-    } else if (rc != GV_OK) {
-        gv_refuse_internal(request, rc);
+        rc = store_code(registrar, asked->proof.key, pending);
+    if (rc == GV_OK && !(item = gv_batch_wait(registrar, request, on_stored)))
+        rc = GV_ERR_MEMORY;
+    if (item) {
+        item->pending = *pending;
+        memcpy(item->id, asked->instance, GV_ID_LEN);
+        memcpy(item->code, code, sizeof item->code);
+        memcpy(item->token, token, sizeof item->token);
     }
+    gv_wipe(code, sizeof code);
+    gv_wipe(token, sizeof token);
+    gv_wipe(random, sizeof random);
+    if (rc != GV_OK)
+        refuse_enrolment(request, rc);
 }
 
 void gv_enroll_handle(struct gv_registrar *registrar, struct gv_http_request *request)
@@ -333,6 +387,21 @@ static void refuse_code(struct gv_http_request *request, int error, uint32_t lef
                       "grapevine enroll");
 }
 
+/* No code: the node asks whether somebody pressed the button behind the link. GV_OK, or answered. */
+static int check_link(struct gv_registrar *registrar, struct gv_http_request *request,
+                      const struct gv_pending *pending)
+{
+    if (pending->code.expires_min <= gv_registrar_now_min(registrar)) {
+        refuse_code(request, GV_ERR_EXPIRED, 0);
+        return GV_ERR_EXPIRED;
+    }
+    if (pending->approved)
+        return GV_OK;
+    gv_http_error(request, 409, "waiting",
+                  "nobody has confirmed it yet: open the link in the mail, or enter its code");
+    return GV_ERR_STATE;
+}
+
 /* GV_OK, or answered. A wrong try is on disk before it is answered. */
 static int check_code(struct gv_registrar *registrar, struct gv_http_request *request,
                       const struct signed_request *asked, struct gv_pending *pending)
@@ -348,10 +417,13 @@ static int check_code(struct gv_registrar *registrar, struct gv_http_request *re
         gv_refuse_internal(request, rc);
         return rc;
     }
+    if (!*asked->proof.code)
+        return check_link(registrar, request, pending);
     rc = gv_code_check(&pending->code, registrar->owner_secret, asked->proof.code, key,
                        gv_registrar_now_min(registrar));
     if (rc == GV_OK)
         return GV_OK;
+    gv_batch_flush(registrar); /* a wrong try does not wait */
     int stored = rc == GV_ERR_FORBIDDEN
                      ? gv_records_set_tries(registrar->records, key, pending->code.tries)
                      : GV_OK;
@@ -380,6 +452,15 @@ static void refuse_admission(struct gv_registrar *registrar, struct gv_http_requ
         gv_refuse_internal(request, error);
 }
 
+/* Now, and not before the newest head of the log, which covers all that was issued until then. */
+static uint32_t issue_minute(const struct gv_registrar *registrar)
+{
+    uint32_t now = gv_registrar_now_min(registrar);
+
+    return now > registrar->logs.head.minute ? now : registrar->logs.head.minute;
+}
+
+/* Within a transaction: what is read here is still so when it is written. */
 static int admit_instance(struct gv_registrar *registrar, const struct gv_http_request *request,
                           const struct signed_request *asked, const struct gv_pending *pending,
                           struct gv_instance *out)
@@ -398,13 +479,37 @@ static int admit_instance(struct gv_registrar *registrar, const struct gv_http_r
     memset(out, 0, sizeof *out);
     randombytes_buf(&placement, sizeof placement);
     rc = gv_registry_admit(&out->certificate, &registrar->rules, asked->proof.key, pending->owner,
-                           placement, network_group(request), gv_registrar_now_min(registrar),
+                           placement, network_group(request), issue_minute(registrar),
                            known ? &held.certificate : NULL, known && held.revoked, count);
     if (rc == GV_OK)
         rc = issue(registrar, out);
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_records_admit(registrar->records, out, pending);
+    if (rc != GV_OK)
+        gv_batch_spoil(registrar, rc);
+    return rc == GV_OK ? GV_OK : GV_ERR_IO;
+}
+
+/* The certificate is on disk, and in the log: now it may be given out. */
+static void on_issued(struct gv_registrar *registrar, struct gv_batch_item *item, int rc)
+{
+    (void)registrar;
     if (rc == GV_OK)
-        rc = gv_records_admit(registrar->records, out, pending);
-    return rc;
+        answer_certificate(item->request, &item->instance);
+    else
+        gv_refuse_internal(item->request, rc);
+}
+
+static int answer_later(struct gv_registrar *registrar, struct gv_http_request *request,
+                        const struct gv_instance *instance)
+{
+    struct gv_batch_item *item = gv_batch_wait(registrar, request, on_issued);
+
+    if (!item)
+        return GV_ERR_MEMORY;
+    item->instance = *instance;
+    return GV_OK;
 }
 
 void gv_confirm_handle(struct gv_registrar *registrar, struct gv_http_request *request)
@@ -417,12 +522,18 @@ void gv_confirm_handle(struct gv_registrar *registrar, struct gv_http_request *r
     gv_registrar_refresh(registrar);
     if (!open_request(&asked, registrar, request, GV_PROOF_CONFIRM))
         goto out;
+    /* Asking without a code guesses nothing. */
+    if (*asked.proof.code && !gv_client_allowed(registrar, request, &registrar->confirm_by_client,
+                                                registrar->settings->confirm_per_client_hour))
+        goto out;
     if (check_code(registrar, request, &asked, &pending) != GV_OK)
         goto out;
-    int rc = admit_instance(registrar, request, &asked, &pending, &instance);
+    int rc = gv_batch_enter(registrar);
     if (rc == GV_OK)
-        answer_certificate(request, &instance);
-    else
+        rc = admit_instance(registrar, request, &asked, &pending, &instance);
+    if (rc == GV_OK)
+        rc = answer_later(registrar, request, &instance);
+    if (rc != GV_OK)
         refuse_admission(registrar, request, rc);
 out:
     gv_wipe(&pending, sizeof pending);
@@ -457,7 +568,7 @@ static int renew_instance(struct gv_registrar *registrar, const struct gv_http_r
     if (rc != GV_OK)
         return rc;
     rc = gv_registry_renew(&fresh, &registrar->rules, network_group(request),
-                           gv_registrar_now_min(registrar), &instance->certificate,
+                           issue_minute(registrar), &instance->certificate,
                            instance->revoked);
     /* He holds an older one: our last answer was lost on its way. It is given once more, or he
      * would have to wait for the half life of a certificate that he never saw. */
@@ -468,7 +579,12 @@ static int renew_instance(struct gv_registrar *registrar, const struct gv_http_r
         return rc;
     instance->certificate = fresh;
     rc = issue(registrar, instance);
-    return rc == GV_OK ? gv_records_renew(registrar->records, instance) : rc;
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_records_renew(registrar->records, instance);
+    if (rc != GV_OK)
+        gv_batch_spoil(registrar, rc);
+    return rc == GV_OK ? GV_OK : GV_ERR_IO;
 }
 
 void gv_renew_handle(struct gv_registrar *registrar, struct gv_http_request *request)
@@ -478,10 +594,12 @@ void gv_renew_handle(struct gv_registrar *registrar, struct gv_http_request *req
 
     gv_registrar_refresh(registrar);
     if (open_request(&asked, registrar, request, GV_PROOF_RENEW)) {
-        int rc = renew_instance(registrar, request, &asked, &instance);
+        int rc = gv_batch_enter(registrar);
         if (rc == GV_OK)
-            answer_certificate(request, &instance);
-        else
+            rc = renew_instance(registrar, request, &asked, &instance);
+        if (rc == GV_OK)
+            rc = answer_later(registrar, request, &instance);
+        if (rc != GV_OK)
             refuse_renewal(request, rc);
     }
     close_request(&asked);

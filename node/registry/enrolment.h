@@ -9,6 +9,20 @@ void gv_enroll_handle(struct gv_registrar *registrar, struct gv_http_request *re
 void gv_confirm_handle(struct gv_registrar *registrar, struct gv_http_request *request);
 void gv_renew_handle(struct gv_registrar *registrar, struct gv_http_request *request);
 
+/* The page behind the link in the mail, and its button. */
+#define GV_LINK_PATH "/confirm/"
+#define GV_LINK_LEN  16 /* random bytes of a link's token, in hex */
+void gv_page_show(struct gv_registrar *registrar, struct gv_http_request *request);
+void gv_page_confirm(struct gv_registrar *registrar, struct gv_http_request *request);
+void gv_link_hash(uint8_t out[GV_HASH_LEN], const struct gv_registrar *registrar,
+                  const uint8_t token[GV_LINK_LEN]);
+
+/* The log of issued certificates. */
+void gv_log_head_handle(struct gv_registrar *registrar, struct gv_http_request *request);
+void gv_log_entries_handle(struct gv_registrar *registrar, struct gv_http_request *request);
+void gv_log_inclusion_handle(struct gv_registrar *registrar, struct gv_http_request *request);
+void gv_log_consistency_handle(struct gv_registrar *registrar, struct gv_http_request *request);
+
 /* Shared answers. */
 bool gv_client_allowed(struct gv_registrar *registrar, struct gv_http_request *request,
                        struct gv_rate *rate, int64_t limit);

@@ -21,6 +21,9 @@ struct gv_mailer {
     char password[256];
     unsigned under_way;
     bool freed;
+    uv_mutex_t lock;
+    CURL *idle[GV_MAILS_MAX]; /* under the lock: each with its connection, if the server keeps it */
+    size_t idle_count;
 };
 
 struct mail {
@@ -89,6 +92,8 @@ int gv_mailer_new(struct gv_mailer **out, uv_loop_t *loop,
         rc = read_password(mailer, error);
     gv_fetch_init();
 out:
+    if (rc == GV_OK && uv_mutex_init(&mailer->lock) != 0)
+        rc = gv_fail(error, GV_ERR_MEMORY, "out of memory");
     if (rc == GV_OK)
         *out = mailer;
     else
@@ -100,6 +105,9 @@ static void release(struct gv_mailer *mailer)
 {
     if (!mailer->freed || mailer->under_way > 0)
         return;
+    while (mailer->idle_count > 0)
+        curl_easy_cleanup(mailer->idle[--mailer->idle_count]);
+    uv_mutex_destroy(&mailer->lock);
     gv_wipe(mailer->password, sizeof mailer->password);
     free(mailer);
 }
@@ -130,6 +138,70 @@ static void put_lines(struct gv_buf *out, const char *text)
     }
 }
 
+static bool is_ascii(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text >= 0x80)
+            return false;
+    return true;
+}
+
+static void put_base64(struct gv_buf *out, const char *data, size_t len)
+{
+    char text[128];
+
+    sodium_bin2base64(text, sizeof text, (const uint8_t *)data, len,
+                      sodium_base64_VARIANT_ORIGINAL);
+    put(out, text);
+}
+
+/* RFC 2047: words of 45 bytes at most, none of which ends within a character. */
+static void put_subject(struct gv_buf *out, const char *subject)
+{
+    size_t left = strlen(subject);
+
+    put(out, "Subject: ");
+    if (is_ascii(subject)) {
+        put(out, subject);
+        left = 0;
+    }
+    while (left > 0) {
+        size_t len = left < 45 ? left : 45;
+        while (len > 1 && len < left && ((unsigned char)subject[len] & 0xc0) == 0x80)
+            len--;
+        put(out, "=?utf-8?B?");
+        put_base64(out, subject, len);
+        subject += len;
+        left -= len;
+        put(out, left > 0 ? "?=\r\n " : "?=");
+    }
+    put(out, "\r\n");
+}
+
+/* ASCII as it is; other text as base64, because not every server on the way takes 8 bits. */
+static void put_body(struct gv_buf *out, const char *body)
+{
+    struct gv_buf lines;
+
+    if (is_ascii(body)) {
+        put(out, "Content-Type: text/plain; charset=us-ascii\r\n\r\n");
+        put_lines(out, body);
+        return;
+    }
+    put(out, "Content-Type: text/plain; charset=utf-8\r\n"
+             "Content-Transfer-Encoding: base64\r\n\r\n");
+    gv_buf_init(&lines);
+    put_lines(&lines, body);
+    for (size_t at = 0; at < lines.len; at += 57) {
+        put_base64(out, (const char *)lines.data + at, lines.len - at < 57 ? lines.len - at : 57);
+        put(out, "\r\n");
+    }
+    out->failed = out->failed || lines.failed;
+    if (lines.data)
+        gv_wipe(lines.data, lines.cap);
+    gv_buf_free(&lines);
+}
+
 static void compose(struct mail *mail, const char *subject, const char *body)
 {
     static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -144,15 +216,15 @@ static void compose(struct mail *mail, const char *subject, const char *body)
     gv_hex(id, random, sizeof random);
     gmtime_r(&now, &tm); /* strftime would follow the locale, which RFC 5322 does not */
     snprintf(head, sizeof head,
-             "From: Grapevine registry <%s>\nTo: <%s>\nSubject: %s\n"
+             "From: Grapevine registry <%s>\nTo: <%s>\n"
              "Date: %s, %02d %s %d %02d:%02d:%02d +0000\nMessage-ID: <%s@%s>\n"
-             "MIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n"
-             "Auto-Submitted: auto-generated\n\n",
-             mail->mailer->from, mail->to, subject, days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
+             "MIME-Version: 1.0\nAuto-Submitted: auto-generated\n",
+             mail->mailer->from, mail->to, days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
              tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec, id,
              strchr(mail->mailer->from, '@') + 1);
     put_lines(&mail->text, head);
-    put_lines(&mail->text, body);
+    put_subject(&mail->text, subject);
+    put_body(&mail->text, body);
 }
 
 /* ---- sending, in a thread of libuv's pool --------------------------------------------------- */
@@ -185,11 +257,39 @@ static size_t read_mail(char *out, size_t size, size_t count, void *context)
     return len;
 }
 
+/* A connection that stands saves the next mail five answers of the server's, and TLS. */
+static CURL *take_handle(struct gv_mailer *mailer)
+{
+    CURL *curl = NULL;
+
+    uv_mutex_lock(&mailer->lock);
+    if (mailer->idle_count > 0)
+        curl = mailer->idle[--mailer->idle_count];
+    uv_mutex_unlock(&mailer->lock);
+    return curl ? curl : curl_easy_init();
+}
+
+static void give_back(struct gv_mailer *mailer, CURL *curl, bool good)
+{
+    if (!curl)
+        return;
+    curl_easy_reset(curl); /* connections stay, options and what they point to do not */
+    uv_mutex_lock(&mailer->lock);
+    bool kept = good && mailer->idle_count < GV_MAILS_MAX;
+    if (kept)
+        mailer->idle[mailer->idle_count++] = curl;
+    uv_mutex_unlock(&mailer->lock);
+    if (!kept)
+        curl_easy_cleanup(curl);
+}
+
 static void set_login(CURL *curl, const struct gv_mailer *mailer)
 {
     static const long levels[] = {CURLUSESSL_ALL, CURLUSESSL_TRY, CURLUSESSL_NONE};
 
     curl_easy_setopt(curl, CURLOPT_USE_SSL, levels[mailer->settings->mail_starttls]);
+    if (mailer->settings->mail_ca_file && *mailer->settings->mail_ca_file)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, mailer->settings->mail_ca_file);
     if (!mailer->settings->mail_user)
         return;
     curl_easy_setopt(curl, CURLOPT_USERNAME, mailer->settings->mail_user);
@@ -212,7 +312,7 @@ static void send_by_smtp(struct mail *mail)
 {
     const struct gv_registry_settings *settings = mail->mailer->settings;
     char detail[CURL_ERROR_SIZE] = "", from[GV_EMAIL_MAX + 3], to[GV_EMAIL_MAX + 3];
-    CURL *curl = curl_easy_init();
+    CURL *curl = take_handle(mail->mailer);
 
     snprintf(from, sizeof from, "<%s>", mail->mailer->from);
     snprintf(to, sizeof to, "<%s>", mail->to);
@@ -239,7 +339,7 @@ static void send_by_smtp(struct mail *mail)
     explain(mail, curl, curl_easy_perform(curl), detail);
 out:
     curl_slist_free_all(recipients);
-    curl_easy_cleanup(curl);
+    give_back(mail->mailer, curl, mail->error == GV_OK);
 }
 
 static void in_thread(uv_work_t *work)

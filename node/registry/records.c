@@ -6,100 +6,26 @@
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
-#include "node/base/db.h"
+#include "node/registry/records_internal.h"
 
 #define NONCE  crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define PADDED 256 /* every address takes as much, so that its length tells nothing */
 #define SEALED (NONCE + PADDED + crypto_aead_xchacha20poly1305_ietf_ABYTES)
 
-static const char *const migrations[] = {
-    "CREATE TABLE owner (owner BLOB PRIMARY KEY, email BLOB NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE instance (instance BLOB PRIMARY KEY, owner BLOB NOT NULL,"
-    "  certificate BLOB NOT NULL, terms TEXT NOT NULL, accepted_min INTEGER NOT NULL,"
-    "  revocation BLOB, revoked_min INTEGER) STRICT, WITHOUT ROWID;"
-    "CREATE INDEX instance_owner ON instance (owner);"
-    "CREATE INDEX instance_revoked ON instance (revoked_min, instance)"
-    "  WHERE revocation IS NOT NULL;"
-    "CREATE TABLE pending (key BLOB PRIMARY KEY, owner BLOB NOT NULL, email BLOB NOT NULL,"
-    "  terms TEXT NOT NULL, accepted_min INTEGER NOT NULL, code BLOB NOT NULL,"
-    "  expires_min INTEGER NOT NULL, tries INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE INDEX pending_expires ON pending (expires_min);",
-};
-
-enum statement {
-    PENDING_PURGE,
-    PENDING_COUNT,
-    PENDING_PUT,
-    PENDING_GET,
-    PENDING_TRIES,
-    PENDING_DROP,
-    OWNER_PUT,
-    OWNER_ERASE,
-    INSTANCE_GET,
-    INSTANCE_COUNT,
-    INSTANCE_PUT,
-    INSTANCE_RENEW,
-    INSTANCE_REVOKE,
-    INSTANCE_REVOCATIONS,
-    INSTANCE_ALL,
-    STATEMENTS
-};
-
-static const char *const sql[STATEMENTS] = {
-    [PENDING_PURGE] = "DELETE FROM pending WHERE expires_min <= ?",
-    [PENDING_COUNT] = "SELECT count(*) FROM pending WHERE key <> ?",
-    [PENDING_PUT] = "REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    [PENDING_GET] = "SELECT owner, email, terms, accepted_min, code, expires_min, tries"
-                    " FROM pending WHERE key = ?",
-    [PENDING_TRIES] = "UPDATE pending SET tries = ? WHERE key = ?",
-    [PENDING_DROP] = "DELETE FROM pending WHERE key = ?",
-    [OWNER_PUT] = "INSERT INTO owner VALUES (?, ?) ON CONFLICT DO NOTHING",
-    [OWNER_ERASE] = "DELETE FROM owner WHERE owner = (SELECT owner FROM instance WHERE"
-                    "  instance = ?1) AND NOT EXISTS (SELECT 1 FROM instance AS other WHERE"
-                    "  other.owner = owner.owner AND other.revocation IS NULL)",
-    [INSTANCE_GET] = "SELECT certificate, terms, accepted_min, revocation IS NOT NULL"
-                     " FROM instance WHERE instance = ?",
-    [INSTANCE_COUNT] = "SELECT count(*) FROM instance WHERE owner = ? AND instance <> ?"
-                       " AND revocation IS NULL",
-    [INSTANCE_PUT] = "INSERT INTO instance VALUES (?1, ?2, ?3, ?4, ?5, NULL, NULL)"
-                     " ON CONFLICT (instance) DO UPDATE SET certificate = ?3, terms = ?4,"
-                     " accepted_min = ?5",
-    [INSTANCE_RENEW] = "UPDATE instance SET certificate = ? WHERE instance = ?",
-    [INSTANCE_REVOKE] = "UPDATE instance SET revocation = ?, revoked_min = ? WHERE instance = ?"
-                        " AND revocation IS NULL",
-    [INSTANCE_REVOCATIONS] = "SELECT revocation FROM instance WHERE revocation IS NOT NULL"
-                             " AND revoked_min >= ? ORDER BY revoked_min, instance LIMIT ?",
-    [INSTANCE_ALL] = "SELECT certificate, terms, accepted_min, revocation IS NOT NULL, email"
-                     " FROM instance LEFT JOIN owner USING (owner) ORDER BY owner, instance",
-};
-
-struct gv_records {
-    sqlite3 *db;
-    sqlite3_stmt *statements[STATEMENTS];
-    uint8_t email_key[GV_SECRET_LEN]; /* secret */
-};
-
-int gv_records_open(struct gv_records **out, const char *path,
+int gv_records_open(struct gv_records **out, const char *database,
                     const uint8_t email_key[GV_SECRET_LEN], struct gv_text *error)
 {
-    int rc = GV_ERR_MEMORY;
     struct gv_records *records = calloc(1, sizeof *records);
 
     *out = NULL;
     if (!records)
-        goto out;
+        return gv_fail(error, GV_ERR_MEMORY, "out of memory");
     memcpy(records->email_key, email_key, GV_SECRET_LEN);
-    rc = gv_db_open(&records->db, path, migrations, sizeof migrations / sizeof *migrations, error);
-    if (rc == GV_OK) /* an erased email is overwritten, not only unlinked */
-        rc = gv_db_exec(records->db, "PRAGMA secure_delete = ON", error);
-    for (size_t i = 0; rc == GV_OK && i < STATEMENTS; i++)
-        rc = gv_db_prepare(records->db, &records->statements[i], sql[i], error);
-    if (rc == GV_OK) {
+    int rc = gv_sql_open(&records->sql, database, &gv_records_schema, error);
+    if (rc == GV_OK)
         *out = records;
-        records = NULL; /* handed over */
-    }
-out:
-    gv_records_close(records);
+    else
+        gv_records_close(records);
     return rc;
 }
 
@@ -107,11 +33,19 @@ void gv_records_close(struct gv_records *records)
 {
     if (!records)
         return;
-    for (size_t i = 0; i < STATEMENTS; i++)
-        sqlite3_finalize(records->statements[i]);
-    gv_db_close(records->db);
+    gv_sql_close(records->sql);
     gv_wipe(records->email_key, sizeof records->email_key);
     free(records);
+}
+
+int gv_records_begin(struct gv_records *records)
+{
+    return gv_sql_begin(records->sql);
+}
+
+int gv_records_finish(struct gv_records *records, int rc)
+{
+    return gv_sql_finish(records->sql, rc);
 }
 
 /* ---- emails at rest ------------------------------------------------------------------------- */
@@ -131,14 +65,14 @@ static void seal(uint8_t out[SEALED], const struct gv_records *records, const ch
     gv_wipe(padded, sizeof padded);
 }
 
-static int unseal(char out[GV_EMAIL_MAX + 1], const struct gv_records *records,
-                  sqlite3_stmt *statement, int column, const uint8_t owner[GV_ID_LEN])
+static int unseal(char out[GV_EMAIL_MAX + 1], const struct gv_records *records, unsigned statement,
+                  int column, const uint8_t owner[GV_ID_LEN])
 {
     uint8_t sealed[SEALED], padded[PADDED];
     unsigned long long len = 0;
 
     out[0] = '\0';
-    if (gv_db_blob(statement, column, sealed, sizeof sealed) != GV_OK)
+    if (gv_sql_blob(records->sql, statement, column, sealed, sizeof sealed) != GV_OK)
         return GV_ERR_MALFORMED;
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(padded, &len, NULL, sealed + NONCE,
                                                    sizeof sealed - NONCE, owner, GV_ID_LEN, sealed,
@@ -150,187 +84,226 @@ static int unseal(char out[GV_EMAIL_MAX + 1], const struct gv_records *records,
     return GV_OK;
 }
 
-static void column_text(char *out, size_t cap, sqlite3_stmt *statement, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(statement, column);
-    size_t len = text ? strlen(text) : 0;
-
-    if (len >= cap)
-        len = cap - 1;
-    if (len)
-        memcpy(out, text, len);
-    out[len] = '\0';
-}
-
 /* ---- codes that are out --------------------------------------------------------------------- */
+
+/* Once a minute, because counting looks at all of them; near the limit each time. */
+static int count_pending(struct gv_records *records, const uint8_t key[GV_KEY_LEN],
+                         uint32_t now_min)
+{
+    struct gv_sql *sql = records->sql;
+
+    if (records->counted_min == now_min && records->pending < GV_CODES_MAX)
+        return GV_OK;
+    int rc = gv_sql_run(sql, PENDING_PURGE, "i", (int64_t)now_min);
+    if (rc == GV_OK)
+        rc = gv_sql_query(sql, PENDING_COUNT, "b", key, (size_t)GV_KEY_LEN);
+    if (rc == GV_OK)
+        rc = gv_sql_step(sql, PENDING_COUNT);
+    if (rc == 1)
+        records->pending = gv_sql_number(sql, PENDING_COUNT, 0);
+    gv_sql_end(sql, PENDING_COUNT);
+    if (rc == 1)
+        records->counted_min = now_min;
+    return rc == 1 ? GV_OK : rc < 0 ? rc : GV_ERR_IO;
+}
 
 int gv_records_put_pending(struct gv_records *records, const uint8_t key[GV_KEY_LEN],
                            const struct gv_pending *pending, uint32_t now_min)
 {
     uint8_t email[SEALED];
-    sqlite3_stmt *count = records->statements[PENDING_COUNT];
-    int rc = gv_db_run(records->statements[PENDING_PURGE], "i", (int64_t)now_min);
+    struct gv_sql *sql = records->sql;
+    int rc = count_pending(records, key, now_min);
 
-    if (rc == GV_OK)
-        rc = gv_db_bind(count, "b", key, (size_t)GV_KEY_LEN);
     if (rc != GV_OK)
         return rc;
-    rc = gv_db_step(count);
-    int64_t others = rc == 1 ? sqlite3_column_int64(count, 0) : 0;
-    sqlite3_reset(count);
-    if (rc < 0)
-        return rc;
-    if (others >= GV_CODES_MAX)
+    if (records->pending >= GV_CODES_MAX)
         return GV_ERR_FULL;
+    records->pending++;
     seal(email, records, pending->email, pending->owner);
-    return gv_db_run(records->statements[PENDING_PUT], "bbbtibii", key, (size_t)GV_KEY_LEN,
-                     pending->owner, (size_t)GV_ID_LEN, email, sizeof email, pending->terms,
-                     (int64_t)pending->accepted_min, pending->code.hash, (size_t)GV_HASH_LEN,
-                     (int64_t)pending->code.expires_min, (int64_t)pending->code.tries);
+    return gv_sql_run(sql, PENDING_PUT, "bbbtibiib", key, (size_t)GV_KEY_LEN, pending->owner,
+                      (size_t)GV_ID_LEN, email, sizeof email, pending->terms,
+                      (int64_t)pending->accepted_min, pending->code.hash, (size_t)GV_HASH_LEN,
+                      (int64_t)pending->code.expires_min, (int64_t)pending->code.tries, pending->link,
+                      (size_t)GV_HASH_LEN);
+}
+
+/* By key or by link: the same columns. */
+static int read_pending(struct gv_records *records, struct gv_pending *out,
+                        uint8_t key[GV_KEY_LEN], unsigned get, const uint8_t *by, size_t by_len)
+{
+    struct gv_sql *sql = records->sql;
+    int rc = gv_sql_query(sql, get, "b", by, by_len);
+
+    memset(out, 0, sizeof *out);
+    if (rc == GV_OK)
+        rc = gv_sql_step(sql, get);
+    if (rc != 1) {
+        gv_sql_end(sql, get);
+        return rc == 0 ? GV_ERR_NOT_FOUND : rc;
+    }
+    rc = gv_sql_blob(sql, get, 0, out->owner, GV_ID_LEN);
+    if (rc == GV_OK)
+        rc = unseal(out->email, records, get, 1, out->owner);
+    if (rc == GV_OK)
+        rc = gv_sql_blob(sql, get, 4, out->code.hash, GV_HASH_LEN);
+    if (rc == GV_OK)
+        rc = gv_sql_blob(sql, get, 8, key, GV_KEY_LEN);
+    gv_sql_text(sql, get, 2, out->terms, sizeof out->terms);
+    out->accepted_min = (uint32_t)gv_sql_number(sql, get, 3);
+    out->code.expires_min = (uint32_t)gv_sql_number(sql, get, 5);
+    out->code.tries = (uint32_t)gv_sql_number(sql, get, 6);
+    out->approved = gv_sql_number(sql, get, 7) != 0;
+    gv_sql_end(sql, get);
+    return rc == GV_OK ? GV_OK : GV_ERR_IO;
 }
 
 int gv_records_pending(struct gv_records *records, struct gv_pending *out,
                        const uint8_t key[GV_KEY_LEN])
 {
-    sqlite3_stmt *get = records->statements[PENDING_GET];
-    int rc = gv_db_bind(get, "b", key, (size_t)GV_KEY_LEN);
+    uint8_t same[GV_KEY_LEN];
 
-    memset(out, 0, sizeof *out);
-    if (rc != GV_OK)
-        return rc;
-    rc = gv_db_step(get);
-    if (rc != 1)
-        return rc == 0 ? GV_ERR_NOT_FOUND : rc;
-    rc = gv_db_blob(get, 0, out->owner, GV_ID_LEN);
-    if (rc == GV_OK)
-        rc = unseal(out->email, records, get, 1, out->owner);
-    if (rc == GV_OK)
-        rc = gv_db_blob(get, 4, out->code.hash, GV_HASH_LEN);
-    column_text(out->terms, sizeof out->terms, get, 2);
-    out->accepted_min = (uint32_t)sqlite3_column_int64(get, 3);
-    out->code.expires_min = (uint32_t)sqlite3_column_int64(get, 5);
-    out->code.tries = (uint32_t)sqlite3_column_int64(get, 6);
-    sqlite3_reset(get);
-    return rc == GV_OK ? GV_OK : GV_ERR_IO;
+    return read_pending(records, out, same, PENDING_GET, key, GV_KEY_LEN);
+}
+
+int gv_records_by_link(struct gv_records *records, struct gv_pending *out, uint8_t key[GV_KEY_LEN],
+                       const uint8_t link[GV_HASH_LEN])
+{
+    return read_pending(records, out, key, PENDING_BY_LINK, link, GV_HASH_LEN);
+}
+
+int gv_records_approve(struct gv_records *records, const uint8_t link[GV_HASH_LEN])
+{
+    int rc = gv_sql_run(records->sql, PENDING_APPROVE, "b", link, (size_t)GV_HASH_LEN);
+
+    return rc == GV_OK && gv_sql_changes(records->sql) == 0 ? GV_ERR_NOT_FOUND : rc;
 }
 
 int gv_records_set_tries(struct gv_records *records, const uint8_t key[GV_KEY_LEN], uint32_t tries)
 {
-    return gv_db_run(records->statements[PENDING_TRIES], "ib", (int64_t)tries, key,
-                     (size_t)GV_KEY_LEN);
+    return gv_sql_run(records->sql, PENDING_TRIES, "ib", (int64_t)tries, key, (size_t)GV_KEY_LEN);
 }
 
 /* ---- instances ------------------------------------------------------------------------------ */
 
-static int read_instance(struct gv_instance *out, sqlite3_stmt *row)
+static int read_instance(struct gv_instance *out, struct gv_sql *sql, unsigned statement)
 {
     memset(out, 0, sizeof *out);
-    if (gv_db_blob(row, 0, out->wire, sizeof out->wire) != GV_OK ||
+    if (gv_sql_blob(sql, statement, 0, out->wire, sizeof out->wire) != GV_OK ||
         gv_certificate_parse(&out->certificate, out->wire, sizeof out->wire) != GV_OK)
         return GV_ERR_IO;
-    column_text(out->terms, sizeof out->terms, row, 1);
-    out->accepted_min = (uint32_t)sqlite3_column_int64(row, 2);
-    out->revoked = sqlite3_column_int(row, 3) != 0;
+    gv_sql_text(sql, statement, 1, out->terms, sizeof out->terms);
+    out->accepted_min = (uint32_t)gv_sql_number(sql, statement, 2);
+    out->revoked = gv_sql_number(sql, statement, 3) != 0;
     return GV_OK;
 }
 
 int gv_records_instance(struct gv_records *records, struct gv_instance *out,
                         const uint8_t instance[GV_ID_LEN])
 {
-    sqlite3_stmt *get = records->statements[INSTANCE_GET];
-    int rc = gv_db_bind(get, "b", instance, (size_t)GV_ID_LEN);
+    int rc = gv_sql_query(records->sql, INSTANCE_GET, "b", instance, (size_t)GV_ID_LEN);
 
     memset(out, 0, sizeof *out);
-    if (rc != GV_OK)
-        return rc;
-    rc = gv_db_step(get);
-    if (rc != 1)
-        return rc == 0 ? GV_ERR_NOT_FOUND : rc;
-    rc = read_instance(out, get);
-    sqlite3_reset(get);
+    if (rc == GV_OK)
+        rc = gv_sql_step(records->sql, INSTANCE_GET);
+    rc = rc == 1 ? read_instance(out, records->sql, INSTANCE_GET) : rc == 0 ? GV_ERR_NOT_FOUND : rc;
+    gv_sql_end(records->sql, INSTANCE_GET);
     return rc;
 }
 
 int gv_records_count(struct gv_records *records, uint32_t *out, const uint8_t owner[GV_ID_LEN],
                      const uint8_t except[GV_ID_LEN])
 {
-    sqlite3_stmt *count = records->statements[INSTANCE_COUNT];
-    int rc = gv_db_bind(count, "bb", owner, (size_t)GV_ID_LEN, except, (size_t)GV_ID_LEN);
+    int rc = gv_sql_query(records->sql, INSTANCE_COUNT, "bb", owner, (size_t)GV_ID_LEN, except,
+                          (size_t)GV_ID_LEN);
 
     *out = UINT32_MAX; /* unread, it stands for a full house */
-    if (rc != GV_OK)
-        return rc;
-    rc = gv_db_step(count);
-    if (rc == 1)
-        *out = (uint32_t)sqlite3_column_int64(count, 0);
-    sqlite3_reset(count);
-    return rc == 1 ? GV_OK : GV_ERR_IO;
-}
-
-static int finish(struct gv_records *records, int rc)
-{
     if (rc == GV_OK)
-        rc = gv_db_exec(records->db, "COMMIT", NULL);
-    if (rc != GV_OK)
-        gv_db_exec(records->db, "ROLLBACK", NULL);
-    return rc;
+        rc = gv_sql_step(records->sql, INSTANCE_COUNT);
+    if (rc == 1)
+        *out = (uint32_t)gv_sql_number(records->sql, INSTANCE_COUNT, 0);
+    gv_sql_end(records->sql, INSTANCE_COUNT);
+    return rc == 1 ? GV_OK : rc < 0 ? rc : GV_ERR_IO;
 }
 
 int gv_records_admit(struct gv_records *records, const struct gv_instance *instance,
                      const struct gv_pending *pending)
 {
     const struct gv_certificate *certificate = &instance->certificate;
+    struct gv_sql *sql = records->sql;
     uint8_t email[SEALED];
-    int rc = gv_db_exec(records->db, "BEGIN IMMEDIATE", NULL);
 
-    if (rc != GV_OK)
-        return rc;
     seal(email, records, pending->email, pending->owner);
-    rc = gv_db_run(records->statements[OWNER_PUT], "bb", pending->owner, (size_t)GV_ID_LEN, email,
-                   sizeof email);
+    int rc =
+        gv_sql_run(sql, OWNER_PUT, "bb", pending->owner, (size_t)GV_ID_LEN, email, sizeof email);
     if (rc == GV_OK)
-        rc = gv_db_run(records->statements[INSTANCE_PUT], "bbbti", certificate->instance,
-                       (size_t)GV_ID_LEN, certificate->owner, (size_t)GV_ID_LEN, instance->wire,
-                       sizeof instance->wire, pending->terms, (int64_t)pending->accepted_min);
+        rc = gv_sql_run(sql, INSTANCE_PUT, "bbbti", certificate->instance, (size_t)GV_ID_LEN,
+                        certificate->owner, (size_t)GV_ID_LEN, instance->wire,
+                        sizeof instance->wire, pending->terms, (int64_t)pending->accepted_min);
     if (rc == GV_OK)
-        rc =
-            gv_db_run(records->statements[PENDING_DROP], "b", certificate->key, (size_t)GV_KEY_LEN);
-    return finish(records, rc);
+        rc = gv_sql_run(sql, PENDING_DROP, "b", certificate->key, (size_t)GV_KEY_LEN);
+    return rc == GV_OK ? gv_records_log_append(records, certificate) : rc;
 }
 
 int gv_records_renew(struct gv_records *records, const struct gv_instance *instance)
 {
-    return gv_db_run(records->statements[INSTANCE_RENEW], "bb", instance->wire,
-                     sizeof instance->wire, instance->certificate.instance, (size_t)GV_ID_LEN);
+    int rc = gv_sql_run(records->sql, INSTANCE_RENEW, "bb", instance->wire, sizeof instance->wire,
+                        instance->certificate.instance, (size_t)GV_ID_LEN);
+
+    return rc == GV_OK ? gv_records_log_append(records, &instance->certificate) : rc;
 }
 
 int gv_records_revoke(struct gv_records *records, const struct gv_revocation *revocation,
                       const uint8_t *wire, size_t len)
 {
-    int rc = gv_db_exec(records->db, "BEGIN IMMEDIATE", NULL);
+    int rc = gv_sql_begin(records->sql);
 
     if (rc != GV_OK)
         return rc;
-    rc = gv_db_run(records->statements[INSTANCE_REVOKE], "bib", wire, len,
-                   (int64_t)revocation->revoked_min, revocation->instance, (size_t)GV_ID_LEN);
-    if (rc == GV_OK && sqlite3_changes(records->db) == 0)
+    rc = gv_sql_run(records->sql, INSTANCE_REVOKE, "bib", wire, len,
+                    (int64_t)revocation->revoked_min, revocation->instance, (size_t)GV_ID_LEN);
+    if (rc == GV_OK && gv_sql_changes(records->sql) == 0)
         rc = GV_ERR_DUPLICATE;
     if (rc == GV_OK && revocation->reason == GV_REVOKED_BY_OWNER)
-        rc = gv_db_run(records->statements[OWNER_ERASE], "b", revocation->instance,
-                       (size_t)GV_ID_LEN);
-    return finish(records, rc);
+        rc = gv_sql_run(records->sql, OWNER_ERASE, "b", revocation->instance, (size_t)GV_ID_LEN);
+    return gv_sql_finish(records->sql, rc);
+}
+
+int gv_records_knows_owner(struct gv_records *records, bool *out, const uint8_t owner[GV_ID_LEN])
+{
+    int rc = gv_sql_query(records->sql, OWNER_KNOWN, "b", owner, (size_t)GV_ID_LEN);
+
+    if (rc == GV_OK)
+        rc = gv_sql_step(records->sql, OWNER_KNOWN);
+    *out = rc == 1;
+    gv_sql_end(records->sql, OWNER_KNOWN);
+    return rc < 0 ? rc : GV_OK;
+}
+
+int gv_records_forget(struct gv_records *records, const uint8_t owner[GV_ID_LEN])
+{
+    int rc = gv_sql_begin(records->sql);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_sql_run(records->sql, OWNER_FORGET, "b", owner, (size_t)GV_ID_LEN);
+    if (rc == GV_OK)
+        rc = gv_sql_run(records->sql, PENDING_FORGET, "b", owner, (size_t)GV_ID_LEN);
+    return gv_sql_finish(records->sql, rc);
 }
 
 int gv_records_each_revocation(struct gv_records *records, uint32_t since_min,
                                int (*each)(void *context, const uint8_t *wire, size_t len),
                                void *context)
 {
-    sqlite3_stmt *all = records->statements[INSTANCE_REVOCATIONS];
-    int rc = gv_db_bind(all, "ii", (int64_t)since_min, (int64_t)GV_REVOCATIONS_PAGE);
+    size_t len = 0;
+    int rc = gv_sql_query(records->sql, INSTANCE_REVOCATIONS, "ii", (int64_t)since_min,
+                          (int64_t)GV_REVOCATIONS_PAGE);
 
-    while (rc == GV_OK && (rc = gv_db_step(all)) == 1)
-        rc = each(context, sqlite3_column_blob(all, 0), (size_t)sqlite3_column_bytes(all, 0));
-    sqlite3_reset(all);
+    while (rc == GV_OK && (rc = gv_sql_step(records->sql, INSTANCE_REVOCATIONS)) == 1) {
+        const uint8_t *wire = gv_sql_bytes(records->sql, INSTANCE_REVOCATIONS, 0, &len);
+        rc = each(context, wire, len);
+    }
+    gv_sql_end(records->sql, INSTANCE_REVOCATIONS);
     return rc;
 }
 
@@ -339,21 +312,20 @@ int gv_records_each(struct gv_records *records,
                                 const char *email),
                     void *context)
 {
-    sqlite3_stmt *all = records->statements[INSTANCE_ALL];
+    struct gv_sql *sql = records->sql;
     struct gv_instance instance;
     char email[GV_EMAIL_MAX + 1] = "";
-    int rc = gv_db_bind(all, "");
+    int rc = gv_sql_query(sql, INSTANCE_ALL, "");
 
-    while (rc == GV_OK && (rc = gv_db_step(all)) == 1) {
-        rc = read_instance(&instance, all);
-        if (rc == GV_OK && sqlite3_column_type(all, 4) != SQLITE_NULL)
-            rc = unseal(email, records, all, 4, instance.certificate.owner);
-        else
-            email[0] = '\0';
+    while (rc == GV_OK && (rc = gv_sql_step(sql, INSTANCE_ALL)) == 1) {
+        email[0] = '\0';
+        rc = read_instance(&instance, sql, INSTANCE_ALL);
+        if (rc == GV_OK && !gv_sql_is_null(sql, INSTANCE_ALL, 4))
+            rc = unseal(email, records, INSTANCE_ALL, 4, instance.certificate.owner);
         if (rc == GV_OK)
             rc = each(context, &instance, email);
     }
-    sqlite3_reset(all);
+    gv_sql_end(sql, INSTANCE_ALL);
     gv_wipe(email, sizeof email);
     return rc;
 }

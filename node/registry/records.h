@@ -1,7 +1,8 @@
-/* What the registry keeps (SPEC 14.5), in SQLite: for each owner his tag and his email address,
- * encrypted; for each instance its last certificate, the terms its owner accepted, and a
- * revocation if there is one; for each code that is out a hash of it. Nothing else, and no client
- * address. The key of the emails is a file of its own beside the database. */
+/* What the registry keeps (SPEC 14.5), in SQLite or PostgreSQL: for each owner his tag and his
+ * email address, encrypted; for each instance its last certificate, the terms its owner accepted,
+ * and a revocation if there is one; for each code that is out a hash of it; and the log of issued
+ * certificates with its heads. Nothing else, and no client address. The key of the emails is a file
+ * of its own beside the database. */
 #ifndef GV_NODE_REGISTRY_RECORDS_H
 #define GV_NODE_REGISTRY_RECORDS_H
 
@@ -12,15 +13,22 @@
 #include "crypto/certificate.h"
 #include "node/base/text.h"
 #include "proto/registry.h"
+#include "proto/wire/log_head.h"
 #include "proto/wire/revocation.h"
 
 #define GV_CODES_MAX 10000 /* codes that are out at a time */
 
 struct gv_records;
 
-int gv_records_open(struct gv_records **out, const char *path,
+/* `database` is a file, or postgresql://... (node/registry/sql.h). */
+int gv_records_open(struct gv_records **out, const char *database,
                     const uint8_t email_key[GV_SECRET_LEN], struct gv_text *error);
 void gv_records_close(struct gv_records *records); /* NULL is allowed */
+
+/* A transaction: no other registry process writes beside it. Finish commits when rc is GV_OK and
+ * rolls back otherwise; returns rc, or why it could not commit. What is committed is on disk. */
+int gv_records_begin(struct gv_records *records);
+int gv_records_finish(struct gv_records *records, int rc);
 
 /* ---- codes that are out ----------------------------------------------------------------------
  * One a key; a new one replaces the old. All return GV_OK, GV_ERR_IO, GV_ERR_BUSY, and what is
@@ -31,6 +39,8 @@ struct gv_pending {
     char terms[GV_TERMS_MAX + 1];
     uint32_t accepted_min;
     struct gv_code code;
+    uint8_t link[GV_HASH_LEN]; /* HMAC of the token in the mail's link; put only */
+    bool approved;             /* behind that link; got only */
 };
 /* GV_ERR_FULL: GV_CODES_MAX are out. Expired ones are removed first. */
 int gv_records_put_pending(struct gv_records *records, const uint8_t key[GV_KEY_LEN],
@@ -38,6 +48,10 @@ int gv_records_put_pending(struct gv_records *records, const uint8_t key[GV_KEY_
 /* GV_ERR_NOT_FOUND. */
 int gv_records_pending(struct gv_records *records, struct gv_pending *out,
                        const uint8_t key[GV_KEY_LEN]);
+/* The code whose link this is, and the key that it was asked for. GV_ERR_NOT_FOUND. */
+int gv_records_by_link(struct gv_records *records, struct gv_pending *out, uint8_t key[GV_KEY_LEN],
+                       const uint8_t link[GV_HASH_LEN]);
+int gv_records_approve(struct gv_records *records, const uint8_t link[GV_HASH_LEN]);
 int gv_records_set_tries(struct gv_records *records, const uint8_t key[GV_KEY_LEN], uint32_t tries);
 
 /* ---- instances ------------------------------------------------------------------------------ */
@@ -54,7 +68,8 @@ int gv_records_instance(struct gv_records *records, struct gv_instance *out,
 /* The owner's instances that are not revoked, without `except`. */
 int gv_records_count(struct gv_records *records, uint32_t *out, const uint8_t owner[GV_ID_LEN],
                      const uint8_t except[GV_ID_LEN]);
-/* In one transaction: owner with email, instance with certificate and terms; the code is spent. */
+/* Both only within a transaction, and both append to the log. Admission: owner with email, instance
+ * with certificate and terms; the code is spent. */
 int gv_records_admit(struct gv_records *records, const struct gv_instance *instance,
                      const struct gv_pending *pending);
 int gv_records_renew(struct gv_records *records, const struct gv_instance *instance);
@@ -63,6 +78,10 @@ int gv_records_renew(struct gv_records *records, const struct gv_instance *insta
  * erased with it. GV_ERR_DUPLICATE: revoked already. */
 int gv_records_revoke(struct gv_records *records, const struct gv_revocation *revocation,
                       const uint8_t *wire, size_t len);
+/* Is an email address of this owner's held? */
+int gv_records_knows_owner(struct gv_records *records, bool *out, const uint8_t owner[GV_ID_LEN]);
+/* Erases his address, and codes that are out. Instances stay, as revocations must. */
+int gv_records_forget(struct gv_records *records, const uint8_t owner[GV_ID_LEN]);
 /* Calls `each` for the revocations from since_min on, oldest first, at most GV_REVOCATIONS_PAGE
  * (proto/wire/revocation.h). */
 int gv_records_each_revocation(struct gv_records *records, uint32_t since_min,
@@ -73,5 +92,23 @@ int gv_records_each(struct gv_records *records,
                     int (*each)(void *context, const struct gv_instance *instance,
                                 const char *email),
                     void *context);
+
+/* ---- the log of issued certificates (SPEC 14.7), one for each registry key ----------------------
+ */
+int gv_records_log_empty(struct gv_records *records, bool *empty); /* of every key */
+int gv_records_log_size(struct gv_records *records, uint32_t signer, uint64_t *size);
+/* Within a transaction. */
+int gv_records_log_append(struct gv_records *records, const struct gv_certificate *certificate);
+int gv_records_log_each(struct gv_records *records, uint32_t signer, uint64_t from, uint64_t limit,
+                        int (*each)(void *context, const uint8_t entry[GV_LOG_ENTRY_LEN]),
+                        void *context);
+/* Where a certificate stands. GV_ERR_NOT_FOUND. */
+int gv_records_log_find(struct gv_records *records, const uint8_t certificate[GV_ID_LEN],
+                        uint32_t *signer, uint64_t *place);
+/* The newest head, into *wire (cleared first). GV_ERR_NOT_FOUND. */
+int gv_records_log_head(struct gv_records *records, uint32_t signer, struct gv_buf *wire);
+/* Within a transaction. GV_ERR_DUPLICATE: the hour has one. */
+int gv_records_log_put_head(struct gv_records *records, const struct gv_log_head *head,
+                            const uint8_t *wire, size_t len);
 
 #endif

@@ -8,8 +8,11 @@
 #include "crypto/error.h"
 #include "crypto/wipe.h"
 #include "node/base/file.h"
+#include "node/base/http_tls.h"
 #include "node/base/keyfile.h"
 #include "node/base/log.h"
+#include "node/registry/place.h"
+#include "node/registry/template.h"
 
 /* Entries of the tables of limits: 16,384 of 24 bytes are 400 kB each. */
 #define RATES 16384
@@ -35,6 +38,12 @@ char *gv_data_path(const char *folder, const char *name)
     if (path)
         snprintf(path, size, "%s/%s", folder, name);
     return path;
+}
+
+int gv_registrar_sign_head(struct gv_registrar *registrar)
+{
+    return gv_logs_sign(&registrar->logs, registrar->records, &registrar->descriptor,
+                        &registrar->signer, gv_registrar_now_min(registrar));
 }
 
 /* ---- the descriptor ------------------------------------------------------------------------- */
@@ -100,6 +109,7 @@ out:
 
 void gv_registrar_refresh(struct gv_registrar *registrar)
 {
+    gv_tls_refresh();
     char *path = gv_data_path(registrar->settings->data, GV_FILE_DESCRIPTOR);
     struct stat now;
     struct gv_text why = {""};
@@ -134,7 +144,7 @@ static int open_data(struct gv_registrar *registrar, struct gv_text *error)
 {
     const char *folder = registrar->settings->data;
     uint8_t secret[GV_SECRET_LEN];
-    char *database = gv_data_path(folder, GV_FILE_DATABASE);
+    char *database = gv_registry_database(registrar->settings);
     char *descriptor = gv_data_path(folder, GV_FILE_DESCRIPTOR);
     int rc = GV_ERR_MEMORY;
 
@@ -153,6 +163,8 @@ static int open_data(struct gv_registrar *registrar, struct gv_text *error)
         rc = load_descriptor(registrar, descriptor, error);
     if (rc == GV_OK)
         rc = gv_records_open(&registrar->records, database, secret, error);
+    if (rc == GV_OK && (rc = gv_logs_backfill(registrar->records)) != GV_OK)
+        gv_fail(error, rc, "the log of certificates cannot be read: %s", gv_strerror(rc));
 out:
     gv_wipe(secret, sizeof secret);
     free(database);
@@ -177,6 +189,11 @@ static int init_rates(struct gv_registrar *registrar)
     return rc;
 }
 
+static bool is_set(const char *text)
+{
+    return text && *text;
+}
+
 static int listen_all(struct gv_registrar *registrar, struct gv_text *error)
 {
     const struct gv_registry_settings *settings = registrar->settings;
@@ -188,11 +205,12 @@ static int listen_all(struct gv_registrar *registrar, struct gv_text *error)
         .host_count = settings->names.count,
         .trusted = settings->trusted_proxies.items,
         .trusted_count = settings->trusted_proxies.count,
+        .tls = is_set(settings->tls_certificate),
         .body_max = 4096, /* the largest request is an enrolment, about 800 bytes */
         .connections_max = (unsigned)settings->connections,
         .connections_per_ip = (unsigned)settings->connections_per_client,
     };
-    int rc = GV_OK;
+    int rc = options.tls ? gv_tls_load(settings->tls_certificate, settings->tls_key, error) : GV_OK;
 
     for (size_t i = 0; rc == GV_OK && i < settings->listen.count && i < GV_LISTEN_MAX; i++) {
         options.host = settings->listen.items[i].host;
@@ -201,6 +219,19 @@ static int listen_all(struct gv_registrar *registrar, struct gv_text *error)
         registrar->server_count += rc == GV_OK;
     }
     return rc;
+}
+
+/* A mail that cannot be written is found before somebody waits for it. */
+static int check_template(const struct gv_registry_settings *settings, struct gv_text *error)
+{
+    static const struct gv_mail_words words = {"x", "x", "x", "x", "x"};
+    struct gv_buf mail;
+    size_t body_at;
+
+    gv_buf_init(&mail);
+    int rc = gv_template_fill(&mail, &body_at, settings->mail_template, &words, error);
+    gv_buf_free(&mail);
+    return rc == GV_ERR_MALFORMED ? GV_ERR_CONFIG : rc;
 }
 
 int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
@@ -216,6 +247,7 @@ int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
     registrar->settings = settings;
     registrar->unix_ms = unix_ms ? unix_ms : system_ms;
     gv_buf_init(&registrar->descriptor_wire);
+    gv_logs_init(&registrar->logs);
     gv_registry_rules_default(&registrar->rules);
     registrar->rules.certificate_life_min = (uint32_t)(settings->certificate_life_s / 60);
     registrar->rules.instances_per_owner = (uint32_t)settings->instances_per_owner;
@@ -223,9 +255,13 @@ int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
     if (rc == GV_OK)
         rc = open_data(registrar, error);
     if (rc == GV_OK)
+        rc = check_template(settings, error);
+    if (rc == GV_OK)
         rc = gv_mailer_new(&registrar->mailer, loop, settings, error);
     if (rc == GV_OK)
         rc = listen_all(registrar, error);
+    if (rc == GV_OK)
+        gv_batch_init(registrar);
     if (rc == GV_OK)
         *out = registrar;
     else
@@ -240,10 +276,11 @@ uint16_t gv_registrar_port(const struct gv_registrar *registrar, size_t server)
 
 void gv_registrar_release(struct gv_registrar *registrar)
 {
-    if (!registrar->held || registrar->mails > 0)
+    if (!registrar->held || registrar->mails > 0 || registrar->batch_handles > 0)
         return;
     *registrar->held = NULL;
     gv_mailer_free(registrar->mailer);
+    gv_logs_free(&registrar->logs);
     gv_records_close(registrar->records);
     gv_rate_free(&registrar->by_client);
     gv_rate_free(&registrar->enroll_by_client);
@@ -252,6 +289,7 @@ void gv_registrar_release(struct gv_registrar *registrar)
     gv_rate_free(&registrar->by_domain);
     gv_rate_free(&registrar->proofs);
     gv_buf_free(&registrar->descriptor_wire);
+    gv_tls_unload();
     gv_identity_wipe(&registrar->signer);
     gv_wipe(registrar->owner_secret, sizeof registrar->owner_secret);
     free(registrar);
@@ -263,6 +301,7 @@ void gv_registrar_stop(struct gv_registrar **held)
 
     if (!registrar || registrar->held)
         return;
+    gv_batch_close(registrar);
     for (size_t i = 0; i < registrar->server_count; i++)
         gv_http_stop(registrar->servers[i]);
     registrar->held = held;

@@ -8,6 +8,8 @@
 #include <uv.h>
 
 #include "node/base/http.h"
+#include "node/registry/batch.h"
+#include "node/registry/log.h"
 #include "node/registry/mail.h"
 #include "node/registry/rate.h"
 #include "node/registry/records.h"
@@ -39,6 +41,7 @@ struct gv_registrar {
     struct gv_buf descriptor_wire;
     struct stat descriptor_stat; /* of the file it was read from */
     struct gv_records *records;
+    struct gv_logs logs; /* of issued certificates */
     struct gv_mailer *mailer;
     struct gv_http_server *servers[GV_LISTEN_MAX];
     size_t server_count;
@@ -49,6 +52,8 @@ struct gv_registrar {
 
     uint32_t proxy_hint_min; /* when an unknown proxy was last warned of, 0: never */
 
+    struct gv_batch batch; /* what is answered after the next commit */
+    unsigned batch_handles; /* of it, still open */
     unsigned mails;             /* under way on behalf of a request */
     struct gv_registrar **held; /* once it is stopped: set to NULL with the last mail */
 };
@@ -68,6 +73,9 @@ void gv_registrar_stop(struct gv_registrar **held);
 void gv_registrar_release(struct gv_registrar *registrar);
 
 uint32_t gv_registrar_now_min(const struct gv_registrar *registrar);
+
+/* registrar->logs.head is then the newest (gv_logs_sign). */
+int gv_registrar_sign_head(struct gv_registrar *registrar);
 
 /* Reads the descriptor anew when its file has changed. One that does not verify, is of another
  * network, older, or without our key is logged and left alone. */

@@ -74,6 +74,13 @@ static bool admit(struct gv_registrar *registrar, struct gv_http_request *reques
                              registrar->settings->requests_per_client_minute);
 }
 
+/* What reads the database, or writes by itself, does so when nothing is half done. */
+static bool admit_alone(struct gv_registrar *registrar, struct gv_http_request *request)
+{
+    gv_batch_flush(registrar);
+    return admit(registrar, request);
+}
+
 /* ---- reading -------------------------------------------------------------------------------- */
 
 static void get_network(struct gv_http_request *request, void *context)
@@ -137,7 +144,7 @@ static void get_revocations(struct gv_http_request *request, void *context)
     struct gv_registrar *registrar = context;
     uint32_t since = 0;
 
-    if (!admit(registrar, request))
+    if (!admit_alone(registrar, request))
         return;
     if (!read_since(&since, gv_http_query(request, "since"))) {
         gv_http_error(request, 400, "request", "\"since\" must be a minute, as a whole number");
@@ -159,7 +166,7 @@ static void get_health(struct gv_http_request *request, void *context)
     static const uint8_t nobody[GV_ID_LEN];
     struct gv_instance unused;
 
-    if (!admit(registrar, request))
+    if (!admit_alone(registrar, request))
         return;
     if (gv_records_instance(registrar->records, &unused, nobody) != GV_ERR_NOT_FOUND) {
         gv_refuse_internal(request, GV_ERR_IO);
@@ -188,9 +195,7 @@ static void post_confirm(struct gv_http_request *request, void *context)
 {
     struct gv_registrar *registrar = context;
 
-    if (admit(registrar, request) &&
-        gv_client_allowed(registrar, request, &registrar->confirm_by_client,
-                          registrar->settings->confirm_per_client_hour))
+    if (admit(registrar, request))
         gv_confirm_handle(registrar, request);
 }
 
@@ -202,10 +207,59 @@ static void post_renew(struct gv_http_request *request, void *context)
         gv_renew_handle(registrar, request);
 }
 
+/* ---- the page behind the link --------------------------------------------------------------- */
+
+static void get_page(struct gv_http_request *request, void *context)
+{
+    if (admit_alone(context, request))
+        gv_page_show(context, request);
+}
+
+static void post_page(struct gv_http_request *request, void *context)
+{
+    if (admit_alone(context, request))
+        gv_page_confirm(context, request);
+}
+
+/* ---- the log -------------------------------------------------------------------------------- */
+
+static void get_log_head(struct gv_http_request *request, void *context)
+{
+    if (admit_alone(context, request))
+        gv_log_head_handle(context, request);
+}
+
+static void get_log_entries(struct gv_http_request *request, void *context)
+{
+    if (admit_alone(context, request))
+        gv_log_entries_handle(context, request);
+}
+
+static void get_log_inclusion(struct gv_http_request *request, void *context)
+{
+    if (admit_alone(context, request))
+        gv_log_inclusion_handle(context, request);
+}
+
+static void get_log_consistency(struct gv_http_request *request, void *context)
+{
+    if (admit_alone(context, request))
+        gv_log_consistency_handle(context, request);
+}
+
 const struct gv_http_route gv_registry_routes[] = {
-    {"GET", "/v1/network", get_network}, {"GET", "/v1/terms", get_terms},
-    {"GET", "/v1/health", get_health},   {"GET", "/v1/revocations", get_revocations},
-    {"POST", "/v1/enroll", post_enroll}, {"POST", "/v1/confirm", post_confirm},
+    {"GET", "/v1/network", get_network},
+    {"GET", "/v1/terms", get_terms},
+    {"GET", "/v1/health", get_health},
+    {"GET", "/v1/revocations", get_revocations},
+    {"GET", "/v1/log/head", get_log_head},
+    {"GET", "/v1/log/entries", get_log_entries},
+    {"GET", "/v1/log/inclusion", get_log_inclusion},
+    {"GET", "/v1/log/consistency", get_log_consistency},
+    {"POST", "/v1/enroll", post_enroll},
+    {"POST", "/v1/confirm", post_confirm},
     {"POST", "/v1/renew", post_renew},
+    {"GET", GV_LINK_PATH "*", get_page},
+    {"POST", GV_LINK_PATH "*", post_page},
 };
 const size_t gv_registry_route_count = sizeof gv_registry_routes / sizeof *gv_registry_routes;

@@ -5,6 +5,7 @@
 
 #include "crypto/error.h"
 #include "node/base/log.h"
+#include "node/registry/sql.h"
 
 static const char *const starttls[] = {"required", "try", "no", NULL};
 
@@ -16,6 +17,15 @@ static const struct gv_config_key keys[] = {
      .type = GV_CONFIG_PATH,
      .offset = AT(data),
      .doc = "The folder made by 'grapevine-registry init': keys, descriptor, terms, database."},
+    {.section = "registry",
+     .key = "database",
+     .type = GV_CONFIG_STRING,
+     .offset = AT(database),
+     .fallback = "",
+     .max = 1024,
+     .doc = "postgresql://USER@HOST/NAME or postgresql:///NAME?host=/SOCKET/FOLDER: a PostgreSQL "
+            "database, which several registry processes may share. Empty: registry.db in the data "
+            "folder (SQLite), for one process."},
     {.section = "registry",
      .key = "listen",
      .type = GV_CONFIG_HOSTS,
@@ -40,6 +50,19 @@ static const struct gv_config_key keys[] = {
      .doc = "TLS proxies before this registry: a request from one of these counts as coming from "
             "the last address in its X-Forwarded-For, which the proxy must set. Without this all "
             "nodes behind a proxy share its limits and its network group."},
+    {.section = "registry",
+     .key = "tls_certificate",
+     .type = GV_CONFIG_PATH,
+     .offset = AT(tls_certificate),
+     .fallback = "",
+     .doc = "Certificate chain in PEM: everything on `listen` is HTTPS then. Read anew when the file "
+            "changes. Empty: HTTP, for a proxy on this host that does TLS."},
+    {.section = "registry",
+     .key = "tls_key",
+     .type = GV_CONFIG_PATH,
+     .offset = AT(tls_key),
+     .fallback = "",
+     .doc = "Its private key in PEM, which only the registry's user and group may read."},
     {.section = "registry",
      .key = "log_level",
      .type = GV_CONFIG_ENUM,
@@ -72,6 +95,21 @@ static const struct gv_config_key keys[] = {
      .choices = starttls,
      .doc = "Encryption of smtp://: refuse to send without, use it where offered, or never."},
     {.section = "mail",
+     .key = "ca_file",
+     .type = GV_CONFIG_PATH,
+     .offset = AT(mail_ca_file),
+     .fallback = "",
+     .doc = "Certificates in PEM, one of which must have signed the mail server's. Empty: those that "
+            "this system trusts."},
+    {.section = "mail",
+     .key = "template",
+     .type = GV_CONFIG_PATH,
+     .offset = AT(mail_template),
+     .fallback = "",
+     .doc = "File with the text of the mail, in UTF-8: a line \"Subject: ...\", an empty line, the "
+            "text; {network} {code} {minutes} {instance} {link} are filled in. Empty: the built-in "
+            "one."},
+    {.section = "mail",
      .key = "user",
      .type = GV_CONFIG_STRING,
      .offset = AT(mail_user),
@@ -88,7 +126,7 @@ static const struct gv_config_key keys[] = {
      .key = "timeout",
      .type = GV_CONFIG_DURATION,
      .offset = AT(mail_timeout_s),
-     .fallback = "20s",
+     .fallback = "15s", /* a node waits for 20 */
      .min = 1,
      .max = 300,
      .doc = "A mail that takes longer has failed."},
@@ -192,12 +230,11 @@ bool gv_mail_url_fits(const char *url)
     return strncmp(url, "file:/", 6) == 0;
 }
 
-/* Reads the file once more with a table that takes none but these words for the url, so that the
+/* Reads the file once more with a table that takes none but these words for the key, so that the
  * line and the form of the complaint are those of every other mistake. */
-static int complain_of_url(const char *path, struct gv_buf *errors)
+static int complain(const char *path, const char *section, const char *key,
+                    const char *const *forms, struct gv_buf *errors)
 {
-    static const char *const forms[] = {"smtp://HOST[:PORT]", "smtps://HOST[:PORT]", "file:/FOLDER",
-                                        NULL};
     struct gv_registry_settings unused;
     struct gv_config_key copy[sizeof keys / sizeof *keys];
     struct gv_config_table table = gv_registry_table;
@@ -205,9 +242,10 @@ static int complain_of_url(const char *path, struct gv_buf *errors)
     memcpy(copy, keys, sizeof keys);
     table.keys = copy;
     for (size_t i = 0; i < table.count; i++) {
-        if (strcmp(copy[i].section, "mail") != 0 || strcmp(copy[i].key, "url") != 0)
+        if (strcmp(copy[i].section, section) != 0 || strcmp(copy[i].key, key) != 0)
             continue;
         copy[i].type = GV_CONFIG_ENUM;
+        copy[i].fallback = NULL;
         copy[i].choices = forms;
     }
     int rc = gv_config_load(&table, &unused, path, errors);
@@ -216,13 +254,60 @@ static int complain_of_url(const char *path, struct gv_buf *errors)
     return rc == GV_ERR_MEMORY ? rc : GV_ERR_CONFIG;
 }
 
+static bool is_set(const char *text)
+{
+    return text && *text;
+}
+
+/* What no single line is to blame for. */
+static int say(const char *path, const char *what, struct gv_buf *errors)
+{
+    gv_buf_append(errors, path, strlen(path));
+    gv_buf_append(errors, ": ", 2);
+    gv_buf_append(errors, what, strlen(what));
+    gv_buf_append(errors, "\n", 1);
+    return errors->failed ? GV_ERR_MEMORY : GV_ERR_CONFIG;
+}
+
+/* TLS from the start, a folder, or a mail server on this very host. */
+static bool is_private_way(const char *url)
+{
+    static const char *const hosts[] = {"localhost", "127.0.0.1", "[::1]"};
+
+    if (strncmp(url, "smtp://", 7) != 0)
+        return true;
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        size_t len = strlen(hosts[i]);
+        if (strncmp(url + 7, hosts[i], len) == 0 && strchr(":/", url[7 + len]))
+            return true;
+    }
+    return false;
+}
+
 int gv_registry_settings_load(struct gv_registry_settings *out, const char *path,
                               struct gv_buf *errors)
 {
+    static const char *const urls[] = {"smtp://HOST[:PORT]", "smtps://HOST[:PORT]", "file:/FOLDER",
+                                       NULL};
+    static const char *const databases[] = {"postgresql://[USER@][HOST]/NAME[?host=/FOLDER]", NULL};
     int rc = gv_config_load(&gv_registry_table, out, path, errors);
 
-    if (rc != GV_OK || gv_mail_url_fits(out->mail_url))
+    if (rc != GV_OK)
         return rc;
-    gv_config_free(&gv_registry_table, out);
-    return complain_of_url(path, errors);
+    if (!gv_mail_url_fits(out->mail_url))
+        rc = complain(path, "mail", "url", urls, errors);
+    else if (out->database && *out->database && !gv_sql_is_server(out->database))
+        rc = complain(path, "registry", "database", databases, errors);
+    else if (is_set(out->mail_user) && out->mail_starttls != GV_STARTTLS_REQUIRED &&
+             !is_private_way(out->mail_url))
+        rc = say(path, "[mail] starttls must be required here: a password is not sent in the clear",
+                 errors);
+    else if (is_set(out->tls_certificate) != is_set(out->tls_key))
+        rc = say(path,
+                 is_set(out->tls_key) ? "[registry] tls_certificate is missing: it belongs to tls_key"
+                                      : "[registry] tls_key is missing: it belongs to tls_certificate",
+                 errors);
+    if (rc != GV_OK)
+        gv_config_free(&gv_registry_table, out);
+    return rc;
 }

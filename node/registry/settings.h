@@ -7,15 +7,18 @@
 enum gv_starttls { GV_STARTTLS_REQUIRED, GV_STARTTLS_TRY, GV_STARTTLS_NO };
 
 struct gv_registry_settings {
-    char *data; /* folder of keys, descriptor, terms and database */
+    char *data;     /* folder of keys, descriptor, terms and database */
+    char *database; /* postgresql://...; NULL or "": SQLite, in that folder */
     struct gv_config_hosts listen;
     struct gv_config_strings names;             /* accepted in the Host header; none: any */
     struct gv_config_addresses trusted_proxies; /* believed about their client's address */
+    char *tls_certificate, *tls_key; /* PEM files; NULL or "": plain HTTP */
     int log_level;
 
     char *mail_url; /* smtp://HOST[:PORT], smtps://HOST[:PORT], or file:/FOLDER */
     char *mail_from;
     char *mail_user, *mail_password_file; /* NULL: without authentication */
+    char *mail_template, *mail_ca_file;   /* NULL or "": built in, the system's */
     int mail_starttls;                    /* enum gv_starttls */
     int64_t mail_timeout_s;
 

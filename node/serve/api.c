@@ -25,9 +25,18 @@ static const struct gv_core *core_of(const struct gv_api *api)
 static json_t *registry_json(const struct gv_api *api)
 {
     struct gv_membership_status status;
+    struct gv_audit_status log;
 
     gv_membership_status(api->options.membership, &status);
-    return json_pack("{s:b, s:o, s:o, s:o}", "known",
+    gv_membership_audit(api->options.membership, &log);
+    json_t *log_json =
+        json_pack("{s:I, s:o, s:o, s:o}", "size", (json_int_t)log.size, "head",
+                  log.has_head ? gv_api_minute(log.head_min) : json_null(), "looked",
+                  gv_api_time(log.looked_ms), "trouble",
+                  *log.trouble ? json_string(log.trouble) : json_null());
+    return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "log", log_json, "finding",
+                     log.finding_ms ? json_string(log.finding) : json_null(), "finding_since",
+                     gv_api_time(log.finding_ms), "known",
                      (int)gv_membership_has_registry(api->options.membership), "trouble",
                      status.trouble_ms ? json_string(status.trouble) : json_null(), "trouble_since",
                      gv_api_time(status.trouble_ms), "retry", gv_api_time(status.retry_ms));

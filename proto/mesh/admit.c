@@ -72,6 +72,8 @@ static int admit_kind(struct gv_core *core, const struct gv_incoming *in)
         return gv_admit_certificate(core, in);
     case GV_RECORD_ADDRESS:
         return gv_admit_address(core, in);
+    case GV_RECORD_LOG_HEAD:
+        return gv_admit_log_head(core, in);
     default:
         return gv_admit_descriptor(core, in);
     }

@@ -269,6 +269,7 @@ void gv_activate_descriptor(struct gv_core *core)
     struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_DESCRIPTOR);
     note->number = core->descriptor.version;
     drop_unsigned(core);
+    gv_log_heads_expire(core, UINT32_MAX);
     gv_rejudge_all(core);
 }
 

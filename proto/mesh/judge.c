@@ -210,6 +210,7 @@ void gv_forget_ahead(struct gv_core *core)
         if (instance->fault && instance->fault_min > latest)
             drop_fault(core, instance);
     }
+    gv_log_heads_expire(core, latest);
     core->address_min = 0;
     gv_rejudge_all(core);
 }
@@ -240,6 +241,7 @@ void gv_expire(struct gv_core *core)
         gv_activate_descriptor(core);
         expire_statements(core);
         expire_roster(core);
+        gv_log_heads_expire(core, UINT32_MAX);
         lapse_verdicts(core);
         gv_keep_look_all(core); /* what was published may have run out, and another vote not */
     }

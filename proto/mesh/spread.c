@@ -62,7 +62,7 @@ void gv_spread_items(struct gv_core *core, struct gv_link *link, struct gv_item 
 static bool is_news(const struct gv_item *item)
 {
     return item->record[0] != GV_RECORD_ADDRESS && item->record[0] != GV_RECORD_CERTIFICATE &&
-           item->record[0] != GV_RECORD_DESCRIPTOR;
+           item->record[0] != GV_RECORD_DESCRIPTOR && item->record[0] != GV_RECORD_LOG_HEAD;
 }
 
 /* What must wait while the bucket is low is not passed on; repair brings it when there is room. */

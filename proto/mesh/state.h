@@ -18,6 +18,7 @@
 #include "proto/trust/own_locks.h"
 #include "proto/trust/policy.h"
 #include "proto/trust/store.h"
+#include "proto/wire/log_head.h"
 #include "proto/wire/messages.h"
 
 /* What a peer had of his budgets in this minute. */
@@ -139,6 +140,12 @@ struct gv_core {
         uint32_t version;
     } descriptors[GV_DESCRIPTORS_MAX];
     size_t descriptor_count;
+    struct gv_held_head { /* of the registry's log (SPEC 14.7) */
+        struct gv_item *item;
+        struct gv_log_head head;
+        bool contradicted; /* by another one that is or was held */
+    } *log_heads; /* owned */
+    size_t log_head_count, log_head_cap;
     struct gv_verifier verifier;
     struct gv_drbg drbg;
     uint8_t hash_key[16];
@@ -246,6 +253,9 @@ int gv_admit_revocation(struct gv_core *core, const struct gv_incoming *in);
 int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in);
 int gv_admit_address(struct gv_core *core, const struct gv_incoming *in);
 int gv_admit_descriptor(struct gv_core *core, const struct gv_incoming *in);
+int gv_admit_log_head(struct gv_core *core, const struct gv_incoming *in); /* mesh/log_heads.c */
+/* Lets go of heads that are too old, dated after `latest`, or of a key that is not named any more. */
+void gv_log_heads_expire(struct gv_core *core, uint32_t latest);
 /* Puts it into the set, persists it and passes it on, as the source asks. NULL without memory. */
 struct gv_item *gv_admit_enter(struct gv_core *core, const struct gv_incoming *in,
                                enum gv_tree tree, uint32_t minute);

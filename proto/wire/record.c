@@ -31,6 +31,7 @@ int gv_record_id(uint8_t out[GV_ID_LEN], const uint8_t *record, size_t len)
     case GV_RECORD_REVOCATION:
     case GV_RECORD_ADDRESS:
     case GV_RECORD_DESCRIPTOR:
+    case GV_RECORD_LOG_HEAD:
         if (signed_len <= GV_SIGNATURE_LEN)
             return GV_ERR_MALFORMED;
         signed_part += GV_SIGNATURE_LEN;

@@ -19,7 +19,8 @@ enum gv_record_kind {
     GV_RECORD_REVOCATION = 4,
     GV_RECORD_CERTIFICATE = 5,
     GV_RECORD_ADDRESS = 6,
-    GV_RECORD_DESCRIPTOR = 7
+    GV_RECORD_DESCRIPTOR = 7,
+    GV_RECORD_LOG_HEAD = 8
 };
 /* Set in the kind byte of a row of the local store (never on the wire): not public (SPEC 9.10). */
 #define GV_RECORD_KEPT 0x80

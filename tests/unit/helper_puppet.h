@@ -31,7 +31,7 @@ struct puppet {
     int error;             /* why the session here gave up */
     unsigned count[GV_MESSAGE_LAST + 1];        /* messages heard, by kind */
     uint32_t goodbye;                           /* the reason heard; PUPPET_NOBODY: none */
-    unsigned records[GV_RECORD_DESCRIPTOR + 1]; /* records heard, by kind */
+    unsigned records[GV_RECORD_LOG_HEAD + 1];  /* records heard, by kind */
     unsigned whispered;                         /* records heard that are not public */
     uint64_t pong;
 };

@@ -18,7 +18,7 @@ static const char well[] =
     " \"enrolled\": true, \"revoked\": false, \"certificate_expires\": \"2027-01-10T00:00:00Z\","
     " \"mesh\": {\"peers\": 5, \"peers_outbound\": 3, \"instances\": 40, \"clock_offset_ms\": 20},"
     " \"counters\": {\"connections_accepted\": 2}, \"store\": {\"ok\": true, \"error\": null},"
-    " \"registry\": {\"trouble\": null}, \"logs\": [{\"path\": \"/var/log/mail.log\", \"state\":"
+    " \"registry\": {\"trouble\": null, \"finding\": null, \"log\": {\"head\": \"2026-11-18T10:00:00Z\", \"size\": 9}}, \"logs\": [{\"path\": \"/var/log/mail.log\", \"state\":"
     " \"reading\", \"lines\": 5000, \"matched\": 40, \"failures\": 7}],"
     " \"enforcement\": {\"refused\": 2, \"dovecot\": {\"asked\": 9}, \"dnsbl\": {\"queries\": 4},"
     " \"bouncers\": {\"pulls\": 3}, \"nftables\": {\"state\": \"ok\", \"in_place\": 2}}}";
@@ -108,6 +108,9 @@ static void each_trouble_of_the_daemon_is_found(void **state)
         {"{\"certificate_expires\": \"2026-12-01T00:00:00Z\", \"registry\": {\"trouble\": "
          "\"gone\"}}",
          "certificate", "warning", "not renewed: gone"},
+        {"{\"registry\": {\"finding\": \"it shows two faces\", \"finding_since\": "
+         "\"2026-11-18T10:00:00Z\"}}",
+         "registry", "failure", "not to be trusted since 2026-11-18T10:00:00Z: it shows two faces"},
         {"{\"mesh\": {\"peers\": 0, \"peers_outbound\": 0}}", "peers", "failure", "nobody"},
         {"{\"mesh\": {\"peers\": 1, \"peers_outbound\": 0}}", "peers", "warning", "one peer alone"},
         {"{\"mesh\": {\"peers\": 3}, \"counters\": {\"connections_accepted\": 0}}", "reachable",

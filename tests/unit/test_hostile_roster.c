@@ -446,7 +446,7 @@ static size_t roster_count(struct puppet *asking)
 
     puppet_forget(asking);
     puppet_ask(asking, GV_TREE_ROSTER);
-    for (unsigned kind = GV_RECORD_FAULT; kind <= GV_RECORD_DESCRIPTOR; kind++)
+    for (unsigned kind = GV_RECORD_FAULT; kind <= GV_RECORD_LOG_HEAD; kind++)
         count += asking->records[kind];
     return count;
 }

@@ -258,7 +258,8 @@ static void a_record_id_leaves_the_signature_out(void **state)
     } kinds[] = {{GV_RECORD_SIGNAL, 120, 1, 64},       {GV_RECORD_RETRACT, 100, 1, 64},
                  {GV_RECORD_FAULT, 200, 0, 0},         {GV_RECORD_REVOCATION, 93, 1, 64},
                  {GV_RECORD_CERTIFICATE, 153, 89, 64}, {GV_RECORD_ADDRESS, 100, 1, 64},
-                 {GV_RECORD_DESCRIPTOR, 500, 1, 64}};
+                 {GV_RECORD_DESCRIPTOR, 500, 1, 64},
+                 {GV_RECORD_LOG_HEAD, 118, 1, 64}};
 
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         uint8_t record[600] = {kinds[k].kind}, id[GV_ID_LEN], other[GV_ID_LEN];
@@ -284,7 +285,7 @@ static void what_is_no_record_has_no_id(void **state)
         assert_int_equal(gv_record_id(id, record, 0), GV_ERR_MALFORMED);
         assert_int_equal(gv_record_id(id, record, 1), GV_ERR_MALFORMED);
         assert_int_equal(gv_record_id(id, record, GV_RECORD_MAX + 1), GV_ERR_MALFORMED);
-        bool known = kind >= GV_RECORD_SIGNAL && kind <= GV_RECORD_DESCRIPTOR;
+        bool known = kind >= GV_RECORD_SIGNAL && kind <= GV_RECORD_LOG_HEAD;
         if (!known)
             assert_int_equal(gv_record_id(id, record, 153), GV_ERR_MALFORMED);
         else if (kind != GV_RECORD_FAULT && kind != GV_RECORD_CERTIFICATE) {

@@ -272,6 +272,13 @@ static void test_a_network_from_init_to_revocation(void **state)
     expect(EX_OK, "list --data data", id); /* beside the running one */
     assert_non_null(strstr(output, "admin@example.org"));
     assert_non_null(strstr(output, "valid"));
+    expect(EX_OK, "list --json --data data", "\"email\":\"admin@example.org\"");
+    assert_non_null(strstr(output, id));
+    expect(EX_OK, "export --config data/registry.conf ADMIN+else@example.org", id);
+    assert_non_null(strstr(output, "\"email_stored\": true"));
+    assert_non_null(strstr(output, "\"terms\": \"2026-11\""));
+    expect(EX_OK, "export --data data other@example.org", "\"instances\": []");
+    expect(EX_USAGE, "export --data data nonsense", "not an email address");
     snprintf(arguments, sizeof arguments, "revoke --config data/registry.conf -r by-owner %s", id);
     expect(EX_OK, arguments, "revoked");
     expect(EX_CANTCREAT, arguments, "is revoked already");
@@ -295,6 +302,47 @@ static void test_a_network_from_init_to_revocation(void **state)
     assert_int_equal(result.status, 200);
     assert_non_null(strstr((char *)result.body, "version 2026-11"));
     gv_fetch_result_free(&result);
+}
+
+static void join_by_mail(const struct gv_identity *node, const char *email)
+{
+    char code[16] = "";
+    struct gv_proof confirm = {.kind = GV_PROOF_CONFIRM, .code = code};
+
+    assert_int_equal(enroll(node, email), 202);
+    char *at = strstr(smtp.mail, "The code is:\r\n\r\n    ");
+    assert_non_null(at);
+    memcpy(code, at + 20, GV_CODE_LEN + 1);
+    assert_int_equal(registry_post(&r, "/v1/confirm", registry_signed(&r, node, &confirm), word,
+                                   wire_certificate),
+                     200);
+}
+
+/* Everything of one owner, and nothing of another. */
+static void test_an_owner_is_forgotten(void **state)
+{
+    struct gv_identity nodes[3];
+    struct gv_fetch_result result;
+
+    serve();
+    for (unsigned i = 0; i < 3; i++) {
+        registry_identity(&nodes[i], 10 + i);
+        join_by_mail(&nodes[i], i < 2 ? "leaves@example.org" : "stays@example.org");
+    }
+    expect(EX_OK, "forget --data data Leaves+tag@Example.org",
+           "revoked 2 instances, erased leaves@example.org");
+    expect(EX_OK, "list --data data", "stays@example.org");
+    assert_null(strstr(output, "leaves@"));
+    assert_non_null(strstr(output, "(erased)"));
+    expect(EX_NOINPUT, "forget --data data leaves@example.org", "nothing is held of this address");
+    expect(EX_OK, "export --data data leaves@example.org", "\"email_stored\": false");
+    assert_non_null(strstr(output, "\"revoked\": true")); /* that must stay */
+    registry_fetch(&r, &result, "/v1/revocations", NULL);
+    json_t *list = json_loads((char *)result.body, 0, NULL);
+    assert_int_equal(json_array_size(list), 2);
+    json_decref(list);
+    gv_fetch_result_free(&result);
+    expect(EX_OK, "forget --data data stays@example.org", "revoked 1 instance, ");
 }
 
 static void test_mail_servers_that_do_not_take_it(void **state)
@@ -490,6 +538,17 @@ static void test_mistakes_get_a_sentence_and_a_code(void **state)
         expect(EX_CONFIG, "serve --check --config bad.conf", line);
         expect(EX_CONFIG, "serve --config bad.conf", line);
     }
+    file = fopen(path, "w");
+    fprintf(file, "[registry]\ndata = data\ndatabase = mysql://x/y\n[mail]\nurl = file:/x\n");
+    fclose(file);
+    expect(EX_CONFIG, "serve --check --config bad.conf",
+           "bad.conf:3: [registry] database: 'mysql://x/y' will not do, write one of: "
+           "postgresql://[USER@][HOST]/NAME[?host=/FOLDER]\n");
+    expect(EX_CONFIG, "list --config bad.conf", "bad.conf:3: [registry] database");
+    file = fopen(path, "w");
+    fprintf(file, "[registry]\ndata = data\ntls_certificate = x\n[mail]\nurl = file:/x\n");
+    fclose(file);
+    expect(EX_CONFIG, "serve --check --config bad.conf", "[registry] tls_key is missing");
     expect(EX_USAGE, "init --data other --name x --mail bogus:x", "write smtp://HOST, smtps://");
 
     snprintf(path, sizeof path, "%s/registry.key", data);
@@ -556,6 +615,7 @@ int main(void)
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         WITH(test_a_network_from_init_to_revocation),
+        WITH(test_an_owner_is_forgotten),
         WITH(test_mail_servers_that_do_not_take_it),
         WITH(test_a_mail_under_way_is_finished_first),
         WITH(test_a_second_signal_leaves_it),

@@ -14,6 +14,8 @@
 #include "proto/mesh/session.h"
 #include "proto/observation.h"
 #include "proto/trust/signal.h"
+#include "proto/merkle.h"
+#include "proto/wire/log_head.h"
 #include "proto/wire/messages.h"
 #include "proto/wire/record.h"
 #include "proto/wire/revocation.h"
@@ -259,6 +261,23 @@ static void roster_records_are_as_written(void **state)
     gv_buf_free(&record);
 }
 
+static void the_log_is_as_written(void **state)
+{
+    struct gv_log_head head = {.size = 1, .minute = MINUTE + 20};
+    uint8_t entry[GV_LOG_ENTRY_LEN], kind = GV_RECORD_LOG_HEAD;
+    struct gv_buf record;
+
+    gv_log_entry(entry, &certificate);
+    check("log entry", entry, sizeof entry);
+    gv_merkle_leaf(head.root, entry, sizeof entry); /* of a tree of one */
+    gv_buf_init(&record);
+    gv_buf_append(&record, &kind, 1);
+    assert_int_equal(
+        gv_log_head_issue(&record, &head, registry.sign_secret, descriptor.network_id), GV_OK);
+    check("log head record", record.data, record.len);
+    gv_buf_free(&record);
+}
+
 static void check_message(const char *name, struct gv_buf *message, enum gv_message_kind kind)
 {
     static struct gv_message read;
@@ -395,6 +414,7 @@ int main(void)
         cmocka_unit_test(signals_are_as_written),
         cmocka_unit_test(a_fault_proof_is_as_written),
         cmocka_unit_test(roster_records_are_as_written),
+        cmocka_unit_test(the_log_is_as_written),
         cmocka_unit_test(messages_are_as_written),
         cmocka_unit_test(the_handshake_is_as_written),
     };

@@ -1,0 +1,242 @@
+/* grapevine-registry export and forget: what is held of the owner of an email address, and its end
+ * (SPEC 14.8). They work on the records beside a running registry. */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "crypto/error.h"
+#include "crypto/wipe.h"
+#include "node/base/arguments.h"
+#include "node/base/json.h"
+#include "node/base/keyfile.h"
+#include "node/registry/commands.h"
+#include "node/registry/place.h"
+#include "node/registry/registrar.h"
+
+struct options {
+    const char *folder, *config, *email;
+};
+
+static const struct argp_option options[] = {
+    {"data", 'd', "DIR", 0, "The registry's folder", 0},
+    {"config", 'c', "FILE", 0, "Or its config file", 0},
+    {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *out = state->input;
+
+    switch (key) {
+    case 'd':
+        out->folder = arg;
+        return 0;
+    case 'c':
+        out->config = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (out->email)
+            argp_error(state, "%s: one argument too many", arg);
+        out->email = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!out->folder == !out->config)
+            argp_error(state, "--data or --config is needed");
+        if (!out->email)
+            argp_error(state, "whose? EMAIL is needed");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp export_argp = {
+    options,
+    parse,
+    "EMAIL",
+    "Prints, as JSON, all that is held of the owner of this address: for one who asks what is stored "
+    "of him.",
+    NULL,
+    NULL,
+    NULL};
+static const struct argp forget_argp = {
+    options,
+    parse,
+    "EMAIL",
+    "Ends the registration of this address: its instances are revoked (by-owner) and the address is "
+    "erased.",
+    NULL,
+    NULL,
+    NULL};
+
+/* ---- whose ---------------------------------------------------------------------------------- */
+
+struct owner {
+    struct gv_place place;
+    struct gv_records *records;
+    char email[GV_EMAIL_MAX + 1]; /* normalised */
+    uint8_t tag[GV_ID_LEN];
+    json_t *instances; /* of export */
+    uint8_t (*ids)[GV_ID_LEN]; /* of forget: not revoked yet; owned */
+    size_t id_count;
+};
+
+static int find_tag(struct owner *owner, struct gv_text *why)
+{
+    uint8_t secret[GV_SECRET_LEN];
+    char *path = gv_data_path(owner->place.folder, GV_FILE_OWNER_KEY);
+    int rc = path ? gv_keyfile_read(secret, path, why) : GV_ERR_MEMORY;
+
+    if (rc == GV_OK)
+        gv_owner_tag(owner->tag, secret, owner->email);
+    gv_wipe(secret, sizeof secret);
+    free(path);
+    return rc;
+}
+
+static int open_owner(struct owner *owner, const struct options *given, struct gv_text *why)
+{
+    memset(owner, 0, sizeof *owner);
+    if (gv_email_normalise(owner->email, given->email, strlen(given->email)) != GV_OK)
+        return gv_fail(why, GV_ERR_RANGE, "%s: not an email address", given->email);
+    int rc = gv_place_find(&owner->place, given->folder, given->config);
+    if (rc == GV_ERR_CONFIG)
+        return rc;
+    if (rc == GV_OK)
+        rc = find_tag(owner, why);
+    if (rc == GV_OK)
+        rc = gv_place_open(&owner->records, &owner->place, why);
+    return rc;
+}
+
+static int end(struct owner *owner, int rc, const struct gv_text *why)
+{
+    gv_records_close(owner->records);
+    gv_place_free(&owner->place);
+    json_decref(owner->instances);
+    free(owner->ids);
+    gv_wipe(owner->email, sizeof owner->email);
+    if (rc == GV_ERR_CONFIG) /* said already */
+        return EX_CONFIG;
+    return rc == GV_OK ? EX_OK : gv_complain(rc, why);
+}
+
+/* ---- export --------------------------------------------------------------------------------- */
+
+static int add_instance(void *context, const struct gv_instance *instance, const char *email)
+{
+    struct owner *owner = context;
+    const struct gv_certificate *c = &instance->certificate;
+
+    (void)email;
+    if (memcmp(c->owner, owner->tag, GV_ID_LEN) != 0)
+        return GV_OK;
+    json_t *json = json_pack(
+        "{s:o, s:o, s:I, s:I, s:I, s:o, s:s, s:I, s:b, s:o}", "instance",
+        gv_json_new_hex(c->instance, GV_ID_LEN), "key", gv_json_new_hex(c->key, GV_KEY_LEN),
+        "since_minute", (json_int_t)c->since_min, "issued_minute", (json_int_t)c->issued_min,
+        "expires_minute", (json_int_t)c->expires_min, "network_group",
+        json_sprintf("%016llx", (unsigned long long)c->group), "terms", instance->terms,
+        "terms_accepted_minute", (json_int_t)instance->accepted_min, "revoked",
+        (int)instance->revoked, "certificate",
+        gv_json_new_base64(instance->wire, sizeof instance->wire));
+    return json_array_append_new(owner->instances, json) == 0 ? GV_OK : GV_ERR_MEMORY;
+}
+
+int gv_command_export(int argc, char **argv)
+{
+    struct options given = {0};
+    struct gv_text why = {"out of memory"};
+    struct owner owner;
+    bool stored = false;
+
+    gv_arguments(&export_argp, argc, argv, 0, &given);
+    int rc = open_owner(&owner, &given, &why);
+    if (rc != GV_OK)
+        return end(&owner, rc, &why);
+    owner.instances = json_array();
+    rc = owner.instances ? gv_records_each(owner.records, add_instance, &owner) : GV_ERR_MEMORY;
+    if (rc == GV_OK)
+        rc = gv_records_knows_owner(owner.records, &stored, owner.tag);
+    if (rc == GV_OK) {
+        json_t *json = json_pack(
+            "{s:s, s:b, s:o, s:O, s:s}", "email", owner.email, "email_stored", (int)stored, "owner",
+            gv_json_new_hex(owner.tag, GV_ID_LEN), "instances", owner.instances, "log",
+            "keys, the owner tag and certificate ids stand in the public log of certificates, for "
+            "good");
+        if (!json || json_dumpf(json, stdout, JSON_INDENT(2)) != 0)
+            rc = GV_ERR_IO;
+        putchar('\n');
+        json_decref(json);
+    }
+    gv_fail(&why, rc, "the database: %s", gv_strerror(rc));
+    return end(&owner, rc, &why);
+}
+
+/* ---- forget --------------------------------------------------------------------------------- */
+
+static int add_id(void *context, const struct gv_instance *instance, const char *email)
+{
+    struct owner *owner = context;
+
+    (void)email;
+    if (memcmp(instance->certificate.owner, owner->tag, GV_ID_LEN) != 0 || instance->revoked)
+        return GV_OK;
+    uint8_t(*ids)[GV_ID_LEN] = realloc(owner->ids, (owner->id_count + 1) * sizeof *ids);
+    if (!ids)
+        return GV_ERR_MEMORY;
+    owner->ids = ids;
+    memcpy(ids[owner->id_count++], instance->certificate.instance, GV_ID_LEN);
+    return GV_OK;
+}
+
+static int revoke_all(struct owner *owner, struct gv_text *why)
+{
+    struct gv_revocation revocation = {.revoked_min = gv_now_min(), .reason = GV_REVOKED_BY_OWNER};
+    struct gv_buf wire;
+    int rc = GV_OK;
+
+    for (size_t i = 0; rc == GV_OK && i < owner->id_count; i++) {
+        gv_buf_init(&wire);
+        memcpy(revocation.instance, owner->ids[i], GV_ID_LEN);
+        rc = gv_sign_revocation(&wire, &revocation, owner->place.folder, why);
+        if (rc == GV_OK) {
+            rc = gv_records_revoke(owner->records, &revocation, wire.data, wire.len);
+            if (rc == GV_ERR_DUPLICATE) /* in the meantime */
+                rc = GV_OK;
+            gv_fail(why, rc, "the database: %s", gv_strerror(rc));
+        }
+        gv_buf_free(&wire);
+    }
+    return rc;
+}
+
+int gv_command_forget(int argc, char **argv)
+{
+    struct options given = {0};
+    struct gv_text why = {"out of memory"};
+    struct owner owner;
+    bool stored = false;
+
+    gv_arguments(&forget_argp, argc, argv, 0, &given);
+    int rc = open_owner(&owner, &given, &why);
+    if (rc != GV_OK)
+        return end(&owner, rc, &why);
+    rc = gv_records_each(owner.records, add_id, &owner);
+    if (rc == GV_OK)
+        rc = gv_records_knows_owner(owner.records, &stored, owner.tag);
+    gv_fail(&why, rc, "the database: %s", gv_strerror(rc));
+    if (rc == GV_OK && owner.id_count == 0 && !stored)
+        rc = gv_fail(&why, GV_ERR_NOT_FOUND, "%s: nothing is held of this address", owner.email);
+    if (rc == GV_OK)
+        rc = revoke_all(&owner, &why);
+    if (rc == GV_OK) {
+        rc = gv_records_forget(owner.records, owner.tag);
+        gv_fail(&why, rc, "the database: %s", gv_strerror(rc));
+    }
+    if (rc == GV_OK)
+        printf("revoked %zu instance%s, erased %s\n", owner.id_count,
+               owner.id_count == 1 ? "" : "s", owner.email);
+    return end(&owner, rc, &why);
+}
