@@ -309,6 +309,32 @@ static int ask_for_code(struct gv_setup *setup)
     return rc;
 }
 
+/* A network may admit the invited only; that shows when it is asked. */
+static int ask_code_by_mail(struct gv_setup *setup)
+{
+    char invitation[64] = "";
+    json_t *answer = NULL;
+
+    if (setup->answers.invitation)
+        snprintf(invitation, sizeof invitation, "%s", setup->answers.invitation);
+    for (;;) {
+        json_t *body = json_pack("{s:s, s:s, s:s}", "email", setup->email, "terms",
+                                 setup->descriptor.terms, "invitation", invitation);
+        if (!body)
+            return gv_cli_no_memory();
+        int rc = gv_cli_ask_expecting(setup->cli, &answer, "enroll", body,
+                                      *invitation ? NULL : "invitation");
+        json_decref(body);
+        json_decref(answer);
+        if (rc != -1)
+            return rc;
+        if (setup->answers.non_interactive)
+            return gv_setup_missing("--invitation CODE (this network admits the invited only)");
+        gv_setup_ask(setup, invitation, sizeof invitation,
+                     "This network admits the invited only. Your invitation:", NULL);
+    }
+}
+
 int gv_setup_enroll(struct gv_setup *setup)
 {
     char safe[512];
@@ -320,8 +346,7 @@ int gv_setup_enroll(struct gv_setup *setup)
     if (rc == 0 && setup->answers.code)
         return hand_in(setup, setup->answers.code);
     if (rc == 0)
-        rc = post(setup, "enroll",
-                  json_pack("{s:s, s:s}", "email", setup->email, "terms", setup->descriptor.terms));
+        rc = ask_code_by_mail(setup);
     if (rc != 0)
         return rc;
     gv_log_safe(safe, sizeof safe, setup->email, strlen(setup->email));

@@ -26,6 +26,7 @@ int main(int argc, char **argv)
         {"revoke", "grapevine-registry revoke", gv_command_revoke},
         {"export", "grapevine-registry export", gv_command_export},
         {"forget", "grapevine-registry forget", gv_command_forget},
+        {"invite", "grapevine-registry invite", gv_command_invite},
     };
 
     gv_log_open("grapevine-registry", GV_LOG_INFO);
