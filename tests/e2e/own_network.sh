@@ -85,7 +85,13 @@ enrol_by() { # N INVITATION
 }
 enrol_by 3 "$(tr '[:upper:]' '[:lower:]' <<<"${for_three/-/ }")"
 asks 3 admin@owner3.test --invitation "$for_three" || fail "the same node may ask again: $(<"$scratch/errors")"
-enrol_by 4 "$for_anybody"
+sets_up() { # N [OPTIONS]: with setup, likewise
+    ask "$1" setup --non-interactive --email "admin@owner$1.test" --accept-terms --log "$scratch/node$1.mail" \
+        --no-import --hooks no --allow no "${@:2}" >/dev/null 2>"$scratch/errors" </dev/null
+}
+if sets_up 4 || ! grep -q -- '--invitation CODE' "$scratch/errors"; then fail "setup uninvited: $(<"$scratch/errors")"; fi
+sets_up 4 --invitation "$for_anybody" || fail "setup by invitation: $(<"$scratch/errors")"
+wait_for 15 "the mail to 4" has_mail 4
 refused 3 admin@owner3.test 'no invitation' --invitation "$for_anybody" # node 4 has it
 ask 4 confirm "$(sed -n 's/.*grapevine confirm \([^ ]*\).*/\1/p' "$(mail_to 4)" | tr -d '\r' | head -n 1)" >/dev/null 2>&1 ||
     fail "confirm by invitation"
