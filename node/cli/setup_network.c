@@ -294,6 +294,17 @@ static int hand_in(struct gv_setup *setup, const char *code)
     return rc;
 }
 
+/* Whoever presses the button behind the mail's link needs no code: the node comes for its
+ * certificate by itself. */
+static bool is_enrolled(struct gv_setup *setup)
+{
+    json_t *status = gv_setup_status(setup);
+
+    setup->enrolled = gv_cli_true(status, "enrolled");
+    json_decref(status);
+    return setup->enrolled;
+}
+
 static int ask_for_code(struct gv_setup *setup)
 {
     char code[64];
@@ -301,10 +312,17 @@ static int ask_for_code(struct gv_setup *setup)
 
     for (int i = 0; i < CODE_TRIES && rc != 0; i++) {
         gv_setup_ask(setup, code, sizeof code,
-                     "The code from the mail (empty: later, with `grapevine confirm CODE`):", "");
-        if (!*code)
+                     "The code from the mail (empty: you used its link, or it comes later):", "");
+        if (*code) {
+            rc = hand_in(setup, code);
+        } else if (gv_setup_wait(setup, is_enrolled)) {
+            gv_setup_say(setup, "This node is enrolled.\n");
+            rc = 0;
+        } else {
+            gv_setup_say(setup, "Not yet. Hand it in with `grapevine confirm CODE`, or run this "
+                                "again.\n");
             return EX_TEMPFAIL;
-        rc = hand_in(setup, code);
+        }
     }
     return rc;
 }
