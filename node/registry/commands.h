@@ -14,6 +14,7 @@ int gv_command_descriptor(int argc, char **argv);
 int gv_command_show(int argc, char **argv);
 int gv_command_list(int argc, char **argv);
 int gv_command_revoke(int argc, char **argv);
+int gv_command_backup(int argc, char **argv);
 int gv_command_export(int argc, char **argv);
 int gv_command_forget(int argc, char **argv);
 int gv_command_invite(int argc, char **argv);

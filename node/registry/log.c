@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "node/base/file.h"
 #include "node/base/log.h"
 
 #define PAGE      4096
@@ -23,6 +24,7 @@ void gv_logs_free(struct gv_logs *logs)
         free(logs->items[i]);
     }
     gv_buf_free(&logs->head_wire);
+    free(logs->guard_path);
 }
 
 static int append(void *context, const uint8_t entry[GV_LOG_ENTRY_LEN])
@@ -114,6 +116,35 @@ static bool holds(const struct gv_log *log, const struct gv_log_head *head)
     return memcmp(root, head->root, GV_HASH_LEN) == 0;
 }
 
+/* The head that was given last, from the file beside the keys. */
+static bool guard_holds(const struct gv_logs *logs, const struct gv_log *log,
+                        const struct gv_descriptor *descriptor)
+{
+    struct gv_buf wire;
+    struct gv_log_head head;
+
+    gv_buf_init(&wire);
+    bool known = logs->guard_path &&
+                 gv_file_read(&wire, logs->guard_path, GV_LOG_HEAD_MAX, NULL) == GV_OK &&
+                 gv_log_head_open(&head, NULL, descriptor, wire.data, wire.len) == GV_OK &&
+                 head.signer == log->signer;
+    gv_buf_free(&wire);
+    return !known || holds(log, &head);
+}
+
+static void write_guard(struct gv_logs *logs)
+{
+    struct gv_text why = {""};
+
+    if (!logs->guard_path || logs->guarded_min == logs->head.minute)
+        return;
+    if (gv_file_write(logs->guard_path, logs->head_wire.data, logs->head_wire.len, 0600, &why) ==
+        GV_OK)
+        logs->guarded_min = logs->head.minute;
+    else
+        gv_log_limited(GV_LOG_WARNING, "%s", why.text);
+}
+
 /* Within a transaction. */
 static int sign_next(struct gv_logs *logs, struct gv_records *records,
                      const struct gv_descriptor *descriptor, const struct gv_identity *signer,
@@ -129,7 +160,7 @@ static int sign_next(struct gv_logs *logs, struct gv_records *records,
     rc = read_head(logs, records, descriptor, next.signer);
     if (rc != GV_OK && rc != GV_ERR_NOT_FOUND)
         return rc;
-    if (rc == GV_OK && !holds(log, &logs->head)) {
+    if ((rc == GV_OK && !holds(log, &logs->head)) || !guard_holds(logs, log, descriptor)) {
         gv_log_limited(
             GV_LOG_ERROR,
             "the log of certificates is not the one whose head was signed (an old backup?): "
@@ -157,11 +188,15 @@ int gv_logs_sign(struct gv_logs *logs, struct gv_records *records,
                  const struct gv_descriptor *descriptor, const struct gv_identity *signer,
                  uint32_t now_min)
 {
-    if (logs->head_wire.len > 0 && logs->head.minute >= hour_of(now_min))
+    if (logs->head_wire.len > 0 &&
+        (logs->head.minute >= hour_of(now_min) || logs->looked_min == now_min))
         return GV_OK;
+    logs->looked_min = now_min;
     int rc = gv_records_begin(records);
     if (rc == GV_OK)
         rc = gv_records_finish(records, sign_next(logs, records, descriptor, signer, now_min));
+    if (rc == GV_OK)
+        write_guard(logs);
     if (rc != GV_OK) { /* what was not committed was not signed */
         memset(&logs->head, 0, sizeof logs->head);
         gv_buf_clear(&logs->head_wire);

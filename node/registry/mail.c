@@ -258,7 +258,7 @@ static size_t read_mail(char *out, size_t size, size_t count, void *context)
 }
 
 /* A connection that stands saves the next mail five answers of the server's, and TLS. */
-static CURL *take_handle(struct gv_mailer *mailer)
+static CURL *take_handle(struct gv_mailer *mailer, bool *kept)
 {
     CURL *curl = NULL;
 
@@ -266,6 +266,7 @@ static CURL *take_handle(struct gv_mailer *mailer)
     if (mailer->idle_count > 0)
         curl = mailer->idle[--mailer->idle_count];
     uv_mutex_unlock(&mailer->lock);
+    *kept = curl != NULL;
     return curl ? curl : curl_easy_init();
 }
 
@@ -308,15 +309,16 @@ static void explain(struct mail *mail, CURL *curl, CURLcode code, const char *de
                           "%s", *detail ? detail : curl_easy_strerror(code));
 }
 
-static void send_by_smtp(struct mail *mail)
+static void send_over(struct mail *mail, CURL *curl)
 {
     const struct gv_registry_settings *settings = mail->mailer->settings;
     char detail[CURL_ERROR_SIZE] = "", from[GV_EMAIL_MAX + 3], to[GV_EMAIL_MAX + 3];
-    CURL *curl = take_handle(mail->mailer);
 
     snprintf(from, sizeof from, "<%s>", mail->mailer->from);
     snprintf(to, sizeof to, "<%s>", mail->to);
     struct curl_slist *recipients = curl_slist_append(NULL, to);
+    mail->sent = 0;
+    mail->error = GV_OK;
     if (!curl || !recipients) {
         mail->error = gv_fail(&mail->why, GV_ERR_IO, "out of memory");
         goto out;
@@ -339,8 +341,24 @@ static void send_by_smtp(struct mail *mail)
     explain(mail, curl, curl_easy_perform(curl), detail);
 out:
     curl_slist_free_all(recipients);
+}
+
+/* A server may hang up on a connection that was kept, at the very moment it is used again: then once
+ * more, on a new one. */
+static void send_by_smtp(struct mail *mail)
+{
+    bool kept;
+    CURL *curl = take_handle(mail->mailer, &kept);
+
+    send_over(mail, curl);
+    give_back(mail->mailer, curl, mail->error == GV_OK);
+    if (!kept || mail->error != GV_ERR_IO)
+        return;
+    curl = curl_easy_init();
+    send_over(mail, curl);
     give_back(mail->mailer, curl, mail->error == GV_OK);
 }
+
 
 static void in_thread(uv_work_t *work)
 {

@@ -24,6 +24,7 @@ int main(int argc, char **argv)
         {"show-descriptor", "grapevine-registry show-descriptor", gv_command_show},
         {"list", "grapevine-registry list", gv_command_list},
         {"revoke", "grapevine-registry revoke", gv_command_revoke},
+        {"backup", "grapevine-registry backup", gv_command_backup},
         {"export", "grapevine-registry export", gv_command_export},
         {"forget", "grapevine-registry forget", gv_command_forget},
         {"invite", "grapevine-registry invite", gv_command_invite},

@@ -163,6 +163,7 @@ static int open_data(struct gv_registrar *registrar, struct gv_text *error)
         rc = load_descriptor(registrar, descriptor, error);
     if (rc == GV_OK)
         rc = gv_records_open(&registrar->records, database, secret, error);
+    registrar->logs.guard_path = gv_data_path(folder, GV_FILE_LOG_HEAD);
     if (rc == GV_OK && (rc = gv_logs_backfill(registrar->records)) != GV_OK)
         gv_fail(error, rc, "the log of certificates cannot be read: %s", gv_strerror(rc));
 out:

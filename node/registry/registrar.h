@@ -28,6 +28,7 @@
 #define GV_FILE_TERMS        "terms.txt"
 #define GV_FILE_CONFIG       "registry.conf"
 #define GV_FILE_DATABASE     "registry.db"
+#define GV_FILE_LOG_HEAD     "log.head" /* the last that this process signed or gave */
 #define GV_TERMS_FILE_MAX    65536
 
 struct gv_registrar {

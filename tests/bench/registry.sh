@@ -9,10 +9,10 @@ cd "$(dirname "$0")/../.."
 bin=${GV_BIN:-build/bin}
 tests=${GV_TESTS:-build/tests}
 count=${BENCH_COUNT:-20000}
-[ -x "$tests/bench_registry" ] && [ -x "$bin/grapevine-registry" ] || {
+if ! [ -x "$tests/bench_registry" ] || ! [ -x "$bin/grapevine-registry" ]; then
     echo "registry.sh: build first: cmake -S . -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build" >&2
     exit 69
-}
+fi
 scratch=$(mktemp -d /tmp/gv-bench.XXXXXX)
 pids=()
 clean_up() {

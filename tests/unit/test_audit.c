@@ -474,6 +474,34 @@ static void a_registry_whose_log_was_set_back_signs_nothing(void **state)
     gv_fetch_result_free(&result);
 }
 
+/* The whole database of an hour ago, heads and all: only the file beside the keys remembers. */
+static void an_old_backup_is_noticed(void **state)
+{
+    uint8_t wire[GV_CERTIFICATE_LEN];
+    struct gv_fetch_result result;
+    char command[256];
+
+    join(&r, 10, wire);
+    fetch_head(&r, NULL);
+    registry_stop(&r);
+    snprintf(command, sizeof command, "cp %s/registry.db %s/old", r.folder, r.folder);
+    assert_int_equal(system(command), 0);
+    registry_start(&r);
+    join(&r, 11, wire);
+    pass_hour();
+    assert_int_equal(fetch_head(&r, NULL).size, 2);
+    registry_stop(&r);
+    snprintf(command, sizeof command, "rm -f %s/registry.db-*; cp %s/old %s/registry.db", r.folder,
+             r.folder, r.folder);
+    assert_int_equal(system(command), 0);
+    registry_start(&r);
+    pass_hour();
+    join(&r, 12, wire);
+    registry_fetch(&r, &result, "/v1/log/head", NULL);
+    assert_int_equal(result.status, 503);
+    gv_fetch_result_free(&result);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -488,6 +516,7 @@ int main(void)
         T(one_with_two_faces_is_caught_though_no_two_heads_contradict_each_other),
         T(one_that_changes_what_it_signed_is_caught),
         T(a_registry_whose_log_was_set_back_signs_nothing),
+        T(an_old_backup_is_noticed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,150 @@
+/* grapevine-registry backup: a complete copy of the data folder, of one moment, beside a running
+ * registry. */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+
+#include "crypto/error.h"
+#include "crypto/wipe.h"
+#include "node/base/arguments.h"
+#include "node/base/db.h"
+#include "node/base/file.h"
+#include "node/registry/commands.h"
+#include "node/registry/place.h"
+#include "node/registry/registrar.h"
+#include "node/registry/sql.h"
+
+struct options {
+    const char *folder, *config, *out;
+};
+
+static const struct argp_option options[] = {
+    {"data", 'd', "DIR", 0, "The registry's folder", 0},
+    {"config", 'c', "FILE", 0, "Or its config file", 0},
+    {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *out = state->input;
+
+    switch (key) {
+    case 'd':
+        out->folder = arg;
+        return 0;
+    case 'c':
+        out->config = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (out->out)
+            argp_error(state, "%s: one argument too many", arg);
+        out->out = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!out->folder == !out->config)
+            argp_error(state, "--data or --config is needed");
+        if (!out->out)
+            argp_error(state, "where to? FOLDER is needed");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    options,
+    parse,
+    "FOLDER",
+    "Copies keys, descriptor, terms, configuration and the SQLite database into a new folder, which can "
+    "take the place of the old one. It holds all secrets of the registry. A PostgreSQL database is for "
+    "pg_dump.",
+    NULL,
+    NULL,
+    NULL};
+
+static int copy_file(const char *from, const char *to, const char *name, struct gv_text *why)
+{
+    char *source = gv_data_path(from, name), *target = gv_data_path(to, name);
+    struct gv_buf data;
+    int rc = GV_ERR_MEMORY;
+
+    gv_buf_init(&data);
+    if (source && target)
+        rc = gv_file_read(&data, source, GV_TERMS_FILE_MAX, why);
+    if (rc == GV_OK)
+        rc = gv_file_write(target, data.data ? data.data : (const uint8_t *)"", data.len, 0600, why);
+    else if (rc == GV_ERR_NOT_FOUND)
+        rc = GV_OK; /* the root key is kept elsewhere, the terms are not written yet */
+    if (data.data)
+        gv_wipe(data.data, data.cap);
+    gv_buf_free(&data);
+    free(source);
+    free(target);
+    return rc;
+}
+
+/* SQLite's own copy: of one moment, whatever is written meanwhile. */
+static int copy_database(const char *from, const char *to, struct gv_text *why)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *vacuum = NULL;
+    char *target = gv_data_path(to, GV_FILE_DATABASE);
+    mode_t mask = umask(077);
+    int rc = GV_ERR_IO;
+
+    if (!target || sqlite3_open_v2(from, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) {
+        gv_fail(why, rc, "%s: %s", from, db ? sqlite3_errmsg(db) : "out of memory");
+        goto out;
+    }
+    sqlite3_busy_timeout(db, GV_DB_BUSY_MS);
+    rc = gv_db_prepare(db, &vacuum, "VACUUM INTO ?1", why);
+    if (rc == GV_OK)
+        rc = gv_db_run(vacuum, "t", target);
+    if (rc != GV_OK)
+        gv_fail(why, rc, "%s: %s", target, sqlite3_errmsg(db));
+out:
+    umask(mask);
+    sqlite3_finalize(vacuum);
+    sqlite3_close(db);
+    free(target);
+    return rc;
+}
+
+static int copy_all(const struct gv_place *place, const char *out, struct gv_text *why)
+{
+    static const char *const names[] = {GV_FILE_ROOT_KEY,   GV_FILE_REGISTRY_KEY, GV_FILE_OWNER_KEY,
+                                        GV_FILE_EMAIL_KEY,  GV_FILE_DESCRIPTOR,   GV_FILE_TERMS,
+                                        GV_FILE_CONFIG};
+    int rc = GV_OK;
+
+    if (mkdir(out, 0700) != 0)
+        return gv_fail(why, GV_ERR_DUPLICATE, "%s: cannot be made; name a folder that is not there",
+                       out);
+    for (size_t i = 0; rc == GV_OK && i < sizeof names / sizeof *names; i++)
+        rc = copy_file(place->folder, out, names[i], why);
+    if (rc == GV_OK && !gv_sql_is_server(place->database))
+        rc = copy_database(place->database, out, why);
+    return rc;
+}
+
+int gv_command_backup(int argc, char **argv)
+{
+    struct options given = {0};
+    struct gv_text why = {"out of memory"};
+    struct gv_place place;
+
+    gv_arguments(&argp, argc, argv, 0, &given);
+    int rc = gv_place_find(&place, given.folder, given.config);
+    if (rc == GV_ERR_CONFIG)
+        return EX_CONFIG;
+    if (rc == GV_OK)
+        rc = copy_all(&place, given.out, &why);
+    if (rc == GV_OK && gv_sql_is_server(place.database))
+        fprintf(stderr, "grapevine-registry: the database is PostgreSQL: dump it with pg_dump\n");
+    if (rc == GV_OK)
+        printf("%s holds all of the registry's secrets: keep it as you keep them\n", given.out);
+    gv_place_free(&place);
+    return rc == GV_OK ? EX_OK : gv_complain(rc, &why);
+}
