@@ -6,18 +6,19 @@
 
 #include "node/cli/command.h"
 
-enum { OPTION_ACCEPT = 256, OPTION_REGISTRY, OPTION_TERMS };
+enum { OPTION_ACCEPT = 256, OPTION_REGISTRY, OPTION_TERMS, OPTION_INVITATION };
 
 static const struct argp_option options[] = {
     {"email", 'e', "ADDRESS", 0, "Where the code goes; only the registry learns of it", 0},
     {"registry", OPTION_REGISTRY, "URL", 0, "Registry of the network, when none is configured", 0},
+    {"invitation", OPTION_INVITATION, "CODE", 0, "Of a network that admits the invited only", 0},
     {"accept-terms", OPTION_ACCEPT, NULL, 0, "You have read the terms and accept them", 0},
     {"show-terms", OPTION_TERMS, NULL, 0, "Print the terms and exit", 0},
     {0},
 };
 
 struct arguments {
-    const char *email, *registry;
+    const char *email, *registry, *invitation;
     bool accept, show_terms;
 };
 
@@ -31,6 +32,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_REGISTRY:
         arguments->registry = value;
+        return 0;
+    case OPTION_INVITATION:
+        arguments->invitation = value;
         return 0;
     case OPTION_ACCEPT:
         arguments->accept = true;
@@ -113,8 +117,8 @@ static int request_code(struct gv_cli *cli, const struct arguments *arguments,
                         const json_t *network)
 {
     const char *terms = json_string_value(json_object_get(network, "terms"));
-    json_t *answer,
-        *body = json_pack("{s:s, s:s}", "email", arguments->email, "terms", terms ? terms : "");
+    json_t *answer, *body = json_pack("{s:s, s:s, s:s*}", "email", arguments->email, "terms",
+                                      terms ? terms : "", "invitation", arguments->invitation);
 
     if (!body) {
         fprintf(stderr, "grapevine: that email address is not valid UTF-8\n");

@@ -25,7 +25,8 @@ enum {
     OPTION_ADVERTISE,
     OPTION_HOOKS,
     OPTION_DRY,
-    OPTION_WAIT
+    OPTION_WAIT,
+    OPTION_INVITATION
 };
 
 static const struct argp_option options[] = {
@@ -33,6 +34,7 @@ static const struct argp_option options[] = {
     {"registry", OPTION_REGISTRY, "URL", 0, "Join the network of this registry", 0},
     {"descriptor", OPTION_DESCRIPTOR, "FILE", 0, "Join the network of this descriptor", 0},
     {"email", 'e', "ADDRESS", 0, "Where the code goes; only the registry learns of it", 0},
+    {"invitation", OPTION_INVITATION, "CODE", 0, "Of a network that admits the invited only", 0},
     {"code", OPTION_CODE, "CODE", 0, "The code that came by mail: a second run ends it", 0},
     {"accept-terms", OPTION_ACCEPT, NULL, 0, "You have read the terms and accept them", 0},
     {"log", OPTION_LOG, "SOURCE", 0, "Mail log, a file or journal; repeatable (default: found)", 0},
@@ -120,6 +122,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_ALLOW:
         a->allow = value;
+        return 0;
+    case OPTION_INVITATION:
+        a->invitation = value;
         return 0;
     case OPTION_HOOKS:
         a->hooks = value;

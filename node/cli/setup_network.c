@@ -294,6 +294,17 @@ static int hand_in(struct gv_setup *setup, const char *code)
     return rc;
 }
 
+/* Whoever presses the button behind the mail's link needs no code: the node comes for its
+ * certificate by itself. */
+static bool is_enrolled(struct gv_setup *setup)
+{
+    json_t *status = gv_setup_status(setup);
+
+    setup->enrolled = gv_cli_true(status, "enrolled");
+    json_decref(status);
+    return setup->enrolled;
+}
+
 static int ask_for_code(struct gv_setup *setup)
 {
     char code[64];
@@ -301,12 +312,45 @@ static int ask_for_code(struct gv_setup *setup)
 
     for (int i = 0; i < CODE_TRIES && rc != 0; i++) {
         gv_setup_ask(setup, code, sizeof code,
-                     "The code from the mail (empty: later, with `grapevine confirm CODE`):", "");
-        if (!*code)
+                     "The code from the mail (empty: you used its link, or it comes later):", "");
+        if (*code) {
+            rc = hand_in(setup, code);
+        } else if (gv_setup_wait(setup, is_enrolled)) {
+            gv_setup_say(setup, "This node is enrolled.\n");
+            rc = 0;
+        } else {
+            gv_setup_say(setup, "Not yet. Hand it in with `grapevine confirm CODE`, or run this "
+                                "again.\n");
             return EX_TEMPFAIL;
-        rc = hand_in(setup, code);
+        }
     }
     return rc;
+}
+
+/* A network may admit the invited only; that shows when it is asked. */
+static int ask_code_by_mail(struct gv_setup *setup)
+{
+    char invitation[64] = "";
+    json_t *answer = NULL;
+
+    if (setup->answers.invitation)
+        snprintf(invitation, sizeof invitation, "%s", setup->answers.invitation);
+    for (;;) {
+        json_t *body = json_pack("{s:s, s:s, s:s}", "email", setup->email, "terms",
+                                 setup->descriptor.terms, "invitation", invitation);
+        if (!body)
+            return gv_cli_no_memory();
+        int rc = gv_cli_ask_expecting(setup->cli, &answer, "enroll", body,
+                                      *invitation ? NULL : "invitation");
+        json_decref(body);
+        json_decref(answer);
+        if (rc != -1)
+            return rc;
+        if (setup->answers.non_interactive)
+            return gv_setup_missing("--invitation CODE (this network admits the invited only)");
+        gv_setup_ask(setup, invitation, sizeof invitation,
+                     "This network admits the invited only. Your invitation:", NULL);
+    }
 }
 
 int gv_setup_enroll(struct gv_setup *setup)
@@ -320,8 +364,7 @@ int gv_setup_enroll(struct gv_setup *setup)
     if (rc == 0 && setup->answers.code)
         return hand_in(setup, setup->answers.code);
     if (rc == 0)
-        rc = post(setup, "enroll",
-                  json_pack("{s:s, s:s}", "email", setup->email, "terms", setup->descriptor.terms));
+        rc = ask_code_by_mail(setup);
     if (rc != 0)
         return rc;
     gv_log_safe(safe, sizeof safe, setup->email, strlen(setup->email));

@@ -473,7 +473,7 @@ int gv_enroll_fetch_terms(struct gv_enroll *enroll, gv_enroll_done done, void *c
 }
 
 int gv_enroll_request(struct gv_enroll *enroll, const char *email, const char *terms,
-                      gv_enroll_done done, void *context)
+                      const char *invitation, gv_enroll_done done, void *context)
 {
     struct gv_proof proof = {.kind = GV_PROOF_ENROLL, .email = email, .terms = terms};
     int rc;
@@ -484,6 +484,8 @@ int gv_enroll_request(struct gv_enroll *enroll, const char *email, const char *t
         return rc;
     json_object_set_new(json, "email", json_string(email));
     json_object_set_new(json, "terms", json_string(terms));
+    if (invitation && *invitation)
+        json_object_set_new(json, "invitation", json_string(invitation));
     return start(enroll, GV_ENROLL_REQUEST, "/v1/enroll", json, true, done, context);
 }
 

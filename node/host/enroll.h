@@ -70,9 +70,9 @@ int gv_enroll_fetch_descriptor(struct gv_enroll *enroll, gv_enroll_done done, vo
 int gv_enroll_fetch_terms(struct gv_enroll *enroll, gv_enroll_done done, void *context);
 
 /* Asks for a code by mail. `terms` is the version that the admin has accepted; it must be the
- * descriptor's. */
+ * descriptor's. `invitation`: what whoever runs the registry gave out, or NULL. */
 int gv_enroll_request(struct gv_enroll *enroll, const char *email, const char *terms,
-                      gv_enroll_done done, void *context);
+                      const char *invitation, gv_enroll_done done, void *context);
 
 /* Hands in the code; on success `wire` is the certificate (GV_CERTIFICATE_LEN), verified: our key,
  * this network, a registry key in force, valid now. */

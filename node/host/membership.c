@@ -547,12 +547,12 @@ static void on_requested(void *context, const struct gv_enroll_answer *answer)
 }
 
 int gv_membership_request(struct gv_membership *membership, const char *email, const char *terms,
-                          gv_enroll_done done, void *context)
+                          const char *invitation, gv_enroll_done done, void *context)
 {
     if (membership->request.done)
         return GV_ERR_BUSY;
     membership->request = (struct asking){done, context};
-    int rc = gv_enroll_request(membership->enroll, email, terms, on_requested, membership);
+    int rc = gv_enroll_request(membership->enroll, email, terms, invitation, on_requested, membership);
     if (rc != GV_OK)
         membership->request = (struct asking){NULL, NULL};
     return rc;

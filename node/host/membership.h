@@ -55,7 +55,7 @@ int gv_membership_join(struct gv_membership *membership, const char *registry_ur
                        const uint8_t *network_id, gv_enroll_done done, void *context);
 int gv_membership_terms(struct gv_membership *membership, gv_enroll_done done, void *context);
 int gv_membership_request(struct gv_membership *membership, const char *email, const char *terms,
-                          gv_enroll_done done, void *context);
+                          const char *invitation, gv_enroll_done done, void *context);
 int gv_membership_confirm(struct gv_membership *membership, const char *code, gv_enroll_done done,
                           void *context);
 

@@ -23,10 +23,11 @@
 
 struct init {
     const char *folder, *listen, *mail;
+    bool invited;
     struct gv_descriptor descriptor;
 };
 
-enum { OPTION_LAB = 256, OPTION_URL, OPTION_SEED, OPTION_LISTEN, OPTION_MAIL };
+enum { OPTION_LAB = 256, OPTION_URL, OPTION_SEED, OPTION_LISTEN, OPTION_MAIL, OPTION_INVITED };
 
 static const struct argp_option options[] = {
     {"data", 'd', "DIR", 0,
@@ -35,6 +36,7 @@ static const struct argp_option options[] = {
      0},
     {"name", 'n', "NAME", 0, "Another way to give NAME", 0},
     {"lab", OPTION_LAB, NULL, 0, "A network for tests: verdicts at once, documentation ranges", 0},
+    {"invited", OPTION_INVITED, NULL, 0, "Admit the invited only (grapevine-registry invite)", 0},
     {"url", OPTION_URL, "URL", 0, "Where nodes reach the registry (default: http://LISTEN)", 0},
     {"seed", OPTION_SEED, "HOST:PORT", 0,
      "A node to join through; may be given several times (default: port 4727 at the URL's host, "
@@ -70,6 +72,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_LAB:
         init->descriptor.lab = true;
+        return 0;
+    case OPTION_INVITED:
+        init->invited = true;
         return 0;
     case OPTION_URL:
         if (!gv_set_url(&init->descriptor, arg))
@@ -217,11 +222,12 @@ static int write_config(const struct init *init, struct gv_text *why)
         ";trusted_proxy = 127.0.0.1\n";
     char text[2048];
 
-    int len = snprintf(text, sizeof text,
-                       "; Registry of the network %s. All keys: grapevine-registry --help-config\n"
-                       "[registry]\ndata = .\nlisten = %s\n%s\n[mail]\nurl = %s\n",
-                       init->descriptor.name, listen_at(init), behind_proxy(init) ? proxy_hint : "",
-                       init->mail ? init->mail : "smtp://localhost");
+    int len = snprintf(
+        text, sizeof text,
+        "; Registry of the network %s. All keys: grapevine-registry --help-config\n"
+        "[registry]\ndata = .\nlisten = %s\n%s%s\n[mail]\nurl = %s\n",
+        init->descriptor.name, listen_at(init), init->invited ? "enrolment = invited\n" : "",
+        behind_proxy(init) ? proxy_hint : "", init->mail ? init->mail : "smtp://localhost");
     if (len < 0 || (size_t)len >= sizeof text)
         return gv_fail(why, GV_ERR_RANGE, "--mail is too long");
     return write_text(init->folder, GV_FILE_CONFIG, text, 0600, why);
@@ -283,6 +289,8 @@ static void say_what_next(const struct init *init)
     else
         printf("Start with: grapevine-registry serve --config %s/" GV_FILE_CONFIG "\n",
                init->folder);
+    if (init->invited)
+        printf("An invitation for each: grapevine-registry invite --data %s\n", init->folder);
     printf("On each mail server then: grapevine setup --registry %s\n", d->registry_url);
     if (is_this_host(host))
         printf("That address is this host's alone; --listen and --url name another.\n");

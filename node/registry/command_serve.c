@@ -167,7 +167,7 @@ static const struct argp argp = {
     NULL,
     "The registry of a grapevine network.\v"
     "Other commands, each with --help: init, serve, descriptor, show-descriptor, list, revoke, export, "
-    "forget, backup.",
+    "forget, invite, backup.",
     NULL,
     NULL,
     NULL};

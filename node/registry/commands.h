@@ -17,6 +17,7 @@ int gv_command_revoke(int argc, char **argv);
 int gv_command_backup(int argc, char **argv);
 int gv_command_export(int argc, char **argv);
 int gv_command_forget(int argc, char **argv);
+int gv_command_invite(int argc, char **argv);
 int gv_command_serve(int argc, char **argv);
 
 /* Signs with the key of the folder; appends the wire form. */

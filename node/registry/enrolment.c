@@ -9,6 +9,7 @@
 #include "crypto/wipe.h"
 #include "node/base/json.h"
 #include "node/base/log.h"
+#include "node/registry/invitation.h"
 #include "node/registry/template.h"
 
 #define BODY_MAX 4096
@@ -344,6 +345,7 @@ void gv_enroll_handle(struct gv_registrar *registrar, struct gv_http_request *re
 {
     struct signed_request asked;
     struct gv_pending pending;
+    const char *invitation = NULL;
 
     memset(&pending, 0, sizeof pending);
     gv_registrar_refresh(registrar);
@@ -364,6 +366,9 @@ void gv_enroll_handle(struct gv_registrar *registrar, struct gv_http_request *re
         goto out;
     }
     gv_owner_tag(pending.owner, registrar->owner_secret, pending.email);
+    (void)gv_json_string(&invitation, asked.json, "invitation", GV_INVITATION_TEXT_MAX, NULL);
+    if (!gv_invitation_admits(registrar, request, invitation, pending.owner, asked.proof.key))
+        goto out;
     if (email_allowed(registrar, request, &pending))
         start_enrolment(registrar, request, &asked, &pending);
 out:

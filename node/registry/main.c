@@ -27,6 +27,7 @@ int main(int argc, char **argv)
         {"backup", "grapevine-registry backup", gv_command_backup},
         {"export", "grapevine-registry export", gv_command_export},
         {"forget", "grapevine-registry forget", gv_command_forget},
+        {"invite", "grapevine-registry invite", gv_command_invite},
     };
 
     gv_log_open("grapevine-registry", GV_LOG_INFO);

@@ -54,6 +54,18 @@ int gv_records_by_link(struct gv_records *records, struct gv_pending *out, uint8
 int gv_records_approve(struct gv_records *records, const uint8_t link[GV_HASH_LEN]);
 int gv_records_set_tries(struct gv_records *records, const uint8_t key[GV_KEY_LEN], uint32_t tries);
 
+/* ---- invitations (records_invitations.c) ------------------------------------------------------
+ * `code`: its hash (invitation.h). */
+#define GV_INVITATIONS_MAX 10000 /* not used yet */
+/* `owner`: for him alone, or NULL. GV_ERR_FULL. Expired ones are removed first. */
+int gv_records_invite(struct gv_records *records, const uint8_t code[GV_HASH_LEN],
+                      const uint8_t *owner, uint32_t expires_min, uint32_t now_min);
+/* For this key, from now on for no other. GV_ERR_FORBIDDEN: none such, expired, another owner's or
+ * used by another key; which of these is not told. */
+int gv_records_claim(struct gv_records *records, const uint8_t code[GV_HASH_LEN],
+                     const uint8_t owner[GV_ID_LEN], const uint8_t key[GV_KEY_LEN],
+                     uint32_t now_min);
+
 /* ---- instances ------------------------------------------------------------------------------ */
 struct gv_instance {
     uint8_t wire[GV_CERTIFICATE_LEN]; /* the last certificate issued */

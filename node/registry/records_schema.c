@@ -27,6 +27,8 @@ static const char *const sqlite[] = {
     "  approved INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE INDEX pending_expires ON pending (expires_min);"
     "CREATE UNIQUE INDEX pending_link ON pending (link);",
+    ("CREATE TABLE invitation (code BLOB PRIMARY KEY, owner BLOB, expires_min INTEGER NOT NULL,"
+     "  key BLOB) STRICT, WITHOUT ROWID;"),
 };
 
 static const char *const postgres[] = {
@@ -53,6 +55,8 @@ static const char *const postgres[] = {
     "  approved BIGINT NOT NULL);"
     "CREATE INDEX pending_expires ON pending (expires_min);"
     "CREATE UNIQUE INDEX pending_link ON pending (link);",
+    ("CREATE TABLE invitation (code BYTEA PRIMARY KEY, owner BYTEA, expires_min BIGINT NOT NULL,"
+     "  key BYTEA);"),
 };
 
 _Static_assert(sizeof sqlite == sizeof postgres, "each has the same migrations");
@@ -93,6 +97,12 @@ static const char *const statements[STATEMENTS] = {
                              " AND revoked_min >= ?1 ORDER BY revoked_min, instance LIMIT ?2",
     [INSTANCE_ALL] = "SELECT certificate, terms, accepted_min, revocation IS NOT NULL, email"
                      " FROM instance LEFT JOIN owner USING (owner) ORDER BY owner, instance",
+    [INVITATION_PURGE] = "DELETE FROM invitation WHERE expires_min <= ?1",
+    [INVITATION_PUT] = "INSERT INTO invitation VALUES (?1, ?2, ?3, NULL)",
+    /* The first key that hands it in has it; the same key may do so again. */
+    [INVITATION_CLAIM] = "UPDATE invitation SET key = ?1 WHERE code = ?2 AND expires_min > ?3"
+                         " AND (owner IS NULL OR owner = ?4) AND (key IS NULL OR key = ?1)",
+    [INVITATION_COUNT] = "SELECT count(*) FROM invitation WHERE key IS NULL AND expires_min > ?1",
     [LOG_ANY] = "SELECT 1 FROM log LIMIT 1",
     [LOG_SIZE] = "SELECT coalesce(max(place) + 1, 0) FROM log WHERE signer = ?1",
     /* Confirmed twice within a minute, it is the very same certificate. */

@@ -7,6 +7,7 @@
 #include "node/base/log.h"
 #include "node/registry/sql.h"
 
+static const char *const enrolments[] = {"open", "invited", NULL};
 static const char *const starttls[] = {"required", "try", "no", NULL};
 
 #define AT(field) offsetof(struct gv_registry_settings, field)
@@ -63,6 +64,14 @@ static const struct gv_config_key keys[] = {
      .offset = AT(tls_key),
      .fallback = "",
      .doc = "Its private key in PEM, which only the registry's user and group may read."},
+    {.section = "registry",
+     .key = "enrolment",
+     .type = GV_CONFIG_ENUM,
+     .offset = AT(enrolment),
+     .fallback = "open",
+     .choices = enrolments,
+     .doc = "open: whoever has an email address and accepts the terms. invited: whoever has an "
+            "invitation besides (grapevine-registry invite)."},
     {.section = "registry",
      .key = "log_level",
      .type = GV_CONFIG_ENUM,

@@ -4,6 +4,7 @@
 
 #include "node/base/config.h"
 
+enum gv_enrolment { GV_ENROLMENT_OPEN, GV_ENROLMENT_INVITED };
 enum gv_starttls { GV_STARTTLS_REQUIRED, GV_STARTTLS_TRY, GV_STARTTLS_NO };
 
 struct gv_registry_settings {
@@ -13,6 +14,7 @@ struct gv_registry_settings {
     struct gv_config_strings names;             /* accepted in the Host header; none: any */
     struct gv_config_addresses trusted_proxies; /* believed about their client's address */
     char *tls_certificate, *tls_key; /* PEM files; NULL or "": plain HTTP */
+    int enrolment; /* enum gv_enrolment */
     int log_level;
 
     char *mail_url; /* smtp://HOST[:PORT], smtps://HOST[:PORT], or file:/FOLDER */

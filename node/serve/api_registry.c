@@ -182,7 +182,7 @@ void gv_api_post_enroll(struct gv_http_request *request, void *context)
         return;
     asking->answer = answer_enroll;
     started(asking, gv_membership_request(api->options.membership, enroll.email, enroll.terms,
-                                          on_answer, asking));
+                                          enroll.invitation, on_answer, asking));
 }
 
 static void answer_confirm(struct gv_api_asking *asking, const struct gv_enroll_answer *answer)

@@ -234,6 +234,8 @@ int gv_api_enroll_body(struct gv_api_enroll *out, const void *body, size_t len,
     rc = take(out->email, sizeof out->email, json, "email", false, error);
     if (rc == GV_OK)
         rc = take(out->terms, sizeof out->terms, json, "terms", false, error);
+    if (rc == GV_OK)
+        rc = take(out->invitation, sizeof out->invitation, json, "invitation", true, error);
     json_decref(json);
     return rc;
 }

@@ -62,6 +62,7 @@ int gv_api_join_body(struct gv_api_join *out, const void *body, size_t len, stru
 struct gv_api_enroll {
     char email[GV_API_EMAIL_MAX + 1];
     char terms[GV_API_TEXT_MAX + 1]; /* the version that the admin accepts */
+    char invitation[64];             /* "": none */
 };
 int gv_api_enroll_body(struct gv_api_enroll *out, const void *body, size_t len,
                        struct gv_text *error);

@@ -6,7 +6,7 @@ set -uo pipefail
 NODES=1
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-needs python3 jq
+needs python3 jq curl
 here=$(cd "$(dirname "$0")" && pwd)
 find_port 16200
 make_registry steps
@@ -187,5 +187,21 @@ jq -e '.enrolled and .peers >= 1' "$scratch/shown" >/dev/null || fail "its JSON:
 ask 3 setup </dev/null >/dev/null 2>"$scratch/errors"
 status=$?
 said 64 'in a terminal' || fail "without a terminal: $(<"$scratch/errors")"
+# ---- with the link instead of the code ---------------------------------------------------------
+
+host_conf 4
+"$bin/grapevined" --config "$(conf 4)" >>"$scratch/node4.log" 2>&1 &
+pids+=($!)
+wait_for 10 "node 4" answers 4
+press() { printf '%s >/dev/null; link=$(grep -o "http://127[^ ]*" "$f" | grep -v terms | tr -d "\\r" | tail -n 1); curl -fsS -X POST "$link" >/dev/null' "$(code_of "$1")"; }
+{
+    printf 'Do you accept the terms?\ty\n'
+    printf 'Go on?\ty\n'
+    printf 'The code from the mail\t$ %s\n' "$(press 'steps@owner4.test')"
+} >"$scratch/script"
+walk 4 "$scratch/script" --registry "$registry_url" --email steps@owner4.test --log "$scratch/log/mail.log" \
+    --allow no --hooks no --share preview --no-import --wait 40 || { fail "with the link: $?" && tail -n 12 "$scratch/shown"; }
+shown 'This node is enrolled'
+
 [[ $failures == 0 ]] && echo "first steps: all as they should be"
 exit $((failures > 0))

@@ -50,7 +50,7 @@ for program in grapevined grapevine-firewall; do
     holds $program.8 "$(shown $program.8)" "${words[@]}"
 done
 text=$(shown grapevine-registry.8)
-for command in init serve descriptor show-descriptor list revoke; do
+for command in init serve descriptor show-descriptor list revoke invite; do
     mapfile -t words < <(options grapevine-registry $command)
     holds grapevine-registry.8 "$text" "${words[@]}"
 done

@@ -298,7 +298,7 @@ static int ask(unsigned kind)
     case 1:
         return gv_enroll_fetch_terms(enroll, on_answer, NULL);
     case 2:
-        return gv_enroll_request(enroll, "a@example.org", "1", on_answer, NULL);
+        return gv_enroll_request(enroll, "a@example.org", "1", NULL, on_answer, NULL);
     case 3:
         return gv_enroll_confirm(enroll, "ABCDE-FGHJK", on_answer, NULL);
     case 4:
