@@ -25,9 +25,14 @@ function add(element, children) {
     element.append(child instanceof Node ? child : clean(child));
   }
 }
+// Who was on something that is made anew is on the same thing again.
 export function fill(element, ...children) {
+  const on = element.contains(document.activeElement) && document.activeElement;
   element.replaceChildren();
   add(element, children);
+  if (on && on !== element)
+    (on.isConnected ? on : [...element.querySelectorAll(on.tagName)].find((e) => e.textContent === on.textContent))
+      ?.focus({preventScroll: true});
   return element;
 }
 export const $ = (id) => document.getElementById(id);
