@@ -122,12 +122,13 @@ export function table(caption, columns, rows, empty) {
 
 // Asks before something is done; resolves to true or false.
 export function confirm(title, text, yes) {
-  const dialog = $("ask");
   return new Promise((resolve) => {
-    fill(dialog, h("h2", {id: "ask-title"}, title), h("p", text),
-      h("form.line", {method: "dialog"}, h("button.main", {value: "yes"}, yes), h("button", {value: "no"}, "Cancel")));
-    dialog.returnValue = "";
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), {once: true});
+    const dialog = h("dialog", {"aria-labelledby": "ask", onclose() {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    }}, h("h2", {id: "ask"}, title), h("p", text),
+    h("form.line", {method: "dialog"}, h("button.main", {value: "yes"}, yes), h("button", {value: "no"}, "Cancel")));
+    document.body.append(dialog);
     dialog.showModal();
   });
 }
