@@ -424,8 +424,8 @@ int gv_config_load(const struct gv_config_table *table, void *out, const char *p
     return gv_config_load_said(table, out, NULL, path, errors);
 }
 
-int gv_config_load_said(const struct gv_config_table *table, void *out, struct gv_config_said **said,
-                        const char *path, struct gv_buf *errors)
+int gv_config_load_said(const struct gv_config_table *table, void *out,
+                        struct gv_config_said **said, const char *path, struct gv_buf *errors)
 {
     struct gv_buf text;
     struct gv_text why = {""};
@@ -434,7 +434,8 @@ int gv_config_load_said(const struct gv_config_table *table, void *out, struct g
     gv_buf_init(&text);
     int rc = gv_file_read(&text, path, GV_CONFIG_FILE_MAX, &why);
     if (rc == GV_OK) {
-        rc = parse(table, out, said, path, text.len ? (const char *)text.data : "", text.len, errors);
+        rc = parse(table, out, said, path, text.len ? (const char *)text.data : "", text.len,
+                   errors);
     } else {
         gv_buf_append(errors, why.text, strlen(why.text));
         gv_buf_append(errors, "\n", 1);

@@ -44,7 +44,9 @@ json_t *gv_options_json(const struct gv_options *options, const char *path)
         json_array_append_new(
             list, json_pack("{s:s, s:s, s:o, s:o, s:s, s:s}", "section", key->section, "key",
                             key->key, "value",
-                            value_json(key, given ? said->text : key->fallback ? key->fallback : ""),
+                            value_json(key, given           ? said->text
+                                            : key->fallback ? key->fallback
+                                                            : ""),
                             "line", given ? json_integer(said->line) : json_null(), "default",
                             key->fallback ? key->fallback : "", "doc", key->doc));
     }

@@ -25,9 +25,14 @@ function add(element, children) {
     element.append(child instanceof Node ? child : clean(child));
   }
 }
+// Who was on something that is made anew is on the same thing again.
 export function fill(element, ...children) {
+  const on = element.contains(document.activeElement) && document.activeElement;
   element.replaceChildren();
   add(element, children);
+  if (on && on !== element)
+    (on.isConnected ? on : [...element.querySelectorAll(on.tagName)].find((e) => e.textContent === on.textContent))
+      ?.focus({preventScroll: true});
   return element;
 }
 export const $ = (id) => document.getElementById(id);
@@ -117,12 +122,13 @@ export function table(caption, columns, rows, empty) {
 
 // Asks before something is done; resolves to true or false.
 export function confirm(title, text, yes) {
-  const dialog = $("ask");
   return new Promise((resolve) => {
-    fill(dialog, h("h2", {id: "ask-title"}, title), h("p", text),
-      h("form.line", {method: "dialog"}, h("button.main", {value: "yes"}, yes), h("button", {value: "no"}, "Cancel")));
-    dialog.returnValue = "";
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), {once: true});
+    const dialog = h("dialog", {"aria-labelledby": "ask", onclose() {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    }}, h("h2", {id: "ask"}, title), h("p", text),
+    h("form.line", {method: "dialog"}, h("button.main", {value: "yes"}, yes), h("button", {value: "no"}, "Cancel")));
+    document.body.append(dialog);
     dialog.showModal();
   });
 }

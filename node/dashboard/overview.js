@@ -89,9 +89,8 @@ export function overview(main, {signal}) {
   let had = false;
   every(10, signal, async () => {
     const [s, found, a] = await Promise.all([get("status", {signal}), get("attackers", {signal}), get("alerts", {signal, query: {limit: 10}})]);
-    const focused = top.contains(document.activeElement);
     fill(top, state(s, a.alerts));
-    if (focused || !had) top.querySelector("h1").focus({preventScroll: true});
+    if (!had) top.querySelector("h1").focus({preventScroll: true});
     had = true;
     fill(counts, tiles(s, found));
     fill(who, attackers(found.attackers.slice(0, 12), !s.enforcement.enforced.length),

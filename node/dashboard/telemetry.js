@@ -62,33 +62,39 @@ const sharing = {
 
 export function telemetry(main, {signal, title}) {
   const head = h("section.card.state"), list = h("div"), held = h("div"), count = h("p.muted", {role: "status"});
-  const since = h("select", {id: "since", onchange: () => { limit = 50; refresh(); }},
+  const since = h("select", {id: "since", onchange: () => { have.clear(); refresh(); }},
     [["24h", "24 hours"], ["7d", "7 days"], ["30d", "30 days"]].map(([value, text]) => h("option", {value}, text)));
-  const more = h("button", {onclick: () => { limit = Math.min(10000, limit * 4); refresh(); }}, "Show more");
-  let limit = 50, shown = "";
+  const page = 100;
+  const have = new Map(); // by number, in pages from the newest to the oldest that was asked for
+  const more = h("button", {onclick: () => refresh(Math.min(...have.keys()))}, "Show more");
+  let shown = "";
   title("Telemetry", h("p.muted", "Everything that this node says to others, in full."), head,
     h("section.card.grid", h("div.line", h("h2", "What was said"), h("label", {for: "since"}, "The last"), since),
       count, list, more), h("section.card.grid", held));
 
-  async function refresh() {
+  async function refresh(before) {
+    const first = !have.size, query = {since: since.value, limit: page};
+    if (before) query.before = before;
     const [said, status, known] = await Promise.all([
-      get("telemetry", {signal, query: {since: since.value, limit}}), get("status", {signal}), names(signal)]);
-    const text = JSON.stringify(said.telemetry) + limit;
+      get("telemetry", {signal, query}), get("status", {signal}), names(signal)]);
+    for (const entry of said.telemetry) have.set(entry.number, entry);
+    if (first || before) more.hidden = said.telemetry.length < page;
+    const all = [...have.values()].sort((a, b) => b.number - a.number);
+    const text = JSON.stringify(all);
     const mode = sharing[status.share] ?? sharing.no, kept = said.kept_s;
     head.className = `card state ${status.share === "yes" ? "good" : "warn"}`;
     fill(head, h("span.mark", {"aria-hidden": "true"}, status.share === "yes" ? "↗" : "○"),
       h("div", h("h2", mode[0]), h("p", mode[1]),
         h("p.muted", `Entries are purged ${span(kept)} after they were made ([limits] telemetry): those from before `,
           h("b", clock(now() - kept * 1000)), " are gone. Purged once an hour.")));
-    more.hidden = said.telemetry.length < limit || limit === 10000;
-    count.textContent = said.telemetry.length ? `${plural(said.telemetry.length, "entry", "entries")}, the newest first.`
+    count.textContent = all.length ? `${plural(all.length, "entry", "entries")}, the newest first.`
       : "Nothing was said in this time.";
     if (text === shown) return;
     shown = text;
     const opened = new Set([...list.querySelectorAll("details[open]")].map((d) => Number(d.dataset.number)));
-    fill(list, entries(said.telemetry.reverse(), known, kept, opened));
+    fill(list, entries(all, known, kept, opened));
   }
-  every(15, signal, refresh, (error) => { count.textContent = error.message; });
+  every(15, signal, () => refresh(), (error) => { count.textContent = error.message; });
   every(60, signal, async () => {
     const p = await get("privacy", {signal});
     fill(held, h("h2", "What this node holds, and until when"), table("What this node holds", [

@@ -129,6 +129,9 @@ typedef void (*gv_persist_each_sent)(void *context, const struct gv_persist_sent
 /* The newest `limit` statements made at since_ms or later, oldest first. */
 int gv_persist_telemetry(struct gv_persist *persist, uint64_t since_ms, size_t limit,
                          gv_persist_each_sent each, void *context);
+/* The same of those with a number below `before`: a page of them after the other. */
+int gv_persist_telemetry_before(struct gv_persist *persist, uint64_t since_ms, uint64_t before,
+                                size_t limit, gv_persist_each_sent each, void *context);
 /* That one: GV_OK, GV_ERR_NOT_FOUND. */
 int gv_persist_one_sent(struct gv_persist *persist, const uint8_t id[GV_ID_LEN],
                         gv_persist_each_sent each, void *context);

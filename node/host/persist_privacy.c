@@ -96,18 +96,19 @@ static void pass_on(void *context, const struct gv_persist_sent *sent)
         about->each(about->context, sent);
 }
 
-/* As the subject stands in a statement: SQLite finds it in 80,000 of them in a few milliseconds, where
- * reading each takes a second. */
-int gv_persist_sent_about(struct gv_persist *persist, const struct gv_subject *subject, size_t limit,
-                          gv_persist_each_sent each, void *context)
+/* As the subject stands in a statement: SQLite finds it in 23,000 of them in 7 ms, where reading
+ * each takes more than a second. */
+int gv_persist_sent_about(struct gv_persist *persist, const struct gv_subject *subject,
+                          size_t limit, gv_persist_each_sent each, void *context)
 {
     struct about about = {.subject = subject, .each = each, .context = context};
     struct gv_buf wire;
 
     gv_buf_init(&wire);
     gv_put_bin(&wire, subject->bytes, subject->family == GV_FAMILY_IPV4 ? 4 : 8);
-    int rc = wire.failed ? GV_ERR_MEMORY
-                         : gv_persist_list_about(persist, wire.data, wire.len, limit, pass_on, &about);
+    int rc = wire.failed
+                 ? GV_ERR_MEMORY
+                 : gv_persist_list_about(persist, wire.data, wire.len, limit, pass_on, &about);
     gv_buf_free(&wire);
     return rc;
 }

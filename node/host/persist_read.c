@@ -117,11 +117,17 @@ static void hand_out(struct gv_persist *persist, sqlite3_stmt *row, gv_persist_e
 int gv_persist_telemetry(struct gv_persist *persist, uint64_t since_ms, size_t limit,
                          gv_persist_each_sent each, void *context)
 {
+    return gv_persist_telemetry_before(persist, since_ms, INT64_MAX, limit, each, context);
+}
+
+int gv_persist_telemetry_before(struct gv_persist *persist, uint64_t since_ms, uint64_t before,
+                                size_t limit, gv_persist_each_sent each, void *context)
+{
     sqlite3_stmt *row = persist->sql[GV_SQL_LIST_SENT];
 
     if (!persist->db)
         return GV_ERR_IO;
-    int rc = gv_db_bind(row, "ii", (int64_t)since_ms, (int64_t)limit);
+    int rc = gv_db_bind(row, "iii", (int64_t)since_ms, (int64_t)limit, (int64_t)before);
 
     if (rc != GV_OK)
         return rc;

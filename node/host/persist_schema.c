@@ -39,7 +39,7 @@ const char *const gv_persist_sql_text[GV_SQL_COUNT] = {
                         " mac = excluded.mac",
     [GV_SQL_GET_KEPT] = "SELECT value, mac FROM kept WHERE name = ?1",
     [GV_SQL_LIST_SENT] = "SELECT * FROM (SELECT " SENT_COLUMNS " FROM sent WHERE created_ms >= ?1"
-                         " ORDER BY number DESC LIMIT ?2) ORDER BY 1",
+                         " AND number < ?3 ORDER BY number DESC LIMIT ?2) ORDER BY 1",
     [GV_SQL_LIST_ABOUT] = "SELECT * FROM (SELECT " SENT_COLUMNS " FROM sent WHERE instr(value, ?1)"
                           " ORDER BY number DESC LIMIT ?2) ORDER BY 1",
     [GV_SQL_ONE_SENT] = "SELECT " SENT_COLUMNS " FROM sent WHERE key = ?1",

@@ -7,7 +7,7 @@
  *   GET  status, peers, traffic, roster, lists, network
  *        ip?addr=ADDR   verdict?addr=ADDR   list?verdict=&action=&limit=&offset=
  *        changes?since=SERIAL&wait=SECONDS   received?limit=&cursor=
- *        telemetry?since=&limit=&addr=&follow=1   (follow: one object a line, as they come)
+ *        telemetry?since=&limit=&before=&addr=&follow=1   (follow: one object a line, as they come)
  *        stats?since=&by=minute|hour|day   alerts?limit=&follow=1   privacy
  *        attackers   settings
  *   POST allow, deny, unlist {"addr": ADDR or PREFIX}   retract, ask {"addr": ADDR}

@@ -1,6 +1,7 @@
-/* GET attackers: who has tried passwords here in the last hour, those with the most failures of the day
- * first. All of local history is gone through a few rows at a time, once for all who ask meanwhile, and
- * what was found is told for two seconds more: a thousand dashboards cost what one does. */
+/* GET attackers: who has tried passwords here in the last hour, those with the most failures of the
+ * day first. All of local history is gone through a few rows at a time, once for all who ask
+ * meanwhile, and what was found is told for two seconds more: a thousand dashboards cost what one
+ * does. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,14 +82,13 @@ static json_t *attacker_json(const struct gv_core *core, const struct attacker *
     char text[GV_SUBJECT_TEXT];
 
     gv_subject_text(text, &one->subject);
-    return json_pack("{s:s, s:I, s:I, s:o, s:o, s:s, s:s, s:b}", "subject", text, "failures",
-                     (json_int_t)one->history.failures_day, "visits",
-                     (json_int_t)one->history.visits_week, "first",
-                     gv_api_time(one->history.first_failure_ms), "last",
-                     gv_api_time(one->history.last_failure_ms), "verdict",
-                     gv_verdict_state_name(verdict.state), "action",
-                     gv_action_name(decision.action), "locked",
-                     (int)(one->history.locked_until_ms > gv_unix_ms()));
+    return json_pack(
+        "{s:s, s:I, s:I, s:o, s:o, s:s, s:s, s:b}", "subject", text, "failures",
+        (json_int_t)one->history.failures_day, "visits", (json_int_t)one->history.visits_week,
+        "first", gv_api_time(one->history.first_failure_ms), "last",
+        gv_api_time(one->history.last_failure_ms), "verdict", gv_verdict_state_name(verdict.state),
+        "action", gv_action_name(decision.action), "locked",
+        (int)(one->history.locked_until_ms > gv_unix_ms()));
 }
 
 static json_t *found_json(const struct gv_api_attackers *a)

@@ -111,15 +111,18 @@ void gv_api_get_telemetry(struct gv_http_request *request, void *context)
         return;
     }
     struct gv_subject subject;
-    const char *about = gv_http_query(request, "addr");
-    if (about && gv_api_subject(&subject, about, &error) != GV_OK) {
+    const char *about = gv_http_query(request, "addr"), *page = gv_http_query(request, "before");
+    size_t before = INT64_MAX;
+    if ((about && gv_api_subject(&subject, about, &error) != GV_OK) ||
+        (page && gv_api_offset(&before, "before", page, &error) != GV_OK)) {
         gv_http_error(request, 400, "bad-request", "%s", error.text);
         return;
     }
     json_t *list = json_array();
     struct gv_persist *persist = gv_driver_persist(api->options.driver);
     int rc = about ? gv_persist_sent_about(persist, &subject, query.limit, add_to_list, list)
-                   : gv_persist_telemetry(persist, query.since_ms, query.limit, add_to_list, list);
+                   : gv_persist_telemetry_before(persist, query.since_ms, before, query.limit,
+                                                 add_to_list, list);
     if (rc != GV_OK) {
         json_decref(list);
         gv_http_error(request, 500, "store", "the store cannot be read: %s", gv_strerror(rc));

@@ -101,9 +101,10 @@ static json_t *change_json(const struct gv_changes *c, const struct change *chan
     gv_subject_text(text, &change->subject);
     char at[GV_RFC3339_TEXT];
     gv_rfc3339(at, change->at_ms);
-    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s}", "subject", text, "time", at, "was", bits_json(change->was),
-                     "is", bits_json(change->is), "verdict", gv_verdict_state_name(verdict.state),
-                     "action", gv_action_name(decision.action));
+    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s}", "subject", text, "time", at, "was",
+                     bits_json(change->was), "is", bits_json(change->is), "verdict",
+                     gv_verdict_state_name(verdict.state), "action",
+                     gv_action_name(decision.action));
 }
 
 static struct gv_http_shared *render(const struct gv_changes *c, uint64_t since, bool reset)
@@ -195,7 +196,9 @@ static void changed(void *context, const struct gv_subject *subject, unsigned wa
     struct gv_changes *c = context;
 
     c->kept[c->count++ % GV_CHANGES_KEPT] =
-        (struct change){.subject = *subject, .was = (uint8_t)was, .is = (uint8_t)is,
+        (struct change){.subject = *subject,
+                        .was = (uint8_t)was,
+                        .is = (uint8_t)is,
                         .at_ms = gv_unix_ms()};
     c->refused += ((is & GV_LISTED_REFUSED) != 0) - (size_t)((was & GV_LISTED_REFUSED) != 0);
     c->untrusted += ((is & GV_LISTED_UNTRUSTED) != 0) - (size_t)((was & GV_LISTED_UNTRUSTED) != 0);

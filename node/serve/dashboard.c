@@ -7,11 +7,12 @@
 
 #define FOLDER "/dashboard/"
 
-/* The page runs its own files and talks to this server, and nothing else: no inline script or style,
- * no other host, no frame around it, no form that is sent anywhere, and no text that becomes markup
- * (trusted types: a slip in the code is an error then, not a hole). */
+/* The page runs its own files and talks to this server, and nothing else: no inline script or
+ * style, no other host, no frame around it, no form that is sent anywhere, and no text that becomes
+ * markup (trusted types: a slip in the code is an error then, not a hole). */
 #define POLICY                                                                                     \
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "        \
+    "'self'; "                                                                                     \
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "                                \
     "require-trusted-types-for 'script'; trusted-types 'none'"
 

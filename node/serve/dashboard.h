@@ -1,6 +1,6 @@
-/* The dashboard: the files of node/dashboard, embedded at build time, served under /dashboard/. They
- * hold nothing of this host, so they need no token; what they show they ask the API for, with the
- * token that the admin gives them. (SPEC 18.10) */
+/* The dashboard: the files of node/dashboard, embedded at build time, served under /dashboard/.
+ * They hold nothing of this host, so they need no token; what they show they ask the API for, with
+ * the token that the admin gives them. (SPEC 18.10) */
 #ifndef GV_NODE_SERVE_DASHBOARD_H
 #define GV_NODE_SERVE_DASHBOARD_H
 

@@ -69,8 +69,8 @@ limit() { # WHAT IS LIMIT
 }
 limit "first paint, ms, median" "$(awk '$1 == "paint" { print $3 }' "$scratch/times")" 500
 sent=0 plain=0
-files=$(curl -s "http://127.0.0.1:$port/dashboard/" | grep -oE '(href|src)="[a-z]+\.(js|css|svg)"' | cut -d'"' -f2 | sort -u)
-for file in '' $files; do
+for file in node/dashboard/*.{html,css,js,svg} chart.js; do
+    file=$(basename "$file")
     sent=$((sent + $(curl -s -H 'Accept-Encoding: gzip' "http://127.0.0.1:$port/dashboard/$file" | wc -c)))
     plain=$((plain + $(curl -s "http://127.0.0.1:$port/dashboard/$file" | wc -c)))
 done

@@ -102,7 +102,9 @@ await page.until("an address", "document.querySelector('.timeline')");
 
 // Deny it with the keyboard; Escape changes nothing; then take it off again.
 const press = async (name) => {
-  await page.run(`[...document.querySelectorAll('button')].find((b) => b.textContent === "${name}").focus()`);
+  const button = `[...document.querySelectorAll('button')].find((b) => b.textContent === "${name}" && !b.disabled)`;
+  await page.until(name, button);
+  await page.run(`${button}.focus()`);
   await page.key("Enter");
 };
 await press("Deny");
@@ -110,16 +112,17 @@ await page.until("the question", "document.querySelector('dialog[open]')");
 check((await page.tree()).some((n) => n.role === "dialog" && n.name.startsWith("Deny")), "the question has no name");
 await page.key("Escape");
 await page.until("no question", "!document.querySelector('dialog[open]')");
-check(!(await text(page)).includes("on the deny list"), "Escape denied it");
+check(!(await page.run("document.querySelector('main').innerText")).includes("on the deny list"), "Escape denied it");
 await press("Deny");
 await page.until("the question", "document.querySelector('dialog[open]')");
 await page.key("Enter");
-await page.until("the deny list", "document.body.innerText.includes('on the deny list')");
+await page.until("the deny list", "document.querySelector('main').innerText.includes('on the deny list')");
+check(await page.run("document.activeElement.textContent") === "Deny", "the focus is lost with what was done");
 await page.until("word of it for screen readers", "document.getElementById('said').textContent.includes('deny list')");
 await press("Take off the list");
 await page.until("the question", "document.querySelector('dialog[open]')");
 await page.key("Enter");
-await page.until("it is off the list", "!document.body.innerText.includes('on the deny list')");
+await page.until("it is off the list", "!document.querySelector('main').innerText.includes('on the deny list')");
 
 // ---- live ----------------------------------------------------------------------------------------
 await page.run("location.hash = '#/'");
@@ -141,6 +144,12 @@ await page.until("what would be sent", "document.body.innerText.includes('not se
 await page.run("document.querySelector('details').open = true");
 await page.until("nobody got it", "document.querySelector('details').innerText.includes('To nobody.') && document.querySelector('.raw')");
 await page.picture(`${folder}/telemetry-preview.png`);
+const entries = "document.querySelectorAll('details').length";
+check(await page.run(entries) === 100, `${await page.run(entries)} entries in a page`);
+await page.run("[...document.querySelectorAll('main button')].find((b) => b.textContent === 'Show more').click()");
+await page.until("the next page", `${entries} > 100 && [...document.querySelectorAll('main button')].find((b) => b.textContent === 'Show more').hidden`);
+check(await page.run("new Set([...document.querySelectorAll('details b')].map((b) => b.textContent)).size === document.querySelectorAll('details').length"), "an entry is shown twice");
+check(await page.run("document.querySelector('details').open"), "what was folded out is folded in by the next page");
 
 // ---- no place for one more to wait -----------------------------------------------------------------
 const { serial } = await (await fetch(`${base}/api/v1/changes`, {headers: {Authorization: `Bearer ${token}`}})).json();

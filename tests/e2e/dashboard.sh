@@ -65,14 +65,15 @@ for i in $(seq 5 25); do fails_at 2 "198.51.100.$i"; done
 wait_for 20 "an own signal" verdict_is 1 198.51.100.7 untrusted
 wait_for 20 "a signal of the other" verdict_is 1 198.51.100.25 reported
 
-previewed() { ask 1 telemetry --json | jq -e 'any(.telemetry[]; .state == "preview")' >/dev/null; }
+previewed() { (($(ask 1 telemetry --json -n 1000 | jq '[.telemetry[] | select(.state == "preview")] | length') == 120)); }
 # What the browser wants done meanwhile.
 (
     while [[ -d $scratch ]]; do
         [[ -e $scratch/attack ]] && rm "$scratch/attack" && fails_at 1 198.51.100.44
         [[ -e $scratch/preview ]] && rm "$scratch/preview" &&
-            sed -i 's/^mode = yes/mode = preview/' "$(conf 1)" && ask 1 reload >/dev/null && fails_at 1 198.51.100.66 &&
-            wait_for 20 "a preview" previewed && touch "$scratch/previewed"
+            sed -i 's/^mode = yes/mode = preview/' "$(conf 1)" && ask 1 reload >/dev/null &&
+            for i in $(seq 66 185); do fails_at 1 "198.51.100.$i"; done &&
+            wait_for 20 "previews" previewed && touch "$scratch/previewed"
         [[ -e $scratch/revoke ]] && rm "$scratch/revoke" && ask 1 token --new >"$scratch/token"
         sleep 0.1
     done

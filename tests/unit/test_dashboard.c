@@ -14,6 +14,7 @@
 #include "crypto/error.h"
 #include "helper_node.h"
 #include "node/base/options.h"
+#include "node/serve/dashboard.h"
 
 static struct node node;
 static char token[128], answer[1 << 20];
@@ -50,8 +51,8 @@ static int ask(const char *method, const char *target, const char *headers)
     char request[4096];
 
     snprintf(request, sizeof request,
-             "%s %s HTTP/1.1\r\nHost: localhost:4729\r\nConnection: close\r\n%s\r\n", method, target,
-             headers);
+             "%s %s HTTP/1.1\r\nHost: localhost:4729\r\nConnection: close\r\n%s\r\n", method,
+             target, headers);
     tcp_talk(node.http_port, request, answer, sizeof answer);
     return strncmp(answer, "HTTP/1.1 ", 9) == 0 ? atoi(answer + 9) : 0;
 }
@@ -85,11 +86,16 @@ static int post(const char *path, const char *headers, const char *json)
 
 static void test_a_page_of_another_site_gets_nothing(void **state)
 {
-    static const char *const foreign[] = {
-        "Origin: https://evil.example\r\n", "Origin: null\r\n", "Origin: localhost:4729\r\n",
-        "Origin: http://localhost\r\n", "Origin: http://localhost:4729.evil.example\r\n",
-        "Origin: http://127.0.0.1:4729\r\n", "Origin: \r\n", "Sec-Fetch-Site: cross-site\r\n",
-        "Sec-Fetch-Site: same-site\r\n", "Sec-Fetch-Site: \r\n"};
+    static const char *const foreign[] = {"Origin: https://evil.example\r\n",
+                                          "Origin: null\r\n",
+                                          "Origin: localhost:4729\r\n",
+                                          "Origin: http://localhost\r\n",
+                                          "Origin: http://localhost:4729.evil.example\r\n",
+                                          "Origin: http://127.0.0.1:4729\r\n",
+                                          "Origin: \r\n",
+                                          "Sec-Fetch-Site: cross-site\r\n",
+                                          "Sec-Fetch-Site: same-site\r\n",
+                                          "Sec-Fetch-Site: \r\n"};
     char with[256];
     json_t *json;
 
@@ -105,8 +111,8 @@ static void test_a_page_of_another_site_gets_nothing(void **state)
     assert_false(json_is_true(json_object_get(json, "deny_listed")));
     json_decref(json);
     /* The dashboard's own. */
-    snprintf(with, sizeof with, "%sOrigin: http://localhost:4729\r\nSec-Fetch-Site: same-origin\r\n",
-             token);
+    snprintf(with, sizeof with,
+             "%sOrigin: http://localhost:4729\r\nSec-Fetch-Site: same-origin\r\n", token);
     assert_int_equal(post("deny", with, "{\"addr\":\"192.0.2.99\"}"), 200);
     assert_int_equal(node_get(&node, "ip?addr=192.0.2.99", &json), 200);
     assert_true(json_is_true(json_object_get(json, "deny_listed")));
@@ -123,13 +129,15 @@ static void test_the_dashboard_is_files(void **state)
     assert_non_null(strstr(answer, "Location: /dashboard/\r\n"));
     assert_int_equal(ask("GET", "/dashboard", ""), 303);
     assert_int_equal(ask("GET", "/dashboard/", ""), 200);
-    assert_non_null(strstr(answer, "Content-Security-Policy: default-src 'none'; script-src 'self'; "));
+    assert_non_null(
+        strstr(answer, "Content-Security-Policy: default-src 'none'; script-src 'self'; "));
     assert_null(strstr(answer, "unsafe-"));
     assert_non_null(strstr(answer, "Referrer-Policy: no-referrer\r\n"));
     assert_non_null(strstr(answer, "X-Content-Type-Options: nosniff\r\n"));
     assert_non_null(strstr(body(), "<!doctype html>"));
     assert_null(strstr(body(), "http")); /* nothing from elsewhere */
-    assert_int_equal(ask("GET", "/dashboard/style.css", "Accept-Encoding: br, gzip;q=1.0\r\n"), 200);
+    assert_int_equal(ask("GET", "/dashboard/style.css", "Accept-Encoding: br, gzip;q=1.0\r\n"),
+                     200);
     assert_non_null(strstr(answer, "Content-Encoding: gzip\r\n"));
     assert_memory_equal(body(), "\x1f\x8b", 2);
     header(etag, "ETag: ");
@@ -137,17 +145,29 @@ static void test_the_dashboard_is_files(void **state)
     assert_int_equal(ask("GET", "/dashboard/style.css", with), 200); /* of the compressed one */
     strcat(with, "Accept-Encoding: gzip\r\n");
     assert_int_equal(ask("GET", "/dashboard/style.css", with), 304);
-    static const char *const plain[] = {"", "Accept-Encoding: gzip;q=0\r\n", "Accept-Encoding: gzip2, x\r\n",
+    static const char *const plain[] = {"", "Accept-Encoding: gzip;q=0\r\n",
+                                        "Accept-Encoding: gzip2, x\r\n",
                                         "Accept-Encoding: gzip; q=0.000\r\n"};
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
         assert_int_equal(ask("GET", "/dashboard/style.css", plain[i]), 200);
         assert_null(strstr(answer, "Content-Encoding"));
         assert_non_null(strstr(body(), ":root"));
     }
-    static const char *const none[] = {"/dashboard/nothing", "/dashboard/../api.token", "/dashboard/%2e%2e/x",
-                                       "/dashboard//", "/dashboard/style.css/"};
+    static const char *const none[] = {"/dashboard/nothing", "/dashboard/../api.token",
+                                       "/dashboard/%2e%2e/x", "/dashboard//",
+                                       "/dashboard/style.css/"};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
         assert_int_equal(ask("GET", none[i], token), 404);
+    size_t plain_len = 0, packed_len = 0; /* of what a page loads */
+    for (size_t i = 0; i < gv_dashboard_file_count; i++) {
+        bool loaded = strcmp(gv_dashboard_files[i].name, "licences.txt") != 0;
+        plain_len += loaded ? gv_dashboard_files[i].plain_len : 0;
+        packed_len += loaded ? gv_dashboard_files[i].packed_len : 0;
+    }
+    assert_in_range(plain_len, 200000, 250000);
+    assert_in_range(packed_len, 50000, 100000);
+    assert_int_equal(ask("GET", "/dashboard/licences.txt", ""), 200);
+    assert_non_null(strstr(body(), "Permission is hereby granted"));
     assert_int_equal(ask("POST", "/dashboard/", token), 405);
     assert_int_equal(ask("HEAD", "/dashboard/", ""), 200);
     assert_string_equal(body(), "");
@@ -169,7 +189,8 @@ static void test_attackers(void **state)
     const json_t *list = json_object_get(json, "attackers");
     assert_int_equal(json_array_size(list), 20);
     assert_int_equal(json_integer_value(json_object_get(json, "addresses")), 30);
-    assert_int_equal(json_integer_value(json_object_get(json, "attempts")), 9 * 1 + 10 * 2 + 10 * 3 + 4);
+    assert_int_equal(json_integer_value(json_object_get(json, "attempts")),
+                     9 * 1 + 10 * 2 + 10 * 3 + 4);
     json_int_t last = 100;
     for (size_t i = 0; i < 20; i++) {
         json_int_t failures =
@@ -194,7 +215,8 @@ static void test_settings_say_where_they_come_from(void **state)
     json_t *one;
 
     fputs("[share]\nmode = yes\n[policy]\ndeny = 192.0.2.0/24,\n  198.51.100.7\n"
-          "[hooks]\nwebhook = https://user:pass@hooks.example/services/T0/secret\n", file);
+          "[hooks]\nwebhook = https://user:pass@hooks.example/services/T0/secret\n",
+          file);
     fclose(file);
     gv_buf_init(&errors);
     assert_int_equal(gv_options_load(&options, path, &errors), GV_OK);
@@ -247,14 +269,28 @@ static void test_what_was_said_of_one_address(void **state)
     assert_int_equal(json_array_size(json_object_get(json, "telemetry")), 6);
     assert_true(json_integer_value(json_object_get(json, "kept_s")) > 0);
     json_decref(json);
+    for (json_int_t before = 7; before > 1; before -= 2) { /* pages of two, the newest first */
+        char path[64];
+        json_int_t one, two;
+        snprintf(path, sizeof path, "telemetry?limit=2&before=%d", (int)before);
+        assert_int_equal(node_get(&node, path, &json), 200);
+        assert_int_equal(
+            json_unpack(json, "{s:[{s:I}, {s:I}!]}", "telemetry", "number", &one, "number", &two),
+            0);
+        assert_int_equal(one, before - 2);
+        assert_int_equal(two, before - 1);
+        json_decref(json);
+    }
+    assert_int_equal(node_get(&node, "telemetry?before=x", NULL), 400);
     static const char *const asked[][2] = {{"198.51.100.3", "198.51.100.3"},
                                            {"2001:db8:7::1", "2001:db8:7::/64"}};
     for (size_t i = 0; i < 2; i++) {
         char path[96];
-        snprintf(path, sizeof path, "telemetry?addr=%s", asked[i][0]);
+        snprintf(path, sizeof path, "telemetry?limit=1&addr=%s", asked[i][0]);
         assert_int_equal(node_get(&node, path, &json), 200);
         assert_int_equal(json_array_size(json_object_get(json, "telemetry")), 1);
-        assert_int_equal(json_unpack(json, "{s:[{s:{s:s}}]}", "telemetry", "statement", "subject", &subject), 0);
+        assert_int_equal(
+            json_unpack(json, "{s:[{s:{s:s}}]}", "telemetry", "statement", "subject", &subject), 0);
         assert_string_equal(subject, asked[i][1]);
         json_decref(json);
     }
@@ -278,14 +314,15 @@ static void test_a_new_token_ends_what_the_old_one_opened(void **state)
     const char *const asked[2] = {"changes?wait=50&since=", "telemetry?follow=1&x="};
     for (size_t i = 0; i < 2; i++) {
         fds[i] = tcp_connect(node.http_port);
-        int n = snprintf(request, sizeof request, "GET /api/v1/%s%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n",
-                         asked[i], serial, token);
+        int n = snprintf(request, sizeof request,
+                         "GET /api/v1/%s%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", asked[i], serial,
+                         token);
         tcp_send(fds[i], request, (size_t)n);
     }
     usleep(300000);
     int kept = unix_connect(node.socket); /* on the control socket nobody needs a token */
-    int n = snprintf(request, sizeof request, "GET /api/v1/changes?wait=50&since=%s HTTP/1.1\r\nHost: x\r\n\r\n",
-                     serial);
+    int n = snprintf(request, sizeof request,
+                     "GET /api/v1/changes?wait=50&since=%s HTTP/1.1\r\nHost: x\r\n\r\n", serial);
     tcp_send(kept, request, (size_t)n);
     usleep(300000);
     assert_int_equal(node_post(&node, "token", "{}", NULL), 200);
