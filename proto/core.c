@@ -151,6 +151,7 @@ void gv_core_free(struct gv_core *core)
     gv_buf_free(&core->plain);
     gv_buf_free(&core->wire);
     gv_buf_free(&core->scratch);
+    gv_buf_free(&core->whole);
     gv_drbg_wipe(&core->drbg);
     gv_identity_wipe(&core->identity);
     gv_wipe(core, sizeof *core);
@@ -511,6 +512,7 @@ int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *e
     core->now_ms = now_ms;
     core->effects = effects;
     gv_traffic_tick(&core->traffic, now_ms);
+    core->busy = gv_traffic_is_busy(&core->traffic);
     bool loaded = core->set.loading && event->kind != GV_EVENT_LOADED;
     gv_set_loading(&core->set, event->kind == GV_EVENT_LOADED);
     if (loaded) {

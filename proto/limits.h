@@ -2,7 +2,8 @@
 #ifndef GV_PROTO_LIMITS_H
 #define GV_PROTO_LIMITS_H
 
-#define GV_PROTOCOL_VERSION 1
+#define GV_PROTOCOL_VERSION 2u
+#define GV_VERSION_SHORT 2u             /* from here on: short records, marks of four bytes */
 #define GV_MINUTE_MS 60000u
 
 /* Frames. 16 KiB of messages a frame: a descriptor (8 KiB) or 64 signals (64 * 130 bytes) fit, and
@@ -65,6 +66,10 @@
 
 /* Messages. */
 #define GV_RECORDS_PER_MESSAGE 64u
+#define GV_PREFIX_LEN 4u                /* of a certificate's id, in a short record: of 10,000
+                                           certificates two share one once in 86 meshes */
+#define GV_PREFIX_TRIES 4u              /* certificates that one may mean */
+#define GV_MISMATCHES_PER_MINUTE 4u     /* signatures that were looked at in vain, of a peer */
 #define GV_IDS_PER_MESSAGE 256u
 #define GV_MESSAGE_MAX 12288u           /* RECORDS and RECONCILE are cut at this size */
 #define GV_AGENT_MAX 32u
@@ -79,11 +84,13 @@
 #define GV_SPREAD_GAP_MS 500u           /* between two frames of news on a link: a tree of seven
                                            floors stays under 4 s even in a storm */
 #define GV_SPREAD_BURST 4u              /* frames that may go without one */
-#define GV_MARK_LEN 8u                  /* of an id, in OFFER and GRAFT: two of 200,000 records
-                                           share one once in a billion meshes */
+#define GV_MARK_LEN 4u                  /* in OFFER and GRAFT: 29 bits of the id, 3 of the tree. One
+                                           in 2,700 is taken for another where 200,000 are held;
+                                           repair brings that one */
 #define GV_RECENT 512u                  /* records remembered until they are offered */
 #define GV_OFFER_AGE_MS 2000u           /* by then a tree has brought it everywhere */
 #define GV_OFFER_MS 15000u              /* between two offers: a frame each, 23 kB an hour */
+#define GV_OFFER_BUSY_MS 20000u         /* in a busy hour, when more of them go along with news */
 #define GV_OFFER_BURST 4u               /* offers that may go without a pause */
 #define GV_OFFERS_PER_MINUTE 60u        /* looked at, of a peer */
 #define GV_REPAIR_MIN_MS 60000u         /* with a random peer, every 60 to 300 s */
@@ -115,7 +122,9 @@
 #define GV_LATER_MS 120000u             /* votes beyond those that a verdict takes wait for company */
 #define GV_LATER_STEP_MS 15000u         /* and go from node to node with less haste */
 #define GV_CALM_MS 1000u                /* so long, at each */
-#define GV_LATER_PERCENT 25u            /* and come only while less than this of the cap is used */
+#define GV_BUSY_PERCENT 25u             /* of the cap, by the pace of the last 10 to 20 minutes: what
+                                           changes no verdict that most act on waits above */
+#define GV_BUSY_MIN_MS 300000u          /* a start's sessions are not yet a pace */
 #define GV_PENDING_MAX 1024u            /* cases that wait for their turn; more go at once */
 #define GV_ERRANDS_MAX 2048u            /* own words under way: 64 an hour for 24 hours, and some */
 #define GV_ERRAND_ACKS (GV_KEEPERS_RANKED + GV_KIN_MAX)

@@ -138,7 +138,7 @@ static void hear(struct gv_world *world, size_t node, const struct gv_event *eve
             listen_to(liar, &plain);
         if (rc == GV_OK && !was_open && talk->session.open) {
             gv_buf_clear(&wire);
-            gv_message_hello(&wire, gv_world_unix_ms(world, node), "liar");
+            gv_message_hello(&wire, 1, gv_world_unix_ms(world, node), "liar");
             say(world, node, talk, wire.data, wire.len);
         }
     }

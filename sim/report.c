@@ -29,6 +29,8 @@ static void print(FILE *out, const struct gv_sim_result *result, const struct gv
     for (int cause = 0; cause < GV_CAUSE_COUNT; cause++)
         fprintf(out, "  %-18s mean %.0f, max %.0f: %s\n", gv_cause_name((enum gv_cause)cause),
                 result->cause_mean[cause], result->cause_max[cause], gv_cause_text((enum gv_cause)cause));
+    fprintf(out, "records              mean %.0f came to a node, and %.0f that it knew already\n",
+            result->records_mean, result->again_mean);
     fprintf(out, "second owner's signal to untrusted on a node  p50 %.3f s, p99 %.3f s\n",
             result->delay_p50_s, result->delay_p99_s);
     fprintf(out, "told of whom one owner reported   mean %.1f nodes, max %zu\n", result->told_mean,

@@ -71,6 +71,18 @@ static void play(struct gv_world *world, struct gv_checks *checks,
         gv_check_probe(checks, last);
 }
 
+/* Of those that run at the end, since they started. */
+static void count_records(struct gv_sim_result *out, const struct gv_core *core, double nodes)
+{
+    struct gv_core_status status;
+
+    if (!core)
+        return;
+    gv_core_status(core, &status);
+    out->records_mean += (double)status.signals_accepted / nodes;
+    out->again_mean += (double)status.records_duplicate / nodes;
+}
+
 static void gather_bytes(struct gv_sim_result *out, const struct gv_world *world, double hours)
 {
     double nodes = (double)world->options.nodes;
@@ -79,6 +91,7 @@ static void gather_bytes(struct gv_sim_result *out, const struct gv_world *world
         struct gv_traffic_sum sum;
         uint64_t most;
         gv_world_traffic(world, i, &sum, &most);
+        count_records(out, world->nodes[i].core, nodes);
         /* Here nobody floods but the attackers of a plant, so what honest nodes call excess is
          * their own load, and is judged. */
         double excess =

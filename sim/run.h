@@ -19,6 +19,7 @@ struct gv_sim_result {
     struct gv_broken broken;
     double bytes_mean, bytes_max;    /* of a node, in and out with headers, in an hour: all but
                                         joins; of the busiest, in its busiest hour */
+    double records_mean, again_mean; /* signals that came to a node and were held; known already */
     double cause_mean[GV_CAUSE_COUNT], cause_max[GV_CAUSE_COUNT]; /* the same by cause, per hour */
     double delay_p50_s, delay_p99_s; /* second owner's signal to untrusted, over nodes */
     size_t attackers, published;

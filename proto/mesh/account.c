@@ -103,6 +103,12 @@ static void settle_joins(struct gv_core *core)
 void gv_account_minute(struct gv_core *core)
 {
     settle_joins(core);
+    if (!gv_traffic_overdrawn(&core->traffic))
+        return;
+    for (size_t i = 0; i < core->link_count; i++)
+        if (gv_account_is_flooding(core, core->links[i]))
+            return; /* he goes at the end of his minute */
+    gv_tree_deafen(core); /* nobody in particular: all of them together */
 }
 
 bool gv_account_is_flooding(const struct gv_core *core, const struct gv_link *link)

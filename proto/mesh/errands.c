@@ -127,7 +127,7 @@ static void whisper(struct gv_core *core, struct gv_link *link, const struct gv_
 {
     gv_buf_clear(&core->scratch);
     gv_message_whisper_start(&core->scratch, 1);
-    gv_message_record(&core->scratch, item->record, item->len);
+    gv_brief_put(core, link, &core->scratch, item);
     gv_link_post(core, link, &core->scratch, true);
 }
 
@@ -198,6 +198,13 @@ static bool run(struct gv_core *core, struct gv_errand *errand)
         return true;
     if (targets.count == 0) { /* until then: what is public may run out first */
         errand->next_ms = gv_core_after(core, GV_ERRAND_LAST_MS);
+        return false;
+    }
+    /* In a storm the bucket of whoever has most to tell is empty first: what waits here is not
+     * lost. */
+    if (held->statement.kind == GV_STATEMENT_SIGNAL && gv_traffic_exhausted(&core->traffic)) {
+        errand->next_ms = gv_core_after(core, GV_ERRAND_RESUME_MS +
+                                                  gv_drbg_below(&core->drbg, GV_ERRAND_RESUME_MS));
         return false;
     }
     bool room = true;

@@ -96,6 +96,8 @@ bool gv_keep_is_enough(struct gv_core *core, const struct gv_subject *subject)
         return false;
     gv_store_judge_public(&known, row, &core->descriptor.policy, core->descriptor.genesis_min,
                           core->now_min, votes);
+    if (core->busy && known.state == GV_VERDICT_UNTRUSTED)
+        return true;
     return is_enough(&core->descriptor.policy, known.weight, known.groups);
 }
 
@@ -191,7 +193,7 @@ static void publish_case(struct gv_core *core, const struct gv_subject *subject)
     size_t count = row ? find_needed(core, row, needed, &later) : 0;
 
     /* In a busy hour they stay where they are; the minute's look tries again. */
-    if (later && !gv_traffic_is_below(&core->traffic, GV_LATER_PERCENT))
+    if (later && core->busy)
         return;
     /* None of them goes before the last: what is displaced is public. */
     for (size_t i = 0; i < count; i++)
@@ -287,6 +289,6 @@ void gv_keep_asked(struct gv_core *core, struct gv_link *link)
     gv_buf_clear(&core->scratch);
     gv_message_whisper_start(&core->scratch, count);
     for (uint32_t i = 0; i < count; i++)
-        gv_message_record(&core->scratch, items[i]->record, items[i]->len);
+        gv_brief_put(core, link, &core->scratch, items[i]);
     gv_link_post(core, link, &core->scratch, true);
 }

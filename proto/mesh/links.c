@@ -56,6 +56,7 @@ static struct gv_link *link_new(struct gv_core *core, uint32_t id, bool outbound
     link->spent.minute_ms = core->now_ms;
     link->flush_ms = link->repair_ms = UINT64_MAX;
     link->goodbye = UINT32_MAX;
+    link->version = 1;
     core->links[core->link_count++] = link;
     return link;
 }
@@ -170,8 +171,10 @@ void gv_link_hurry(struct gv_core *core, struct gv_link *link)
 void gv_links_flush(struct gv_core *core)
 {
     for (size_t i = 0; i < core->link_count; i++)
-        if (core->links[i]->flush_ms <= core->now_ms)
+        if (core->links[i]->flush_ms <= core->now_ms) {
+            gv_tree_board(core, core->links[i]);
             flush(core, core->links[i]);
+        }
 }
 
 /* ---- ending --------------------------------------------------------------------------------- */
@@ -350,13 +353,13 @@ static void become_member(struct gv_core *core, struct gv_link *link)
     link->offered = core->recent_next;
     admit_peer_certificate(core, link);
     gv_buf_clear(&core->scratch);
-    gv_message_hello(&core->scratch, core->unix_ms, AGENT);
+    gv_message_hello(&core->scratch, GV_PROTOCOL_VERSION, core->unix_ms, AGENT);
     if (link->errand)
         gv_message_errand(&core->scratch);
     gv_link_post(core, link, &core->scratch, true);
     if (link->errand)
         gv_errands_serve(core, link);
-    if (link->feeler)
+    if (link->feeler || core->deaf)
         gv_tree_leave(core, link);
     if (link->outbound && !link->errand)
         gv_repair_join(core, link);

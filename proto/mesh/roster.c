@@ -34,6 +34,12 @@ static uint64_t hash_of(const struct gv_roster *roster, const uint8_t id[GV_ID_L
     return gv_siphash(roster->hash_key, id, GV_ID_LEN);
 }
 
+/* Certificates are found by their beginning alone, too. */
+static uint64_t prefix_hash(const struct gv_roster *roster, const uint8_t prefix[GV_PREFIX_LEN])
+{
+    return gv_siphash(roster->hash_key, prefix, GV_PREFIX_LEN);
+}
+
 /* All three rows begin with their 16-byte id. */
 static bool has_id(const void *row, const void *id)
 {
@@ -48,7 +54,38 @@ struct gv_instance *gv_roster_instance(const struct gv_roster *roster, const uin
 struct gv_certificate_row *gv_roster_certificate(const struct gv_roster *roster,
                                                  const uint8_t id[GV_ID_LEN])
 {
-    return gv_table_find(&roster->certificates, hash_of(roster, id), has_id, id);
+    return gv_table_find(&roster->certificates, prefix_hash(roster, id), has_id, id);
+}
+
+struct found {
+    const uint8_t *prefix;
+    const struct gv_certificate_row **rows;
+    size_t count;
+};
+
+static bool is_another(const void *row, const void *key)
+{
+    const struct found *found = key;
+
+    if (memcmp(row, found->prefix, GV_PREFIX_LEN) != 0)
+        return false;
+    for (size_t i = 0; i < found->count; i++)
+        if (found->rows[i] == row)
+            return false;
+    return true;
+}
+
+size_t gv_roster_prefixed(const struct gv_roster *roster, const struct gv_certificate_row **out,
+                          size_t max, const uint8_t prefix[GV_PREFIX_LEN])
+{
+    struct found found = {.prefix = prefix, .rows = out};
+    const struct gv_certificate_row *row;
+
+    while (found.count < max && (row = gv_table_find(&roster->certificates,
+                                                     prefix_hash(roster, prefix), is_another,
+                                                     &found)))
+        out[found.count++] = row;
+    return found.count;
 }
 
 static struct gv_owner *owner_row(struct gv_roster *roster, const uint8_t tag[GV_ID_LEN])
@@ -117,7 +154,7 @@ int gv_roster_add(struct gv_roster *roster, const struct gv_certificate *certifi
     struct gv_certificate_row *row = instance ? calloc(1, sizeof *row) : NULL;
 
     if (!row || (memcpy(row->id, certificate->id, GV_ID_LEN),
-                 gv_table_insert(&roster->certificates, hash_of(roster, row->id), row)) != GV_OK) {
+                 gv_table_insert(&roster->certificates, prefix_hash(roster, row->id), row)) != GV_OK) {
         free(row);
         if (instance)
             gv_roster_release(roster, instance);
@@ -159,7 +196,7 @@ void gv_roster_drop(struct gv_roster *roster, struct gv_certificate_row *row)
     const struct gv_certificate_row *other;
     size_t cursor = 0;
 
-    gv_table_remove(&roster->certificates, hash_of(roster, row->id), row);
+    gv_table_remove(&roster->certificates, prefix_hash(roster, row->id), row);
     free(row);
     if (--instance->certificates == 0)
         return;

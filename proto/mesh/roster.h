@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "crypto/certificate.h"
+#include "proto/limits.h"
 #include "proto/mesh/set.h"
 #include "proto/trust/author.h"
 #include "proto/wire/descriptor.h"
@@ -24,6 +25,9 @@ void gv_roster_free(struct gv_roster *roster);
 struct gv_instance *gv_roster_instance(const struct gv_roster *roster, const uint8_t id[GV_ID_LEN]);
 struct gv_certificate_row *gv_roster_certificate(const struct gv_roster *roster,
                                                  const uint8_t id[GV_ID_LEN]);
+/* The certificates whose ids begin so, max at most; how many. */
+size_t gv_roster_prefixed(const struct gv_roster *roster, const struct gv_certificate_row **out,
+                          size_t max, const uint8_t prefix[GV_PREFIX_LEN]);
 
 /* Enters a verified certificate, held in the set as item. Returns GV_OK or GV_ERR_MEMORY (nothing
  * changed). */

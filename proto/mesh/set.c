@@ -22,10 +22,26 @@ void gv_set_free(struct gv_set *set)
     memset(set, 0, sizeof *set);
 }
 
+#define TREE_BITS 7u
+
+void gv_set_mark(uint8_t out[GV_MARK_LEN], const uint8_t id[GV_ID_LEN], unsigned spreading)
+{
+    memcpy(out, id, GV_MARK_LEN);
+    out[GV_MARK_LEN - 1] = (uint8_t)((id[GV_MARK_LEN - 1] & ~TREE_BITS) | (spreading & TREE_BITS));
+}
+
+unsigned gv_set_mark_tree(const uint8_t mark[GV_MARK_LEN])
+{
+    return mark[GV_MARK_LEN - 1] & TREE_BITS;
+}
+
 /* Of its beginning, so that it is found by that alone. */
 static uint64_t hash_of(const struct gv_set *set, const uint8_t *id)
 {
-    return gv_siphash(set->hash_key, id, GV_MARK_LEN);
+    uint8_t beginning[GV_MARK_LEN];
+
+    gv_set_mark(beginning, id, 0);
+    return gv_siphash(set->hash_key, beginning, sizeof beginning);
 }
 
 static bool has_id(const void *item, const void *id)
@@ -40,7 +56,10 @@ struct gv_item *gv_set_find(const struct gv_set *set, const uint8_t id[GV_ID_LEN
 
 static bool has_mark(const void *item, const void *mark)
 {
-    return memcmp(((const struct gv_item *)item)->key.id, mark, GV_MARK_LEN) == 0;
+    uint8_t beginning[GV_MARK_LEN];
+
+    gv_set_mark(beginning, ((const struct gv_item *)item)->key.id, gv_set_mark_tree(mark));
+    return memcmp(beginning, mark, GV_MARK_LEN) == 0;
 }
 
 struct gv_item *gv_set_find_mark(const struct gv_set *set, const uint8_t *mark)

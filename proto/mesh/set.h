@@ -43,7 +43,10 @@ void gv_set_free(struct gv_set *set); /* and every item */
 void gv_set_loading(struct gv_set *set, bool loading);
 
 struct gv_item *gv_set_find(const struct gv_set *set, const uint8_t id[GV_ID_LEN]);
-/* By the first GV_MARK_LEN bytes of an id. */
+/* The mark of an id in this spreading tree (SPEC 9.3): its first 29 bits, and 3 of the tree. */
+void gv_set_mark(uint8_t out[GV_MARK_LEN], const uint8_t id[GV_ID_LEN], unsigned spreading);
+unsigned gv_set_mark_tree(const uint8_t mark[GV_MARK_LEN]);
+/* By what a mark has of the id. */
 struct gv_item *gv_set_find_mark(const struct gv_set *set, const uint8_t *mark);
 /* Copies the record in under its id, which must not be in the set. Returns NULL without memory. */
 struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t minute,

@@ -5,6 +5,7 @@
 #include "crypto/error.h"
 #include "proto/mesh/state.h"
 #include "proto/limits.h"
+#include "proto/trust/short.h"
 
 void gv_spread_fresh(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t from)
 {
@@ -43,7 +44,7 @@ static size_t post_batch(struct gv_core *core, struct gv_link *link, struct gv_i
     gv_buf_clear(&core->scratch);
     gv_message_records_start(&core->scratch, (uint32_t)take);
     for (size_t i = 0; i < take; i++)
-        gv_message_record(&core->scratch, items[i]->record, items[i]->len);
+        gv_brief_put(core, link, &core->scratch, items[i]);
     gv_link_post(core, link, &core->scratch, urgent);
     return take;
 }
@@ -65,6 +66,19 @@ static bool is_news(const struct gv_item *item)
            item->record[0] != GV_RECORD_DESCRIPTOR;
 }
 
+/* Votes of a case that go together are offered by one of them: who lacks one lacks all. */
+static bool came_with(const struct gv_core *core, const struct gv_item *item,
+                      const struct gv_fresh *fresh, const struct gv_fresh *before)
+{
+    const struct gv_item *other = gv_set_find(&core->set, before->id);
+
+    if (fresh->from != before->from || item->tree == GV_TREE_ROSTER ||
+        other->tree == GV_TREE_ROSTER)
+        return false;
+    const struct gv_held *one = item->row, *two = other->row;
+    return one->subject == two->subject;
+}
+
 /* What must wait while the bucket is low is not passed on; repair brings it when there is room. */
 static void drop_deferred(struct gv_core *core)
 {
@@ -73,13 +87,16 @@ static void drop_deferred(struct gv_core *core)
     for (size_t i = 0; i < core->fresh_count; i++) {
         const struct gv_item *item = gv_set_find(&core->set, core->fresh[i].id);
         enum gv_worth worth = GV_WORTH_NEWS;
-        if (core->fresh[i].from == 0)
+        if (core->fresh[i].calm)
+            worth = GV_WORTH_REPAIR;
+        else if (core->fresh[i].from == 0)
             worth = GV_WORTH_OWN;
         else if (item && !is_news(item))
             worth = GV_WORTH_ROSTER;
         if (!item || !gv_traffic_allows(&core->traffic, worth))
             continue;
-        gv_tree_remember(core, core->fresh[i].id, core->fresh[i].from);
+        if (kept == 0 || !came_with(core, item, &core->fresh[i], &core->fresh[kept - 1]))
+            gv_tree_remember(core, item, core->fresh[i].from);
         core->fresh[kept++] = core->fresh[i];
     }
     core->fresh_count = kept;
@@ -100,7 +117,7 @@ void gv_spread_flush(struct gv_core *core)
             struct gv_item *item = gv_set_find(&core->set, core->fresh[i].id);
             if (!item || core->fresh[i].from == link->id) /* displaced already, or theirs */
                 continue;
-            if (link->lazy & gv_tree_of(item->key.id))
+            if (link->lazy & 1u << gv_tree_of(item))
                 continue;
             hurry = hurry || !core->fresh[i].calm;
             batch[count++] = item;
@@ -158,18 +175,36 @@ static void count_record(struct gv_core *core, uint8_t kind, int rc)
         core->signals_refused++;
 }
 
-/* Which way it came tells which links the trees need. */
-static void note_path(struct gv_core *core, struct gv_link *link, const uint8_t *record, size_t len,
-                      int rc)
+/* By which trees a message brought what was new, and what was not: bits. */
+struct paths {
+    uint8_t firsts, again;
+};
+
+static void note_path(const struct gv_core *core, struct paths *paths, const uint8_t *record,
+                      size_t len, int rc)
 {
     uint8_t id[GV_ID_LEN];
+    const struct gv_item *item;
 
-    if ((rc != GV_OK && rc != GV_ERR_DUPLICATE) || gv_record_id(id, record, len) != GV_OK)
+    if ((rc != GV_OK && rc != GV_ERR_DUPLICATE) || gv_record_id(id, record, len) != GV_OK ||
+        !(item = gv_set_find(&core->set, id)))
         return;
     if (rc == GV_OK)
-        gv_tree_first(core, link, id);
+        paths->firsts |= (uint8_t)(1u << gv_tree_of(item));
     else
-        gv_tree_duplicate(core, link, id);
+        paths->again |= (uint8_t)(1u << gv_tree_of(item));
+}
+
+/* Which way a message came tells which links the trees need: once, however many votes of a case it
+ * brings. */
+static void follow_paths(struct gv_core *core, struct gv_link *link, const struct paths *paths)
+{
+    for (unsigned tree = 0; tree < GV_SPREAD_TREES; tree++)
+        if (paths->firsts & 1u << tree)
+            gv_tree_first(core, link, tree);
+        else if (paths->again & 1u << tree)
+            gv_tree_duplicate(core, link, tree);
+    gv_tree_prune(core, link);
 }
 
 static bool is_statement(uint8_t kind)
@@ -177,26 +212,43 @@ static bool is_statement(uint8_t kind)
     return kind == GV_RECORD_SIGNAL || kind == GV_RECORD_RETRACT;
 }
 
+/* Takes one; what was short is whole afterwards. */
+static int take_record(struct gv_core *core, struct gv_link *link, const uint8_t **record,
+                       size_t *len)
+{
+    bool whisper = core->message.kind == GV_MESSAGE_WHISPER;
+    enum gv_source_kind source = whisper ? GV_FROM_WHISPER : GV_FROM_PEER;
+
+    if (gv_short_is((*record)[0])) {
+        int rc = gv_brief_take(core, link, *record, *len, source);
+        *record = core->whole.data;
+        *len = core->whole.len;
+        return rc;
+    }
+    if (whisper && !is_statement((*record)[0]))
+        return GV_ERR_PROTOCOL;
+    return gv_admit(core, *record, *len, source, link->id);
+}
+
 static void take_records(struct gv_core *core, struct gv_link *link)
 {
     const struct gv_message *message = &core->message;
     bool whisper = message->kind == GV_MESSAGE_WHISPER;
     uint8_t acks[GV_RECORDS_PER_MESSAGE * GV_ID_LEN];
+    struct paths paths = {0, 0};
     size_t ack_count = 0;
 
     for (uint32_t i = 0; i < message->record_count; i++) {
         const uint8_t *record = message->records[i].data;
         size_t len = message->records[i].len;
         uint8_t *id = acks + ack_count * GV_ID_LEN;
-        int rc = whisper && !is_statement(record[0])
-                     ? GV_ERR_PROTOCOL
-                     : gv_admit(core, record, len, whisper ? GV_FROM_WHISPER : GV_FROM_PEER,
-                                link->id);
-        count_record(core, record[0], rc);
+        uint8_t kind = gv_short_is(record[0]) ? GV_RECORD_SIGNAL : record[0];
+        int rc = take_record(core, link, &record, &len);
+        count_record(core, kind, rc);
         if (!whisper) {
             link->fed = link->fed || rc == GV_OK;
             link->fed_records += rc == GV_OK;
-            note_path(core, link, record, len, rc);
+            note_path(core, &paths, record, len, rc);
         }
         if (gv_error_is_guilt(rc)) {
             gv_link_punish(core, link, rc);
@@ -210,7 +262,7 @@ static void take_records(struct gv_core *core, struct gv_link *link)
             is_peers_own(core, link, id))
             ack_count++;
     }
-    gv_tree_prune(core, link);
+    follow_paths(core, link, &paths);
     if (ack_count == 0)
         return;
     gv_buf_clear(&core->scratch);
@@ -289,6 +341,8 @@ void gv_spread_message(struct gv_core *core, struct gv_link *link)
             return;
         }
         link->greeted = true;
+        link->version = core->message.version < GV_PROTOCOL_VERSION ? core->message.version
+                                                                     : GV_PROTOCOL_VERSION;
         link->clock_offset_ms = (int64_t)core->message.number - (int64_t)core->unix_ms;
         gv_own_greeted(core, link);
         break;

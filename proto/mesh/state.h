@@ -25,12 +25,14 @@ struct gv_spent {
     uint64_t minute_ms; /* its start */
     uint32_t repairs, records, acks, offers, asks, follows, pings;
     uint64_t bytes; /* that nobody had asked for, with headers */
+    uint32_t mismatches; /* short records that no certificate known here signed */
 };
 
 struct gv_link {
     uint32_t id;
     bool outbound, connected, member, closing;
     bool greeted;              /* their HELLO has come */
+    uint32_t version;          /* that both speak; 1 until then */
     bool feeler;               /* dialled to compare sets with somebody new, and no more yet */
     uint32_t fed_records;      /* what it brought that was new */
     bool errand;               /* it carries whispers and questions alone (SPEC 9.10) */
@@ -187,9 +189,11 @@ struct gv_core {
     } questions[GV_QUESTIONS_MAX];
     bool public_only; /* no keepers: for comparing */
     struct gv_traffic traffic;
+    bool busy; /* gv_traffic_is_busy, in this step */
+    bool deaf; /* out of all trees until the bucket has filled again */
     bool answering; /* what is posted now was asked for */
     struct gv_message message; /* scratch: too large for the stack */
-    struct gv_buf plain, wire, scratch;
+    struct gv_buf plain, wire, scratch, whole;
     struct gv_vote *votes; /* owned scratch */
     size_t votes_cap;
 
@@ -378,7 +382,8 @@ uint64_t gv_keeper_score(const uint8_t key[GV_ID_LEN], uint64_t placement);
 /* Something came or went on the subject: is it to be published, and when? */
 void gv_keep_look(struct gv_core *core, const struct gv_subject *subject);
 void gv_keep_look_all(struct gv_core *core);
-/* Does what is public on the subject give every verdict there is? */
+/* Does what is public on the subject give every verdict there is, or in a busy hour the one that
+ * most act on? Then more votes may wait where they are. */
 bool gv_keep_is_enough(struct gv_core *core, const struct gv_subject *subject);
 /* Makes a kept statement public and passes it on. GV_OK, GV_ERR_EARLY,
  * GV_ERR_EXPIRED, GV_ERR_RATE or GV_ERR_MEMORY. */
@@ -412,18 +417,32 @@ void gv_spread_items(struct gv_core *core, struct gv_link *link, struct gv_item 
                      size_t count, bool urgent);
 void gv_spread_want(struct gv_core *core, struct gv_link *link, const uint8_t *ids, size_t count);
 
+/* ---- mesh/brief.c: short records (SPEC 8.7) --------------------------------------------------- */
+/* Adds it to a message that was begun, in the shortest form that the peer reads. */
+void gv_brief_put(const struct gv_core *core, const struct gv_link *link, struct gv_buf *message,
+                  const struct gv_item *item);
+/* gv_admit of a short record; the whole one is in core->whole when that says GV_OK or
+ * GV_ERR_DUPLICATE. GV_ERR_NO_CERTIFICATE: it names none that is known here and signed it. */
+int gv_brief_take(struct gv_core *core, struct gv_link *link, const uint8_t *data, size_t len,
+                  enum gv_source_kind source);
+
 /* ---- mesh/tree.c ---------------------------------------------------------------------------- */
-uint8_t gv_tree_of(const uint8_t *id); /* its bit; the first byte is enough */
-/* A record was pushed by this link, and was new, or was not. */
-void gv_tree_first(struct gv_core *core, struct gv_link *link, const uint8_t id[GV_ID_LEN]);
-void gv_tree_duplicate(const struct gv_core *core, struct gv_link *link,
-                       const uint8_t id[GV_ID_LEN]);
+/* The number of the tree along which it spreads: what is said of one subject goes one way. */
+unsigned gv_tree_of(const struct gv_item *item);
+unsigned gv_tree_of_subject(const struct gv_subject *subject);
+/* Something of this tree was pushed by this link, and was new, or was not. */
+void gv_tree_first(struct gv_core *core, struct gv_link *link, unsigned tree);
+void gv_tree_duplicate(const struct gv_core *core, struct gv_link *link, unsigned tree);
 void gv_tree_prune(struct gv_core *core, struct gv_link *link); /* after its message */
 /* A link that is in no tree, and in all of them. */
 void gv_tree_leave(struct gv_core *core, struct gv_link *link);
 void gv_tree_enter(struct gv_core *core, struct gv_link *link);
 void gv_tree_lost(struct gv_core *core, const struct gv_link *gone);
-void gv_tree_remember(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t from);
+/* The mesh moves more than this node may: it is pushed nothing until its bucket has filled. */
+void gv_tree_deafen(struct gv_core *core);
+void gv_tree_remember(struct gv_core *core, const struct gv_item *item, uint32_t from);
+/* A frame goes out on this link: what is to be offered there goes along. */
+void gv_tree_board(struct gv_core *core, struct gv_link *link);
 void gv_tree_tick(struct gv_core *core);
 uint64_t gv_tree_deadline(const struct gv_core *core);
 /* PRUNE, OFFER, GRAFT came. */

@@ -43,7 +43,7 @@ void gv_traffic_init(struct gv_traffic *traffic, uint64_t cap, uint64_t now_ms)
     traffic->depth = (int64_t)(cap / 100 * GV_TRAFFIC_DEPTH_PERCENT);
     traffic->per_hour = cap / 100 * GV_TRAFFIC_FLOW_PERCENT;
     traffic->tokens = traffic->depth;
-    traffic->filled_ms = now_ms;
+    traffic->started_ms = traffic->filled_ms = now_ms;
     traffic->slot = now_ms / GV_TRAFFIC_SLOT_MS;
 }
 
@@ -125,17 +125,30 @@ bool gv_traffic_allows(struct gv_traffic *traffic, enum gv_worth worth)
     return false;
 }
 
-bool gv_traffic_is_below(const struct gv_traffic *traffic, unsigned percent)
+bool gv_traffic_is_busy(const struct gv_traffic *traffic)
 {
-    struct gv_traffic_sum hour;
+    struct gv_traffic_sum recent;
+    uint64_t span = GV_TRAFFIC_SLOT_MS + traffic->filled_ms % GV_TRAFFIC_SLOT_MS;
+    uint64_t lived = traffic->filled_ms - traffic->started_ms + GV_BUSY_MIN_MS;
 
-    gv_traffic_recent(traffic, &hour, GV_TRAFFIC_HOUR);
-    return gv_traffic_under_cap(&hour) < traffic->cap / 100 * percent;
+    span = lived < span ? lived : span;
+    gv_traffic_recent(traffic, &recent, 2);
+    return gv_traffic_under_cap(&recent) >= traffic->cap / 100 * GV_BUSY_PERCENT * span / HOUR_MS;
 }
 
 bool gv_traffic_overdrawn(const struct gv_traffic *traffic)
 {
     return traffic->tokens < -traffic->depth / 2;
+}
+
+bool gv_traffic_exhausted(const struct gv_traffic *traffic)
+{
+    return traffic->tokens < -traffic->depth / 4;
+}
+
+bool gv_traffic_recovered(const struct gv_traffic *traffic)
+{
+    return traffic->tokens > traffic->depth / 4;
 }
 
 void gv_traffic_recent(const struct gv_traffic *traffic, struct gv_traffic_sum *out, size_t slots)

@@ -64,6 +64,7 @@ struct gv_traffic {
     int64_t tokens, depth;
     uint64_t per_hour;   /* what flows into it */
     uint64_t cap;
+    uint64_t started_ms;
     uint64_t filled_ms, rest; /* rest: of a byte, in 1/3600000 */
 };
 
@@ -74,10 +75,15 @@ void gv_traffic_tick(struct gv_traffic *traffic, uint64_t now_ms);
 void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out, uint64_t bytes);
 /* May something of this worth be sent now? Counts those that may not. */
 bool gv_traffic_allows(struct gv_traffic *traffic, enum gv_worth worth);
-/* Is less than this share of the cap used, in the last hour? For what may well be left undone. */
-bool gv_traffic_is_below(const struct gv_traffic *traffic, unsigned percent);
+/* Is more moved than a quarter of the cap, at the pace of the last 10 to 20 minutes? Then what may
+ * well be left undone is. */
+bool gv_traffic_is_busy(const struct gv_traffic *traffic);
 /* Others send more than this node may move: it has to send one of them away. */
 bool gv_traffic_overdrawn(const struct gv_traffic *traffic);
+/* Even own words wait, but for retractions. */
+bool gv_traffic_exhausted(const struct gv_traffic *traffic);
+/* After either: there is room for all again. */
+bool gv_traffic_recovered(const struct gv_traffic *traffic);
 /* The sum of the last `slots` slots, the present one included. */
 void gv_traffic_recent(const struct gv_traffic *traffic, struct gv_traffic_sum *out, size_t slots);
 /* What one peer may send unasked in a minute, in bytes: a sixtieth of the cap. */

@@ -8,9 +8,27 @@
 #include "proto/limits.h"
 #include "proto/mesh/state.h"
 
-uint8_t gv_tree_of(const uint8_t *id)
+/* The votes of a case go together, in one frame: a frame's headers cost as much as a vote. */
+unsigned gv_tree_of_subject(const struct gv_subject *subject)
 {
-    return (uint8_t)(1u << (id[0] % GV_SPREAD_TREES));
+    unsigned sum = 0;
+
+    for (size_t i = 0; i < sizeof subject->bytes; i++)
+        sum ^= subject->bytes[i];
+    return sum % GV_SPREAD_TREES;
+}
+
+unsigned gv_tree_of(const struct gv_item *item)
+{
+    const struct gv_held *held = item->row;
+
+    return item->tree == GV_TREE_ROSTER ? item->key.id[0] % GV_SPREAD_TREES
+                                        : gv_tree_of_subject(&held->statement.subject);
+}
+
+static uint8_t bit_of(unsigned tree)
+{
+    return (uint8_t)(1u << tree);
 }
 
 /* ---- what links are ------------------------------------------------------------------------- */
@@ -24,11 +42,6 @@ static void graft(struct gv_core *core, struct gv_link *link, uint8_t trees, con
     gv_link_post(core, link, &core->scratch, true);
 }
 
-static unsigned number_of(const uint8_t *id)
-{
-    return id[0] % GV_SPREAD_TREES;
-}
-
 /* Whether one of the last records of this tree came here first. */
 static bool is_of_use(const struct gv_core *core, const struct gv_link *link, unsigned tree)
 {
@@ -38,29 +51,28 @@ static bool is_of_use(const struct gv_core *core, const struct gv_link *link, un
     return false;
 }
 
-void gv_tree_first(struct gv_core *core, struct gv_link *link, const uint8_t id[GV_ID_LEN])
+void gv_tree_first(struct gv_core *core, struct gv_link *link, unsigned tree)
 {
-    uint32_t *firsts = core->firsts[number_of(id)];
+    uint32_t *firsts = core->firsts[tree];
 
     memmove(firsts + 1, firsts, (GV_FIRSTS - 1) * sizeof *firsts);
     firsts[0] = link->id;
     /* Our PRUNE may be on the way to whoever feeds us after all: both ends must be eager again. */
-    if (link->lazy & gv_tree_of(id))
-        graft(core, link, gv_tree_of(id), NULL, 0);
+    if ((link->lazy & bit_of(tree)) && !core->deaf)
+        graft(core, link, bit_of(tree), NULL, 0);
 }
 
-void gv_tree_duplicate(const struct gv_core *core, struct gv_link *link,
-                       const uint8_t id[GV_ID_LEN])
+void gv_tree_duplicate(const struct gv_core *core, struct gv_link *link, unsigned tree)
 {
-    uint8_t *spared = &link->spared[number_of(id)];
+    uint8_t *spared = &link->spared[tree];
 
     /* What was asked for, from several at once perhaps, says nothing about the tree. */
-    if (core->now_ms < link->exchange_ms || is_of_use(core, link, number_of(id)))
+    if (core->now_ms < link->exchange_ms || is_of_use(core, link, tree))
         return;
     if (*spared > 0)
         --*spared;
     else
-        link->prune |= gv_tree_of(id);
+        link->prune |= bit_of(tree);
 }
 
 void gv_tree_leave(struct gv_core *core, struct gv_link *link)
@@ -71,6 +83,8 @@ void gv_tree_leave(struct gv_core *core, struct gv_link *link)
 
 void gv_tree_enter(struct gv_core *core, struct gv_link *link)
 {
+    if (core->deaf)
+        return;
     graft(core, link, UINT8_MAX, NULL, 0);
 }
 
@@ -98,7 +112,7 @@ void gv_tree_lost(struct gv_core *core, const struct gv_link *gone)
         if (!(gone->lazy & 1u << tree) &&
             (core->firsts[tree][0] == 0 || is_of_use(core, gone, tree)))
             trees |= (uint8_t)(1u << tree);
-    if (core->stopping || gone->errand || trees == 0)
+    if (core->stopping || core->deaf || gone->errand || trees == 0)
         return;
     size_t start = core->link_count ? (size_t)gv_drbg_below(&core->drbg, core->link_count) : 0;
     for (size_t i = 0, asked = 0; i < core->link_count && asked < GV_LOST_GRAFTS; i++) {
@@ -110,13 +124,35 @@ void gv_tree_lost(struct gv_core *core, const struct gv_link *gone)
     }
 }
 
+void gv_tree_deafen(struct gv_core *core)
+{
+    if (core->deaf)
+        return;
+    core->deaf = true;
+    for (size_t i = 0; i < core->link_count; i++)
+        if (gv_link_is_peer(core->links[i]))
+            gv_tree_leave(core, core->links[i]);
+}
+
+/* Back in all trees by two links; what was missed comes by repair. */
+static void hear_again(struct gv_core *core)
+{
+    core->deaf = false;
+    core->repair_ms = core->now_ms;
+    for (size_t i = 0, asked = 0; i < core->link_count && asked < GV_LOST_GRAFTS; i++)
+        if (gv_link_is_peer(core->links[i]) && !core->links[i]->feeler) {
+            graft(core, core->links[i], UINT8_MAX, NULL, 0);
+            asked++;
+        }
+}
+
 /* ---- what is offered to lazy links ----------------------------------------------------------- */
 
-void gv_tree_remember(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t from)
+void gv_tree_remember(struct gv_core *core, const struct gv_item *item, uint32_t from)
 {
     struct gv_recent *recent = &core->recent[core->recent_next++ % GV_RECENT];
 
-    memcpy(recent->mark, id, GV_MARK_LEN);
+    gv_set_mark(recent->mark, item->key.id, gv_tree_of(item));
     recent->from = from;
     recent->at_ms = core->now_ms;
 }
@@ -134,7 +170,7 @@ static void step_over(const struct gv_core *core, struct gv_link *link)
         link->offered = core->recent_next - GV_RECENT;
     while (link->offered < core->recent_next) {
         const struct gv_recent *recent = recent_at(core, link->offered);
-        if (recent->from != link->id && (link->lazy & gv_tree_of(recent->mark)))
+        if (recent->from != link->id && (link->lazy & bit_of(gv_set_mark_tree(recent->mark))))
             return;
         link->offered++;
     }
@@ -143,7 +179,8 @@ static void step_over(const struct gv_core *core, struct gv_link *link)
 /* When the first that it was not given is old enough to have come by the tree. */
 static uint64_t due_on(const struct gv_core *core, const struct gv_link *link)
 {
-    if (!gv_link_is_peer(link) || link->offered >= core->recent_next)
+    if (!gv_link_is_peer(link) || link->version < GV_VERSION_SHORT ||
+        link->offered >= core->recent_next)
         return UINT64_MAX;
     return recent_at(core, link->offered)->at_ms + GV_OFFER_AGE_MS;
 }
@@ -170,12 +207,27 @@ static void offer(struct gv_core *core, struct gv_link *link)
     gv_link_post(core, link, &core->scratch, true);
 }
 
+void gv_tree_board(struct gv_core *core, struct gv_link *link)
+{
+    const size_t most = GV_IDS_PER_MESSAGE * GV_MARK_LEN + 8;
+
+    step_over(core, link);
+    if (link->outbox.len == 0 || link->outbox.len + most > GV_FRAME_PLAIN_MAX ||
+        due_on(core, link) > core->now_ms ||
+        !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
+        return;
+    link->offer_ms = core->now_ms;
+    offer(core, link);
+}
+
 /* One link at a time, the one that waited longest: a frame each turn, whatever the number of links,
  * and whoever was cut off hears of it from one neighbour or another within a turn or two. */
 void gv_tree_tick(struct gv_core *core)
 {
     struct gv_link *next = NULL;
 
+    if (core->deaf && gv_traffic_recovered(&core->traffic))
+        hear_again(core);
     for (size_t i = 0; i < core->link_count; i++) {
         struct gv_link *link = core->links[i];
         step_over(core, link);
@@ -184,7 +236,8 @@ void gv_tree_tick(struct gv_core *core)
     }
     if (!next || turn_ms(core) > core->now_ms)
         return;
-    core->offer_ms = (core->offer_ms > core->now_ms ? core->offer_ms : core->now_ms) + GV_OFFER_MS;
+    core->offer_ms = (core->offer_ms > core->now_ms ? core->offer_ms : core->now_ms) +
+                     (core->busy ? GV_OFFER_BUSY_MS : GV_OFFER_MS);
     next->offer_ms = core->now_ms;
     if (gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
         offer(core, next);
@@ -213,7 +266,7 @@ void gv_tree_pruned(struct gv_core *core, struct gv_link *link)
         if ((core->message.trees & 1u << tree) && is_of_use(core, link, tree))
             used |= (uint8_t)(1u << tree);
     link->lazy |= core->message.trees;
-    if (used)
+    if (used && !core->deaf)
         graft(core, link, used, NULL, 0);
 }
 
@@ -223,7 +276,7 @@ void gv_tree_offered(struct gv_core *core, struct gv_link *link)
     uint8_t missing[GV_IDS_PER_MESSAGE * GV_MARK_LEN], trees = 0;
     size_t count = 0;
 
-    if (link->spent.offers++ >= GV_OFFERS_PER_MINUTE)
+    if (core->deaf || link->version < GV_VERSION_SHORT || link->spent.offers++ >= GV_OFFERS_PER_MINUTE)
         return;
     for (size_t i = 0; i < core->message.mark_count; i++) {
         const uint8_t *mark = core->message.marks + i * GV_MARK_LEN;
@@ -231,10 +284,36 @@ void gv_tree_offered(struct gv_core *core, struct gv_link *link)
         if (held && held->tree != GV_TREE_KEPT)
             continue;
         memcpy(missing + GV_MARK_LEN * count++, mark, GV_MARK_LEN);
-        trees |= gv_tree_of(mark);
+        trees |= bit_of(gv_set_mark_tree(mark));
     }
     if (count > 0)
         graft(core, link, trees, missing, count);
+}
+
+static bool is_among(struct gv_item *const *items, size_t count, const struct gv_item *item)
+{
+    while (count > 0)
+        if (items[--count] == item)
+            return true;
+    return false;
+}
+
+/* One mark stands for the votes of a case that came together: all that is public of it goes. */
+static size_t gather(struct gv_link *link, struct gv_item *item, struct gv_item **found,
+                     size_t count)
+{
+    const struct gv_held *marked = item->tree == GV_TREE_STATEMENTS ? item->row : NULL;
+    struct gv_held *held = marked ? marked->subject->first : NULL;
+
+    if (!marked && count < GV_IDS_PER_MESSAGE && link->spent.records++ < GV_WANTS_PER_MINUTE)
+        found[count++] = item;
+    for (; held && count < GV_IDS_PER_MESSAGE; held = held->next)
+        if (!held->kept && link->spent.records < GV_WANTS_PER_MINUTE &&
+            !is_among(found, count, held->item)) {
+            found[count++] = held->item;
+            link->spent.records++;
+        }
+    return count;
 }
 
 void gv_tree_grafted(struct gv_core *core, struct gv_link *link)
@@ -246,13 +325,11 @@ void gv_tree_grafted(struct gv_core *core, struct gv_link *link)
     for (unsigned tree = 0; tree < GV_SPREAD_TREES; tree++)
         if (core->message.trees & 1u << tree)
             link->spared[tree] = GV_LINK_SPARED;
-    for (size_t i = 0; i < core->message.mark_count; i++) {
+    for (size_t i = 0; link->version >= GV_VERSION_SHORT && i < core->message.mark_count; i++) {
         struct gv_item *item =
             gv_set_find_mark(&core->set, core->message.marks + i * GV_MARK_LEN);
-        if (item && item->tree != GV_TREE_KEPT && link->spent.records < GV_WANTS_PER_MINUTE) {
-            found[count++] = item;
-            link->spent.records++;
-        }
+        if (item && item->tree != GV_TREE_KEPT && !is_among(found, count, item))
+            count = gather(link, item, found, count);
     }
     if (count > 0 && gv_traffic_allows(&core->traffic, GV_WORTH_NEWS))
         gv_spread_items(core, link, found, count, true);

@@ -18,13 +18,28 @@
 static const uint32_t count_series[] = {
     1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, GV_SIGNAL_COUNT_MAX};
 
-uint32_t gv_signal_count_bucket(uint64_t attempts)
+static unsigned step_below(uint64_t attempts)
 {
-    size_t i = sizeof count_series / sizeof *count_series - 1;
+    unsigned i = sizeof count_series / sizeof *count_series - 1;
 
     while (i > 0 && count_series[i] > attempts)
         i--;
-    return count_series[i];
+    return i;
+}
+
+uint32_t gv_signal_count_bucket(uint64_t attempts)
+{
+    return count_series[step_below(attempts)];
+}
+
+unsigned gv_signal_count_step(uint32_t count)
+{
+    return step_below(count);
+}
+
+uint32_t gv_signal_count_at(unsigned step)
+{
+    return count_series[step % (sizeof count_series / sizeof *count_series)];
 }
 
 /* ---- validity ------------------------------------------------------------------------------- */
@@ -69,7 +84,7 @@ static size_t subject_len(const struct gv_subject *subject)
     return subject->family == GV_FAMILY_IPV4 ? 4 : 8;
 }
 
-static void put_body(struct gv_buf *out, const struct gv_statement *s)
+void gv_statement_body(struct gv_buf *out, const struct gv_statement *s)
 {
     gv_put_array(out, s->kind == GV_STATEMENT_SIGNAL ? SIGNAL_FIELDS : RETRACT_FIELDS);
     gv_put_u64(out, s->kind);
@@ -100,7 +115,7 @@ int gv_statement_sign(struct gv_buf *out, const struct gv_statement *statement,
     if (rc != GV_OK)
         return GV_ERR_RANGE;
     gv_buf_init(&body);
-    put_body(&body, statement);
+    gv_statement_body(&body, statement);
     if (body.failed) {
         rc = GV_ERR_MEMORY;
         goto out;

@@ -38,7 +38,12 @@ struct gv_statement {
 
 /* The largest number of the 1-2-5 series that is not above attempts (1 for 0). */
 uint32_t gv_signal_count_bucket(uint64_t attempts);
+/* The step of the series that a count of it is on, 0 to 15, and back. */
+unsigned gv_signal_count_step(uint32_t count);
+uint32_t gv_signal_count_at(unsigned step);
 
+/* Appends the body that is signed. */
+void gv_statement_body(struct gv_buf *out, const struct gv_statement *statement);
 /* Appends the signed wire form. Returns GV_OK, GV_ERR_RANGE (a field is not valid) or
  * GV_ERR_MEMORY. */
 int gv_statement_sign(struct gv_buf *out, const struct gv_statement *statement,

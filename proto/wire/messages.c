@@ -208,11 +208,11 @@ out:
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-void gv_message_hello(struct gv_buf *out, uint64_t unix_ms, const char *agent)
+void gv_message_hello(struct gv_buf *out, uint32_t version, uint64_t unix_ms, const char *agent)
 {
     gv_put_array(out, 4);
     gv_put_u64(out, GV_MESSAGE_HELLO);
-    gv_put_u64(out, GV_PROTOCOL_VERSION);
+    gv_put_u64(out, version);
     gv_put_u64(out, unix_ms);
     gv_put_str(out, agent, strlen(agent));
 }

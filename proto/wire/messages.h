@@ -108,7 +108,7 @@ struct gv_message {
  * number) or GV_ERR_MEMORY. */
 int gv_message_read(struct gv_message *out, size_t *used, const uint8_t *data, size_t len);
 
-void gv_message_hello(struct gv_buf *out, uint64_t unix_ms, const char *agent);
+void gv_message_hello(struct gv_buf *out, uint32_t version, uint64_t unix_ms, const char *agent);
 void gv_message_ping(struct gv_buf *out, enum gv_message_kind kind, uint64_t number);
 /* items: record_count times data and length. */
 void gv_message_records_start(struct gv_buf *out, uint32_t record_count);

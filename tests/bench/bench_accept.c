@@ -205,7 +205,7 @@ static void connect_peer(struct rig *rig)
         must(GV_ERR_STATE, "handshake");
     give(rig, rig->wire.data, rig->wire.len);
     gv_buf_clear(&rig->message);
-    gv_message_hello(&rig->message, (uint64_t)NOW_MIN * 60000, "bench");
+    gv_message_hello(&rig->message, 1, (uint64_t)NOW_MIN * 60000, "bench");
     gv_buf_clear(&rig->wire);
     must(gv_session_seal(&rig->peer, &rig->wire, rig->message.data, rig->message.len), "seal");
     give(rig, rig->wire.data, rig->wire.len);

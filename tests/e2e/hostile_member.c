@@ -206,7 +206,7 @@ bool member_join(struct member *member, const struct lab *lab, const struct sock
     member_write(member, wire.data, wire.len);
     bool open = member_hear(member, now_us() + 12000000, NULL, NULL);
     gv_buf_clear(&wire);
-    gv_message_hello(&wire, (uint64_t)time(NULL) * 1000, "hostile");
+    gv_message_hello(&wire, 1, (uint64_t)time(NULL) * 1000, "hostile");
     open = open && member_say(member, &wire);
     gv_buf_free(&wire);
     if (!open)

@@ -20,7 +20,7 @@ static void write_again(struct gv_buf *out, const struct gv_message *m)
     case GV_MESSAGE_HELLO:
         if (m->agent_len > 0)
             memcpy(agent, m->agent, m->agent_len);
-        gv_message_hello(out, m->number, agent);
+        gv_message_hello(out, m->version, m->number, agent);
         break;
     case GV_MESSAGE_PING:
     case GV_MESSAGE_PONG:
@@ -70,13 +70,12 @@ static void write_again(struct gv_buf *out, const struct gv_message *m)
     }
 }
 
-/* A high id may come with zeros at its end; we write it without. A HELLO of another version or with
- * a zero byte in the agent is not written again. */
+/* A high id may come with zeros at its end; we write it without. A HELLO with a zero byte in the
+ * agent is not written again. */
 static bool has_one_form(const struct gv_message *m)
 {
     if (m->kind == GV_MESSAGE_HELLO)
-        return m->version == GV_PROTOCOL_VERSION &&
-               (m->agent_len == 0 || !memchr(m->agent, 0, m->agent_len));
+        return m->agent_len == 0 || !memchr(m->agent, 0, m->agent_len);
     return m->kind != GV_MESSAGE_RECONCILE;
 }
 

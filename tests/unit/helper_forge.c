@@ -311,7 +311,7 @@ const char *forge_guilty(struct forger *forger, struct gv_buf *out, unsigned kin
         out->data[start + 1] = (uint8_t)(below(forger, 2) ? 0 : GV_MESSAGE_LAST + 1 + below(forger, 100));
         return "a message of an unknown number";
     case 12:
-        gv_message_hello(out, (uint64_t)forger->minute * 60000, "again");
+        gv_message_hello(out, GV_PROTOCOL_VERSION, (uint64_t)forger->minute * 60000, "again");
         return "a second HELLO";
     case 13:
         random_ids(forger, out, GV_MESSAGE_WANT);

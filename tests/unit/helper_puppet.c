@@ -32,6 +32,7 @@ void puppet_make(struct puppet *puppet, const struct network *network, unsigned 
     gv_drbg_init(&puppet->drbg, seed);
     puppet->sequence = STAGE_MINUTE * 60000ull;
     puppet->goodbye = PUPPET_NOBODY;
+    puppet->version = 1;
 }
 
 void puppet_forget(struct puppet *puppet)
@@ -96,7 +97,7 @@ static void count_message(struct puppet *puppet, const struct gv_message *messag
     if (message->kind == GV_MESSAGE_PONG)
         puppet->pong = message->number;
     for (uint32_t i = 0; message->kind == GV_MESSAGE_RECORDS && i < message->record_count; i++)
-        puppet->records[message->records[i].data[0]]++;
+        puppet->records[message->records[i].data[0] & GV_RECORD_DESCRIPTOR]++; /* short or whole */
 }
 
 static void hear(struct puppet *puppet, const struct gv_buf *plain)
@@ -288,7 +289,7 @@ void puppet_hello(struct puppet *puppet)
     struct gv_buf message;
 
     gv_buf_init(&message);
-    gv_message_hello(&message, host_unix_ms(puppet->host), "puppet");
+    gv_message_hello(&message, puppet->version, host_unix_ms(puppet->host), "puppet");
     puppet_say_buf(puppet, &message);
 }
 
@@ -329,8 +330,20 @@ void puppet_each_record(const struct puppet *puppet,
     }
 }
 
+size_t short_of(uint8_t out[GV_SHORT_MAX], const struct network *network,
+                const struct gv_buf *record)
+{
+    struct gv_statement statement;
+
+    if (gv_statement_parse(&statement, record->data + 1, record->len - 1) != GV_OK)
+        return 0;
+    return gv_short_write(out, &statement, record->data + 1, network->descriptor.genesis_min);
+}
+
 struct wanted {
     const struct gv_buf *record;
+    uint8_t brief[GV_SHORT_MAX];
+    size_t brief_len; /* 0: it travels whole */
     bool found;
 };
 
@@ -340,12 +353,15 @@ static void compare_record(void *context, const uint8_t *record, size_t len)
 
     if (len == wanted->record->len && memcmp(record, wanted->record->data, len) == 0)
         wanted->found = true;
+    if (len == wanted->brief_len && memcmp(record, wanted->brief, len) == 0)
+        wanted->found = true;
 }
 
 bool puppet_heard_record(const struct puppet *puppet, const struct gv_buf *record)
 {
-    struct wanted wanted = {record, false};
+    struct wanted wanted = {.record = record};
 
+    wanted.brief_len = short_of(wanted.brief, puppet->network, record);
     puppet_each_record(puppet, compare_record, &wanted);
     return wanted.found;
 }

@@ -6,6 +6,7 @@
 
 #include "helper_host.h"
 #include "proto/mesh/session.h"
+#include "proto/trust/short.h"
 #include "proto/trust/signal.h"
 #include "proto/wire/messages.h"
 #include "proto/wire/record.h"
@@ -20,6 +21,7 @@ struct puppet {
     uint8_t certificate[GV_CERTIFICATE_LEN];
     uint8_t certificate_id[GV_ID_LEN];
     uint64_t sequence; /* last used */
+    uint32_t version;  /* that it speaks; 1: whole records, no marks */
     struct gv_session session;
     struct gv_drbg drbg;
     struct host *host;
@@ -72,7 +74,8 @@ void puppet_hand(struct puppet *puppet, struct gv_buf record);        /* the sam
 /* RECONCILE of one fingerprint over everything of a tree: the core tells what it has. */
 void puppet_ask(struct puppet *puppet, enum gv_tree tree);
 
-/* The records heard so far, decoded again: calls `each` with every one of them. */
+/* The records heard so far, decoded again: calls `each` with every one of them, short as they
+ * came. */
 void puppet_each_record(const struct puppet *puppet,
                         void (*each)(void *context, const uint8_t *record, size_t len),
                         void *context);
@@ -103,5 +106,8 @@ struct gv_buf revocation_record(const struct network *network, const uint8_t ins
 struct gv_buf descriptor_record(const struct network *network);
 struct gv_buf fault_record(const struct gv_buf *a, const struct gv_buf *b);
 void record_id(uint8_t out[GV_ID_LEN], const struct gv_buf *record);
+/* The short form of a record; its length, 0: it has none. */
+size_t short_of(uint8_t out[GV_SHORT_MAX], const struct network *network,
+                const struct gv_buf *record);
 
 #endif

@@ -143,7 +143,7 @@ static void work(struct talk *talk)
         rc = gv_session_work(&talk->session, &wire, &plain, &self);
         if (rc == GV_OK && talk->session.open && !talk->greeted) {
             talk->greeted = true;
-            gv_message_hello(&talk->answer, (uint64_t)time(NULL) * 1000, "recorder");
+            gv_message_hello(&talk->answer, 1, (uint64_t)time(NULL) * 1000, "recorder");
             set_open(talk->recorder, true);
         }
         if (rc == GV_OK)

@@ -61,14 +61,14 @@ static void hello_goes_round(void **state)
         memset(agent, 'a', len);
         agent[len] = '\0';
         gv_buf_clear(&out);
-        gv_message_hello(&out, INT64_MAX, agent);
+        gv_message_hello(&out, GV_PROTOCOL_VERSION, INT64_MAX, agent);
         if (len > GV_AGENT_MAX) {
             assert_int_equal(gv_message_read(&message, &used, out.data, out.len), GV_ERR_MALFORMED);
             break;
         }
         assert_read(GV_MESSAGE_HELLO);
         assert_true(message.number == INT64_MAX);
-        assert_int_equal(message.version, 1);
+        assert_int_equal(message.version, GV_PROTOCOL_VERSION);
         assert_int_equal(message.agent_len, len);
         if (len)
             assert_memory_equal(message.agent, agent, len);

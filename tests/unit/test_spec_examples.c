@@ -12,7 +12,9 @@
 #include "crypto/certificate.h"
 #include "crypto/error.h"
 #include "proto/mesh/session.h"
+#include "proto/mesh/set.h"
 #include "proto/observation.h"
+#include "proto/trust/short.h"
 #include "proto/trust/signal.h"
 #include "proto/wire/messages.h"
 #include "proto/wire/record.h"
@@ -191,14 +193,23 @@ static void sign(struct gv_buf *record, const struct gv_statement *statement)
 static void signals_are_as_written(void **state)
 {
     struct gv_statement signal = example_signal(), retract = example_signal();
-    struct gv_buf record;
-    uint8_t id[GV_ID_LEN];
+    struct gv_buf record, whole;
+    struct gv_short read;
+    uint8_t id[GV_ID_LEN], brief[GV_SHORT_MAX];
 
     gv_buf_init(&record);
     sign(&record, &signal);
     check("signal record", record.data, record.len);
     assert_int_equal(gv_record_id(id, record.data, record.len), GV_OK);
     check("signal record id", id, sizeof id);
+    size_t len = gv_short_write(brief, &signal, record.data + 1, descriptor.genesis_min);
+    check("short record", brief, len);
+    assert_int_equal(gv_short_read(&read, brief, len, descriptor.genesis_min), GV_OK);
+    gv_buf_init(&whole);
+    assert_int_equal(gv_short_record(&whole, &read, certificate.id), GV_OK);
+    assert_int_equal(whole.len, record.len);
+    assert_memory_equal(whole.data, record.data, record.len);
+    gv_buf_free(&whole);
     gv_buf_clear(&record);
     signal.subject = (struct gv_subject){GV_FAMILY_IPV6, {0x20, 1, 0xd, 0xb8, 0, 0, 0, 1}};
     sign(&record, &signal);
@@ -288,7 +299,7 @@ static void messages_are_as_written(void **state)
     ranges[2].data = ids;
     gv_buf_init(&message);
     gv_buf_init(&record);
-    gv_message_hello(&message, 1788000000123, "grapevine/0.1.0");
+    gv_message_hello(&message, GV_PROTOCOL_VERSION, 1788000000123, "grapevine/0.1.0");
     check_message("HELLO", &message, GV_MESSAGE_HELLO);
     gv_message_ping(&message, GV_MESSAGE_PING, 300);
     check_message("PING", &message, GV_MESSAGE_PING);
@@ -315,8 +326,8 @@ static void messages_are_as_written(void **state)
     check_message("ASK", &message, GV_MESSAGE_ASK);
     gv_message_prune(&message, 0x81);
     check_message("PRUNE", &message, GV_MESSAGE_PRUNE);
-    memset(marks, 0x11, GV_MARK_LEN);
-    memset(marks + GV_MARK_LEN, 0x22, GV_MARK_LEN);
+    gv_set_mark(marks, ids, 7);
+    gv_set_mark(marks + GV_MARK_LEN, ids + GV_ID_LEN, 2);
     gv_message_offer(&message, marks, 2);
     check_message("OFFER", &message, GV_MESSAGE_OFFER);
     gv_message_graft(&message, 0x04, marks + GV_MARK_LEN, 1);
@@ -372,7 +383,7 @@ static void the_handshake_is_as_written(void **state)
     gv_buf_clear(&wire);
     assert_int_equal(gv_session_work(&b, &wire, &plain, &self), GV_OK);
     assert_true(a.open && b.open);
-    gv_message_hello(&hello, 1788000000123, "grapevine/0.1.0");
+    gv_message_hello(&hello, GV_PROTOCOL_VERSION, 1788000000123, "grapevine/0.1.0");
     assert_int_equal(gv_session_seal(&a, &wire, hello.data, hello.len), GV_OK);
     check("transport frame", wire.data, wire.len);
     gv_session_take(&b, wire.data, wire.len);

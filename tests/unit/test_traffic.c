@@ -124,13 +124,16 @@ static void what_may_be_left_undone_ends_first(void **state)
     struct gv_traffic traffic;
 
     gv_traffic_init(&traffic, 1000000, 0);
-    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, false, 449999);
+    /* At the end of the second ten minutes: a quarter of the cap, a third of an hour long. */
+    gv_traffic_tick(&traffic, HOUR_MS / 3 - HOUR_MS / 1000);
+    uint64_t pace = 1000000ull / 100 * GV_BUSY_PERCENT * (HOUR_MS / 3 - HOUR_MS / 1000) / HOUR_MS;
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, false, pace - 1);
     gv_traffic_count(&traffic, GV_CAUSE_JOIN, false, 1000000);
-    assert_true(gv_traffic_is_below(&traffic, 45));
+    assert_false(gv_traffic_is_busy(&traffic));
     gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 1);
-    assert_false(gv_traffic_is_below(&traffic, 45));
+    assert_true(gv_traffic_is_busy(&traffic));
     gv_traffic_tick(&traffic, HOUR_MS);
-    assert_true(gv_traffic_is_below(&traffic, 45));
+    assert_false(gv_traffic_is_busy(&traffic));
 }
 
 static void counts_do_not_wrap(void **state)

@@ -24,6 +24,7 @@ static int stage_up(void **state)
     network_open(&network, 1, true);
     puppet_make(&puppet, &network, 2);
     puppet_make(&other, &network, 3);
+    puppet.version = other.version = GV_PROTOCOL_VERSION;
     assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
     host_run(&host, 1);
     assert_true(puppet_join(&puppet, &host));
@@ -58,17 +59,33 @@ static void say_trees(struct puppet *who, uint8_t prune, uint8_t graft)
     puppet_say_buf(who, &message);
 }
 
-static void say_marks(struct puppet *who, bool offer, const struct gv_buf *record)
+static unsigned tree_of(const struct gv_buf *record)
+{
+    struct gv_statement statement;
+
+    assert_int_equal(gv_statement_parse(&statement, record->data + 1, record->len - 1), GV_OK);
+    return gv_tree_of_subject(&statement.subject);
+}
+
+static void mark_of(uint8_t mark[GV_MARK_LEN], const struct gv_buf *record)
 {
     uint8_t id[GV_ID_LEN];
-    struct gv_buf message;
 
     record_id(id, record);
+    gv_set_mark(mark, id, tree_of(record));
+}
+
+static void say_marks(struct puppet *who, bool offer, const struct gv_buf *record)
+{
+    uint8_t mark[GV_MARK_LEN];
+    struct gv_buf message;
+
+    mark_of(mark, record);
     gv_buf_init(&message);
     if (offer)
-        gv_message_offer(&message, id, 1);
+        gv_message_offer(&message, mark, 1);
     else
-        gv_message_graft(&message, 0, id, 1);
+        gv_message_graft(&message, 0, mark, 1);
     puppet_say_buf(who, &message);
 }
 
@@ -99,17 +116,16 @@ static void a_duplicate_prunes_its_tree_alone(void **state)
 static void a_link_that_is_of_use_survives_a_duplicate(void **state)
 {
     struct gv_buf first = puppet_signal_on(&puppet, 1, NOW);
-    uint8_t id[GV_ID_LEN];
+    uint8_t tree = (uint8_t)(1u << tree_of(&first));
 
-    record_id(id, &first);
     puppet_give(&puppet, &first); /* of use to the core */
     puppet_give(&puppet, &first);
     run(GV_COALESCE_MS);
     assert_int_equal(puppet.count[GV_MESSAGE_PRUNE], 0);
-    say_trees(&puppet, gv_tree_of(id), 0);
+    say_trees(&puppet, tree, 0);
     run(0);
     assert_int_equal(puppet.count[GV_MESSAGE_GRAFT], 1);
-    say_trees(&other, gv_tree_of(id), 0); /* of none */
+    say_trees(&other, tree, 0); /* of none */
     run(0);
     assert_int_equal(other.count[GV_MESSAGE_GRAFT], 0);
     gv_buf_free(&first);
@@ -130,6 +146,92 @@ static void who_pruned_is_offered_what_he_missed(void **state)
     assert_int_equal(puppet.count[GV_MESSAGE_OFFER], 0); /* it is his */
     say_marks(&other, false, &record);
     assert_true(puppet_heard_record(&other, &record));
+    gv_buf_free(&record);
+}
+
+/* What is said of one subject goes one way, whoever says it. */
+static void a_case_goes_along_one_tree(void **state)
+{
+    for (unsigned i = 1; i < 100; i++) {
+        struct gv_buf one = puppet_signal_on(&puppet, i, NOW);
+        struct gv_buf two = puppet_retraction_on(&other, i, NOW);
+        assert_int_equal(tree_of(&one), tree_of(&two));
+        gv_buf_free(&one);
+        gv_buf_free(&two);
+    }
+}
+
+/* An offer goes along with whatever else goes out: it costs no frame of its own. */
+static void offers_go_along(void **state)
+{
+    struct gv_buf first = puppet_signal_on(&puppet, 1, NOW);
+    struct gv_buf second = puppet_signal_on(&puppet, 2, NOW);
+
+    assert_int_not_equal(tree_of(&first), tree_of(&second));
+    for (unsigned i = 0; i < GV_OFFER_BURST; i++) { /* no turn is left for a while */
+        struct gv_buf record = puppet_signal_on(&puppet, 8 + 8 * i, NOW);
+        say_trees(&other, 0xff, 0);
+        puppet_give(&puppet, &record);
+        run(GV_OFFER_AGE_MS);
+        gv_buf_free(&record);
+    }
+    puppet_forget(&other);
+    puppet_give(&puppet, &first);
+    run(GV_OFFER_AGE_MS);
+    assert_int_equal(other.count[GV_MESSAGE_OFFER], 0);
+    say_trees(&other, 0, (uint8_t)(1u << tree_of(&second)));
+    puppet_give(&puppet, &second);
+    run(0);
+    assert_true(puppet_heard_record(&other, &second));
+    assert_int_equal(other.count[GV_MESSAGE_OFFER], 1);
+    gv_buf_free(&first);
+    gv_buf_free(&second);
+}
+
+/* The votes of a case that came together are offered by one mark, and asked for by it. */
+static void a_case_is_offered_by_one_mark(void **state)
+{
+    struct gv_buf one = puppet_signal_on(&puppet, 1, NOW), two = puppet_signal_on(&other, 1, NOW);
+    struct gv_buf message;
+
+    say_trees(&other, 0xff, 0);
+    gv_buf_init(&message);
+    gv_message_records_start(&message, 2);
+    gv_message_record(&message, one.data, one.len);
+    gv_message_record(&message, two.data, two.len);
+    puppet_say_buf(&puppet, &message);
+    assert_int_equal(host_status(&host).statements, 2);
+    puppet_forget(&other);
+    run(GV_OFFER_MS + GV_OFFER_AGE_MS);
+    assert_int_equal(other.count[GV_MESSAGE_OFFER], 1);
+    assert_int_equal(other.heard.len, 4 + GV_MARK_LEN); /* 92 0a c4 04, and one mark */
+    say_marks(&other, false, &one);
+    assert_true(puppet_heard_record(&other, &one));
+    assert_true(puppet_heard_record(&other, &two));
+    gv_buf_free(&one);
+    gv_buf_free(&two);
+}
+
+/* Who speaks version 1 knows other marks: he gets none, and his are not looked at. */
+static void there_are_no_marks_between_versions(void **state)
+{
+    struct gv_buf record = puppet_signal_on(&puppet, 1, NOW);
+    struct puppet old;
+
+    puppet_make(&old, &network, 4);
+    assert_true(puppet_join(&old, &host));
+    host_run(&host, 2 * GV_EXCHANGE_MS);
+    puppet_work(&old);
+    puppet_forget(&old);
+    say_trees(&old, 0xff, 0);
+    puppet_give(&puppet, &record);
+    run(GV_OFFER_MS * GV_OFFER_BURST);
+    puppet_work(&old);
+    assert_int_equal(old.count[GV_MESSAGE_OFFER], 0);
+    say_marks(&old, false, &record);
+    assert_int_equal(old.records[GV_RECORD_SIGNAL], 0);
+    assert_false(old.closed);
+    puppet_free(&old);
     gv_buf_free(&record);
 }
 
@@ -174,6 +276,88 @@ static void when_a_link_is_lost_the_others_may_feed_again(void **state)
     gv_buf_free(&record);
 }
 
+/* ---- more than may be moved -------------------------------------------------------------------- */
+
+static void empty_the_bucket(void)
+{
+    host.core->traffic.tokens = -host.core->traffic.depth;
+    run(60001);
+}
+
+static void a_node_that_may_move_no_more_leaves_the_trees_and_comes_back(void **state)
+{
+    struct gv_buf record = puppet_signal_on(&puppet, 1, NOW + 1);
+    struct puppet late;
+
+    empty_the_bucket(); /* and nobody sent much */
+    assert_int_equal(puppet.count[GV_MESSAGE_PRUNE], 1);
+    assert_int_equal(other.count[GV_MESSAGE_PRUNE], 1);
+    assert_false(puppet.closed || other.closed);
+    say_marks(&other, true, &record); /* it asks for nothing, */
+    assert_int_equal(other.count[GV_MESSAGE_GRAFT], 0);
+    say_trees(&other, 0xff, 0);
+    puppet_give(&puppet, &record); /* and takes what it is given without wanting more */
+    run(0);
+    assert_int_equal(puppet.count[GV_MESSAGE_GRAFT], 0);
+    assert_int_equal(host_status(&host).statements, 1);
+    puppet_make(&late, &network, 4);
+    late.version = GV_PROTOCOL_VERSION;
+    assert_true(puppet_join(&late, &host));
+    run(GV_COALESCE_MS);
+    puppet_work(&late);
+    assert_int_equal(late.count[GV_MESSAGE_PRUNE], 1);
+    puppet_forget(&puppet);
+    puppet_forget(&other);
+    for (unsigned minute = 0; minute < 25; minute++) { /* 290 kB flow in */
+        struct puppet *all[] = {&puppet, &other, &late};
+        for (size_t i = 0; i < 3; i++) {
+            struct gv_buf ping;
+            gv_buf_init(&ping);
+            gv_message_ping(&ping, GV_MESSAGE_PING, minute);
+            puppet_say_buf(all[i], &ping);
+        }
+        run(60000);
+    }
+    puppet_work(&late);
+    assert_int_equal(late.count[GV_MESSAGE_GRAFT] + puppet.count[GV_MESSAGE_GRAFT] +
+                         other.count[GV_MESSAGE_GRAFT],
+                     GV_LOST_GRAFTS);
+    assert_true(late.count[GV_MESSAGE_RECONCILE] + puppet.count[GV_MESSAGE_RECONCILE] +
+                    other.count[GV_MESSAGE_RECONCILE] >
+                0);
+    puppet_free(&late);
+    gv_buf_free(&record);
+}
+
+/* What makes an address untrusted goes on while the bucket has a drop; one more vote on one that is
+ * untrusted already does not. */
+static void the_verdict_goes_first(void **state)
+{
+    struct gv_buf first = puppet_signal_on(&puppet, 1, NOW);
+    struct gv_buf second = puppet_signal_on(&other, 1, NOW);
+    struct puppet third;
+
+    puppet_make(&third, &network, 4);
+    assert_true(puppet_join(&third, &host));
+    host_run(&host, 2 * GV_EXCHANGE_MS);
+    host.core->traffic.tokens = host.core->traffic.depth / 8;
+    puppet_give(&puppet, &first);
+    puppet_give(&other, &second);
+    host_run(&host, GV_SPREAD_GAP_MS);
+    puppet_work(&third);
+    assert_true(puppet_heard_record(&third, &first));
+    assert_true(puppet_heard_record(&third, &second));
+    struct gv_buf more = puppet_signal_on(&third, 1, NOW);
+    puppet_give(&third, &more);
+    run(GV_COALESCE_MS);
+    assert_int_equal(host_status(&host).statements, 3);
+    assert_false(puppet_heard_record(&puppet, &more));
+    puppet_free(&third);
+    gv_buf_free(&first);
+    gv_buf_free(&second);
+    gv_buf_free(&more);
+}
+
 /* ---- hostile -------------------------------------------------------------------------------- */
 
 static void offers_of_nothing_are_answered_so_often_a_minute(void **state)
@@ -195,12 +379,12 @@ static void offers_of_nothing_are_answered_so_often_a_minute(void **state)
 static void grafts_of_everything_end_at_the_minutes_budget(void **state)
 {
     struct gv_buf record = puppet_signal_on(&puppet, 1, NOW);
-    uint8_t id[GV_ID_LEN], marks[GV_IDS_PER_MESSAGE * GV_MARK_LEN];
+    uint8_t mark[GV_MARK_LEN], marks[GV_IDS_PER_MESSAGE * GV_MARK_LEN];
 
     puppet_give(&puppet, &record);
-    record_id(id, &record);
+    mark_of(mark, &record);
     for (size_t i = 0; i < GV_IDS_PER_MESSAGE; i++)
-        memcpy(marks + i * GV_MARK_LEN, id, GV_MARK_LEN);
+        memcpy(marks + i * GV_MARK_LEN, mark, GV_MARK_LEN);
     puppet_forget(&other);
     for (unsigned i = 0; i < 100; i++) {
         struct gv_buf message;
@@ -294,6 +478,10 @@ int main(void)
                                         stage_down),
         cmocka_unit_test_setup_teardown(who_pruned_is_offered_what_he_missed, stage_up,
                                         stage_down),
+        cmocka_unit_test_setup_teardown(a_case_goes_along_one_tree, stage_up, stage_down),
+        cmocka_unit_test_setup_teardown(offers_go_along, stage_up, stage_down),
+        cmocka_unit_test_setup_teardown(a_case_is_offered_by_one_mark, stage_up, stage_down),
+        cmocka_unit_test_setup_teardown(there_are_no_marks_between_versions, stage_up, stage_down),
         cmocka_unit_test_setup_teardown(a_graft_makes_a_link_eager_again, stage_up, stage_down),
         cmocka_unit_test_setup_teardown(what_is_offered_and_missing_is_asked_for, stage_up,
                                         stage_down),
@@ -305,6 +493,9 @@ int main(void)
                                         stage_down),
         cmocka_unit_test_setup_teardown(nobody_can_talk_another_out_of_the_news, stage_up,
                                         stage_down),
+        cmocka_unit_test_setup_teardown(
+            a_node_that_may_move_no_more_leaves_the_trees_and_comes_back, stage_up, stage_down),
+        cmocka_unit_test_setup_teardown(the_verdict_goes_first, stage_up, stage_down),
         cmocka_unit_test(settled_trees_bring_each_record_once),
     };
 
