@@ -304,6 +304,49 @@ static void no_more_is_published_than_is_needed(void **state)
     }
 }
 
+/* One more vote on who is untrusted already need not hurry: it stays with its reporter while he is
+ * busy, and comes when he is not. */
+static void a_busy_node_keeps_what_changes_no_verdict(void **state)
+{
+    size_t reporters[2], keepers[GV_KEEPERS_RANKED], third = 0;
+
+    find_reporters(reporters);
+    size_t count = ranked(0, keepers);
+    for (size_t i = 0; i < count; i++)
+        if (third == reporters[0] || third == reporters[1] || third == keepers[i]) {
+            third++;
+            i = SIZE_MAX; /* from the beginning */
+        }
+    gv_world_fail(world, reporters[0], &attacker, 5);
+    gv_world_fail(world, reporters[1], &attacker, 5);
+    gv_world_run(world, 70000);
+    assert_int_equal(status_of(third).statements, 2);
+    gv_traffic_count(&world->nodes[third].core->traffic, GV_CAUSE_SPREAD, true, 100000);
+    gv_world_fail(world, third, &attacker, 5);
+    gv_world_run(world, 400000);
+    assert_int_equal(who_holds(), 1);
+    assert_int_equal(status_of(third).errands, 1);
+    gv_world_run(world, 3600000);
+    assert_int_equal(status_of(third).errands, 0);
+    for (size_t node = 0; node < NODES; node++)
+        assert_int_equal(status_of(node).statements, 3);
+}
+
+static void without_a_drop_in_the_bucket_a_signal_waits(void **state)
+{
+    size_t reporters[2];
+
+    find_reporters(reporters);
+    struct gv_traffic *traffic = &world->nodes[reporters[0]].core->traffic;
+    traffic->tokens = -traffic->depth / 3;
+    gv_world_fail(world, reporters[0], &attacker, 5);
+    gv_world_run(world, 80000);
+    assert_int_equal(who_holds(), 1);
+    traffic->tokens = traffic->depth;
+    gv_world_run(world, 200000);
+    assert_int_equal(who_holds(), 1 + GV_KEEPERS);
+}
+
 /* ---- asking ---------------------------------------------------------------------------------- */
 
 static int ask(size_t node)
@@ -420,6 +463,8 @@ int main(void)
         STORY(the_first_keepers_may_be_dead),
         STORY(a_partition_heals),
         STORY(no_more_is_published_than_is_needed),
+        STORY(a_busy_node_keeps_what_changes_no_verdict),
+        STORY(without_a_drop_in_the_bucket_a_signal_waits),
         STORY(whoever_asks_the_keepers_is_told),
         STORY(not_everything_may_be_asked),
         STORY(what_is_kept_is_taken_back_in_silence),
