@@ -38,6 +38,8 @@ int gv_cli_telemetry(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_stats(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_alerts(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_privacy(struct gv_cli *cli, int argc, char **argv);
+int gv_cli_investigate(struct gv_cli *cli, int argc, char **argv);
+int gv_cli_transparency(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_enroll(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_confirm(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_allow(struct gv_cli *cli, int argc, char **argv);

@@ -42,6 +42,10 @@ const struct gv_cli_command gv_cli_commands[] = {
     {"alerts", "", "what was odd in it", gv_cli_alerts},
     {"privacy", "WHAT", "a text for your policy; what is held; export and erase an address",
      gv_cli_privacy},
+    {"investigate", "VIEW", "a closer look at who sends, waits or logs in; goes on record first",
+     gv_cli_investigate},
+    {"transparency", "WHAT", "who looked closer, and whether that log is whole; letters about it",
+     gv_cli_transparency},
     {"observe", "[FILE...]", "what would be learnt from mail logs; sends nothing", observe},
     {"import", "FILE...", "who logged in, from old logs: clean history from the first day",
      gv_cli_import},
@@ -122,7 +126,7 @@ static char *list_commands(int key, const char *text, void *input)
         return (char *)text;
     fputs("Commands:\n", memory);
     for (size_t i = 0; i < gv_cli_command_count; i++)
-        fprintf(memory, "  %-9s %-9s  %s\n", gv_cli_commands[i].name, gv_cli_commands[i].arguments,
+        fprintf(memory, "  %-12s %-9s  %s\n", gv_cli_commands[i].name, gv_cli_commands[i].arguments,
                 gv_cli_commands[i].doc);
     fputs("\n`grapevine COMMAND --help` tells more of each.", memory);
     fclose(memory);

@@ -150,6 +150,8 @@ static int seek(struct gv_journal *j)
         rc = sd_journal_previous(j->journal);
         return rc == 0 ? sd_journal_seek_head(j->journal) : rc < 0 ? rc : 0;
     }
+    if (j->from_start && j->since_us > 0)
+        return sd_journal_seek_realtime_usec(j->journal, j->since_us);
     if (j->from_start || j->awaited)
         return sd_journal_seek_head(j->journal);
     rc = sd_journal_seek_tail(j->journal);

@@ -37,7 +37,8 @@ struct gv_journal {
     const char *folder;         /* borrowed; NULL: this host's system journal */
     char cursor[GV_CURSOR_MAX]; /* of the last entry that was given out; "": none */
     bool from_start;
-    bool awaited; /* there was none: all that comes is new */
+    uint64_t since_us; /* of from_start: not before then; 0: from the first entry */
+    bool awaited;      /* there was none: all that comes is new */
     enum gv_source_state state;
     int error;
     uint64_t looked_ms; /* when it was last looked for */

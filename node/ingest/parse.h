@@ -75,6 +75,9 @@ bool gv_parse_saslauthd(struct gv_parsed *out, const struct gv_line *line, bool 
 /* imapd, pop3d and esmtpd with their variants. */
 bool gv_parse_courier(struct gv_parsed *out, const struct gv_line *line, bool half);
 
+/* The one of them that the line's program asks for; sets `mta` and `service` too. */
+bool gv_parse_line(struct gv_parsed *out, const struct gv_line *line, bool half);
+
 /* Helpers of the lexers, in parse_fields.c. */
 
 /* The first and the last `word` (of n bytes, two or more) in [at, limit), or NULL. */

@@ -165,38 +165,6 @@ static uint64_t hash_name(const struct gv_reader *reader, const struct gv_span *
     return value ? value : 1;
 }
 
-/* "postfix/submission/smtpd", "postfix/smtps/smtpd": master.cf's syslog_name of the services that
- * are for logging in; anything else is the public port. */
-static uint8_t smtpd_service(const struct gv_line *line)
-{
-    static const char *const names[] = {"submission", "smtps", "/587/", "/465/"};
-
-    if (line->tag_len == 13 && memcmp(line->tag, "postfix/smtpd", 13) == 0)
-        return GV_SERVICE_SMTP;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (gv_find(line->tag, line->tag + line->tag_len, names[i]))
-            return GV_SERVICE_SUBMISSION;
-    return GV_SERVICE_SMTP;
-}
-
-/* Cyrus' services and Courier's programs are named after the protocol, more or less. */
-static uint8_t mailbox_service(const struct gv_line *line)
-{
-    static const struct {
-        const char *part;
-        uint8_t service;
-    } parts[] = {{"imap", GV_SERVICE_IMAP},
-                 {"pop", GV_SERVICE_POP3},
-                 {"sieve", GV_SERVICE_SIEVE},
-                 {"esmtpd-", GV_SERVICE_SUBMISSION},
-                 {"esmtpd", GV_SERVICE_SMTP}};
-
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (gv_find(line->tag, line->tag + line->tag_len, parts[i].part))
-            return parts[i].service;
-    return GV_SERVICE_UNKNOWN;
-}
-
 /* saslauthd's "user" and "realm" as Cyrus names them together. */
 static uint64_t hash_full_name(const struct gv_reader *reader, const struct gv_parsed *p)
 {
@@ -323,52 +291,12 @@ static bool place(struct gv_reader *reader, struct gv_moment *moment, const stru
 static bool parse(struct gv_reader *reader, struct gv_parsed *p, const struct gv_line *line,
                   bool half)
 {
-    uint8_t mta = GV_MTA_DOVECOT;
-
-    switch (line->program) {
-    case GV_PROGRAM_SMTPD:
+    if (line->program == GV_PROGRAM_SMTPD) {
         /* What is known of the process is fetched while the line is parsed. */
         reader->sender = mix_sender(line);
         gv_assembler_expect(reader->assembler, reader->sender);
-        if (!gv_parse_postfix(p, line, half))
-            return false;
-        p->mta = GV_MTA_POSTFIX;
-        p->service = smtpd_service(line);
-        return true;
-    case GV_PROGRAM_EXIM:
-    case GV_PROGRAM_EXIM_PLAIN:
-        if (!gv_parse_exim(p, line, half))
-            return false;
-        p->mta = GV_MTA_EXIM;
-        return true;
-    case GV_PROGRAM_SENDMAIL:
-        if (!gv_parse_sendmail(p, line, half))
-            return false;
-        p->mta = GV_MTA_SENDMAIL;
-        return true;
-    case GV_PROGRAM_SASLAUTHD:
-        if (!gv_parse_saslauthd(p, line, half))
-            return false;
-        p->mta = GV_MTA_CYRUS;
-        return true;
-    case GV_PROGRAM_CYRUS:
-    case GV_PROGRAM_COURIER:
-    case GV_PROGRAM_MAILBOX:
-        if (line->program != GV_PROGRAM_CYRUS && gv_parse_courier(p, line, half))
-            mta = GV_MTA_COURIER;
-        else if (line->program != GV_PROGRAM_COURIER && gv_parse_cyrus(p, line, half))
-            mta = GV_MTA_CYRUS;
-        else
-            return false;
-        p->mta = mta;
-        p->service = mailbox_service(line);
-        return true;
-    default:
-        if (!gv_parse_dovecot(p, line, half))
-            return false;
-        p->mta = mta;
-        return true;
     }
+    return gv_parse_line(p, line, half);
 }
 
 /* Any line that may be of interest tells the time. */

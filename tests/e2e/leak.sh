@@ -120,6 +120,14 @@ for command in status "ip 198.51.100.1" list telemetry stats alerts "privacy rep
     # shellcheck disable=SC2086 # words
     ask 1 $command >"$scratch/answers/command-${command// /-}" 2>&1
 done
+# A closer look names mailboxes, on standard output alone.
+for view in top-senders logins names; do
+    ask 1 investigate --pipe --reason 'the leak test looks' "$view" >>"$scratch/looked" 2>>"$scratch/answers/look.err" ||
+        fail "no look at $view"
+done
+grep -q 'qzmarkqz' "$scratch/looked" || fail "a look shows nobody"
+ask 1 transparency list >"$scratch/answers/transparency"
+[[ $(wc -l <"$scratch/node1/transparency.log") == 3 ]] || fail "the looks are not on record"
 ask 1 backup "$scratch/answers/backup" >/dev/null || fail "no backup"
 curl -s -m 20 --unix-socket "$scratch/node2/control.sock" 'http://localhost/api/v1/received?limit=1000' \
     >"$scratch/answers/peer-received"
