@@ -128,7 +128,6 @@
 #define GV_CALM_MS 1000u                /* so long, at each */
 #define GV_BUSY_PERCENT 25u             /* of the cap, by the pace of the last 10 to 20 minutes: what
                                            changes no verdict that most act on waits above */
-#define GV_BUSY_MIN_MS 180000u          /* a start's sessions are not yet a pace */
 #define GV_PENDING_MAX 1024u            /* cases that wait for their turn; more go at once */
 #define GV_ERRANDS_MAX 2048u            /* own words under way: 64 an hour for 24 hours, and some */
 #define GV_ERRAND_ACKS (GV_KEEPERS_RANKED + GV_KIN_MAX)

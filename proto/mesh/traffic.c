@@ -46,7 +46,7 @@ void gv_traffic_init(struct gv_traffic *traffic, uint64_t cap, uint64_t now_ms)
     traffic->reserve_depth = (int64_t)(cap / 100 * GV_RESERVE_DEPTH_PERCENT);
     traffic->reserve_per_hour = cap / 100 * GV_RESERVE_FLOW_PERCENT;
     traffic->reserve = traffic->reserve_depth;
-    traffic->started_ms = traffic->filled_ms = now_ms;
+    traffic->filled_ms = now_ms;
     traffic->slot = now_ms / GV_TRAFFIC_SLOT_MS;
 }
 
@@ -145,9 +145,7 @@ bool gv_traffic_is_busy(const struct gv_traffic *traffic)
 {
     struct gv_traffic_sum recent;
     uint64_t span = GV_TRAFFIC_SLOT_MS + traffic->filled_ms % GV_TRAFFIC_SLOT_MS;
-    uint64_t lived = traffic->filled_ms - traffic->started_ms + GV_BUSY_MIN_MS;
 
-    span = lived < span ? lived : span;
     gv_traffic_recent(traffic, &recent, 2);
     return gv_traffic_under_cap(&recent) >= traffic->cap / 100 * GV_BUSY_PERCENT * span / HOUR_MS;
 }

@@ -66,7 +66,6 @@ struct gv_traffic {
                                      * by the last thing sent */
     uint64_t per_hour, reserve_per_hour; /* what flows into them */
     uint64_t cap;
-    uint64_t started_ms;
     uint64_t filled_ms, rest, reserve_rest; /* rests: of a byte, in 1/3600000 */
 };
 
