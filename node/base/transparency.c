@@ -274,7 +274,7 @@ int gv_transparency_append(const char *folder, struct gv_transparency_chain *cha
 {
     char path[4096];
     bool whole = true;
-    int fd;
+    int fd = -1;
 
     gv_transparency_begin(chain);
     if (!path_of(path, sizeof path, folder))
