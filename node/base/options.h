@@ -32,6 +32,7 @@ struct gv_options {
     struct gv_config_hosts seeds;
     /* [share] */
     int share; /* enum gv_share */
+    bool share_statistics; /* where `share` is yes */
     /* [log] */
     struct gv_config_strings logs;
     struct gv_config_addresses syslog_from;

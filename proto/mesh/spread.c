@@ -275,7 +275,8 @@ static void answer_ping(struct gv_core *core, struct gv_link *link)
 static bool is_for_peers(enum gv_message_kind kind)
 {
     return kind == GV_MESSAGE_RECORDS || kind == GV_MESSAGE_WANT || kind == GV_MESSAGE_RECONCILE ||
-           kind == GV_MESSAGE_PRUNE || kind == GV_MESSAGE_OFFER || kind == GV_MESSAGE_GRAFT;
+           kind == GV_MESSAGE_PRUNE || kind == GV_MESSAGE_OFFER || kind == GV_MESSAGE_GRAFT ||
+           kind == GV_MESSAGE_FLOW;
 }
 
 void gv_spread_message(struct gv_core *core, struct gv_link *link)
@@ -290,6 +291,7 @@ void gv_spread_message(struct gv_core *core, struct gv_link *link)
         }
         link->greeted = true;
         link->clock_offset_ms = (int64_t)core->message.number - (int64_t)core->unix_ms;
+        link->version = core->message.version;
         gv_own_greeted(core, link);
         break;
     case GV_MESSAGE_PING:
@@ -330,6 +332,9 @@ void gv_spread_message(struct gv_core *core, struct gv_link *link)
         break;
     case GV_MESSAGE_LOCKS:
         gv_own_take_locks(core, link);
+        break;
+    case GV_MESSAGE_FLOW:
+        gv_flow_heard(core, link);
         break;
     case GV_MESSAGE_GOODBYE:
         link->goodbye = (uint32_t)core->message.number;

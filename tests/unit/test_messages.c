@@ -68,7 +68,7 @@ static void hello_goes_round(void **state)
         }
         assert_read(GV_MESSAGE_HELLO);
         assert_true(message.number == INT64_MAX);
-        assert_int_equal(message.version, 1);
+        assert_int_equal(message.version, GV_PROTOCOL_VERSION);
         assert_int_equal(message.agent_len, len);
         if (len)
             assert_memory_equal(message.agent, agent, len);
