@@ -28,6 +28,7 @@
 #include "node/host/supervisor.h"
 #include "node/logs.h"
 #include "node/serve/api.h"
+#include "node/serve/flow_share.h"
 #include "node/serve/surfaces.h"
 
 #define INTERFACES_EVERY_MS 3600000u
@@ -49,6 +50,7 @@ struct node {
     struct gv_api *api;
     struct gv_logs logs;
     struct gv_surfaces *surfaces;
+    struct gv_flow_share *flow_share;
     uv_signal_t on_term, on_int, on_hup;
     uv_timer_t interfaces, watchdog;
     struct gv_prefix own[GV_INTERFACES_MAX];
@@ -192,6 +194,11 @@ static int load_options(struct gv_options *options, const char *path, const char
     return rc;
 }
 
+static bool shares_flow(const struct gv_options *options)
+{
+    return options->share == GV_SHARE_YES && options->share_statistics;
+}
+
 /* A new configuration is taken whole or not at all. */
 static int reload(void *context, struct gv_text *error)
 {
@@ -225,6 +232,7 @@ static int reload(void *context, struct gv_text *error)
     gv_options_free(&node->options);
     node->options = next;
     gv_surfaces_configure(node->surfaces, &node->options);
+    gv_flow_share_switch(node->flow_share, shares_flow(&node->options));
     gv_api_set_settings(node->api, gv_options_json(&node->options, node->config_path));
     on_network_known(node);
     if (logs_changed && gv_logs_follow(&node->logs, &node->options, &why) != GV_OK)
@@ -249,6 +257,8 @@ static void on_stopped(void *context)
 
     gv_membership_free(node->membership);
     node->membership = NULL;
+    gv_flow_share_stop(node->flow_share);
+    node->flow_share = NULL;
     gv_surfaces_stop(node->surfaces); /* serves the API too */
     node->surfaces = node->logs.surfaces = NULL;
     gv_api_stop(node->api);
@@ -490,6 +500,9 @@ static int start(struct node *node, struct gv_text *error)
     }
     if (rc == GV_OK)
         rc = gv_logs_follow(&node->logs, &node->options, error);
+    if (rc == GV_OK)
+        rc = gv_flow_share_start(&node->flow_share, &node->loop, node->driver,
+                                 shares_flow(&node->options));
     if (rc == GV_OK)
         gv_membership_start(node->membership, node->driver);
     return rc;

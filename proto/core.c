@@ -406,6 +406,11 @@ static int obey(struct gv_core *core, const struct gv_event *event)
     case GV_COMMAND_NUMBER_ANEW:
         gv_speak_number_anew(core, event->command.lost, event->command.ceiling);
         return GV_OK;
+    case GV_COMMAND_FLOW:
+        if (event->command.flow.size != 0 && !gv_flow_valid(&event->command.flow))
+            return GV_ERR_RANGE;
+        core->flow = event->command.flow;
+        return GV_OK;
     case GV_COMMAND_DISCONNECT:
         for (size_t i = 0; i < core->link_count; i++)
             gv_link_close(core, core->links[i], GV_GOODBYE_STOPPING);
@@ -494,6 +499,7 @@ static void tick(struct gv_core *core)
     gv_links_tick(core);
     gv_repair_tick(core);
     gv_own_tick(core);
+    gv_flow_tick(core);
     gv_keep_tick(core);
     gv_tree_tick(core);
     if (!core->stopping) {

@@ -91,6 +91,11 @@ struct gv_peer_info {
 /* Links, in table order: *cursor starts at 0. */
 bool gv_core_next_peer(const struct gv_core *core, size_t *cursor, struct gv_peer_info *out);
 
+/* What direct peers told of their mail in the last three hours, one for each owner; *mine is what this
+ * node tells, size 0: nothing. Returns how many, at most `cap`. (SPEC 9.11) */
+size_t gv_core_flows(const struct gv_core *core, struct gv_flow *mine, struct gv_flow *out,
+                     size_t cap);
+
 struct gv_instance_info {
     uint8_t instance[GV_ID_LEN], owner[GV_ID_LEN];
     uint64_t group;

@@ -256,3 +256,26 @@ const struct gv_settings *gv_core_settings(const struct gv_core *core)
 {
     return &core->settings;
 }
+
+/* Whoever has many servers is one peer among the others. */
+static bool owner_before(const struct gv_core *core, size_t link)
+{
+    for (size_t i = 0; i < link; i++)
+        if (gv_flow_counts(core, core->links[i]) &&
+            memcmp(core->links[i]->session.remote.owner, core->links[link]->session.remote.owner,
+                   GV_ID_LEN) == 0)
+            return true;
+    return false;
+}
+
+size_t gv_core_flows(const struct gv_core *core, struct gv_flow *mine, struct gv_flow *out,
+                     size_t cap)
+{
+    size_t count = 0;
+
+    *mine = core->flow;
+    for (size_t i = 0; i < core->link_count && count < cap; i++)
+        if (gv_flow_counts(core, core->links[i]) && !owner_before(core, i))
+            out[count++] = core->links[i]->flow;
+    return count;
+}

@@ -9,6 +9,7 @@
 
 #include "crypto/hash.h"
 #include "proto/address.h"
+#include "proto/flow.h"
 #include "proto/observation.h"
 #include "proto/settings.h"
 
@@ -58,6 +59,7 @@ enum gv_command {
     GV_COMMAND_FORGET,      /* forget this host's own history of a subject (SPEC 15.1) */
     GV_COMMAND_ASK,         /* ask its keepers what they hold of a subject (SPEC 9.10) */
     GV_COMMAND_NUMBER_ANEW, /* no row holds the last sequence number: after loading, before all else */
+    GV_COMMAND_FLOW,        /* what to tell direct peers of this host's mail, from now on (SPEC 9.11) */
     GV_COMMAND_DISCONNECT   /* close every link with a goodbye: the node stops */
 };
 
@@ -95,6 +97,7 @@ struct gv_event {
             struct gv_prefix prefix;            /* ALLOW, DENY, UNLIST */
             struct gv_subject subject;          /* RETRACT, FORGET, ASK */
             uint8_t owner[GV_ID_LEN];           /* TRUST, DISTRUST, SILENCE, HEAR */
+            struct gv_flow flow;                /* FLOW; size 0: nothing */
             bool lost; /* NUMBER_ANEW: this key may have signed; false: it was made just now */
             uint64_t ceiling; /* NUMBER_ANEW: it has used none above this; 0: not known */
         } command;

@@ -111,6 +111,8 @@
 #define GV_FOLLOWERS_MAX 16u            /* of owners that this node does not trust itself */
 #define GV_FOLLOWS_PER_MINUTE 4u        /* answered: each looks through the whole local history */
 #define GV_LOCKS_PER_MESSAGE 256u       /* of at most 14 bytes: 3.6 kB */
+#define GV_FLOW_TELL_MS 3600000u           /* 9.11: once an hour */
+#define GV_FLOW_KEPT_MS 10800000u          /* two may be lost */
 #define GV_LOCKS_TELL_MS 1000u          /* one message a second at most: a head costs 100 bytes */
 #define GV_LOCK_TOLD_MAX_S 3600u        /* as long as a lock holds */
 #define GV_OWN_LOCKS_MAX 65536u         /* held, of all own hosts: about 6 MB */

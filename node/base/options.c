@@ -60,6 +60,9 @@ static const struct gv_config_key keys[] = {
     {"share", "mode", GV_CONFIG_ENUM, FIELD(share), "preview", 0, 0, share_names, false,
      "yes: this node's signals are sent. preview: they are only shown by `grapevine telemetry`. "
      "no: none are made. Signals of others are received in any case."},
+    {"share", "share_statistics", GV_CONFIG_BOOL, FIELD(share_statistics), "yes", 0, 0, NULL, false,
+     "With mode = yes: once an hour tells direct peers, and nobody else, a size class of this host's "
+     "mail and how many per cent bounced, were deferred or rejected."},
     {"log", "file", GV_CONFIG_STRINGS, FIELD(logs), "", 0, 16, NULL, true,
      "Mail logs to follow, several allowed: the absolute path of a file; journal (journal:FOLDER "
      "for the journal files of another folder); syslog:udp:ADDRESS:PORT or syslog:unix:PATH, where "

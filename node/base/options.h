@@ -32,6 +32,7 @@ struct gv_options {
     struct gv_config_hosts seeds;
     /* [share] */
     int share; /* enum gv_share */
+    bool share_statistics; /* where `share` is yes */
     /* [log] */
     struct gv_config_strings logs;
     struct gv_config_addresses syslog_from;
@@ -56,6 +57,7 @@ struct gv_options {
     struct gv_config_strings firewall_ports;
     int firewall_action; /* 0: drop, 1: reject */
     char *hook_exec, *webhook, *webhook_key;
+    char *alert_mail, *alert_smtp;
     int64_t hook_timeout_s, hook_queue;
     /* [limits] */
     int64_t connections, statements, history, telemetry_s, journal_s, statistics_s;

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "node/base/mail.h"
+#include "proto/registry.h"
 
 static const char *const action_names[] = {"drop", "reject", NULL};
 
@@ -30,6 +32,13 @@ static const struct gv_config_key keys[] = {
     {"hooks", "webhook_key", GV_CONFIG_PATH, FIELD(webhook_key), "", 0, 0, NULL, false,
      "File with a secret of 64 hex digits (`openssl rand -hex 32`), for the header "
      "X-Grapevine-Signature. Empty: not signed."},
+    {"hooks", "alert_mail", GV_CONFIG_STRING, FIELD(alert_mail), "", 0, 254, NULL, false,
+     "Email address that gets a letter when an alert begins, and when it is over (`grapevine "
+     "alerts`). Empty: none."},
+    {"hooks", "alert_smtp", GV_CONFIG_STRING, FIELD(alert_smtp), "smtp://127.0.0.1", 1, 1000, NULL,
+     false,
+     "Mail server that takes these letters: smtp://HOST[:PORT] (with STARTTLS, but on this host), "
+     "smtps://HOST[:PORT], or file:/FOLDER."},
     {"hooks", "timeout", GV_CONFIG_DURATION, FIELD(hook_timeout_s), "10s", 1, 300, NULL, false,
      "How long a program or a receiver may take."},
     {"hooks", "queue", GV_CONFIG_INT, FIELD(hook_queue), "10000", 100, 1000000, NULL, false,
@@ -106,6 +115,21 @@ static int check_hooks(const struct gv_options *o, struct gv_options_mistake *mi
                 "localhost",
                 o->webhook);
         return wrong(mistake, "hooks", "webhook");
+    }
+    char email[GV_EMAIL_MAX + 1];
+    if (o->alert_mail && *o->alert_mail &&
+        gv_email_normalise(email, o->alert_mail, strlen(o->alert_mail)) != GV_OK) {
+        gv_fail(&mistake->what, 0,
+                "\"%s\" is not an email address; write one, e.g. "
+                "postmaster@example.org",
+                o->alert_mail);
+        return wrong(mistake, "hooks", "alert_mail");
+    }
+    if (!gv_mail_url_fits(o->alert_smtp)) {
+        gv_fail(&mistake->what, 0,
+                "\"%s\" will not do, write smtp://HOST[:PORT], smtps://HOST[:PORT] or file:/FOLDER",
+                o->alert_smtp);
+        return wrong(mistake, "hooks", "alert_smtp");
     }
     return GV_OK;
 }

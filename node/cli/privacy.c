@@ -51,11 +51,16 @@ static void print_sharing(FILE *out, const struct gv_options *o)
             "failed attempts, a rounded count, which services were attacked and how the logins "
             "failed. The same address is told at most every 12 hours, and at most 32 "
             "reports go out in an hour. Our own servers, and others that ask for it, are also told "
-            "which of these addresses are locked out here at the moment. Recipients are all "
+            "which of these addresses are locked out here at the moment.%s Recipients are all "
             "members of the network, which anybody who runs a mail server may join, also "
             "outside the European Union. A record of all that was sent is kept here for %s. "
             "Never shared are mail, its contents and metadata, names of accounts, and "
             "addresses from which somebody has logged in here lately and regularly.",
+            o->share_statistics
+                ? " Directly connected servers are told, once an hour, how much mail this server "
+                  "handles in a day, as a power of ten, and how many per cent of it bounced, were "
+                  "deferred or rejected."
+                : "",
             span(telemetry, o->telemetry_s));
     else
         snprintf(text, sizeof text,

@@ -15,16 +15,26 @@ static const struct argp_option options[] = {
      "the hour, 90d by the day)",
      0},
     {"by", 'b', "SPAN", 0, "minute (kept for 48 h), hour or day; default hour", 0},
+    {"peers", 'p', NULL, 0, "Where this host stands among its direct peers, of the last 24 hours",
+     0},
     {0},
+};
+
+struct asked {
+    char path[256];
+    bool peers;
 };
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
-    char *path = state->input;
+    struct asked *asked = state->input;
 
-    if (key != 't' && key != 'b')
+    if (key == 'p')
+        asked->peers = true;
+    else if (key == 't' || key == 'b')
+        gv_cli_query(asked->path, sizeof asked->path, key == 't' ? "since" : "by", value);
+    else
         return ARGP_ERR_UNKNOWN;
-    gv_cli_query(path, 256, key == 't' ? "since" : "by", value);
     return 0;
 }
 
@@ -121,9 +131,32 @@ static void print_stats(const struct gv_cli *cli, const json_t *json)
                gv_cli_text(last, "queue_age"));
 }
 
+static void print_peers(const struct gv_cli *cli, const json_t *json)
+{
+    const json_t *figures = json_object_get(json, "figures"), *figure;
+    bool told = json_is_object(json_object_get(json, "told"));
+    size_t i;
+
+    gv_cli_print_heading(cli, "mail of the last 24 hours, among direct peers");
+    if (!json_is_object(json_object_get(json, "mine")))
+        puts("  there was too little mail here: fewer than 100 messages");
+    json_array_foreach((json_t *)figures, i, figure)
+    {
+        if (json_is_string(json_object_get(figure, "text")))
+            printf("  %s\n", gv_cli_text(figure, "text"));
+        else if (json_is_integer(json_object_get(figure, "percent")))
+            printf("  %s %s%%\n", gv_cli_text(figure, "name"), gv_cli_text(figure, "percent"));
+    }
+    printf("  peers that tell theirs: %s%s\n", gv_cli_text(json, "peers"),
+           gv_cli_number(json, "peers") < 3 ? " (a place among fewer than three says nothing)"
+                                            : "");
+    printf("  this host tells them: %s\n",
+           told ? "its size class and these per cents, once an hour" : "nothing");
+}
+
 int gv_cli_stats(struct gv_cli *cli, int argc, char **argv)
 {
-    char path[256] = "stats";
+    struct asked asked = {.path = "stats"};
     json_t *json;
 
     gv_cli_parse(cli,
@@ -133,13 +166,15 @@ int gv_cli_stats(struct gv_cli *cli, int argc, char **argv)
                             "them. A dot is zero, a blank is a time when this node did not look. "
                             "Nothing is kept of any mailbox.",
                      .parse = parse,
-                     .input = path},
+                     .input = &asked},
                  argc, argv, NULL);
-    int rc = gv_cli_ask(cli, &json, path, NULL);
+    int rc = gv_cli_ask(cli, &json, asked.peers ? "stats/peers" : asked.path, NULL);
     if (rc != 0)
         return rc;
     if (cli->json)
         gv_cli_print_json(json);
+    else if (asked.peers)
+        print_peers(cli, json);
     else
         print_stats(cli, json);
     json_decref(json);

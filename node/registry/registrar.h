@@ -10,7 +10,7 @@
 #include "node/base/http.h"
 #include "node/registry/batch.h"
 #include "node/registry/log.h"
-#include "node/registry/mail.h"
+#include "node/base/mail.h"
 #include "node/registry/rate.h"
 #include "node/registry/records.h"
 #include "node/registry/settings.h"

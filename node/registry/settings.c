@@ -225,19 +225,7 @@ static const struct gv_config_key keys[] = {
 const struct gv_config_table gv_registry_table = {
     .title = "registry.conf", .keys = keys, .count = sizeof keys / sizeof *keys};
 
-/* ---- the form of [mail] url ----------------------------------------------------------------- */
-
-bool gv_mail_url_fits(const char *url)
-{
-    static const char *const schemes[] = {"smtp://", "smtps://"};
-
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-        size_t len = strlen(schemes[i]);
-        if (strncmp(url, schemes[i], len) == 0)
-            return url[len] != '\0' && url[len] != '/' && url[len] != ':';
-    }
-    return strncmp(url, "file:/", 6) == 0;
-}
+/* ---- what a table cannot say ----------------------------------------------------------------- */
 
 /* Reads the file once more with a table that takes none but these words for the key, so that the
  * line and the form of the complaint are those of every other mistake. */
@@ -281,16 +269,7 @@ static int say(const char *path, const char *what, struct gv_buf *errors)
 /* TLS from the start, a folder, or a mail server on this very host. */
 static bool is_private_way(const char *url)
 {
-    static const char *const hosts[] = {"localhost", "127.0.0.1", "[::1]"};
-
-    if (strncmp(url, "smtp://", 7) != 0)
-        return true;
-    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
-        size_t len = strlen(hosts[i]);
-        if (strncmp(url + 7, hosts[i], len) == 0 && strchr(":/", url[7 + len]))
-            return true;
-    }
-    return false;
+    return strncmp(url, "smtp://", 7) != 0 || gv_mail_url_is_local(url);
 }
 
 int gv_registry_settings_load(struct gv_registry_settings *out, const char *path,

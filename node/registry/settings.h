@@ -3,9 +3,9 @@
 #define GV_NODE_REGISTRY_SETTINGS_H
 
 #include "node/base/config.h"
+#include "node/base/mail.h"
 
 enum gv_enrolment { GV_ENROLMENT_OPEN, GV_ENROLMENT_INVITED };
-enum gv_starttls { GV_STARTTLS_REQUIRED, GV_STARTTLS_TRY, GV_STARTTLS_NO };
 
 struct gv_registry_settings {
     char *data;     /* folder of keys, descriptor, terms and database */
@@ -36,8 +36,5 @@ extern const struct gv_config_table gv_registry_table;
 /* gv_config_load with that table, and what a table cannot say: the form of [mail] url. */
 int gv_registry_settings_load(struct gv_registry_settings *out, const char *path,
                               struct gv_buf *errors);
-
-/* smtp://HOST..., smtps://HOST... or file:/...? */
-bool gv_mail_url_fits(const char *url);
 
 #endif

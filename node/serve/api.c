@@ -392,6 +392,7 @@ static const struct gv_http_route routes[] = {
     {"GET", "/api/v1/telemetry", gv_api_get_telemetry},
     {"GET", "/api/v1/received", gv_api_get_received},
     {"GET", "/api/v1/stats", gv_api_get_stats},
+    {"GET", "/api/v1/stats/peers", gv_api_get_stats_peers},
     {"GET", "/api/v1/alerts", gv_api_get_alerts},
     {"GET", "/api/v1/privacy", gv_api_get_privacy},
     {"GET", "/api/v1/attackers", gv_api_get_attackers},
@@ -401,7 +402,7 @@ static const struct gv_http_route routes[] = {
     {"POST", "/api/v1/unlist", post_unlist},
     {"POST", "/api/v1/retract", post_retract},
     {"POST", "/api/v1/ask", post_ask},
-#define PUBLISHED 22
+#define PUBLISHED 23
     /* On the control socket alone: */
     {"GET", "/api/v1/privacy/export", gv_api_get_privacy_export},
     {"POST", "/api/v1/privacy/erase", gv_api_post_privacy_erase},

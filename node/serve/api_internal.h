@@ -70,6 +70,7 @@ void gv_api_post_privacy_erase(struct gv_http_request *request, void *context);
 /* api_attackers.c */
 void gv_api_get_attackers(struct gv_http_request *request, void *context);
 void gv_api_attackers_free(struct gv_api_attackers *attackers);
+void gv_api_get_stats_peers(struct gv_http_request *request, void *context);
 void gv_api_get_stats(struct gv_http_request *request, void *context);
 void gv_api_get_alerts(struct gv_http_request *request, void *context);
 /* Keeps the request open and begins its stream; NULL: it was answered, too many follow. Its `request`

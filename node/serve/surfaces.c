@@ -15,6 +15,7 @@
 #include "node/serve/dovecot.h"
 #include "node/serve/feed.h"
 #include "node/serve/firewall.h"
+#include "node/serve/alert_mail.h"
 #include "node/serve/hooks.h"
 #include "node/serve/metrics.h"
 #include "node/serve/port.h"
@@ -31,6 +32,7 @@ struct gv_surfaces {
     struct gv_bouncers *bouncers;
     struct gv_firewall *firewall;
     struct gv_hooks *hooks;
+    struct gv_alert_mail *alert_mail;
     struct gv_http_server *http;
     struct gv_changes *changes;
     struct gv_blocklist *blocklist;
@@ -289,6 +291,8 @@ int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options
     if (rc == GV_OK)
         rc = gv_hooks_start(&s->hooks, s->loop, s->core, s->feed, options->options, error);
     if (rc == GV_OK)
+        rc = gv_alert_mail_start(&s->alert_mail, s->loop, options->options, error);
+    if (rc == GV_OK)
         rc = start_bouncers(s, options, error);
     if (rc == GV_OK)
         rc = start_http(s, options, error);
@@ -313,6 +317,7 @@ void gv_surfaces_stop(struct gv_surfaces *surfaces)
     gv_dovecot_stop(surfaces->dovecot);
     gv_firewall_stop(surfaces->firewall);
     gv_hooks_stop(surfaces->hooks);
+    gv_alert_mail_stop(surfaces->alert_mail);
     gv_port_stop(surfaces->port);
     gv_blocklist_stop(surfaces->blocklist);
     if (surfaces->api)
@@ -343,6 +348,7 @@ void gv_surfaces_configure(struct gv_surfaces *surfaces, const struct gv_options
                           feeds_untrusted(options));
     gv_firewall_configure(surfaces->firewall, options);
     gv_hooks_configure(surfaces->hooks, options);
+    gv_alert_mail_configure(surfaces->alert_mail, options);
 }
 
 bool gv_surfaces_absorb(struct gv_surfaces *surfaces, struct gv_observation *observation)
@@ -382,8 +388,10 @@ const struct gv_http_route *gv_surfaces_routes(size_t *count)
 
 void gv_surfaces_alert(struct gv_surfaces *surfaces, const struct gv_alert *alert)
 {
-    if (surfaces)
-        gv_hooks_alert(surfaces->hooks, alert);
+    if (!surfaces)
+        return;
+    gv_hooks_alert(surfaces->hooks, alert);
+    gv_alert_mail_tell(surfaces->alert_mail, alert);
 }
 
 uint16_t gv_surfaces_http_port(const struct gv_surfaces *surfaces)

@@ -17,6 +17,7 @@ enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link 
         return link->errand ? GV_CAUSE_WHISPER : GV_CAUSE_SPREAD;
     case GV_MESSAGE_FOLLOW:
     case GV_MESSAGE_LOCKS:
+    case GV_MESSAGE_FLOW:
         return GV_CAUSE_SPREAD;
     case GV_MESSAGE_PRUNE:
     case GV_MESSAGE_OFFER:

@@ -555,6 +555,7 @@ uint64_t gv_links_deadline(const struct gv_core *core)
         }
         if (link->locks_due.len > 0)
             due = earlier(due, link->locks_ms);
+        due = earlier(due, gv_flow_deadline(core, link));
         due = earlier(due, link->opened_ms + GV_SESSION_MAX_MS);
         due = earlier(due, link->heard_ms + GV_SILENCE_MS);
         due = earlier(due, link->sent_ms + GV_PING_MS);

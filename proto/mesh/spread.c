@@ -327,7 +327,8 @@ static void answer_ping(struct gv_core *core, struct gv_link *link)
 static bool is_for_peers(enum gv_message_kind kind)
 {
     return kind == GV_MESSAGE_RECORDS || kind == GV_MESSAGE_WANT || kind == GV_MESSAGE_RECONCILE ||
-           kind == GV_MESSAGE_PRUNE || kind == GV_MESSAGE_OFFER || kind == GV_MESSAGE_GRAFT;
+           kind == GV_MESSAGE_PRUNE || kind == GV_MESSAGE_OFFER || kind == GV_MESSAGE_GRAFT ||
+           kind == GV_MESSAGE_FLOW;
 }
 
 void gv_spread_message(struct gv_core *core, struct gv_link *link)
@@ -384,6 +385,9 @@ void gv_spread_message(struct gv_core *core, struct gv_link *link)
         break;
     case GV_MESSAGE_LOCKS:
         gv_own_take_locks(core, link);
+        break;
+    case GV_MESSAGE_FLOW:
+        gv_flow_heard(core, link);
         break;
     case GV_MESSAGE_GOODBYE:
         link->goodbye = (uint32_t)core->message.number;

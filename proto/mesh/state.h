@@ -66,6 +66,9 @@ struct gv_link {
     bool follows;              /* he asked us for ours: */
     struct gv_buf locks_due;   /* subjects to tell him of, one after the other */
     uint64_t locks_ms;         /* and not before */
+    struct gv_flow flow;       /* of their mail, as they told it; size 0: not yet (SPEC 9.11) */
+    uint64_t flow_heard_ms;
+    uint64_t flow_due_ms;      /* when to tell them of ours */
     struct gv_spent spent;
 };
 
@@ -169,6 +172,7 @@ struct gv_core {
     uint8_t silenced[GV_TRUSTED_MAX][GV_ID_LEN]; /* owners whom he does not want to hear */
     size_t silenced_count;
     struct gv_book book;
+    struct gv_flow flow; /* of this host's mail; size 0: nothing is told (SPEC 9.11) */
 
     struct gv_link **links; /* owned, link_count of them */
     size_t link_count, link_cap;
@@ -326,6 +330,12 @@ int gv_hear_again(struct gv_core *core, const uint8_t owner[GV_ID_LEN]); /* or G
 void gv_own_forget(struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 void gv_own_tick(struct gv_core *core);
 void gv_own_expire(struct gv_core *core);
+
+/* ---- mesh/flow.c: the flow of mail at peers (SPEC 9.11) --------------------------------------- */
+void gv_flow_heard(struct gv_core *core, struct gv_link *link);
+void gv_flow_tick(struct gv_core *core);
+uint64_t gv_flow_deadline(const struct gv_core *core, const struct gv_link *link);
+bool gv_flow_counts(const struct gv_core *core, const struct gv_link *link); /* what they told */
 
 /* ---- mesh/links.c --------------------------------------------------------------------------- */
 struct gv_link *gv_link_find(const struct gv_core *core, uint32_t id);

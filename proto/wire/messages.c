@@ -145,6 +145,16 @@ static void read_locks(struct gv_message *out, struct gv_reader *reader)
     gv_leave_array(reader, &all);
 }
 
+static void read_flow(struct gv_message *out, struct gv_reader *reader)
+{
+    out->flow.size = (uint8_t)gv_get_u64(reader, GV_FLOW_SIZE_MAX);
+    out->flow.bounced = (uint8_t)gv_get_u64(reader, GV_FLOW_PERCENT);
+    out->flow.deferred = (uint8_t)gv_get_u64(reader, GV_FLOW_PERCENT);
+    out->flow.rejected = (uint8_t)gv_get_u64(reader, GV_FLOW_PERCENT);
+    if (reader->error == GV_OK && out->flow.size < GV_FLOW_SIZE_MIN)
+        reader->error = GV_ERR_MALFORMED;
+}
+
 int gv_message_read(struct gv_message *out, size_t *used, const uint8_t *data, size_t len)
 {
     struct gv_reader reader;
@@ -195,6 +205,9 @@ int gv_message_read(struct gv_message *out, size_t *used, const uint8_t *data, s
         break;
     case GV_MESSAGE_LOCKS:
         read_locks(out, &reader);
+        break;
+    case GV_MESSAGE_FLOW:
+        read_flow(out, &reader);
         break;
     default:
         rc = reader.error == GV_OK ? GV_ERR_PROTOCOL : reader.error;
@@ -328,6 +341,16 @@ void gv_message_follow(struct gv_buf *out, bool follow)
     gv_put_array(out, 2);
     gv_put_u64(out, GV_MESSAGE_FOLLOW);
     gv_put_u64(out, follow);
+}
+
+void gv_message_flow(struct gv_buf *out, const struct gv_flow *flow)
+{
+    gv_put_array(out, 5);
+    gv_put_u64(out, GV_MESSAGE_FLOW);
+    gv_put_u64(out, flow->size);
+    gv_put_u64(out, flow->bounced);
+    gv_put_u64(out, flow->deferred);
+    gv_put_u64(out, flow->rejected);
 }
 
 void gv_message_locks(struct gv_buf *out, const struct gv_told_lock *locks, uint32_t lock_count)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "proto/buf.h"
+#include "proto/flow.h"
 #include "proto/limits.h"
 #include "proto/subject.h"
 #include "crypto/hash.h"
@@ -30,9 +31,10 @@ enum gv_message_kind {
     GV_MESSAGE_WHISPER = 13,  /* [13, [record bin, ...]]: statements that are not public */
     GV_MESSAGE_ASK = 14,      /* [14, subject bin4|8]: what do you hold of it? */
     GV_MESSAGE_FOLLOW = 16,   /* [16, 0|1]: please tell me your locks (SPEC 9.8) */
-    GV_MESSAGE_LOCKS = 17     /* [17, [[subject bin 4|8, seconds], ...]] */
+    GV_MESSAGE_LOCKS = 17,    /* [17, [[subject bin 4|8, seconds], ...]] */
+    GV_MESSAGE_FLOW = 18      /* [18, size, bounced, deferred, rejected] (SPEC 9.11) */
 };
-#define GV_MESSAGE_LAST GV_MESSAGE_LOCKS
+#define GV_MESSAGE_LAST GV_MESSAGE_FLOW
 
 enum gv_goodbye {
     GV_GOODBYE_STOPPING = 0,
@@ -100,6 +102,7 @@ struct gv_message {
     uint32_t low_minute;
     uint32_t range_count;
     struct gv_range ranges[GV_RANGES_MAX];
+    struct gv_flow flow; /* FLOW */
     uint32_t lock_count; /* LOCKS */
     struct gv_told_lock locks[GV_LOCKS_PER_MESSAGE];
 };
@@ -125,6 +128,7 @@ void gv_message_errand(struct gv_buf *out);
 void gv_message_ask(struct gv_buf *out, const struct gv_subject *subject);
 void gv_message_goodbye(struct gv_buf *out, enum gv_goodbye reason);
 void gv_message_follow(struct gv_buf *out, bool follow);
+void gv_message_flow(struct gv_buf *out, const struct gv_flow *flow);
 void gv_message_locks(struct gv_buf *out, const struct gv_told_lock *locks, uint32_t lock_count);
 
 #endif

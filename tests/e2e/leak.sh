@@ -93,7 +93,7 @@ token=$(ask 1 token)
 n=0
 for path in status peers roster lists 'ip?addr=198.51.100.1' 'ip?addr=203.0.113.1' 'verdict?addr=198.51.100.1' \
     'list?limit=10000' 'changes?since=0' network telemetry 'received?limit=1000' 'stats?by=minute&since=47h' \
-    'stats?by=hour' 'stats?by=day' alerts privacy attackers settings 'telemetry?addr=198.51.100.1'; do
+    'stats?by=hour' 'stats?by=day' stats/peers alerts privacy attackers settings 'telemetry?addr=198.51.100.1'; do
     n=$((n + 1))
     curl -s -m 20 -H "Authorization: Bearer $token" "http://127.0.0.1:$http/api/v1/$path" \
         >"$scratch/answers/port$n" || fail "no answer to $path"

@@ -64,6 +64,9 @@ static void write_again(struct gv_buf *out, const struct gv_message *m)
     case GV_MESSAGE_FOLLOW:
         gv_message_follow(out, m->number == 1);
         break;
+    case GV_MESSAGE_FLOW:
+        gv_message_flow(out, &m->flow);
+        break;
     case GV_MESSAGE_LOCKS:
         gv_message_locks(out, m->locks, m->lock_count);
         break;

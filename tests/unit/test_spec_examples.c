@@ -359,6 +359,8 @@ static void messages_are_as_written(void **state)
                          {{GV_FAMILY_IPV6, {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1}}, 0}},
                      2);
     check_message("LOCKS", &message, GV_MESSAGE_LOCKS);
+    gv_message_flow(&message, &(struct gv_flow){.size = 3, .bounced = 9, .deferred = 4, .rejected = 5});
+    check_message("FLOW", &message, GV_MESSAGE_FLOW);
     gv_buf_free(&message);
     gv_buf_free(&record);
 }

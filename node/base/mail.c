@@ -1,4 +1,4 @@
-#include "node/registry/mail.h"
+#include "node/base/mail.h"
 
 #include <curl/curl.h>
 #include <sodium.h>
@@ -15,12 +15,15 @@
 
 struct gv_mailer {
     uv_loop_t *loop;
-    const struct gv_registry_settings *settings;
+    char *url, *name, *user, *ca_file;
+    enum gv_starttls starttls;
+    int64_t timeout_s;
     const char *folder; /* within the url; NULL: SMTP */
     char from[GV_EMAIL_MAX + 1];
     char password[256];
     unsigned under_way;
     bool freed;
+    bool locked; /* the lock was made */
     uv_mutex_t lock;
     CURL *idle[GV_MAILS_MAX]; /* under the lock: each with its connection, if the server keeps it */
     size_t idle_count;
@@ -40,10 +43,33 @@ struct mail {
 
 /* ---- the mailer ----------------------------------------------------------------------------- */
 
-static int read_password(struct gv_mailer *mailer, struct gv_text *error)
+bool gv_mail_url_fits(const char *url)
+{
+    static const char *const schemes[] = {"smtp://", "smtps://"};
+
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t len = strlen(schemes[i]);
+        if (strncmp(url, schemes[i], len) == 0)
+            return url[len] != '\0' && url[len] != '/' && url[len] != ':';
+    }
+    return strncmp(url, "file:/", 6) == 0;
+}
+
+bool gv_mail_url_is_local(const char *url)
+{
+    static const char *const hosts[] = {"127.0.0.1", "localhost", "[::1]"};
+
+    for (size_t i = 0; strncmp(url, "smtp://", 7) == 0 && i < sizeof hosts / sizeof *hosts; i++) {
+        size_t len = strlen(hosts[i]);
+        if (strncmp(url + 7, hosts[i], len) == 0 && strchr(":/", url[7 + len]))
+            return true;
+    }
+    return false;
+}
+
+static int read_password(struct gv_mailer *mailer, const char *path, struct gv_text *error)
 {
     struct gv_buf text;
-    const char *path = mailer->settings->mail_password_file;
 
     if (!path)
         return GV_OK;
@@ -58,58 +84,75 @@ static int read_password(struct gv_mailer *mailer, struct gv_text *error)
     return rc;
 }
 
-int gv_mailer_new(struct gv_mailer **out, uv_loop_t *loop,
-                  const struct gv_registry_settings *settings, struct gv_text *error)
+static void mailer_release(struct gv_mailer *mailer)
 {
-    const char *url = settings->mail_url, *from = settings->mail_from;
-    int rc;
+    while (mailer->idle_count > 0)
+        curl_easy_cleanup(mailer->idle[--mailer->idle_count]);
+    if (mailer->locked)
+        uv_mutex_destroy(&mailer->lock);
+    gv_wipe(mailer->password, sizeof mailer->password);
+    free(mailer->url);
+    free(mailer->name);
+    free(mailer->user);
+    free(mailer->ca_file);
+    free(mailer);
+}
+
+static bool copy(char **out, const char *text)
+{
+    *out = text ? strdup(text) : NULL;
+    return !text || *out;
+}
+
+static int check(struct gv_mailer *mailer, const struct gv_mail_settings *settings,
+                 struct gv_text *error)
+{
+    if (strncmp(mailer->url, "file:/", 6) == 0)
+        mailer->folder = mailer->url + 5;
+    else if (!gv_mail_url_fits(mailer->url))
+        return gv_fail(error, GV_ERR_CONFIG,
+                       "[mail] url: '%.100s' will not do, write smtp://HOST, smtps://HOST or "
+                       "file:/FOLDER",
+                       mailer->url);
+    /* Only checked by it: plus tags of a sender are his own business. */
+    if (gv_email_normalise(mailer->from, settings->from, strlen(settings->from)) != GV_OK)
+        return gv_fail(error, GV_ERR_CONFIG, "[mail] from: '%.100s' is not an email address",
+                       settings->from);
+    snprintf(mailer->from, sizeof mailer->from, "%s", settings->from);
+    int rc = mailer->folder ? gv_file_folder(mailer->folder, 0700, error) : GV_OK;
+    return rc == GV_OK ? read_password(mailer, settings->password_file, error) : rc;
+}
+
+int gv_mailer_new(struct gv_mailer **out, uv_loop_t *loop, const struct gv_mail_settings *settings,
+                  struct gv_text *error)
+{
     struct gv_mailer *mailer = calloc(1, sizeof *mailer);
 
     *out = NULL;
     if (!mailer)
         return gv_fail(error, GV_ERR_MEMORY, "out of memory");
     mailer->loop = loop;
-    mailer->settings = settings;
-    if (strncmp(url, "file:/", 6) == 0) {
-        mailer->folder = url + 5;
-    } else if (!gv_mail_url_fits(url)) {
-        rc = gv_fail(error, GV_ERR_CONFIG,
-                     "[mail] url: '%.100s' will not do, write smtp://HOST, smtps://HOST or "
-                     "file:/FOLDER",
-                     url);
-        goto out;
-    }
-    /* Only checked by it: plus tags of a sender are his own business. */
-    rc = gv_email_normalise(mailer->from, from, strlen(from));
-    if (rc != GV_OK) {
-        rc = gv_fail(error, GV_ERR_CONFIG, "[mail] from: '%.100s' is not an email address", from);
-        goto out;
-    }
-    snprintf(mailer->from, sizeof mailer->from, "%s", from);
-    if (mailer->folder)
-        rc = gv_file_folder(mailer->folder, 0700, error);
-    if (rc == GV_OK)
-        rc = read_password(mailer, error);
+    mailer->starttls = settings->starttls;
+    mailer->timeout_s = settings->timeout_s;
+    bool whole = copy(&mailer->url, settings->url) && copy(&mailer->name, settings->name) &&
+                 copy(&mailer->user, settings->user) && copy(&mailer->ca_file, settings->ca_file);
+    int rc =
+        whole ? check(mailer, settings, error) : gv_fail(error, GV_ERR_MEMORY, "out of memory");
     gv_fetch_init();
-out:
     if (rc == GV_OK && uv_mutex_init(&mailer->lock) != 0)
         rc = gv_fail(error, GV_ERR_MEMORY, "out of memory");
+    mailer->locked = rc == GV_OK;
     if (rc == GV_OK)
         *out = mailer;
     else
-        free(mailer);
+        mailer_release(mailer);
     return rc;
 }
 
 static void release(struct gv_mailer *mailer)
 {
-    if (!mailer->freed || mailer->under_way > 0)
-        return;
-    while (mailer->idle_count > 0)
-        curl_easy_cleanup(mailer->idle[--mailer->idle_count]);
-    uv_mutex_destroy(&mailer->lock);
-    gv_wipe(mailer->password, sizeof mailer->password);
-    free(mailer);
+    if (mailer->freed && mailer->under_way == 0)
+        mailer_release(mailer);
 }
 
 void gv_mailer_free(struct gv_mailer *mailer)
@@ -216,11 +259,11 @@ static void compose(struct mail *mail, const char *subject, const char *body)
     gv_hex(id, random, sizeof random);
     gmtime_r(&now, &tm); /* strftime would follow the locale, which RFC 5322 does not */
     snprintf(head, sizeof head,
-             "From: Grapevine registry <%s>\nTo: <%s>\n"
+             "From: %.100s <%s>\nTo: <%s>\n"
              "Date: %s, %02d %s %d %02d:%02d:%02d +0000\nMessage-ID: <%s@%s>\n"
              "MIME-Version: 1.0\nAuto-Submitted: auto-generated\n",
-             mail->mailer->from, mail->to, days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
-             tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec, id,
+             mail->mailer->name, mail->mailer->from, mail->to, days[tm.tm_wday], tm.tm_mday,
+             months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec, id,
              strchr(mail->mailer->from, '@') + 1);
     put_lines(&mail->text, head);
     put_subject(&mail->text, subject);
@@ -288,12 +331,12 @@ static void set_login(CURL *curl, const struct gv_mailer *mailer)
 {
     static const long levels[] = {CURLUSESSL_ALL, CURLUSESSL_TRY, CURLUSESSL_NONE};
 
-    curl_easy_setopt(curl, CURLOPT_USE_SSL, levels[mailer->settings->mail_starttls]);
-    if (mailer->settings->mail_ca_file && *mailer->settings->mail_ca_file)
-        curl_easy_setopt(curl, CURLOPT_CAINFO, mailer->settings->mail_ca_file);
-    if (!mailer->settings->mail_user)
+    curl_easy_setopt(curl, CURLOPT_USE_SSL, levels[mailer->starttls]);
+    if (mailer->ca_file && *mailer->ca_file)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, mailer->ca_file);
+    if (!mailer->user)
         return;
-    curl_easy_setopt(curl, CURLOPT_USERNAME, mailer->settings->mail_user);
+    curl_easy_setopt(curl, CURLOPT_USERNAME, mailer->user);
     curl_easy_setopt(curl, CURLOPT_PASSWORD, mailer->password);
 }
 
@@ -311,10 +354,10 @@ static void explain(struct mail *mail, CURL *curl, CURLcode code, const char *de
 
 static void send_over(struct mail *mail, CURL *curl)
 {
-    const struct gv_registry_settings *settings = mail->mailer->settings;
+    const struct gv_mailer *mailer = mail->mailer;
     char detail[CURL_ERROR_SIZE] = "", from[GV_EMAIL_MAX + 3], to[GV_EMAIL_MAX + 3];
 
-    snprintf(from, sizeof from, "<%s>", mail->mailer->from);
+    snprintf(from, sizeof from, "<%s>", mailer->from);
     snprintf(to, sizeof to, "<%s>", mail->to);
     struct curl_slist *recipients = curl_slist_append(NULL, to);
     mail->sent = 0;
@@ -323,13 +366,13 @@ static void send_over(struct mail *mail, CURL *curl)
         mail->error = gv_fail(&mail->why, GV_ERR_IO, "out of memory");
         goto out;
     }
-    curl_easy_setopt(curl, CURLOPT_URL, settings->mail_url);
+    curl_easy_setopt(curl, CURLOPT_URL, mailer->url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)settings->mail_timeout_s);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)mailer->timeout_s);
     /* It does not hold for the answer to QUIT, which may be waited for two minutes. */
-    curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)settings->mail_timeout_s);
+    curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)mailer->timeout_s);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
     curl_easy_setopt(curl, CURLOPT_MAIL_FROM, from);
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients);

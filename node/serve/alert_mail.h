@@ -1,0 +1,25 @@
+/* Notices of alerts by mail, to the admin, through this host's own mail server or another
+ * (SPEC 10.9). They hold sums alone, as alerts do. */
+#ifndef GV_SERVE_ALERT_MAIL_H
+#define GV_SERVE_ALERT_MAIL_H
+
+#include <uv.h>
+
+#include "node/base/options.h"
+#include "node/base/statistics.h"
+
+struct gv_alert_mail;
+
+/* Options are borrowed for the call. Returns GV_OK, or with a sentence what gv_mailer_new says. */
+int gv_alert_mail_start(struct gv_alert_mail **out, uv_loop_t *loop,
+                        const struct gv_options *options, struct gv_text *error);
+/* After a reload. What is wrong is logged, and then no mail is sent. NULL is allowed, also below.
+ */
+void gv_alert_mail_configure(struct gv_alert_mail *mail, const struct gv_options *options);
+/* Mails under way still end; the loop must run for them. */
+void gv_alert_mail_stop(struct gv_alert_mail *mail);
+
+/* An alert began or ended. */
+void gv_alert_mail_tell(struct gv_alert_mail *mail, const struct gv_alert *alert);
+
+#endif

@@ -1,0 +1,137 @@
+/* Notices of alerts by mail (SPEC 10.9): one at the beginning and one at the end, to whom the
+ * configuration says, switched at run time; mails under way end although it stops. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "crypto/error.h"
+#include "node/base/mail.h"
+#include "node/serve/alert_mail.h"
+
+static char folder[64], url[80];
+
+static int set_up(void **state)
+{
+    strcpy(folder, "/tmp/gv-alert-mail.XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(url, sizeof url, "file:%s", folder);
+    return 0;
+}
+
+/* Reads the mails in the order of their names, and removes them. */
+static unsigned mails(char *out, size_t cap)
+{
+    struct dirent **list;
+    unsigned count = 0;
+    size_t len = 0;
+    int n = scandir(folder, &list, NULL, alphasort);
+
+    for (int i = 0; i < n; i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", folder, list[i]->d_name);
+        FILE *in = list[i]->d_name[0] == '.' ? NULL : fopen(path, "r");
+        if (in) {
+            len += fread(out + len, 1, cap - 1 - len, in);
+            fclose(in);
+            unlink(path);
+            count++;
+        }
+        free(list[i]);
+    }
+    free(list);
+    out[len] = 0;
+    return count;
+}
+
+static int tear_down(void **state)
+{
+    char unused[4096];
+
+    (void)mails(unused, sizeof unused);
+    return rmdir(folder);
+}
+
+static void test_begins_and_ends(void **state)
+{
+    struct gv_options options = {
+        .alert_mail = "admin@example.org", .alert_smtp = url, .hook_timeout_s = 5};
+    struct gv_alert alert = {.number = 1,
+                             .series = GV_SERIES_OUTGOING,
+                             .began_ms = 1795341400000,
+                             .value = 412,
+                             .usual = 31,
+                             .limit = 62};
+    char text[8192], wanted[160];
+    struct gv_alert_mail *mail;
+    struct gv_text error;
+    uv_loop_t loop;
+
+    assert_int_equal(uv_loop_init(&loop), 0);
+    assert_int_equal(gv_alert_mail_start(&mail, &loop, &options, &error), GV_OK);
+    gv_alert_mail_tell(mail, &alert);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(mails(text, sizeof text), 1);
+    gv_alert_text(wanted, sizeof wanted, &alert);
+    assert_non_null(strstr(text, wanted));
+    assert_non_null(strstr(text, "To: <admin@example.org>\r\n"));
+    assert_non_null(strstr(text, "From: grapevine <admin@example.org>\r\n"));
+    assert_non_null(strstr(text, "Auto-Submitted: auto-generated\r\n"));
+    assert_non_null(strstr(text, "Ended: not yet"));
+    alert.ended_ms = alert.began_ms + 900000;
+    gv_alert_mail_tell(mail, &alert);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(mails(text, sizeof text), 1);
+    assert_non_null(strstr(text, ": over: "));
+    options.alert_mail = "";
+    gv_alert_mail_configure(mail, &options);
+    gv_alert_mail_tell(mail, &alert);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(mails(text, sizeof text), 0);
+    options.alert_mail = "other@example.org";
+    gv_alert_mail_configure(mail, &options);
+    gv_alert_mail_tell(mail, &alert);
+    gv_alert_mail_stop(mail); /* under way */
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(mails(text, sizeof text), 1);
+    assert_non_null(strstr(text, "To: <other@example.org>\r\n"));
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+static void test_what_will_not_do(void **state)
+{
+    struct gv_options options = {
+        .alert_mail = "two words@example.org", .alert_smtp = url, .hook_timeout_s = 5};
+    struct gv_alert_mail *mail;
+    struct gv_text error;
+    uv_loop_t loop;
+
+    assert_int_equal(uv_loop_init(&loop), 0);
+    assert_int_equal(gv_alert_mail_start(&mail, &loop, &options, &error), GV_ERR_CONFIG);
+    options.alert_mail = "a@example.org\r\nBcc: b@example.org";
+    assert_int_equal(gv_alert_mail_start(&mail, &loop, &options, &error), GV_ERR_CONFIG);
+    options.alert_mail = "a@example.org";
+    options.alert_smtp = "http://example.org";
+    assert_int_equal(gv_alert_mail_start(&mail, &loop, &options, &error), GV_ERR_CONFIG);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    assert_true(gv_mail_url_is_local("smtp://127.0.0.1") &&
+                gv_mail_url_is_local("smtp://[::1]:25"));
+    assert_false(gv_mail_url_is_local("smtp://127.0.0.1.example.org") ||
+                 gv_mail_url_is_local("smtp://localhost@example.org"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_begins_and_ends, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_will_not_do, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
