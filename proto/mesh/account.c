@@ -116,8 +116,11 @@ void gv_account_minute(struct gv_core *core)
         struct gv_link *link = core->links[i];
         uint64_t sent = link->bytes_in - link->bytes_before;
         link->bytes_before = link->bytes_in;
-        all += sent;
-        if (link->member && link->joined && !link->closing && sent > share) {
+        if (!link->member || link->closing)
+            continue;
+        if (sent <= gv_traffic_share(&core->traffic))
+            all += sent;
+        if (link->joined && sent > share) {
             most = link;
             share = sent;
         }
