@@ -55,6 +55,8 @@ const SHAPES = {
     ASK: [14, ['subject', (bin) => isBin(bin, 4, 8)]],
     FOLLOW: [16, ['on', uint(0, 1)]],
     LOCKS: [17, ['locks', list(256, isLock)]],
+    FLOW: [18, ['size', uint(2, 12)], ['bounced', uint(0, 100)], ['deferred', uint(0, 100)],
+        ['rejected', uint(0, 100)]],
 };
 const NAMES = new Map(Object.entries(SHAPES).map(([name, [number]]) => [number, name]));
 

@@ -118,7 +118,7 @@ test('14.7: the log of certificates', () => {
 });
 
 const MESSAGES = ['HELLO', 'PING', 'PONG', 'RECORDS', 'ACK', 'WANT', 'RECONCILE', 'GOODBYE',
-    'ERRAND', 'WHISPER', 'ASK', 'PRUNE', 'OFFER', 'GRAFT', 'FOLLOW', 'LOCKS'];
+    'ERRAND', 'WHISPER', 'ASK', 'PRUNE', 'OFFER', 'GRAFT', 'FOLLOW', 'LOCKS', 'FLOW'];
 for (const name of MESSAGES) {
     test(`7: ${name}`, () => {
         const message = parseMessage(example(name));
