@@ -26,5 +26,5 @@ make_registry interop
 start_registry
 start_mesh
 echo "a mesh of $NODES real nodes, and a member that is not:"
-GV_BIN=$bin GV_LAB=$scratch GV_PORT=$port timeout 120 node "$scratch/interop/main.mjs" \
+GV_BIN=$bin GV_LAB=$scratch GV_PORT=$port timeout "${GV_INTEROP_SECONDS:-120}" node "$scratch/interop/main.mjs" \
     2>"$scratch/interop.log" || die "the member"

@@ -31,9 +31,9 @@ export async function enrol(name, host) {
 }
 const pick = ({ code, error }) => [code, error];
 
-export function memberOf({ identity: who, certificate, descriptor }) {
+export function memberOf({ identity: who, certificate, descriptor }, more = {}) {
     return new Member({ identity: who, certificate: certificate.wire,
-        set: new RecordSet(descriptor) });
+        set: new RecordSet(descriptor), ...more });
 }
 
 /** Asks until that node itself says that nothing is different: an answer without ranges. */

@@ -4,10 +4,11 @@ import { connect, createServer } from 'node:net';
 import { hex, minuteNow, must, same } from './bytes.mjs';
 import { Link } from './link.mjs';
 import { answer, question } from './reconcile.mjs';
-import { CERTIFICATE, RETRACTION } from './record.mjs';
+import { CERTIFICATE, RETRACTION, markOf, readRecord, spreadTree } from './record.mjs';
+import { isShort, shorten, whole } from './short.mjs';
 
 const AGENT = 'interop/1';
-const VERSION = 1;
+const VERSION = 2;
 const ALL_TREES = 255;
 const MESSAGE_RECORDS = 64;
 const MESSAGE_BYTES = 12 * 1024;
@@ -16,7 +17,7 @@ const PING_MS = 240_000; // 7
 const DEAD_MS = 600_000;
 const DAY_MS = 24 * 3600_000; // 5.5
 
-const treesOf = (marks) => marks.reduce((bits, mark) => bits | 1 << mark[0] % 8, 0); // 9.3
+const treesOf = (marks) => marks.reduce((bits, mark) => bits | 1 << mark[3] % 8, 0); // 7, OFFER
 
 /** Emits 'peer' (link), 'gone' (link, why), 'record' (record, link), 'said' (message, link). */
 export class Member extends EventEmitter {
@@ -25,9 +26,9 @@ export class Member extends EventEmitter {
     #banned = new Map();
     #sequence = 0n;
 
-    constructor({ identity, certificate, set }) {
+    constructor({ identity, certificate, set, version = VERSION }) {
         super();
-        Object.assign(this, { identity, certificate, set });
+        Object.assign(this, { identity, certificate, set, version });
         if (certificate) set.take(Buffer.concat([Buffer.from([CERTIFICATE]), certificate]),
             minuteNow());
         this.clock = setInterval(() => this.#everySecond(), 1000);
@@ -61,11 +62,10 @@ export class Member extends EventEmitter {
     /** Something of our own, or from elsewhere: held and pushed. */
     publish(record) {
         const what = this.set.take(record, minuteNow());
-        if (what === 'new') this.#spread(this.#latest(record));
+        if (what === 'new') this.#spread(this.#held(record));
         return what;
     }
-    #latest(record) { return [...this.set.ofTree(0), ...this.set.ofTree(1)]
-        .find((held) => same(held.record, record)); }
+    #held(record) { return this.set.get(readRecord(record).id); }
 
     #admits(certificate) {
         const banned = this.#banned.get(hex(certificate.instance)) ?? 0;
@@ -77,14 +77,14 @@ export class Member extends EventEmitter {
             initiator, me: this, network: this.set.descriptor.network,
             admits: (certificate) => this.#admits(certificate),
         });
-        link.lazy = 0;
+        Object.assign(link, { lazy: 0, version: 1, shortHeard: 0, shortSaid: 0 });
         link.on('open', () => this.#opened(link));
         link.on('message', (message) => this.#heard(link, message));
         link.on('closed', (why) => this.#closed(link, why));
         return link;
     }
     #opened(link) {
-        link.send({ name: 'HELLO', version: VERSION, time: Date.now(), agent: AGENT });
+        link.send({ name: 'HELLO', version: this.version, time: Date.now(), agent: AGENT });
         const id = hex(link.peer.instance);
         const other = this.links.get(id);
         if (other && this.#keeps(other, link)) return link.goodbye(1, 'a second session');
@@ -121,7 +121,10 @@ export class Member extends EventEmitter {
         if (hear) hear.call(this, link, message);
         this.emit('said', message, link);
     }
-    hearHELLO(link, message) { link.hello = message; }
+    hearHELLO(link, message) {
+        link.hello = message;
+        link.version = Math.min(this.version, message.version); // both speak the lower
+    }
     hearPING(link, { number }) { link.send({ name: 'PONG', number }); }
     hearGOODBYE(link, { reason }) { link.end(`GOODBYE ${reason}`); }
     hearERRAND(link) { link.errand = true; }
@@ -134,11 +137,13 @@ export class Member extends EventEmitter {
     hearRECORDS(link, { records }) {
         if (link.errand) return;
         const ids = [];
-        for (const record of records) {
-            const what = this.set.take(record, minuteNow());
+        for (const came of records) {
+            const record = this.#whole(came, link);
+            const what = record ? this.set.take(record, minuteNow()) : 'certificate not known';
+            if (isShort(came)) link.shortHeard += 1;
             if (what === 'certificate not known') link.lacks = true;
             if (what !== 'new' && what !== 'known') continue;
-            const held = this.#latest(record);
+            const held = this.#held(record);
             const isTheirs = held?.author && same(held.author.instance, link.peer.instance);
             if (isTheirs && held.kind <= RETRACTION) ids.push(held.id);
             if (what === 'new' && held) {
@@ -147,6 +152,11 @@ export class Member extends EventEmitter {
             }
         }
         if (ids.length > 0) link.send({ name: 'ACK', ids });
+    }
+    #whole(came, link) { // 8.7
+        if (!isShort(came)) return came;
+        must(link.version >= 2, 'a short record in version 1');
+        return whole(came, this.set.certificates, this.set.descriptor);
     }
     hearWANT(link, { ids }) { this.#give(link, ids.map((id) => this.set.get(id))); }
     hearRECONCILE(link, message) {
@@ -161,7 +171,10 @@ export class Member extends EventEmitter {
     hearPRUNE(link, { trees }) { link.lazy |= trees; }
     hearGRAFT(link, { trees, marks }) {
         link.lazy &= ~trees & ALL_TREES;
-        this.#give(link, marks.map((mark) => this.set.withMark(mark)));
+        // Who asks for a statement is sent all that is public on its subject (9.3).
+        const asked = marks.map((mark) => this.set.withMark(mark)).filter(Boolean);
+        this.#give(link, [...new Set(asked.flatMap((held) => (held.kind > RETRACTION ? [held]
+            : this.set.ofTree(1).filter(({ subject }) => same(subject, held.subject)))))]);
     }
     hearOFFER(link, { marks }) {
         const lacking = marks.filter((mark) => !this.set.withMark(mark));
@@ -183,23 +196,33 @@ export class Member extends EventEmitter {
             [records, size] = [[], 0];
         };
         for (const item of held.filter(Boolean)) {
-            if (records.length === MESSAGE_RECORDS || size + item.record.length > MESSAGE_BYTES) {
+            const record = this.#form(item, link);
+            if (records.length === MESSAGE_RECORDS || size + record.length > MESSAGE_BYTES) {
                 flush();
             }
-            records.push(item.record);
-            size += item.record.length + 3;
+            records.push(record);
+            size += record.length + 3;
         }
         flush();
     }
 
+    #form(held, link) { // as short as it may be (8.7)
+        const may = link.version >= 2 && held.kind <= RETRACTION && this.set.certificates
+            .filter(({ id }) => same(id.subarray(0, 4), held.certificate.subarray(0, 4))).length === 1;
+        const short = may ? shorten(held, this.set.descriptor.genesis) : undefined;
+        if (short) link.shortSaid += 1;
+        return short ?? held.record;
+    }
+
     /** 9.3: pushed where the link is eager; offered 2 s later where it is lazy. */
     #spread(held, from) {
-        const mark = held.id.subarray(0, 8);
-        const trees = treesOf([mark]);
+        const mark = markOf(held);
+        const trees = 1 << spreadTree(held);
         const links = [...this.links.values()].filter((link) => link !== from && !link.errand);
         const lazy = links.filter((link) => link.lazy & trees);
         for (const link of links) if (!lazy.includes(link)) this.#give(link, [held]);
-        setTimeout(() => lazy.forEach((link) => link.send({ name: 'OFFER', marks: [mark] })), 2000)
+        setTimeout(() => lazy.filter(({ version }) => version >= 2) // 7: in version 1 none
+            .forEach((link) => link.send({ name: 'OFFER', marks: [mark] })), 2000)
             .unref();
     }
 

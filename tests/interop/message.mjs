@@ -48,13 +48,15 @@ const SHAPES = {
     RECONCILE: [7, ['tree', uint(0, 1)], ['low', uint(0, MINUTES)], ['ranges', ranges]],
     GOODBYE: [8, ['reason', uint()]],
     PRUNE: [9, ['trees', uint(0, 255)]],
-    OFFER: [10, ['marks', pieces(8, 1)]],
-    GRAFT: [11, ['trees', uint(0, 255)], ['marks', pieces(8, 0)]],
+    OFFER: [10, ['marks', pieces(4, 1)]],
+    GRAFT: [11, ['trees', uint(0, 255)], ['marks', pieces(4, 0)]],
     ERRAND: [12],
     WHISPER: [13, ['records', records]],
     ASK: [14, ['subject', (bin) => isBin(bin, 4, 8)]],
     FOLLOW: [16, ['on', uint(0, 1)]],
     LOCKS: [17, ['locks', list(256, isLock)]],
+    FLOW: [18, ['size', uint(2, 12)], ['bounced', uint(0, 100)], ['deferred', uint(0, 100)],
+        ['rejected', uint(0, 100)]],
 };
 const NAMES = new Map(Object.entries(SHAPES).map(([name, [number]]) => [number, name]));
 

@@ -28,7 +28,7 @@ const isStatementHead = (certificate, number, subject) =>
     isBin(certificate, 16) && isUint(number, 1, NUMBERS) && isBin(subject, 4, 8);
 
 // 1, 2, 5, 10, 20, ... 100000 (8.1)
-const COUNTS = [1, 10, 100, 1000, 10000].flatMap((ten) => [ten, 2 * ten, 5 * ten]).concat(100000);
+export const COUNTS = [1, 10, 100, 1000, 10000].flatMap((ten) => [ten, 2 * ten, 5 * ten]).concat(100000);
 export const roundedCount = (count) => COUNTS.filter((step) => step <= count).pop();
 
 function arrayOf(body, length) {
@@ -109,6 +109,17 @@ function readOther(kind, wire) {
     return { descriptor, signed: wire.subarray(SIGNATURE), minute: descriptor.activation };
 }
 
+/** Which of the eight trees it is spread along (9.3). */
+export const spreadTree = ({ kind, id, subject }) => (kind <= RETRACTION
+    ? subject.reduce((sum, byte) => sum ^ byte, 0) : id[0]) % 8;
+
+/** 7, OFFER: the first 29 bits of the id, and the tree in 3 bits. */
+export function markOf(held) {
+    const mark = Buffer.from(held.id.subarray(0, 4));
+    mark[3] = mark[3] & ~7 | spreadTree(held);
+    return mark;
+}
+
 /** `kind byte || wire` (8). */
 export function readRecord(record) {
     must(record.length > 1, 'an empty record');
@@ -131,9 +142,11 @@ const BODY = {
     [HEAD]: (h) => [8, h.size, h.minute, h.root],
 };
 
+export const makeBody = (kind, fields) => pack(BODY[kind](fields));
+
 /** Signed with the instance key, or the registry's where the kind wants that. */
 export function makeRecord(kind, fields, who, network) {
-    const body = pack(BODY[kind](fields));
+    const body = makeBody(kind, fields);
     const named = kind === REVOCATION || kind === HEAD;
     return bytes(Buffer.from([kind]), who.sign(DOMAIN[kind], network, body),
         named ? who.key.subarray(0, 4) : Buffer.alloc(0), body);

@@ -25,8 +25,9 @@ export class RecordSet {
     ofKind(...wanted) { return [...this.#byId.values()].filter((r) => wanted.includes(r.kind)); }
     ofTree(tree) { return [...this.#byId.values()].filter((r) => r.tree === tree).sort(order); }
     withMark(mark) {
-        return [...this.#byId.values()].find((r) => same(r.id.subarray(0, 8), mark));
+        return [...this.#byId.values()].find((r) => same(kinds.markOf(r), mark));
     }
+    get certificates() { return this.ofKind(kinds.CERTIFICATE).map((r) => r.certificate); }
     certificate(id) {
         return this.ofKind(kinds.CERTIFICATE).find((r) => same(r.certificate.id, id))?.certificate;
     }

@@ -11,6 +11,7 @@ import { parseMessage, writeMessage } from './message.mjs';
 import { Handshake } from './noise.mjs';
 import { pack, unpack, unpackAll } from './pack.mjs';
 import * as records from './record.mjs';
+import { readShort, shorten, whole } from './short.mjs';
 
 const text = readFileSync(process.env.GV_SPEC ?? new URL('../../SPEC.md', import.meta.url), 'utf8');
 const examples = new Map([...text.matchAll(/^```hex (.+)\n([0-9a-f\n]+)^```/gm)]
@@ -78,6 +79,23 @@ test('8: records', () => {
     equal(records.makeFault(...wires.reverse()), 'fault record');
 });
 
+test('8.7: the short form', () => {
+    const signal = records.readRecord(example('signal record'));
+    const genesis = minute - 200 * 24 * 60;
+    const short = example('short record');
+    equal(shorten(signal, genesis), 'short record');
+    const certificates = [readCertificate(example('certificate'))];
+    equal(whole(short, certificates, { genesis, network }), 'signal record');
+    assert.equal(whole(short, [], { genesis, network }), undefined);
+    const retraction = records.readRecord(example('retract record'));
+    const back = whole(shorten(retraction, genesis), certificates, { genesis, network });
+    assert.equal(hex(back), hex(retraction.record));
+    assert.equal(shorten(signal, minute + 1), undefined); // from before the genesis
+    for (let cut = 0; cut < short.length; cut++) {
+        assert.throws(() => readShort(short.subarray(0, cut), genesis));
+    }
+});
+
 test('8.1, 8.2: the bodies that are written out', () => {
     const bodies = [...text.matchAll(/^```text\n([0-9a-f \n]+)^```/gm)]
         .map(([, digits]) => unhex(digits.replace(/\s/g, '')));
@@ -100,7 +118,7 @@ test('14.7: the log of certificates', () => {
 });
 
 const MESSAGES = ['HELLO', 'PING', 'PONG', 'RECORDS', 'ACK', 'WANT', 'RECONCILE', 'GOODBYE',
-    'ERRAND', 'WHISPER', 'ASK', 'PRUNE', 'OFFER', 'GRAFT', 'FOLLOW', 'LOCKS'];
+    'ERRAND', 'WHISPER', 'ASK', 'PRUNE', 'OFFER', 'GRAFT', 'FOLLOW', 'LOCKS', 'FLOW'];
 for (const name of MESSAGES) {
     test(`7: ${name}`, () => {
         const message = parseMessage(example(name));
