@@ -107,12 +107,18 @@ export function flow(main, {signal, title}) {
   async function refresh() {
     const [since, by] = ranges[range.value];
     stats = await get("stats", {signal, query: {since, by}});
+    const peers = await get("stats/peers", {signal});
     const sum = stats.sum;
     fill(figures, h("h2", `Sums of the last ${range.value}`), pairs(
       ...Object.keys(series).filter((name) => name !== "queue_max").map((name) => [series[name][0], number(sum[name])]),
       ["Bytes received", bytes(sum.bytes_received)], ["Bytes delivered", bytes(sum.bytes_delivered)],
       ["In the queue now", plural(stats.rows.at(-1)?.queue ?? 0, "message")],
-      ["Longest queue", number(sum.queue_max)], ["Oldest in it", span(sum.queue_age)]));
+      ["Longest queue", number(sum.queue_max)], ["Oldest in it", span(sum.queue_age)]),
+      h("h2", "Among direct peers, of a day"),
+      peers.figures.filter((f) => f.text).map((f) => h("p", f.text + ".")),
+      h("p.muted.small", `${plural(peers.peers, "peer")} of other owners told theirs`
+        + (peers.mine ? "" : "; there was too little mail here to compare") + ". This host tells them "
+        + (peers.told ? "its size class and these per cents." : "nothing of its own.")));
     note.textContent = stats.rows.length ? `Until ${clock(Date.parse(stats.until))}, by the ${stats.by}.`
       : "Nothing has been counted in this time: is the mail log configured ([log] file)?";
     const newest = [...stats.rows].reverse().slice(0, 60);

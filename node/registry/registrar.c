@@ -258,16 +258,17 @@ int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
     if (rc == GV_OK)
         rc = check_template(settings, error);
     if (rc == GV_OK)
-        rc = gv_mailer_new(&registrar->mailer, loop,
-                           &(struct gv_mail_settings){.url = settings->mail_url,
-                                                      .name = "Grapevine registry",
-                                                      .from = settings->mail_from,
-                                                      .user = settings->mail_user,
-                                                      .password_file = settings->mail_password_file,
-                                                      .ca_file = settings->mail_ca_file,
-                                                      .starttls = settings->mail_starttls,
-                                                      .timeout_s = settings->mail_timeout_s},
-                           error);
+        rc = gv_mailer_new(
+            &registrar->mailer, loop,
+            &(struct gv_mail_settings){.url = settings->mail_url,
+                                       .name = "Grapevine registry",
+                                       .from = settings->mail_from,
+                                       .user = settings->mail_user,
+                                       .password_file = settings->mail_password_file,
+                                       .ca_file = settings->mail_ca_file,
+                                       .starttls = (enum gv_starttls)settings->mail_starttls,
+                                       .timeout_s = settings->mail_timeout_s},
+            error);
     if (rc == GV_OK)
         rc = listen_all(registrar, error);
     if (rc == GV_OK)

@@ -22,8 +22,10 @@ static struct puppet puppets[PUPPETS];
 static int stage_up(void **state)
 {
     network_open(&network, 1, false);
-    for (unsigned i = 0; i < PUPPETS; i++)
+    for (unsigned i = 0; i < PUPPETS; i++) {
         puppet_make(&puppets[i], &network, 2 + i);
+        puppets[i].version = GV_PROTOCOL_VERSION;
+    }
     return host_open(&host, &network, 1, NULL) == GV_OK ? 0 : -1;
 }
 
