@@ -122,8 +122,8 @@ void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out,
         traffic->reserve -= (int64_t)(bytes < traffic->cap ? bytes : traffic->cap);
         return;
     }
-    /* What others sent more than an hour ago is held against nobody. */
-    int64_t least = -(int64_t)traffic->per_hour;
+    /* As deep as it takes to notice, and to be paid back within minutes. */
+    int64_t least = -traffic->depth;
     traffic->tokens = traffic->tokens - (int64_t)bytes < least ? least
                                                                : traffic->tokens - (int64_t)bytes;
 }
