@@ -39,7 +39,7 @@ peers_of() { ask "$1" stats --peers --json | jq -r ".$2"; }
 is() { [[ $(peers_of "$1" "$2") == "$3" ]]; }
 wait_for 90 "node 1 to hear of three peers" is 1 peers 3
 wait_for 90 "node 5 to hear of four" is 5 peers 4
-is 1 mine.bounced 9 && is 1 mine.size 2 || fail "its own figures: $(ask 1 stats --peers --json)"
+{ is 1 mine.bounced 9 && is 1 mine.size 2; } || fail "its own figures: $(ask 1 stats --peers --json)"
 is 1 told.bounced 9 || fail "what it tells: $(ask 1 stats --peers --json)"
 is 5 told null || fail "node 5 tells although it is switched off"
 ask 1 stats --peers | grep -q 'bounce rate 9%: higher than 100% of peers' || fail "where it stands: $(ask 1 stats --peers)"

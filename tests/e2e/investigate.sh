@@ -109,7 +109,7 @@ last=$(sed -n 6p "$log") before=$(sed -n 5p "$log")
 [[ $(printf 'grapevine transparency 1\0%s %s' "${before:0:64}" "${last:65}" | sha256sum | cut -c1-64) == "${last:0:64}" ]] ||
     fail "the hash is not what SPEC says"
 after=$(grapevine transparency notice 'Bob <bob@example.org>')
-grep -q 'bob@example.org' <<<"$after" && grep -q 'on a terminal' <<<"$after" && grep -q "$head" <<<"$after" || fail "notice: $after"
+{ grep -q 'bob@example.org' <<<"$after" && grep -q 'on a terminal' <<<"$after" && grep -q "$head" <<<"$after"; } || fail "notice: $after"
 grapevine transparency notice bob@example.org --before --reason 'many letters came back' | grep -q 'May we?' || fail "notice --before"
 grep -rq 'bob' "$scratch/data" && fail "a notice is stored"
 
@@ -137,7 +137,7 @@ look logins >"$scratch/out" && fail "a record that is a folder"
 [[ ! -s $scratch/out ]] || fail "it shows without a record"
 rmdir "$log"
 # Many at once: all are on record, in one chain.
-for i in {1..8}; do look logins >/dev/null & done
+for _ in {1..8}; do look logins >/dev/null & done
 wait
 [[ $(grapevine transparency verify --json | jq -c '[.sound, .entries]') == '[true,8]' ]] || fail "at once: $(grapevine transparency verify)"
 ((failures == 0)) && echo "passed"

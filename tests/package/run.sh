@@ -20,6 +20,9 @@ done
 grep -q 'CMAKE_BUILD_TYPE:STRING=Release' "$build/CMakeCache.txt" 2>/dev/null ||
     skip "$build holds no Release build"
 
+# Two machines at once would share one tree of control groups: what the one stops, the other loses.
+exec 9>/tmp/gv-package.lock
+flock 9
 scratch=$(mktemp -d /tmp/gv-package.XXXXXX)
 machine=$scratch/machine
 nspawn='' leader='' checks=0 failures=0
