@@ -223,8 +223,10 @@ static void run(struct gv_http_server *server)
     } while ((server->woken || (timed && wait == 0) || requests != server->counters.requests) &&
              uv_hrtime() - start < TURN_NS);
     let_go(server, true);
-    if (server->woken)
-        uv_timer_start(&server->timer, on_timer, 0, 0);
+    /* Never 0 from here: libuv runs a timer that is due again at once before anything else, and a flood
+     * of requests would keep the loop for itself. */
+    if (server->woken || (timed && wait == 0))
+        uv_timer_start(&server->timer, on_timer, 1, 0);
     else if (timed)
         uv_timer_start(&server->timer, on_timer, wait, 0);
     else

@@ -98,8 +98,11 @@ static int set_groups(const struct gv_privileges *options, const struct passwd *
     int rc = GV_OK;
 
     if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0)
-        return gv_fail(error, GV_ERR_IO, "the user %s is in more than %d groups", user->pw_name,
-                       GROUPS_MAX / 2);
+        return count > GROUPS_MAX / 2
+                   ? gv_fail(error, GV_ERR_IO, "the user %s is in more than %d groups",
+                             user->pw_name, GROUPS_MAX / 2)
+                   : gv_fail(error, GV_ERR_MEMORY, "the groups of %s cannot be read: out of memory",
+                             user->pw_name);
     for (size_t i = 0; i < options->group_count && rc == GV_OK && count < GROUPS_MAX - 1; i++)
         rc = group_of(&groups[count++], options->groups[i], error);
     if (rc == GV_OK && options->control_group && *options->control_group)

@@ -195,7 +195,7 @@ static bool parse_login(struct gv_parsed *out, const char *at, const char *limit
 
 /* --- auth: why, not how often ---------------------------------------------------------------- */
 
-enum tail { TAIL_OTHER, TAIL_CLOSED, TAIL_PASSWORD, TAIL_MESSAGE };
+enum tail { TAIL_OTHER, TAIL_CLOSED, TAIL_PASSWORD, TAIL_MESSAGE, TAIL_NONE };
 
 /* What may follow the words of a failure. A password in plain is the client's own text. */
 static enum tail lex_tail(const char *cur, const char *limit)
@@ -221,15 +221,28 @@ static const struct verdict_words {
     const char *words;
     uint8_t kind;
     uint8_t blame;
-    enum tail open_tail; /* allowed beside TAIL_CLOSED, if the words stand there only once */
+    enum tail open_tail; /* allowed beside TAIL_CLOSED, if the words stand there only once; NONE: none is */
 } verdicts[] = {
+#define PAM_FAULT(words)                                                                           \
+    {": pam_authenticate() failed: " words, GV_KIND_UNSPECIFIED, GV_BLAME_BACKEND, TAIL_NONE}
     {": Password mismatch", GV_KIND_WRONG_PASSWORD, GV_BLAME_CLIENT, TAIL_PASSWORD},
     {": unknown user", GV_KIND_UNKNOWN_ACCOUNT, GV_BLAME_CLIENT, TAIL_PASSWORD},
     {": pam_authenticate() failed: Authentication failure (Password mismatch?)",
      GV_KIND_WRONG_PASSWORD, GV_BLAME_CLIENT, TAIL_PASSWORD},
     {": Authentication failure due to policy server refusal", GV_KIND_UNSPECIFIED, GV_BLAME_POLICY,
      TAIL_MESSAGE},
+    /* Linux-PAM's words where a module could not ask whom it asks; Dovecot writes them as information. */
+    PAM_FAULT("Authentication service cannot retrieve authentication info"),
+    PAM_FAULT("System error"),
+    PAM_FAULT("Error in service module"),
+    PAM_FAULT("Memory buffer error"),
+    PAM_FAULT("Failed to load module"),
+    PAM_FAULT("Symbol not found"),
+    PAM_FAULT("Module is unknown"),
+    PAM_FAULT("Critical error - immediate abort"),
+    PAM_FAULT("Insufficient credentials to access authentication data"),
 };
+#undef PAM_FAULT
 
 static bool read_verdict(struct gv_parsed *out, const struct verdict_words *v, bool open,
                          const char *at, const char *limit)

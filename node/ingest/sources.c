@@ -17,7 +17,8 @@
 
 /* How often a quiet file or journal is looked at: half of this is what a verdict comes later. */
 #define POLL_MS 250
-/* How soon a source that let another one go first is its turn again. */
+/* How soon a source that let another one go first, or has more, is its turn again. Not 0: libuv runs
+ * a timer that is due again at once before anything else of the loop. */
 #define WAIT_MS 1
 /* How often a socket that could not be bound is tried again. */
 #define RETRY_MS 5000
@@ -274,7 +275,7 @@ static void on_time(uv_timer_t *timer)
     bool more = !wait && take_turn(source);
 
     if (source->owner->running)
-        uv_timer_start(timer, on_time, wait ? WAIT_MS : more ? 0 : POLL_MS, 0);
+        uv_timer_start(timer, on_time, wait || more ? WAIT_MS : POLL_MS, 0);
 }
 
 /* --- Syslog sockets ----------------------------------------------------------------------------
@@ -363,7 +364,7 @@ static void on_input_timer(uv_timer_t *timer)
     struct source *source = timer->data;
 
     if (read_input(source) && source->owner->running)
-        uv_timer_start(timer, on_input_timer, 0, 0);
+        uv_timer_start(timer, on_input_timer, WAIT_MS, 0);
 }
 
 static int start_input(struct source *source)

@@ -105,7 +105,7 @@ static const struct spoken {
     const char *words;
     unsigned kind;
     enum gv_blame blame;
-    const char *behind; /* instead of the line's end, if the words stand there once */
+    const char *behind; /* instead of the line's end, if the words stand there once; NULL: nothing */
 } spoken[] = {
     {": Password mismatch", GV_KIND_WRONG_PASSWORD, GV_BLAME_CLIENT, " (given password: "},
     {": unknown user", GV_KIND_UNKNOWN_ACCOUNT, GV_BLAME_CLIENT, " (given password: "},
@@ -113,6 +113,10 @@ static const struct spoken {
      GV_KIND_WRONG_PASSWORD, GV_BLAME_CLIENT, " (given password: "},
     {": Authentication failure due to policy server refusal", GV_KIND_UNSPECIFIED, GV_BLAME_POLICY,
      ": "},
+    {": pam_authenticate() failed: System error", GV_KIND_UNSPECIFIED, GV_BLAME_BACKEND, NULL},
+    {": pam_authenticate() failed: Error in service module", GV_KIND_UNSPECIFIED, GV_BLAME_BACKEND,
+     NULL},
+    {": pam_authenticate() failed: Memory buffer error", GV_KIND_UNSPECIFIED, GV_BLAME_BACKEND, NULL},
 };
 #define SPOKEN (sizeof spoken / sizeof *spoken)
 
@@ -127,7 +131,7 @@ static bool verdict_says(struct gv_parsed *out, const struct spoken *v, bool clo
     const char *after = last + strlen(v->words), *password = strstr(text, " (given password: ");
     if (closed && (!pattern_match(&patterns[CLOSED], after, g) || (password && password < last)))
         return false;
-    if (!closed && (!begins(after, v->behind) || strstr(text, v->words) != last))
+    if (!closed && (!v->behind || !begins(after, v->behind) || strstr(text, v->words) != last))
         return false;
     out->kind = (uint8_t)v->kind;
     out->blame = (uint8_t)v->blame;
@@ -267,6 +271,8 @@ static const char *const words[] = {
     "unknown user",
     "pam_authenticate() failed: Authentication failure (Password mismatch?)",
     "Authentication failure due to policy server refusal",
+    "pam_authenticate() failed: System error",
+    "pam_authenticate() failed: Error in service module",
     "Error: stat(/etc/dovecot/users) failed: Permission denied",
     "Username character disallowed by auth_username_chars: 0x2c (username: a)",
     ("Username character disallowed by auth_username_chars: 0x2c (username: a,1.2.3.4): unknown "

@@ -95,7 +95,9 @@ void stage_run(struct stage *stage, const char *const *paths, size_t count, unsi
     uv_timer_init(&stage->loop, &stage->timer);
     stage->timer.data = stage;
     uv_timer_start(&stage->timer, on_tick, 100, 20);
-    uv_run(&stage->loop, UV_RUN_DEFAULT);
+    stage->turns = 0;
+    while (uv_run(&stage->loop, UV_RUN_ONCE))
+        stage->turns++;
     gv_sources_free(stage->sources);
     assert_int_equal(uv_loop_close(&stage->loop), 0);
 }

@@ -264,6 +264,17 @@ static void auth_password_with_a_verdict(void **state)
                 "198.51.100.7", "wrong-password 1 visit");
 }
 
+/* A name that speaks of PAM's trouble excuses nobody, its owner least. */
+static void auth_name_that_claims_a_fault_of_pam(void **state)
+{
+    expect_kind(D "auth: pam(x,203.0.113.9): pam_authenticate() failed: System error,198.51.100.7): "
+                  "pam_authenticate() failed: Authentication failure (Password mismatch?)",
+                "198.51.100.7", "wrong-password 1 visit");
+    expect_kind(D "auth: pam(a,198.51.100.7): Password mismatch (given password: : Password mismatch): "
+                  "pam_authenticate() failed: System error",
+                "198.51.100.7", "unspecified 1 visit");
+}
+
 /* A name that cannot be one comes last, with a ")" behind it: every end of a verdict can be made to
  * stand there. Such a line says nothing, of nobody. */
 static void auth_disallowed_name_with_an_identity(void **state)
@@ -403,6 +414,7 @@ int main(void)
         cmocka_unit_test(plain_dovecot_file_with_spaces_in_a_name),
         cmocka_unit_test(auth_user_with_commas_and_parentheses),
         cmocka_unit_test(auth_password_with_a_verdict),
+        cmocka_unit_test(auth_name_that_claims_a_fault_of_pam),
         cmocka_unit_test(auth_disallowed_name_with_an_identity),
         cmocka_unit_test(auth_name_that_claims_to_be_disallowed),
         cmocka_unit_test(auth_name_that_claims_a_fault_of_the_backend),

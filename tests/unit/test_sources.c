@@ -48,6 +48,25 @@ static void binary_rubbish_between_lines(void **state)
     assert_string_equal(run(stage, 2), "198.51.100.1 1|198.51.100.2 1|");
 }
 
+/* A log that is far behind must not keep the loop for itself: 128 KiB a turn. */
+static void a_backlog_leaves_the_loop_to_others(void **state)
+{
+    static char much[4 << 20];
+    struct stage *stage = *state;
+    const char *path = stage_path(stage, "log");
+
+    for (size_t at = 0; at < sizeof much; at += 64) {
+        memset(much + at, 'x', 63);
+        much[at + 63] = '\n';
+    }
+    stage_write(stage, "log", "w", much, sizeof much);
+    stage_fail(stage, "log", 7);
+    stage->from_start = true;
+    stage_run(stage, &path, 1, 1, 20000);
+    assert_string_equal(stage_take(stage), "198.51.100.7 1|");
+    assert_true(stage->turns >= (4 << 20) / (128 << 10));
+}
+
 static void a_line_of_a_megabyte(void **state)
 {
     struct stage *stage = *state;
@@ -471,6 +490,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(binary_rubbish_between_lines),
+        TEST(a_backlog_leaves_the_loop_to_others),
         TEST(a_line_of_a_megabyte),
         TEST(nul_bytes_in_a_line),
         TEST(half_a_line_at_the_end_waits_for_the_rest),
