@@ -32,6 +32,9 @@ foreach(entry ${files})
     string(REGEX REPLACE "(^|\n)// [^\n]*" "" text "${text}")
     string(REGEX REPLACE "([;{]) // [^\n]*" "\\1" text "${text}")
     string(REGEX REPLACE "([,;{(])\n+" "\\1" text "${text}") # no string goes on in the next line
+    if(kind STREQUAL "js") # neither stands in a string
+      string(REGEX REPLACE " (=>|===) " "\\1" text "${text}")
+    endif()
     if(kind STREQUAL "css")
       string(REGEX REPLACE "([{};:,]) +" "\\1" text "${text}")
       string(REGEX REPLACE " +{" "{" text "${text}")
