@@ -37,11 +37,8 @@ enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link 
 
 /* What one peer sends unasked in a minute beyond a share of the cap, or all strangers together, is
  * excess: it is not ours to hold back, and must not keep the news of others waiting. */
-static bool is_excess(struct gv_core *core, struct gv_link *link, enum gv_cause cause,
-                      uint64_t bytes)
+static bool is_excess(struct gv_core *core, struct gv_link *link, uint64_t bytes)
 {
-    bool low = gv_traffic_is_low(&core->traffic);
-
 
     if (!link->member) {
         if (core->now_ms - core->strangers_ms >= GV_MINUTE_MS) {
@@ -49,14 +46,13 @@ static bool is_excess(struct gv_core *core, struct gv_link *link, enum gv_cause 
             core->strangers_bytes = 0;
         }
         core->strangers_bytes += bytes;
-        return low || core->strangers_bytes > gv_traffic_share(&core->traffic);
+        return core->strangers_bytes > gv_traffic_share(&core->traffic);
     }
     /* What we asked for, and the locks of hosts that we follow, are welcome. */
     if (core->now_ms < link->exchange_ms || link->followed)
         return false;
     link->spent.bytes += bytes;
-    return (low && cause != GV_CAUSE_SPREAD) ||
-           link->spent.bytes > gv_traffic_share(&core->traffic);
+    return link->spent.bytes > gv_traffic_share(&core->traffic);
 }
 
 static void count(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
@@ -65,7 +61,7 @@ static void count(struct gv_core *core, struct gv_link *link, enum gv_cause caus
     /* Of a stranger's connection the answers, too, are his doing. */
     bool imposed = link->member ? !out && cause != GV_CAUSE_JOIN : !link->outbound;
 
-    if (imposed && is_excess(core, link, cause, bytes))
+    if (imposed && is_excess(core, link, bytes))
         cause = GV_CAUSE_EXCESS;
     gv_traffic_count(&core->traffic, cause, out, bytes);
 }
@@ -108,8 +104,8 @@ static void settle_joins(struct gv_core *core)
 
 void gv_account_minute(struct gv_core *core)
 {
-    struct gv_link *most = NULL;
-    uint64_t share = gv_traffic_share(&core->traffic), all = 0;
+    uint64_t all = 0;
+    bool flooded = false; /* by somebody who goes at the end of his minute */
 
     settle_joins(core);
     for (size_t i = 0; i < core->link_count; i++) {
@@ -118,20 +114,13 @@ void gv_account_minute(struct gv_core *core)
         link->bytes_before = link->bytes_in;
         if (!link->member || link->closing)
             continue;
-        if (sent <= gv_traffic_share(&core->traffic))
-            all += sent;
-        if (link->joined && sent > share) {
-            most = link;
-            share = sent;
-        }
+        flooded = flooded || gv_account_is_flooding(core, link);
+        all += sent;
     }
-    if (!gv_traffic_overdrawn(&core->traffic))
-        return;
-    if (most)
-        gv_link_send_away(core, most);
-    else if (all > gv_traffic_share(&core->traffic)) /* nobody in particular: all of them together */
+    /* Nobody in particular, but those who are there, all together. */
+    if (!flooded && gv_traffic_overdrawn(&core->traffic) &&
+        all > gv_traffic_share(&core->traffic))
         gv_tree_deafen(core);
-    /* Or they are gone. */
 }
 
 bool gv_account_is_flooding(const struct gv_core *core, const struct gv_link *link)

@@ -379,8 +379,8 @@ void gv_account_message(struct gv_core *core, struct gv_link *link, enum gv_caus
                         size_t bytes);
 /* What came or goes on this link from now on was asked for. */
 void gv_account_exchange(struct gv_core *core, struct gv_link *link);
-/* The minute's work: while others send more than may be moved, whoever sent most has to go, or, if
- * nobody did in particular, the trees are left. */
+/* The minute's work: while others send more than may be moved, and nobody in particular, the trees
+ * are left. */
 void gv_account_minute(struct gv_core *core);
 /* At the end of a link's minute: did it send so much that it has to go? */
 bool gv_account_is_flooding(const struct gv_core *core, const struct gv_link *link);

@@ -150,11 +150,6 @@ bool gv_traffic_is_busy(const struct gv_traffic *traffic)
     return gv_traffic_under_cap(&recent) >= traffic->cap / 100 * GV_BUSY_PERCENT * span / HOUR_MS;
 }
 
-bool gv_traffic_is_low(const struct gv_traffic *traffic)
-{
-    return traffic->tokens < traffic->depth / 4;
-}
-
 bool gv_traffic_overdrawn(const struct gv_traffic *traffic)
 {
     return traffic->tokens < -traffic->depth / 2;

@@ -87,8 +87,6 @@ bool gv_traffic_exhausted(const struct gv_traffic *traffic);
 bool gv_traffic_recovered(const struct gv_traffic *traffic);
 /* The sum of the last `slots` slots, the present one included. */
 void gv_traffic_recent(const struct gv_traffic *traffic, struct gv_traffic_sum *out, size_t slots);
-/* Less than a quarter full: what others force upon this node is then not charged to it. */
-bool gv_traffic_is_low(const struct gv_traffic *traffic);
 /* What one peer may send unasked in a minute, in bytes: a sixtieth of the cap. */
 uint64_t gv_traffic_share(const struct gv_traffic *traffic);
 /* In and out, all causes under the cap. */
