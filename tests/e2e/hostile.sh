@@ -195,6 +195,7 @@ main() {
     row "$messages forged, replayed and cut messages" 1 forged "$messages"
     restart_target # those forgers have used up this node's traffic: see SPEC 13.1
     row "4 members flood within their certificate" 64 flood $seconds
+    restart_target
     row "a member comes and goes" 0 churn $coming
 
     # Nothing of it stays, and the mesh works.
