@@ -1,6 +1,6 @@
 # The manual pages, what `cmake --install` puts where, and the Debian packages grapevine and
 # grapevine-registry: cmake --build BUILD --target package. Installed from the build as it is, so
-# build them as Release with -DCMAKE_INSTALL_PREFIX=/usr; tests/package/run.sh does.
+# build them as Release.
 include(GNUInstallDirs)
 set(GV_PACKAGING ${CMAKE_SOURCE_DIR}/node/packaging)
 set(GV_PACKAGES grapevine grapevine-registry)
@@ -64,6 +64,7 @@ set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME grapevine)
 set(CPACK_PACKAGE_CONTACT "The grapevine developers <maintainers@grapevine.example>")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_INSTALL_PREFIX /usr) # the one that counts with DESTDIR: whatever prefix the build has
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
