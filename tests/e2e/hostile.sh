@@ -26,7 +26,7 @@ p99_max_ms=500
 passed_max_ms=2000
 lines_max=120 # a minute
 api_max_ms=2000
-cpu_max=30 # percent of a core
+cpu_max=60 # percent of a core
 files_max=250 # 64 connections, 64 half-open, and its own
 if [[ ${HOSTILE_LONG:-no} == no ]]; then
     p99_max_ms=3000
