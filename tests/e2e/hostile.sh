@@ -26,7 +26,7 @@ p99_max_ms=500
 passed_max_ms=2000
 lines_max=120 # a minute
 api_max_ms=2000
-cpu_max=60 # percent of a core
+cpu_max=30 # percent of a core
 files_max=250 # 64 connections, 64 half-open, and its own
 if [[ ${HOSTILE_LONG:-no} == no ]]; then
     p99_max_ms=3000
@@ -196,6 +196,8 @@ main() {
     restart_target # those forgers have used up this node's traffic: see SPEC 13.1
     row "4 members flood within their certificate" 64 flood $seconds
     restart_target
+    # A quiet machine makes 13,000 tries a second, of about 30 us each: 34 to 36% was measured.
+    ((cpu_max > 60)) || cpu_max=60
     row "a member comes and goes" 0 churn $coming
 
     # Nothing of it stays, and the mesh works.
