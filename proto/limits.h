@@ -154,7 +154,7 @@
 #define GV_TRAFFIC_CAP_MAX 1000000000u  /* a bucket's sums stay far from overflow */
 #define GV_TRAFFIC_DEPTH_PERCENT 20u    /* of the cap: what may be moved at once */
 #define GV_TRAFFIC_FLOW_PERCENT 70u     /* of the cap: what flows in */
-#define GV_RESERVE_DEPTH_PERCENT 2u     /* the same, for news alone while others emptied the bucket */
+#define GV_RESERVE_DEPTH_PERCENT 4u     /* the same, for news alone while others emptied the bucket */
 #define GV_RESERVE_FLOW_PERCENT 2u      /* What is left of the cap is for what never waits */
 #define GV_SEGMENT 1400u
 #define GV_SEGMENT_HEADERS 66u          /* IPv4 40, time stamps 12 of them, half a bare ACK */

@@ -36,7 +36,7 @@ static void the_least_valuable_waits_first(void **state)
     gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 50000);
     assert_true(gv_traffic_allows(&traffic, GV_WORTH_NEWS)); /* the reserve is for it alone */
     gv_traffic_count(&traffic, GV_CAUSE_REPAIR, true, 50000); /* which nothing else takes from */
-    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 19999);
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 39999);
     assert_true(gv_traffic_allows(&traffic, GV_WORTH_NEWS));
     gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 1);
     assert_false(gv_traffic_allows(&traffic, GV_WORTH_NEWS));
