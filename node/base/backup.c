@@ -96,7 +96,7 @@ static int digest(struct facts *facts, sqlite3 *db, struct gv_text *error)
     gv_hmac(facts->digest, facts->store_key, GV_KEY_LEN, "grapevine backup 1", end, sizeof end);
     return rc == GV_OK ? GV_OK
                        : gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"),
-                                 rc == GV_ERR_MEMORY ? "out of memory" : sqlite3_errmsg(db));
+                                 rc == GV_ERR_MEMORY ? "out of memory" : gv_db_said(db));
 }
 
 static int write_facts(sqlite3 *db, const struct gv_identity *identity, struct gv_text *error)
@@ -121,7 +121,7 @@ static int write_facts(sqlite3 *db, const struct gv_identity *identity, struct g
         (rc = gv_db_run(insert, "bbib", facts.instance, (size_t)GV_ID_LEN, facts.store_key,
                         (size_t)GV_KEY_LEN, facts.made_ms, facts.digest,
                         sizeof facts.digest)) != GV_OK)
-        gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+        gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), gv_db_said(db));
     sqlite3_finalize(insert);
     gv_wipe(&facts, sizeof facts);
     return rc;
@@ -172,7 +172,7 @@ static int copy_database(sqlite3 *to, sqlite3 *from, struct gv_text *error)
         return gv_fail(error, GV_ERR_MALFORMED, "%s: the file is damaged",
                        sqlite3_db_filename(from, "main"));
     return gv_fail(error, GV_ERR_IO, "%s: %s", sqlite3_db_filename(to, "main"),
-                   code == SQLITE_FULL ? "the disk is full" : sqlite3_errstr(code));
+                   code == SQLITE_FULL ? "the disk is full; make room on it" : sqlite3_errstr(code));
 }
 
 static int open_plain(sqlite3 **out, const char *path, int flags, struct gv_text *error)

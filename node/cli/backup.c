@@ -49,6 +49,7 @@ static int refused(int error, const struct gv_text *why)
     case GV_ERR_BUSY:
         return EX_TEMPFAIL;
     case GV_ERR_IO:
+    case GV_ERR_SPACE:
         return EX_IOERR;
     case GV_ERR_MEMORY:
         return EX_OSERR;

@@ -344,6 +344,7 @@ int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *option
 {
     struct gv_driver *driver = calloc(1, sizeof *driver);
     struct gv_net_options net = options->net;
+    struct gv_text full;
     int rc;
 
     if (!driver)
@@ -380,6 +381,8 @@ int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *option
         gv_driver_free(driver);
         return rc;
     }
+    if (gv_persist_reading(driver->persist, &full))
+        gv_driver_store_failed(driver, &full);
     tell_clock(driver, true);
     gv_driver_expire(driver);
     uv_prepare_start(&driver->prepare, on_prepare);

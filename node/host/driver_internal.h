@@ -48,6 +48,8 @@ bool gv_driver_commit(struct gv_driver *driver);
 /* The core is to number its statements anew. `lost`: by the clock and the file `number` (SPEC 8.6).
  */
 int gv_driver_number_anew(struct gv_driver *driver, bool lost);
+/* The store does not take rows: off the mesh until it does. */
+void gv_driver_store_failed(struct gv_driver *driver, const struct gv_text *error);
 /* Deletes what is older than the admin wants it kept, at most once an hour. */
 void gv_driver_expire(struct gv_driver *driver);
 /* What waits for the store gets a last chance. */

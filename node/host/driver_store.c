@@ -97,7 +97,7 @@ static void on_retry(uv_timer_t *timer)
     gv_net_set_online(driver->net, true);
 }
 
-static void store_failed(struct gv_driver *driver, const struct gv_text *error)
+void gv_driver_store_failed(struct gv_driver *driver, const struct gv_text *error)
 {
     driver->status.store_error = *error;
     if (driver->status.store_failing)
@@ -108,7 +108,7 @@ static void store_failed(struct gv_driver *driver, const struct gv_text *error)
            "again every %u s",
            error->text, GV_STORE_RETRY_MS / 1000);
     gv_net_set_online(driver->net, false);
-    uv_timer_start(&driver->retry, on_retry, GV_STORE_RETRY_MS, GV_STORE_RETRY_MS);
+    uv_timer_start(&driver->retry, on_retry, GV_STORE_FIRST_RETRY_MS, GV_STORE_RETRY_MS);
 }
 
 /* ---- a turn --------------------------------------------------------------------------------- */
@@ -126,7 +126,7 @@ bool gv_driver_commit(struct gv_driver *driver)
             driver->status.rows += rows;
             return true;
         }
-        store_failed(driver, &error);
+        gv_driver_store_failed(driver, &error);
     }
     to_backlog(driver, &driver->running);
     return false;
