@@ -27,6 +27,8 @@ static int error_of(int sqlite)
     case SQLITE_NOTADB:
     case SQLITE_ERROR: /* our statements are right: the schema is not what it was */
         return GV_ERR_MALFORMED;
+    case SQLITE_NOMEM:
+        return GV_ERR_MEMORY;
     default:
         return GV_ERR_IO;
     }
