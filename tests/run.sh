@@ -4,7 +4,8 @@
 # the first of the sanitized; checks that the simulator gives the same run in every build, and
 # tries the quickstart. Figures are the benchmarks' (tests/bench/), not the tests'.
 #   tests/run.sh          all that fits into half an hour
-#   tests/run.sh --full   also each fuzz target for FUZZ_SECONDS (300), more simulator seeds, longer
+#   tests/run.sh --full   also each fuzz target for FUZZ_SECONDS (300), every allocation of the daemon
+#                         and its libraries that fails in turn, more simulator seeds, longer
 #                         sieges and 10 million forged messages, real mail servers under attack
 #                         (tests/genuine/run.sh; root, and a Debian mirror the first time), and
 #                         every benchmark
@@ -167,6 +168,8 @@ step "quickstart" ./node/quickstart.sh --check
 if [ $full = yes ]; then
     step "the rule on other machines" machines
     step "sixty whole cores and the attack table" env GV_CORES=60 build/tests/test_attack_cores
+    step "each allocation of the daemon and its libraries fails" env GV_ALLOC_STEP=1 \
+        build-asan/tests/test_alloc_programs '*libraries*'
     step "fuzzing" fuzz
     step "hostile peers, over sockets, a minute each" hostile yes
     step "hostile peers, 10,000,000 messages" forge 10000000

@@ -96,7 +96,7 @@ static int digest(struct facts *facts, sqlite3 *db, struct gv_text *error)
     gv_hmac(facts->digest, facts->store_key, GV_KEY_LEN, "grapevine backup 1", end, sizeof end);
     return rc == GV_OK ? GV_OK
                        : gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"),
-                                 rc == GV_ERR_MEMORY ? "out of memory" : sqlite3_errmsg(db));
+                                 rc == GV_ERR_MEMORY ? "out of memory" : gv_db_said(db));
 }
 
 static int write_facts(sqlite3 *db, const struct gv_identity *identity, struct gv_text *error)
@@ -121,7 +121,7 @@ static int write_facts(sqlite3 *db, const struct gv_identity *identity, struct g
         (rc = gv_db_run(insert, "bbib", facts.instance, (size_t)GV_ID_LEN, facts.store_key,
                         (size_t)GV_KEY_LEN, facts.made_ms, facts.digest,
                         sizeof facts.digest)) != GV_OK)
-        gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+        gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), gv_db_said(db));
     sqlite3_finalize(insert);
     gv_wipe(&facts, sizeof facts);
     return rc;
@@ -172,7 +172,7 @@ static int copy_database(sqlite3 *to, sqlite3 *from, struct gv_text *error)
         return gv_fail(error, GV_ERR_MALFORMED, "%s: the file is damaged",
                        sqlite3_db_filename(from, "main"));
     return gv_fail(error, GV_ERR_IO, "%s: %s", sqlite3_db_filename(to, "main"),
-                   code == SQLITE_FULL ? "the disk is full" : sqlite3_errstr(code));
+                   code == SQLITE_FULL ? "the disk is full; make room on it" : sqlite3_errstr(code));
 }
 
 static int open_plain(sqlite3 **out, const char *path, int flags, struct gv_text *error)
@@ -244,14 +244,20 @@ int gv_backup_make(const char *folder, const char *path, struct gv_text *error)
 {
     char store[PATH_LEN], fresh[PATH_LEN];
     struct gv_identity identity;
-    int rc = read_identity(&identity, folder, error);
+    struct stat info;
 
+    if (!*path)
+        return gv_fail(error, GV_ERR_RANGE, "the name of a file is missing");
+    int rc = read_identity(&identity, folder, error);
+    if (rc == GV_ERR_NOT_FOUND)
+        gv_fail(error, rc, "%s: there is no key in it, and nothing to back up yet; start grapevined "
+                           "first, or see [node] data", folder);
     if (rc != GV_OK)
         return rc;
     snprintf(store, sizeof store, "%s/store.db", folder);
     if (access(store, F_OK) != 0)
         rc = gv_fail(error, GV_ERR_NOT_FOUND, "%s: %s", store, strerror(errno));
-    else if (access(path, F_OK) == 0)
+    else if (lstat(path, &info) == 0) /* a link that leads nowhere, too */
         rc = gv_fail(error, GV_ERR_DUPLICATE, "%s exists already; choose another name", path);
     else if ((size_t)snprintf(fresh, sizeof fresh, "%s.part", path) >= sizeof fresh)
         rc = gv_fail(error, GV_ERR_RANGE, "%.64s...: the path is too long", path);
@@ -260,7 +266,8 @@ int gv_backup_make(const char *folder, const char *path, struct gv_text *error)
     unlink(fresh);
     int fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
-        rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+        rc = gv_fail(error, errno == EACCES ? GV_ERR_FORBIDDEN : GV_ERR_IO, "%s: %s", path,
+                     gv_file_error(errno));
         goto out;
     }
     close(fd); /* now: it would drop SQLite's locks */
@@ -290,6 +297,9 @@ static int check_backup_file(const char *path, struct gv_text *error)
                        "%s: others than its owner can use this backup (mode %04o), and may have "
                        "changed it; if you are sure that nobody did, run: chmod 600 %s",
                        path, (unsigned)(info.st_mode & 07777), path);
+    if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0)
+        return gv_fail(error, GV_ERR_FORBIDDEN, "%s: %s; run it as the user that the backup belongs to",
+                       path, strerror(errno));
     return GV_OK;
 }
 
@@ -433,6 +443,9 @@ int gv_backup_restore(struct gv_backup_report *out, const char *folder, const ch
     if (rc != GV_OK)
         return rc;
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == EACCES)
+        return gv_fail(error, GV_ERR_FORBIDDEN, "%s: not for the user with id %u; run it as root or as "
+                                                "the daemon's user", folder, (unsigned)geteuid());
     if (fd < 0)
         return gv_fail(error, GV_ERR_IO, "%s: %s", folder, strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "crypto/error.h"
+#include "node/base/file.h"
 
 #define VERSION_MARK 0x67760000 /* "gv", two bytes for the version */
 
@@ -26,9 +27,24 @@ static int error_of(int sqlite)
     case SQLITE_NOTADB:
     case SQLITE_ERROR: /* our statements are right: the schema is not what it was */
         return GV_ERR_MALFORMED;
+    case SQLITE_NOMEM:
+        return GV_ERR_MEMORY;
     default:
         return GV_ERR_IO;
     }
+}
+
+bool gv_db_full(sqlite3 *db)
+{
+    int code = sqlite3_errcode(db) & 0xff;
+
+    return code == SQLITE_FULL || ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN) &&
+                                   gv_file_is_full(sqlite3_system_errno(db)));
+}
+
+const char *gv_db_said(sqlite3 *db)
+{
+    return gv_db_full(db) ? "the disk is full; make room on it" : sqlite3_errmsg(db);
 }
 
 int gv_db_exec(sqlite3 *db, const char *sql, struct gv_text *error)
@@ -38,7 +54,7 @@ int gv_db_exec(sqlite3 *db, const char *sql, struct gv_text *error)
     if (code == SQLITE_OK)
         return GV_OK;
     return gv_fail(error, error_of(code), "%s: %s", sqlite3_db_filename(db, "main"),
-                   sqlite3_errmsg(db));
+                   gv_db_said(db));
 }
 
 static int read_number(sqlite3 *db, const char *sql, int *number, struct gv_text *error)
@@ -50,7 +66,7 @@ static int read_number(sqlite3 *db, const char *sql, int *number, struct gv_text
         *number = sqlite3_column_int(statement, 0);
     else if (rc == GV_OK)
         rc = gv_fail(error, error_of(sqlite3_errcode(db)), "%s: %s",
-                     sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+                     sqlite3_db_filename(db, "main"), gv_db_said(db));
     sqlite3_finalize(statement);
     return rc;
 }
@@ -93,7 +109,7 @@ static bool same_text(sqlite3 *a, sqlite3 *b, int *rc, struct gv_text *error)
         *rc = left && right ? GV_OK : gv_fail(error, GV_ERR_MEMORY, "out of memory");
     } else if (*rc == GV_OK) {
         *rc = error_of(sqlite3_errcode(a) != SQLITE_ROW ? sqlite3_errcode(a) : sqlite3_errcode(b));
-        gv_fail(error, *rc, "%s: %s", sqlite3_db_filename(a, "main"), sqlite3_errmsg(a));
+        gv_fail(error, *rc, "%s: %s", sqlite3_db_filename(a, "main"), gv_db_said(a));
     }
     sqlite3_finalize(one);
     sqlite3_finalize(other);
@@ -207,6 +223,8 @@ static int ready_file(const char *path, struct gv_text *error)
     if (fd < 0 && errno == ELOOP)
         return gv_fail(error, GV_ERR_FORBIDDEN, "%s: a symbolic link; put the file itself there",
                        path);
+    if (fd < 0 && gv_file_is_full(errno))
+        return gv_fail(error, GV_ERR_SPACE, "%s: the disk is full; make room on it", path);
     if (fd < 0)
         return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
     if (fstat(fd, &info) != 0)
@@ -247,7 +265,7 @@ int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, s
         return rc;
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) !=
         SQLITE_OK) {
-        rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, db ? sqlite3_errmsg(db) : "out of memory");
+        rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, db ? gv_db_said(db) : "out of memory");
         goto out;
     }
     sqlite3_busy_timeout(db, GV_DB_BUSY_MS);
@@ -259,6 +277,9 @@ int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, s
         rc = migrate(db, path, migrations, count, error);
     if (rc == GV_OK)
         rc = check_writable(db, path, error);
+    /* When it could not make one of its files, SQLite does not say why. */
+    if (rc == GV_ERR_IO && (gv_db_full(db) || gv_file_no_room(path)))
+        rc = gv_fail(error, GV_ERR_SPACE, "%s: the disk is full; make room on it", path);
     if (rc == GV_OK) {
         *out = db;
         db = NULL;
@@ -267,6 +288,113 @@ out:
     sqlite3_close(db);
     return rc;
 }
+
+/* ---- for reading alone ---------------------------------------------------------------------- */
+
+/* The path as a URI: SQLite would take what stands behind a "?" or after a "%" for its own. */
+static bool put_uri(char *out, size_t cap, const char *path)
+{
+    size_t len = (size_t)snprintf(out, cap, "file:");
+
+    while (path[0] == '/' && path[1] == '/') /* a name of a host would follow */
+        path++;
+    for (; *path && len + 4 < cap; path++)
+        len += (size_t)snprintf(out + len, cap - len, strchr("%?#", *path) ? "%%%02x" : "%c",
+                                (unsigned char)*path);
+    return !*path && (size_t)snprintf(out + len, cap - len, "?immutable=1") < cap - len;
+}
+
+static bool has_bytes(const char *path, const char *suffix)
+{
+    char name[PATH_MAX];
+    struct stat info;
+
+    return (size_t)snprintf(name, sizeof name, "%s%s", path, suffix) < sizeof name &&
+           stat(name, &info) == 0 && info.st_size > 0;
+}
+
+static int open_nothing(sqlite3 **db, const char *const *migrations, size_t count,
+                        struct gv_text *error)
+{
+    int rc = GV_OK;
+
+    if (sqlite3_open_v2(":memory:", db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) !=
+        SQLITE_OK)
+        rc = gv_fail(error, GV_ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < count && rc == GV_OK; i++)
+        rc = gv_db_exec(*db, migrations[i], error);
+    return rc;
+}
+
+static int open_unchanging(sqlite3 **db, const char *path, struct gv_text *error)
+{
+    char uri[3 * PATH_MAX];
+
+    if (!put_uri(uri, sizeof uri, path))
+        return gv_fail(error, GV_ERR_RANGE, "%.64s...: the path is too long", path);
+    if (sqlite3_open_v2(uri, db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX,
+                        NULL) != SQLITE_OK)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, *db ? gv_db_said(*db) : "out of memory");
+    return GV_OK;
+}
+
+static int open_with_log(sqlite3 **db, const char *path, struct gv_text *error)
+{
+    if (sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) != SQLITE_OK)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, *db ? gv_db_said(*db) : "out of memory");
+    sqlite3_busy_timeout(*db, GV_DB_BUSY_MS);
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return gv_db_exec(*db, "PRAGMA locking_mode = EXCLUSIVE", error);
+}
+
+/* Of the last version, and with its tables. */
+static int check_last(sqlite3 *db, const char *path, const char *const *migrations, size_t count,
+                      struct gv_text *error)
+{
+    int version = 0, mark = 0;
+    int rc = read_number(db, "PRAGMA user_version", &version, error);
+
+    if (rc == GV_OK)
+        rc = read_number(db, "PRAGMA application_id", &mark, error);
+    if (rc == GV_OK)
+        rc = check_version(path, version, mark, count, error);
+    if (rc == GV_OK && (size_t)version < count)
+        rc = gv_fail(error, GV_ERR_VERSION,
+                     "%s: made by an older version of this program, and cannot be brought up to date "
+                     "as long as the disk is full",
+                     path);
+    if (rc == GV_OK)
+        rc = check_schema(db, path, migrations, count, error);
+    return rc;
+}
+
+int gv_db_open_reading(sqlite3 **out, const char *path, const char *const *migrations, size_t count,
+                       struct gv_text *error)
+{
+    sqlite3 *db = NULL;
+    bool there = has_bytes(path, "");
+    int rc;
+
+    *out = NULL;
+    if (!there)
+        rc = open_nothing(&db, migrations, count, error);
+    else if (has_bytes(path, "-wal"))
+        rc = open_with_log(&db, path, error);
+    else
+        rc = open_unchanging(&db, path, error);
+    if (rc == GV_OK)
+        rc = gv_db_exec(db, "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF", error);
+    if (rc == GV_OK && there)
+        rc = check_last(db, path, migrations, count, error);
+    if (rc == GV_OK) {
+        *out = db;
+        db = NULL;
+    }
+    sqlite3_close(db);
+    return rc;
+}
+
+/* ---- statements ----------------------------------------------------------------------------- */
 
 void gv_db_close(sqlite3 *db)
 {
@@ -278,7 +406,7 @@ int gv_db_prepare(sqlite3 *db, sqlite3_stmt **out, const char *sql, struct gv_te
 {
     if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) == SQLITE_OK)
         return GV_OK;
-    return gv_fail(error, error_of(sqlite3_errcode(db)), "%s: %s", sql, sqlite3_errmsg(db));
+    return gv_fail(error, error_of(sqlite3_errcode(db)), "%s: %s", sql, gv_db_said(db));
 }
 
 static int bind_list(sqlite3_stmt *statement, const char *types, va_list args)

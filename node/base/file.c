@@ -12,6 +12,16 @@
 
 #include "crypto/error.h"
 
+bool gv_file_is_full(int number)
+{
+    return number == ENOSPC || number == EDQUOT;
+}
+
+const char *gv_file_error(int number)
+{
+    return gv_file_is_full(number) ? "the disk is full; make room on it" : strerror(number);
+}
+
 int gv_file_read(struct gv_buf *out, const char *path, size_t max, struct gv_text *error)
 {
     size_t start = out->len;
@@ -21,7 +31,7 @@ int gv_file_read(struct gv_buf *out, const char *path, size_t max, struct gv_tex
 
     if (fd < 0)
         return gv_fail(error, errno == ENOENT ? GV_ERR_NOT_FOUND : GV_ERR_IO, "%s: %s", path,
-                       strerror(errno));
+                       gv_file_error(errno));
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
         rc = gv_fail(error, GV_ERR_IO, "%s: not a regular file; move it away", path);
         close(fd);
@@ -37,7 +47,7 @@ int gv_file_read(struct gv_buf *out, const char *path, size_t max, struct gv_tex
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+            rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
             break;
         }
         if (n == 0)
@@ -100,7 +110,7 @@ int gv_file_write(const char *path, const void *data, size_t len, mode_t mode,
         return gv_fail(error, GV_ERR_RANGE, "%.64s...: the path is too long", path);
     fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
-        return gv_fail(error, GV_ERR_IO, "%s: %s", temporary, strerror(errno));
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
     bool written = fchmod(fd, mode) == 0 && write_all(fd, data, len) == 0 && fsync(fd) == 0;
     int saved = errno;
     if (close(fd) != 0 && written) {
@@ -112,7 +122,23 @@ int gv_file_write(const char *path, const void *data, size_t len, mode_t mode,
     if (written)
         saved = errno;
     unlink(temporary);
-    return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(saved));
+    return gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(saved));
+}
+
+bool gv_file_no_room(const char *path)
+{
+    static const uint8_t zeros[32768]; /* the least that SQLite wants for the index of its log */
+    char temporary[4096];
+
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= sizeof temporary)
+        return false;
+    int fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return gv_file_is_full(errno);
+    bool full = write_all(fd, zeros, sizeof zeros) != 0 && gv_file_is_full(errno);
+    close(fd);
+    unlink(temporary);
+    return full;
 }
 
 void gv_file_aside_name(char *out, size_t out_len, const char *path, const char *word)
@@ -134,7 +160,7 @@ int gv_file_check_writers(const char *path, struct gv_text *error)
     struct stat info;
 
     if (stat(path, &info) != 0)
-        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
     if ((info.st_mode & S_IWOTH) || (root && info.st_gid != 0 && (info.st_mode & S_IWGRP)))
         return gv_fail(error, GV_ERR_FORBIDDEN,
                        "%s: others than its owner can write to it (mode %04o), and so say what this "
@@ -155,7 +181,7 @@ int gv_file_folder(const char *path, mode_t mode, struct gv_text *error)
     if (mkdir(path, mode) == 0)
         return GV_OK;
     if (errno != EEXIST)
-        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
         return gv_fail(error, GV_ERR_IO, "%s: not a folder", path);
     return GV_OK;

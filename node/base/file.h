@@ -2,6 +2,7 @@
 #ifndef GV_NODE_BASE_FILE_H
 #define GV_NODE_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -27,6 +28,13 @@ void gv_file_aside_name(char *out, size_t out_len, const char *path, const char 
 /* Whether only those who may say what this process does can write to the file: not everybody; for
  * root, nobody but root (its group included). GV_OK, GV_ERR_FORBIDDEN or GV_ERR_IO. */
 int gv_file_check_writers(const char *path, struct gv_text *error);
+
+/* Whether an errno says that there is no room: a full disk, or a user's quota. */
+bool gv_file_is_full(int number);
+/* strerror, but that it tells the admin what to do about that. */
+const char *gv_file_error(int number);
+/* Whether nothing more can be written beside `path` for that reason: tried with a file that goes. */
+bool gv_file_no_room(const char *path);
 
 /* mkdir -p for the last component only; an existing folder is fine. */
 int gv_file_folder(const char *path, mode_t mode, struct gv_text *error);

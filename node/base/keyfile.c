@@ -123,10 +123,11 @@ static int write_key(int fd, const char *path, const uint8_t secret[GV_SECRET_LE
 
     gv_hex(text, secret, GV_SECRET_LEN);
     text[TEXT_LEN - 1] = '\n';
+    errno = ENOSPC; /* of a write that is cut short, which says nothing else */
     bool written = fchmod(fd, 0600) == 0 && write(fd, text, TEXT_LEN) == TEXT_LEN && fsync(fd) == 0;
     gv_wipe(text, sizeof text);
     if (!written)
-        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
     return check_rights(fd, path, error);
 }
 
@@ -143,15 +144,15 @@ int gv_keyfile_create(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv
     unlink(fresh);
     int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
     randombytes_buf(secret, GV_SECRET_LEN);
     int rc = write_key(fd, path, secret, error);
     if (rc == GV_OK && link(fresh, path) != 0)
         rc = errno == EEXIST ? gv_fail(error, GV_ERR_DUPLICATE,
                                        "%s: there is a key already; it is kept", path)
-                             : gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+                             : gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
     else if (rc == GV_OK && gv_file_sync_folder(path) != 0) {
-        rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+        rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
         unlink(path);
     }
     unlink(fresh);

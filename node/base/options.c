@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <grp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "node/base/options_enforce.h"
 #include "node/base/text.h"
 #include "node/base/timezone.h"
+#include "node/base/users.h"
 #include "proto/subject.h"
 
 static const char *const share_names[] = {"no", "preview", "yes", NULL}; /* enum gv_share */
@@ -549,9 +549,17 @@ int gv_options_check_host(const struct gv_options *options, const char *path, st
     struct gv_options copy = *options; /* shallow: only read */
     struct check check = {.options = &copy, .path = path, .errors = errors};
     const char *group = options->control_group, *descriptor = options->descriptor;
+    struct gv_text why = {""};
+    gid_t number;
 
     check_data(&check);
-    if (group && *group && !getgrnam(group))
+    int found = group && *group ? gv_group_find(&number, group, &why) : GV_OK;
+    if (found != GV_OK && found != GV_ERR_NOT_FOUND) {
+        gv_buf_append(errors, why.text, strlen(why.text));
+        gv_buf_append(errors, "\n", 1);
+        return found;
+    }
+    if (found != GV_OK)
         wrong(&check, "node", "control_group",
               "there is no group \"%s\"; make it with `groupadd --system %s`, or write another",
               group, group);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <pwd.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +13,9 @@
 #include <unistd.h>
 
 #include "crypto/error.h"
+#include "node/base/users.h"
 
-#define GROUPS_MAX   128
+#define GROUPS_MAX   (2 * GV_USER_GROUPS_MAX)
 #define DEFAULT_USER "_grapevine"
 
 /* For every process, root or not. */
@@ -72,53 +72,52 @@ static void empty_bounding_set(uint32_t keep)
 
 static int group_of(gid_t *out, const char *name, struct gv_text *error)
 {
-    const struct group *group = getgrnam(name);
     char *end;
     unsigned long number = strtoul(name, &end, 10);
+    int rc = gv_group_find(out, name, error);
 
-    if (!group && (*name < '0' || *name > '9' || *end || number > UINT32_MAX - 1))
-        return gv_fail(error, GV_ERR_NOT_FOUND,
+    if (rc == GV_ERR_NOT_FOUND && *name >= '0' && *name <= '9' && !*end && number < UINT32_MAX) {
+        *out = (gid_t)number;
+        rc = GV_OK;
+    }
+    if (rc == GV_ERR_NOT_FOUND)
+        return gv_fail(error, rc,
                        "there is no group \"%s\"; make it with `groupadd --system %s`, or correct "
                        "[node] groups",
                        name, name);
-    *out = group ? group->gr_gid : (gid_t)number;
-    if (*out == 0)
+    if (rc == GV_OK && *out == 0)
         return gv_fail(error, GV_ERR_FORBIDDEN,
                        "the group \"%s\" is root's own, which may do too much; name the group that "
                        "can read the logs, e.g. adm, in [node] groups",
                        name);
-    return GV_OK;
+    return rc;
 }
 
-static int set_groups(const struct gv_privileges *options, const struct passwd *user,
-                      struct gv_text *error)
+static int set_groups(const struct gv_privileges *options, const struct gv_user *user,
+                      const char *name, struct gv_text *error)
 {
     gid_t groups[GROUPS_MAX];
-    int count = GROUPS_MAX / 2;
+    size_t count = user->group_count;
     int rc = GV_OK;
 
-    if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0)
-        return count > GROUPS_MAX / 2
-                   ? gv_fail(error, GV_ERR_IO, "the user %s is in more than %d groups",
-                             user->pw_name, GROUPS_MAX / 2)
-                   : gv_fail(error, GV_ERR_MEMORY, "the groups of %s cannot be read: out of memory",
-                             user->pw_name);
+    memcpy(groups, user->groups, count * sizeof *groups);
     for (size_t i = 0; i < options->group_count && rc == GV_OK && count < GROUPS_MAX - 1; i++)
         rc = group_of(&groups[count++], options->groups[i], error);
     if (rc == GV_OK && options->control_group && *options->control_group)
         rc = group_of(&groups[count++], options->control_group, error);
-    if (rc == GV_OK && setgroups((size_t)count, groups) != 0)
-        rc = gv_fail(error, GV_ERR_IO, "the groups of %s cannot be taken: %s", user->pw_name,
+    if (rc == GV_OK && setgroups(count, groups) != 0)
+        rc = gv_fail(error, GV_ERR_IO, "the groups of %s cannot be taken: %s", name,
                      strerror(errno));
     return rc;
 }
 
-static int give_folder(const char *folder, const struct passwd *user, struct gv_text *error)
+static int give_folder(const char *folder, const struct gv_user *user, const char *name,
+                       struct gv_text *error)
 {
     if (!folder || mkdir(folder, 0700) != 0)
         return GV_OK; /* there already, or told later */
-    if (chown(folder, user->pw_uid, user->pw_gid) != 0)
-        return gv_fail(error, GV_ERR_IO, "%s: cannot be given to %s: %s", folder, user->pw_name,
+    if (chown(folder, user->uid, user->gid) != 0)
+        return gv_fail(error, GV_ERR_IO, "%s: cannot be given to %s: %s", folder, name,
                        strerror(errno));
     return GV_OK;
 }
@@ -129,67 +128,58 @@ static bool is_root_again(void)
            getuid() == 0;
 }
 
-static int become(const struct gv_privileges *options, const struct passwd *user,
+static int become(const struct gv_privileges *options, const struct gv_user *user, const char *name,
                   struct gv_text *error)
 {
-    int rc = give_folder(options->folder, user, error);
+    int rc = give_folder(options->folder, user, name, error);
 
     if (rc == GV_OK)
-        rc = set_groups(options, user, error);
+        rc = set_groups(options, user, name, error);
     if (rc != GV_OK)
         return rc;
     empty_bounding_set(options->keep);
     if (options->keep && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
         return gv_fail(error, GV_ERR_IO, "capabilities cannot be kept: %s", strerror(errno));
-    if (setresgid(user->pw_gid, user->pw_gid, user->pw_gid) != 0 ||
-        setresuid(user->pw_uid, user->pw_uid, user->pw_uid) != 0)
-        return gv_fail(error, GV_ERR_IO, "cannot become the user %s: %s", user->pw_name,
-                       strerror(errno));
+    if (setresgid(user->gid, user->gid, user->gid) != 0 ||
+        setresuid(user->uid, user->uid, user->uid) != 0)
+        return gv_fail(error, GV_ERR_IO, "cannot become the user %s: %s", name, strerror(errno));
     rc = drop_capabilities(options->keep, error);
-    if (rc == GV_OK && user->pw_uid != 0 && is_root_again())
-        rc = gv_fail(error, GV_ERR_FORBIDDEN, "the user %s could become root again",
-                     user->pw_name);
+    if (rc == GV_OK && user->uid != 0 && is_root_again())
+        rc = gv_fail(error, GV_ERR_FORBIDDEN, "the user %s could become root again", name);
     return rc;
 }
 
 /* Nobody runs as root by not having thought of it. */
-static int choose_user(const struct passwd **user, const char *name, struct gv_text *error)
+static int choose_user(struct gv_user *user, const char *name, struct gv_text *error)
 {
-    *user = NULL;
-    if (!name && geteuid() == 0) {
-        errno = 0;
-        *user = getpwnam(DEFAULT_USER);
-        if (!*user && errno == ENOMEM)
-            return gv_fail(error, GV_ERR_MEMORY, "out of memory");
-        if (!*user)
-            return gv_fail(error, GV_ERR_NOT_FOUND,
-                           "started as root, and [node] user names nobody to run as: make a user "
-                           "with `useradd --system --shell /usr/sbin/nologin " DEFAULT_USER
-                           "`, which is taken by itself, or name another one");
-        return GV_OK;
-    }
-    errno = 0;
-    *user = name ? getpwnam(name) : NULL;
-    if (name && !*user && errno == ENOMEM)
-        return gv_fail(error, GV_ERR_MEMORY, "out of memory");
-    if (name && !*user)
-        return gv_fail(error, GV_ERR_NOT_FOUND,
+    int rc = gv_user_find(user, name ? name : DEFAULT_USER, error);
+
+    if (rc == GV_ERR_NOT_FOUND && !name)
+        return gv_fail(error, rc,
+                       "started as root, and [node] user names nobody to run as: make a user "
+                       "with `useradd --system --shell /usr/sbin/nologin " DEFAULT_USER
+                       "`, which is taken by itself, or name another one");
+    if (rc == GV_ERR_NOT_FOUND)
+        return gv_fail(error, rc,
                        "[node] user: there is no user \"%s\"; make it with `useradd --system %s`",
                        name, name);
-    if (*user && geteuid() != 0 && (*user)->pw_uid != geteuid())
+    if (rc == GV_OK && geteuid() != 0 && user->uid != geteuid())
         return gv_fail(error, GV_ERR_FORBIDDEN,
                        "only root can start a daemon that runs as \"%s\"; start it as root or as "
                        "that user, or leave [node] user empty",
                        name);
-    return GV_OK;
+    return rc;
 }
 
 int gv_privileges_drop(const struct gv_privileges *options, struct gv_text *error)
 {
-    const struct passwd *user;
-    int rc = choose_user(&user, options->user && *options->user ? options->user : NULL, error);
+    const char *name = options->user && *options->user ? options->user : NULL;
+    bool root = geteuid() == 0;
+    struct gv_user user;
+    int rc = name || root ? choose_user(&user, name, error) : GV_OK;
 
     if (rc == GV_OK)
-        rc = user && geteuid() == 0 ? become(options, user, error) : drop_capabilities(options->keep, error);
+        rc = root ? become(options, &user, name ? name : DEFAULT_USER, error)
+                  : drop_capabilities(options->keep, error);
     return rc == GV_OK ? harden(error) : rc;
 }

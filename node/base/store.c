@@ -46,6 +46,11 @@ int gv_store_open(sqlite3 **out, const char *path, struct gv_text *error)
     return gv_db_open(out, path, migrations, gv_store_version, error);
 }
 
+int gv_store_open_reading(sqlite3 **out, const char *path, struct gv_text *error)
+{
+    return gv_db_open_reading(out, path, migrations, gv_store_version, error);
+}
+
 /* One wrong number is enough that no statement can be numbered any more: SQLite says then that the
  * file is full, and would say so for good. */
 int gv_store_check_numbers(sqlite3 *db, struct gv_text *error)
@@ -69,7 +74,7 @@ int gv_store_check_numbers(sqlite3 *db, struct gv_text *error)
                      "%s: the file is damaged: its statements cannot have reached the number %.32s",
                      sqlite3_db_filename(db, "main"), number ? number : "nothing");
     } else if (rc < 0) {
-        gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+        gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), gv_db_said(db));
     }
     sqlite3_finalize(row);
     return rc;
@@ -83,7 +88,7 @@ static int check_pages(sqlite3 *db, struct gv_text *error)
     if (rc == GV_OK) {
         rc = gv_db_step(row);
         if (rc < 0)
-            gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+            gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), gv_db_said(db));
         else if (rc == 1 && !sqlite3_column_text(row, 0)) /* damage must not be guessed */
             rc = gv_fail(error, GV_ERR_MEMORY, "%s: out of memory",
                          sqlite3_db_filename(db, "main"));

@@ -119,14 +119,14 @@ static int carry_pass(struct gv_store_carry *carry, const struct table *table, c
         if (rc != GV_OK) {
             sqlite3 *at = carry->to ? carry->to : carry->from; /* NULL: rows are only verified */
             gv_fail(error, rc, "%s: %s", sqlite3_db_filename(at, "main"),
-                    rc == GV_ERR_MEMORY ? "out of memory" : sqlite3_errmsg(at));
+                    rc == GV_ERR_MEMORY ? "out of memory" : gv_db_said(at));
             goto out;
         }
     }
     *end = read == 0;
     if (read < 0 && !carry->damaged)
         rc = gv_fail(error, read, "%s: %s", sqlite3_db_filename(carry->from, "main"),
-                     sqlite3_errmsg(carry->from));
+                     gv_db_said(carry->from));
 out:
     sqlite3_finalize(row);
     sqlite3_finalize(insert);
@@ -221,7 +221,7 @@ static int scan_pages(struct gv_store_carry *carry, const struct gv_store_pages 
                            &found);
     if (rc == GV_OK && found.rc != GV_OK)
         rc = gv_fail(error, found.rc, "%s: %s", sqlite3_db_filename(carry->to, "main"),
-                     sqlite3_errmsg(carry->to));
+                     gv_db_said(carry->to));
     for (size_t i = 0; i < TABLES; i++)
         sqlite3_finalize(found.inserts[i]);
     gv_wipe(&found.mac_key, sizeof found.mac_key);

@@ -44,11 +44,14 @@ static int refused(int error, const struct gv_text *why)
         return EX_NOINPUT;
     case GV_ERR_DUPLICATE:
         return EX_CANTCREAT;
+    case GV_ERR_RANGE:
+        return EX_USAGE;
     case GV_ERR_FORBIDDEN:
         return EX_NOPERM;
     case GV_ERR_BUSY:
         return EX_TEMPFAIL;
     case GV_ERR_IO:
+    case GV_ERR_SPACE:
         return EX_IOERR;
     case GV_ERR_MEMORY:
         return EX_OSERR;
@@ -116,9 +119,9 @@ static void print_report(const struct gv_cli *cli, const struct gv_backup_report
                "clock, so that no number is used twice.\n",
                id);
     else
-        printf("The backup is of another node. This one has %s key of its own, instance %s: enrol "
-               "it with `grapevine enroll`.\n",
-               report->new_key ? "a new" : "the", id);
+        printf("The backup is of another node. This one %s, instance %s: enrol it with `grapevine "
+               "enroll`.\n",
+               report->new_key ? "has a new key of its own" : "keeps the key that it has", id);
 }
 
 int gv_cli_restore(struct gv_cli *cli, int argc, char **argv)

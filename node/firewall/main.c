@@ -4,7 +4,6 @@
 #include <argp.h>
 #include <errno.h>
 #include <linux/capability.h>
-#include <pwd.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "node/base/log.h"
 #include "node/base/options.h"
 #include "node/base/privileges.h"
+#include "node/base/users.h"
 #include "node/firewall/server.h"
 
 const char *argp_program_version = "grapevine-firewall " GV_VERSION;
@@ -149,15 +149,16 @@ static int find_users(struct gv_firewall_server *server, const struct gv_options
                       struct gv_text *error)
 {
     const char *name = options->user && *options->user ? options->user : NULL;
-    const struct passwd *user = name ? getpwnam(name) : NULL;
+    struct gv_user user;
+    int rc = name ? gv_user_find(&user, name, error) : GV_OK;
 
     server->users[server->user_count++] = 0;
     server->users[server->user_count++] = geteuid();
-    if (name && !user)
-        return gv_fail(error, GV_ERR_NOT_FOUND, "[node] user: there is no user \"%s\"", name);
-    if (user)
-        server->users[server->user_count++] = user->pw_uid;
-    return GV_OK;
+    if (rc == GV_ERR_NOT_FOUND)
+        return gv_fail(error, rc, "[node] user: there is no user \"%s\"", name);
+    if (rc == GV_OK && name)
+        server->users[server->user_count++] = user.uid;
+    return rc;
 }
 
 /* ---- settings ------------------------------------------------------------------------------- */

@@ -1,5 +1,4 @@
-#include "node/host/driver.h"
-
+/* What happens in the world becomes events, effects become bytes; the rows are driver_store.c's. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,40 +8,10 @@
 #include "crypto/error.h"
 #include "crypto/wipe.h"
 #include "node/base/log.h"
+#include "node/host/driver_internal.h"
 #include "node/host/notes.h"
 
 #define EFFECTS_KEEP_BYTES (64u << 10) /* a batch buffer above this is given back to the system */
-#define EXPIRE_EVERY_MS    3600000u
-#define MEND_EVERY_MS      3600000u
-
-struct gv_driver {
-    uv_loop_t *loop;
-    struct gv_core *core;
-    struct gv_net *net;
-    struct gv_persist *persist;
-    void *context;
-    void (*broken)(void *context, const char *why);
-    void (*recorded)(void *context, const uint8_t id[GV_ID_LEN]);
-    void (*noted)(void *context, enum gv_note note);
-    void (*about)(void *context, const struct gv_subject *subject);
-    struct gv_effects pending; /* gathered in this turn */
-    struct gv_effects running; /* being carried out */
-    struct gv_effects backlog; /* rows that the store would not take */
-    bool flushing, is_broken;
-    uint64_t own_dropped; /* rows left out of a full backlog */
-    int64_t clock_offset; /* wall minus step clock, as last told to the core */
-    uint64_t telemetry_ms, journal_ms, statistics_ms, next_expire;
-    uint64_t mended_ms;    /* step clock; 0: never */
-    bool numbers_known;    /* the store held the last sequence number */
-    uv_timer_t timer, retry, stop_timer;
-    uv_prepare_t prepare;
-    uv_check_t check;
-    int handles;
-    bool freed;
-    void (*stopped)(void *context);
-    uint64_t stop_by; /* step clock */
-    struct gv_driver_status status;
-};
 
 /* ---- clocks --------------------------------------------------------------------------------- */
 
@@ -67,7 +36,7 @@ uint64_t gv_driver_now(const struct gv_driver *driver)
 
 /* ---- steps ---------------------------------------------------------------------------------- */
 
-static void break_down(struct gv_driver *driver, const char *why)
+void gv_driver_break(struct gv_driver *driver, const char *why)
 {
     if (driver->is_broken)
         return;
@@ -77,14 +46,15 @@ static void break_down(struct gv_driver *driver, const char *why)
         driver->broken(driver->context, why);
 }
 
-static int step(struct gv_driver *driver, const struct gv_event *event)
+int gv_driver_step(struct gv_driver *driver, const struct gv_event *event)
 {
     if (driver->is_broken)
         return GV_ERR_STATE;
     int rc = gv_core_step(driver->core, now_ms(), event, &driver->pending);
     if (driver->pending.failed)
-        break_down(driver, "out of memory: the node stops, because a row or a message is missing; "
-                           "give it more memory, or lower [limits] in its configuration");
+        gv_driver_break(driver,
+                        "out of memory: the node stops, because a row or a message is missing; give "
+                        "it more memory, or lower [limits] in its configuration");
     return rc;
 }
 
@@ -102,139 +72,16 @@ static void tell_clock(struct gv_driver *driver, bool always)
         gv_log(GV_LOG_NOTICE, "the clock was set by %lld s",
                (long long)((offset - driver->clock_offset) / 1000));
     driver->clock_offset = offset;
-    step(driver, &event);
+    gv_driver_step(driver, &event);
 }
 
 int gv_driver_event(struct gv_driver *driver, const struct gv_event *event)
 {
     tell_clock(driver, false);
-    return step(driver, event);
-}
-
-/* ---- the store, when it fails --------------------------------------------------------------- */
-
-static void flush(struct gv_driver *driver);
-
-/* Moves the rows of `from` to the backlog. A full backlog still takes the node's own words, which
- * are few; of the rest the mesh has copies. */
-static void to_backlog(struct gv_driver *driver, const struct gv_effects *from)
-{
-    for (size_t i = 0; i < from->count; i++) {
-        const struct gv_effect *e = &from->list[i];
-        bool full = driver->backlog.bytes.len + e->key_len + e->data_len > GV_BACKLOG_MAX;
-        if (e->kind == GV_EFFECT_NOTE && e->note == GV_NOTE_PREVIEWED)
-            memcpy(gv_effect_note(&driver->backlog, e->note)->id, e->id, sizeof e->id);
-        if (!gv_effect_is_row(e))
-            continue;
-        if (full && !gv_effect_is_own_word(e)) {
-            driver->own_dropped++;
-            continue;
-        }
-        if (e->kind == GV_EFFECT_PERSIST)
-            gv_effect_persist(&driver->backlog, e->row, gv_effect_key(from, e), e->key_len,
-                              gv_effect_data(from, e), e->data_len);
-        else
-            gv_effect_forget(&driver->backlog, e->row, gv_effect_key(from, e), e->key_len);
-    }
-    if (driver->backlog.failed)
-        break_down(driver, "out of memory while the store cannot be written: the node stops");
-}
-
-static int number_anew(struct gv_driver *driver, bool lost)
-{
-    struct gv_event event = {.kind = GV_EVENT_COMMAND,
-                             .command = {.command = GV_COMMAND_NUMBER_ANEW, .lost = lost}};
-
-    if (lost)
-        event.command.ceiling = gv_persist_ceiling(driver->persist);
-    return step(driver, &event);
-}
-
-/* Commits; a damaged file is mended first. Not over and over: a disk that spoils all that is
- * written to it would be filled with what is set aside. */
-static int commit_or_mend(struct gv_driver *driver, const struct gv_effects *effects,
-                          struct gv_text *error)
-{
-    int rc = gv_persist_commit(driver->persist, effects, gv_unix_ms(), error);
-
-    if (rc != GV_ERR_MALFORMED || (driver->mended_ms && now_ms() - driver->mended_ms < MEND_EVERY_MS))
-        return rc;
-    gv_log(GV_LOG_WARNING, "%s", error->text);
-    rc = gv_persist_mend(driver->persist, error);
-    if (rc != GV_OK)
-        return rc;
-    driver->mended_ms = now_ms();
-    number_anew(driver, false); /* its row is not among those that were saved */
-    return gv_persist_commit(driver->persist, effects, gv_unix_ms(), error);
-}
-
-static void on_retry(uv_timer_t *timer)
-{
-    struct gv_driver *driver = timer->data;
-    struct gv_text error;
-
-    if (commit_or_mend(driver, &driver->backlog, &error) != GV_OK) {
-        driver->status.store_error = error;
-        gv_log_limited(GV_LOG_ERROR, "still off the mesh: %s", error.text);
-        return;
-    }
-    driver->status.turns++;
-    gv_effects_free(&driver->backlog);
-    uv_timer_stop(&driver->retry);
-    driver->status.store_failing = false;
-    driver->status.store_error.text[0] = 0;
-    gv_log(GV_LOG_NOTICE, "the store can be written again: back on the mesh");
-    if (driver->own_dropped > 0)
-        gv_log(GV_LOG_WARNING, "%llu rows were dropped meanwhile; the mesh sends what it has again",
-               (unsigned long long)driver->own_dropped);
-    driver->own_dropped = 0;
-    gv_net_set_online(driver->net, true);
-}
-
-static void store_failed(struct gv_driver *driver, const struct gv_text *error)
-{
-    driver->status.store_error = *error;
-    if (driver->status.store_failing)
-        return;
-    driver->status.store_failing = true;
-    gv_log(GV_LOG_ERROR,
-           "%s. Until that is done this node is off the mesh and answers from memory; it tries "
-           "again every %u s",
-           error->text, GV_STORE_RETRY_MS / 1000);
-    gv_net_set_online(driver->net, false);
-    uv_timer_start(&driver->retry, on_retry, GV_STORE_RETRY_MS, GV_STORE_RETRY_MS);
+    return gv_driver_step(driver, event);
 }
 
 /* ---- effects -------------------------------------------------------------------------------- */
-
-static size_t count_rows(const struct gv_effects *effects)
-{
-    size_t rows = 0;
-
-    for (size_t i = 0; i < effects->count; i++)
-        rows += gv_effect_is_row(&effects->list[i]);
-    return rows;
-}
-
-/* True when every row of the batch is safe. */
-static bool commit(struct gv_driver *driver)
-{
-    struct gv_text error = {""};
-    size_t rows = count_rows(&driver->running);
-
-    if (rows == 0 && !gv_persist_dirty(driver->persist))
-        return !driver->status.store_failing;
-    if (!driver->status.store_failing) {
-        if (commit_or_mend(driver, &driver->running, &error) == GV_OK) {
-            driver->status.turns++;
-            driver->status.rows += rows;
-            return true;
-        }
-        store_failed(driver, &error);
-    }
-    to_backlog(driver, &driver->running);
-    return false;
-}
 
 static void take_note(struct gv_driver *driver, const struct gv_effect *note, bool safe)
 {
@@ -277,7 +124,7 @@ static void carry_out(struct gv_driver *driver, const struct gv_effect *effect, 
         if (rc != GV_OK) {
             struct gv_event event = {.kind = GV_EVENT_DISCONNECTED,
                                      .disconnected = {.link = effect->link}};
-            step(driver, &event);
+            gv_driver_step(driver, &event);
         }
         break;
     }
@@ -316,7 +163,7 @@ static void flush(struct gv_driver *driver)
         driver->pending = driver->running;
         driver->running = batch;
         bool had_effects = driver->running.count > 0;
-        bool safe = commit(driver);
+        bool safe = gv_driver_commit(driver);
         for (size_t i = 0; i < driver->running.count; i++)
             carry_out(driver, &driver->running.list[i], safe);
         shrink(&driver->running);
@@ -327,25 +174,6 @@ static void flush(struct gv_driver *driver)
     driver->flushing = false;
 }
 
-/* What is older than the admin wants it kept: at the start and once an hour. */
-static void expire(struct gv_driver *driver)
-{
-    uint64_t unix_ms = gv_unix_ms();
-    struct gv_text error;
-
-    if (now_ms() < driver->next_expire || driver->status.store_failing)
-        return;
-    driver->next_expire = now_ms() + EXPIRE_EVERY_MS;
-    if (gv_persist_expire(driver->persist, unix_ms - driver->telemetry_ms,
-                          unix_ms - driver->journal_ms, &error) != GV_OK)
-        gv_log(GV_LOG_WARNING, "old telemetry and signals could not be deleted: %s", error.text);
-    int rc = gv_persist_expire_statistics(driver->persist, unix_ms, unix_ms - driver->statistics_ms);
-    if (rc == GV_OK)
-        rc = gv_persist_expire_marks(driver->persist, unix_ms);
-    if (rc != GV_OK)
-        gv_log(GV_LOG_WARNING, "old statistics could not be deleted: %s", gv_strerror(rc));
-}
-
 /* When the core wants to be woken. Set once a turn, after the last step of the turn. */
 static void on_timer(uv_timer_t *timer)
 {
@@ -353,7 +181,7 @@ static void on_timer(uv_timer_t *timer)
     struct gv_event event = {.kind = GV_EVENT_TIMER};
 
     gv_driver_event(driver, &event);
-    expire(driver);
+    gv_driver_expire(driver);
 }
 
 static void arm(struct gv_driver *driver)
@@ -450,7 +278,7 @@ static void on_row(void *context, enum gv_row row, const uint8_t *key, size_t ke
         .loaded = {
             .row = row, .key = key, .key_len = key_len, .value = value, .value_len = value_len}};
 
-    if (step(driver, &event) != GV_OK)
+    if (gv_driver_step(driver, &event) != GV_OK)
         driver->status.rows_bad++;
     else if (row == GV_ROW_SELF)
         driver->numbers_known = true;
@@ -480,7 +308,7 @@ static void continue_numbers(struct gv_driver *driver, bool fresh_key)
         gv_log(GV_LOG_NOTICE, "the store does not hold the number of the last signal that this key "
                               "has signed: numbers go on a day ahead of the clock, so that none is "
                               "ever used twice");
-    number_anew(driver, !fresh_key);
+    gv_driver_number_anew(driver, !fresh_key);
 }
 
 static int make_core(struct gv_driver *driver, const struct gv_core_options *wanted,
@@ -516,6 +344,7 @@ int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *option
 {
     struct gv_driver *driver = calloc(1, sizeof *driver);
     struct gv_net_options net = options->net;
+    struct gv_text full;
     int rc;
 
     if (!driver)
@@ -552,8 +381,10 @@ int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *option
         gv_driver_free(driver);
         return rc;
     }
+    if (gv_persist_reading(driver->persist, &full))
+        gv_driver_store_failed(driver, &full);
     tell_clock(driver, true);
-    expire(driver);
+    gv_driver_expire(driver);
     uv_prepare_start(&driver->prepare, on_prepare);
     uv_check_start(&driver->check, on_check);
     *out = driver;
@@ -594,29 +425,15 @@ static void on_handle_closed(uv_handle_t *handle)
     free(driver);
 }
 
-/* What waits for the store gets a last chance. */
-static void store_the_rest(struct gv_driver *driver)
-{
-    struct gv_text error = {""};
-
-    flush(driver);
-    if (driver->backlog.count == 0)
-        return;
-    int rc = commit_or_mend(driver, &driver->backlog, &error);
-    if (rc == GV_OK)
-        gv_log(GV_LOG_NOTICE, "what could not be stored before is stored now");
-    else
-        gv_log(GV_LOG_ERROR, "%zu rows could not be stored and are lost: %s",
-               count_rows(&driver->backlog), error.text);
-}
-
 void gv_driver_free(struct gv_driver *driver)
 {
     if (!driver || driver->freed)
         return;
     driver->freed = true;
-    if (driver->net)
-        store_the_rest(driver);
+    if (driver->net) {
+        flush(driver);
+        gv_driver_store_rest(driver);
+    }
     gv_net_free(driver->net);
     uv_close((uv_handle_t *)&driver->timer, on_handle_closed);
     uv_close((uv_handle_t *)&driver->retry, on_handle_closed);

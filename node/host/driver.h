@@ -21,6 +21,7 @@
 #include "proto/core.h"
 
 #define GV_STORE_RETRY_MS 5000u
+#define GV_STORE_FIRST_RETRY_MS 500u /* what passes at once need not cost the mesh 5 s */
 #define GV_BACKLOG_MAX    (8u << 20) /* bytes of rows waiting for a store that fails */
 #define GV_TELEMETRY_DAYS 30
 #define GV_JOURNAL_DAYS   30

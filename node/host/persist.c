@@ -27,6 +27,17 @@ static void close_db(struct gv_persist *persist)
     persist->db = NULL;
 }
 
+static int prepare_all(struct gv_persist *persist, struct gv_text *error)
+{
+    int rc = GV_OK;
+
+    for (size_t i = 0; rc == GV_OK && i < GV_SQL_COUNT; i++)
+        rc = gv_db_prepare(persist->db, &persist->sql[i], gv_persist_sql_text[i], error);
+    if (rc != GV_OK)
+        close_db(persist);
+    return rc;
+}
+
 /* The whole file is looked through: damage is better found now than in a month. */
 static int open_db(struct gv_persist *persist, struct gv_text *error)
 {
@@ -43,12 +54,50 @@ static int open_db(struct gv_persist *persist, struct gv_text *error)
                         "PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304;"
                         "PRAGMA secure_delete = ON", /* what was forgotten is not found again */
                         error);
-    for (size_t i = 0; rc == GV_OK && i < GV_SQL_COUNT; i++)
-        rc = gv_db_prepare(persist->db, &persist->sql[i], gv_persist_sql_text[i], error);
     persist->full_sync = false; /* as gv_db_open leaves it */
+    persist->full.text[0] = 0;
     if (rc != GV_OK)
         close_db(persist);
+    return rc == GV_OK ? prepare_all(persist, error) : rc;
+}
+
+/* The disk is full, as `why` says. Nothing is written, not even the files that SQLite wants beside
+ * it: see gv_db_open_reading. `check`: all of it is looked through, as at a start. */
+static int open_reading(struct gv_persist *persist, const struct gv_text *why, bool check)
+{
+    int rc = gv_store_open_reading(&persist->db, persist->path, NULL);
+
+    if (rc == GV_OK && check)
+        rc = gv_store_check(persist->db, NULL);
+    if (rc == GV_OK)
+        rc = gv_db_exec(persist->db, "PRAGMA cache_size = -1024", NULL);
+    if (rc != GV_OK)
+        close_db(persist);
+    if (rc == GV_OK)
+        rc = prepare_all(persist, NULL);
+    if (rc == GV_OK)
+        persist->full = *why;
     return rc;
+}
+
+bool gv_persist_reading(const struct gv_persist *persist, struct gv_text *why)
+{
+    *why = persist->full;
+    return persist->full.text[0] != 0;
+}
+
+/* Once more for writing. Where that still fails, what could be read stays so. */
+static int open_again(struct gv_persist *persist, struct gv_text *error)
+{
+    struct gv_text why = {""};
+    bool was_reading = persist->full.text[0] != 0;
+
+    close_db(persist);
+    int rc = open_db(persist, &why);
+    if (rc == GV_OK || rc == GV_ERR_MALFORMED || !was_reading)
+        return rc == GV_OK ? rc : gv_fail(error, rc, "%s", why.text);
+    (void)open_reading(persist, &why, false);
+    return gv_fail(error, rc == GV_ERR_SPACE ? GV_ERR_IO : rc, "%s", why.text);
 }
 
 int gv_persist_mend(struct gv_persist *persist, struct gv_text *error)
@@ -83,6 +132,8 @@ int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t sto
         gv_log(GV_LOG_WARNING, "%s", why.text);
         rc = gv_persist_mend(persist, &why);
     }
+    if (rc == GV_ERR_SPACE)
+        rc = open_reading(persist, &why, true) == GV_OK ? GV_OK : GV_ERR_IO;
     if (rc == GV_OK) {
         *out = persist;
         return GV_OK;
@@ -340,26 +391,30 @@ static int fail_with(struct gv_persist *persist, int rc, struct gv_text *error)
 {
     if (!persist->db)
         return gv_fail(error, GV_ERR_IO, "%s cannot be opened", persist->path);
+    if (persist->full.text[0])
+        return gv_fail(error, GV_ERR_IO, "%s", persist->full.text);
     int code = sqlite3_errcode(persist->db) & 0xff;
+    bool full = gv_db_full(persist->db);
     const char *path = sqlite3_db_filename(persist->db, "main");
 
     if (code == SQLITE_FULL && gv_store_check_numbers(persist->db, error) == GV_ERR_MALFORMED)
         return GV_ERR_MALFORMED; /* not the disk: no number is left for a statement */
-    if (code == SQLITE_FULL)
+    if (full)
         return gv_fail(error, GV_ERR_IO, "%s: the disk is full; make room on it", path);
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
         return gv_fail(error, GV_ERR_MALFORMED,
                        "%s: the file is damaged; it is mended as far as it can be read", path);
     if (rc == GV_ERR_MEMORY)
         return gv_fail(error, rc, "%s: out of memory", path);
-    return gv_fail(error, rc, "%s: %s", path, sqlite3_errmsg(persist->db));
+    return gv_fail(error, rc, "%s: %s", path, gv_db_said(persist->db));
 }
 
 int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effects,
                       uint64_t unix_ms, struct gv_text *error)
 {
-    if (!persist->db) { /* it could not even be opened again after it was mended */
-        int rc = open_db(persist, error);
+    /* It could not even be opened again after it was mended; or the disk was full at the start. */
+    if (!persist->db || persist->full.text[0]) {
+        int rc = open_again(persist, error);
         if (rc != GV_OK)
             return rc;
     }

@@ -34,11 +34,14 @@ struct gv_persist;
 
 /* Opens or creates the file and looks through all of it. A damaged one is mended: what can be read
  * goes into a new file, the damaged one is set aside as PATH.corrupt-STAMP, and the log says so.
+ * On a full disk what can be read is read, and each commit tries to open it anew: gv_persist_reading.
  * `store_key` is copied. Returns GV_OK, GV_ERR_VERSION (made by a newer program), GV_ERR_FORBIDDEN
  * (a symbolic link), GV_ERR_IO, GV_ERR_MEMORY. */
 int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t store_key[GV_KEY_LEN],
                     struct gv_text *error);
 void gv_persist_close(struct gv_persist *persist); /* NULL is allowed */
+/* Whether it is open for reading alone, for want of room; why then tells the admin so. */
+bool gv_persist_reading(const struct gv_persist *persist, struct gv_text *why);
 /* The same while it is in use, after GV_ERR_MALFORMED. SELF rows are not among what is saved: the
  * core must be asked for them (GV_COMMAND_NUMBER_ANEW). After an error it may be tried again. */
 int gv_persist_mend(struct gv_persist *persist, struct gv_text *error);

@@ -163,6 +163,8 @@ int gv_persist_erase(struct gv_persist *persist, const struct gv_subject *subjec
     memset(out, 0, sizeof *out);
     if (!persist->db)
         return gv_fail(error, GV_ERR_IO, "%s cannot be opened", persist->path);
+    if (persist->full.text[0])
+        return gv_fail(error, GV_ERR_IO, "%s", persist->full.text);
     int rc = gv_db_exec(persist->db, "BEGIN IMMEDIATE", error);
     if (rc != GV_OK)
         return rc;
@@ -175,7 +177,7 @@ int gv_persist_erase(struct gv_persist *persist, const struct gv_subject *subjec
     if (rc == GV_OK)
         rc = gv_db_exec(persist->db, "COMMIT", error);
     else
-        gv_fail(error, rc, "%s: %s", persist->path, sqlite3_errmsg(persist->db));
+        gv_fail(error, rc, "%s: %s", persist->path, gv_db_said(persist->db));
     if (rc != GV_OK) {
         sqlite3_exec(persist->db, "ROLLBACK", NULL, NULL, NULL);
         return rc;

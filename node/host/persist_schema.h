@@ -63,6 +63,7 @@ struct gv_persist {
     char *path, *number_path;
     uint64_t ceiling; /* what the file at number_path says; 0: nothing */
     bool number_bad;  /* it is there and cannot be believed */
+    struct gv_text full; /* not "": the disk is, the file is open for reading alone, and why */
 };
 
 struct gv_persist_minute {

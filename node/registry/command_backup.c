@@ -95,7 +95,7 @@ static int copy_database(const char *from, const char *to, struct gv_text *why)
     int rc = GV_ERR_IO;
 
     if (!target || sqlite3_open_v2(from, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) {
-        gv_fail(why, rc, "%s: %s", from, db ? sqlite3_errmsg(db) : "out of memory");
+        gv_fail(why, rc, "%s: %s", from, db ? gv_db_said(db) : "out of memory");
         goto out;
     }
     sqlite3_busy_timeout(db, GV_DB_BUSY_MS);
@@ -103,7 +103,7 @@ static int copy_database(const char *from, const char *to, struct gv_text *why)
     if (rc == GV_OK)
         rc = gv_db_run(vacuum, "t", target);
     if (rc != GV_OK)
-        gv_fail(why, rc, "%s: %s", target, sqlite3_errmsg(db));
+        gv_fail(why, rc, "%s: %s", target, gv_db_said(db));
 out:
     umask(mask);
     sqlite3_finalize(vacuum);

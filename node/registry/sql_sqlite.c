@@ -117,6 +117,8 @@ int gv_sqlite_open(struct gv_sql **out, const char *path, const struct gv_sql_sc
         goto out;
     }
     rc = gv_db_open(&self->db, path, schema->sqlite, schema->migration_count, error);
+    if (rc == GV_ERR_SPACE)
+        rc = GV_ERR_IO;
     if (rc == GV_OK) /* an erased email is overwritten, not only unlinked */
         rc = gv_db_exec(self->db, "PRAGMA secure_delete = ON", error);
     /* A certificate that was handed out and is missing in the log after a power cut would look as

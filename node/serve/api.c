@@ -1,7 +1,6 @@
 #include "node/serve/api.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,6 +8,7 @@
 
 #include "crypto/error.h"
 #include "node/base/json.h"
+#include "node/base/users.h"
 #include "node/serve/answer.h"
 #include "node/serve/api_internal.h"
 #include "node/serve/api_json.h"
@@ -440,17 +440,18 @@ static int set_group(const char *path, const char *name, struct gv_text *error)
 {
     if (!name || !*name)
         return GV_OK;
-    const struct group *group = getgrnam(name);
-    if (!group)
-        return gv_fail(error, GV_ERR_NOT_FOUND,
+    gid_t group;
+    int rc = gv_group_find(&group, name, error);
+    if (rc == GV_ERR_NOT_FOUND)
+        return gv_fail(error, rc,
                        "[node] control_group: there is no group \"%s\"; make it with `groupadd "
                        "--system %s`",
                        name, name);
-    if (chown(path, (uid_t)-1, group->gr_gid) != 0)
+    if (rc == GV_OK && chown(path, (uid_t)-1, group) != 0)
         return gv_fail(error, GV_ERR_IO,
                        "%s: cannot be given to the group %s: %s; the daemon's user must be in it",
                        path, name, strerror(errno));
-    return GV_OK;
+    return rc;
 }
 
 int gv_api_start(struct gv_api **out, const struct gv_api_options *options, struct gv_text *error)

@@ -2,7 +2,7 @@
  * (one table, no MAC, 1,000 a transaction); and, as "fill FOLDER COUNT [HOURS]", the store of a daemon that
  * is to be started with so many signals, with key, certificate and descriptor beside it. With HOURS each
  * signal has a subject of its own, and the daemon has said 32 things itself in each of so many hours, of
- * which each was acknowledged by seven peers. */
+ * which each was acknowledged by seven peers. JOURNAL: signals that have left the set and are kept. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,7 @@
 #include "crypto/error.h"
 #include "node/base/db.h"
 #include "node/base/file.h"
+#include "node/host/driver.h"
 #include "node/host/persist.h"
 #include "proto/trust/signal.h"
 #include "proto/wire/descriptor.h"
@@ -305,7 +306,28 @@ static void fill_said(const struct world *world, struct gv_persist *persist, str
     }
 }
 
-static void fill(const char *folder, unsigned count, unsigned hours)
+/* Signals that have left the set, just now. */
+static void fill_journal(const struct world *world, struct gv_persist *persist,
+                         struct gv_effects *effects, unsigned count)
+{
+    struct gv_text why = {""};
+    struct gv_effects gone;
+
+    gv_effects_init(&gone);
+    for (unsigned number = 20000; count > 0; number++) {
+        add_instance(world, effects, number, &count);
+        for (size_t i = 1; i < effects->count; i++) /* the first is the certificate */
+            gv_effect_forget(&gone, GV_ROW_RECORD, gv_effect_key(effects, &effects->list[i]),
+                             GV_ID_LEN);
+        need(gv_persist_commit(persist, effects, gv_unix_ms(), &why), &why);
+        need(gv_persist_commit(persist, &gone, gv_unix_ms(), &why), &why);
+        gv_effects_clear(effects);
+        gv_effects_clear(&gone);
+    }
+    gv_effects_free(&gone);
+}
+
+static void fill(const char *folder, unsigned count, unsigned hours, unsigned journal)
 {
     struct world world = {.now_min = (uint32_t)(time(NULL) / 60), .spread = hours ? 255 : 63};
     uint8_t certificate[GV_CERTIFICATE_LEN], secret[GV_SECRET_LEN] = {3};
@@ -332,19 +354,21 @@ static void fill(const char *folder, unsigned count, unsigned hours)
         gv_effects_clear(&effects);
     }
     fill_said(&world, persist, &effects, certificate, hours);
+    fill_journal(&world, persist, &effects, journal);
     gv_effects_free(&effects);
     gv_persist_close(persist);
 }
 
 int main(int argc, char **argv)
 {
-    if ((argc == 4 || argc == 5) && strcmp(argv[1], "fill") == 0)
+    if (argc >= 4 && argc <= 6 && strcmp(argv[1], "fill") == 0)
         fill(argv[2], (unsigned)strtoul(argv[3], NULL, 10),
-             argc == 5 ? (unsigned)strtoul(argv[4], NULL, 10) : 0);
+             argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0,
+             argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0);
     else if (argc == 3 && strcmp(argv[1], "write") == 0)
         bench(argv[2]);
     else {
-        fprintf(stderr, "usage: bench_store write FOLDER | fill FOLDER COUNT [HOURS]\n");
+        fprintf(stderr, "usage: bench_store write FOLDER | fill FOLDER COUNT [HOURS [JOURNAL]]\n");
         return 64;
     }
     return 0;

@@ -1,67 +1,32 @@
 /* Cyrus' and saslauthd's lexers. The first byte chooses: the rest is a log of lines, or it is what
  * a client may choose (a user name, a mechanism, a realm) inside a genuine line, which must then be
  * about the true client or about nobody, and say nothing of the attempt of another. */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "lexer.h"
 
-#include "node/ingest/ingest.h"
-
-#define NOW_MS 1795348800000u
 #define T      "Nov 22 02:38:26 vm "
 #define C      "cyrus/imap[9]: badlogin: [198.51.100.7] "
 #define DETAIL ") [SASL(-13): authentication failure: checkpass failed]"
 
-static const struct gv_reader_config config = {.key = "fuzz key 123456"};
-static const uint8_t client[4] = {198, 51, 100, 7};
-
-static void must(int condition)
-{
-    if (!condition)
-        abort();
-}
-
-static void check(const struct gv_reading *r, int forgeable)
-{
-    const struct gv_observation *o = &r->observation;
-
-    must(o->subject.family == GV_FAMILY_IPV4 || o->subject.family == GV_FAMILY_IPV6);
-    must(o->success ? o->attempts == 0 : o->attempts > 0);
-    must(strcmp(gv_mta_name(r->mta), "unknown") != 0);
-    if (forgeable)
-        must(r->address.family == GV_FAMILY_IPV4 && memcmp(r->address.bytes, client, 4) == 0);
-}
-
-static size_t feed(struct gv_reader *reader, const char *line, size_t len, int forgeable)
-{
-    struct gv_reading out[GV_READINGS_MAX];
-    size_t n = gv_reader_line(reader, out, line, len, NOW_MS), more;
-
-    must(n <= GV_READINGS_MAX);
-    for (size_t i = 0; i < n; i++)
-        check(&out[i], forgeable);
-    while (forgeable && (more = gv_reader_flush(reader, out)) > 0) {
-        for (size_t i = 0; i < more; i++)
-            check(&out[i], forgeable);
-        n += more;
-    }
-    return n;
-}
-
-static void feed_log(struct gv_reader *reader, const char *text, size_t size)
-{
-    while (size > 0) {
-        const char *newline = memchr(text, '\n', size);
-        size_t len = newline ? (size_t)(newline - text) : size;
-        char *exact = malloc(len ? len : 1);
-        must(exact != NULL);
-        memcpy(exact, text, len);
-        feed(reader, exact, len, 0);
-        free(exact);
-        text += len + (newline != NULL);
-        size -= len + (newline != NULL);
-    }
-}
+/* `most` is what Cyrus cuts it to. */
+static const struct fuzz_frame frames[] = {
+    {T C "plaintext (", DETAIL, .most = 80, .tells = ONE_AT_MOST},
+    {T C "plaintext (", ") invalid user", .most = 1024, .tells = ONE_AT_MOST},
+    {T C, " (-notset-) [SASL(-4): no mechanism available: Couldn't find mech]", .most = 1024,
+     .refused = " ", .tells = ONE_AT_MOST},
+    {T "cyrus/pop3[9]: badlogin: c.test [198.51.100.7] PLAIN (", ") [authentication failure]",
+     .most = 80, .tells = ONE_AT_MOST},
+    {T C "PLAIN (x) [SASL(-13): authentication failure: cross-realm login ", " denied]", .most = 80,
+     .tells = ONE_AT_MOST},
+    {T "cyrus/sieve[9]: badlogin: [198.51.100.7] ", " no mechanism available", .most = 1024,
+     .tells = ONE_AT_MOST},
+    {T "cyrus/nntp[9]: badlogin: [198.51.100.7] plaintext ", " invalid user", .most = 1024,
+     .tells = ONE_AT_MOST},
+    {T "cyrus/http[9]: badlogin: [198.51.100.7] Basic ",
+     " SASL(-13): authentication failure: checkpass failed", .most = 1024, .tells = ONE_AT_MOST},
+    {T "saslauthd[9]: do_auth         : auth failure: [user=",
+     "] [service=imap] [realm=] [mech=pam] [reason=PAM auth error]", .most = 256, .tells = NOTHING},
+    {T "cyrus/imap[9]: login: [198.51.100.7] anonymous ", "", .most = 500, .tells = NOTHING},
+};
 
 /* The attempt of another client right behind is what its own line says. */
 static void check_bystander(struct gv_reader *reader)
@@ -69,63 +34,22 @@ static void check_bystander(struct gv_reader *reader)
     static const char line[] = T "cyrus/imap[10]: badlogin: [203.0.113.9] plaintext (alice" DETAIL;
     struct gv_reading out[GV_READINGS_MAX];
 
-    must(gv_reader_line(reader, out, line, sizeof line - 1, NOW_MS) == 1);
-    must(out[0].observation.kind == GV_KIND_UNSPECIFIED && !out[0].observation.success);
-    must(out[0].observation.attempts == 1 && out[0].observation.new_visit);
+    fuzz_must(gv_reader_line(reader, out, line, sizeof line - 1, NOW_MS) == 1);
+    fuzz_must(out[0].observation.kind == GV_KIND_UNSPECIFIED && !out[0].observation.success);
+    fuzz_must(out[0].observation.attempts == 1 && out[0].observation.new_visit);
 }
 
-static void feed_chosen(struct gv_reader *reader, unsigned where, const char *text, size_t size)
-{
-    static const struct {
-        const char *before, *after;
-        size_t most; /* what Cyrus cuts it to */
-        int plain;   /* it is one word */
-    } frames[] = {
-        {T C "plaintext (", DETAIL, 80, 0},
-        {T C "plaintext (", ") invalid user", 1024, 0},
-        {T C, " (-notset-) [SASL(-4): no mechanism available: Couldn't find mech]", 1024, 1},
-        {T "cyrus/pop3[9]: badlogin: c.test [198.51.100.7] PLAIN (", ") [authentication failure]",
-         80, 0},
-        {T C "PLAIN (x) [SASL(-13): authentication failure: cross-realm login ", " denied]", 80, 0},
-        {T "cyrus/sieve[9]: badlogin: [198.51.100.7] ", " no mechanism available", 1024, 0},
-        {T "cyrus/nntp[9]: badlogin: [198.51.100.7] plaintext ", " invalid user", 1024, 0},
-        {T "cyrus/http[9]: badlogin: [198.51.100.7] Basic ",
-         " SASL(-13): authentication failure: checkpass failed", 1024, 0},
-        {T "saslauthd[9]: do_auth         : auth failure: [user=",
-         "] [service=imap] [realm=] [mech=pam] [reason=PAM auth error]", 256, 0},
-        {T "cyrus/imap[9]: login: [198.51.100.7] anonymous ", "", 500, 0},
-    };
-    size_t i = where % (sizeof frames / sizeof *frames);
-    size_t before = strlen(frames[i].before), after = strlen(frames[i].after);
-
-    if (size > frames[i].most)
-        size = frames[i].most;
-    char *line = malloc(before + size + after);
-    must(line != NULL);
-    memcpy(line, frames[i].before, before);
-    memcpy(line + before, text, size);
-    memcpy(line + before + size, frames[i].after, after);
-    for (size_t j = before; j < before + size; j++)
-        if ((unsigned char)line[j] < ' ' || line[j] == 0x7f || (frames[i].plain && line[j] == ' '))
-            line[j] = '?';
-    size_t n = feed(reader, line, before + size + after, 1);
-    must(i < 8 ? n <= 1 : n == 0);
-    free(line);
-    check_bystander(reader);
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static const struct fuzz_lexer lexer = {
+    .frames = frames,
+    .frame_count = sizeof frames / sizeof *frames,
+    .first = '0',
+    .last = '9',
+    .instead = '?',
+    .other_services = true, /* nntp, http */
+    .behind = check_bystander,
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct gv_reader *reader;
-
-    if (size == 0 || !(reader = gv_reader_new(&config)))
-        return 0;
-    if (data[0] >= '0' && data[0] <= '9')
-        feed_chosen(reader, (unsigned)(data[0] - '0'), (const char *)data + 1, size - 1);
-    else
-        feed_log(reader, (const char *)data, size);
-    gv_reader_free(reader);
-    return 0;
+    return fuzz_lexer(&lexer, data, size);
 }

@@ -1,48 +1,27 @@
 /* The lexer and the counters of the mail flow. The first byte chooses: the rest is a log of lines,
  * or it is what somebody else may choose (a recipient, a sender, a reply, a header, a HELO) inside
  * a genuine line, which must then count what it counts with any other text. */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "node/ingest/ingest.h"
+#include "lexer.h"
 #include "node/ingest/mail_flow.h"
 
-#define NOW_MS 1795348800000u
 #define PREFIX "Nov 22 02:36:26 vm postfix/"
 #define REST   ", relay=mx[203.0.113.9]:25, delay=1, delays=1/0/0/0, dsn=5.1.1, status="
 
 static int64_t told[GV_MAIL_COUNT_MAX];
-
-static void must(int condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void on_count(void *context, enum gv_mail_count which, int64_t delta, uint64_t ms)
 {
     (void)context;
     (void)ms;
     told[which] += delta;
-    must(told[which] >= 0);
+    fuzz_must(told[which] >= 0);
 }
 
-static void feed(struct gv_reader *reader, const char *text, size_t size)
+static void feed(void *reader, const char *line, size_t len)
 {
     struct gv_reading ignored[GV_READINGS_MAX];
 
-    while (size > 0) {
-        const char *newline = memchr(text, '\n', size);
-        size_t len = newline ? (size_t)(newline - text) : size;
-        char *exact = malloc(len ? len : 1); /* so that a read past the line is seen */
-        must(exact != NULL);
-        memcpy(exact, text, len);
-        must(gv_reader_line(reader, ignored, exact, len, NOW_MS) <= GV_READINGS_MAX);
-        free(exact);
-        text += len + (newline != NULL);
-        size -= len + (newline != NULL);
-    }
+    fuzz_must(gv_reader_line(reader, ignored, line, len, NOW_MS) <= GV_READINGS_MAX);
 }
 
 struct frame {
@@ -78,7 +57,7 @@ static void feed_chosen(struct gv_reader *reader, struct gv_mail_flow *flow, uns
     if (size > 2000)
         return;
     char *line = malloc(before + 2 * size + after);
-    must(line != NULL);
+    fuzz_must(line != NULL);
     memcpy(line, frame->before, before);
     for (size_t i = 0; i < size; i++) {
         /* As Postfix prints it. */
@@ -87,13 +66,11 @@ static void feed_chosen(struct gv_reader *reader, struct gv_mail_flow *flow, uns
         line[at++] = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
     }
     memcpy(line + at, frame->after, after);
-    feed(reader, line, at + after);
+    fuzz_lines(line, at + after, feed, reader);
     free(line);
     for (int i = 0; i < GV_MAIL_LOGINS; i++)
-        must(gv_mail_flow_count(flow, (enum gv_mail_count)i) == (i == frame->which));
+        fuzz_must(gv_mail_flow_count(flow, (enum gv_mail_count)i) == (i == frame->which));
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -107,15 +84,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct gv_mail_flow *flow = gv_mail_flow_new(&config);
     reader_config.flow = flow;
     struct gv_reader *reader = gv_reader_new(&reader_config);
-    must(flow && reader);
+    fuzz_must(flow && reader);
     if (data[0] >= '0' && data[0] <= '9')
         feed_chosen(reader, flow, (unsigned)(data[0] - '0'), (const char *)data + 1, size - 1);
     else
-        feed(reader, (const char *)data, size);
+        fuzz_lines((const char *)data, size, feed, reader);
     for (int i = 0; i < GV_MAIL_COUNT_MAX; i++)
-        must(told[i] == (int64_t)gv_mail_flow_count(flow, (enum gv_mail_count)i));
+        fuzz_must(told[i] == (int64_t)gv_mail_flow_count(flow, (enum gv_mail_count)i));
     gv_mail_flow_queue(flow, &queue);
-    must(queue.messages <= GV_MAIL_MESSAGES);
+    fuzz_must(queue.messages <= GV_MAIL_MESSAGES);
     gv_reader_free(reader);
     gv_mail_flow_free(flow);
     return 0;

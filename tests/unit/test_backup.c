@@ -227,6 +227,25 @@ static void test_what_is_refused(void **state)
     snprintf(command, sizeof command, "cp %s %s && chmod 640 %s", file, copy, copy);
     assert_int_equal(system(command), 0);
     expect(EX_NOPERM, lives.conf, "restore", copy, "others than its owner");
+    expect(EX_DATAERR, lives.conf, "restore", store, "not a backup made by");
+    expect(EX_NOPERM, lives.conf, "restore", lives.folder, "not a regular file");
+    expect(EX_NOPERM, lives.conf, "restore", "/dev/zero", "not a regular file");
+    /* Nor is anything written where something is, or nothing can be. */
+    expect(EX_CANTCREAT, lives.conf, "backup", lives.folder, "exists already");
+    expect(EX_CANTCREAT, lives.conf, "backup", "/dev/full", "exists already");
+    expect(EX_USAGE, lives.conf, "backup", "''", "name of a file is missing");
+    snprintf(copy, sizeof copy, "%s/nowhere/copy", lives.folder);
+    expect(EX_IOERR, lives.conf, "backup", copy, "/nowhere/copy: No such file");
+    snprintf(copy, sizeof copy, "%s/leads-nowhere", lives.folder);
+    assert_int_equal(symlink("/nonexistent/file", copy), 0);
+    expect(EX_CANTCREAT, lives.conf, "backup", copy, "exists already");
+    expect(EX_NOPERM, lives.conf, "restore", copy, "not a regular file");
+    char away[160];
+    snprintf(away, sizeof away, "%s.away", key);
+    assert_int_equal(rename(key, away), 0);
+    snprintf(copy, sizeof copy, "%s/of-nobody", lives.folder);
+    expect(EX_NOINPUT, lives.conf, "backup", copy, "nothing to back up yet");
+    assert_int_equal(rename(away, key), 0);
     /* Nothing of that has touched the store. */
     assert_int_equal(count(store, "SELECT count(*) FROM sent"), 2);
     snprintf(command, sizeof command, "ls %s | grep -E 'part|new|before'", lives.data);

@@ -305,6 +305,58 @@ static void test_database(void **state)
     assert_int_equal(gv_db_open(&db, path, migrations, 2, &why), GV_ERR_MALFORMED);
 }
 
+static void rows_are(sqlite3 *db, int64_t rows)
+{
+    sqlite3_stmt *get = NULL;
+
+    assert_int_equal(gv_db_prepare(db, &get, "SELECT count(*) FROM t", NULL), GV_OK);
+    assert_int_equal(gv_db_step(get), 1);
+    assert_int_equal(sqlite3_column_int64(get, 0), rows);
+    sqlite3_finalize(get);
+    assert_int_equal(gv_db_exec(db, "INSERT INTO t (b) VALUES ('x')", NULL), GV_ERR_IO);
+    gv_db_close(db);
+}
+
+/* For reading alone: nothing comes to be beside the file, whatever its name is; a log is read along. */
+static void test_database_for_reading(void **state)
+{
+    static const char *const names[] = {"/a", "/b?mode=memory", "/c#d%41", "//e"};
+    char here[] = "/tmp/gv-reading-XXXXXX", name[96], log[112], command[128];
+    struct gv_text why;
+    sqlite3 *db;
+
+    assert_non_null(mkdtemp(here));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(name, sizeof name, "%s%s%s", i == 3 ? "/" : "", here, names[i]);
+        snprintf(log, sizeof log, "%s-wal", name);
+        assert_int_equal(gv_db_open_reading(&db, name, migrations, 2, &why), GV_OK);
+        rows_are(db, 0);
+        assert_int_equal(access(name, F_OK), -1);
+        assert_int_equal(gv_db_open(&db, name, migrations, 1, &why), GV_OK);
+        gv_db_close(db);
+        assert_int_equal(gv_db_open_reading(&db, name, migrations, 2, &why), GV_ERR_VERSION);
+        assert_non_null(strstr(why.text, "older version"));
+        assert_int_equal(gv_db_open(&db, name, migrations, 2, &why), GV_OK);
+        assert_int_equal(gv_db_exec(db, "INSERT INTO t (b) VALUES ('x')", &why), GV_OK);
+        gv_db_close(db);
+        assert_int_equal(gv_db_open_reading(&db, name, migrations, 2, &why), GV_OK);
+        rows_are(db, 1);
+        assert_int_equal(access(log, F_OK), -1);
+        assert_int_equal(gv_db_open(&db, name, migrations, 2, &why), GV_OK);
+        sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL); /* the log stays */
+        assert_int_equal(gv_db_exec(db, "INSERT INTO t (b) VALUES ('y')", &why), GV_OK);
+        gv_db_close(db);
+        snprintf(command, sizeof command, "rm '%s-shm'", name);
+        (void)!system(command);
+        assert_int_equal(gv_db_open_reading(&db, name, migrations, 2, &why), GV_OK);
+        rows_are(db, 2);
+        assert_int_equal(access(log, F_OK), 0);
+        assert_int_equal(gv_db_open_reading(&db, name, migrations, 1, &why), GV_ERR_VERSION);
+    }
+    snprintf(command, sizeof command, "rm -r %s", here);
+    assert_int_equal(system(command), 0);
+}
+
 static void test_json(void **state)
 {
     json_t *json;
@@ -381,6 +433,7 @@ int main(void)
         WITH(test_who_can_write_a_file),
         WITH(test_files),
         WITH(test_database),
+        WITH(test_database_for_reading),
         WITH(test_json),
         cmocka_unit_test(test_base64_of_every_length),
     };

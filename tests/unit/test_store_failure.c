@@ -260,18 +260,6 @@ static void test_a_full_disk_and_room_again(void **state)
     assert_true(lives_await(&lives, &during, 60000));
     stop(&lives);
     assert_int_equal(lives_check_store(&lives), 2);
-    /* A start on a full disk says so, and a later one is clean. */
-    close(open(flag, O_CREAT | O_WRONLY, 0600));
-    lives_start(&lives, environment);
-    int status = lives_wait(&lives);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EX_IOERR);
-    said_has(&lives, "the store cannot be used: ");
-    said_lacks(&lives, crashes);
-    unlink(flag);
-    start(&lives, environment);
-    signal_and_await(&lives);
-    stop(&lives);
-    assert_int_equal(lives_check_store(&lives), 3);
     /* Room again just before the stop: what waits is stored then. */
     start(&lives, environment);
     close(open(flag, O_CREAT | O_WRONLY, 0600));
@@ -280,7 +268,107 @@ static void test_a_full_disk_and_room_again(void **state)
     await_answer(&lives, &last, "reported", true);
     unlink(flag);
     stop(&lives);
-    assert_int_equal(lives_check_store(&lives), 4);
+    assert_int_equal(lives_check_store(&lives), 3);
+    lives_remove(&lives);
+}
+
+static void lose_store(const struct lives *lives)
+{
+    char command[300];
+
+    snprintf(command, sizeof command, "rm -f %s/store.db*", lives->data);
+    assert_int_equal(system(command), 0);
+}
+
+/* What the life before left in its folder. */
+enum left { CLEAN, KILLED, KILLED_NO_INDEX, NO_STORE, LEFT_COUNT };
+
+static void leave(struct lives *lives, enum left left)
+{
+    char path[160];
+
+    if (left == KILLED || left == KILLED_NO_INDEX) {
+        lives_kill(lives, SIGKILL);
+        path_of(path, lives, "store.db-wal");
+        assert_int_equal(access(path, F_OK), 0);
+    } else {
+        stop(lives);
+    }
+    path_of(path, lives, "store.db-shm");
+    if (left == KILLED_NO_INDEX)
+        assert_int_equal(unlink(path), 0);
+    if (left == NO_STORE)
+        lose_store(lives);
+}
+
+/* A start when the disk is full already: what the store holds is answered, what is read from the log
+ * too; nothing is said to the mesh until there is room again. */
+static void test_a_start_on_a_full_disk(void **state)
+{
+    struct lives lives;
+    char folder[160], full[160], flag[128];
+    char *environment[] = {folder, full, NULL};
+
+    lives_make(&lives, 65);
+    snprintf(folder, sizeof folder, "GV_SHIM_FOLDER=%s", lives.data);
+    snprintf(flag, sizeof flag, "%s/full", lives.folder);
+    snprintf(full, sizeof full, "GV_SHIM_FULL=%s", flag);
+    for (enum left left = CLEAN; left < LEFT_COUNT; left++) {
+        start(&lives, environment);
+        struct gv_subject before = lives_feed(&lives);
+        assert_true(lives_await(&lives, &before, 60000));
+        leave(&lives, left);
+        close(open(flag, O_CREAT | O_WRONLY, 0600));
+        size_t told = recorder_count(&lives.recorder);
+        lives_start(&lives, environment);
+        assert_true(await_ready(&lives));
+        if (left != KILLED) /* which left all the files that SQLite wants: it fails at a write */
+            assert_false(store_ok(&lives));
+        struct gv_subject during = lives_feed(&lives);
+        await_answer(&lives, &during, "reported", true);
+        await_store(&lives, false);
+        said_has(&lives, "store.db: the disk is full; make room on it");
+        await_answer(&lives, &before, "reported", true); /* or what the log says, without a store */
+        assert_int_equal(recorder_count(&lives.recorder), told);
+        if (left == KILLED) { /* it stops without having stored that */
+            stop(&lives);
+            said_has(&lives, "could not be stored and are lost: ");
+            lives_start(&lives, environment);
+            assert_true(await_ready(&lives));
+            await_answer(&lives, &during, "reported", true); /* and reads the log again */
+        }
+        unlink(flag);
+        assert_true(lives_await(&lives, &during, 60000));
+        said_has(&lives, "back on the mesh");
+        assert_true(store_ok(&lives));
+        signal_and_await(&lives);
+        stop(&lives);
+        said_lacks(&lives, crashes);
+        if (left != NO_STORE)
+            assert_int_equal(lives_check_store(&lives), 3 * (left + 1));
+        recorder_check_numbers(&lives.recorder);
+    }
+    lives_remove(&lives);
+}
+
+/* The very first start needs room: for the key. */
+static void test_a_first_start_on_a_full_disk(void **state)
+{
+    struct lives lives;
+    char folder[160], full[160], path[160];
+    char *environment[] = {folder, full, NULL};
+
+    lives_make(&lives, 66);
+    snprintf(folder, sizeof folder, "GV_SHIM_FOLDER=%s", lives.data);
+    snprintf(full, sizeof full, "GV_SHIM_FULL=%s", lives.conf); /* there from the beginning */
+    path_of(path, &lives, "key");
+    assert_int_equal(unlink(path), 0);
+    lives_start(&lives, environment);
+    int status = lives_wait(&lives);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EX_IOERR);
+    said_has(&lives, "/data/key: ");
+    said_has(&lives, "the disk is full; make room on it");
+    said_lacks(&lives, crashes);
     lives_remove(&lives);
 }
 
@@ -367,14 +455,6 @@ static void test_a_spoilt_store_is_set_aside(void **state)
     }
     assert_true(recorder_count(&lives.recorder) >= 12);
     lives_remove(&lives);
-}
-
-static void lose_store(const struct lives *lives)
-{
-    char command[300];
-
-    snprintf(command, sizeof command, "rm -f %s/store.db*", lives->data);
-    assert_int_equal(system(command), 0);
 }
 
 /* Lost, and lost again under a clock that was set back since: no number is used again, nor a lower
@@ -484,6 +564,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_each_write_of_start_and_stop_fails),
         cmocka_unit_test(test_each_write_of_a_first_start_fails),
         cmocka_unit_test(test_a_full_disk_and_room_again),
+        cmocka_unit_test(test_a_start_on_a_full_disk),
+        cmocka_unit_test(test_a_first_start_on_a_full_disk),
         cmocka_unit_test(test_a_spoilt_store_is_set_aside),
         cmocka_unit_test(test_a_store_lost_twice),
         cmocka_unit_test(test_a_month_passes),
