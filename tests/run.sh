@@ -120,10 +120,12 @@ package() { # likewise
     return $status
 }
 
-benches() {
-    local bench
+benches() { # one that cannot be done here says so, loudly
+    local bench status
     for bench in tests/bench/*.sh; do
-        bash "$bench" || return 1
+        status=0
+        bash "$bench" || status=$?
+        [ $status -eq 0 ] || [ $status -eq 77 ] || return 1
     done
 }
 
