@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "crypto/error.h"
+#include "first.h"
 #include "node/host/driver.h"
 #include "node/serve/dovecot.h"
 
@@ -98,12 +99,6 @@ static void print_turns(void)
                n, (double)turns.cpu_ns[n / 2] / 1e6, (double)turns.cpu_ns[n * 99 / 100] / 1e6,
                (double)turns.cpu_ns[n * 999 / 1000] / 1e6, (double)turns.cpu_ns[n - 1] / 1e6);
     fflush(stdout);
-}
-
-/* False: this machine does not let us. */
-static bool go_first(void)
-{
-    return sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1}) == 0;
 }
 
 /* The server on the last core, everything else of this program on the others. */
@@ -289,7 +284,7 @@ int main(int argc, char **argv)
 
     if (!latency || pipe(ready) != 0)
         return 71;
-    bool first = go_first();
+    bool first = go_first(true);
     pid_t server = fork();
     take_core(server == 0);
     if (server == 0)
