@@ -18,7 +18,7 @@ if [ "${1:-}" = "" ]; then
     chmod 755 "$scratch"
     unpack "$scratch" "/usr/sbin/postfix /usr/sbin/dovecot" postfix dovecot-core dovecot-imapd
     # A pid namespace: whatever was started ends with it; and whatever was mounted or named.
-    timeout -k 5 300 unshare --net --mount --pid --fork --kill-child --mount-proc \
+    timeout -k 5 500 unshare --net --mount --pid --fork --kill-child --mount-proc \
         bash "$0" inside "$scratch"
     exit
 fi
