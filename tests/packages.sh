@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing: `packages.sh build` what the programs are built
 # with, `packages.sh test` also what the tests want, `packages.sh full` what `tests/run.sh --full`
-# wants (compilers for other machines). Asks for nothing when nothing is missing.
+# wants (compilers for other machines, what benchmarks compare with). Asks for nothing when nothing is missing.
 set -euo pipefail
 
 build=(build-essential cmake pkg-config re2c
@@ -12,7 +12,8 @@ test=(libcmocka-dev libldns-dev clang llvm libclang-rt-14-dev sqlite3 curl jq py
     nodejs tzdata iproute2 procps shellcheck systemd-journal-remote rsyslog pflogsumm man-db
     bsdextrautils lintian systemd-container bind9-dnsutils nftables debootstrap swaks libnet-ssleay-perl
     libdigest-hmac-perl openssl postgresql-15 python3-aiosmtpd chromium)
-full=(qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross)
+full=(qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross
+    wrk dnsperf rbldnsd)
 
 case "${1:-build}" in
 build) wanted=("${build[@]}") ;;

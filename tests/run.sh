@@ -114,6 +114,13 @@ genuine() { # a step that cannot be done here says so, loudly
     return $status
 }
 
+dovecot24() { # the suite may have come before there was a Debian 13
+    local status=0
+    GV_BIN=build-asan/bin bash tests/e2e/dovecot24.sh || status=$?
+    [ $status -eq 77 ] && status=0
+    return $status
+}
+
 package() { # likewise
     local status=0
     GV_BUILD=build bash tests/package/run.sh || status=$?
@@ -121,10 +128,12 @@ package() { # likewise
     return $status
 }
 
-benches() {
-    local bench
+benches() { # one that cannot be done here says so, loudly
+    local bench status
     for bench in tests/bench/*.sh; do
-        bash "$bench" || return 1
+        status=0
+        bash "$bench" || status=$?
+        [ $status -eq 0 ] || [ $status -eq 77 ] || return 1
     done
 }
 
@@ -175,6 +184,7 @@ if [ $full = yes ]; then
     step "hostile peers, 10,000,000 messages" forge 10000000
     step "simulator: 1000 seeds of 12 nodes" swarm --seeds 1001..2000 --nodes 12 --hours 3
     step "genuine mail servers" genuine
+    step "Dovecot 2.4" dovecot24
     step "benchmarks" benches
 fi
 echo

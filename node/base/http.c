@@ -18,6 +18,7 @@
 #define SWEEP_MS 1000
 #define TURN_NS  500000u /* of one turn of the loop */
 #define RUNS     2u      /* of MHD_run, from one request of a connection to the one right behind it */
+#define PAUSE    63u     /* answers at most between two corks that gather nothing */
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
@@ -170,15 +171,23 @@ static void cork(struct gv_http_connection *connection, int on)
     connection->corked = on;
 }
 
-/* libmicrohttpd sends each answer by itself, which is most of what one costs. */
+/* libmicrohttpd sends each answer by itself, which is most of what one costs. A client that asks again as
+ * soon as it has its answer looks like one that sends many in one go: its corks gather one answer each,
+ * and are tried ever less often. */
 void gv_http_gather(struct gv_http_server *server, struct gv_http_connection *connection)
 {
     bool behind = connection->answered + RUNS >= server->runs;
 
     connection->answered = server->runs;
+    connection->gathered++;
     if (!behind || connection->corked)
         return;
+    if (connection->spare > 0) {
+        connection->spare--;
+        return;
+    }
     cork(connection, 1);
+    connection->gathered = 1;
     LIST_INSERT_HEAD(&server->corked, connection, corked_list);
 }
 
@@ -193,6 +202,9 @@ static void let_go(struct gv_http_server *server, bool all)
             continue;
         LIST_REMOVE(connection, corked_list);
         cork(connection, 0);
+        connection->pause = connection->gathered > 1 ? 0 : 2 * connection->pause + 1;
+        connection->pause = connection->pause > PAUSE ? PAUSE : connection->pause;
+        connection->spare = connection->pause;
     }
 }
 

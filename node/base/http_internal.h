@@ -25,6 +25,8 @@ struct gv_http_connection {
     uint64_t answered;    /* the server's `runs` at its last answer */
     LIST_ENTRY(gv_http_connection) corked_list; /* while `corked` */
     bool corked;          /* answers wait for those to the requests behind */
+    unsigned gathered;    /* answers since it was corked */
+    unsigned pause, spare; /* answers that go out at once, after a cork that gathered one; how many are left */
 };
 
 enum gv_http_state {

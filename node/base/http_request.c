@@ -59,7 +59,7 @@ void *gv_http_check_uri(void *context, const char *uri, struct MHD_Connection *c
 
 struct head {
     unsigned lengths, encodings, hosts;
-    bool bad_name;
+    bool malformed;
     uint64_t length;
     unsigned forwards; /* X-Forwarded-For headers, and the value of the last */
     const char *forward;
@@ -86,21 +86,23 @@ static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, co
     struct head *head = context;
 
     (void)kind;
-    /* A name with a blank before the colon is read differently by different servers. */
-    if (!token(name, name_len))
-        head->bad_name = true;
+    /* A name with a blank before the colon is read differently by different servers, and so is a value
+     * with a control character in it (RFC 9110, section 5.5). */
+    head->malformed |= !token(name, name_len);
+    for (size_t i = 0; i < value_len; i++)
+        head->malformed |= ((uint8_t)value[i] < 0x20 && value[i] != '\t') || value[i] == 0x7f;
     if (strcasecmp(name, "content-length") == 0) {
         head->lengths++;
         head->length = 0;
         for (size_t i = 0; i < value_len; i++) {
             if (value[i] < '0' || value[i] > '9' || i >= 15) {
-                head->bad_name = true;
+                head->malformed = true;
                 break;
             }
             head->length = head->length * 10 + (uint64_t)(value[i] - '0');
         }
         if (value_len == 0)
-            head->bad_name = true;
+            head->malformed = true;
     }
     head->encodings += strcasecmp(name, "transfer-encoding") == 0;
     head->hosts += strcasecmp(name, "host") == 0;
@@ -362,7 +364,7 @@ static void check_head(struct gv_http_request *request, const char *version, boo
     MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, look_at_header, &head);
     if (uri_refused)
         gv_http_error(request, 400, "bad-request", "the path holds a control character");
-    else if (head.bad_name || head.lengths > 1 || head.hosts > 1 ||
+    else if (head.malformed || head.lengths > 1 || head.hosts > 1 ||
              (head.encodings && head.lengths))
         gv_http_error(request, 400, "bad-request",
                       "malformed, repeated or contradicting headers; send one Content-Length");

@@ -71,10 +71,12 @@ static int dovecot(const struct gv_options *options, const struct choice *choice
            "auth_policy_check_after_auth = yes\n"
            "auth_policy_report_after_auth = yes\n"
            "# longer than grapevine lets parallel guesses wait for each other\n"
-           "auth_policy_server_timeout_msecs = 8000\n"
+           "%s"
            "# a node that is down lets everybody in\n"
            "auth_policy_reject_on_fail = no\n",
-           place, key, nonce);
+           place, key, nonce,
+           old ? "auth_policy_server_timeout_msecs = 8000\n"
+               : "auth_policy {\n  http_client_request_absolute_timeout = 8s\n}\n");
     gv_wipe(key, sizeof key);
     if (old)
         printf("auth_policy_request_attributes = login=%%{requested_username} "

@@ -131,6 +131,20 @@ static void work(struct gv_dnsbl_connection *c)
         (void)uv_read_start((uv_stream_t *)&c->tcp, on_room, on_read);
 }
 
+/* The one goes whose question is the longest in coming, so that who opens many and says nothing shuts
+ * nobody out. */
+static void make_room(struct gv_dnsbl_server *server)
+{
+    struct gv_dnsbl_connection *slowest = NULL;
+
+    for (struct gv_dnsbl_connection *c = server->connections; c; c = c->next)
+        if (!uv_is_closing((uv_handle_t *)&c->tcp) &&
+            (!slowest || uv_timer_get_due_in(&c->idle) <= uv_timer_get_due_in(&slowest->idle)))
+            slowest = c;
+    if (slowest)
+        drop_counted(slowest);
+}
+
 void gv_dnsbl_accept(struct gv_dnsbl_server *server, uv_stream_t *listener)
 {
     struct gv_dnsbl_connection *c = calloc(1, sizeof *c);
@@ -139,6 +153,8 @@ void gv_dnsbl_accept(struct gv_dnsbl_server *server, uv_stream_t *listener)
 
     if (!c)
         return; /* the kernel keeps it waiting */
+    if (server->open >= GV_DNSBL_TCP_MAX)
+        make_room(server);
     c->server = server;
     c->next = server->connections;
     c->at = &server->connections;
@@ -155,8 +171,7 @@ void gv_dnsbl_accept(struct gv_dnsbl_server *server, uv_stream_t *listener)
         return;
     }
     server->counters.tcp_connections++;
-    if (server->open > GV_DNSBL_TCP_MAX ||
-        uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&from, &len) != 0) {
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&from, &len) != 0) {
         drop_counted(c);
         return;
     }

@@ -12,13 +12,10 @@ seconds=${HTTP_SECONDS:-3}
     echo "http.sh: build first: cmake -S . -B build && cmake --build build" >&2
     exit 69
 }
-for tool in wrk nginx; do
-    command -v $tool >/dev/null || [ -x /usr/sbin/$tool ] || {
-        echo "http.sh: SKIPPED: $tool is not installed"
-        exit 77
-    }
-done
-nginx=$(command -v nginx || echo /usr/sbin/nginx)
+command -v wrk >/dev/null || {
+    echo "http.sh: SKIPPED: wrk is not installed (tests/packages.sh full)"
+    exit 77
+}
 scratch=$(mktemp -d)
 pids=()
 # shellcheck disable=SC2317 # called by the trap
@@ -28,6 +25,15 @@ finish() {
     rm -rf "$scratch"
 }
 trap finish EXIT
+# Installed, it would begin to serve: where it is not, the program alone is taken out of its package.
+nginx=$(command -v nginx || echo /usr/sbin/nginx)
+if [ ! -x "$nginx" ]; then
+    nginx=$scratch/package/usr/sbin/nginx
+    (cd "$scratch" && timeout 60 apt-get download nginx >/dev/null 2>&1 && dpkg-deb -x nginx_*.deb package) || {
+        echo "http.sh: SKIPPED: nginx is neither installed nor to be had"
+        exit 77
+    }
+fi
 port=18729
 taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 while taken $port || taken $((port + 1)); do port=$((port + 10)); done
@@ -121,8 +127,8 @@ for how in single pipelined; do
         name = how == "single" ? "http" : "http_pipelined"
         printf "%s: ours %d, peer %d lookups per CPU second (nginx, a fixed answer), ratio %.2f\n", name, a, b, a / b }'
 done
-figure=$(median "$scratch/pipelined.ours")
+figure=$(median "$scratch/single.ours")
 word=$([ "$figure" -ge 100000 ] && echo met || echo missed)
-# One at a time is the kernel's figure more than anybody's: seven tenths of it are TCP on loopback.
-echo "limit: lookups per second of one core, at least 100000: $word ($figure pipelined, $(median "$scratch/single.ours") one at a time)"
+# Seven tenths of it are TCP on loopback, which is the kernel's for whoever serves.
+echo "limit: lookups per second of one core, one at a time on each of 16 connections, at least 100000: $word ($figure; pipelined $(median "$scratch/pipelined.ours"))"
 [ "$word" = met ] || [ "${BENCH_STRICT:-no}" != yes ]

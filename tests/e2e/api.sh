@@ -7,7 +7,7 @@ set -uo pipefail
 NODES=2
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-needs jq curl python3
+needs jq curl python3 dig
 python3 -c 'import jsonschema' 2>/dev/null || {
     echo "api.sh: SKIPPED: python3-jsonschema is not installed (tests/packages.sh test)"
     exit 77
@@ -146,6 +146,9 @@ user = root
 listen = 0.0.0.0:4729
 clients = 10.9.0.3
 names = mail.example.org
+[dnsbl]
+listen = 10.9.0.1:4753
+clients = 10.9.0.3
 CONF
     timeout 60 unshare --net --mount --pid --fork --kill-child --mount-proc bash -s "$bin" \
         "$scratch" <<'INSIDE' || fail "other hosts (see above)"
@@ -188,6 +191,16 @@ try 200 here http://10.9.0.1:4729/blocklist.txt # its own address is this host, 
 try 200 here http://127.0.0.1:4729/blocklist.txt
 try 421 here -H 'Host: 10.9.0.1' http://127.0.0.1:4729/blocklist.txt
 try 401 here http://10.9.0.1:4729/api/v1/status
+asks() { # WANTED FROM-ADDRESS DIG'S...: the same by DNS
+    local got
+    got=$(ip netns exec others dig -b "$2" +time=3 +tries=2 "${@:3}" @10.9.0.1 -p 4753 \
+        2.0.0.127.refuse.grapevine | sed -n 's/.*status: \([A-Z]*\),.*/\1/p')
+    [ "$got" = "$1" ] || { echo "DNS from $2 ${*:3}: $got, not $1"; bad=1; }
+}
+for way in +notcp +tcp; do
+    asks REFUSED 10.9.0.2 $way
+    asks NOERROR 10.9.0.3 $way
+done
 exit $bad
 INSIDE
 else

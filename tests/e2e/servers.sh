@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Three mail servers, each a real Postfix, a real Dovecot and a real node in a network namespace of
-# its own, an attacker in a fourth, and five plain nodes in others: what he does on A and C costs him
+# Four mail servers, each a real Postfix, a real Dovecot and a real node in a network namespace of
+# its own, an attacker in a fifth, and four plain nodes in others: what he does on A and C costs him
 # four of five guesses on B; whoever logs in from his address is not touched; a hundred guesses at
 # once get one answer; what one server of an admin locks, his others refuse; six reporters make a
 # consensus. Needs root; takes Postfix and Dovecot from the system, or unpacked for the test alone.
@@ -8,29 +8,17 @@
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bin=$(cd "${GV_BIN:-$here/../../build/bin}" && pwd)
-skip() {
-    echo "servers.sh: SKIPPED: $*"
-    exit 77
-}
+# shellcheck source=tests/e2e/machine.sh
+. "$here/machine.sh"
 
 if [ "${1:-}" = "" ]; then
-    [ "$(id -u)" -eq 0 ] || skip "needs root, for namespaces"
-    for program in jq python3 ip unshare dig; do
-        command -v $program >/dev/null || skip "$program is not installed (tests/packages.sh test)"
-    done
+    wants jq python3 dig
     scratch=$(mktemp -d /tmp/gv-servers.XXXXXX)
     trap 'rm -rf "$scratch"' EXIT
     chmod 755 "$scratch"
-    mkdir "$scratch/package"
-    if [ ! -x /usr/sbin/postfix ] || [ ! -x /usr/sbin/dovecot ]; then
-        (cd "$scratch" && timeout 60 apt-get download postfix dovecot-core dovecot-imapd >/dev/null 2>&1 &&
-            for package in *.deb; do dpkg-deb -x "$package" package; done) ||
-            skip "Postfix and Dovecot are neither installed nor to be had"
-    fi
-    unshare --net --mount --pid --fork --kill-child true 2>/dev/null ||
-        skip "no namespaces can be made here"
+    unpack "$scratch" "/usr/sbin/postfix /usr/sbin/dovecot" postfix dovecot-core dovecot-imapd
     # A pid namespace: whatever was started ends with it; and whatever was mounted or named.
-    timeout -k 5 300 unshare --net --mount --pid --fork --kill-child --mount-proc \
+    timeout -k 5 500 unshare --net --mount --pid --fork --kill-child --mount-proc \
         bash "$0" inside "$scratch"
     exit
 fi
@@ -40,58 +28,22 @@ if [ "$1" = server ]; then
     name=$2 number=$3 scratch=$4
     address=10.$number.0.1
     mount --make-rprivate /
-    for part in etc var; do
-        mkdir -p "$scratch/upper/$name-$part" "$scratch/upper/$name-$part.work" "$scratch/package/$part"
-        mount -t overlay overlay -o "lowerdir=$scratch/package/$part:/$part,upperdir=$scratch/upper/$name-$part,workdir=$scratch/upper/$name-$part.work" /$part ||
-            exit 77
-    done
+    lay_over "$scratch" "$name-" etc var || exit 77
     mount -t tmpfs tmpfs /run
-    mkdir -p /run/dovecot /etc/dovecot /etc/postfix /var/spool/postfix /var/lib/postfix /var/mail
-    id=1200
-    for user in dovecot dovenull postfix postdrop; do
-        id=$((id + 1))
-        getent group $user >/dev/null || echo "$user:x:$id:" >>/etc/group
-        getent passwd $user >/dev/null || echo "$user:x:$id:$id::/nonexistent:/bin/false" >>/etc/passwd
-    done
-    chown postfix /var/lib/postfix
+    add_users 1201 dovecot dovenull postfix postdrop
     # No name is worth waiting for a resolver that is not there.
     printf '127.0.0.1 localhost\n%s %s.test %s\n' "$address" "$name" "$name" >/etc/hosts
     echo 'hosts: files' >/etc/nsswitch.conf
     hostname "$name.test"
-    mkdir -p "$scratch/$name/mail"
-    chown 65534 "$scratch/$name/mail"
-    printf 'alice:{PLAIN}correct\nbob:{PLAIN}right\n' >/etc/dovecot/users
-
-    cat >/etc/postfix/main.cf <<X
-compatibility_level = 3.6
-myhostname = $name.test
-mydestination = $name.test
-mynetworks = 127.0.0.0/8
-inet_interfaces = $address, 127.0.0.1
-inet_protocols = ipv4
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-data_directory = /var/lib/postfix
-queue_directory = /var/spool/postfix
-shlib_directory = /usr/lib/postfix
-meta_directory = /etc/postfix
-setgid_group = postdrop
-maillog_file = $scratch/$name/postfix.log
-maillog_file_prefixes = $scratch
+    make_postfix "$name.test" "$address, 127.0.0.1" "$scratch/$name/postfix.log"
+    cat >>/etc/postfix/main.cf <<'X'
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = private/auth
 smtpd_tls_security_level = none
 smtpd_tls_auth_only = no
 smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination
-smtpd_error_sleep_time = 0
-smtpd_peername_lookup = no
-alias_maps =
 X
-    master=/etc/postfix/master.cf
-    [ -s $master ] || cp /usr/share/postfix/master.cf.dist $master
-    grep -q '^postlog' $master || echo 'postlog unix-dgram n - n - 1 postlogd' >>$master
-    sed -i '/^smtp *inet/d' $master
-    cat >>$master <<'X'
+    cat >>/etc/postfix/master.cf <<'X'
 smtp inet n - n - - smtpd
 submission inet n - n - - smtpd
   -o syslog_name=postfix/submission
@@ -100,42 +52,16 @@ X
     postconf -F '*/*/chroot=n'
     postfix start || exit 1
 
-    cat >/etc/dovecot/dovecot.conf <<X
-protocols = imap
-listen = $address
-ssl = no
-disable_plaintext_auth = no
+    make_dovecot "$address" "$scratch/$name/dovecot.log" "$scratch/$name/mail"
+    cat >>/etc/dovecot/dovecot.conf <<'X'
 auth_mechanisms = plain login
 auth_failure_delay = 0
-log_path = $scratch/$name/dovecot.log
-auth_verbose = yes
-login_log_format_elements = user=<%u> method=%m rip=%r lip=%l mpid=%e %c session=<%{session}>
-mail_location = maildir:$scratch/$name/mail/%u
-passdb {
-  driver = passwd-file
-  args = /etc/dovecot/users
-}
-userdb {
-  driver = static
-  args = uid=65534 gid=65534 home=$scratch/$name/mail/%u
-}
-service anvil {
-  unix_listener anvil-auth-penalty {
-    mode = 0
-  }
-}
 service auth {
   unix_listener /var/spool/postfix/private/auth {
     mode = 0660
     user = postfix
     group = postfix
   }
-}
-service imap-login {
-  process_limit = 200
-}
-service imap {
-  process_limit = 200
 }
 X
     "$bin/grapevine" --config "$scratch/$name.conf" snippet dovecot >>/etc/dovecot/dovecot.conf || exit 1
@@ -152,14 +78,12 @@ now_ms() { echo $(($(date +%s%N) / 1000000)); }
 mount --make-rprivate /
 mkdir "$scratch/upper"
 mount -t tmpfs tmpfs "$scratch/upper"
-mkdir -p "$scratch/upper/usr" "$scratch/upper/usr.work" "$scratch/package/usr"
-mount -t overlay overlay -o "lowerdir=$scratch/package/usr:/usr,upperdir=$scratch/upper/usr,workdir=$scratch/upper/usr.work" /usr ||
-    skip "no overlay file system here"
+lay_over "$scratch" "" usr || skip "no overlay file system here"
 mount -t tmpfs tmpfs /run
 export TZ=UTC
 
 # One switch. Servers and nodes are in networks of their own (10.N.0.0/16), the clients in theirs.
-servers=(a b c)
+servers=(a b c d)
 nodes=(a b c d e f g h)
 ip link set lo up
 ip link add switch type bridge || skip "no bridges can be made here"
@@ -272,7 +196,7 @@ for server in "${servers[@]}"; do
     esac
 done
 for node in "${nodes[@]}"; do wait_for 20 "the peers of $node" has_peers "$node"; done
-told "three mail servers"
+told "four mail servers"
 
 cat >"$scratch/client.py" <<'P'
 """client.py imap|smtp SERVER FROM ACCOUNT PASSWORD...: tries the passwords one after the other on one
@@ -448,6 +372,9 @@ wait_for 10 "D to refuse whom A has locked" action_is d 198.51.100.12 refuse
 wait_for 10 "E to refuse whom A has locked" action_is e 198.51.100.12 refuse
 took=$(($(now_ms) - before))
 [ $took -lt 2000 ] || fail "what A locks the others refuse only after $took ms"
+# What they say is what is done: the right password of somebody who never failed there.
+expect "D's Dovecot about whom A has locked" refused "$(client imap d 198.51.100.12 alice correct)"
+expect "D's Postfix about whom A has locked" refused "$(client smtp d 198.51.100.12 alice correct)"
 expect "B, of another owner" allow "$(field b 198.51.100.12 action)"
 expect "F, of another owner" allow "$(field f 198.51.100.12 action)"
 listed_at_d() { [ "$(dns d 12.100.51.198.refuse.grapevine)" = 127.0.0.3 ]; }
@@ -456,7 +383,7 @@ wait_for 2 "DNS on D" listed_at_d
     fail "D does not list whom A has locked"
 ask e untrust "$owner" >/dev/null || fail "E cannot take its trust back"
 expect "E, once it does not trust him" allow "$(field e 198.51.100.12 action)"
-told "what A locks D and E refuse $took ms later, B and F do not"
+told "what A locks D and E refuse $took ms later, D at its ports, B and F do not"
 
 # ---- refuse_on = consensus: six owners in six networks; nobody has logged in from this network ----
 node_conf b "dovecot, dnsbl" consensus
@@ -473,7 +400,9 @@ done
 attack c "$six"
 attacks 192.0.2.14
 for node in e f g h; do fails_at $node "$six"; done
-wait_for 30 "six reporters" weighs b "$six" 5000 # which is enough: the last one need not travel
+# Five are enough: the last one need not travel. On a machine so slow that A told its stand-ins, too, B may
+# be the eighth all the same, and then it is those two minutes.
+wait_for 90 "six reporters" weighs b "$six" 5000
 wait_for 20 "two reporters" weighs b 192.0.2.14 2000
 expect "whom six report, with the right password" "refused" \
     "$(client imap b "$six" alice correct)"

@@ -412,76 +412,77 @@ static void test_following(void **state)
 /* ---- why ------------------------------------------------------------------------------------ */
 
 /* What stands behind the mesh's half of the sentence. */
+static const struct {
+    enum gv_reason reason;
+    struct gv_action_facts facts;
+    struct gv_history_summary history;
+    const char *host;
+} reasons[] = {
+    {GV_REASON_NOTHING_KNOWN,
+     {0},
+     {0},
+     "this host treats it like any other because it has not failed here."},
+    {GV_REASON_NOTHING_KNOWN,
+     {0},
+     {.failures_day = 1, .last_failure_ms = 1000, .last_success_ms = 2000},
+     "this host treats it like any other because it has logged in since it last failed here."},
+    {GV_REASON_NOTHING_KNOWN,
+     {0},
+     {.last_failure_ms = 1000},
+     "this host treats it like any other because its failures here are too few or too old to "
+     "count."},
+    {GV_REASON_NOTHING_KNOWN,
+     {.points = 1},
+     {.points = 1, .failures_day = 1, .last_failure_ms = 1000},
+     "this host treats it like any other although it failed here 1 time in the last 24 h (1 "
+     "point): two points would change that."},
+    {GV_REASON_UNTRUSTED,
+     {0},
+     {0},
+     "this host therefore gives it one wrong guess instead of five; it has not failed here."},
+    {GV_REASON_UNTRUSTED,
+     {.points = 1},
+     {.points = 1, .failures_day = 1, .last_failure_ms = 1000},
+     "this host therefore gives it one wrong guess instead of five; it failed here 1 time in "
+     "the last 24 h (1 point)."},
+    {GV_REASON_UNTRUSTED,
+     {0},
+     {.failures_day = 1, .last_failure_ms = 1000, .last_success_ms = 2000},
+     "this host therefore gives it one wrong guess instead of five; it has logged in since it "
+     "last failed here."},
+    {GV_REASON_UNTRUSTED,
+     {.points = 2, .failed_lately = true, .network_known_here = true},
+     {.points = 2, .failures_day = 2, .last_failure_ms = 1000},
+     "this host therefore gives it one wrong guess instead of five, and does not refuse it, "
+     "because somebody has logged in here from the same network."},
+    {GV_REASON_UNTRUSTED,
+     {.points = 2, .failed_lately = true, .known_here = true, .network_known_here = true},
+     {.points = 2, .failures_day = 2, .last_failure_ms = 1000},
+     "this host therefore gives it one wrong guess instead of five, and does not refuse it, "
+     "because somebody has logged in here from it."},
+    {GV_REASON_UNTRUSTED,
+     {.points = 2},
+     {.points = 2, .last_failure_ms = 1000},
+     "this host therefore gives it one wrong guess instead of five, and does not refuse it, "
+     "because it has not failed here for a day."},
+    {GV_REASON_UNTRUSTED_AND_FAILED_HERE,
+     {.points = 2},
+     {.points = 2, .failures_day = 2, .last_failure_ms = 1000},
+     "this host refuses it because it failed here 2 times in the last 24 h (2 points) too."},
+    {GV_REASON_UNTRUSTED_AND_FAILED_HERE,
+     {.points = 2},
+     {0},
+     "this host refuses it because another server of yours, or of an owner you trust, reports it "
+     "too."},
+    {GV_REASON_LOCKED_BY_OWN,
+     {.locked_by_own = true},
+     {0},
+     "this host refuses it because another server of yours, or of an owner you trust, has locked "
+     "it."},
+};
+
 static void test_each_reason_is_told_as_it_is(void **state)
 {
-    static const struct {
-        enum gv_reason reason;
-        struct gv_action_facts facts;
-        struct gv_history_summary history;
-        const char *host;
-    } cases[] = {
-        {GV_REASON_NOTHING_KNOWN,
-         {0},
-         {0},
-         "this host treats it like any other because it has not failed here."},
-        {GV_REASON_NOTHING_KNOWN,
-         {0},
-         {.failures_day = 1, .last_failure_ms = 1000, .last_success_ms = 2000},
-         "this host treats it like any other because it has logged in since it last failed here."},
-        {GV_REASON_NOTHING_KNOWN,
-         {0},
-         {.last_failure_ms = 1000},
-         "this host treats it like any other because its failures here are too few or too old to "
-         "count."},
-        {GV_REASON_NOTHING_KNOWN,
-         {.points = 1},
-         {.points = 1, .failures_day = 1, .last_failure_ms = 1000},
-         "this host treats it like any other although it failed here 1 time in the last 24 h (1 "
-         "point): two points would change that."},
-        {GV_REASON_UNTRUSTED,
-         {0},
-         {0},
-         "this host therefore gives it one wrong guess instead of five; it has not failed here."},
-        {GV_REASON_UNTRUSTED,
-         {.points = 1},
-         {.points = 1, .failures_day = 1, .last_failure_ms = 1000},
-         "this host therefore gives it one wrong guess instead of five; it failed here 1 time in "
-         "the last 24 h (1 point)."},
-        {GV_REASON_UNTRUSTED,
-         {0},
-         {.failures_day = 1, .last_failure_ms = 1000, .last_success_ms = 2000},
-         "this host therefore gives it one wrong guess instead of five; it has logged in since it "
-         "last failed here."},
-        {GV_REASON_UNTRUSTED,
-         {.points = 2, .failed_lately = true, .network_known_here = true},
-         {.points = 2, .failures_day = 2, .last_failure_ms = 1000},
-         "this host therefore gives it one wrong guess instead of five, and does not refuse it, "
-         "because somebody has logged in here from the same network."},
-        {GV_REASON_UNTRUSTED,
-         {.points = 2, .failed_lately = true, .known_here = true, .network_known_here = true},
-         {.points = 2, .failures_day = 2, .last_failure_ms = 1000},
-         "this host therefore gives it one wrong guess instead of five, and does not refuse it, "
-         "because somebody has logged in here from it."},
-        {GV_REASON_UNTRUSTED,
-         {.points = 2},
-         {.points = 2, .last_failure_ms = 1000},
-         "this host therefore gives it one wrong guess instead of five, and does not refuse it, "
-         "because it has not failed here for a day."},
-        {GV_REASON_UNTRUSTED_AND_FAILED_HERE,
-         {.points = 2},
-         {.points = 2, .failures_day = 2, .last_failure_ms = 1000},
-         "this host refuses it because it failed here 2 times in the last 24 h (2 points) too."},
-        {GV_REASON_UNTRUSTED_AND_FAILED_HERE,
-         {.points = 2},
-         {0},
-         "this host refuses it because another server of yours, or of an owner you trust, reports it "
-         "too."},
-        {GV_REASON_LOCKED_BY_OWN,
-         {.locked_by_own = true},
-         {0},
-         "this host refuses it because another server of yours, or of an owner you trust, has locked "
-         "it."},
-    };
     struct gv_subject subject;
     struct gv_verdict verdict;
     struct gv_policy policy;
@@ -490,18 +491,18 @@ static void test_each_reason_is_told_as_it_is(void **state)
     memset(&verdict, 0, sizeof verdict);
     memset(&policy, 0, sizeof policy);
     assert_int_equal(gv_subject_parse(&subject, "8.8.8.8", 7), GV_OK);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
         verdict.state =
-            strstr(cases[i].host, "therefore") ? GV_VERDICT_UNTRUSTED : GV_VERDICT_UNKNOWN;
+            strstr(reasons[i].host, "therefore") ? GV_VERDICT_UNTRUSTED : GV_VERDICT_UNKNOWN;
         gv_why_text(&why, &(struct gv_why){.subject = &subject,
                                            .verdict = &verdict,
-                                           .facts = &cases[i].facts,
-                                           .decision = {.reason = cases[i].reason},
-                                           .history = &cases[i].history,
+                                           .facts = &reasons[i].facts,
+                                           .decision = {.reason = reasons[i].reason},
+                                           .history = &reasons[i].history,
                                            .policy = &policy});
         const char *host = strstr(why.text, "; this host");
         assert_non_null(host);
-        assert_string_equal(host + 2, cases[i].host);
+        assert_string_equal(host + 2, reasons[i].host);
     }
 }
 

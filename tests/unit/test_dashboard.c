@@ -12,76 +12,16 @@
 #include <cmocka.h>
 
 #include "crypto/error.h"
-#include "helper_node.h"
+#include "helper_port.h"
 #include "node/base/options.h"
 #include "node/serve/dashboard.h"
 
-static struct node node;
-static char token[128], answer[1 << 20];
-
 static int setup(void **state)
 {
-    static struct gv_settings settings = {.share = GV_SHARE_YES};
-    json_t *json;
+    static const struct gv_settings settings = {.share = GV_SHARE_YES};
 
-    memset(&node, 0, sizeof node);
-    node.enrolled = node.http = true;
-    node.share = GV_SHARE_YES;
-    node.settings = &settings;
-    node_make(&node);
-    if (node_start(&node) != GV_OK)
-        fail_msg("%s", node.error.text);
-    assert_int_equal(node_get(&node, "token", &json), 200);
-    snprintf(token, sizeof token, "Authorization: Bearer %s\r\n",
-             json_string_value(json_object_get(json, "token")));
-    json_decref(json);
+    port_open(&settings);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    node_stop(&node);
-    node_remove(&node);
-    return 0;
-}
-
-/* Asks with these header lines; returns the status, `answer` holds all of it. */
-static int ask(const char *method, const char *target, const char *headers)
-{
-    char request[4096];
-
-    snprintf(request, sizeof request,
-             "%s %s HTTP/1.1\r\nHost: localhost:4729\r\nConnection: close\r\n%s\r\n", method,
-             target, headers);
-    tcp_talk(node.http_port, request, answer, sizeof answer);
-    return strncmp(answer, "HTTP/1.1 ", 9) == 0 ? atoi(answer + 9) : 0;
-}
-
-static const char *body(void)
-{
-    const char *end = strstr(answer, "\r\n\r\n");
-
-    return end ? end + 4 : "";
-}
-
-static void header(char out[128], const char *name)
-{
-    const char *found = strstr(answer, name);
-
-    assert_non_null(found);
-    snprintf(out, 128, "%.*s", (int)strcspn(found + strlen(name), "\r"), found + strlen(name));
-}
-
-static int post(const char *path, const char *headers, const char *json)
-{
-    char request[2048];
-
-    snprintf(request, sizeof request,
-             "POST /api/v1/%s HTTP/1.1\r\nHost: localhost:4729\r\nConnection: close\r\n"
-             "Content-Length: %zu\r\n%s\r\n%s",
-             path, strlen(json), headers, json);
-    tcp_talk(node.http_port, request, answer, sizeof answer);
-    return strncmp(answer, "HTTP/1.1 ", 9) == 0 ? atoi(answer + 9) : 0;
 }
 
 static void test_a_page_of_another_site_gets_nothing(void **state)
@@ -100,64 +40,64 @@ static void test_a_page_of_another_site_gets_nothing(void **state)
     json_t *json;
 
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
-        snprintf(with, sizeof with, "%s%s", token, foreign[i]);
-        assert_int_equal(post("deny", with, "{\"addr\":\"192.0.2.99\"}"), 403);
-        assert_non_null(strstr(body(), "\"cross-site\""));
-        assert_int_equal(ask("GET", "/api/v1/status", with), 403);
-        assert_int_equal(ask("GET", "/blocklist.txt", foreign[i]), 403);
+        snprintf(with, sizeof with, "%s%s", port_token, foreign[i]);
+        assert_int_equal(port_post("deny", with, "{\"addr\":\"192.0.2.99\"}"), 403);
+        assert_non_null(strstr(port_body(), "\"cross-site\""));
+        assert_int_equal(port_ask("GET", "/api/v1/status", with), 403);
+        assert_int_equal(port_ask("GET", "/blocklist.txt", foreign[i]), 403);
     }
-    assert_int_equal(post("deny", "", "{\"addr\":\"192.0.2.99\"}"), 401);
-    assert_int_equal(node_get(&node, "ip?addr=192.0.2.99", &json), 200);
+    assert_int_equal(port_post("deny", "", "{\"addr\":\"192.0.2.99\"}"), 401);
+    assert_int_equal(node_get(&port_node, "ip?addr=192.0.2.99", &json), 200);
     assert_false(json_is_true(json_object_get(json, "deny_listed")));
     json_decref(json);
     /* The dashboard's own. */
     snprintf(with, sizeof with,
-             "%sOrigin: http://localhost:4729\r\nSec-Fetch-Site: same-origin\r\n", token);
-    assert_int_equal(post("deny", with, "{\"addr\":\"192.0.2.99\"}"), 200);
-    assert_int_equal(node_get(&node, "ip?addr=192.0.2.99", &json), 200);
+             "%sOrigin: http://localhost:4729\r\nSec-Fetch-Site: same-origin\r\n", port_token);
+    assert_int_equal(port_post("deny", with, "{\"addr\":\"192.0.2.99\"}"), 200);
+    assert_int_equal(node_get(&port_node, "ip?addr=192.0.2.99", &json), 200);
     assert_true(json_is_true(json_object_get(json, "deny_listed")));
     json_decref(json);
-    assert_int_equal(post("unlist", with, "{\"addr\":\"192.0.2.99\"}"), 200);
-    assert_int_equal(post("allow", with, "{\"addr\":\"<script>\"}"), 400);
+    assert_int_equal(port_post("unlist", with, "{\"addr\":\"192.0.2.99\"}"), 200);
+    assert_int_equal(port_post("allow", with, "{\"addr\":\"<script>\"}"), 400);
 }
 
 static void test_the_dashboard_is_files(void **state)
 {
     char etag[128], with[256];
 
-    assert_int_equal(ask("GET", "/", ""), 303);
-    assert_non_null(strstr(answer, "Location: /dashboard/\r\n"));
-    assert_int_equal(ask("GET", "/dashboard", ""), 303);
-    assert_int_equal(ask("GET", "/dashboard/", ""), 200);
+    assert_int_equal(port_ask("GET", "/", ""), 303);
+    assert_non_null(strstr(port_answer, "Location: /dashboard/\r\n"));
+    assert_int_equal(port_ask("GET", "/dashboard", ""), 303);
+    assert_int_equal(port_ask("GET", "/dashboard/", ""), 200);
     assert_non_null(
-        strstr(answer, "Content-Security-Policy: default-src 'none'; script-src 'self'; "));
-    assert_null(strstr(answer, "unsafe-"));
-    assert_non_null(strstr(answer, "Referrer-Policy: no-referrer\r\n"));
-    assert_non_null(strstr(answer, "X-Content-Type-Options: nosniff\r\n"));
-    assert_non_null(strstr(body(), "<!doctype html>"));
-    assert_null(strstr(body(), "http")); /* nothing from elsewhere */
-    assert_int_equal(ask("GET", "/dashboard/style.css", "Accept-Encoding: br, gzip;q=1.0\r\n"),
+        strstr(port_answer, "Content-Security-Policy: default-src 'none'; script-src 'self'; "));
+    assert_null(strstr(port_answer, "unsafe-"));
+    assert_non_null(strstr(port_answer, "Referrer-Policy: no-referrer\r\n"));
+    assert_non_null(strstr(port_answer, "X-Content-Type-Options: nosniff\r\n"));
+    assert_non_null(strstr(port_body(), "<!doctype html>"));
+    assert_null(strstr(port_body(), "http")); /* nothing from elsewhere */
+    assert_int_equal(port_ask("GET", "/dashboard/style.css", "Accept-Encoding: br, gzip;q=1.0\r\n"),
                      200);
-    assert_non_null(strstr(answer, "Content-Encoding: gzip\r\n"));
-    assert_memory_equal(body(), "\x1f\x8b", 2);
-    header(etag, "ETag: ");
+    assert_non_null(strstr(port_answer, "Content-Encoding: gzip\r\n"));
+    assert_memory_equal(port_body(), "\x1f\x8b", 2);
+    port_header(etag, "ETag: ");
     snprintf(with, sizeof with, "If-None-Match: %s\r\n", etag);
-    assert_int_equal(ask("GET", "/dashboard/style.css", with), 200); /* of the compressed one */
+    assert_int_equal(port_ask("GET", "/dashboard/style.css", with), 200); /* of the compressed one */
     strcat(with, "Accept-Encoding: gzip\r\n");
-    assert_int_equal(ask("GET", "/dashboard/style.css", with), 304);
+    assert_int_equal(port_ask("GET", "/dashboard/style.css", with), 304);
     static const char *const plain[] = {"", "Accept-Encoding: gzip;q=0\r\n",
                                         "Accept-Encoding: gzip2, x\r\n",
                                         "Accept-Encoding: gzip; q=0.000\r\n"};
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
-        assert_int_equal(ask("GET", "/dashboard/style.css", plain[i]), 200);
-        assert_null(strstr(answer, "Content-Encoding"));
-        assert_non_null(strstr(body(), ":root"));
+        assert_int_equal(port_ask("GET", "/dashboard/style.css", plain[i]), 200);
+        assert_null(strstr(port_answer, "Content-Encoding"));
+        assert_non_null(strstr(port_body(), ":root"));
     }
     static const char *const none[] = {"/dashboard/nothing", "/dashboard/../api.token",
                                        "/dashboard/%2e%2e/x", "/dashboard//",
                                        "/dashboard/style.css/"};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-        assert_int_equal(ask("GET", none[i], token), 404);
+        assert_int_equal(port_ask("GET", none[i], port_token), 404);
     size_t plain_len = 0, packed_len = 0; /* of what a page loads */
     for (size_t i = 0; i < gv_dashboard_file_count; i++) {
         bool loaded = strcmp(gv_dashboard_files[i].name, "licences.txt") != 0;
@@ -166,11 +106,11 @@ static void test_the_dashboard_is_files(void **state)
     }
     assert_in_range(plain_len, 200000, 250000);
     assert_in_range(packed_len, 50000, 100000);
-    assert_int_equal(ask("GET", "/dashboard/licences.txt", ""), 200);
-    assert_non_null(strstr(body(), "Permission is hereby granted"));
-    assert_int_equal(ask("POST", "/dashboard/", token), 405);
-    assert_int_equal(ask("HEAD", "/dashboard/", ""), 200);
-    assert_string_equal(body(), "");
+    assert_int_equal(port_ask("GET", "/dashboard/licences.txt", ""), 200);
+    assert_non_null(strstr(port_body(), "Permission is hereby granted"));
+    assert_int_equal(port_ask("POST", "/dashboard/", port_token), 405);
+    assert_int_equal(port_ask("HEAD", "/dashboard/", ""), 200);
+    assert_string_equal(port_body(), "");
 }
 
 static void test_attackers(void **state)
@@ -178,14 +118,14 @@ static void test_attackers(void **state)
     json_t *json;
     char address[32];
 
-    assert_int_equal(ask("GET", "/api/v1/attackers", token), 200);
-    assert_string_equal(body(), "{\"attackers\":[],\"addresses\":0,\"attempts\":0}");
+    assert_int_equal(port_ask("GET", "/api/v1/attackers", port_token), 200);
+    assert_string_equal(port_body(), "{\"attackers\":[],\"addresses\":0,\"attempts\":0}");
     for (int i = 1; i <= 30; i++) { /* the later the more */
         snprintf(address, sizeof address, "198.51.100.%d", i);
-        node_fails(&node, address, (unsigned)(1 + i / 10));
+        node_fails(&port_node, address, (unsigned)(1 + i / 10));
     }
     usleep(2100000); /* what was found is told for two seconds */
-    assert_int_equal(node_get(&node, "attackers", &json), 200);
+    assert_int_equal(node_get(&port_node, "attackers", &json), 200);
     const json_t *list = json_object_get(json, "attackers");
     assert_int_equal(json_array_size(list), 20);
     assert_int_equal(json_integer_value(json_object_get(json, "addresses")), 30);
@@ -262,10 +202,10 @@ static void test_what_was_said_of_one_address(void **state)
     for (int i = 1; i <= 5; i++) {
         char address[32];
         snprintf(address, sizeof address, "198.51.100.%d", i);
-        node_fails(&node, address, 3);
+        node_fails(&port_node, address, 3);
     }
-    node_fails(&node, "2001:db8:7::9", 3);
-    assert_int_equal(node_get(&node, "telemetry", &json), 200);
+    node_fails(&port_node, "2001:db8:7::9", 3);
+    assert_int_equal(node_get(&port_node, "telemetry", &json), 200);
     assert_int_equal(json_array_size(json_object_get(json, "telemetry")), 6);
     assert_true(json_integer_value(json_object_get(json, "kept_s")) > 0);
     json_decref(json);
@@ -273,7 +213,7 @@ static void test_what_was_said_of_one_address(void **state)
         char path[64];
         json_int_t one, two;
         snprintf(path, sizeof path, "telemetry?limit=2&before=%d", (int)before);
-        assert_int_equal(node_get(&node, path, &json), 200);
+        assert_int_equal(node_get(&port_node, path, &json), 200);
         assert_int_equal(
             json_unpack(json, "{s:[{s:I}, {s:I}!]}", "telemetry", "number", &one, "number", &two),
             0);
@@ -281,24 +221,24 @@ static void test_what_was_said_of_one_address(void **state)
         assert_int_equal(two, before - 1);
         json_decref(json);
     }
-    assert_int_equal(node_get(&node, "telemetry?before=x", NULL), 400);
+    assert_int_equal(node_get(&port_node, "telemetry?before=x", NULL), 400);
     static const char *const asked[][2] = {{"198.51.100.3", "198.51.100.3"},
                                            {"2001:db8:7::1", "2001:db8:7::/64"}};
     for (size_t i = 0; i < 2; i++) {
         char path[96];
         snprintf(path, sizeof path, "telemetry?limit=1&addr=%s", asked[i][0]);
-        assert_int_equal(node_get(&node, path, &json), 200);
+        assert_int_equal(node_get(&port_node, path, &json), 200);
         assert_int_equal(json_array_size(json_object_get(json, "telemetry")), 1);
         assert_int_equal(
             json_unpack(json, "{s:[{s:{s:s}}]}", "telemetry", "statement", "subject", &subject), 0);
         assert_string_equal(subject, asked[i][1]);
         json_decref(json);
     }
-    assert_int_equal(node_get(&node, "telemetry?addr=198.51.100.77", &json), 200);
+    assert_int_equal(node_get(&port_node, "telemetry?addr=198.51.100.77", &json), 200);
     assert_int_equal(json_array_size(json_object_get(json, "telemetry")), 0);
     json_decref(json);
-    assert_int_equal(node_get(&node, "telemetry?addr=", NULL), 400);
-    assert_int_equal(node_get(&node, "telemetry?addr=%3Cscript%3E", NULL), 400);
+    assert_int_equal(node_get(&port_node, "telemetry?addr=", NULL), 400);
+    assert_int_equal(node_get(&port_node, "telemetry?addr=%3Cscript%3E", NULL), 400);
 }
 
 /* A stolen token is shut out at once, also of what it opened before. */
@@ -308,41 +248,41 @@ static void test_a_new_token_ends_what_the_old_one_opened(void **state)
     json_t *json;
     int fds[2];
 
-    assert_int_equal(node_get(&node, "changes", &json), 200);
+    assert_int_equal(node_get(&port_node, "changes", &json), 200);
     snprintf(serial, sizeof serial, "%s", json_string_value(json_object_get(json, "serial")));
     json_decref(json);
     const char *const asked[2] = {"changes?wait=50&since=", "telemetry?follow=1&x="};
     for (size_t i = 0; i < 2; i++) {
-        fds[i] = tcp_connect(node.http_port);
+        fds[i] = tcp_connect(port_node.http_port);
         int n = snprintf(request, sizeof request,
                          "GET /api/v1/%s%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", asked[i], serial,
-                         token);
+                         port_token);
         tcp_send(fds[i], request, (size_t)n);
     }
     usleep(300000);
-    int kept = unix_connect(node.socket); /* on the control socket nobody needs a token */
+    int kept = unix_connect(port_node.socket); /* on the control socket nobody needs a token */
     int n = snprintf(request, sizeof request,
                      "GET /api/v1/changes?wait=50&since=%s HTTP/1.1\r\nHost: x\r\n\r\n", serial);
     tcp_send(kept, request, (size_t)n);
     usleep(300000);
-    assert_int_equal(node_post(&node, "token", "{}", NULL), 200);
-    assert_true(tcp_read(fds[0], answer, sizeof answer, 3000) > 0);
-    assert_non_null(strstr(answer, "HTTP/1.1 401 "));
-    assert_true(tcp_read(fds[1], answer, sizeof answer, 1000) > 0);
-    assert_non_null(strstr(answer, "\r\n0\r\n\r\n")); /* the end of the stream */
-    assert_int_equal(tcp_read(kept, answer, sizeof answer, 500), 0);
-    node_fails(&node, "198.51.100.7", 6);
-    assert_true(tcp_read(kept, answer, sizeof answer, 3000) > 0);
-    assert_non_null(strstr(answer, "198.51.100.7"));
+    assert_int_equal(node_post(&port_node, "token", "{}", NULL), 200);
+    assert_true(tcp_read(fds[0], port_answer, sizeof port_answer, 3000) > 0);
+    assert_non_null(strstr(port_answer, "HTTP/1.1 401 "));
+    assert_true(tcp_read(fds[1], port_answer, sizeof port_answer, 1000) > 0);
+    assert_non_null(strstr(port_answer, "\r\n0\r\n\r\n")); /* the end of the stream */
+    assert_int_equal(tcp_read(kept, port_answer, sizeof port_answer, 500), 0);
+    node_fails(&port_node, "198.51.100.7", 6);
+    assert_true(tcp_read(kept, port_answer, sizeof port_answer, 3000) > 0);
+    assert_non_null(strstr(port_answer, "198.51.100.7"));
     for (size_t i = 0; i < 2; i++)
         close(fds[i]);
     close(kept);
-    assert_int_equal(ask("GET", "/api/v1/status", token), 401);
+    assert_int_equal(port_ask("GET", "/api/v1/status", port_token), 401);
 }
 
 int main(void)
 {
-#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, port_close)
     const struct CMUnitTest tests[] = {
         WITH(test_the_dashboard_is_files),
         WITH(test_a_page_of_another_site_gets_nothing),

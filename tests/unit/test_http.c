@@ -177,6 +177,9 @@ static void test_smuggling(void **state)
         "Content-Length\t: 0\r\n\r\n",
         "X(y): z\r\nContent-Length: 0\r\n\r\n",
         "Host: other.example\r\nContent-Length: 0\r\n\r\n",
+        "X: a\x01z\r\nContent-Length: 0\r\n\r\n",
+        "X: a\x7f\r\nContent-Length: 0\r\n\r\n",
+        "X: a\rContent-Length: 60\r\nContent-Length: 0\r\n\r\n",
     };
     char request[1024], answer[8192];
 
