@@ -226,6 +226,9 @@ static void take_effect(struct host *host, const struct gv_effect *effect, uint3
     case GV_EFFECT_SEND:
         send_to_end(host, effect);
         break;
+    case GV_EFFECT_TURN_AWAY:
+        send_to_end(host, effect);
+        /* fall through */
     case GV_EFFECT_CLOSE:
         if (end) {
             end->closed = true;
