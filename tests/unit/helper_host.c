@@ -317,6 +317,16 @@ uint32_t host_incoming(struct host *host, const struct gv_address *remote, struc
     return link;
 }
 
+uint32_t host_call(struct host *host, const struct gv_address *remote)
+{
+    uint8_t frame[2 + GV_KEY_LEN] = {0, GV_KEY_LEN, 9}; /* the base point: any point will do */
+    uint32_t link = host_incoming(host, remote, NULL);
+
+    if (!host_end_of(host, link)->closed)
+        host_bytes(host, link, frame, sizeof frame);
+    return link;
+}
+
 void host_bytes(struct host *host, uint32_t link, const void *data, size_t len)
 {
     struct gv_event event = {.kind = GV_EVENT_BYTES};

@@ -42,22 +42,11 @@ static int stage_down(void **state)
     return 0;
 }
 
-/* Begins a handshake, and leaves it at that. */
-static uint32_t call(const struct gv_address *address)
-{
-    uint8_t frame[2 + GV_KEY_LEN] = {0, GV_KEY_LEN, 9};
-    uint32_t link = host_incoming(&host, address, NULL);
-
-    if (!host_end_of(&host, link)->closed)
-        host_bytes(&host, link, frame, sizeof frame);
-    return link;
-}
-
 static bool knocks(unsigned number)
 {
     struct gv_address address = make_address(number);
 
-    return !host_end_of(&host, call(&address))->closed;
+    return !host_end_of(&host, host_call(&host, &address))->closed;
 }
 
 /* So many strangers, each from elsewhere; how many were let begin. */
@@ -160,7 +149,7 @@ static void strangers_begin_so_many_handshakes_a_second(void **state)
     reopen(1000);
     for (unsigned i = 0; i < 3000; i++) {
         struct gv_address address = make_address(1000 + i);
-        uint32_t link = call(&address);
+        uint32_t link = host_call(&host, &address);
         let_in += !host_end_of(&host, link)->closed;
         host_disconnected(&host, link);
         host.now_ms += 1; /* 3 s in all */
