@@ -75,17 +75,25 @@ void gv_account_connection(struct gv_core *core, struct gv_link *link)
     count(core, link, GV_CAUSE_SESSIONS, false, GV_CONNECTION_HEADERS);
 }
 
-void gv_account_caller(struct gv_core *core, size_t in, size_t out)
+static void count_stranger(struct gv_core *core, uint64_t in, uint64_t out)
 {
-    uint64_t came = GV_CONNECTION_HEADERS + gv_traffic_wire(in);
-    uint64_t went = GV_CONNECTION_HEADERS + gv_traffic_wire(out);
     enum gv_cause cause =
-        is_strangers_excess(core, came + went) ? GV_CAUSE_EXCESS : GV_CAUSE_SESSIONS;
+        is_strangers_excess(core, in + out) ? GV_CAUSE_EXCESS : GV_CAUSE_SESSIONS;
 
+    gv_traffic_count(&core->traffic, cause, false, in);
+    gv_traffic_count(&core->traffic, cause, true, out);
+}
+
+void gv_account_call(struct gv_core *core)
+{
+    count_stranger(core, GV_CONNECTION_HEADERS, GV_CONNECTION_HEADERS);
+}
+
+void gv_account_challenge(struct gv_core *core, size_t in, size_t out)
+{
     core->bytes_in += in;
     core->bytes_out += out;
-    gv_traffic_count(&core->traffic, cause, false, came);
-    gv_traffic_count(&core->traffic, cause, true, went);
+    count_stranger(core, gv_traffic_wire(in), gv_traffic_wire(out));
 }
 
 void gv_account_handshake(struct gv_core *core, struct gv_link *link, bool out, size_t bytes)

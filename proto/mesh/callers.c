@@ -42,6 +42,7 @@ void gv_caller_new(struct gv_core *core, uint32_t id, const struct gv_address *r
     caller->since_ms = core->now_ms;
     caller->remote = *remote;
     caller->len = 0;
+    gv_account_call(core);
 }
 
 static void refuse(struct gv_core *core, const struct gv_caller *caller)
@@ -61,7 +62,7 @@ static void challenge(struct gv_core *core, const struct gv_caller *caller)
 
     gv_door_cookie(core, frame + 2, &caller->remote, 0);
     memcpy(frame + 2 + GV_COOKIE_LEN, core->identity.session_public, GV_KEY_LEN);
-    gv_account_caller(core, caller->len, sizeof frame);
+    gv_account_challenge(core, caller->len, sizeof frame);
     gv_effect_turn_away(core->effects, caller->id, frame, sizeof frame);
 }
 

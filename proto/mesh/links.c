@@ -293,7 +293,6 @@ static void come_up(struct gv_core *core, struct gv_link *link, const struct gv_
     int rc = GV_ERR_STATE;
 
     link->connected = true;
-    gv_account_connection(core, link);
     link->remote = *remote;
     link->opened_ms = link->heard_ms = core->now_ms;
     gv_buf_clear(&core->wire);
@@ -308,7 +307,7 @@ static void come_up(struct gv_core *core, struct gv_link *link, const struct gv_
         send_wire(core, link);
 }
 
-void gv_link_accept(struct gv_core *core, uint32_t id, const struct gv_address *remote)
+struct gv_link *gv_link_accept(struct gv_core *core, uint32_t id, const struct gv_address *remote)
 {
     struct gv_link *link = link_new(core, id, false);
 
@@ -316,6 +315,7 @@ void gv_link_accept(struct gv_core *core, uint32_t id, const struct gv_address *
         come_up(core, link, remote);
     else
         gv_effect_turn_away(core->effects, id, NULL, 0);
+    return link;
 }
 
 void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_address *remote)
@@ -323,13 +323,17 @@ void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_addres
     struct gv_link *link = gv_link_find(core, id);
 
     if (link) {
-        if (!link->connected && !link->closing)
-            come_up(core, link, remote);
+        if (link->connected || link->closing)
+            return;
+        gv_account_connection(core, link);
+        come_up(core, link, remote);
         return;
     }
     switch (id & GV_LINK_INCOMING ? gv_door_knock(core, remote) : GV_ERR_STATE) {
     case GV_OK:
-        gv_link_accept(core, id, remote);
+        link = gv_link_accept(core, id, remote);
+        if (link)
+            gv_account_connection(core, link);
         break;
     case GV_ERR_NOT_FOUND:
         gv_caller_new(core, id, remote);

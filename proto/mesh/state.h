@@ -370,8 +370,8 @@ struct gv_link *gv_link_of(const struct gv_core *core, const uint8_t instance[GV
 /* Opens an outgoing one; gives its number, or 0 when there is no room. */
 uint32_t gv_link_dial(struct gv_core *core, const struct gv_address *address, const char *host);
 void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_address *remote);
-/* An incoming connection that the door lets begin. */
-void gv_link_accept(struct gv_core *core, uint32_t id, const struct gv_address *remote);
+/* An incoming connection that the door lets begin; it is counted by the caller. NULL: no memory. */
+struct gv_link *gv_link_accept(struct gv_core *core, uint32_t id, const struct gv_address *remote);
 void gv_link_disconnected(struct gv_core *core, uint32_t id);
 void gv_link_bytes(struct gv_core *core, uint32_t id, const uint8_t *data, size_t len);
 /* Posts what is in `message` (whole messages) to a member. */
@@ -397,8 +397,9 @@ uint64_t gv_links_deadline(const struct gv_core *core);
 enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link *link,
                                uint8_t message, bool out);
 void gv_account_connection(struct gv_core *core, struct gv_link *link);
-/* A caller who was turned away said so many bytes, and was told so many. */
-void gv_account_caller(struct gv_core *core, size_t in, size_t out);
+/* Of somebody who has no link yet; he said so many bytes, and was told so many. */
+void gv_account_call(struct gv_core *core);
+void gv_account_challenge(struct gv_core *core, size_t in, size_t out);
 void gv_account_handshake(struct gv_core *core, struct gv_link *link, bool out, size_t bytes);
 /* A frame: its messages are counted apart. */
 void gv_account_frame(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
