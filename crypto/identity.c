@@ -32,6 +32,45 @@ void gv_instance_id(uint8_t out[GV_ID_LEN], const uint8_t sign_public[GV_KEY_LEN
     gv_hash_id(out, "grapevine instance 1", sign_public, GV_KEY_LEN);
 }
 
+static int pair_key(uint8_t out[GV_HASH_LEN], const uint8_t secret[GV_KEY_LEN],
+                    const uint8_t public[GV_KEY_LEN], const uint8_t sign_public[GV_KEY_LEN],
+                    const uint8_t session_public[GV_KEY_LEN])
+{
+    uint8_t shared[crypto_scalarmult_BYTES], both[2 * GV_KEY_LEN];
+    int rc = GV_ERR_PROTOCOL;
+
+    memcpy(both, sign_public, GV_KEY_LEN);
+    memcpy(both + GV_KEY_LEN, session_public, GV_KEY_LEN);
+    if (crypto_scalarmult(shared, secret, public) == 0) {
+        gv_hmac(out, shared, sizeof shared, "grapevine pair 1", both, sizeof both);
+        rc = GV_OK;
+    }
+    gv_wipe(shared, sizeof shared);
+    return rc;
+}
+
+int gv_pair_key_prove(uint8_t out[GV_HASH_LEN], const struct gv_identity *self,
+                      const uint8_t session_public[GV_KEY_LEN])
+{
+    uint8_t secret[GV_KEY_LEN];
+    int rc = GV_ERR_PROTOCOL;
+
+    if (crypto_sign_ed25519_sk_to_curve25519(secret, self->sign_secret) == 0)
+        rc = pair_key(out, secret, session_public, self->sign_public, session_public);
+    gv_wipe(secret, sizeof secret);
+    return rc;
+}
+
+int gv_pair_key_check(uint8_t out[GV_HASH_LEN], const struct gv_identity *self,
+                      const uint8_t sign_public[GV_KEY_LEN])
+{
+    uint8_t public[GV_KEY_LEN];
+
+    if (crypto_sign_ed25519_pk_to_curve25519(public, sign_public) != 0)
+        return GV_ERR_PROTOCOL;
+    return pair_key(out, self->session_secret, public, sign_public, self->session_public);
+}
+
 /* M = domain || 0x00 || network id || body. Joined in a buffer because plain Ed25519 reads its
  * message twice: libsodium's streaming interface is Ed25519ph, another scheme. */
 static size_t join_message(uint8_t out[MESSAGE_MAX], const char *domain,

@@ -105,8 +105,8 @@ int gv_core_new(struct gv_core **out, const struct gv_core_options *options, uin
     core->effects = &ignored;
     core->identity = *options->identity;
     core->verifier = options->verifier;
-    core->now_ms = core->minute_ms = core->door_ms = now_ms;
-    core->door_tokens = GV_HANDSHAKES_BURST * 1000;
+    core->now_ms = core->minute_ms = now_ms;
+    gv_door_open(core);
     core->repair_ms = now_ms + GV_REPAIR_MIN_MS;
     gv_traffic_init(&core->traffic,
                     options->bytes_per_hour ? options->bytes_per_hour : GV_TRAFFIC_CAP, now_ms);
@@ -145,6 +145,7 @@ void gv_core_free(struct gv_core *core)
     gv_own_locks_free(&core->own_locks);
     gv_policy_free(&core->policy);
     gv_book_free(&core->book);
+    gv_door_forget_pairs(core);
     free(core->fresh);
     free(core->log_heads);
     free(core->errands);
@@ -497,6 +498,7 @@ static void tick(struct gv_core *core)
         minute(core);
     gv_speak_address(core);
     gv_links_tick(core);
+    gv_callers_tick(core);
     gv_repair_tick(core);
     gv_own_tick(core);
     gv_flow_tick(core);
@@ -543,6 +545,8 @@ uint64_t gv_core_deadline(const struct gv_core *core)
     uint64_t due = core->minute_ms, other;
 
     other = gv_links_deadline(core);
+    due = other < due ? other : due;
+    other = gv_callers_deadline(core);
     due = other < due ? other : due;
     other = core->repair_ms;
     due = other < due ? other : due;

@@ -148,6 +148,18 @@ void gv_effect_send(struct gv_effects *effects, uint32_t link, const void *data,
     settle(effects);
 }
 
+void gv_effect_turn_away(struct gv_effects *effects, uint32_t link, const void *data, size_t len)
+{
+    struct gv_effect *effect = append(effects, GV_EFFECT_TURN_AWAY);
+
+    if (!effect)
+        return;
+    effect->link = link;
+    effect->data_at = append_bytes(effects, data, len);
+    effect->data_len = len;
+    settle(effects);
+}
+
 void gv_effect_close(struct gv_effects *effects, uint32_t link)
 {
     struct gv_effect *effect = append(effects, GV_EFFECT_CLOSE);

@@ -19,7 +19,9 @@ enum gv_effect_kind {
     GV_EFFECT_CONNECT, /* link; address, or data = "host:port" (not terminated) when it has none */
     GV_EFFECT_SEND,    /* link, data */
     GV_EFFECT_CLOSE,   /* link: flush what was sent, then close. DISCONNECTED follows */
-    GV_EFFECT_NOTE     /* something the admin may want to know: note */
+    GV_EFFECT_NOTE,    /* something the admin may want to know: note */
+    GV_EFFECT_TURN_AWAY /* link, data: these last bytes to a stranger, who is owed no more patience; it
+                           depends on nothing before it. DISCONNECTED follows */
 };
 
 #define GV_NOTE_MAP(X)                                                                             \
@@ -100,6 +102,7 @@ void gv_effect_forget(struct gv_effects *effects, enum gv_row row, const void *k
 void gv_effect_connect(struct gv_effects *effects, uint32_t link, const struct gv_address *address,
                        const char *host, size_t host_len);
 void gv_effect_send(struct gv_effects *effects, uint32_t link, const void *data, size_t len);
+void gv_effect_turn_away(struct gv_effects *effects, uint32_t link, const void *data, size_t len);
 void gv_effect_close(struct gv_effects *effects, uint32_t link);
 /* Returns the note to fill in (zeroed but for kind and note); a scratch one when out of memory. */
 struct gv_effect *gv_effect_note(struct gv_effects *effects, enum gv_note note);

@@ -25,7 +25,15 @@
 #define GV_STRANGERS_PER_SOURCE 8u      /* of them from one address: several members behind a NAT */
 #define GV_HANDSHAKES_PER_MINUTE 30u    /* tried by one address */
 #define GV_HANDSHAKES_PER_SECOND 64u    /* tried by unknown addresses together: one costs 0.25 ms */
-#define GV_HANDSHAKES_BURST 128u        /* and so many at once */
+#define GV_HANDSHAKES_BURST_S 2u        /* and those of so many seconds at once */
+#define GV_HANDSHAKES_BURST (GV_HANDSHAKES_BURST_S * GV_HANDSHAKES_PER_SECOND)
+#define GV_PAPERS_PER_GROUP 8u          /* a second: certificates that are not in the roster, of one
+                                           network group, so that one network cannot use up all 64 */
+#define GV_CALLERS_MAX 64u              /* connections whose first message is not there yet: it comes
+                                           right behind the connection, or he made no haste */
+#define GV_COOKIE_MS 120000u            /* a cookie is good for 2 to 4 minutes */
+#define GV_PAIRS_MAX 65536u             /* keys shared with members who proved themselves, or whom
+                                           somebody named: about 6 MB */
 #define GV_KNOWN_MS 86400000u           /* an address that a member spoke from is known so long */
 #define GV_KNOWN_SHARE 4u               /* one place of so many is for known addresses */
 #define GV_BAN_MS 600000u               /* a source or instance that sent something invalid */

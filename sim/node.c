@@ -79,6 +79,10 @@ static void carry_out(struct gv_world *world, size_t index, const struct gv_effe
         case GV_EFFECT_CLOSE:
             gv_net_close(world, index, effect->link);
             break;
+        case GV_EFFECT_TURN_AWAY:
+            gv_net_send(world, index, effect->link, data, effect->data_len);
+            gv_net_close(world, index, effect->link);
+            break;
         case GV_EFFECT_PERSIST:
         case GV_EFFECT_FORGET:
         case GV_EFFECT_NOTE:

@@ -136,6 +136,9 @@ static void carry_out(struct gv_driver *driver, const struct gv_effect *effect, 
     case GV_EFFECT_CLOSE:
         gv_net_close(driver->net, effect->link);
         break;
+    case GV_EFFECT_TURN_AWAY: /* of one who called, it was done when it came */
+        gv_net_turn_away(driver->net, effect->link, gv_effect_data(from, effect), effect->data_len);
+        break;
     case GV_EFFECT_NOTE:
         take_note(driver, effect, safe);
         break;
@@ -237,19 +240,29 @@ void gv_driver_count(struct gv_driver *driver, unsigned count, int64_t delta, ui
 
 /* ---- the net's callbacks -------------------------------------------------------------------- */
 
+/* Whoever is turned away goes now and not at the end of the turn: a siege brings hundreds in one, and
+ * each would hold a place that a member needs. Nothing that has to be safe first depends on it.
+ * `before`: effects that were pending before this event. */
+static void turn_away(struct gv_driver *driver, size_t before)
+{
+    const struct gv_effects *pending = &driver->pending;
+
+    for (size_t i = before; i < pending->count; i++)
+        if (pending->list[i].kind == GV_EFFECT_TURN_AWAY)
+            gv_net_turn_away(driver->net, pending->list[i].link,
+                             gv_effect_data(pending, &pending->list[i]),
+                             pending->list[i].data_len);
+}
+
 static void on_connected(void *context, uint32_t link, const struct gv_address *remote)
 {
     struct gv_driver *driver = context;
     struct gv_event event = {.kind = GV_EVENT_CONNECTED,
                              .connected = {.link = link, .remote = *remote}};
+    size_t before = driver->pending.count;
 
     gv_driver_event(context, &event);
-    /* Whoever is not let in goes now and not at the end of the turn: a siege brings hundreds in one,
-     * and each would hold a place that a member needs. Nothing was said to him yet. */
-    const struct gv_effects *pending = &driver->pending;
-    const struct gv_effect *last = pending->count ? &pending->list[pending->count - 1] : NULL;
-    if (last && last->kind == GV_EFFECT_CLOSE && last->link == link)
-        gv_net_close(driver->net, link);
+    turn_away(driver, before);
 }
 
 static void on_disconnected(void *context, uint32_t link)
@@ -261,10 +274,13 @@ static void on_disconnected(void *context, uint32_t link)
 
 static void on_bytes(void *context, uint32_t link, const uint8_t *data, size_t len)
 {
+    struct gv_driver *driver = context;
     struct gv_event event = {.kind = GV_EVENT_BYTES,
                              .bytes = {.link = link, .data = data, .len = len}};
+    size_t before = driver->pending.count;
 
     gv_driver_event(context, &event);
+    turn_away(driver, before);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

@@ -68,6 +68,8 @@ int gv_net_connect(struct gv_net *net, uint32_t link, const struct gv_address *a
 /* Queues a copy, to go out at gv_net_flush. A link that is not up takes nothing. */
 void gv_net_send(struct gv_net *net, uint32_t link, const uint8_t *data, size_t len);
 void gv_net_flush(struct gv_net *net);
+/* Says this, if there is anything to say, and closes at once; no callback follows. */
+void gv_net_turn_away(struct gv_net *net, uint32_t link, const uint8_t *data, size_t len);
 /* Lets the queue go out, then closes; DISCONNECTED follows. */
 void gv_net_close(struct gv_net *net, uint32_t link);
 
@@ -78,8 +80,8 @@ void gv_net_set_incoming_max(struct gv_net *net, unsigned incoming_max);
 size_t gv_net_links(const struct gv_net *net);  /* in any state, the closing ones included */
 uint16_t gv_net_port(const struct gv_net *net); /* of the first listener; 0: none */
 /* accepted: connections that got a place in the table. turned_away: that got none, or were closed
- * again without having been said a word (gv_net_close: the core's door is shut, or what they said
- * first was nonsense). */
+ * again without having been said a word (gv_net_close: what they said first was nonsense), or with one
+ * at most (gv_net_turn_away). */
 struct gv_net_counters {
     uint64_t accepted, turned_away, slow, silent, throttled;
 };

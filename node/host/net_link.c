@@ -219,6 +219,21 @@ void gv_net_link_drip(struct gv_net_link *link)
         gv_net_link_drop(link);
 }
 
+/* What came with the connection. A siege brings hundreds in one turn of the loop, and the last of
+ * them would push out the first before those are read. */
+static void read_now(struct gv_net_link *link)
+{
+    struct gv_net *net = link->net;
+    uv_buf_t buf = uv_buf_init(net->read, sizeof net->read);
+    uv_os_fd_t fd;
+
+    if (link->state != GV_NET_LINK_UP || uv_fileno((uv_handle_t *)&link->tcp, &fd) < 0)
+        return;
+    ssize_t count = recv(fd, net->read, sizeof net->read, MSG_DONTWAIT);
+    if (count > 0) /* its end, or an error, the loop will find */
+        on_read((uv_stream_t *)&link->tcp, count, &buf);
+}
+
 static void limit_kernel(struct gv_net_link *link)
 {
     int send = GV_NET_KERNEL_MAX, receive = GV_NET_KERNEL_MAX;
@@ -245,6 +260,8 @@ static void link_up(struct gv_net_link *link, const struct gv_address *remote)
     if (link->incoming)
         set_deadline(link, GV_NET_SILENT_MS);
     net->callbacks.connected(net->callbacks.context, link->number, remote);
+    if (link->incoming)
+        read_now(link);
 }
 
 void gv_net_link_accept(struct gv_net_link *link, uv_stream_t *server)
@@ -521,6 +538,23 @@ static void on_shutdown(uv_shutdown_t *request, int status)
 
     if (status < 0)
         gv_net_link_drop(link);
+}
+
+void gv_net_turn_away(struct gv_net *net, uint32_t number, const uint8_t *data, size_t len)
+{
+    struct gv_net_link *link = gv_net_link_find(net, number);
+
+    if (!link || link->state == GV_NET_LINK_GONE)
+        return;
+    net->counters.turned_away += link->incoming;
+    link->silent = true;
+    uv_buf_t buf = uv_buf_init((char *)data, (unsigned)len);
+    /* A few bytes, the first on this link: they fit into the kernel's buffer. */
+    if (len > 0 && link->state == GV_NET_LINK_UP &&
+        uv_try_write((uv_stream_t *)&link->tcp, &buf, 1) == (int)len)
+        gv_net_link_drop(link);
+    else
+        reset(link);
 }
 
 /* Our end says that it is done and waits for the other's to say so too: closing a socket with

@@ -37,17 +37,20 @@ enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link 
 
 /* What one peer sends unasked in a minute beyond a share of the cap, or all strangers together, is
  * excess: it is not ours to hold back, and must not keep the news of others waiting. */
+static bool is_strangers_excess(struct gv_core *core, uint64_t bytes)
+{
+    if (core->now_ms - core->strangers_ms >= GV_MINUTE_MS) {
+        core->strangers_ms = core->now_ms;
+        core->strangers_bytes = 0;
+    }
+    core->strangers_bytes += bytes;
+    return core->strangers_bytes > gv_traffic_share(&core->traffic);
+}
+
 static bool is_excess(struct gv_core *core, struct gv_link *link, uint64_t bytes)
 {
-
-    if (!link->member) {
-        if (core->now_ms - core->strangers_ms >= GV_MINUTE_MS) {
-            core->strangers_ms = core->now_ms;
-            core->strangers_bytes = 0;
-        }
-        core->strangers_bytes += bytes;
-        return core->strangers_bytes > gv_traffic_share(&core->traffic);
-    }
+    if (!link->member)
+        return is_strangers_excess(core, bytes);
     /* What we asked for, and the locks of hosts that we follow, are welcome. */
     if (core->now_ms < link->exchange_ms || link->followed)
         return false;
@@ -70,6 +73,27 @@ void gv_account_connection(struct gv_core *core, struct gv_link *link)
 {
     count(core, link, GV_CAUSE_SESSIONS, true, GV_CONNECTION_HEADERS);
     count(core, link, GV_CAUSE_SESSIONS, false, GV_CONNECTION_HEADERS);
+}
+
+static void count_stranger(struct gv_core *core, uint64_t in, uint64_t out)
+{
+    enum gv_cause cause =
+        is_strangers_excess(core, in + out) ? GV_CAUSE_EXCESS : GV_CAUSE_SESSIONS;
+
+    gv_traffic_count(&core->traffic, cause, false, in);
+    gv_traffic_count(&core->traffic, cause, true, out);
+}
+
+void gv_account_call(struct gv_core *core)
+{
+    count_stranger(core, GV_CONNECTION_HEADERS, GV_CONNECTION_HEADERS);
+}
+
+void gv_account_challenge(struct gv_core *core, size_t in, size_t out)
+{
+    core->bytes_in += in;
+    core->bytes_out += out;
+    count_stranger(core, gv_traffic_wire(in), gv_traffic_wire(out));
 }
 
 void gv_account_handshake(struct gv_core *core, struct gv_link *link, bool out, size_t bytes)

@@ -62,15 +62,31 @@ static bool is_known(struct gv_core *core, const struct gv_address *remote)
            gv_book_knows(&core->book, remote);
 }
 
-static bool take_token(struct gv_core *core)
+static void fill(const struct gv_core *core, struct gv_bucket *bucket)
 {
-    uint64_t free = core->door_tokens + (core->now_ms - core->door_ms) * GV_HANDSHAKES_PER_SECOND;
+    bucket->ms = core->now_ms;
+    bucket->tokens = UINT32_MAX; /* whatever its most is */
+}
 
-    core->door_ms = core->now_ms;
-    core->door_tokens = free < GV_HANDSHAKES_BURST * 1000 ? free : GV_HANDSHAKES_BURST * 1000;
-    if (core->door_tokens < 1000)
+void gv_door_open(struct gv_core *core)
+{
+    fill(core, &core->door);
+    fill(core, &core->door_keys);
+    fill(core, &core->door_papers);
+    for (size_t i = 0; i < GV_GROUP_BUCKETS; i++)
+        fill(core, &core->door_groups[i]);
+}
+
+bool gv_bucket_take(const struct gv_core *core, struct gv_bucket *bucket, unsigned per_second)
+{
+    const uint64_t most = GV_HANDSHAKES_BURST_S * 1000ull * per_second;
+    uint64_t free = bucket->tokens + (core->now_ms - bucket->ms) * per_second;
+
+    bucket->ms = core->now_ms;
+    bucket->tokens = free < most ? free : most;
+    if (bucket->tokens < 1000)
         return false;
-    core->door_tokens -= 1000;
+    bucket->tokens -= 1000;
     return true;
 }
 
@@ -85,15 +101,13 @@ static bool has_place(const struct gv_core *core, bool known)
     return core->link_count < (known ? places : places - places / GV_KNOWN_SHARE);
 }
 
-int gv_door_knock(struct gv_core *core, const struct gv_address *remote)
+/* member: by his address, or by his proof. */
+static int has_room(const struct gv_core *core, const struct gv_address *remote, bool member)
 {
     struct gv_subject subject = gv_address_subject(remote);
     size_t strangers = 0, same_source = 0;
-    bool known = is_known(core, remote);
 
-    if (!core->has_descriptor || !core->has_certificate || core->self_revoked || core->stopping)
-        return GV_ERR_STATE;
-    if (!has_place(core, known))
+    if (!has_place(core, member))
         return GV_ERR_FULL;
     for (size_t i = 0; i < core->link_count; i++) {
         const struct gv_link *link = core->links[i];
@@ -103,11 +117,34 @@ int gv_door_knock(struct gv_core *core, const struct gv_address *remote)
         strangers++;
         same_source += gv_subject_equal(&other, &subject);
     }
-    if ((!known && strangers >= GV_STRANGERS_MAX) || same_source >= GV_STRANGERS_PER_SOURCE)
-        return GV_ERR_BUSY;
+    return (!member && strangers >= GV_STRANGERS_MAX) || same_source >= GV_STRANGERS_PER_SOURCE
+               ? GV_ERR_BUSY
+               : GV_OK;
+}
+
+int gv_door_knock(struct gv_core *core, const struct gv_address *remote)
+{
+    bool known = is_known(core, remote);
+    int rc = GV_OK;
+
+    if (!core->has_descriptor || !core->has_certificate || core->self_revoked || core->stopping)
+        return GV_ERR_STATE;
+    if (known)
+        rc = has_room(core, remote, true);
+    if (rc != GV_OK)
+        return rc;
     if (source_of(core, remote)->tries++ >= GV_HANDSHAKES_PER_MINUTE)
         return GV_ERR_RATE;
-    return known || take_token(core) ? GV_OK : GV_ERR_RATE;
+    return known ? GV_OK : GV_ERR_NOT_FOUND;
+}
+
+int gv_door_admit(struct gv_core *core, const struct gv_address *remote, bool proven)
+{
+    int rc = has_room(core, remote, proven);
+
+    if (rc != GV_OK || proven)
+        return rc;
+    return gv_bucket_take(core, &core->door, GV_HANDSHAKES_PER_SECOND) ? GV_OK : GV_ERR_RATE;
 }
 
 /* ---- members that come and go --------------------------------------------------------------- */

@@ -134,7 +134,8 @@ static void whisper(struct gv_core *core, struct gv_link *link, const struct gv_
 static bool is_on_the_way(const struct gv_core *core, const struct gv_instance *instance)
 {
     for (size_t i = 0; i < core->link_count; i++)
-        if (core->links[i]->outbound && !core->links[i]->member && !core->links[i]->closing &&
+        if (core->links[i]->outbound && !core->links[i]->member &&
+            (!core->links[i]->closing || core->links[i]->redial) &&
             gv_address_equal(&core->links[i]->remote, &instance->address))
             return true;
     return false;

@@ -222,12 +222,38 @@ static void refuse_stranger(struct gv_core *core, struct gv_link *link, int erro
     gv_link_close(core, link, GV_GOODBYE_INVALID);
 }
 
+static uint32_t next_number(struct gv_core *core)
+{
+    if (++core->next_link >= GV_LINK_INCOMING)
+        core->next_link = 1;
+    return core->next_link;
+}
+
+/* The same link, over another connection. */
+static void dial_again(struct gv_core *core, struct gv_link *link)
+{
+    uint32_t before = link->id;
+
+    gv_session_end(&link->session);
+    link->id = next_number(core);
+    link->connected = link->closing = link->redial = false;
+    link->opened_ms = core->now_ms;
+    gv_book_moved(core, before, link->id);
+    gv_effect_connect(core->effects, link->id, &link->remote, NULL, 0);
+}
+
 void gv_link_disconnected(struct gv_core *core, uint32_t id)
 {
     struct gv_link *link = gv_link_find(core, id);
 
-    if (!link)
+    if (!link) {
+        gv_caller_gone(core, id);
         return;
+    }
+    if (link->redial && !core->stopping) {
+        dial_again(core, link);
+        return;
+    }
     core->book.own_dirty = true;
     if (link->member) {
         struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_PEER_DOWN);
@@ -253,9 +279,7 @@ uint32_t gv_link_dial(struct gv_core *core, const struct gv_address *address, co
 
     if (core->link_count >= core->settings.max_links)
         return 0;
-    if (++core->next_link >= GV_LINK_INCOMING)
-        core->next_link = 1;
-    link = link_new(core, core->next_link, true);
+    link = link_new(core, next_number(core), true);
     if (!link)
         return 0;
     link->remote = *address;
@@ -263,34 +287,60 @@ uint32_t gv_link_dial(struct gv_core *core, const struct gv_address *address, co
     return link->id;
 }
 
-void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_address *remote)
+static void come_up(struct gv_core *core, struct gv_link *link, const struct gv_address *remote)
 {
-    struct gv_link *link = gv_link_find(core, id);
     struct gv_session_self self = gv_core_self(core);
-    int rc = GV_OK;
+    int rc = GV_ERR_STATE;
 
-    if (!link) {
-        rc = id & GV_LINK_INCOMING ? gv_door_knock(core, remote) : GV_ERR_STATE;
-        link = rc == GV_OK ? link_new(core, id, false) : NULL;
-        if (!link) {
-            gv_effect_close(core->effects, id);
-            return;
-        }
-    }
-    if (link->connected || link->closing)
-        return;
     link->connected = true;
-    gv_account_connection(core, link);
     link->remote = *remote;
     link->opened_ms = link->heard_ms = core->now_ms;
     gv_buf_clear(&core->wire);
-    rc = core->has_descriptor && core->has_certificate
-             ? gv_session_start(&link->session, link->outbound, &core->wire, &self, &core->drbg)
-             : GV_ERR_STATE;
+    if (core->has_descriptor && core->has_certificate)
+        rc = link->again ? gv_session_start_again(&link->session, &core->wire, &self, &core->drbg,
+                                                  link->challenge)
+                         : gv_session_start(&link->session, link->outbound, &core->wire, &self,
+                                            &core->drbg);
     if (rc != GV_OK)
         refuse_stranger(core, link, rc);
     else
         send_wire(core, link);
+}
+
+struct gv_link *gv_link_accept(struct gv_core *core, uint32_t id, const struct gv_address *remote)
+{
+    struct gv_link *link = link_new(core, id, false);
+
+    if (link)
+        come_up(core, link, remote);
+    else
+        gv_effect_turn_away(core->effects, id, NULL, 0);
+    return link;
+}
+
+void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_address *remote)
+{
+    struct gv_link *link = gv_link_find(core, id);
+
+    if (link) {
+        if (link->connected || link->closing)
+            return;
+        gv_account_connection(core, link);
+        come_up(core, link, remote);
+        return;
+    }
+    switch (id & GV_LINK_INCOMING ? gv_door_knock(core, remote) : GV_ERR_STATE) {
+    case GV_OK:
+        link = gv_link_accept(core, id, remote);
+        if (link)
+            gv_account_connection(core, link);
+        break;
+    case GV_ERR_NOT_FOUND:
+        gv_caller_new(core, id, remote);
+        break;
+    default:
+        gv_effect_turn_away(core->effects, id, NULL, 0);
+    }
 }
 
 /* Two nodes that dialled each other keep the session that the smaller id began; a second one of
@@ -406,6 +456,14 @@ static void work_messages(struct gv_core *core, struct gv_link *link)
     }
 }
 
+/* The other side is besieged, and takes members who prove themselves: once (SPEC 5.6). */
+static void come_again(struct gv_core *core, struct gv_link *link)
+{
+    memcpy(link->challenge, link->session.challenge, sizeof link->challenge);
+    link->again = link->redial = link->closing = true;
+    gv_effect_close(core->effects, link->id);
+}
+
 /* Works off whole frames. Returns false when the link is at its end. */
 static bool work_frame(struct gv_core *core, struct gv_link *link)
 {
@@ -423,6 +481,10 @@ static bool work_frame(struct gv_core *core, struct gv_link *link)
     send_wire(core, link);
     if (rc == GV_ERR_MEMORY) { /* our trouble, not the peer's fault */
         abandon(core, link);
+        return false;
+    }
+    if (rc == GV_ERR_BUSY && !link->again) {
+        come_again(core, link);
         return false;
     }
     if (rc != GV_OK) {
@@ -443,7 +505,8 @@ void gv_link_bytes(struct gv_core *core, uint32_t id, const uint8_t *data, size_
 {
     struct gv_link *link = gv_link_find(core, id);
 
-    if (!link || !link->connected || link->closing)
+    if ((!link && gv_caller_bytes(core, id, data, len)) || !link || !link->connected ||
+        link->closing)
         return;
     link->bytes_in += len;
     core->bytes_in += len;

@@ -180,6 +180,14 @@ void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance
     gv_effect_persist(core->effects, GV_ROW_PEER, key, key_len, NULL, 0);
 }
 
+void gv_book_moved(struct gv_core *core, uint32_t from, uint32_t to)
+{
+    struct gv_book_entry *entry = of_link(&core->book, from);
+
+    if (entry)
+        entry->link = to;
+}
+
 /* 2 s, doubling, up to 10 minutes, for ever; a quarter of jitter either way, so that a mesh that
  * lost its network does not come back in one moment. */
 static uint64_t back_off(struct gv_core *core, uint32_t failures)

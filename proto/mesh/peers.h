@@ -42,6 +42,8 @@ void gv_book_learn(struct gv_core *core, const struct gv_address *address,
                    const uint8_t instance[GV_ID_LEN], bool reached);
 /* What became of a link that we opened. */
 void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance[GV_ID_LEN]);
+/* Its connection goes on under another number. */
+void gv_book_moved(struct gv_core *core, uint32_t from, uint32_t to);
 void gv_book_ended(struct gv_core *core, const struct gv_link *link);
 /* Has a member been reached there, or said that it is there? Whatever the port. */
 bool gv_book_knows(const struct gv_book *book, const struct gv_address *address);

@@ -11,6 +11,7 @@
 
 #define PROLOGUE "grapevine 1"
 #define BINDING_DOMAIN "grapevine session 1"
+#define ADMISSION_DOMAIN "grapevine admission 1"
 
 static void put_u16(struct gv_buf *out, size_t value)
 {
@@ -57,32 +58,74 @@ static int check_payload(struct gv_session *session, const struct gv_session_sel
 }
 
 static int write_handshake(struct gv_session *session, struct gv_buf *wire,
-                           const struct gv_session_self *self, bool with_payload)
+                           const uint8_t *payload, size_t payload_len)
 {
     uint8_t frame[GV_FRAME_HANDSHAKE_MAX];
-    struct gv_buf payload;
     size_t len = 0;
+    int rc = gv_noise_write(session->handshake, frame, sizeof frame, &len, payload, payload_len);
+
+    if (rc != GV_OK)
+        return rc;
+    put_u16(wire, len);
+    gv_buf_append(wire, frame, len);
+    return wire->failed ? GV_ERR_MEMORY : GV_OK;
+}
+
+/* The second and the third message. */
+static int write_certificate(struct gv_session *session, struct gv_buf *wire,
+                             const struct gv_session_self *self)
+{
+    struct gv_buf payload;
     int rc;
 
     gv_buf_init(&payload);
-    rc = with_payload ? put_payload(&payload, self) : GV_OK;
+    rc = put_payload(&payload, self);
     if (rc == GV_OK)
-        rc = gv_noise_write(session->handshake, frame, sizeof frame, &len, payload.data,
-                            payload.len);
-    if (rc == GV_OK) {
-        put_u16(wire, len);
-        gv_buf_append(wire, frame, len);
-        rc = wire->failed ? GV_ERR_MEMORY : GV_OK;
-    }
+        rc = write_handshake(session, wire, payload.data, payload.len);
     gv_buf_free(&payload);
     return rc;
 }
 
-int gv_session_start(struct gv_session *session, bool initiator, struct gv_buf *wire,
-                     const struct gv_session_self *self, struct gv_drbg *drbg)
+void gv_session_proof(uint8_t out[GV_PROOF_LEN], const uint8_t pair_key[GV_HASH_LEN],
+                      const uint8_t network_id[GV_KEY_LEN], const uint8_t cookie[GV_COOKIE_LEN],
+                      const uint8_t ephemeral[GV_KEY_LEN],
+                      const uint8_t certificate[GV_CERTIFICATE_LEN])
+{
+    struct gv_hmac_state state;
+    uint8_t mac[GV_HASH_LEN];
+
+    gv_hmac_begin(&state, pair_key, GV_HASH_LEN, ADMISSION_DOMAIN);
+    gv_hmac_add(&state, network_id, GV_KEY_LEN);
+    gv_hmac_add(&state, cookie, GV_COOKIE_LEN);
+    gv_hmac_add(&state, ephemeral, GV_KEY_LEN);
+    gv_hmac_add(&state, certificate, GV_CERTIFICATE_LEN);
+    gv_hmac_end(mac, &state);
+    memcpy(out, mac, GV_PROOF_LEN);
+}
+
+/* The first message of one who was told to come again. */
+static int write_admission(struct gv_session *session, struct gv_buf *wire,
+                           const struct gv_session_self *self,
+                           const uint8_t challenge[GV_CHALLENGE_LEN])
+{
+    uint8_t payload[GV_ADMISSION_LEN], key[GV_HASH_LEN];
+    uint8_t *certificate = payload + GV_COOKIE_LEN, *proof = certificate + GV_CERTIFICATE_LEN;
+    int rc = gv_pair_key_prove(key, self->identity, challenge + GV_COOKIE_LEN);
+
+    if (rc != GV_OK)
+        return rc;
+    memcpy(payload, challenge, GV_COOKIE_LEN);
+    memcpy(certificate, self->certificate, GV_CERTIFICATE_LEN);
+    gv_session_proof(proof, key, self->descriptor->network_id, challenge,
+                     session->handshake->ephemeral_public, certificate);
+    gv_wipe(key, sizeof key);
+    return write_handshake(session, wire, payload, sizeof payload);
+}
+
+static int begin(struct gv_session *session, bool initiator, const struct gv_session_self *self,
+                 struct gv_drbg *drbg)
 {
     uint8_t prologue[sizeof PROLOGUE + GV_KEY_LEN], ephemeral[GV_KEY_LEN];
-    int rc = GV_OK;
 
     memset(session, 0, sizeof *session);
     session->initiator = initiator;
@@ -95,8 +138,29 @@ int gv_session_start(struct gv_session *session, bool initiator, struct gv_buf *
     gv_noise_start(session->handshake, initiator, self->identity->session_secret,
                    self->identity->session_public, ephemeral, prologue, sizeof prologue);
     gv_wipe(ephemeral, sizeof ephemeral);
-    if (initiator)
-        rc = write_handshake(session, wire, self, false);
+    return GV_OK;
+}
+
+int gv_session_start(struct gv_session *session, bool initiator, struct gv_buf *wire,
+                     const struct gv_session_self *self, struct gv_drbg *drbg)
+{
+    int rc = begin(session, initiator, self, drbg);
+
+    if (rc == GV_OK && initiator)
+        rc = write_handshake(session, wire, NULL, 0);
+    if (rc != GV_OK)
+        gv_session_end(session);
+    return rc;
+}
+
+int gv_session_start_again(struct gv_session *session, struct gv_buf *wire,
+                           const struct gv_session_self *self, struct gv_drbg *drbg,
+                           const uint8_t challenge[GV_CHALLENGE_LEN])
+{
+    int rc = begin(session, true, self, drbg);
+
+    if (rc == GV_OK)
+        rc = write_admission(session, wire, self, challenge);
     if (rc != GV_OK)
         gv_session_end(session);
     return rc;
@@ -134,15 +198,22 @@ static int work_handshake(struct gv_session *session, struct gv_buf *wire,
     uint8_t payload[GV_FRAME_HANDSHAKE_MAX];
     size_t payload_len = 0;
     bool first = !session->initiator && session->handshake->step == 0;
-    int rc = gv_noise_read(session->handshake, payload, sizeof payload, &payload_len, message, len);
+    int rc;
 
+    if (session->initiator && len == GV_CHALLENGE_LEN) { /* shorter than any second message */
+        memcpy(session->challenge, message, len);
+        return GV_ERR_BUSY;
+    }
+    rc = gv_noise_read(session->handshake, payload, sizeof payload, &payload_len, message, len);
     if (rc != GV_OK)
         return rc;
-    if (first)
-        return payload_len == 0 ? write_handshake(session, wire, self, true) : GV_ERR_PROTOCOL;
+    if (first) /* an admission was looked at by the door, if it was asked for */
+        return payload_len == 0 || payload_len == GV_ADMISSION_LEN
+                   ? write_certificate(session, wire, self)
+                   : GV_ERR_PROTOCOL;
     rc = check_payload(session, self, payload, payload_len);
     if (rc == GV_OK && session->initiator)
-        rc = write_handshake(session, wire, self, true);
+        rc = write_certificate(session, wire, self);
     if (rc == GV_OK)
         become_open(session);
     return rc;

@@ -66,6 +66,8 @@ struct gv_link {
     bool follows;              /* he asked us for ours: */
     struct gv_buf locks_due;   /* subjects to tell him of, one after the other */
     uint64_t locks_ms;         /* and not before */
+    bool again, redial;        /* he told us to come again, with a proof; as soon as this ended */
+    uint8_t challenge[GV_CHALLENGE_LEN]; /* which this was */
     struct gv_flow flow;       /* of their mail, as they told it; size 0: not yet (SPEC 9.11) */
     uint64_t flow_heard_ms;
     uint64_t flow_due_ms;      /* when to tell them of ours */
@@ -78,6 +80,22 @@ struct gv_source {
     struct gv_subject subject;
     uint64_t minute_ms;
     uint32_t tries;
+};
+
+/* A connection whose first message is not there yet (SPEC 5.4). */
+struct gv_caller {
+    uint32_t id;
+    uint16_t len;
+    uint64_t number, since_ms;
+    struct gv_address remote;
+    uint8_t frame[2 + GV_KEY_LEN + GV_ADMISSION_LEN];
+};
+
+/* What may be begun, as of `ms`. */
+#define GV_GROUP_BUCKETS 256
+struct gv_bucket {
+    uint64_t ms;
+    uint64_t tokens; /* thousandths */
 };
 
 /* Addresses that a member spoke from: they keep some places when strangers press (SPEC 5.4). */
@@ -181,8 +199,14 @@ struct gv_core {
     uint64_t strangers_ms, strangers_bytes; /* a minute's start; what all of them cost in it */
     struct gv_known known[GV_KNOWN];
     struct gv_left left[GV_LEFT];
-    uint64_t door_ms;     /* when the handshakes of strangers below were counted */
-    uint64_t door_tokens; /* thousandths of a handshake that strangers may still begin */
+    struct gv_bucket door;        /* handshakes of strangers, */
+    struct gv_bucket door_keys;   /* keys of pairs, */
+    struct gv_bucket door_papers; /* certificates that are not in the roster, */
+    struct gv_bucket door_groups[GV_GROUP_BUCKETS]; /* and of them those of one network group */
+    struct gv_table pairs;        /* of struct pair (mesh/admission.c), owned */
+    struct gv_caller callers[GV_CALLERS_MAX]; /* caller_count of them, in any order */
+    size_t caller_count;
+    uint64_t caller_number;
     struct gv_ban bans[GV_BANS_MAX];
 
     struct gv_fresh *fresh; /* owned */
@@ -346,6 +370,8 @@ struct gv_link *gv_link_of(const struct gv_core *core, const uint8_t instance[GV
 /* Opens an outgoing one; gives its number, or 0 when there is no room. */
 uint32_t gv_link_dial(struct gv_core *core, const struct gv_address *address, const char *host);
 void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_address *remote);
+/* An incoming connection that the door lets begin; it is counted by the caller. NULL: no memory. */
+struct gv_link *gv_link_accept(struct gv_core *core, uint32_t id, const struct gv_address *remote);
 void gv_link_disconnected(struct gv_core *core, uint32_t id);
 void gv_link_bytes(struct gv_core *core, uint32_t id, const uint8_t *data, size_t len);
 /* Posts what is in `message` (whole messages) to a member. */
@@ -371,6 +397,9 @@ uint64_t gv_links_deadline(const struct gv_core *core);
 enum gv_cause gv_account_cause(const struct gv_core *core, const struct gv_link *link,
                                uint8_t message, bool out);
 void gv_account_connection(struct gv_core *core, struct gv_link *link);
+/* Of somebody who has no link yet; he said so many bytes, and was told so many. */
+void gv_account_call(struct gv_core *core);
+void gv_account_challenge(struct gv_core *core, size_t in, size_t out);
 void gv_account_handshake(struct gv_core *core, struct gv_link *link, bool out, size_t bytes);
 /* A frame: its messages are counted apart. */
 void gv_account_frame(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
@@ -386,14 +415,35 @@ void gv_account_minute(struct gv_core *core);
 bool gv_account_is_flooding(const struct gv_core *core, const struct gv_link *link);
 
 /* ---- mesh/door.c: who may come in (SPEC 5.3, 5.4) ------------------------------------------- */
-/* May a connection from there begin a handshake? GV_OK or why not; before any cryptography. */
+void gv_door_open(struct gv_core *core);
+/* May a connection from there begin a handshake? GV_OK, or why not, before any cryptography;
+ * GV_ERR_NOT_FOUND: nobody knows the address, and it depends on what he says first. */
 int gv_door_knock(struct gv_core *core, const struct gv_address *remote);
+/* He has said it, and has proven that he is a member, or has not. */
+int gv_door_admit(struct gv_core *core, const struct gv_address *remote, bool proven);
+/* One of so many a second, twice as many at once. */
+bool gv_bucket_take(const struct gv_core *core, struct gv_bucket *bucket, unsigned per_second);
 /* The peer has shown a certificate and is let in. */
 void gv_door_enter(struct gv_core *core, struct gv_link *link);
 /* A member's link is at its end. */
 void gv_door_leave(struct gv_core *core, const struct gv_link *link);
 void gv_door_ban(struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 bool gv_is_banned(const struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
+
+/* ---- mesh/callers.c, mesh/admission.c (SPEC 5.4, 5.6) ------------------------------------------- */
+void gv_caller_new(struct gv_core *core, uint32_t id, const struct gv_address *remote);
+/* False: he is none. */
+bool gv_caller_bytes(struct gv_core *core, uint32_t id, const uint8_t *data, size_t len);
+bool gv_caller_gone(struct gv_core *core, uint32_t id);
+void gv_callers_tick(struct gv_core *core);
+uint64_t gv_callers_deadline(const struct gv_core *core);
+/* The cookie of this address and of so many periods ago. */
+void gv_door_cookie(const struct gv_core *core, uint8_t out[GV_COOKIE_LEN],
+                    const struct gv_address *remote, uint64_t periods_ago);
+/* Does the payload of this first message show that its sender is a member? */
+bool gv_door_proves(struct gv_core *core, const struct gv_address *remote,
+                    const uint8_t ephemeral[GV_KEY_LEN], const uint8_t admission[GV_ADMISSION_LEN]);
+void gv_door_forget_pairs(struct gv_core *core);
 
 /* ---- mesh/keepers.c, mesh/errands.c (SPEC 9.10) ----------------------------------------------- */
 /* False in a mesh of up to seven nodes that can be reached: there every word is public. */

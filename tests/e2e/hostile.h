@@ -28,13 +28,15 @@ struct member {
     struct puppet puppet; /* keys, certificate, session */
     int fd;               /* -1: closed */
     bool cut;             /* the node has ended it */
+    bool challenged;      /* it told him to come again, with a proof */
+    bool proved;          /* and that let him in */
     uint32_t goodbye;     /* PUPPET_NOBODY: none heard */
     unsigned heard[GV_MESSAGE_LAST + 1];
 };
 
 /* A fresh identity of an owner of its own. */
 void member_make(struct member *member, const struct lab *lab);
-/* Connects, shakes hands, says HELLO. receive_buffer: of the kernel; 0: as it comes. */
+/* Connects, shakes hands, twice if he is told to, says HELLO. receive_buffer: of the kernel; 0: as it comes. */
 bool member_join(struct member *member, const struct lab *lab, const struct sockaddr_in *source,
                  int receive_buffer);
 bool member_say(struct member *member, const struct gv_buf *plain);
@@ -50,7 +52,11 @@ void member_leave(struct member *member);
 
 /* passing: another member must have it from the node, too. */
 int run_probe(const struct lab *lab, unsigned samples, unsigned pace_ms, bool passing);
-enum siege { SIEGE_SILENT, SIEGE_SLOW, SIEGE_HANDSHAKE };
+/* So many members, each from an address that nobody knows, who cannot be dialled: all must be let in
+ * and heard. */
+int run_newcomers(const struct lab *lab, unsigned members);
+/* SIEGE_PROOFS: they come again, as they are told, and bring what proves nothing. */
+enum siege { SIEGE_SILENT, SIEGE_SLOW, SIEGE_HANDSHAKE, SIEGE_PROOFS };
 int run_siege(const struct lab *lab, enum siege kind, unsigned strangers, unsigned seconds);
 int run_forged(const struct lab *lab, unsigned messages);
 int run_flood(const struct lab *lab, unsigned seconds);

@@ -15,7 +15,8 @@ static void usage(void)
 {
     fprintf(stderr, "usage: hostile REGISTRY-FOLDER ADDRESS PORT WHAT\n"
                     "  probe SAMPLES PACE-MS | taken SAMPLES PACE-MS | silent STRANGERS SECONDS | slow STRANGERS SECONDS |\n"
-                    "  handshake STRANGERS SECONDS | forged MESSAGES | flood SECONDS |\n"
+                    "  handshake STRANGERS SECONDS | proofs STRANGERS SECONDS |\n"
+                    "  newcomers MEMBERS | forged MESSAGES | flood SECONDS |\n"
                     "  greedy | churn SECONDS\n");
     exit(64);
 }
@@ -72,6 +73,10 @@ int main(int argc, char **argv)
         return run_siege(&lab, SIEGE_SLOW, first, second);
     if (strcmp(what, "handshake") == 0 && second)
         return run_siege(&lab, SIEGE_HANDSHAKE, first, second);
+    if (strcmp(what, "proofs") == 0 && second)
+        return run_siege(&lab, SIEGE_PROOFS, first, second);
+    if (strcmp(what, "newcomers") == 0 && first)
+        return run_newcomers(&lab, first);
     if (strcmp(what, "forged") == 0 && first)
         return run_forged(&lab, first);
     if (strcmp(what, "flood") == 0 && first)

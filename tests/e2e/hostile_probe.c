@@ -108,6 +108,51 @@ static void sample(struct member *sender, struct member *receiver, unsigned samp
     gv_buf_free(&record);
 }
 
+#define NEWCOMER_US 60000000u /* then he gives up */
+
+/* In and heard, from an address of his own; after how long. 0: never. As a real node does, he tries
+ * again after 2 s, and twice as long each time. */
+static uint64_t newcomer(const struct lab *lab, unsigned number, unsigned *tries, unsigned *proved)
+{
+    struct sockaddr_in source = source_of_number(133 + number % 8, (unsigned)getpid() % 60000);
+    uint64_t start = now_us(), pause = 2000000;
+    struct member member;
+    uint8_t id[GV_ID_LEN];
+    bool heard = false;
+
+    member_make(&member, lab);
+    while (!heard && now_us() - start < NEWCOMER_US) {
+        ++*tries;
+        if (member_join(&member, lab, &source, 0)) {
+            struct gv_buf record = signal_of(&member, number);
+            gv_assert(gv_record_id(id, record.data, record.len) == 0);
+            member_hand(&member, record);
+            heard = member_hear(&member, now_us() + LOST_US, is_ack_of, id);
+            *proved += heard && member.proved;
+        }
+        member_leave(&member);
+        if (!heard)
+            usleep((useconds_t)pause);
+        pause *= 2;
+    }
+    return heard ? now_us() - start : 0;
+}
+
+int run_newcomers(const struct lab *lab, unsigned members)
+{
+    unsigned in = 0, tries = 0, proved = 0;
+    uint64_t longest = 0;
+
+    for (unsigned i = 0; i < members; i++) {
+        uint64_t took_us = newcomer(lab, i, &tries, &proved);
+        in += took_us > 0;
+        longest = took_us > longest ? took_us : longest;
+    }
+    printf("{\"members\": %u, \"let_in\": %u, \"proved\": %u, \"tries\": %u, \"longest_ms\": %.1f}\n",
+           members, in, proved, tries, (double)longest / 1000);
+    return in == members ? 0 : 1;
+}
+
 int run_probe(const struct lab *lab, unsigned samples, unsigned pace_ms, bool passing)
 {
     static struct times taken, passed;

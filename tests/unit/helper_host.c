@@ -226,6 +226,9 @@ static void take_effect(struct host *host, const struct gv_effect *effect, uint3
     case GV_EFFECT_SEND:
         send_to_end(host, effect);
         break;
+    case GV_EFFECT_TURN_AWAY:
+        send_to_end(host, effect);
+        /* fall through */
     case GV_EFFECT_CLOSE:
         if (end) {
             end->closed = true;
@@ -311,6 +314,16 @@ uint32_t host_incoming(struct host *host, const struct gv_address *remote, struc
     event.connected.remote = *remote;
     add_end(host, link)->puppet = puppet;
     host_step(host, &event);
+    return link;
+}
+
+uint32_t host_call(struct host *host, const struct gv_address *remote)
+{
+    uint8_t frame[2 + GV_KEY_LEN] = {0, GV_KEY_LEN, 9}; /* the base point: any point will do */
+    uint32_t link = host_incoming(host, remote, NULL);
+
+    if (!host_end_of(host, link)->closed)
+        host_bytes(host, link, frame, sizeof frame);
     return link;
 }
 

@@ -108,6 +108,8 @@ uint64_t host_unix_ms(const struct host *host);
 
 /* An incoming connection; returns its link number. The end is the caller's to fill in. */
 uint32_t host_incoming(struct host *host, const struct gv_address *remote, struct puppet *puppet);
+/* The same, and begins a handshake, and leaves it at that: a stranger. */
+uint32_t host_call(struct host *host, const struct gv_address *remote);
 void host_bytes(struct host *host, uint32_t link, const void *data, size_t len);
 /* The other side is gone. */
 void host_disconnected(struct host *host, uint32_t link);

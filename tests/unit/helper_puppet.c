@@ -158,7 +158,9 @@ static bool core_says_open(const struct puppet *puppet)
     return false;
 }
 
-bool puppet_connect_from(struct puppet *puppet, struct host *host, const struct gv_address *address)
+/* spoil: a byte of the first frame that is changed; 0: none. */
+static bool shake_hands(struct puppet *puppet, struct host *host, const struct gv_address *address,
+                        const uint8_t *challenge, size_t spoil)
 {
     struct gv_session_self self = self_of(puppet);
     struct gv_buf wire;
@@ -167,11 +169,30 @@ bool puppet_connect_from(struct puppet *puppet, struct host *host, const struct 
     if (puppet->closed)
         return false;
     gv_buf_init(&wire);
-    gv_assert(gv_session_start(&puppet->session, true, &wire, &self, &puppet->drbg) == GV_OK);
+    if (challenge)
+        gv_assert(gv_session_start_again(&puppet->session, &wire, &self, &puppet->drbg,
+                                         challenge) == GV_OK);
+    else
+        gv_assert(gv_session_start(&puppet->session, true, &wire, &self, &puppet->drbg) == GV_OK);
+    if (spoil)
+        wire.data[spoil] ^= 1;
     host_bytes(host, puppet->link, wire.data, wire.len);
     gv_buf_free(&wire);
     puppet_work(puppet);
+    if (puppet->error == GV_ERR_BUSY)
+        memcpy(puppet->challenge, puppet->session.challenge, GV_CHALLENGE_LEN);
     return puppet->open && core_says_open(puppet);
+}
+
+bool puppet_connect_from(struct puppet *puppet, struct host *host, const struct gv_address *address)
+{
+    return shake_hands(puppet, host, address, NULL, 0);
+}
+
+bool puppet_come_again(struct puppet *puppet, struct host *host, const struct gv_address *address,
+                       size_t spoil)
+{
+    return shake_hands(puppet, host, address, puppet->challenge, spoil);
 }
 
 bool puppet_connect(struct puppet *puppet, struct host *host)

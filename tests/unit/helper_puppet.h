@@ -30,7 +30,8 @@ struct puppet {
     struct gv_buf heard;   /* plaintext of all messages heard, one after the other */
     bool open;             /* the handshake is done, seen from here */
     bool closed;           /* the core closed the link */
-    int error;             /* why the session here gave up */
+    int error;             /* why the session here gave up; GV_ERR_BUSY: there is */
+    uint8_t challenge[GV_CHALLENGE_LEN]; /* this, to come again with */
     unsigned count[GV_MESSAGE_LAST + 1];        /* messages heard, by kind */
     uint32_t goodbye;                           /* the reason heard; PUPPET_NOBODY: none */
     unsigned records[GV_RECORD_LOG_HEAD + 1];  /* records heard, by kind */
@@ -50,6 +51,9 @@ void puppet_free(struct puppet *puppet);
 bool puppet_connect(struct puppet *puppet, struct host *host);
 bool puppet_connect_from(struct puppet *puppet, struct host *host,
                          const struct gv_address *address);
+/* Once more with the challenge heard last; spoil: a byte of the frame that is changed (0: none). */
+bool puppet_come_again(struct puppet *puppet, struct host *host, const struct gv_address *address,
+                       size_t spoil);
 /* Only the connection: the core has the link, no byte was sent. */
 void puppet_knock(struct puppet *puppet, struct host *host, const struct gv_address *address);
 /* Answers the first connection that the host wants to open. */

@@ -45,9 +45,8 @@ static int stage_down(void **state)
 static bool knocks(unsigned number)
 {
     struct gv_address address = make_address(number);
-    uint32_t link = host_incoming(&host, &address, NULL);
 
-    return !host_end_of(&host, link)->closed;
+    return !host_end_of(&host, host_call(&host, &address))->closed;
 }
 
 /* So many strangers, each from elsewhere; how many were let begin. */
@@ -121,6 +120,27 @@ static void a_known_address_has_its_limits(void **state)
     assert_int_equal(let_in, GV_STRANGERS_PER_SOURCE);
 }
 
+/* Whoever says nothing keeps nobody out, and gives way to the next. */
+static void silence_holds_no_place(void **state)
+{
+    unsigned closed = 0;
+    uint32_t links[200];
+
+    for (unsigned i = 0; i < 200; i++) {
+        struct gv_address address = make_address(1000 + i);
+        links[i] = host_incoming(&host, &address, NULL);
+        host_bytes(&host, links[i], "\0", 1);
+    }
+    for (unsigned i = 0; i < 200; i++)
+        closed += host_end_of(&host, links[i]) == NULL || host_end_of(&host, links[i])->closed;
+    assert_int_equal(closed, 200 - GV_CALLERS_MAX);
+    assert_int_equal(host_status(&host).links, 0);
+    assert_true(puppet_join(&puppet, &host));
+    host_run(&host, GV_HANDSHAKE_MS);
+    for (unsigned i = 0; i < 200; i++)
+        assert_true(host_end_of(&host, links[i]) == NULL || host_end_of(&host, links[i])->closed);
+}
+
 /* Strangers that give way at once still cost a handshake each: 64 a second, 128 in one moment. */
 static void strangers_begin_so_many_handshakes_a_second(void **state)
 {
@@ -129,7 +149,7 @@ static void strangers_begin_so_many_handshakes_a_second(void **state)
     reopen(1000);
     for (unsigned i = 0; i < 3000; i++) {
         struct gv_address address = make_address(1000 + i);
-        uint32_t link = host_incoming(&host, &address, NULL);
+        uint32_t link = host_call(&host, &address);
         let_in += !host_end_of(&host, link)->closed;
         host_disconnected(&host, link);
         host.now_ms += 1; /* 3 s in all */
@@ -338,6 +358,7 @@ int main(void)
         STORY(whoever_is_in_the_address_book_finds_a_place),
         STORY(an_address_is_known_for_a_day),
         STORY(a_known_address_has_its_limits),
+        STORY(silence_holds_no_place),
         STORY(strangers_begin_so_many_handshakes_a_second),
         STORY(a_member_cannot_make_us_shake_hands_all_day),
         STORY(a_banned_member_cannot_either),

@@ -356,7 +356,7 @@ static void a_node_that_stops_says_so(void **state)
 
 static bool knocks(const struct gv_address *address)
 {
-    uint32_t link = host_incoming(&host, address, NULL);
+    uint32_t link = host_call(&host, address);
 
     return !host_end_of(&host, link)->closed;
 }

@@ -107,7 +107,7 @@ static void half_open_strangers_cannot_either(void **state)
     reopen_with_seeds(0, 16);
     for (unsigned i = 0; i < 40; i++) {
         struct gv_address address = make_address(1000 + i);
-        uint32_t link = host_incoming(&host, &address, NULL);
+        uint32_t link = host_call(&host, &address);
         let_in += !host_end_of(&host, link)->closed;
     }
     assert_int_equal(let_in, FOR_UNKNOWN(16));
