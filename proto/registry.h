@@ -106,6 +106,7 @@ struct gv_registry_rules {
     uint32_t
         grace_min; /* the descriptor's: renewed without a new code up to so long past its end */
     uint32_t instances_per_owner;
+    uint32_t signer; /* the key that signs now; 0: a key is never changed */
 };
 void gv_registry_rules_default(struct gv_registry_rules *rules);
 
@@ -119,8 +120,8 @@ int gv_registry_admit(struct gv_certificate *out, const struct gv_registry_rules
                       uint64_t placement, uint64_t group, uint32_t now_min,
                       const struct gv_certificate *held, bool revoked, uint32_t owner_count);
 
-/* The same for a renewal. Returns GV_OK; GV_ERR_REVOKED; GV_ERR_EARLY (before half life);
- * GV_ERR_EXPIRED (past its end and grace: enrol again). */
+/* The same for a renewal. Returns GV_OK; GV_ERR_REVOKED; GV_ERR_EARLY (before half life, and signed
+ * by the key that signs now); GV_ERR_EXPIRED (past its end and grace: enrol again). */
 int gv_registry_renew(struct gv_certificate *out, const struct gv_registry_rules *rules,
                       uint64_t group, uint32_t now_min, const struct gv_certificate *held,
                       bool revoked);

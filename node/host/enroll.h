@@ -109,13 +109,17 @@ struct gv_enroll_keep {
 /* `certificate` may be NULL (not enrolled yet); call again when there is one. */
 int gv_enroll_keep(struct gv_enroll *enroll, const struct gv_enroll_keep *keep,
                    const uint8_t *certificate);
+/* There is another descriptor: when the certificate is renewed may have changed. */
+void gv_enroll_look(struct gv_enroll *enroll);
 
 /* The back-off rule, exposed for its test: seconds to wait after `failures` >= 1 failures in a
  * row, given 32 random bits: 60 s doubling up to 6 h, times 0.75 .. 1.25. */
 uint32_t gv_enroll_backoff(unsigned failures, uint32_t random);
-/* Likewise: when (unix seconds) this certificate is renewed: half life, and up to a twentieth of
- * the life (a day at most) later, decided by the certificate itself so that a restart does not draw
- * anew and a mesh that enrolled in one hour does not renew in one. */
-uint64_t gv_enroll_renewal_s(const struct gv_certificate *certificate);
+/* Likewise: when (unix seconds) this certificate is renewed: at half life, or once the descriptor (may
+ * be NULL) has a later key than its own in force, and up to a twentieth of the life (a day at most)
+ * later, decided by the certificate itself so that a restart does not draw anew and a mesh that
+ * enrolled in one hour does not renew in one. At once when its key is not named any more. */
+uint64_t gv_enroll_renewal_s(const struct gv_certificate *certificate,
+                             const struct gv_descriptor *descriptor);
 
 #endif

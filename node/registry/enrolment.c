@@ -124,7 +124,7 @@ static uint64_t network_group(const struct gv_http_request *request)
  * not name our key for now, so nobody would accept the result. */
 static int issue(struct gv_registrar *registrar, struct gv_instance *instance)
 {
-    const uint8_t *secret = registrar->signer.sign_secret;
+    const uint8_t *secret = registrar->signer->sign_secret;
 
     if (!gv_descriptor_key(&registrar->descriptor, gv_certificate_signer(secret + 32),
                            instance->certificate.issued_min)) {

@@ -22,6 +22,7 @@ int main(int argc, char **argv)
         {"serve", "grapevine-registry serve", gv_command_serve},
         {"descriptor", "grapevine-registry descriptor", gv_command_descriptor},
         {"show-descriptor", "grapevine-registry show-descriptor", gv_command_show},
+        {"keys", "grapevine-registry keys", gv_command_keys},
         {"list", "grapevine-registry list", gv_command_list},
         {"revoke", "grapevine-registry revoke", gv_command_revoke},
         {"backup", "grapevine-registry backup", gv_command_backup},

@@ -225,8 +225,10 @@ static void post_page(struct gv_http_request *request, void *context)
 
 static void get_log_head(struct gv_http_request *request, void *context)
 {
-    if (admit_alone(context, request))
-        gv_log_head_handle(context, request);
+    if (!admit_alone(context, request))
+        return;
+    gv_registrar_refresh(context); /* another key may sign by now */
+    gv_log_head_handle(context, request);
 }
 
 static void get_log_entries(struct gv_http_request *request, void *context)
