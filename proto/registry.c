@@ -120,7 +120,8 @@ static const char *proof_domain(enum gv_proof_kind kind)
 {
     return kind == GV_PROOF_ENROLL    ? "grapevine enroll 1"
            : kind == GV_PROOF_CONFIRM ? "grapevine confirm 1"
-                                      : "grapevine renew 1";
+           : kind == GV_PROOF_RENEW   ? "grapevine renew 1"
+                                      : "grapevine leave 1";
 }
 
 static bool proof_fits(const struct gv_proof *proof)

@@ -54,7 +54,7 @@ struct gv_enroll_answer {
     unsigned status;     /* HTTP status, 0: none */
     char word[32];       /* the registry's error word, "" without */
     struct gv_text text; /* one sentence for the admin when error != GV_OK */
-    const uint8_t *wire; /* what was fetched and verified: descriptor or certificate */
+    const uint8_t *wire; /* what was fetched and verified: descriptor, certificate, revocation */
     size_t wire_len;
     uint32_t expires_s; /* gv_enroll_request: how long the code stays good */
 };
@@ -82,6 +82,11 @@ int gv_enroll_confirm(struct gv_enroll *enroll, const char *code, gv_enroll_done
 /* Exchanges a certificate past half of its life for a fresh one with the same owner, placement
  * and since. */
 int gv_enroll_renew(struct gv_enroll *enroll, const uint8_t certificate[GV_CERTIFICATE_LEN],
+                    gv_enroll_done done, void *context);
+
+/* Gives the instance up for good; on success `wire` is the revocation (proto/wire/revocation.h),
+ * verified: of this instance, by its owner. */
+int gv_enroll_leave(struct gv_enroll *enroll, const uint8_t certificate[GV_CERTIFICATE_LEN],
                     gv_enroll_done done, void *context);
 
 /* Fetches revocations, oldest first, from the newest minute that was handed out before: all of

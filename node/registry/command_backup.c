@@ -14,7 +14,11 @@
 #include "node/registry/registrar.h"
 #include "node/registry/sql.h"
 
-static int copy_file(const char *from, const char *to, const char *name, struct gv_text *why)
+const char *const gv_backup_names[] = {GV_FILE_ROOT_KEY,  GV_FILE_REGISTRY_KEY, GV_FILE_NEXT_KEY,
+                                       GV_FILE_OWNER_KEY, GV_FILE_EMAIL_KEY,    GV_FILE_DESCRIPTOR,
+                                       GV_FILE_TERMS,     GV_FILE_CONFIG,       NULL};
+
+int gv_copy_file(const char *from, const char *to, const char *name, struct gv_text *why)
 {
     char *source = gv_data_path(from, name), *target = gv_data_path(to, name);
     struct gv_buf data;
@@ -35,8 +39,7 @@ static int copy_file(const char *from, const char *to, const char *name, struct 
     return rc;
 }
 
-/* SQLite's own copy: of one moment, whatever is written meanwhile. */
-static int copy_database(const char *from, const char *to, struct gv_text *why)
+int gv_copy_database(const char *from, const char *to, struct gv_text *why)
 {
     sqlite3 *db = NULL;
     sqlite3_stmt *vacuum = NULL;
@@ -64,18 +67,15 @@ out:
 
 static int copy_all(const struct gv_place *place, const char *out, struct gv_text *why)
 {
-    static const char *const names[] = {GV_FILE_ROOT_KEY,  GV_FILE_REGISTRY_KEY, GV_FILE_NEXT_KEY,
-                                        GV_FILE_OWNER_KEY, GV_FILE_EMAIL_KEY,    GV_FILE_DESCRIPTOR,
-                                        GV_FILE_TERMS,     GV_FILE_CONFIG};
     int rc = GV_OK;
 
     if (mkdir(out, 0700) != 0)
         return gv_fail(why, GV_ERR_DUPLICATE, "%s: cannot be made; name a folder that is not there",
                        out);
-    for (size_t i = 0; rc == GV_OK && i < sizeof names / sizeof *names; i++)
-        rc = copy_file(place->folder, out, names[i], why);
+    for (const char *const *name = gv_backup_names; rc == GV_OK && *name; name++)
+        rc = gv_copy_file(place->folder, out, *name, why);
     if (rc == GV_OK && !gv_sql_is_server(place->database))
-        rc = copy_database(place->database, out, why);
+        rc = gv_copy_database(place->database, out, why);
     return rc;
 }
 

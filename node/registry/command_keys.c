@@ -334,6 +334,23 @@ static int drop(struct keys *keys, struct gv_text *why)
     return rc;
 }
 
+int gv_rotate_now(const struct gv_desk_options *at, const char *root_key, struct gv_text *why)
+{
+    struct keys *keys = calloc(1, sizeof *keys);
+
+    if (!keys)
+        return GV_ERR_MEMORY;
+    keys->at = *at;
+    keys->root_key = root_key;
+    int rc = find_out(keys, why);
+    if (rc == GV_OK)
+        rc = rotate(keys, why);
+    gv_desk_close(&keys->desk);
+    gv_signers_wipe(&keys->signers);
+    free(keys);
+    return rc;
+}
+
 int gv_command_keys(int argc, char **argv)
 {
     struct keys *keys = calloc(1, sizeof *keys);

@@ -167,7 +167,7 @@ static const struct argp argp = {
     NULL,
     "The registry of a grapevine network.\v"
     "Other commands, each with --help: init, serve, descriptor, show-descriptor, keys, list, revoke, "
-    "export, forget, invite, backup.",
+    "export, forget, limits, invite, backup, restore.",
     NULL,
     NULL,
     NULL};

@@ -71,11 +71,17 @@ int gv_desk_open(struct gv_desk *desk, const struct gv_desk_options *given, stru
     return rc;
 }
 
-int gv_desk_end(struct gv_desk *desk, int rc, const struct gv_text *why)
+void gv_desk_close(struct gv_desk *desk)
 {
     gv_records_close(desk->records);
+    desk->records = NULL;
     gv_place_free(&desk->place);
     gv_wipe(desk->owner_secret, sizeof desk->owner_secret);
+}
+
+int gv_desk_end(struct gv_desk *desk, int rc, const struct gv_text *why)
+{
+    gv_desk_close(desk);
     if (rc == GV_ERR_CONFIG) /* said already */
         return EX_CONFIG;
     return rc == GV_OK ? EX_OK : gv_complain(rc, why);

@@ -33,7 +33,11 @@ struct gv_desk {
 /* Finds it all and opens the database. GV_ERR_CONFIG: what is wrong is said already. Pair with
  * gv_desk_end either way. */
 int gv_desk_open(struct gv_desk *desk, const struct gv_desk_options *given, struct gv_text *why);
+void gv_desk_close(struct gv_desk *desk);
 /* Closes it, says why it failed if it did, and gives the exit code. */
 int gv_desk_end(struct gv_desk *desk, int rc, const struct gv_text *why);
+
+/* A new registry key that signs from now on, as `keys --rotate --lead 0s --overlap 0s` makes it. */
+int gv_rotate_now(const struct gv_desk_options *at, const char *root_key, struct gv_text *why);
 
 #endif

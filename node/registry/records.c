@@ -96,6 +96,8 @@ static int count_pending(struct gv_records *records, const uint8_t key[GV_KEY_LE
         return GV_OK;
     int rc = gv_sql_run(sql, PENDING_PURGE, "i", (int64_t)now_min);
     if (rc == GV_OK)
+        rc = gv_sql_run(sql, DOMAIN_PURGE, "i", (int64_t)now_min);
+    if (rc == GV_OK)
         rc = gv_sql_query(sql, PENDING_COUNT, "b", key, (size_t)GV_KEY_LEN);
     if (rc == GV_OK)
         rc = gv_sql_step(sql, PENDING_COUNT);
@@ -210,8 +212,8 @@ int gv_records_instance(struct gv_records *records, struct gv_instance *out,
     return rc;
 }
 
-int gv_records_count(struct gv_records *records, uint32_t *out, const uint8_t owner[GV_ID_LEN],
-                     const uint8_t except[GV_ID_LEN])
+int gv_records_count(struct gv_records *records, uint32_t *out, int64_t *allowed,
+                     const uint8_t owner[GV_ID_LEN], const uint8_t except[GV_ID_LEN])
 {
     int rc = gv_sql_query(records->sql, INSTANCE_COUNT, "bb", owner, (size_t)GV_ID_LEN, except,
                           (size_t)GV_ID_LEN);
@@ -221,8 +223,25 @@ int gv_records_count(struct gv_records *records, uint32_t *out, const uint8_t ow
         rc = gv_sql_step(records->sql, INSTANCE_COUNT);
     if (rc == 1)
         *out = (uint32_t)gv_sql_number(records->sql, INSTANCE_COUNT, 0);
+    if (allowed)
+        *allowed = rc == 1 && !gv_sql_is_null(records->sql, INSTANCE_COUNT, 1)
+                       ? gv_sql_number(records->sql, INSTANCE_COUNT, 1)
+                       : -1;
     gv_sql_end(records->sql, INSTANCE_COUNT);
     return rc == 1 ? GV_OK : rc < 0 ? rc : GV_ERR_IO;
+}
+
+int gv_records_of_owner(struct gv_records *records, uint8_t (*ids)[GV_ID_LEN], size_t max,
+                        size_t *count, const uint8_t owner[GV_ID_LEN])
+{
+    struct gv_sql *sql = records->sql;
+    int rc = gv_sql_query(sql, INSTANCE_OF_OWNER, "b", owner, (size_t)GV_ID_LEN);
+
+    *count = 0;
+    while (rc == GV_OK && *count < max && (rc = gv_sql_step(sql, INSTANCE_OF_OWNER)) == 1)
+        rc = gv_sql_blob(sql, INSTANCE_OF_OWNER, 0, ids[(*count)++], GV_ID_LEN);
+    gv_sql_end(sql, INSTANCE_OF_OWNER);
+    return rc;
 }
 
 int gv_records_admit(struct gv_records *records, const struct gv_instance *instance,
@@ -288,6 +307,11 @@ int gv_records_forget(struct gv_records *records, const uint8_t owner[GV_ID_LEN]
     rc = gv_sql_run(records->sql, OWNER_FORGET, "b", owner, (size_t)GV_ID_LEN);
     if (rc == GV_OK)
         rc = gv_sql_run(records->sql, PENDING_FORGET, "b", owner, (size_t)GV_ID_LEN);
+    if (rc == GV_OK)
+        rc = gv_sql_run(records->sql, LEAVING_FORGET, "b", owner, (size_t)GV_ID_LEN);
+    if (rc == GV_OK)
+        rc = gv_sql_run(records->sql, ALLOWANCE_DROP, "ib", (int64_t)GV_ALLOWANCE_INSTANCES, owner,
+                        (size_t)GV_ID_LEN);
     return gv_sql_finish(records->sql, rc);
 }
 

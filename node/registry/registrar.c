@@ -200,8 +200,6 @@ static int init_rates(struct gv_registrar *registrar)
         rc = gv_rate_init(&registrar->confirm_by_client, RATES, 60);
     if (rc == GV_OK)
         rc = gv_rate_init(&registrar->by_email, RATES, 60);
-    if (rc == GV_OK)
-        rc = gv_rate_init(&registrar->by_domain, RATES, 1440);
     if (rc == GV_OK) /* longer than a proof is accepted, from the earliest to the latest minute */
         rc = gv_rate_init(&registrar->proofs, RATES, 2 * GV_PROOF_SKEW_MIN + 2);
     return rc;
@@ -240,16 +238,25 @@ static int listen_all(struct gv_registrar *registrar, struct gv_text *error)
 }
 
 /* A mail that cannot be written is found before somebody waits for it. */
-static int check_template(const struct gv_registry_settings *settings, struct gv_text *error)
+static int check_template(const char *path, const struct gv_mail_words *words,
+                          struct gv_text *error)
 {
-    static const struct gv_mail_words words = {"x", "x", "x", "x", "x"};
     struct gv_buf mail;
     size_t body_at;
 
     gv_buf_init(&mail);
-    int rc = gv_template_fill(&mail, &body_at, settings->mail_template, &words, error);
+    int rc = gv_template_fill(&mail, &body_at, path, words, error);
     gv_buf_free(&mail);
     return rc == GV_ERR_MALFORMED ? GV_ERR_CONFIG : rc;
+}
+
+static int check_templates(const struct gv_registry_settings *settings, struct gv_text *error)
+{
+    static const struct gv_mail_words code = {"x", "x", "x", "x", "x"},
+                                      leave = {.network = "x", .minutes = "x", .link = "x"};
+    int rc = check_template(settings->mail_template, &code, error);
+
+    return rc == GV_OK ? check_template(settings->mail_leave_template, &leave, error) : rc;
 }
 
 int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
@@ -273,7 +280,7 @@ int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
     if (rc == GV_OK)
         rc = open_data(registrar, error);
     if (rc == GV_OK)
-        rc = check_template(settings, error);
+        rc = check_templates(settings, error);
     if (rc == GV_OK)
         rc = gv_mailer_new(
             &registrar->mailer, loop,
@@ -314,7 +321,6 @@ void gv_registrar_release(struct gv_registrar *registrar)
     gv_rate_free(&registrar->enroll_by_client);
     gv_rate_free(&registrar->confirm_by_client);
     gv_rate_free(&registrar->by_email);
-    gv_rate_free(&registrar->by_domain);
     gv_rate_free(&registrar->proofs);
     gv_buf_free(&registrar->descriptor_wire);
     gv_tls_unload();

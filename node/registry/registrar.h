@@ -51,7 +51,7 @@ struct gv_registrar {
     size_t server_count;
 
     struct gv_rate by_client, enroll_by_client, confirm_by_client; /* per minute, hour, hour */
-    struct gv_rate by_email, by_domain;                            /* per hour, day */
+    struct gv_rate by_email;                                       /* per hour */
     struct gv_rate proofs; /* each proof of possession is good once */
 
     uint32_t proxy_hint_min; /* when an unknown proxy was last warned of, 0: never */
