@@ -249,7 +249,7 @@ static int show_one(struct limits *limits)
     if (rc == GV_OK)
         rc = limits->is_domain
                  ? gv_records_domain_codes(limits->desk.records, &used, limits->tag, gv_now_min())
-                 : gv_records_count(limits->desk.records, &used, NULL, limits->tag, nobody);
+                 : gv_records_count(limits->desk.records, &used, limits->tag, nobody);
     if (rc != GV_OK)
         return rc;
     int64_t limit = wanted.value >= 0 ? wanted.value : usual;

@@ -402,26 +402,21 @@ static int admit_instance(struct gv_registrar *registrar, const struct gv_http_r
                           const struct gv_signed_request *asked, const struct gv_pending *pending,
                           struct gv_instance *out)
 {
-    struct gv_instance held;
     struct gv_registry_rules rules = registrar->rules;
+    struct gv_admission known;
     uint64_t placement;
-    uint32_t count = 0;
-    int64_t allowed = -1;
-    int rc = gv_records_instance(registrar->records, &held, asked->instance);
-    bool known = rc == GV_OK;
+    int rc = gv_records_admission(registrar->records, &known, pending->owner, asked->instance);
 
-    if (rc != GV_OK && rc != GV_ERR_NOT_FOUND)
-        return rc;
-    rc = gv_records_count(registrar->records, &count, &allowed, pending->owner, asked->instance);
     if (rc != GV_OK)
         return rc;
-    if (allowed >= 0)
-        rules.instances_per_owner = (uint32_t)allowed;
+    if (known.allowed >= 0)
+        rules.instances_per_owner = (uint32_t)known.allowed;
     memset(out, 0, sizeof *out);
     randombytes_buf(&placement, sizeof placement);
     rc = gv_registry_admit(&out->certificate, &rules, asked->proof.key, pending->owner,
                            placement, network_group(request), issue_minute(registrar),
-                           known ? &held.certificate : NULL, known && held.revoked, count);
+                           known.known ? &known.held.certificate : NULL,
+                           known.known && known.held.revoked, known.count);
     if (rc == GV_OK)
         rc = issue(registrar, out);
     if (rc != GV_OK)

@@ -108,10 +108,18 @@ struct gv_instance {
 /* By instance id. GV_ERR_NOT_FOUND. */
 int gv_records_instance(struct gv_records *records, struct gv_instance *out,
                         const uint8_t instance[GV_ID_LEN]);
-/* The owner's instances that are not revoked, without `except`; *allowed (may be NULL) is what the admin
- * allows him, < 0: as in registry.conf. */
-int gv_records_count(struct gv_records *records, uint32_t *out, int64_t *allowed,
-                     const uint8_t owner[GV_ID_LEN], const uint8_t except[GV_ID_LEN]);
+/* The owner's instances that are not revoked, without `except`. */
+int gv_records_count(struct gv_records *records, uint32_t *out, const uint8_t owner[GV_ID_LEN],
+                     const uint8_t except[GV_ID_LEN]);
+/* What an admission needs to know, in one question. */
+struct gv_admission {
+    bool known; /* the instance, which is `held` then */
+    struct gv_instance held;
+    uint32_t count;  /* the owner's other instances that are not revoked */
+    int64_t allowed; /* to him, by the admin; < 0: as in registry.conf */
+};
+int gv_records_admission(struct gv_records *records, struct gv_admission *out,
+                         const uint8_t owner[GV_ID_LEN], const uint8_t instance[GV_ID_LEN]);
 /* The ids of those, one after the other, at most max. */
 int gv_records_of_owner(struct gv_records *records, uint8_t (*ids)[GV_ID_LEN], size_t max,
                         size_t *count, const uint8_t owner[GV_ID_LEN]);

@@ -99,8 +99,14 @@ static const char *const statements[STATEMENTS] = {
     [PENDING_FORGET] = "DELETE FROM pending WHERE owner = ?1",
     [INSTANCE_GET] = "SELECT certificate, terms, accepted_min, revocation IS NOT NULL"
                      " FROM instance WHERE instance = ?1",
-    [INSTANCE_COUNT] = "SELECT count(*), (SELECT value FROM allowance WHERE kind = 1 AND who = ?1)"
-                       " FROM instance WHERE owner = ?1 AND instance <> ?2 AND revocation IS NULL",
+    [INSTANCE_COUNT] = "SELECT count(*) FROM instance WHERE owner = ?1 AND instance <> ?2"
+                       " AND revocation IS NULL",
+    /* One row always: the instance, if it is there, and what its owner has and may have. */
+    [INSTANCE_ADMISSION] =
+        "SELECT held.certificate, held.terms, held.accepted_min, held.revocation IS NOT NULL,"
+        " (SELECT count(*) FROM instance WHERE owner = ?1 AND instance <> ?2 AND revocation IS NULL),"
+        " (SELECT value FROM allowance WHERE kind = 1 AND who = ?1)"
+        " FROM (SELECT 1 AS one) AS one LEFT JOIN instance AS held ON held.instance = ?2",
     [INSTANCE_OF_OWNER] = "SELECT instance FROM instance WHERE owner = ?1 AND revocation IS NULL"
                           " ORDER BY instance",
     [INSTANCE_PUT] = "INSERT INTO instance VALUES (?1, ?2, ?3, ?4, ?5, NULL, NULL)"
@@ -141,7 +147,8 @@ static const char *const statements[STATEMENTS] = {
     [LOG_ANY] = "SELECT 1 FROM log LIMIT 1",
     [LOG_SIZE] = "SELECT coalesce(max(place) + 1, 0) FROM log WHERE signer = ?1",
     /* Confirmed twice within a minute, it is the very same certificate. */
-    [LOG_APPEND] = "INSERT INTO log VALUES (?1, ?2, ?3, ?4) ON CONFLICT (certificate) DO NOTHING",
+    [LOG_APPEND] = "INSERT INTO log SELECT ?1, coalesce(max(place) + 1, 0), ?2, ?3 FROM log"
+                   " WHERE signer = ?1 ON CONFLICT (certificate) DO NOTHING",
     [LOG_RANGE] = "SELECT entry FROM log WHERE signer = ?1 AND place >= ?2 ORDER BY place LIMIT ?3",
     [LOG_FIND] = "SELECT signer, place FROM log WHERE certificate = ?1",
     [LOG_HEAD_LAST] = "SELECT wire FROM log_head WHERE signer = ?1 ORDER BY minute DESC LIMIT 1",
