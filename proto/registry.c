@@ -120,7 +120,8 @@ static const char *proof_domain(enum gv_proof_kind kind)
 {
     return kind == GV_PROOF_ENROLL    ? "grapevine enroll 1"
            : kind == GV_PROOF_CONFIRM ? "grapevine confirm 1"
-                                      : "grapevine renew 1";
+           : kind == GV_PROOF_RENEW   ? "grapevine renew 1"
+                                      : "grapevine leave 1";
 }
 
 static bool proof_fits(const struct gv_proof *proof)
@@ -270,6 +271,7 @@ void gv_registry_rules_default(struct gv_registry_rules *rules)
     rules->certificate_life_min = GV_CERTIFICATE_LIFE_MIN;
     rules->grace_min = policy.grace_min;
     rules->instances_per_owner = GV_INSTANCES_PER_OWNER;
+    rules->signer = 0;
 }
 
 static void fill(struct gv_certificate *out, const struct gv_registry_rules *rules, uint64_t group,
@@ -324,7 +326,8 @@ int gv_registry_renew(struct gv_certificate *out, const struct gv_registry_rules
     memset(out, 0, sizeof *out);
     if (revoked)
         return GV_ERR_REVOKED;
-    if (now_min < gv_certificate_half_life(held))
+    bool former = rules->signer && held->signer != rules->signer;
+    if (now_min < gv_certificate_half_life(held) && !former)
         return GV_ERR_EARLY;
     if (now_min > (uint64_t)held->expires_min + rules->grace_min)
         return GV_ERR_EXPIRED;

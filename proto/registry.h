@@ -43,12 +43,13 @@ uint64_t gv_registry_group(const uint8_t address[16]);
 #define GV_PROOF_SKEW_MIN 10 /* accepted so far from the registry's clock, either way */
 #define GV_CODE_TEXT_MAX  16 /* a code as typed */
 
-enum gv_proof_kind { GV_PROOF_ENROLL, GV_PROOF_CONFIRM, GV_PROOF_RENEW };
+enum gv_proof_kind { GV_PROOF_ENROLL, GV_PROOF_CONFIRM, GV_PROOF_RENEW, GV_PROOF_LEAVE };
 
 /* What a request says, signed by the instance key. Domain and msgpack body by kind:
  *   "grapevine enroll 1"   [minute, nonce bin8, key bin32, email str, terms str]
  *   "grapevine confirm 1"  [minute, nonce bin8, key bin32, code str]
- *   "grapevine renew 1"    [minute, nonce bin8, key bin32, certificate id bin16] */
+ *   "grapevine renew 1"    [minute, nonce bin8, key bin32, certificate id bin16]
+ *   "grapevine leave 1"    likewise */
 struct gv_proof {
     enum gv_proof_kind kind;
     uint32_t minute;
@@ -57,7 +58,7 @@ struct gv_proof {
     const char *email;              /* enroll: as sent; borrowed */
     const char *terms;              /* enroll: borrowed */
     const char *code;               /* confirm: as sent; borrowed */
-    uint8_t certificate[GV_ID_LEN]; /* renew: the id of the one held */
+    uint8_t certificate[GV_ID_LEN]; /* renew, leave: the id of the one held */
 };
 
 /* Returns GV_OK, GV_ERR_RANGE (a text too long) or GV_ERR_MEMORY. */
@@ -106,6 +107,7 @@ struct gv_registry_rules {
     uint32_t
         grace_min; /* the descriptor's: renewed without a new code up to so long past its end */
     uint32_t instances_per_owner;
+    uint32_t signer; /* the key that signs now; 0: a key is never changed */
 };
 void gv_registry_rules_default(struct gv_registry_rules *rules);
 
@@ -119,8 +121,8 @@ int gv_registry_admit(struct gv_certificate *out, const struct gv_registry_rules
                       uint64_t placement, uint64_t group, uint32_t now_min,
                       const struct gv_certificate *held, bool revoked, uint32_t owner_count);
 
-/* The same for a renewal. Returns GV_OK; GV_ERR_REVOKED; GV_ERR_EARLY (before half life);
- * GV_ERR_EXPIRED (past its end and grace: enrol again). */
+/* The same for a renewal. Returns GV_OK; GV_ERR_REVOKED; GV_ERR_EARLY (before half life, and signed
+ * by the key that signs now); GV_ERR_EXPIRED (past its end and grace: enrol again). */
 int gv_registry_renew(struct gv_certificate *out, const struct gv_registry_rules *rules,
                       uint64_t group, uint32_t now_min, const struct gv_certificate *held,
                       bool revoked);

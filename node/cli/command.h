@@ -41,6 +41,7 @@ int gv_cli_privacy(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_investigate(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_transparency(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_enroll(struct gv_cli *cli, int argc, char **argv);
+int gv_cli_leave(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_confirm(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_allow(struct gv_cli *cli, int argc, char **argv);
 int gv_cli_deny(struct gv_cli *cli, int argc, char **argv);

@@ -52,6 +52,7 @@ const struct gv_cli_command gv_cli_commands[] = {
     {"setup", "", "from an installed node to its first peers, step by step", gv_cli_setup},
     {"enroll", "", "join the network: asks for a code by mail", gv_cli_enroll},
     {"confirm", "CODE", "hand in the code", gv_cli_confirm},
+    {"leave", "", "end this node's registration: its certificate and your address", gv_cli_leave},
     {"allow", "[ADDR]", "never refuse and never share an address or range", gv_cli_allow},
     {"deny", "[ADDR]", "always refuse it here", gv_cli_deny},
     {"unlist", "ADDR", "take it from both lists", gv_cli_unlist},

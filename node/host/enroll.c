@@ -306,6 +306,26 @@ static int read_certificate(struct gv_enroll *enroll, struct gv_enroll_answer *a
     return GV_OK;
 }
 
+static int read_left(struct gv_enroll *enroll, struct gv_enroll_answer *answer,
+                     const struct gv_fetch_result *result, uint8_t wire[GV_REVOCATION_MAX])
+{
+    struct gv_revocation revocation;
+    json_t *json = NULL;
+    size_t len = 0;
+    int rc = gv_json_parse(&json, result->body, result->len, SMALL_ANSWER, NULL);
+
+    if (rc == GV_OK)
+        rc = gv_json_base64(wire, GV_REVOCATION_MAX, &len, json, "revocation", NULL);
+    json_decref(json);
+    if (rc == GV_OK)
+        rc = gv_revocation_open(&revocation, NULL, enroll->descriptor, wire, len);
+    if (rc != GV_OK || memcmp(revocation.instance, enroll->options.identity->id, GV_ID_LEN) != 0)
+        return nonsense(answer, "not a revocation of this instance");
+    answer->wire = wire;
+    answer->wire_len = len;
+    return GV_OK;
+}
+
 static int read_one_revocation(struct gv_enroll *enroll, const json_t *item,
                                const struct gv_enroll_flight *flight)
 {
@@ -317,6 +337,9 @@ static int read_one_revocation(struct gv_enroll *enroll, const json_t *item,
         gv_unbase64(wire, sizeof wire, &len, json_string_value(item)) != GV_OK)
         return GV_ERR_PROTOCOL;
     int rc = gv_revocation_open(&revocation, NULL, enroll->descriptor, wire, len);
+    /* Signed by a key that is not named any more: so were the certificates that it is about. */
+    if (rc == GV_ERR_SIGNER)
+        return GV_OK;
     if (rc != GV_OK)
         return rc;
     if (revocation.revoked_min > enroll->revocations_since &&
@@ -385,6 +408,9 @@ static void on_result(void *context, struct gv_fetch_result *result)
         case GV_ENROLL_CONFIRM:
         case GV_ENROLL_RENEW:
             read_certificate(enroll, &answer, result, flight->kind == GV_ENROLL_RENEW, wire);
+            break;
+        case GV_ENROLL_LEAVE:
+            read_left(enroll, &answer, result, wire);
             break;
         case GV_ENROLL_REVOCATIONS:
         default:
@@ -505,24 +531,44 @@ int gv_enroll_confirm(struct gv_enroll *enroll, const char *code, gv_enroll_done
     return start(enroll, GV_ENROLL_CONFIRM, "/v1/confirm", json, true, done, context);
 }
 
+/* What is signed with the id of the certificate held. */
+static int ask_about(struct gv_enroll *enroll, enum gv_enroll_kind kind, struct gv_proof *proof,
+                     const char *path, const struct gv_certificate *held, gv_enroll_done done,
+                     void *context)
+{
+    int rc;
+
+    memcpy(proof->certificate, held->id, GV_ID_LEN);
+    json_t *json = signed_json(enroll, proof, &rc);
+    if (!json)
+        return rc;
+    json_object_set_new(json, "certificate", gv_json_new_hex(held->id, GV_ID_LEN));
+    return start(enroll, kind, path, json, true, done, context);
+}
+
 int gv_enroll_renew(struct gv_enroll *enroll, const uint8_t certificate[GV_CERTIFICATE_LEN],
                     gv_enroll_done done, void *context)
 {
     struct gv_proof proof = {.kind = GV_PROOF_RENEW};
     struct gv_certificate held;
-    int rc;
 
     if (enroll->flights[GV_ENROLL_RENEW].fetch)
         return GV_ERR_BUSY;
     if (gv_certificate_parse(&held, certificate, GV_CERTIFICATE_LEN) != GV_OK)
         return GV_ERR_RANGE;
-    memcpy(proof.certificate, held.id, GV_ID_LEN);
-    json_t *json = signed_json(enroll, &proof, &rc);
-    if (!json)
-        return rc;
-    json_object_set_new(json, "certificate", gv_json_new_hex(held.id, GV_ID_LEN));
     enroll->renewing = held;
-    return start(enroll, GV_ENROLL_RENEW, "/v1/renew", json, true, done, context);
+    return ask_about(enroll, GV_ENROLL_RENEW, &proof, "/v1/renew", &held, done, context);
+}
+
+int gv_enroll_leave(struct gv_enroll *enroll, const uint8_t certificate[GV_CERTIFICATE_LEN],
+                    gv_enroll_done done, void *context)
+{
+    struct gv_proof proof = {.kind = GV_PROOF_LEAVE};
+    struct gv_certificate held;
+
+    if (gv_certificate_parse(&held, certificate, GV_CERTIFICATE_LEN) != GV_OK)
+        return GV_ERR_RANGE;
+    return ask_about(enroll, GV_ENROLL_LEAVE, &proof, "/v1/leave", &held, done, context);
 }
 
 int gv_enroll_fetch_revocations(struct gv_enroll *enroll, gv_enroll_revocation each,

@@ -54,7 +54,7 @@ struct gv_enroll_answer {
     unsigned status;     /* HTTP status, 0: none */
     char word[32];       /* the registry's error word, "" without */
     struct gv_text text; /* one sentence for the admin when error != GV_OK */
-    const uint8_t *wire; /* what was fetched and verified: descriptor or certificate */
+    const uint8_t *wire; /* what was fetched and verified: descriptor, certificate, revocation */
     size_t wire_len;
     uint32_t expires_s; /* gv_enroll_request: how long the code stays good */
 };
@@ -84,6 +84,11 @@ int gv_enroll_confirm(struct gv_enroll *enroll, const char *code, gv_enroll_done
 int gv_enroll_renew(struct gv_enroll *enroll, const uint8_t certificate[GV_CERTIFICATE_LEN],
                     gv_enroll_done done, void *context);
 
+/* Gives the instance up for good; on success `wire` is the revocation (proto/wire/revocation.h),
+ * verified: of this instance, by its owner. */
+int gv_enroll_leave(struct gv_enroll *enroll, const uint8_t certificate[GV_CERTIFICATE_LEN],
+                    gv_enroll_done done, void *context);
+
 /* Fetches revocations, oldest first, from the newest minute that was handed out before: all of
  * them at first, at most GV_REVOCATIONS_PAGE a time. Every record that verifies is handed to
  * `each` (wire bytes as in proto/wire/revocation.h; some come again), then done is called. One
@@ -109,13 +114,17 @@ struct gv_enroll_keep {
 /* `certificate` may be NULL (not enrolled yet); call again when there is one. */
 int gv_enroll_keep(struct gv_enroll *enroll, const struct gv_enroll_keep *keep,
                    const uint8_t *certificate);
+/* There is another descriptor: when the certificate is renewed may have changed. */
+void gv_enroll_look(struct gv_enroll *enroll);
 
 /* The back-off rule, exposed for its test: seconds to wait after `failures` >= 1 failures in a
  * row, given 32 random bits: 60 s doubling up to 6 h, times 0.75 .. 1.25. */
 uint32_t gv_enroll_backoff(unsigned failures, uint32_t random);
-/* Likewise: when (unix seconds) this certificate is renewed: half life, and up to a twentieth of
- * the life (a day at most) later, decided by the certificate itself so that a restart does not draw
- * anew and a mesh that enrolled in one hour does not renew in one. */
-uint64_t gv_enroll_renewal_s(const struct gv_certificate *certificate);
+/* Likewise: when (unix seconds) this certificate is renewed: at half life, or once the descriptor (may
+ * be NULL) has a later key than its own in force, and up to a twentieth of the life (a day at most)
+ * later, decided by the certificate itself so that a restart does not draw anew and a mesh that
+ * enrolled in one hour does not renew in one. At once when its key is not named any more. */
+uint64_t gv_enroll_renewal_s(const struct gv_certificate *certificate,
+                             const struct gv_descriptor *descriptor);
 
 #endif

@@ -71,13 +71,36 @@ static void not_started(struct gv_enroll_task *task, int error)
 
 /* ---- renewal -------------------------------------------------------------------------------- */
 
-uint64_t gv_enroll_renewal_s(const struct gv_certificate *certificate)
+/* The minute from which on a certificate of this signer ought to be replaced because of the registry's
+ * keys (SPEC 4.2): when a later key comes into force; 0 when its own is not named; UINT32_MAX: never. */
+static uint32_t followed_min(const struct gv_descriptor *descriptor, uint32_t signer)
 {
+    const struct gv_registry_key *own = NULL, *last = NULL;
+
+    for (size_t i = 0; descriptor && i < descriptor->key_count; i++) {
+        const struct gv_registry_key *key = &descriptor->keys[i];
+        if (gv_certificate_signer(key->key) == signer)
+            own = key;
+        if (!last || key->from_min > last->from_min)
+            last = key;
+    }
+    if (!last || (own && own->from_min >= last->from_min))
+        return UINT32_MAX;
+    return own ? last->from_min : 0;
+}
+
+uint64_t gv_enroll_renewal_s(const struct gv_certificate *certificate,
+                             const struct gv_descriptor *descriptor)
+{
+    uint32_t followed = followed_min(descriptor, certificate->signer);
+    uint32_t half = gv_certificate_half_life(certificate);
     uint64_t life_s = 60ULL * (certificate->expires_min - certificate->issued_min);
     uint64_t spread = life_s / 20 < JITTER_MAX_S ? life_s / 20 : JITTER_MAX_S;
     uint64_t dice = (uint64_t)certificate->id[0] << 8 | certificate->id[1];
 
-    return 60ULL * gv_certificate_half_life(certificate) + spread * dice / 65536;
+    if (followed == 0)
+        return 0;
+    return 60ULL * (followed < half ? followed : half) + spread * dice / 65536;
 }
 
 /* A new certificate, a new time for its renewal. */
@@ -92,9 +115,17 @@ static void schedule_renewal(struct gv_enroll_task *task)
         uv_timer_stop(&task->timer);
         return;
     }
-    uint64_t at = gv_enroll_renewal_s(&held);
+    uint64_t at = gv_enroll_renewal_s(&held, enroll->descriptor);
     uint64_t wait = at > now ? at - now : 1;
     again_in(task, wait < LOOK_S ? wait : LOOK_S);
+}
+
+void gv_enroll_look(struct gv_enroll *enroll)
+{
+    struct gv_enroll_task *task = &enroll->tasks[RENEWAL];
+
+    if (task->ready && task->failures == 0 && !enroll->flights[GV_ENROLL_RENEW].fetch)
+        schedule_renewal(task);
 }
 
 static void on_renewed(void *context, const struct gv_enroll_answer *answer)
@@ -103,6 +134,8 @@ static void on_renewed(void *context, const struct gv_enroll_answer *answer)
     struct gv_enroll *enroll = task->enroll;
 
     if (answer->error != GV_OK) {
+        if (answer->error == GV_ERR_SIGNER) /* a new key: the descriptor that names it comes first */
+            again_in(&enroll->tasks[DESCRIPTOR], 1);
         failed(task, answer);
         return;
     }
@@ -120,7 +153,7 @@ static void run_renewal(struct gv_enroll_task *task)
 
     if (gv_certificate_parse(&held, enroll->certificate, sizeof enroll->certificate) != GV_OK)
         return;
-    if (gv_enroll_renewal_s(&held) > enroll->options.unix_ms() / 1000) {
+    if (gv_enroll_renewal_s(&held, enroll->descriptor) > enroll->options.unix_ms() / 1000) {
         schedule_renewal(task);
         return;
     }
@@ -172,6 +205,7 @@ static void on_descriptor(void *context, const struct gv_enroll_answer *answer)
         return;
     }
     next_round(task, DESCRIPTOR_S);
+    gv_enroll_look(task->enroll); /* it may name another key */
     if (task->enroll->descriptor->version > task->enroll->told_version && keep->descriptor) {
         task->enroll->told_version = task->enroll->descriptor->version;
         keep->descriptor(keep->context, answer->wire, answer->wire_len);

@@ -33,7 +33,7 @@ struct gv_membership {
     struct gv_buf descriptor;
     bool has_certificate;
     uint8_t certificate[GV_CERTIFICATE_LEN];
-    struct asking join, request, confirm;
+    struct asking join, request, confirm, leave;
     struct gv_waiting *waiting; /* for the button behind the link; NULL before gv_membership_start */
     void (*network_known)(void *context);
     void *context;
@@ -580,6 +580,47 @@ int gv_membership_confirm(struct gv_membership *membership, const char *code, gv
     int rc = gv_enroll_confirm(membership->enroll, code, on_confirmed, membership);
     if (rc != GV_OK)
         membership->confirm = (struct asking){NULL, NULL};
+    return rc;
+}
+
+/* The mesh hears of it from this node, which then is no member any more. */
+static void forget_certificate(struct gv_membership *membership, const uint8_t *revocation,
+                               size_t len)
+{
+    char path[4096];
+
+    if (revocation)
+        tell_core(membership, GV_RECORD_REVOCATION, revocation, len);
+    file_path(path, membership, "certificate");
+    if (remove(path) != 0 && errno != ENOENT)
+        gv_log(GV_LOG_WARNING, "%s: %s", path, strerror(errno));
+    membership->has_certificate = false;
+    keep_up(membership);
+    gv_log(GV_LOG_NOTICE, "this instance has left the network, for good");
+}
+
+static void on_left(void *context, const struct gv_enroll_answer *answer)
+{
+    struct gv_membership *membership = context;
+    struct gv_enroll_answer fine = {.error = GV_OK, .status = answer->status};
+
+    /* Revoked already: the answer to an earlier try was lost. */
+    bool left = answer->error == GV_OK || strcmp(answer->word, "revoked") == 0;
+    if (left)
+        forget_certificate(membership, answer->wire, answer->wire_len);
+    answer_to(&membership->leave, left ? &fine : answer);
+}
+
+int gv_membership_leave(struct gv_membership *membership, gv_enroll_done done, void *context)
+{
+    if (membership->leave.done)
+        return GV_ERR_BUSY;
+    if (!membership->has_certificate)
+        return GV_ERR_NO_CERTIFICATE;
+    membership->leave = (struct asking){done, context};
+    int rc = gv_enroll_leave(membership->enroll, membership->certificate, on_left, membership);
+    if (rc != GV_OK)
+        membership->leave = (struct asking){NULL, NULL};
     return rc;
 }
 

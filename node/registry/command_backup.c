@@ -1,70 +1,24 @@
 /* grapevine-registry backup: a complete copy of the data folder, of one moment, beside a running
  * registry. */
-#include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sysexits.h>
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
-#include "node/base/arguments.h"
 #include "node/base/db.h"
 #include "node/base/file.h"
 #include "node/registry/commands.h"
-#include "node/registry/place.h"
+#include "node/registry/desk.h"
 #include "node/registry/registrar.h"
 #include "node/registry/sql.h"
 
-struct options {
-    const char *folder, *config, *out;
-};
+const char *const gv_backup_names[] = {GV_FILE_ROOT_KEY,  GV_FILE_REGISTRY_KEY, GV_FILE_NEXT_KEY,
+                                       GV_FILE_OWNER_KEY, GV_FILE_EMAIL_KEY,    GV_FILE_DESCRIPTOR,
+                                       GV_FILE_TERMS,     GV_FILE_CONFIG,       NULL};
 
-static const struct argp_option options[] = {
-    {"data", 'd', "DIR", 0, "The registry's folder", 0},
-    {"config", 'c', "FILE", 0, "Or its config file", 0},
-    {0}};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct options *out = state->input;
-
-    switch (key) {
-    case 'd':
-        out->folder = arg;
-        return 0;
-    case 'c':
-        out->config = arg;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (out->out)
-            argp_error(state, "%s: one argument too many", arg);
-        out->out = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!out->folder == !out->config)
-            argp_error(state, "--data or --config is needed");
-        if (!out->out)
-            argp_error(state, "where to? FOLDER is needed");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp argp = {
-    options,
-    parse,
-    "FOLDER",
-    "Copies keys, descriptor, terms, configuration and the SQLite database into a new folder, which can "
-    "take the place of the old one. It holds all secrets of the registry. A PostgreSQL database is for "
-    "pg_dump.",
-    NULL,
-    NULL,
-    NULL};
-
-static int copy_file(const char *from, const char *to, const char *name, struct gv_text *why)
+int gv_copy_file(const char *from, const char *to, const char *name, struct gv_text *why)
 {
     char *source = gv_data_path(from, name), *target = gv_data_path(to, name);
     struct gv_buf data;
@@ -85,8 +39,7 @@ static int copy_file(const char *from, const char *to, const char *name, struct 
     return rc;
 }
 
-/* SQLite's own copy: of one moment, whatever is written meanwhile. */
-static int copy_database(const char *from, const char *to, struct gv_text *why)
+int gv_copy_database(const char *from, const char *to, struct gv_text *why)
 {
     sqlite3 *db = NULL;
     sqlite3_stmt *vacuum = NULL;
@@ -114,37 +67,34 @@ out:
 
 static int copy_all(const struct gv_place *place, const char *out, struct gv_text *why)
 {
-    static const char *const names[] = {GV_FILE_ROOT_KEY,   GV_FILE_REGISTRY_KEY, GV_FILE_OWNER_KEY,
-                                        GV_FILE_EMAIL_KEY,  GV_FILE_DESCRIPTOR,   GV_FILE_TERMS,
-                                        GV_FILE_CONFIG};
     int rc = GV_OK;
 
     if (mkdir(out, 0700) != 0)
         return gv_fail(why, GV_ERR_DUPLICATE, "%s: cannot be made; name a folder that is not there",
                        out);
-    for (size_t i = 0; rc == GV_OK && i < sizeof names / sizeof *names; i++)
-        rc = copy_file(place->folder, out, names[i], why);
+    for (const char *const *name = gv_backup_names; rc == GV_OK && *name; name++)
+        rc = gv_copy_file(place->folder, out, *name, why);
     if (rc == GV_OK && !gv_sql_is_server(place->database))
-        rc = copy_database(place->database, out, why);
+        rc = gv_copy_database(place->database, out, why);
     return rc;
 }
 
 int gv_command_backup(int argc, char **argv)
 {
-    struct options given = {0};
+    struct gv_desk_options given = {.needs = "where to? FOLDER is needed"};
     struct gv_text why = {"out of memory"};
-    struct gv_place place;
+    struct gv_desk desk = {0};
 
-    gv_arguments(&argp, argc, argv, 0, &given);
-    int rc = gv_place_find(&place, given.folder, given.config);
-    if (rc == GV_ERR_CONFIG)
-        return EX_CONFIG;
+    gv_desk_arguments(&given, argc, argv, "FOLDER",
+                      "Copies keys, descriptor, terms, configuration and the SQLite database into a "
+                      "new folder, from which restore makes a registry again. It holds all secrets "
+                      "of the registry. A PostgreSQL database is for pg_dump.");
+    int rc = gv_place_find(&desk.place, given.folder, given.config);
     if (rc == GV_OK)
-        rc = copy_all(&place, given.out, &why);
-    if (rc == GV_OK && gv_sql_is_server(place.database))
+        rc = copy_all(&desk.place, given.word, &why);
+    if (rc == GV_OK && gv_sql_is_server(desk.place.database))
         fprintf(stderr, "grapevine-registry: the database is PostgreSQL: dump it with pg_dump\n");
     if (rc == GV_OK)
-        printf("%s holds all of the registry's secrets: keep it as you keep them\n", given.out);
-    gv_place_free(&place);
-    return rc == GV_OK ? EX_OK : gv_complain(rc, &why);
+        printf("%s holds all of the registry's secrets: keep it as you keep them\n", given.word);
+    return gv_desk_end(&desk, rc, &why);
 }

@@ -70,6 +70,21 @@ int gv_set_registry_key(struct gv_descriptor *descriptor, const uint8_t key[GV_K
     return GV_OK;
 }
 
+/* A year after the last certificate that it may have signed has ended. */
+void gv_drop_old_keys(struct gv_descriptor *descriptor, uint32_t now_min)
+{
+    for (size_t i = descriptor->key_count; i > 0; i--)
+        if ((uint64_t)descriptor->keys[i - 1].until_min + 3 * YEAR_MIN < now_min)
+            gv_drop_key(descriptor, i - 1);
+}
+
+void gv_drop_key(struct gv_descriptor *descriptor, size_t at)
+{
+    memmove(&descriptor->keys[at], &descriptor->keys[at + 1],
+            (descriptor->key_count - at - 1) * sizeof *descriptor->keys);
+    descriptor->key_count--;
+}
+
 int gv_write_descriptor(struct gv_descriptor *descriptor, const char *folder,
                         const uint8_t root_secret[64], struct gv_text *why)
 {
@@ -235,44 +250,45 @@ static void apply(struct gv_descriptor *descriptor, const struct change *change)
                &change->set[i].value, sizeof change->set[i].value);
 }
 
-static int read_identity(struct gv_identity *out, const char *path, struct gv_text *why)
+int gv_read_root(struct gv_identity *out, const struct gv_descriptor *descriptor,
+                 const char *folder, const char *path, struct gv_text *why)
 {
     uint8_t secret[GV_SECRET_LEN];
-    int rc = path ? gv_keyfile_read(secret, path, why) : GV_ERR_MEMORY;
+    char *usual = gv_data_path(folder, GV_FILE_ROOT_KEY);
+    int rc = usual ? gv_keyfile_read(secret, path ? path : usual, why) : GV_ERR_MEMORY;
 
+    memset(out, 0, sizeof *out);
     if (rc == GV_OK)
         gv_identity_from_secret(out, secret);
+    if (rc == GV_OK && memcmp(out->sign_public, descriptor->root_key, GV_KEY_LEN) != 0)
+        rc = gv_fail(why, GV_ERR_NETWORK, "the root key is of another network than the descriptor");
     gv_wipe(secret, sizeof secret);
+    free(usual);
     return rc;
 }
 
 static int sign_again(struct gv_descriptor *descriptor, const struct change *change,
                       struct gv_text *why)
 {
-    struct gv_identity root, registry;
-    char *root_path = gv_data_path(change->folder, GV_FILE_ROOT_KEY);
-    char *registry_path = gv_data_path(change->folder, GV_FILE_REGISTRY_KEY);
+    struct gv_signers signers = {.count = 0};
+    struct gv_identity root;
     uint32_t now = gv_now_min();
+    int rc = gv_read_root(&root, descriptor, change->folder, change->root_key, why);
 
-    memset(&root, 0, sizeof root);
-    memset(&registry, 0, sizeof registry);
-    int rc = read_identity(&root, change->root_key ? change->root_key : root_path, why);
     if (rc == GV_OK)
-        rc = read_identity(&registry, registry_path, why);
-    if (rc == GV_OK && memcmp(root.sign_public, descriptor->root_key, GV_KEY_LEN) != 0)
-        rc = gv_fail(why, GV_ERR_NETWORK, "the root key is of another network than the descriptor");
+        rc = gv_signers_read(&signers, change->folder, why);
     if (rc == GV_OK) {
+        const struct gv_identity *last = gv_signers_last(&signers, descriptor);
         apply(descriptor, change);
         descriptor->version++;
         descriptor->activation_min = now;
-        rc = gv_set_registry_key(descriptor, registry.sign_public, now);
+        gv_drop_old_keys(descriptor, now);
+        rc = gv_set_registry_key(descriptor, (last ? last : &signers.items[0])->sign_public, now);
     }
     if (rc == GV_OK)
         rc = gv_write_descriptor(descriptor, change->folder, root.sign_secret, why);
     gv_identity_wipe(&root);
-    gv_identity_wipe(&registry);
-    free(root_path);
-    free(registry_path);
+    gv_signers_wipe(&signers);
     return rc;
 }
 

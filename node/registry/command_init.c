@@ -154,17 +154,15 @@ static void fill_in(struct init *init)
         (void)gv_set_seed(descriptor, seed);
 }
 
-/* Run by root for a service with a user of its own, the files must be that user's. */
-static int become_owner(const struct init *init, struct gv_text *why)
+int gv_become_owner(const char *folder, struct gv_text *why)
 {
     struct stat st;
 
-    if (geteuid() != 0 || stat(init->folder, &st) != 0 || st.st_uid == 0)
+    if (geteuid() != 0 || stat(folder, &st) != 0 || st.st_uid == 0)
         return GV_OK;
     if (setgroups(0, NULL) != 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) != 0 ||
         setresuid(st.st_uid, st.st_uid, st.st_uid) != 0)
-        return gv_fail(why, GV_ERR_IO, "%s: cannot become its owner: %s", init->folder,
-                       strerror(errno));
+        return gv_fail(why, GV_ERR_IO, "%s: cannot become its owner: %s", folder, strerror(errno));
     return GV_OK;
 }
 
@@ -312,7 +310,7 @@ int gv_command_init(int argc, char **argv)
         return gv_complain(GV_ERR_MEMORY, &why);
     gv_arguments(&argp, argc, argv, 0, init);
     fill_in(init);
-    int rc = become_owner(init, &why);
+    int rc = gv_become_owner(init->folder, &why);
     if (rc == GV_OK)
         rc = make_network(init, &why);
     if (rc == GV_OK)

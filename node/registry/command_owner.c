@@ -1,80 +1,20 @@
 /* grapevine-registry export and forget: what is held of the owner of an email address, and its end
  * (SPEC 14.8). They work on the records beside a running registry. */
-#include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
-#include "node/base/arguments.h"
 #include "node/base/json.h"
-#include "node/base/keyfile.h"
 #include "node/registry/commands.h"
-#include "node/registry/place.h"
+#include "node/registry/desk.h"
 #include "node/registry/registrar.h"
-
-struct options {
-    const char *folder, *config, *email;
-};
-
-static const struct argp_option options[] = {
-    {"data", 'd', "DIR", 0, "The registry's folder", 0},
-    {"config", 'c', "FILE", 0, "Or its config file", 0},
-    {0}};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct options *out = state->input;
-
-    switch (key) {
-    case 'd':
-        out->folder = arg;
-        return 0;
-    case 'c':
-        out->config = arg;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (out->email)
-            argp_error(state, "%s: one argument too many", arg);
-        out->email = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!out->folder == !out->config)
-            argp_error(state, "--data or --config is needed");
-        if (!out->email)
-            argp_error(state, "whose? EMAIL is needed");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp export_argp = {
-    options,
-    parse,
-    "EMAIL",
-    "Prints, as JSON, all that is held of the owner of this address: for one who asks what is stored "
-    "of him.",
-    NULL,
-    NULL,
-    NULL};
-static const struct argp forget_argp = {
-    options,
-    parse,
-    "EMAIL",
-    "Ends the registration of this address: its instances are revoked (by-owner) and the address is "
-    "erased.",
-    NULL,
-    NULL,
-    NULL};
 
 /* ---- whose ---------------------------------------------------------------------------------- */
 
 struct owner {
-    struct gv_place place;
-    struct gv_records *records;
+    struct gv_desk desk;
     char email[GV_EMAIL_MAX + 1]; /* normalised */
     uint8_t tag[GV_ID_LEN];
     json_t *instances; /* of export */
@@ -82,44 +22,23 @@ struct owner {
     size_t id_count;
 };
 
-static int find_tag(struct owner *owner, struct gv_text *why)
-{
-    uint8_t secret[GV_SECRET_LEN];
-    char *path = gv_data_path(owner->place.folder, GV_FILE_OWNER_KEY);
-    int rc = path ? gv_keyfile_read(secret, path, why) : GV_ERR_MEMORY;
-
-    if (rc == GV_OK)
-        gv_owner_tag(owner->tag, secret, owner->email);
-    gv_wipe(secret, sizeof secret);
-    free(path);
-    return rc;
-}
-
-static int open_owner(struct owner *owner, const struct options *given, struct gv_text *why)
+static int open_owner(struct owner *owner, const struct gv_desk_options *given, struct gv_text *why)
 {
     memset(owner, 0, sizeof *owner);
-    if (gv_email_normalise(owner->email, given->email, strlen(given->email)) != GV_OK)
-        return gv_fail(why, GV_ERR_RANGE, "%s: not an email address", given->email);
-    int rc = gv_place_find(&owner->place, given->folder, given->config);
-    if (rc == GV_ERR_CONFIG)
-        return rc;
+    if (gv_email_normalise(owner->email, given->word, strlen(given->word)) != GV_OK)
+        return gv_fail(why, GV_ERR_RANGE, "%s: not an email address", given->word);
+    int rc = gv_desk_open(&owner->desk, given, why);
     if (rc == GV_OK)
-        rc = find_tag(owner, why);
-    if (rc == GV_OK)
-        rc = gv_place_open(&owner->records, &owner->place, why);
+        gv_owner_tag(owner->tag, owner->desk.owner_secret, owner->email);
     return rc;
 }
 
 static int end(struct owner *owner, int rc, const struct gv_text *why)
 {
-    gv_records_close(owner->records);
-    gv_place_free(&owner->place);
     json_decref(owner->instances);
     free(owner->ids);
     gv_wipe(owner->email, sizeof owner->email);
-    if (rc == GV_ERR_CONFIG) /* said already */
-        return EX_CONFIG;
-    return rc == GV_OK ? EX_OK : gv_complain(rc, why);
+    return gv_desk_end(&owner->desk, rc, why);
 }
 
 /* ---- export --------------------------------------------------------------------------------- */
@@ -146,19 +65,21 @@ static int add_instance(void *context, const struct gv_instance *instance, const
 
 int gv_command_export(int argc, char **argv)
 {
-    struct options given = {0};
+    struct gv_desk_options given = {.needs = "whose? EMAIL is needed"};
     struct gv_text why = {"out of memory"};
     struct owner owner;
     bool stored = false;
 
-    gv_arguments(&export_argp, argc, argv, 0, &given);
+    gv_desk_arguments(&given, argc, argv, "EMAIL",
+                      "Prints, as JSON, all that is held of the owner of this address: for one who "
+                      "asks what is stored of him.");
     int rc = open_owner(&owner, &given, &why);
     if (rc != GV_OK)
         return end(&owner, rc, &why);
     owner.instances = json_array();
-    rc = owner.instances ? gv_records_each(owner.records, add_instance, &owner) : GV_ERR_MEMORY;
+    rc = owner.instances ? gv_records_each(owner.desk.records, add_instance, &owner) : GV_ERR_MEMORY;
     if (rc == GV_OK)
-        rc = gv_records_knows_owner(owner.records, &stored, owner.tag);
+        rc = gv_records_knows_owner(owner.desk.records, &stored, owner.tag);
     if (rc == GV_OK) {
         json_t *json = json_pack(
             "{s:s, s:b, s:o, s:O, s:s}", "email", owner.email, "email_stored", (int)stored, "owner",
@@ -200,9 +121,9 @@ static int revoke_all(struct owner *owner, struct gv_text *why)
     for (size_t i = 0; rc == GV_OK && i < owner->id_count; i++) {
         gv_buf_init(&wire);
         memcpy(revocation.instance, owner->ids[i], GV_ID_LEN);
-        rc = gv_sign_revocation(&wire, &revocation, owner->place.folder, why);
+        rc = gv_sign_revocation(&wire, &revocation, owner->desk.place.folder, why);
         if (rc == GV_OK) {
-            rc = gv_records_revoke(owner->records, &revocation, wire.data, wire.len);
+            rc = gv_records_revoke(owner->desk.records, &revocation, wire.data, wire.len);
             if (rc == GV_ERR_DUPLICATE) /* in the meantime */
                 rc = GV_OK;
             gv_fail(why, rc, "the database: %s", gv_strerror(rc));
@@ -214,25 +135,27 @@ static int revoke_all(struct owner *owner, struct gv_text *why)
 
 int gv_command_forget(int argc, char **argv)
 {
-    struct options given = {0};
+    struct gv_desk_options given = {.needs = "whose? EMAIL is needed"};
     struct gv_text why = {"out of memory"};
     struct owner owner;
     bool stored = false;
 
-    gv_arguments(&forget_argp, argc, argv, 0, &given);
+    gv_desk_arguments(&given, argc, argv, "EMAIL",
+                      "Ends the registration of this address: its instances are revoked (by-owner) "
+                      "and the address is erased.");
     int rc = open_owner(&owner, &given, &why);
     if (rc != GV_OK)
         return end(&owner, rc, &why);
-    rc = gv_records_each(owner.records, add_id, &owner);
+    rc = gv_records_each(owner.desk.records, add_id, &owner);
     if (rc == GV_OK)
-        rc = gv_records_knows_owner(owner.records, &stored, owner.tag);
+        rc = gv_records_knows_owner(owner.desk.records, &stored, owner.tag);
     gv_fail(&why, rc, "the database: %s", gv_strerror(rc));
     if (rc == GV_OK && owner.id_count == 0 && !stored)
         rc = gv_fail(&why, GV_ERR_NOT_FOUND, "%s: nothing is held of this address", owner.email);
     if (rc == GV_OK)
         rc = revoke_all(&owner, &why);
     if (rc == GV_OK) {
-        rc = gv_records_forget(owner.records, owner.tag);
+        rc = gv_records_forget(owner.desk.records, owner.tag);
         gv_fail(&why, rc, "the database: %s", gv_strerror(rc));
     }
     if (rc == GV_OK)

@@ -7,27 +7,24 @@
 #include <time.h>
 
 #include "crypto/error.h"
-#include "crypto/wipe.h"
 #include "node/base/arguments.h"
 #include "node/base/json.h"
-#include "node/base/keyfile.h"
 #include "node/registry/commands.h"
-#include "node/registry/place.h"
+#include "node/registry/desk.h"
 #include "node/registry/registrar.h"
 
 struct options {
-    bool wants_instance, json;
-    const char *folder, *config, *instance, *reason;
+    struct gv_desk_options at;
+    bool json;
+    const char *reason;
 };
 
 static const struct argp_option list_options[] = {
-    {"data", 'd', "DIR", 0, "The registry's folder", 0},
-    {"config", 'c', "FILE", 0, "Or its config file", 0},
+    GV_DESK_OPTIONS,
     {"json", 'j', NULL, 0, "One JSON object a line", 0},
     {0}};
 static const struct argp_option revoke_options[] = {
-    {"data", 'd', "DIR", 0, "The registry's folder", 0},
-    {"config", 'c', "FILE", 0, "Or its config file", 0},
+    GV_DESK_OPTIONS,
     {"reason", 'r', "REASON", 0, "unspecified, by-owner, compromised or abuse", 0},
     {0}};
 
@@ -36,31 +33,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct options *options = state->input;
 
     switch (key) {
-    case 'd':
-        options->folder = arg;
-        return 0;
-    case 'c':
-        options->config = arg;
-        return 0;
     case 'j':
         options->json = true;
         return 0;
     case 'r':
         options->reason = arg;
         return 0;
-    case ARGP_KEY_ARG:
-        if (options->instance || !options->wants_instance)
-            argp_error(state, "%s: one argument too many", arg);
-        options->instance = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!options->folder == !options->config)
-            argp_error(state, "--data or --config is needed");
-        if (options->wants_instance && !options->instance)
-            argp_error(state, "which INSTANCE? (grapevine-registry list shows them)");
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return gv_desk_parse(&options->at, key, arg, state);
     }
 }
 
@@ -121,26 +101,19 @@ static int print_json(void *context, const struct gv_instance *instance, const c
 int gv_command_list(int argc, char **argv)
 {
     struct options options = {0};
-    struct gv_records *records = NULL;
     struct gv_text why = {"out of memory"};
-    struct gv_place place;
+    struct gv_desk desk;
     size_t count = 0;
 
     gv_arguments(&list_argp, argc, argv, 0, &options);
-    int rc = gv_place_find(&place, options.folder, options.config);
-    if (rc == GV_ERR_CONFIG)
-        return EX_CONFIG;
-    if (rc == GV_OK)
-        rc = gv_place_open(&records, &place, &why);
+    int rc = gv_desk_open(&desk, &options.at, &why);
     if (rc == GV_OK) {
-        rc = gv_records_each(records, options.json ? print_json : print_instance, &count);
+        rc = gv_records_each(desk.records, options.json ? print_json : print_instance, &count);
         gv_fail(&why, rc, "the database: %s", gv_strerror(rc));
     }
     if (rc == GV_OK && count == 0)
         fprintf(stderr, "nobody is enrolled yet\n");
-    gv_records_close(records);
-    gv_place_free(&place);
-    return rc == GV_OK ? EX_OK : gv_complain(rc, &why);
+    return gv_desk_end(&desk, rc, &why);
 }
 
 /* ---- revoke --------------------------------------------------------------------------------- */
@@ -157,68 +130,66 @@ int gv_sign_revocation(struct gv_buf *wire, const struct gv_revocation *revocati
                        const char *folder, struct gv_text *why)
 {
     struct gv_descriptor *descriptor = calloc(1, sizeof *descriptor);
-    struct gv_identity signer;
+    struct gv_signers signers = {.count = 0};
     struct gv_buf unused;
-    uint8_t secret[GV_SECRET_LEN];
-    char *key = gv_data_path(folder, GV_FILE_REGISTRY_KEY);
     char *path = gv_data_path(folder, GV_FILE_DESCRIPTOR);
     int rc = GV_ERR_MEMORY;
 
     gv_buf_init(&unused);
-    if (!descriptor || !key || !path)
+    if (!descriptor || !path)
         goto out;
     rc = gv_descriptor_read(descriptor, &unused, path, why);
     if (rc == GV_OK)
-        rc = gv_keyfile_read(secret, key, why);
+        rc = gv_signers_read(&signers, folder, why);
     if (rc != GV_OK)
         goto out;
-    gv_identity_from_secret(&signer, secret);
-    rc = gv_revocation_issue(wire, revocation, signer.sign_secret, descriptor->network_id);
-    gv_identity_wipe(&signer);
+    const struct gv_identity *signer =
+        gv_signers_at(&signers, descriptor, revocation->revoked_min);
+    rc = signer ? gv_revocation_issue(wire, revocation, signer->sign_secret, descriptor->network_id)
+                : gv_fail(why, GV_ERR_SIGNER,
+                          "%s: names none of this registry's keys for today; run: "
+                          "grapevine-registry descriptor",
+                          path);
 out:
-    gv_wipe(secret, sizeof secret);
+    gv_signers_wipe(&signers);
     gv_buf_free(&unused);
     free(path);
-    free(key);
     free(descriptor);
     return rc;
 }
 
-static int revoke_instance(const struct gv_place *place, const struct gv_revocation *revocation,
+static int revoke_instance(const struct gv_desk *desk, const struct gv_revocation *revocation,
                            const char *text, struct gv_text *why)
 {
-    struct gv_records *records = NULL;
     struct gv_instance instance;
     struct gv_buf wire;
 
     gv_buf_init(&wire);
-    int rc = gv_place_open(&records, place, why);
-    if (rc != GV_OK)
-        goto out;
-    rc = gv_records_instance(records, &instance, revocation->instance);
+    int rc = gv_records_instance(desk->records, &instance, revocation->instance);
     if (rc == GV_ERR_NOT_FOUND)
         gv_fail(why, rc, "%s: no such instance; grapevine-registry list shows them", text);
     if (rc == GV_OK)
-        rc = gv_sign_revocation(&wire, revocation, place->folder, why);
+        rc = gv_sign_revocation(&wire, revocation, desk->place.folder, why);
     if (rc == GV_OK) {
-        rc = gv_records_revoke(records, revocation, wire.data, wire.len);
+        rc = gv_records_revoke(desk->records, revocation, wire.data, wire.len);
         gv_fail(why, rc, "%s: %s", text,
                 rc == GV_ERR_DUPLICATE ? "is revoked already" : gv_strerror(rc));
     }
-out:
-    gv_records_close(records);
     gv_buf_free(&wire);
     return rc;
 }
 
 int gv_command_revoke(int argc, char **argv)
 {
-    struct options options = {.wants_instance = true};
+    struct options options = {
+        .at = {.takes_word = true,
+               .needs = "which INSTANCE? (grapevine-registry list shows them)"}};
     struct gv_revocation revocation = {.revoked_min = gv_now_min()};
     struct gv_text why = {"out of memory"};
-    struct gv_place place;
+    struct gv_desk desk;
 
     gv_arguments(&revoke_argp, argc, argv, 0, &options);
+    const char *id = options.at.word;
     int reason = reason_of(options.reason);
     if (reason < 0) {
         fprintf(stderr,
@@ -228,18 +199,15 @@ int gv_command_revoke(int argc, char **argv)
         return EX_USAGE;
     }
     revocation.reason = (uint8_t)reason;
-    if (gv_unhex(revocation.instance, GV_ID_LEN, options.instance) != GV_OK) {
-        fprintf(stderr, "grapevine-registry: %s: an instance id is %d hex digits\n",
-                options.instance, 2 * GV_ID_LEN);
+    if (gv_unhex(revocation.instance, GV_ID_LEN, id) != GV_OK) {
+        fprintf(stderr, "grapevine-registry: %s: an instance id is %d hex digits\n", id,
+                2 * GV_ID_LEN);
         return EX_USAGE;
     }
-    int rc = gv_place_find(&place, options.folder, options.config);
-    if (rc == GV_ERR_CONFIG)
-        return EX_CONFIG;
+    int rc = gv_desk_open(&desk, &options.at, &why);
     if (rc == GV_OK)
-        rc = revoke_instance(&place, &revocation, options.instance, &why);
+        rc = revoke_instance(&desk, &revocation, id, &why);
     if (rc == GV_OK)
-        printf("revoked %s (%s)\n", options.instance, gv_revocation_reason_name((unsigned)reason));
-    gv_place_free(&place);
-    return rc == GV_OK ? EX_OK : gv_complain(rc, &why);
+        printf("revoked %s (%s)\n", id, gv_revocation_reason_name((unsigned)reason));
+    return gv_desk_end(&desk, rc, &why);
 }

@@ -166,8 +166,8 @@ static const struct argp argp = {
     parse,
     NULL,
     "The registry of a grapevine network.\v"
-    "Other commands, each with --help: init, serve, descriptor, show-descriptor, list, revoke, export, "
-    "forget, invite, backup.",
+    "Other commands, each with --help: init, serve, descriptor, show-descriptor, keys, list, revoke, "
+    "export, forget, limits, invite, backup, restore.",
     NULL,
     NULL,
     NULL};

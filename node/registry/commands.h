@@ -18,11 +18,25 @@ int gv_command_backup(int argc, char **argv);
 int gv_command_export(int argc, char **argv);
 int gv_command_forget(int argc, char **argv);
 int gv_command_invite(int argc, char **argv);
+int gv_command_limits(int argc, char **argv);
+int gv_command_restore(int argc, char **argv);
+int gv_command_keys(int argc, char **argv);
 int gv_command_serve(int argc, char **argv);
 
 /* Signs with the key of the folder; appends the wire form. */
 int gv_sign_revocation(struct gv_buf *wire, const struct gv_revocation *revocation,
                        const char *folder, struct gv_text *why);
+
+/* What a backup is made of, but for the database; ends with NULL. */
+extern const char *const gv_backup_names[];
+/* One of them, which need not be there. */
+int gv_copy_file(const char *from, const char *to, const char *name, struct gv_text *why);
+/* SQLite's own copy into that folder: of one moment, whatever is written meanwhile. */
+int gv_copy_database(const char *from, const char *to, struct gv_text *why);
+
+/* Run by root for a service with a user of its own, what is made in the folder must be that user's:
+ * becomes the folder's owner. */
+int gv_become_owner(const char *folder, struct gv_text *why);
 
 /* The sysexits code for one of ours. */
 int gv_exit_code(int error);
@@ -40,6 +54,13 @@ bool gv_set_url(struct gv_descriptor *descriptor, const char *text);
 /* Makes sure that the registry's key is named and has at least a year to go (it gets three). */
 int gv_set_registry_key(struct gv_descriptor *descriptor, const uint8_t key[GV_KEY_LEN],
                         uint32_t now_min);
+/* Keys whose last certificate ended long ago make room; and one by its place. */
+void gv_drop_old_keys(struct gv_descriptor *descriptor, uint32_t now_min);
+void gv_drop_key(struct gv_descriptor *descriptor, size_t at);
+/* The root key, of that file or (NULL) of the folder, which must be the descriptor's. Wiped by the
+ * caller either way. */
+int gv_read_root(struct gv_identity *out, const struct gv_descriptor *descriptor,
+                 const char *folder, const char *path, struct gv_text *why);
 /* Signs the descriptor and writes DIR/network.descriptor. */
 int gv_write_descriptor(struct gv_descriptor *descriptor, const char *folder,
                         const uint8_t root_secret[64], struct gv_text *why);

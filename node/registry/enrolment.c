@@ -10,9 +10,8 @@
 #include "node/base/json.h"
 #include "node/base/log.h"
 #include "node/registry/invitation.h"
+#include "node/registry/signed_request.h"
 #include "node/registry/template.h"
-
-#define BODY_MAX 4096
 
 void gv_refuse_internal(struct gv_http_request *request, int error)
 {
@@ -22,95 +21,7 @@ void gv_refuse_internal(struct gv_http_request *request, int error)
                   "the registry has a trouble of its own, try again in a minute");
 }
 
-/* ---- what all three share ------------------------------------------------------------------- */
-
-struct signed_request {
-    json_t *json; /* owned; the texts of `proof` borrow from it */
-    struct gv_proof proof;
-    uint8_t instance[GV_ID_LEN];
-    uint8_t signature[GV_SIGNATURE_LEN];
-};
-
-static int read_proof(struct signed_request *out, struct gv_text *why)
-{
-    const json_t *json = out->json;
-    uint64_t minute = 0;
-    int rc = gv_json_hex(out->proof.key, GV_KEY_LEN, json, "key", why);
-
-    if (rc == GV_OK)
-        rc = gv_json_u64(&minute, json, "minute", UINT32_MAX, why);
-    if (rc == GV_OK)
-        rc = gv_json_hex(out->proof.nonce, GV_PROOF_NONCE, json, "nonce", why);
-    if (rc == GV_OK)
-        rc = gv_json_hex(out->signature, GV_SIGNATURE_LEN, json, "signature", why);
-    out->proof.minute = (uint32_t)minute;
-    if (rc != GV_OK)
-        return rc;
-    switch (out->proof.kind) {
-    case GV_PROOF_ENROLL:
-        rc = gv_json_string(&out->proof.email, json, "email", GV_EMAIL_MAX, why);
-        return rc == GV_OK ? gv_json_string(&out->proof.terms, json, "terms", GV_TERMS_MAX, why)
-                           : rc;
-    case GV_PROOF_CONFIRM:
-        return gv_json_string(&out->proof.code, json, "code", GV_CODE_TEXT_MAX, why);
-    case GV_PROOF_RENEW:
-        return gv_json_hex(out->proof.certificate, GV_ID_LEN, json, "certificate", why);
-    }
-    return GV_ERR_STATE;
-}
-
-static void refuse_proof(struct gv_http_request *request, int error)
-{
-    if (error == GV_ERR_EXPIRED || error == GV_ERR_EARLY)
-        gv_http_error(request, 400, "clock",
-                      "the request's minute is more than %d minutes off: set the clock of this "
-                      "host (time synchronisation) and try again",
-                      GV_PROOF_SKEW_MIN);
-    else if (error == GV_ERR_SIGNATURE)
-        gv_http_error(request, 403, "proof",
-                      "the signature does not prove possession of the key in this network");
-    else
-        gv_refuse_internal(request, error);
-}
-
-/* Parses and checks the proof; false: answered. Pair with close_request either way. */
-static bool open_request(struct signed_request *out, struct gv_registrar *registrar,
-                         struct gv_http_request *request, enum gv_proof_kind kind)
-{
-    struct gv_text why = {""};
-    uint32_t now = gv_registrar_now_min(registrar);
-    size_t len;
-    const uint8_t *body = gv_http_body(request, &len);
-
-    memset(out, 0, sizeof *out);
-    out->proof.kind = kind;
-    int rc = gv_json_parse(&out->json, body, len, BODY_MAX, &why);
-    if (rc == GV_OK)
-        rc = read_proof(out, &why);
-    if (rc != GV_OK) {
-        gv_http_error(request, 400, "request", "%s", why.text);
-        return false;
-    }
-    rc = gv_proof_verify(NULL, &out->proof, out->signature, registrar->descriptor.network_id, now);
-    if (rc != GV_OK) {
-        refuse_proof(request, rc);
-        return false;
-    }
-    /* The signature's first half is a point that its maker does not choose freely: as good a name
-     * for this proof as a hash. Only valid ones get here, so strangers cannot fill the table. */
-    if (!gv_rate_take(&registrar->proofs, out->signature, 1, now, NULL)) {
-        gv_http_error(request, 409, "replay",
-                      "this very request was made before; make a new one, with a new nonce");
-        return false;
-    }
-    gv_instance_id(out->instance, out->proof.key);
-    return true;
-}
-
-static void close_request(struct signed_request *request)
-{
-    json_decref(request->json);
-}
+/* ---- what is issued ------------------------------------------------------------------------- */
 
 static uint64_t network_group(const struct gv_http_request *request)
 {
@@ -124,7 +35,7 @@ static uint64_t network_group(const struct gv_http_request *request)
  * not name our key for now, so nobody would accept the result. */
 static int issue(struct gv_registrar *registrar, struct gv_instance *instance)
 {
-    const uint8_t *secret = registrar->signer.sign_secret;
+    const uint8_t *secret = registrar->signer->sign_secret;
 
     if (!gv_descriptor_key(&registrar->descriptor, gv_certificate_signer(secret + 32),
                            instance->certificate.issued_min)) {
@@ -146,7 +57,7 @@ static void answer_certificate(struct gv_http_request *request, const struct gv_
                                    (json_int_t)instance->certificate.expires_min));
 }
 
-static void refuse_revoked(struct gv_http_request *request)
+void gv_refuse_revoked(struct gv_http_request *request)
 {
     gv_http_error(request, 403, "revoked",
                   "this instance is revoked for good: to enrol again, stop the daemon, move its "
@@ -257,23 +168,43 @@ static int send_code(struct gv_registrar *registrar, const struct gv_batch_item 
 static bool email_allowed(struct gv_registrar *registrar, struct gv_http_request *request,
                           const struct gv_pending *pending)
 {
-    const struct gv_registry_settings *settings = registrar->settings;
-    const char *domain = gv_email_domain(pending->email);
-    uint32_t now = gv_registrar_now_min(registrar), wait = 0;
-    uint8_t key[GV_ID_LEN];
+    uint32_t wait = 0;
 
-    gv_hash_id(key, "grapevine domain 1", (const uint8_t *)domain, strlen(domain));
-    if (!gv_rate_take(&registrar->by_email, pending->owner,
-                      (uint32_t)settings->enroll_per_email_hour, now, &wait)) {
-        gv_refuse_rate(request, "rate-email", "this email address", wait);
-        return false;
-    }
-    if (!gv_rate_take(&registrar->by_domain, key, (uint32_t)settings->enroll_per_domain_day, now,
-                      &wait)) {
-        gv_refuse_rate(request, "rate-domain", "this email domain", wait);
-        return false;
-    }
-    return true;
+    if (gv_rate_take(&registrar->by_email, pending->owner,
+                     (uint32_t)registrar->settings->enroll_per_email_hour,
+                     gv_registrar_now_min(registrar), &wait))
+        return true;
+    gv_refuse_rate(request, "rate-email", "this email address", wait);
+    return false;
+}
+
+void gv_domain_tag(uint8_t out[GV_ID_LEN], const uint8_t secret[GV_SECRET_LEN], const char *name)
+{
+    uint8_t full[GV_HASH_LEN];
+
+    gv_hmac(full, secret, GV_SECRET_LEN, "grapevine domain 1", (const uint8_t *)name, strlen(name));
+    memcpy(out, full, GV_ID_LEN);
+}
+
+/* Within the transaction, so that all processes count together, and over a restart. GV_ERR_RATE:
+ * answered. */
+static int take_domain(struct gv_registrar *registrar, struct gv_http_request *request,
+                       const char *email)
+{
+    const char *name = gv_email_domain(email);
+    int64_t limit = registrar->settings->enroll_per_domain_day;
+    struct gv_domain_day day;
+    uint8_t tag[GV_ID_LEN];
+
+    gv_domain_tag(tag, registrar->owner_secret, name);
+    int rc = gv_records_domain_take(registrar->records, &day, name, tag,
+                                    gv_registrar_now_min(registrar));
+    if (rc != GV_OK)
+        return rc;
+    if (day.codes <= (day.allowed >= 0 ? day.allowed : limit))
+        return GV_OK;
+    gv_refuse_rate(request, "rate-domain", "this email domain", day.wait_min);
+    return GV_ERR_RATE;
 }
 
 static void refuse_enrolment(struct gv_http_request *request, int error)
@@ -295,21 +226,24 @@ static void on_stored(struct gv_registrar *registrar, struct gv_batch_item *item
         refuse_enrolment(item->request, rc);
 }
 
-static int store_code(struct gv_registrar *registrar, const uint8_t key[GV_KEY_LEN],
-                      const struct gv_pending *pending)
+static int store_code(struct gv_registrar *registrar, struct gv_http_request *request,
+                      const uint8_t key[GV_KEY_LEN], const struct gv_pending *pending)
 {
     int rc = gv_batch_enter(registrar);
 
     if (rc != GV_OK)
         return rc;
-    rc = gv_records_put_pending(registrar->records, key, pending, gv_registrar_now_min(registrar));
-    if (rc != GV_OK && rc != GV_ERR_FULL)
+    rc = take_domain(registrar, request, pending->email);
+    if (rc == GV_OK)
+        rc = gv_records_put_pending(registrar->records, key, pending,
+                                    gv_registrar_now_min(registrar));
+    if (rc != GV_OK && rc != GV_ERR_FULL && rc != GV_ERR_RATE)
         gv_batch_spoil(registrar, rc);
     return rc;
 }
 
 static void start_enrolment(struct gv_registrar *registrar, struct gv_http_request *request,
-                            const struct signed_request *asked, struct gv_pending *pending)
+                            const struct gv_signed_request *asked, struct gv_pending *pending)
 {
     char code[GV_CODE_LEN + 2];
     uint8_t random[GV_CODE_RANDOM], token[GV_LINK_LEN];
@@ -325,7 +259,7 @@ static void start_enrolment(struct gv_registrar *registrar, struct gv_http_reque
     int rc = gv_code_make(&pending->code, registrar->owner_secret, code, asked->proof.key,
                           now + (uint32_t)(registrar->settings->code_life_s / 60));
     if (rc == GV_OK)
-        rc = store_code(registrar, asked->proof.key, pending);
+        rc = store_code(registrar, request, asked->proof.key, pending);
     if (rc == GV_OK && !(item = gv_batch_wait(registrar, request, on_stored)))
         rc = GV_ERR_MEMORY;
     if (item) {
@@ -337,19 +271,19 @@ static void start_enrolment(struct gv_registrar *registrar, struct gv_http_reque
     gv_wipe(code, sizeof code);
     gv_wipe(token, sizeof token);
     gv_wipe(random, sizeof random);
-    if (rc != GV_OK)
+    if (rc != GV_OK && rc != GV_ERR_RATE) /* that is answered */
         refuse_enrolment(request, rc);
 }
 
 void gv_enroll_handle(struct gv_registrar *registrar, struct gv_http_request *request)
 {
-    struct signed_request asked;
+    struct gv_signed_request asked;
     struct gv_pending pending;
     const char *invitation = NULL;
 
     memset(&pending, 0, sizeof pending);
     gv_registrar_refresh(registrar);
-    if (!open_request(&asked, registrar, request, GV_PROOF_ENROLL))
+    if (!gv_signed_request_open(&asked, registrar, request, GV_PROOF_ENROLL))
         goto out;
     if (gv_email_normalise(pending.email, asked.proof.email, strlen(asked.proof.email)) != GV_OK) {
         gv_http_error(
@@ -373,7 +307,7 @@ void gv_enroll_handle(struct gv_registrar *registrar, struct gv_http_request *re
         start_enrolment(registrar, request, &asked, &pending);
 out:
     gv_wipe(&pending, sizeof pending);
-    close_request(&asked);
+    gv_signed_request_close(&asked);
 }
 
 /* ---- POST /v1/confirm ----------------------------------------------------------------------- */
@@ -409,7 +343,7 @@ static int check_link(struct gv_registrar *registrar, struct gv_http_request *re
 
 /* GV_OK, or answered. A wrong try is on disk before it is answered. */
 static int check_code(struct gv_registrar *registrar, struct gv_http_request *request,
-                      const struct signed_request *asked, struct gv_pending *pending)
+                      const struct gv_signed_request *asked, struct gv_pending *pending)
 {
     const uint8_t *key = asked->proof.key;
     int rc = gv_records_pending(registrar->records, pending, key);
@@ -439,20 +373,18 @@ static int check_code(struct gv_registrar *registrar, struct gv_http_request *re
     return rc;
 }
 
-static void refuse_admission(struct gv_registrar *registrar, struct gv_http_request *request,
-                             int error)
+static void refuse_admission(struct gv_http_request *request, int error)
 {
     if (error == GV_ERR_REVOKED)
-        refuse_revoked(request);
+        gv_refuse_revoked(request);
     else if (error == GV_ERR_DUPLICATE)
         gv_http_error(request, 409, "key-taken",
                       "this key is enrolled with another email address; use that one, or a new "
                       "key");
     else if (error == GV_ERR_FULL)
         gv_http_error(request, 403, "limit",
-                      "this email address has its %u instances already; have one of them revoked "
-                      "first",
-                      registrar->rules.instances_per_owner);
+                      "this email address has all its instances already; end one of them first "
+                      "(grapevine leave), or ask who runs the registry for more");
     else
         gv_refuse_internal(request, error);
 }
@@ -467,25 +399,24 @@ static uint32_t issue_minute(const struct gv_registrar *registrar)
 
 /* Within a transaction: what is read here is still so when it is written. */
 static int admit_instance(struct gv_registrar *registrar, const struct gv_http_request *request,
-                          const struct signed_request *asked, const struct gv_pending *pending,
+                          const struct gv_signed_request *asked, const struct gv_pending *pending,
                           struct gv_instance *out)
 {
-    struct gv_instance held;
+    struct gv_registry_rules rules = registrar->rules;
+    struct gv_admission known;
     uint64_t placement;
-    uint32_t count = 0;
-    int rc = gv_records_instance(registrar->records, &held, asked->instance);
-    bool known = rc == GV_OK;
+    int rc = gv_records_admission(registrar->records, &known, pending->owner, asked->instance);
 
-    if (rc != GV_OK && rc != GV_ERR_NOT_FOUND)
-        return rc;
-    rc = gv_records_count(registrar->records, &count, pending->owner, asked->instance);
     if (rc != GV_OK)
         return rc;
+    if (known.allowed >= 0)
+        rules.instances_per_owner = (uint32_t)known.allowed;
     memset(out, 0, sizeof *out);
     randombytes_buf(&placement, sizeof placement);
-    rc = gv_registry_admit(&out->certificate, &registrar->rules, asked->proof.key, pending->owner,
+    rc = gv_registry_admit(&out->certificate, &rules, asked->proof.key, pending->owner,
                            placement, network_group(request), issue_minute(registrar),
-                           known ? &held.certificate : NULL, known && held.revoked, count);
+                           known.known ? &known.held.certificate : NULL,
+                           known.known && known.held.revoked, known.count);
     if (rc == GV_OK)
         rc = issue(registrar, out);
     if (rc != GV_OK)
@@ -519,13 +450,13 @@ static int answer_later(struct gv_registrar *registrar, struct gv_http_request *
 
 void gv_confirm_handle(struct gv_registrar *registrar, struct gv_http_request *request)
 {
-    struct signed_request asked;
+    struct gv_signed_request asked;
     struct gv_pending pending;
     struct gv_instance instance;
 
     memset(&pending, 0, sizeof pending);
     gv_registrar_refresh(registrar);
-    if (!open_request(&asked, registrar, request, GV_PROOF_CONFIRM))
+    if (!gv_signed_request_open(&asked, registrar, request, GV_PROOF_CONFIRM))
         goto out;
     /* Asking without a code guesses nothing. */
     if (*asked.proof.code && !gv_client_allowed(registrar, request, &registrar->confirm_by_client,
@@ -539,10 +470,10 @@ void gv_confirm_handle(struct gv_registrar *registrar, struct gv_http_request *r
     if (rc == GV_OK)
         rc = answer_later(registrar, request, &instance);
     if (rc != GV_OK)
-        refuse_admission(registrar, request, rc);
+        refuse_admission(request, rc);
 out:
     gv_wipe(&pending, sizeof pending);
-    close_request(&asked);
+    gv_signed_request_close(&asked);
 }
 
 /* ---- POST /v1/renew ------------------------------------------------------------------------- */
@@ -553,7 +484,7 @@ static void refuse_renewal(struct gv_http_request *request, int error)
         gv_http_error(request, 404, "unknown",
                       "no instance with this key is enrolled here: grapevine enroll");
     else if (error == GV_ERR_REVOKED)
-        refuse_revoked(request);
+        gv_refuse_revoked(request);
     else if (error == GV_ERR_EARLY)
         gv_http_error(request, 409, "early",
                       "a certificate is renewed from half of its life on, not before");
@@ -565,7 +496,7 @@ static void refuse_renewal(struct gv_http_request *request, int error)
 }
 
 static int renew_instance(struct gv_registrar *registrar, const struct gv_http_request *request,
-                          const struct signed_request *asked, struct gv_instance *instance)
+                          const struct gv_signed_request *asked, struct gv_instance *instance)
 {
     struct gv_certificate fresh;
     int rc = gv_records_instance(registrar->records, instance, asked->instance);
@@ -594,11 +525,11 @@ static int renew_instance(struct gv_registrar *registrar, const struct gv_http_r
 
 void gv_renew_handle(struct gv_registrar *registrar, struct gv_http_request *request)
 {
-    struct signed_request asked;
+    struct gv_signed_request asked;
     struct gv_instance instance;
 
     gv_registrar_refresh(registrar);
-    if (open_request(&asked, registrar, request, GV_PROOF_RENEW)) {
+    if (gv_signed_request_open(&asked, registrar, request, GV_PROOF_RENEW)) {
         int rc = gv_batch_enter(registrar);
         if (rc == GV_OK)
             rc = renew_instance(registrar, request, &asked, &instance);
@@ -607,5 +538,5 @@ void gv_renew_handle(struct gv_registrar *registrar, struct gv_http_request *req
         if (rc != GV_OK)
             refuse_renewal(request, rc);
     }
-    close_request(&asked);
+    gv_signed_request_close(&asked);
 }

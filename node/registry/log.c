@@ -27,6 +27,13 @@ void gv_logs_free(struct gv_logs *logs)
     free(logs->guard_path);
 }
 
+void gv_logs_forget_head(struct gv_logs *logs)
+{
+    memset(&logs->head, 0, sizeof logs->head);
+    gv_buf_clear(&logs->head_wire);
+    logs->looked_min = logs->guarded_min = 0;
+}
+
 static int append(void *context, const uint8_t entry[GV_LOG_ENTRY_LEN])
 {
     return gv_merkle_append(&((struct gv_log *)context)->tree, entry, GV_LOG_ENTRY_LEN);

@@ -27,6 +27,8 @@ struct gv_logs {
 
 void gv_logs_init(struct gv_logs *logs);
 void gv_logs_free(struct gv_logs *logs);
+/* Another key signs from now on. */
+void gv_logs_forget_head(struct gv_logs *logs);
 
 /* The log of this key, with all that is committed. GV_ERR_FULL: too many keys were asked for. */
 int gv_logs_get(struct gv_logs *logs, const struct gv_log **out, struct gv_records *records,

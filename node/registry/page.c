@@ -8,12 +8,12 @@
 #include "node/registry/enrolment.h"
 #include "node/registry/registrar.h"
 
-static const char head[] =
+const char gv_page_head[] =
     "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
     "<meta name=\"viewport\" content=\"width=device-width\">\n"
     "<meta name=\"color-scheme\" content=\"light dark\">\n";
 
-static void show(struct gv_http_request *request, unsigned status, const char *body)
+void gv_page_answer(struct gv_http_request *request, unsigned status, const char *body)
 {
     gv_http_add_header(request, "Content-Security-Policy",
                        "default-src 'none'; form-action 'self'; frame-ancestors 'none'; "
@@ -34,8 +34,8 @@ static void show_gone(struct gv_http_request *request)
              "<h1>This link is not good any more</h1>\n"
              "<p>It was used, or is too old, or a newer mail has another one. On the mail server, "
              "<code>grapevine enroll</code> asks for a new one.</p>\n",
-             head);
-    show(request, 404, page);
+             gv_page_head);
+    gv_page_answer(request, 404, page);
 }
 
 static void show_done(struct gv_http_request *request, const char *network)
@@ -46,8 +46,8 @@ static void show_done(struct gv_http_request *request, const char *network)
              "%s<title>Confirmed</title>\n<h1>Confirmed</h1>\n"
              "<p>The mail server joins the mesh \"%s\" by itself, within a minute. You can close "
              "this page.</p>\n",
-             head, network);
-    show(request, 200, page);
+             gv_page_head, network);
+    gv_page_answer(request, 200, page);
 }
 
 static void show_question(struct gv_http_request *request, const char *network,
@@ -63,8 +63,8 @@ static void show_question(struct gv_http_request *request, const char *network,
              "this instance on your server: whoever runs it speaks in your name.</p>\n"
              "<form method=\"post\"><button type=\"submit\">Yes, this is my server</button></form>\n"
              "<p>If you did not ask for this, close this page. Then nothing happens.</p>\n",
-             head, network, network, instance);
-    show(request, 200, page);
+             gv_page_head, network, network, instance);
+    gv_page_answer(request, 200, page);
 }
 
 /* The token is 16 random bytes; only its HMAC is in the database. */

@@ -96,6 +96,8 @@ static int count_pending(struct gv_records *records, const uint8_t key[GV_KEY_LE
         return GV_OK;
     int rc = gv_sql_run(sql, PENDING_PURGE, "i", (int64_t)now_min);
     if (rc == GV_OK)
+        rc = gv_sql_run(sql, DOMAIN_PURGE, "i", (int64_t)now_min);
+    if (rc == GV_OK)
         rc = gv_sql_query(sql, PENDING_COUNT, "b", key, (size_t)GV_KEY_LEN);
     if (rc == GV_OK)
         rc = gv_sql_step(sql, PENDING_COUNT);
@@ -120,7 +122,7 @@ int gv_records_put_pending(struct gv_records *records, const uint8_t key[GV_KEY_
         return GV_ERR_FULL;
     records->pending++;
     seal(email, records, pending->email, pending->owner);
-    return gv_sql_run(sql, PENDING_PUT, "bbbtibiib", key, (size_t)GV_KEY_LEN, pending->owner,
+    return gv_sql_later(sql, PENDING_PUT, "bbbtibiib", key, (size_t)GV_KEY_LEN, pending->owner,
                       (size_t)GV_ID_LEN, email, sizeof email, pending->terms,
                       (int64_t)pending->accepted_min, pending->code.hash, (size_t)GV_HASH_LEN,
                       (int64_t)pending->code.expires_min, (int64_t)pending->code.tries, pending->link,
@@ -210,6 +212,30 @@ int gv_records_instance(struct gv_records *records, struct gv_instance *out,
     return rc;
 }
 
+int gv_records_admission(struct gv_records *records, struct gv_admission *out,
+                         const uint8_t owner[GV_ID_LEN], const uint8_t instance[GV_ID_LEN])
+{
+    struct gv_sql *sql = records->sql;
+    int rc = gv_sql_query(sql, INSTANCE_ADMISSION, "bb", owner, (size_t)GV_ID_LEN, instance,
+                          (size_t)GV_ID_LEN);
+
+    memset(out, 0, sizeof *out);
+    if (rc == GV_OK)
+        rc = gv_sql_step(sql, INSTANCE_ADMISSION);
+    if (rc == 1) {
+        out->known = !gv_sql_is_null(sql, INSTANCE_ADMISSION, 0);
+        out->count = (uint32_t)gv_sql_number(sql, INSTANCE_ADMISSION, 4);
+        out->allowed = gv_sql_is_null(sql, INSTANCE_ADMISSION, 5)
+                           ? -1
+                           : gv_sql_number(sql, INSTANCE_ADMISSION, 5);
+        rc = out->known ? read_instance(&out->held, sql, INSTANCE_ADMISSION) : GV_OK;
+    } else if (rc == 0) {
+        rc = GV_ERR_IO;
+    }
+    gv_sql_end(sql, INSTANCE_ADMISSION);
+    return rc;
+}
+
 int gv_records_count(struct gv_records *records, uint32_t *out, const uint8_t owner[GV_ID_LEN],
                      const uint8_t except[GV_ID_LEN])
 {
@@ -225,6 +251,19 @@ int gv_records_count(struct gv_records *records, uint32_t *out, const uint8_t ow
     return rc == 1 ? GV_OK : rc < 0 ? rc : GV_ERR_IO;
 }
 
+int gv_records_of_owner(struct gv_records *records, uint8_t (*ids)[GV_ID_LEN], size_t max,
+                        size_t *count, const uint8_t owner[GV_ID_LEN])
+{
+    struct gv_sql *sql = records->sql;
+    int rc = gv_sql_query(sql, INSTANCE_OF_OWNER, "b", owner, (size_t)GV_ID_LEN);
+
+    *count = 0;
+    while (rc == GV_OK && *count < max && (rc = gv_sql_step(sql, INSTANCE_OF_OWNER)) == 1)
+        rc = gv_sql_blob(sql, INSTANCE_OF_OWNER, 0, ids[(*count)++], GV_ID_LEN);
+    gv_sql_end(sql, INSTANCE_OF_OWNER);
+    return rc;
+}
+
 int gv_records_admit(struct gv_records *records, const struct gv_instance *instance,
                      const struct gv_pending *pending)
 {
@@ -234,19 +273,19 @@ int gv_records_admit(struct gv_records *records, const struct gv_instance *insta
 
     seal(email, records, pending->email, pending->owner);
     int rc =
-        gv_sql_run(sql, OWNER_PUT, "bb", pending->owner, (size_t)GV_ID_LEN, email, sizeof email);
+        gv_sql_later(sql, OWNER_PUT, "bb", pending->owner, (size_t)GV_ID_LEN, email, sizeof email);
     if (rc == GV_OK)
-        rc = gv_sql_run(sql, INSTANCE_PUT, "bbbti", certificate->instance, (size_t)GV_ID_LEN,
-                        certificate->owner, (size_t)GV_ID_LEN, instance->wire,
-                        sizeof instance->wire, pending->terms, (int64_t)pending->accepted_min);
+        rc = gv_sql_later(sql, INSTANCE_PUT, "bbbti", certificate->instance, (size_t)GV_ID_LEN,
+                          certificate->owner, (size_t)GV_ID_LEN, instance->wire,
+                          sizeof instance->wire, pending->terms, (int64_t)pending->accepted_min);
     if (rc == GV_OK)
-        rc = gv_sql_run(sql, PENDING_DROP, "b", certificate->key, (size_t)GV_KEY_LEN);
+        rc = gv_sql_later(sql, PENDING_DROP, "b", certificate->key, (size_t)GV_KEY_LEN);
     return rc == GV_OK ? gv_records_log_append(records, certificate) : rc;
 }
 
 int gv_records_renew(struct gv_records *records, const struct gv_instance *instance)
 {
-    int rc = gv_sql_run(records->sql, INSTANCE_RENEW, "bb", instance->wire, sizeof instance->wire,
+    int rc = gv_sql_later(records->sql, INSTANCE_RENEW, "bb", instance->wire, sizeof instance->wire,
                         instance->certificate.instance, (size_t)GV_ID_LEN);
 
     return rc == GV_OK ? gv_records_log_append(records, &instance->certificate) : rc;
@@ -288,6 +327,11 @@ int gv_records_forget(struct gv_records *records, const uint8_t owner[GV_ID_LEN]
     rc = gv_sql_run(records->sql, OWNER_FORGET, "b", owner, (size_t)GV_ID_LEN);
     if (rc == GV_OK)
         rc = gv_sql_run(records->sql, PENDING_FORGET, "b", owner, (size_t)GV_ID_LEN);
+    if (rc == GV_OK)
+        rc = gv_sql_run(records->sql, LEAVING_FORGET, "b", owner, (size_t)GV_ID_LEN);
+    if (rc == GV_OK)
+        rc = gv_sql_run(records->sql, ALLOWANCE_DROP, "ib", (int64_t)GV_ALLOWANCE_INSTANCES, owner,
+                        (size_t)GV_ID_LEN);
     return gv_sql_finish(records->sql, rc);
 }
 

@@ -66,6 +66,37 @@ int gv_records_claim(struct gv_records *records, const uint8_t code[GV_HASH_LEN]
                      const uint8_t owner[GV_ID_LEN], const uint8_t key[GV_KEY_LEN],
                      uint32_t now_min);
 
+/* ---- leaving by mail (records_leaving.c) -------------------------------------------------------
+ * `link`: HMAC of the token in the mail. */
+#define GV_LEAVING_MAX 10000
+/* GV_ERR_FULL. Expired ones are removed first. */
+int gv_records_leaving_put(struct gv_records *records, const uint8_t link[GV_HASH_LEN],
+                           const uint8_t owner[GV_ID_LEN], uint32_t expires_min, uint32_t now_min);
+/* GV_ERR_NOT_FOUND, also when it has expired. */
+int gv_records_leaving(struct gv_records *records, uint8_t owner[GV_ID_LEN],
+                       const uint8_t link[GV_HASH_LEN], uint32_t now_min);
+
+/* ---- limits that the admin has changed, and the day of a domain (records_limits.c) -------------- */
+enum gv_allowance { GV_ALLOWANCE_INSTANCES = 1 /* who: an owner tag */, GV_ALLOWANCE_CODES /* a domain */ };
+/* value < 0: as in registry.conf again. */
+int gv_records_allow(struct gv_records *records, enum gv_allowance kind, const void *who, size_t len,
+                     int64_t value);
+int gv_records_each_allowance(struct gv_records *records,
+                              int (*each)(void *context, enum gv_allowance kind, const void *who,
+                                          size_t len, int64_t value),
+                              void *context);
+struct gv_domain_day {
+    uint32_t codes;    /* that were asked for by its addresses */
+    uint32_t wait_min; /* until the day ends */
+    int64_t allowed;   /* by the admin; < 0: as in registry.conf */
+};
+/* Counts one code more. Within a transaction. `domain`: an HMAC of its name, which alone is stored. */
+int gv_records_domain_take(struct gv_records *records, struct gv_domain_day *out, const char *name,
+                           const uint8_t domain[GV_ID_LEN], uint32_t now_min);
+/* The codes of its day so far. */
+int gv_records_domain_codes(struct gv_records *records, uint32_t *codes,
+                            const uint8_t domain[GV_ID_LEN], uint32_t now_min);
+
 /* ---- instances ------------------------------------------------------------------------------ */
 struct gv_instance {
     uint8_t wire[GV_CERTIFICATE_LEN]; /* the last certificate issued */
@@ -80,6 +111,18 @@ int gv_records_instance(struct gv_records *records, struct gv_instance *out,
 /* The owner's instances that are not revoked, without `except`. */
 int gv_records_count(struct gv_records *records, uint32_t *out, const uint8_t owner[GV_ID_LEN],
                      const uint8_t except[GV_ID_LEN]);
+/* What an admission needs to know, in one question. */
+struct gv_admission {
+    bool known; /* the instance, which is `held` then */
+    struct gv_instance held;
+    uint32_t count;  /* the owner's other instances that are not revoked */
+    int64_t allowed; /* to him, by the admin; < 0: as in registry.conf */
+};
+int gv_records_admission(struct gv_records *records, struct gv_admission *out,
+                         const uint8_t owner[GV_ID_LEN], const uint8_t instance[GV_ID_LEN]);
+/* The ids of those, one after the other, at most max. */
+int gv_records_of_owner(struct gv_records *records, uint8_t (*ids)[GV_ID_LEN], size_t max,
+                        size_t *count, const uint8_t owner[GV_ID_LEN]);
 /* Both only within a transaction, and both append to the log. Admission: owner with email, instance
  * with certificate and terms; the code is spent. */
 int gv_records_admit(struct gv_records *records, const struct gv_instance *instance,
@@ -92,7 +135,8 @@ int gv_records_revoke(struct gv_records *records, const struct gv_revocation *re
                       const uint8_t *wire, size_t len);
 /* Is an email address of this owner's held? */
 int gv_records_knows_owner(struct gv_records *records, bool *out, const uint8_t owner[GV_ID_LEN]);
-/* Erases his address, and codes that are out. Instances stay, as revocations must. */
+/* Erases his address, codes and links that are out, and what the admin allowed him. Instances stay, as
+ * revocations must. */
 int gv_records_forget(struct gv_records *records, const uint8_t owner[GV_ID_LEN]);
 /* Calls `each` for the revocations from since_min on, oldest first, at most GV_REVOCATIONS_PAGE
  * (proto/wire/revocation.h). */

@@ -31,14 +31,10 @@ int gv_records_log_size(struct gv_records *records, uint32_t signer, uint64_t *s
 int gv_records_log_append(struct gv_records *records, const struct gv_certificate *certificate)
 {
     uint8_t entry[GV_LOG_ENTRY_LEN];
-    uint64_t place;
-    int rc = gv_records_log_size(records, certificate->signer, &place);
 
-    if (rc != GV_OK)
-        return rc;
     gv_log_entry(entry, certificate);
-    return gv_sql_run(records->sql, LOG_APPEND, "iibb", (int64_t)certificate->signer,
-                      (int64_t)place, certificate->id, (size_t)GV_ID_LEN, entry, sizeof entry);
+    return gv_sql_later(records->sql, LOG_APPEND, "ibb", (int64_t)certificate->signer,
+                        certificate->id, (size_t)GV_ID_LEN, entry, sizeof entry);
 }
 
 int gv_records_log_each(struct gv_records *records, uint32_t signer, uint64_t from, uint64_t limit,

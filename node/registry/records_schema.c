@@ -29,6 +29,13 @@ static const char *const sqlite[] = {
     "CREATE UNIQUE INDEX pending_link ON pending (link);",
     ("CREATE TABLE invitation (code BLOB PRIMARY KEY, owner BLOB, expires_min INTEGER NOT NULL,"
      "  key BLOB) STRICT, WITHOUT ROWID;"),
+    /* who: an owner tag, a domain's name; what the admin allows him beside registry.conf. */
+    "CREATE TABLE leaving (link BLOB PRIMARY KEY, owner BLOB NOT NULL,"
+    "  expires_min INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE allowance (kind INTEGER NOT NULL, who BLOB NOT NULL, value INTEGER NOT NULL,"
+    "  PRIMARY KEY (kind, who)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE domain_day (domain BLOB PRIMARY KEY, start_min INTEGER NOT NULL,"
+    "  codes INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
 };
 
 static const char *const postgres[] = {
@@ -57,6 +64,13 @@ static const char *const postgres[] = {
     "CREATE UNIQUE INDEX pending_link ON pending (link);",
     ("CREATE TABLE invitation (code BYTEA PRIMARY KEY, owner BYTEA, expires_min BIGINT NOT NULL,"
      "  key BYTEA);"),
+    /* who: an owner tag, a domain's name; what the admin allows him beside registry.conf. */
+    "CREATE TABLE leaving (link BYTEA PRIMARY KEY, owner BYTEA NOT NULL,"
+    "  expires_min BIGINT NOT NULL);"
+    "CREATE TABLE allowance (kind BIGINT NOT NULL, who BYTEA NOT NULL, value BIGINT NOT NULL,"
+    "  PRIMARY KEY (kind, who));"
+    "CREATE TABLE domain_day (domain BYTEA PRIMARY KEY, start_min BIGINT NOT NULL,"
+    "  codes BIGINT NOT NULL);",
 };
 
 _Static_assert(sizeof sqlite == sizeof postgres, "each has the same migrations");
@@ -87,6 +101,14 @@ static const char *const statements[STATEMENTS] = {
                      " FROM instance WHERE instance = ?1",
     [INSTANCE_COUNT] = "SELECT count(*) FROM instance WHERE owner = ?1 AND instance <> ?2"
                        " AND revocation IS NULL",
+    /* One row always: the instance, if it is there, and what its owner has and may have. */
+    [INSTANCE_ADMISSION] =
+        "SELECT held.certificate, held.terms, held.accepted_min, held.revocation IS NOT NULL,"
+        " (SELECT count(*) FROM instance WHERE owner = ?1 AND instance <> ?2 AND revocation IS NULL),"
+        " (SELECT value FROM allowance WHERE kind = 1 AND who = ?1)"
+        " FROM (SELECT 1 AS one) AS one LEFT JOIN instance AS held ON held.instance = ?2",
+    [INSTANCE_OF_OWNER] = "SELECT instance FROM instance WHERE owner = ?1 AND revocation IS NULL"
+                          " ORDER BY instance",
     [INSTANCE_PUT] = "INSERT INTO instance VALUES (?1, ?2, ?3, ?4, ?5, NULL, NULL)"
                      " ON CONFLICT (instance) DO UPDATE SET certificate = ?3, terms = ?4,"
                      " accepted_min = ?5",
@@ -103,10 +125,30 @@ static const char *const statements[STATEMENTS] = {
     [INVITATION_CLAIM] = "UPDATE invitation SET key = ?1 WHERE code = ?2 AND expires_min > ?3"
                          " AND (owner IS NULL OR owner = ?4) AND (key IS NULL OR key = ?1)",
     [INVITATION_COUNT] = "SELECT count(*) FROM invitation WHERE key IS NULL AND expires_min > ?1",
+    [LEAVING_PURGE] = "DELETE FROM leaving WHERE expires_min <= ?1",
+    [LEAVING_COUNT] = "SELECT count(*) FROM leaving",
+    [LEAVING_PUT] = "INSERT INTO leaving VALUES (?1, ?2, ?3)",
+    [LEAVING_GET] = "SELECT owner, expires_min FROM leaving WHERE link = ?1",
+    [LEAVING_FORGET] = "DELETE FROM leaving WHERE owner = ?1",
+    [ALLOWANCE_PUT] = "INSERT INTO allowance VALUES (?1, ?2, ?3)"
+                      " ON CONFLICT (kind, who) DO UPDATE SET value = ?3",
+    [ALLOWANCE_DROP] = "DELETE FROM allowance WHERE kind = ?1 AND who = ?2",
+    [ALLOWANCE_ALL] = "SELECT kind, who, value FROM allowance ORDER BY kind, who",
+    [DOMAIN_PURGE] = "DELETE FROM domain_day WHERE start_min <= ?1 - 1440",
+    /* A clock that was set back ends a day too: it must not last for ever. */
+    [DOMAIN_TAKE] = "INSERT INTO domain_day VALUES (?1, ?2, 1) ON CONFLICT (domain) DO UPDATE SET"
+                    " codes = CASE WHEN domain_day.start_min BETWEEN ?2 - 1439 AND ?2"
+                    "  THEN domain_day.codes + 1 ELSE 1 END,"
+                    " start_min = CASE WHEN domain_day.start_min BETWEEN ?2 - 1439 AND ?2"
+                    "  THEN domain_day.start_min ELSE ?2 END RETURNING codes, start_min,"
+                    " (SELECT value FROM allowance WHERE kind = 2 AND who = ?3)",
+    [DOMAIN_GET] = "SELECT codes, start_min FROM domain_day WHERE domain = ?1"
+                   " AND start_min BETWEEN ?2 - 1439 AND ?2",
     [LOG_ANY] = "SELECT 1 FROM log LIMIT 1",
     [LOG_SIZE] = "SELECT coalesce(max(place) + 1, 0) FROM log WHERE signer = ?1",
     /* Confirmed twice within a minute, it is the very same certificate. */
-    [LOG_APPEND] = "INSERT INTO log VALUES (?1, ?2, ?3, ?4) ON CONFLICT (certificate) DO NOTHING",
+    [LOG_APPEND] = "INSERT INTO log SELECT ?1, coalesce(max(place) + 1, 0), ?2, ?3 FROM log"
+                   " WHERE signer = ?1 ON CONFLICT (certificate) DO NOTHING",
     [LOG_RANGE] = "SELECT entry FROM log WHERE signer = ?1 AND place >= ?2 ORDER BY place LIMIT ?3",
     [LOG_FIND] = "SELECT signer, place FROM log WHERE certificate = ?1",
     [LOG_HEAD_LAST] = "SELECT wire FROM log_head WHERE signer = ?1 ORDER BY minute DESC LIMIT 1",

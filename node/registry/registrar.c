@@ -43,7 +43,7 @@ char *gv_data_path(const char *folder, const char *name)
 int gv_registrar_sign_head(struct gv_registrar *registrar)
 {
     return gv_logs_sign(&registrar->logs, registrar->records, &registrar->descriptor,
-                        &registrar->signer, gv_registrar_now_min(registrar));
+                        registrar->signer, gv_registrar_now_min(registrar));
 }
 
 /* ---- the descriptor ------------------------------------------------------------------------- */
@@ -61,18 +61,32 @@ int gv_descriptor_read(struct gv_descriptor *out, struct gv_buf *wire, const cha
     return rc;
 }
 
-static bool names_our_key(const struct gv_registrar *registrar,
-                          const struct gv_descriptor *descriptor)
+/* Which of our keys signs now. Another one has a log of its own, which has no head yet. Where none is in
+ * force the one before stays, and what it would sign is refused where it is signed. */
+static void choose_signer(struct gv_registrar *registrar)
 {
-    for (size_t i = 0; i < descriptor->key_count; i++)
-        if (memcmp(descriptor->keys[i].key, registrar->signer.sign_public, GV_KEY_LEN) == 0)
-            return true;
-    return false;
+    const struct gv_identity *now = gv_signers_at(&registrar->signers, &registrar->descriptor,
+                                                  gv_registrar_now_min(registrar));
+    uint32_t before = registrar->rules.signer;
+
+    if (!now && !registrar->signer)
+        now = gv_signers_last(&registrar->signers, &registrar->descriptor);
+    if (!now)
+        return;
+    registrar->signer = now;
+    registrar->rules.signer = gv_certificate_signer(now->sign_public);
+    if (registrar->rules.signer == before)
+        return;
+    gv_logs_forget_head(&registrar->logs);
+    if (before)
+        gv_log(GV_LOG_NOTICE, "certificates are signed with the key %08x from now on, not with %08x",
+               registrar->rules.signer, before);
 }
 
 static int load_descriptor(struct gv_registrar *registrar, const char *path, struct gv_text *error)
 {
     struct gv_descriptor *fresh = malloc(sizeof *fresh); /* 8 kB: not on the stack of a request */
+    struct gv_signers signers = {.count = 0};
     struct gv_buf wire;
     int rc = GV_ERR_MEMORY;
 
@@ -80,9 +94,11 @@ static int load_descriptor(struct gv_registrar *registrar, const char *path, str
     if (!fresh)
         goto out;
     rc = gv_descriptor_read(fresh, &wire, path, error);
+    if (rc == GV_OK)
+        rc = gv_signers_read(&signers, registrar->settings->data, error);
     if (rc != GV_OK)
         goto out;
-    if (!names_our_key(registrar, fresh)) {
+    if (!gv_signers_last(&signers, fresh)) {
         rc = gv_fail(error, GV_ERR_SIGNER,
                      "%s: does not name this registry's key (" GV_FILE_REGISTRY_KEY "); "
                      "run: grapevine-registry descriptor",
@@ -97,11 +113,15 @@ static int load_descriptor(struct gv_registrar *registrar, const char *path, str
         goto out;
     }
     registrar->descriptor = *fresh;
+    registrar->signers = signers;
+    registrar->signer = NULL;
+    choose_signer(registrar);
     registrar->rules.grace_min = fresh->policy.grace_min;
     gv_buf_free(&registrar->descriptor_wire);
     registrar->descriptor_wire = wire;
     gv_buf_init(&wire); /* handed over */
 out:
+    gv_signers_wipe(&signers);
     gv_buf_free(&wire);
     free(fresh);
     return rc;
@@ -125,6 +145,7 @@ void gv_registrar_refresh(struct gv_registrar *registrar)
         else
             gv_log(GV_LOG_ERROR, "%s; the one before stays in use", why.text);
     }
+    choose_signer(registrar);
     free(path);
 }
 
@@ -150,10 +171,6 @@ static int open_data(struct gv_registrar *registrar, struct gv_text *error)
 
     if (!database || !descriptor)
         goto out;
-    rc = read_key(secret, folder, GV_FILE_REGISTRY_KEY, error);
-    if (rc != GV_OK)
-        goto out;
-    gv_identity_from_secret(&registrar->signer, secret);
     rc = read_key(registrar->owner_secret, folder, GV_FILE_OWNER_KEY, error);
     if (rc == GV_OK)
         rc = read_key(secret, folder, GV_FILE_EMAIL_KEY, error);
@@ -183,8 +200,6 @@ static int init_rates(struct gv_registrar *registrar)
         rc = gv_rate_init(&registrar->confirm_by_client, RATES, 60);
     if (rc == GV_OK)
         rc = gv_rate_init(&registrar->by_email, RATES, 60);
-    if (rc == GV_OK)
-        rc = gv_rate_init(&registrar->by_domain, RATES, 1440);
     if (rc == GV_OK) /* longer than a proof is accepted, from the earliest to the latest minute */
         rc = gv_rate_init(&registrar->proofs, RATES, 2 * GV_PROOF_SKEW_MIN + 2);
     return rc;
@@ -223,16 +238,25 @@ static int listen_all(struct gv_registrar *registrar, struct gv_text *error)
 }
 
 /* A mail that cannot be written is found before somebody waits for it. */
-static int check_template(const struct gv_registry_settings *settings, struct gv_text *error)
+static int check_template(const char *path, const struct gv_mail_words *words,
+                          struct gv_text *error)
 {
-    static const struct gv_mail_words words = {"x", "x", "x", "x", "x"};
     struct gv_buf mail;
     size_t body_at;
 
     gv_buf_init(&mail);
-    int rc = gv_template_fill(&mail, &body_at, settings->mail_template, &words, error);
+    int rc = gv_template_fill(&mail, &body_at, path, words, error);
     gv_buf_free(&mail);
     return rc == GV_ERR_MALFORMED ? GV_ERR_CONFIG : rc;
+}
+
+static int check_templates(const struct gv_registry_settings *settings, struct gv_text *error)
+{
+    static const struct gv_mail_words code = {"x", "x", "x", "x", "x"},
+                                      leave = {.network = "x", .minutes = "x", .link = "x"};
+    int rc = check_template(settings->mail_template, &code, error);
+
+    return rc == GV_OK ? check_template(settings->mail_leave_template, &leave, error) : rc;
 }
 
 int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
@@ -256,7 +280,7 @@ int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
     if (rc == GV_OK)
         rc = open_data(registrar, error);
     if (rc == GV_OK)
-        rc = check_template(settings, error);
+        rc = check_templates(settings, error);
     if (rc == GV_OK)
         rc = gv_mailer_new(
             &registrar->mailer, loop,
@@ -297,11 +321,10 @@ void gv_registrar_release(struct gv_registrar *registrar)
     gv_rate_free(&registrar->enroll_by_client);
     gv_rate_free(&registrar->confirm_by_client);
     gv_rate_free(&registrar->by_email);
-    gv_rate_free(&registrar->by_domain);
     gv_rate_free(&registrar->proofs);
     gv_buf_free(&registrar->descriptor_wire);
     gv_tls_unload();
-    gv_identity_wipe(&registrar->signer);
+    gv_signers_wipe(&registrar->signers);
     gv_wipe(registrar->owner_secret, sizeof registrar->owner_secret);
     free(registrar);
 }

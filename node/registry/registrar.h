@@ -14,6 +14,7 @@
 #include "node/registry/rate.h"
 #include "node/registry/records.h"
 #include "node/registry/settings.h"
+#include "node/registry/signers.h"
 #include "proto/registry.h"
 #include "proto/wire/descriptor.h"
 
@@ -22,6 +23,7 @@
 /* The files of a data folder. */
 #define GV_FILE_ROOT_KEY     "root.key" /* may be kept elsewhere; serving does not need it */
 #define GV_FILE_REGISTRY_KEY "registry.key"
+#define GV_FILE_NEXT_KEY     "registry-next.key" /* of a rotation (SPEC 4.2) */
 #define GV_FILE_OWNER_KEY    "owner.key"
 #define GV_FILE_EMAIL_KEY    "email.key"
 #define GV_FILE_DESCRIPTOR   "network.descriptor"
@@ -35,7 +37,8 @@ struct gv_registrar {
     uv_loop_t *loop;
     const struct gv_registry_settings *settings; /* borrowed */
     uint64_t (*unix_ms)(void);
-    struct gv_identity signer;           /* secret: the registry key */
+    struct gv_signers signers;           /* secret: the registry key, and the one that follows */
+    const struct gv_identity *signer;    /* of these, the one that signs now */
     uint8_t owner_secret[GV_SECRET_LEN]; /* secret */
     struct gv_registry_rules rules;
     struct gv_descriptor descriptor;
@@ -48,7 +51,7 @@ struct gv_registrar {
     size_t server_count;
 
     struct gv_rate by_client, enroll_by_client, confirm_by_client; /* per minute, hour, hour */
-    struct gv_rate by_email, by_domain;                            /* per hour, day */
+    struct gv_rate by_email;                                       /* per hour */
     struct gv_rate proofs; /* each proof of possession is good once */
 
     uint32_t proxy_hint_min; /* when an unknown proxy was last warned of, 0: never */
@@ -78,8 +81,8 @@ uint32_t gv_registrar_now_min(const struct gv_registrar *registrar);
 /* registrar->logs.head is then the newest (gv_logs_sign). */
 int gv_registrar_sign_head(struct gv_registrar *registrar);
 
-/* Reads the descriptor anew when its file has changed. One that does not verify, is of another
- * network, older, or without our key is logged and left alone. */
+/* Reads the descriptor, and the keys, anew when its file has changed. One that does not verify, is of
+ * another network, older, or without our key is logged and left alone. Then sees which key signs now. */
 void gv_registrar_refresh(struct gv_registrar *registrar);
 
 /* DIR "/" NAME, malloc'd. */

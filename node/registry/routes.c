@@ -221,12 +221,34 @@ static void post_page(struct gv_http_request *request, void *context)
         gv_page_confirm(context, request);
 }
 
+/* ---- leaving -------------------------------------------------------------------------------- */
+
+static void post_leave(struct gv_http_request *request, void *context)
+{
+    if (admit_alone(context, request))
+        gv_leave_handle(context, request);
+}
+
+static void get_leave_page(struct gv_http_request *request, void *context)
+{
+    if (admit_alone(context, request))
+        gv_leave_show(context, request);
+}
+
+static void post_leave_page(struct gv_http_request *request, void *context)
+{
+    if (admit_alone(context, request))
+        gv_leave_post(context, request);
+}
+
 /* ---- the log -------------------------------------------------------------------------------- */
 
 static void get_log_head(struct gv_http_request *request, void *context)
 {
-    if (admit_alone(context, request))
-        gv_log_head_handle(context, request);
+    if (!admit_alone(context, request))
+        return;
+    gv_registrar_refresh(context); /* another key may sign by now */
+    gv_log_head_handle(context, request);
 }
 
 static void get_log_entries(struct gv_http_request *request, void *context)
@@ -259,6 +281,11 @@ const struct gv_http_route gv_registry_routes[] = {
     {"POST", "/v1/enroll", post_enroll},
     {"POST", "/v1/confirm", post_confirm},
     {"POST", "/v1/renew", post_renew},
+    {"POST", "/v1/leave", post_leave},
+    {"GET", GV_LEAVE_PATH, get_leave_page},
+    {"POST", GV_LEAVE_PATH, post_leave_page},
+    {"GET", GV_LEAVE_PATH "/*", get_leave_page},
+    {"POST", GV_LEAVE_PATH "/*", post_leave_page},
     {"GET", GV_LINK_PATH "*", get_page},
     {"POST", GV_LINK_PATH "*", post_page},
 };

@@ -32,7 +32,7 @@ static bool find_log(const struct gv_log **out, struct gv_registrar *registrar,
                      struct gv_http_request *request)
 {
     const char *text = gv_http_query(request, "log");
-    uint32_t signer = gv_certificate_signer(registrar->signer.sign_public);
+    uint32_t signer = gv_certificate_signer(registrar->signer->sign_public);
     uint8_t key[GV_KEY_LEN] = {0}; /* its first 4 bytes */
 
     if (text && gv_unhex(key, 4, text) != GV_OK) {

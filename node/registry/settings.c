@@ -119,6 +119,13 @@ static const struct gv_config_key keys[] = {
             "text; {network} {code} {minutes} {instance} {link} are filled in. Empty: the built-in "
             "one."},
     {.section = "mail",
+     .key = "leave_template",
+     .type = GV_CONFIG_PATH,
+     .offset = AT(mail_leave_template),
+     .fallback = "",
+     .doc = "Likewise the mail by which an owner ends his registration; {network} {minutes} {link}. "
+            "Empty: the built-in one."},
+    {.section = "mail",
      .key = "user",
      .type = GV_CONFIG_STRING,
      .offset = AT(mail_user),
@@ -146,7 +153,7 @@ static const struct gv_config_key keys[] = {
      .offset = AT(instances_per_owner),
      .fallback = "5",
      .min = 1,
-     .max = 1000,
+     .max = GV_INSTANCES_MAX,
      .doc = "Nodes that one email address may enrol."},
     {.section = "limits",
      .key = "certificate_life",

@@ -5,6 +5,8 @@
 #include "node/base/config.h"
 #include "node/base/mail.h"
 
+#define GV_INSTANCES_MAX 1000 /* of an owner: as many as a limit can allow */
+
 enum gv_enrolment { GV_ENROLMENT_OPEN, GV_ENROLMENT_INVITED };
 
 struct gv_registry_settings {
@@ -20,7 +22,7 @@ struct gv_registry_settings {
     char *mail_url; /* smtp://HOST[:PORT], smtps://HOST[:PORT], or file:/FOLDER */
     char *mail_from;
     char *mail_user, *mail_password_file; /* NULL: without authentication */
-    char *mail_template, *mail_ca_file;   /* NULL or "": built in, the system's */
+    char *mail_template, *mail_leave_template, *mail_ca_file; /* NULL or "": built in, the system's */
     int mail_starttls;                    /* enum gv_starttls */
     int64_t mail_timeout_s;
 

@@ -25,10 +25,12 @@ void gv_sql_close(struct gv_sql *sql)
         sql->backend->close(sql);
 }
 
-static int start(struct gv_sql *sql, unsigned statement, const char *types, va_list args)
+static size_t take_values(struct gv_sql_value values[GV_SQL_VALUES], const char *types,
+                          va_list args)
 {
-    struct gv_sql_value values[GV_SQL_VALUES] = {{0}};
     size_t count = 0;
+
+    memset(values, 0, GV_SQL_VALUES * sizeof *values);
 
     for (; *types; types++) {
         gv_assert(count < GV_SQL_VALUES);
@@ -46,6 +48,14 @@ static int start(struct gv_sql *sql, unsigned statement, const char *types, va_l
         if (*types != 'i' && !value->data)
             value->type = 'n';
     }
+    return count;
+}
+
+static int start(struct gv_sql *sql, unsigned statement, const char *types, va_list args)
+{
+    struct gv_sql_value values[GV_SQL_VALUES];
+    size_t count = take_values(values, types, args);
+
     return sql->backend->query(sql, statement, values, count);
 }
 
@@ -59,13 +69,8 @@ int gv_sql_query(struct gv_sql *sql, unsigned statement, const char *types, ...)
     return rc;
 }
 
-int gv_sql_run(struct gv_sql *sql, unsigned statement, const char *types, ...)
+static int run_out(struct gv_sql *sql, unsigned statement, int rc)
 {
-    va_list args;
-
-    va_start(args, types);
-    int rc = start(sql, statement, types, args);
-    va_end(args);
     if (rc != GV_OK)
         return rc;
     do
@@ -73,6 +78,29 @@ int gv_sql_run(struct gv_sql *sql, unsigned statement, const char *types, ...)
     while (rc == 1);
     gv_sql_end(sql, statement);
     return rc;
+}
+
+int gv_sql_run(struct gv_sql *sql, unsigned statement, const char *types, ...)
+{
+    va_list args;
+
+    va_start(args, types);
+    int rc = start(sql, statement, types, args);
+    va_end(args);
+    return run_out(sql, statement, rc);
+}
+
+int gv_sql_later(struct gv_sql *sql, unsigned statement, const char *types, ...)
+{
+    struct gv_sql_value values[GV_SQL_VALUES];
+    va_list args;
+
+    va_start(args, types);
+    size_t count = take_values(values, types, args);
+    va_end(args);
+    if (sql->backend->later)
+        return sql->backend->later(sql, statement, values, count);
+    return run_out(sql, statement, sql->backend->query(sql, statement, values, count));
 }
 
 uint64_t gv_sql_changes(const struct gv_sql *sql)

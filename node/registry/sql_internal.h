@@ -15,6 +15,9 @@ struct gv_sql_backend {
     void (*close)(struct gv_sql *sql);
     int (*query)(struct gv_sql *sql, unsigned statement, const struct gv_sql_value *values,
                  size_t count);
+    /* NULL: what is for later is run at once. */
+    int (*later)(struct gv_sql *sql, unsigned statement, const struct gv_sql_value *values,
+                 size_t count);
     int (*step)(struct gv_sql *sql, unsigned statement);
     void (*end)(struct gv_sql *sql, unsigned statement);
     const void *(*bytes)(struct gv_sql *sql, unsigned statement, int column, size_t *len);

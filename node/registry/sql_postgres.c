@@ -16,7 +16,18 @@
 #define OID_TEXT  25u
 
 /* One number for "grapevine registry": who holds it is the only writer. */
-#define LOCK "SELECT pg_advisory_xact_lock(7381240501168453)"
+#define BEGIN "BEGIN; SELECT pg_advisory_xact_lock(7381240501168453)"
+
+/* Writes that wait for the next query or the commit. Few enough that their answers, some 40 bytes each,
+ * fit into the socket while nobody reads them. */
+#define LATER_MAX 64
+
+struct later {
+    unsigned statement;
+    size_t count;
+    struct gv_sql_value values[GV_SQL_VALUES];
+    uint8_t *bytes; /* owned: what they point to */
+};
 
 struct gv_postgres {
     struct gv_sql base;
@@ -29,6 +40,8 @@ struct gv_postgres {
     } * statements; /* owned */
     uint64_t changes;
     bool in_transaction;
+    struct later later[LATER_MAX];
+    size_t later_count;
     time_t tried; /* monotonic, when it was last connected */
     struct gv_text why;
 };
@@ -44,6 +57,15 @@ static void note_why(struct gv_postgres *self, const char *message)
     size_t len = strcspn(message, "\n");
 
     gv_log_safe(self->why.text, sizeof self->why.text, message, len);
+}
+
+static void forget_later(struct gv_postgres *self)
+{
+    while (self->later_count > 0) {
+        struct later *later = &self->later[--self->later_count];
+        free(later->bytes);
+        later->bytes = NULL;
+    }
 }
 
 static void forget_statements(struct gv_postgres *self)
@@ -89,6 +111,7 @@ static int connect_server(struct gv_postgres *self)
         self->url, NULL};
 
     forget_statements(self);
+    forget_later(self);
     PQfinish(self->connection);
     self->in_transaction = false;
     self->tried = monotonic();
@@ -138,7 +161,8 @@ static int failed(struct gv_postgres *self, const PGresult *result)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
-    note_why(self, PQerrorMessage(self->connection));
+    const char *said = PQresultErrorMessage(result);
+    note_why(self, *said ? said : PQerrorMessage(self->connection));
     if (state && strcmp(state, "23505") == 0) /* unique_violation */
         return GV_ERR_DUPLICATE;
     /* lock_not_available, query_canceled, serialization_failure, deadlock_detected */
@@ -175,38 +199,133 @@ static void end(struct gv_sql *sql, unsigned statement)
     prepared->row = -1;
 }
 
-static int query_once(struct gv_sql *sql, unsigned statement, const struct gv_sql_value *values,
-                      size_t count)
-{
-    struct gv_postgres *self = self_of(sql);
+/* Values as libpq wants them; they point into `values` and into itself. */
+struct parameters {
     uint8_t numbers[GV_SQL_VALUES][8];
     const char *data[GV_SQL_VALUES];
     int lengths[GV_SQL_VALUES], formats[GV_SQL_VALUES];
     char name[16];
+};
+
+static void fill_in(struct parameters *out, unsigned statement, const struct gv_sql_value *values,
+                    size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        out->formats[i] = 1;
+        out->data[i] = values[i].type == 'n' ? NULL : values[i].data;
+        out->lengths[i] = (int)values[i].len;
+        if (values[i].type != 'i')
+            continue;
+        for (unsigned b = 0; b < 8; b++)
+            out->numbers[i][b] = (uint8_t)((uint64_t)values[i].number >> (56 - 8 * b));
+        out->data[i] = (const char *)out->numbers[i];
+        out->lengths[i] = 8;
+    }
+    snprintf(out->name, sizeof out->name, "s%u", statement);
+}
+
+static bool went_well(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+
+    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+}
+
+/* ---- what waits ----------------------------------------------------------------------------- */
+
+static bool send_later(struct gv_postgres *self)
+{
+    struct parameters p;
+
+    for (size_t i = 0; i < self->later_count; i++) {
+        const struct later *l = &self->later[i];
+        fill_in(&p, l->statement, l->values, l->count);
+        if (!PQsendQueryPrepared(self->connection, p.name, (int)l->count, p.data, p.lengths,
+                                 p.formats, 1))
+            return false;
+    }
+    return true;
+}
+
+/* The answer to one of what was sent, NULL when the connection is lost; the empty one after it is taken. */
+static PGresult *take_answer(struct gv_postgres *self)
+{
+    PGresult *result = PQgetResult(self->connection);
+
+    if (result)
+        PQclear(PQgetResult(self->connection));
+    return result;
+}
+
+/* All that waits, and then one more: a statement, or COMMIT (values NULL). One way to the server and back.
+ * *out is the answer to the last; the first that failed is the error. */
+static int send_all(struct gv_postgres *self, PGresult **out, unsigned statement,
+                    const struct gv_sql_value *values, size_t count)
+{
+    struct parameters p;
+    int rc = GV_OK;
+
+    *out = NULL;
+    if (!PQenterPipelineMode(self->connection))
+        return GV_ERR_IO;
+    bool sent = send_later(self);
+    if (values) {
+        fill_in(&p, statement, values, count);
+        sent = sent && PQsendQueryPrepared(self->connection, p.name, (int)count, p.data, p.lengths,
+                                           p.formats, 1);
+    } else {
+        sent = sent &&
+               PQsendQueryParams(self->connection, "COMMIT", 0, NULL, NULL, NULL, NULL, 1);
+    }
+    sent = sent && PQpipelineSync(self->connection);
+    for (size_t i = 0; sent && i < self->later_count; i++) {
+        PGresult *result = take_answer(self);
+        if (!went_well(result) && rc == GV_OK)
+            rc = failed(self, result);
+        PQclear(result);
+    }
+    forget_later(self);
+    if (sent)
+        *out = take_answer(self);
+    if (sent)
+        PQclear(PQgetResult(self->connection)); /* the end of the pipeline */
+    if (!sent || !PQexitPipelineMode(self->connection)) {
+        note_why(self, PQerrorMessage(self->connection));
+        PQclear(*out);
+        *out = NULL;
+        /* Half a conversation cannot go on; and nothing more of this transaction may run, on whatever
+         * connection (see ensure). */
+        PQfinish(self->connection);
+        self->connection = NULL;
+        return GV_ERR_IO;
+    }
+    return rc == GV_OK && !went_well(*out) ? failed(self, *out) : rc;
+}
+
+/* ---- statements ----------------------------------------------------------------------------- */
+
+static int query_once(struct gv_sql *sql, unsigned statement, const struct gv_sql_value *values,
+                      size_t count)
+{
+    struct gv_postgres *self = self_of(sql);
+    struct parameters p;
+    PGresult *result;
     int rc = ensure(self);
 
     if (rc == GV_OK && !self->statements[statement].ready)
         rc = prepare(self, statement, values, count);
     if (rc != GV_OK)
         return rc;
-    for (size_t i = 0; i < count; i++) {
-        formats[i] = 1;
-        data[i] = values[i].type == 'n' ? NULL : values[i].data;
-        lengths[i] = (int)values[i].len;
-        if (values[i].type != 'i')
-            continue;
-        for (unsigned b = 0; b < 8; b++)
-            numbers[i][b] = (uint8_t)((uint64_t)values[i].number >> (56 - 8 * b));
-        data[i] = (const char *)numbers[i];
-        lengths[i] = 8;
-    }
     end(sql, statement);
-    snprintf(name, sizeof name, "s%u", statement);
-    PGresult *result =
-        PQexecPrepared(self->connection, name, (int)count, data, lengths, formats, 1);
-    ExecStatusType status = PQresultStatus(result);
-    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
-        rc = failed(self, result);
+    if (self->later_count > 0) {
+        rc = send_all(self, &result, statement, values, count);
+    } else {
+        fill_in(&p, statement, values, count);
+        result = PQexecPrepared(self->connection, p.name, (int)count, p.data, p.lengths, p.formats,
+                                1);
+        rc = went_well(result) ? GV_OK : failed(self, result);
+    }
+    if (rc != GV_OK) {
         PQclear(result);
         return rc;
     }
@@ -223,6 +342,48 @@ static int query(struct gv_sql *sql, unsigned statement, const struct gv_sql_val
 
     return rc == GV_ERR_IO && may_retry(self_of(sql)) ? query_once(sql, statement, values, count)
                                                       : rc;
+}
+
+static int copy_values(struct later *out, const struct gv_sql_value *values, size_t count)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < count; i++)
+        total += values[i].len;
+    out->bytes = malloc(total + 1);
+    if (!out->bytes)
+        return GV_ERR_MEMORY;
+    memcpy(out->values, values, count * sizeof *values);
+    for (size_t i = 0, at = 0; i < count; at += values[i++].len)
+        if (values[i].data) {
+            memcpy(out->bytes + at, values[i].data, values[i].len);
+            out->values[i].data = out->bytes + at;
+        }
+    return GV_OK;
+}
+
+static int later(struct gv_sql *sql, unsigned statement, const struct gv_sql_value *values,
+                 size_t count)
+{
+    struct gv_postgres *self = self_of(sql);
+    int rc = GV_OK;
+
+    if (!self->in_transaction || self->later_count == LATER_MAX) {
+        rc = query(sql, statement, values, count); /* takes along what waits */
+        end(sql, statement);
+        return rc;
+    }
+    if (!self->statements[statement].ready)
+        rc = prepare(self, statement, values, count);
+    struct later *l = &self->later[self->later_count];
+    if (rc == GV_OK)
+        rc = copy_values(l, values, count);
+    if (rc != GV_OK)
+        return rc;
+    l->statement = statement;
+    l->count = count;
+    self->later_count++;
+    return GV_OK;
 }
 
 static int step(struct gv_sql *sql, unsigned statement)
@@ -274,16 +435,15 @@ static int begin(struct gv_sql *sql)
     struct gv_postgres *self = self_of(sql);
     int rc = ensure(self);
 
-    if (rc == GV_OK)
-        rc = run_plain(self, "BEGIN");
-    if (rc != GV_OK && may_retry(self))
-        rc = run_plain(self, "BEGIN");
     if (rc != GV_OK)
         return rc;
+    PGresult *result = PQexec(self->connection, BEGIN);
+    if (!went_well(result) && may_retry(self)) {
+        PQclear(result);
+        result = PQexec(self->connection, BEGIN);
+    }
     self->in_transaction = true;
-    PGresult *result = PQexec(self->connection, LOCK);
-    if (PQresultStatus(result) != PGRES_TUPLES_OK)
-        rc = failed(self, result);
+    rc = went_well(result) ? GV_OK : failed(self, result);
     PQclear(result);
     return rc == GV_OK ? GV_OK : gv_sql_finish(sql, rc);
 }
@@ -291,14 +451,20 @@ static int begin(struct gv_sql *sql)
 static int commit(struct gv_sql *sql)
 {
     struct gv_postgres *self = self_of(sql);
-    PGresult *result = PQexec(self->connection, "COMMIT");
-    /* After a failed statement the server answers ROLLBACK, with success. */
-    bool done =
-        PQresultStatus(result) == PGRES_COMMAND_OK && strcmp(PQcmdStatus(result), "COMMIT") == 0;
-    int rc = done ? GV_OK : failed(self, result);
+    PGresult *result = NULL;
+    int rc = GV_OK;
 
+    if (self->later_count > 0) {
+        rc = send_all(self, &result, 0, NULL, 0);
+    } else {
+        result = PQexec(self->connection, "COMMIT");
+        rc = went_well(result) ? GV_OK : failed(self, result);
+    }
+    /* After a failed statement the server answers ROLLBACK, with success. */
+    if (rc == GV_OK && strcmp(PQcmdStatus(result), "COMMIT") != 0)
+        rc = GV_ERR_IO;
     PQclear(result);
-    self->in_transaction = !done;
+    self->in_transaction = rc != GV_OK;
     return rc;
 }
 
@@ -306,6 +472,7 @@ static void rollback(struct gv_sql *sql)
 {
     struct gv_postgres *self = self_of(sql);
 
+    forget_later(self);
     if (PQstatus(self->connection) == CONNECTION_OK)
         (void)run_plain(self, "ROLLBACK");
     self->in_transaction = false;
@@ -317,6 +484,7 @@ static void close_connection(struct gv_sql *sql)
 
     if (self->statements)
         forget_statements(self);
+    forget_later(self);
     PQfinish(self->connection);
     free(self->statements);
     free(self->url);
@@ -324,7 +492,7 @@ static void close_connection(struct gv_sql *sql)
 }
 
 static const struct gv_sql_backend backend = {
-    close_connection, query, step, end, bytes, number, is_null, changes, begin, commit, rollback,
+    close_connection, query, later, step, end, bytes, number, is_null, changes, begin, commit, rollback,
 };
 
 /* The version of the schema is a row; the lock keeps two that start together apart. */

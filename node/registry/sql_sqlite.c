@@ -99,7 +99,7 @@ static void rollback(struct gv_sql *sql)
 }
 
 static const struct gv_sql_backend backend = {
-    close_file, query, step, end, bytes, number, is_null, changes, begin, commit, rollback,
+    close_file, query, NULL, step, end, bytes, number, is_null, changes, begin, commit, rollback,
 };
 
 int gv_sqlite_open(struct gv_sql **out, const char *path, const struct gv_sql_schema *schema,

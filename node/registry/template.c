@@ -20,6 +20,18 @@ static const char built_in[] =
     "If you did not ask for this, do nothing. Without the code nothing\n"
     "happens, and this address is forgotten.\n";
 
+static const char built_in_leave[] =
+    "Subject: Leaving the mesh {network}\n"
+    "\n"
+    "Somebody, probably you, asked to end what is registered in the mesh\n"
+    "\"{network}\" with this email address. Open this page within {minutes}\n"
+    "minutes and press its button:\n\n"
+    "    {link}\n\n"
+    "or without a browser: curl -X POST {link}\n\n"
+    "Then every mail server that was enrolled with this address is out of the\n"
+    "mesh for good, and the address is erased.\n\n"
+    "If you did not ask for this, do nothing. Nothing happens then.\n";
+
 #define SUBJECT_MAX 200 /* before it is filled in */
 
 static const char subject_mark[] = "Subject: ";
@@ -41,7 +53,7 @@ static const char *value_of(const struct gv_mail_words *words, const char *name,
 struct filling {
     const char *path; /* for sentences */
     unsigned line;
-    bool has_code;
+    bool has_needed;
 };
 
 /* Text up to `len`, with its words filled in. */
@@ -60,10 +72,10 @@ static int fill(struct gv_buf *out, struct filling *filling, const char *text, s
         const char *value = end ? value_of(words, text + i + 1, word) : NULL;
         if (!value)
             return gv_fail(error, GV_ERR_MALFORMED,
-                           "%s:%u: after '{' write one of: network}, code}, minutes}, instance}, "
-                           "link}",
-                           filling->path, filling->line);
-        filling->has_code = filling->has_code || value == words->code;
+                           "%s:%u: after '{' write one of: network}, minutes}, %slink}",
+                           filling->path, filling->line, words->code ? "code}, instance}, " : "");
+        filling->has_needed =
+            filling->has_needed || value == (words->code ? words->code : words->link);
         gv_buf_append(out, value, strlen(value));
         i += word + 1;
     }
@@ -111,8 +123,9 @@ int gv_template_fill_text(struct gv_buf *out, size_t *body_at, const char *path,
     filling.line = 3;
     if (rc == GV_OK)
         rc = fill(out, &filling, end + 2, len - (size_t)(end + 2 - text), words, error);
-    if (rc == GV_OK && !filling.has_code)
-        rc = gv_fail(error, GV_ERR_MALFORMED, "%s: {code} must be in it", path);
+    if (rc == GV_OK && !filling.has_needed)
+        rc = gv_fail(error, GV_ERR_MALFORMED, "%s: {%s} must be in it", path,
+                     words->code ? "code" : "link");
     return rc;
 }
 
@@ -122,9 +135,12 @@ int gv_template_fill(struct gv_buf *out, size_t *body_at, const char *path,
     struct gv_buf file;
 
     *body_at = 0;
+    if ((!path || !*path) && words->code)
+        return gv_template_fill_text(out, body_at, "the built-in mail", built_in,
+                                     sizeof built_in - 1, words, error);
     if (!path || !*path)
-        return gv_template_fill_text(out, body_at, "the built-in mail", built_in, sizeof built_in - 1, words,
-                         error);
+        return gv_template_fill_text(out, body_at, "the built-in mail", built_in_leave,
+                                     sizeof built_in_leave - 1, words, error);
     gv_buf_init(&file);
     int rc = gv_file_read(&file, path, GV_TEMPLATE_MAX, error);
     if (rc == GV_OK)

@@ -419,6 +419,7 @@ static const struct gv_http_route routes[] = {
     {"POST", "/api/v1/network", gv_api_post_network},
     {"POST", "/api/v1/enroll", gv_api_post_enroll},
     {"POST", "/api/v1/confirm", gv_api_post_confirm},
+    {"POST", "/api/v1/leave", gv_api_post_leave},
     {"POST", "/api/v1/reload", post_reload},
     {"POST", "/api/v1/import", gv_api_post_import},
     {"GET", "/api/v1/bouncers", gv_api_get_bouncers},

@@ -17,6 +17,7 @@
  *   POST privacy/erase {"addr": ADDR}
  *   POST trust, untrust {"owner": TAG}
  *        network {"registry": URL}   enroll {"email", "terms"}   confirm {"code"}   reload
+ *        leave {"instance": ID}   (its own)
  *        bouncers, bouncers/delete {"name": NAME}
  *        import {"files": [PATH...]}   (what became of it: status, "import")   token (a new one)
  */

@@ -44,6 +44,7 @@ void gv_api_get_terms(struct gv_http_request *request, void *context);
 void gv_api_post_network(struct gv_http_request *request, void *context);
 void gv_api_post_enroll(struct gv_http_request *request, void *context);
 void gv_api_post_confirm(struct gv_http_request *request, void *context);
+void gv_api_post_leave(struct gv_http_request *request, void *context);
 void gv_api_get_trust(struct gv_http_request *request, void *context);
 void gv_api_post_trust(struct gv_http_request *request, void *context);
 void gv_api_post_untrust(struct gv_http_request *request, void *context);

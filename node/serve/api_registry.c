@@ -68,6 +68,8 @@ static void started(struct gv_api_asking *asking, int rc)
     asking->request = NULL;
     if (rc == GV_ERR_BUSY)
         gv_http_error(request, 503, "busy", "the registry is being asked already; try again");
+    else if (rc == GV_ERR_NO_CERTIFICATE)
+        gv_http_error(request, 409, "not-enrolled", "this node is not enrolled: nothing to leave");
     else if (rc == GV_ERR_STATE)
         gv_http_error(request, 409, "no-network",
                       "the network's descriptor is not known yet: name a registry, with [network] "
@@ -76,7 +78,7 @@ static void started(struct gv_api_asking *asking, int rc)
         gv_http_error(request, 400, "bad-request", "that cannot be right: %s", gv_strerror(rc));
 }
 
-/* ---- the four questions --------------------------------------------------------------------- */
+/* ---- the five questions --------------------------------------------------------------------- */
 
 static void answer_terms(struct gv_api_asking *asking, const struct gv_enroll_answer *answer)
 {
@@ -220,4 +222,39 @@ void gv_api_post_confirm(struct gv_http_request *request, void *context)
     asking->answer = answer_confirm;
     started(asking,
             gv_membership_confirm(api->options.membership, confirm.code, on_answer, asking));
+}
+
+static void answer_left(struct gv_api_asking *asking, const struct gv_enroll_answer *answer)
+{
+    (void)answer;
+    gv_http_respond_json(asking->request, 200,
+                         json_pack("{s:b, s:s}", "ok", 1, "message",
+                                   "this instance is revoked for good; to enrol again, stop the "
+                                   "daemon, move its key file away, start it, enrol anew"));
+}
+
+/* It names the instance, so that nothing leaves by mistake. */
+void gv_api_post_leave(struct gv_http_request *request, void *context)
+{
+    struct gv_api *api = context;
+    uint8_t instance[GV_ID_LEN];
+    struct gv_core_status status;
+    struct gv_text error;
+    size_t len;
+    const uint8_t *body = gv_http_body(request, &len);
+
+    if (gv_api_leave_body(instance, body, len, &error) != GV_OK) {
+        gv_http_error(request, 400, "bad-request", "%s", error.text);
+        return;
+    }
+    gv_core_status(gv_driver_core(api->options.driver), &status);
+    if (memcmp(instance, status.instance, GV_ID_LEN) != 0) {
+        gv_http_error(request, 409, "another-instance", "that is not the instance of this node");
+        return;
+    }
+    struct gv_api_asking *asking = begin(api, request);
+    if (!asking)
+        return;
+    asking->answer = answer_left;
+    started(asking, gv_membership_leave(api->options.membership, on_answer, asking));
 }

@@ -252,3 +252,15 @@ int gv_api_confirm_body(struct gv_api_confirm *out, const void *body, size_t len
     json_decref(json);
     return rc;
 }
+
+int gv_api_leave_body(uint8_t out[GV_ID_LEN], const void *body, size_t len, struct gv_text *error)
+{
+    json_t *json = NULL;
+    int rc = open_body(&json, body, len, error);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_json_hex(out, GV_ID_LEN, json, "instance", error);
+    json_decref(json);
+    return rc;
+}

@@ -71,5 +71,7 @@ struct gv_api_confirm {
 };
 int gv_api_confirm_body(struct gv_api_confirm *out, const void *body, size_t len,
                         struct gv_text *error);
+/* {"instance": ID} */
+int gv_api_leave_body(uint8_t out[GV_ID_LEN], const void *body, size_t len, struct gv_text *error);
 
 #endif

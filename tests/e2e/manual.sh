@@ -50,12 +50,14 @@ for program in grapevined grapevine-firewall; do
     holds $program.8 "$(shown $program.8)" "${words[@]}"
 done
 text=$(shown grapevine-registry.8)
-for command in init serve descriptor show-descriptor list revoke invite; do
-    mapfile -t words < <(options grapevine-registry $command)
-    holds grapevine-registry.8 "$text" "${words[@]}"
-done
 mapfile -t told < <("$bin/grapevine-registry" --help | tr '\n' ' ' | sed 's/.*--help: //' | grep -oE '[a-z-]+')
-holds grapevine-registry.8 "$text" "${told[@]}"
+[ ${#told[@]} -ge 11 ] || fail "grapevine-registry --help lists ${#told[@]} commands"
+for command in "${told[@]}"; do
+    mapfile -t words < <(options grapevine-registry "$command")
+    section=$(awk -v c="   $command" '$0 == c { on = 1; next } /^(   [a-z]|[A-Z])/ { on = 0 } on' <<<"$text")
+    [ -n "$section" ] || fail "grapevine-registry.8 does not have $command"
+    holds "grapevine-registry.8, $command," "$section" "${words[@]}"
+done
 
 settings() { # of --help-config, as the page shows them: under their sections
     "$bin/$1" --help-config | sed -nE 's/^;([a-z_]+) =.*/\1/p; s/^(\[.*\])$/\1/p'

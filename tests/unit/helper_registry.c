@@ -182,9 +182,10 @@ int registry_mails(struct registry *r, char *text, size_t cap, char code[16])
     text[mail.len] = '\0';
     gv_buf_free(&mail);
     char *at = strstr(text, "The code is:\r\n\r\n    ");
-    assert_non_null(at);
-    memcpy(code, at + 20, GV_CODE_LEN + 1);
-    code[GV_CODE_LEN + 1] = '\0';
+    if (at) {
+        memcpy(code, at + 20, GV_CODE_LEN + 1);
+        code[GV_CODE_LEN + 1] = '\0';
+    }
     return count;
 }
 

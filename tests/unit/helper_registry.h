@@ -32,7 +32,7 @@ void registry_run(struct registry *r, const int *done);
 /* One request from the test's own hand; free the result. */
 void registry_fetch(struct registry *r, struct gv_fetch_result *out, const char *path,
                     const char *body);
-/* The newest mail, and the code in it. How many there are by now is returned. */
+/* The newest mail, and the code in it ("": none). How many there are by now is returned. */
 int registry_mails(struct registry *r, char *text, size_t cap, char code[16]);
 
 /* A request as an honest node makes it, as JSON; the caller may spoil it first. */

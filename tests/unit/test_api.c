@@ -598,6 +598,8 @@ static void test_nonsense_gets_a_sentence(void **state)
         {"enroll", "{\"email\":\"a@b.test\"}", 400, "terms"},
         {"enroll", "{\"email\":\"a@b.test\",\"terms\":\"old\"}", 409, "version 2026-11"},
         {"confirm", "{\"code\":\"\"}", 400, "empty"},
+        {"leave", "{}", 400, "instance"},
+        {"leave", "{\"instance\":\"00000000000000000000000000000000\"}", 409, "not the instance"},
         {"network", "{\"registry\":\"gopher://x\"}", 400, "https://"},
         {"reload", "{}", 404, "nothing to reload"},
     };

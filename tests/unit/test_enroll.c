@@ -580,14 +580,14 @@ static void test_renewals_are_spread(void **state)
     struct gv_certificate c = {.issued_min = 29000000, .expires_min = 29000000 + 90 * 1440};
     uint64_t half_s = 60ull * (29000000 + 45 * 1440);
 
-    assert_int_equal(gv_enroll_renewal_s(&c), half_s);
+    assert_int_equal(gv_enroll_renewal_s(&c, NULL), half_s);
     memset(c.id, 0xff, sizeof c.id);
-    assert_in_range(gv_enroll_renewal_s(&c), half_s + 86398, half_s + 86400);
+    assert_in_range(gv_enroll_renewal_s(&c, NULL), half_s + 86398, half_s + 86400);
     c.id[0] = 0x80;
     c.id[1] = 0;
-    assert_int_equal(gv_enroll_renewal_s(&c), half_s + 43200);
+    assert_int_equal(gv_enroll_renewal_s(&c, NULL), half_s + 43200);
     c.expires_min = c.issued_min + 200; /* a lab's: 10 minutes are a twentieth */
-    assert_int_equal(gv_enroll_renewal_s(&c), 60ull * (29000000 + 100) + 300);
+    assert_int_equal(gv_enroll_renewal_s(&c, NULL), 60ull * (29000000 + 100) + 300);
 }
 
 int main(void)

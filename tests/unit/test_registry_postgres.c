@@ -2,6 +2,7 @@
  * registries on one database, appends that race, and a server that goes away. Skipped, loudly, where
  * PostgreSQL is not installed. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@
 #include "helper_postgres.h"
 #include "helper_registry.h"
 #include "node/base/keyfile.h"
+#include "node/registry/invitation.h"
 #include "node/registry/sql.h"
 
 static struct postgres server;
@@ -303,6 +305,193 @@ static void a_commit_that_fails_refuses_what_it_held(void **state)
     assert_int_equal(confirm(&one, &alice), 200); /* the code was not spent */
 }
 
+/* Nothing that was answered is lost, whenever the server dies: it is shot while nodes enrol. */
+static void what_was_promised_survives_the_server(void **state)
+{
+    static struct gv_certificate promised[400];
+    struct gv_identity who;
+    char email[64], sql[160], count[128], hex[2 * GV_ID_LEN + 1];
+    unsigned given = 0, number = 100;
+
+    NEEDS_SERVER;
+    one.settings.enroll_per_email_hour = 10000;
+    for (int round = 0; round < 3; round++) {
+        pid_t killer = fork();
+        if (killer == 0) {
+            usleep(100000 + 70000u * (unsigned)round);
+            kill(server.pid, SIGQUIT); /* at once, as in a crash: the log of writes is replayed */
+            _exit(0);
+        }
+        unsigned status = 200;
+        while (status == 200 && given < sizeof promised / sizeof *promised) {
+            registry_identity(&who, number);
+            snprintf(email, sizeof email, "n%u@example.org", number++);
+            status = enroll(&one, &who, email);
+            if (status != 202)
+                break;
+            status = confirm(&one, &who);
+            if (status == 200)
+                assert_int_equal(gv_certificate_parse(&promised[given++], wire, sizeof wire), GV_OK);
+        }
+        assert_int_equal(waitpid(killer, NULL, 0), killer);
+        postgres_stop(&server);
+        postgres_start(&server);
+        for (int i = 0; i < 50 && health() != 200; i++)
+            usleep(100000);
+    }
+    assert_true(given > 3);
+    for (unsigned i = 0; i < given; i++) {
+        gv_hex(hex, promised[i].id, GV_ID_LEN);
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM log WHERE certificate = '\\x%s'", hex);
+        postgres_query(url, sql, count);
+        assert_string_equal(count, "1");
+    }
+    postgres_query(url, "SELECT max(place) + 1 - count(*) FROM log", count);
+    assert_string_equal(count, "0");
+}
+
+/* More writes than wait at a time, each of which needs those before it. */
+static void many_writes_of_one_transaction_arrive_in_order(void **state)
+{
+    struct gv_certificate certificate = {.signer = 9};
+    char value[128];
+
+    NEEDS_SERVER;
+    assert_int_equal(gv_records_begin(one.registrar->records), GV_OK);
+    for (unsigned i = 0; i < 150; i++) {
+        certificate.id[0] = (uint8_t)i;
+        assert_int_equal(gv_records_log_append(one.registrar->records, &certificate), GV_OK);
+    }
+    assert_int_equal(gv_records_finish(one.registrar->records, GV_OK), GV_OK);
+    postgres_query(url, "SELECT count(*) FROM log WHERE signer = 9 AND place = get_byte(certificate, 0)",
+                   value);
+    assert_string_equal(value, "150");
+    assert_int_equal(gv_records_begin(one.registrar->records), GV_OK);
+    certificate.id[0] = 200;
+    assert_int_equal(gv_records_log_append(one.registrar->records, &certificate), GV_OK);
+    assert_int_equal(gv_records_finish(one.registrar->records, GV_ERR_FULL), GV_ERR_FULL);
+    postgres_query(url, "SELECT count(*) FROM log WHERE signer = 9", value);
+    assert_string_equal(value, "150"); /* what was rolled back did not wait for the next */
+    assert_int_equal(gv_records_begin(one.registrar->records), GV_OK);
+    assert_int_equal(gv_records_finish(one.registrar->records, GV_OK), GV_OK);
+    postgres_query(url, "SELECT count(*) FROM log WHERE signer = 9", value);
+    assert_string_equal(value, "150");
+}
+
+/* A write that waited and then failed takes its whole transaction with it, also what was asked in
+ * between; and the next one is a new one. */
+static void a_write_that_fails_later_refuses_all(void **state)
+{
+    struct gv_certificate certificate = {.signer = 9};
+    struct gv_instance unused;
+    char value[128];
+
+    NEEDS_SERVER;
+    postgres_query(url, "ALTER TABLE log ADD CONSTRAINT small CHECK (place < 1)", value);
+    assert_int_equal(gv_records_begin(one.registrar->records), GV_OK);
+    assert_int_equal(gv_records_log_append(one.registrar->records, &certificate), GV_OK);
+    certificate.id[0] = 1;
+    assert_int_equal(gv_records_log_append(one.registrar->records, &certificate), GV_OK);
+    assert_int_equal(gv_records_instance(one.registrar->records, &unused, certificate.id),
+                     GV_ERR_IO);
+    certificate.id[0] = 2; /* nothing more is taken for good */
+    (void)gv_records_log_append(one.registrar->records, &certificate);
+    assert_int_not_equal(gv_records_finish(one.registrar->records, GV_OK), GV_OK);
+    postgres_query(url, "SELECT count(*) FROM log", value);
+    assert_string_equal(value, "0");
+    postgres_query(url, "ALTER TABLE log DROP CONSTRAINT small", value);
+    assert_int_equal(gv_records_begin(one.registrar->records), GV_OK);
+    assert_int_equal(gv_records_log_append(one.registrar->records, &certificate), GV_OK);
+    assert_int_equal(gv_records_finish(one.registrar->records, GV_OK), GV_OK);
+    postgres_query(url, "SELECT count(*) FROM log", value);
+    assert_string_equal(value, "1");
+}
+
+/* ---- invitations, limits, leaving ------------------------------------------------------------ */
+
+static unsigned enroll_invited(struct registry *at, const struct gv_identity *who,
+                               const char *email, const char *invitation)
+{
+    struct gv_proof proof = {.kind = GV_PROOF_ENROLL, .email = email, .terms = "2026-11"};
+    json_t *json = registry_signed(at, who, &proof);
+
+    if (invitation)
+        json_object_set_new(json, "invitation", json_string(invitation));
+    return registry_post(at, "/v1/enroll", json, word, wire);
+}
+
+/* Stored at the one, claimed at the other, good for the first key alone; and for its owner alone. */
+static void invitations_are_shared(void **state)
+{
+    struct gv_identity alice, bob;
+    uint8_t hash[GV_HASH_LEN], owner[GV_ID_LEN];
+    uint32_t now;
+
+    NEEDS_SERVER;
+    start_second();
+    now = gv_registrar_now_min(one.registrar);
+    one.settings.enrolment = two.settings.enrolment = GV_ENROLMENT_INVITED;
+    registry_identity(&alice, 1);
+    registry_identity(&bob, 2);
+    assert_int_equal(gv_invitation_hash(hash, one.registrar->owner_secret, "ABCDE-FGHJK"), GV_OK);
+    assert_int_equal(gv_records_invite(one.registrar->records, hash, NULL, now + 60, now), GV_OK);
+    assert_int_equal(enroll_invited(&two, &alice, "alice@example.org", NULL), 403);
+    assert_int_equal(enroll_invited(&two, &alice, "alice@example.org", "ABCDE-FGHJX"), 403);
+    assert_int_equal(enroll_invited(&two, &alice, "alice@example.org", "abcde fghjk"), 202);
+    assert_int_equal(enroll_invited(&one, &bob, "bob@example.org", "ABCDE-FGHJK"), 403);
+    assert_string_equal(word, "invitation");
+    assert_int_equal(enroll_invited(&one, &alice, "alice@example.org", "ABCDE-FGHJK"), 202);
+    assert_int_equal(confirm(&two, &alice), 200);
+    /* For one owner */
+    assert_int_equal(gv_invitation_hash(hash, one.registrar->owner_secret, "BBBBB-BBBBB"), GV_OK);
+    gv_owner_tag(owner, one.registrar->owner_secret, "bob@example.org");
+    assert_int_equal(gv_records_invite(two.registrar->records, hash, owner, now + 60, now), GV_OK);
+    registry_identity(&alice, 3);
+    assert_int_equal(enroll_invited(&one, &alice, "alice@example.org", "BBBBB-BBBBB"), 403);
+    assert_int_equal(enroll_invited(&one, &bob, "bob@example.org", "BBBBB-BBBBB"), 202);
+    /* and over */
+    assert_int_equal(gv_invitation_hash(hash, one.registrar->owner_secret, "CCCCC-CCCCC"), GV_OK);
+    assert_int_equal(gv_records_invite(one.registrar->records, hash, NULL, now + 1, now), GV_OK);
+    registry_clock_ms += 60000;
+    assert_int_equal(enroll_invited(&two, &alice, "alice@example.org", "CCCCC-CCCCC"), 403);
+}
+
+static void a_domains_day_is_one_for_all_processes(void **state)
+{
+    struct gv_identity alice;
+
+    NEEDS_SERVER;
+    start_second();
+    one.settings.enroll_per_domain_day = two.settings.enroll_per_domain_day = 3;
+    registry_identity(&alice, 1);
+    assert_int_equal(enroll(&one, &alice, "a@example.org"), 202);
+    assert_int_equal(enroll(&two, &alice, "b@example.org"), 202);
+    assert_int_equal(enroll(&one, &alice, "c@example.org"), 202);
+    assert_int_equal(enroll(&two, &alice, "d@example.org"), 429);
+    assert_string_equal(word, "rate-domain");
+    assert_int_equal(
+        gv_records_allow(one.registrar->records, GV_ALLOWANCE_CODES, "example.org", 11, 10), GV_OK);
+    assert_int_equal(enroll(&two, &alice, "e@example.org"), 202);
+}
+
+static void an_owner_who_left_is_erased(void **state)
+{
+    struct gv_identity alice;
+    struct gv_proof proof = {.kind = GV_PROOF_LEAVE};
+    char count[128];
+
+    NEEDS_SERVER;
+    start_second();
+    registry_identity(&alice, 1);
+    registry_join(&one, &alice, "alice@example.org", wire);
+    assert_int_equal(
+        registry_post(&two, "/v1/leave", registry_signed(&two, &alice, &proof), word, wire), 200);
+    postgres_query(url, "SELECT count(*) FROM owner", count);
+    assert_string_equal(count, "0");
+    postgres_query(url, "SELECT count(*) FROM instance WHERE revocation IS NOT NULL", count);
+    assert_string_equal(count, "1");
+}
+
 static void a_wrong_place_is_told_without_the_password(void **state)
 {
     static const uint8_t key[GV_SECRET_LEN] = {1};
@@ -344,6 +533,12 @@ int main(void)
         T(a_connection_that_is_cut_is_made_anew_unnoticed),
         T(a_server_that_is_down_is_503_and_nothing_is_lost),
         T(a_commit_that_fails_refuses_what_it_held),
+        T(what_was_promised_survives_the_server),
+        T(many_writes_of_one_transaction_arrive_in_order),
+        T(a_write_that_fails_later_refuses_all),
+        T(invitations_are_shared),
+        T(a_domains_day_is_one_for_all_processes),
+        T(an_owner_who_left_is_erased),
         T(a_wrong_place_is_told_without_the_password),
         T(a_schema_of_a_newer_program_is_left_alone),
     };
