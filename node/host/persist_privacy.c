@@ -180,7 +180,13 @@ int gv_persist_erase(struct gv_persist *persist, const struct gv_subject *subjec
         sqlite3_exec(persist->db, "ROLLBACK", NULL, NULL, NULL);
         return rc;
     }
-    /* The log of writes holds the old pages until it is emptied. */
+    return gv_persist_empty_log(persist, error);
+}
+
+int gv_persist_empty_log(struct gv_persist *persist, struct gv_text *error)
+{
+    if (!persist->db)
+        return gv_fail(error, GV_ERR_IO, "%s cannot be opened", persist->path);
     return gv_db_exec(persist->db, "PRAGMA wal_checkpoint(TRUNCATE)", error);
 }
 

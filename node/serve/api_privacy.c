@@ -59,7 +59,7 @@ void gv_api_get_privacy(struct gv_http_request *request, void *context)
          days(until, "it was made", kept.telemetry_ms), held.sent);
     item(list, "who acknowledged it", "store.db: ack",
          days(until, "it was made", kept.telemetry_ms), held.acks);
-    item(list, "local history of addresses: failures and logins, accounts as keyed hashes",
+    item(list, "local history of addresses: failures; who logged in, and accounts, as keyed hashes",
          "memory, store.db: history", "7 days after the last failure, 30 days after the last login",
          status.local_subjects);
     item(list, "your allow and deny list, owners trusted", "store.db: list", "you take it off",
