@@ -179,8 +179,8 @@ PYTHON
 search() { python3 "$scratch/search.py" "$@"; }
 # It finds what is there: plain in the log that was read, and in an encoding.
 search all "$scratch/node1.mail" >/dev/null && fail "the search does not see the log"
-for planted in 'x203.0.113.104:' '\004\313\000\161\150' 'x2001:db8:77:3::/64' '\040\001\015\270\000\167\000\003' 'aacb007168'; do
-    printf "$planted" >"$scratch/planted"
+for planted in 'x203.0.113.104:' '\0004\0313\0000\0161\0150' 'x2001:db8:77:3::/64' '\0040\0001\0015\0270\0000\0167\0000\0003' 'aacb007168'; do
+    printf %b "$planted" >"$scratch/planted"
     search some "$scratch/planted" >/dev/null && fail "the search does not see $planted"
 done
 printf 'x%s' "$(printf 'ab qzmarkqz' | base64)" >"$scratch/planted"
