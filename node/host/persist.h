@@ -165,6 +165,8 @@ int gv_persist_sent_about(struct gv_persist *persist, const struct gv_subject *s
 /* How much there is. */
 struct gv_persist_held {
     size_t records, history, lists, peers, sent, acks, journal, minutes, hours, alerts;
+    size_t visits, marks; /* rows of open connections, sealed; of erasures */
+    size_t looks;         /* lines of the transparency log */
     uint64_t bytes; /* of the file */
 };
 int gv_persist_held(struct gv_persist *persist, struct gv_persist_held *out);
