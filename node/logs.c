@@ -4,6 +4,8 @@
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
+#include "node/base/sealed.h"
+#include "node/ingest/memory.h"
 
 void gv_logs_observe(void *context, const struct gv_observation *observation)
 {
@@ -25,11 +27,23 @@ static void on_followed(void *context, const struct gv_observation *observation)
         gv_logs_observe(logs, &rest);
 }
 
+/* What readers know of connections names the addresses of those that are open; a position does not. */
+static bool is_secret(size_t len)
+{
+    return len == GV_MEMORY_ROW;
+}
+
 static void keep(void *context, const char *name, const void *data, size_t len)
 {
     struct gv_logs *logs = context;
+    uint8_t sealed[GV_MEMORY_ROW + GV_SEALED_MORE];
 
-    gv_driver_keep(logs->driver, name, data, len);
+    if (!is_secret(len)) {
+        gv_driver_keep(logs->driver, name, data, len);
+        return;
+    }
+    gv_seal(sealed, logs->store_key, data, len);
+    gv_driver_keep(logs->driver, name, sealed, sizeof sealed);
 }
 
 static void count(void *context, unsigned which, int64_t delta, uint64_t unix_ms)
@@ -43,8 +57,15 @@ static bool kept(void *context, const char *name, void *data, size_t len)
 {
     struct gv_logs *logs = context;
 
+    uint8_t sealed[GV_MEMORY_ROW + GV_SEALED_MORE];
+
     /* Logs that are followed anew have left something that waits for its commit. */
-    return gv_persist_latest(logs->persist, name, data, len) == GV_OK;
+    if (!is_secret(len))
+        return gv_persist_latest(logs->persist, name, data, len) == GV_OK;
+    if (gv_persist_latest(logs->persist, name, sealed, sizeof sealed) != GV_OK)
+        return false;
+    gv_unseal(data, logs->store_key, sealed, sizeof sealed);
+    return true;
 }
 
 void gv_logs_account_key(const struct gv_logs *logs, uint8_t out[GV_ACCOUNT_KEY_LEN])

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "crypto/hash.h"
 #include "crypto/wipe.h"
 #include "proto/limits.h"
 #include "proto/mesh/state.h"
@@ -64,6 +65,16 @@ static int admit_kind(struct gv_core *core, uint8_t kind, const uint8_t *wire, s
     return rc;
 }
 
+/* The key is the same at each start, and never leaves the host. */
+static void hide_history(struct gv_core *core)
+{
+    uint8_t key[GV_HASH_LEN];
+
+    gv_hmac(key, core->identity.store_key, GV_KEY_LEN, "grapevine history 1", NULL, 0);
+    gv_history_hide_under(core->history, key);
+    gv_wipe(key, sizeof key);
+}
+
 static int begin(struct gv_core *core, const struct gv_core_options *options)
 {
     int rc;
@@ -79,6 +90,7 @@ static int begin(struct gv_core *core, const struct gv_core_options *options)
                                    core->hash_key);
     if (!core->history)
         return GV_ERR_MEMORY;
+    hide_history(core);
     rc = configure(core, &options->settings);
     if (rc == GV_OK && options->descriptor)
         rc = admit_kind(core, GV_RECORD_DESCRIPTOR, options->descriptor, options->descriptor_len);
@@ -267,6 +279,24 @@ static void store_certificate(struct gv_core *core)
     core->certificate_stored = true;
 }
 
+/* Rows of before schema 4 name who logged in, and so does one that was taken out of a damaged file
+ * after it had been deleted. */
+static void rename_history(struct gv_core *core, const uint8_t *key, size_t len)
+{
+    struct gv_subject old, hidden;
+
+    if (len != sizeof old)
+        return;
+    memcpy(&old, key, sizeof old);
+    if (old.family != GV_FAMILY_IPV4 && old.family != GV_FAMILY_IPV6)
+        return;
+    gv_history_key(core->history, &hidden, &old);
+    if (gv_subject_equal(&old, &hidden))
+        return;
+    gv_persist_history(core, &old);
+    gv_effect_forget(core->effects, GV_ROW_HISTORY, &old, sizeof old);
+}
+
 static int load_row(struct gv_core *core, const struct gv_event *event)
 {
     const uint8_t *key = event->loaded.key, *value = event->loaded.value;
@@ -286,6 +316,8 @@ static int load_row(struct gv_core *core, const struct gv_event *event)
         break;
     case GV_ROW_HISTORY:
         rc = gv_history_load(core->history, value, value_len);
+        if (rc == GV_OK)
+            rename_history(core, key, key_len);
         break;
     case GV_ROW_LIST:
         rc = load_list(core, key, key_len);
@@ -359,7 +391,10 @@ static int trust_command(struct gv_core *core, bool trust, const uint8_t owner[G
 static int forget_command(struct gv_core *core, const struct gv_subject *subject)
 {
     bool held = gv_history_forget(core->history, subject);
+    struct gv_subject hidden;
 
+    gv_history_hidden_key(core->history, &hidden, subject);
+    gv_effect_forget(core->effects, GV_ROW_HISTORY, &hidden, sizeof hidden);
     gv_effect_forget(core->effects, GV_ROW_HISTORY, subject, sizeof *subject);
     return held ? GV_OK : GV_ERR_NOT_FOUND;
 }

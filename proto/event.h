@@ -21,7 +21,7 @@
 /* Rows of the local store, by table; the bytes are opaque to the shell. */
 enum gv_row {
     GV_ROW_RECORD = 1, /* key: record id (16). value: kind byte || wire */
-    GV_ROW_HISTORY,    /* key: subject (9) */
+    GV_ROW_HISTORY,    /* key: gv_history_key (9) */
     GV_ROW_LIST, /* key: 1 byte list || prefix (18): the admin's allow and deny entries; or 2 ||
                     owner tag (16): whom he trusts;
                     3 || owner tag: whom he does not hear */

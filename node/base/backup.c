@@ -16,6 +16,7 @@
 #include "node/base/file.h"
 #include "node/base/keyfile.h"
 #include "node/base/store.h"
+#include "node/base/transparency.h"
 
 #define PATH_LEN 4096
 
@@ -217,8 +218,8 @@ static int read_identity(struct gv_identity *out, const char *folder, struct gv_
     return rc;
 }
 
-static int fill_backup(const char *fresh, const char *store, const struct gv_identity *identity,
-                       struct gv_text *error)
+static int fill_backup(const char *fresh, const char *store, const char *folder,
+                       const struct gv_identity *identity, struct gv_text *error)
 {
     sqlite3 *from = NULL, *to = NULL;
     int rc = open_plain(&from, store, SQLITE_OPEN_READWRITE, error);
@@ -231,6 +232,8 @@ static int fill_backup(const char *fresh, const char *store, const struct gv_ide
         rc = copy_database(to, from, error);
     if (rc == GV_OK)
         rc = gv_db_exec(to, "PRAGMA journal_mode = DELETE", error);
+    if (rc == GV_OK)
+        rc = gv_backup_log_take(to, folder, error);
     if (rc == GV_OK)
         rc = write_facts(to, identity, error);
     if (rc == GV_OK)
@@ -271,7 +274,7 @@ int gv_backup_make(const char *folder, const char *path, struct gv_text *error)
         goto out;
     }
     close(fd); /* now: it would drop SQLite's locks */
-    rc = fill_backup(fresh, store, &identity, error);
+    rc = fill_backup(fresh, store, folder, &identity, error);
     if (rc == GV_OK && (link(fresh, path) != 0 || gv_file_sync_folder(path) != 0))
         rc = gv_fail(error, errno == EEXIST ? GV_ERR_DUPLICATE : GV_ERR_IO, "%s: %s", path,
                      strerror(errno));
@@ -303,9 +306,10 @@ static int check_backup_file(const char *path, struct gv_text *error)
     return GV_OK;
 }
 
-/* The backup as it is, verified, in a file of the data folder, with today's schema. */
-static int stage(sqlite3 **out, struct facts *facts, const char *staged, const char *path,
-                 size_t *rows, struct gv_text *error)
+/* The backup as it is, verified, in a file of the data folder, with today's schema; its transparency
+ * log apart. */
+static int stage(sqlite3 **out, struct facts *facts, struct gv_buf *log, const char *staged,
+                 const char *path, size_t *rows, struct gv_text *error)
 {
     sqlite3 *from = NULL;
     int rc = open_plain(&from, path, SQLITE_OPEN_READONLY, error);
@@ -337,6 +341,8 @@ static int stage(sqlite3 **out, struct facts *facts, const char *staged, const c
         rc = copy_database(to, from, error);
     if (rc == GV_OK) /* a store again, whose schema can be compared */
         rc = gv_db_exec(to, "DROP TABLE backup", error);
+    if (rc == GV_OK)
+        rc = gv_backup_log_read(log, to, error);
     sqlite3_close(to);
     sqlite3_close(from);
     if (rc == GV_OK) {
@@ -360,6 +366,14 @@ static void give_to_owner(const char *folder, const char *path)
 
     if (geteuid() == 0 && stat(folder, &info) == 0 && info.st_uid != 0)
         (void)!chown(path, info.st_uid, info.st_gid);
+}
+
+static void give_log_to_owner(const char *folder)
+{
+    char path[PATH_LEN];
+
+    if ((size_t)snprintf(path, sizeof path, "%s/" GV_TRANSPARENCY_FILE, folder) < sizeof path)
+        give_to_owner(folder, path);
 }
 
 static int own_identity(struct gv_identity *out, bool *fresh, const char *folder,
@@ -413,21 +427,30 @@ static int restore_locked(struct gv_backup_report *out, const char *folder, cons
     char staged[PATH_LEN];
     struct gv_identity identity;
     struct facts facts;
+    struct gv_buf log;
     sqlite3 *db = NULL;
 
     memset(&facts, 0, sizeof facts);
+    gv_buf_init(&log);
     snprintf(staged, sizeof staged, "%s/restore.part", folder);
-    int rc = stage(&db, &facts, staged, path, &out->rows, error);
+    int rc = stage(&db, &facts, &log, staged, path, &out->rows, error);
     if (rc == GV_OK)
         rc = own_identity(&identity, &out->new_key, folder, error);
     if (rc == GV_OK) {
         memcpy(out->instance, identity.id, GV_ID_LEN);
         out->same_node = memcmp(identity.id, facts.instance, GV_ID_LEN) == 0;
         out->made_ms = (uint64_t)facts.made_ms;
-        rc = put_in_place(out, folder, db, &facts, &identity, error);
+        /* First: whoever restores must not be rid of the log by a mishap in between. */
+        rc = gv_backup_log_give(&out->log, out->log_aside, sizeof out->log_aside, folder, &log,
+                                error);
+        if (rc == GV_OK && out->log == GV_BACKUP_LOG_BACK)
+            give_log_to_owner(folder);
+        if (rc == GV_OK)
+            rc = put_in_place(out, folder, db, &facts, &identity, error);
         gv_identity_wipe(&identity);
     }
     gv_db_close(db);
+    gv_buf_free(&log);
     unlink(staged);
     gv_wipe(&facts, sizeof facts);
     return rc;

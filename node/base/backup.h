@@ -1,5 +1,5 @@
 /* Backups of a node's store. A backup is one SQLite file, 0600: the store as it was at one moment,
- * and who made it. It holds the key that authenticates its rows, so that it can be verified
+ * the transparency log, and who made it. It holds the key that authenticates its rows, so that it can be verified
  * anywhere, and not the secret that signs: who finds a backup reads it, and cannot speak for the
  * node. A digest over everything shows what was cut, left out or mixed in by accident, or by
  * somebody who cannot read the file; who can read and write it could make another one. */
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "crypto/identity.h"
+#include "node/base/backup_log.h"
 #include "node/base/text.h"
 
 /* Copies the store of the data folder to a new file and verifies the copy. The daemon may run.
@@ -25,6 +26,8 @@ struct gv_backup_report {
     uint64_t made_ms;            /* unix, when the backup was made */
     size_t rows;
     char aside[4096]; /* what the store that was there is called now; "" without */
+    enum gv_backup_log log;
+    char log_aside[4096]; /* the name of the backup's transparency log, where another is there */
 };
 
 /* Verifies the whole backup, then puts its rows in place of the store of the data folder (made when

@@ -6,11 +6,13 @@
 
 #include "crypto/error.h"
 
-#define VERSION 1
+#define VERSION 1 /* of rows until schema 4, whose numbers have fixed lengths; of alerts */
+#define SHORT   2 /* numbers of seven bits a byte, the lowest first: most are small, and a row's MAC is
+                     what it costs (SPEC 10.8) */
 #define SUM_MAX (INT64_C(1) << 62)
-#define FIXED   (1 + 1 + 1 + 2 + 3 * 8) /* version, counts, peaks, watched, queue */
+#define LONGEST 10 /* bytes of such a number */
 
-_Static_assert(FIXED + 8 * GV_STATISTICS_COUNT + 4 * GV_SERIES_COUNT <= GV_STATISTICS_PACKED,
+_Static_assert(3 + LONGEST * (4 + GV_STATISTICS_COUNT + GV_SERIES_COUNT) <= GV_STATISTICS_PACKED,
                "a row fits");
 
 static const char *const series_names[] = {"outgoing",       "bounced", "rejected",
@@ -95,6 +97,14 @@ static uint8_t *put(uint8_t *at, uint64_t value, size_t bytes)
     return at;
 }
 
+static uint8_t *put_short(uint8_t *at, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *at++ = (uint8_t)(value | 0x80);
+    *at++ = (uint8_t)value;
+    return at;
+}
+
 static uint64_t get(const uint8_t **at, size_t bytes)
 {
     uint64_t value = 0;
@@ -108,41 +118,69 @@ size_t gv_statistics_pack(uint8_t out[GV_STATISTICS_PACKED], const struct gv_sta
 {
     uint8_t *at = out;
 
-    *at++ = VERSION;
+    *at++ = SHORT;
     *at++ = GV_STATISTICS_COUNT;
     *at++ = GV_SERIES_COUNT;
-    at = put(at, row->watched, 2);
-    at = put(at, row->queue, 8);
-    at = put(at, row->queue_max, 8);
-    at = put(at, row->queue_age_s, 8);
+    at = put_short(at, row->watched);
+    at = put_short(at, row->queue);
+    at = put_short(at, row->queue_max);
+    at = put_short(at, row->queue_age_s);
     for (size_t i = 0; i < GV_STATISTICS_COUNT; i++)
-        at = put(at, row->counts[i] > 0 ? (uint64_t)row->counts[i] : 0, 8);
+        at = put_short(at, row->counts[i] > 0 ? (uint64_t)row->counts[i] : 0);
     for (size_t i = 0; i < GV_SERIES_COUNT; i++)
-        at = put(at, row->peaks[i], 4);
+        at = put_short(at, row->peaks[i]);
     return (size_t)(at - out);
+}
+
+/* A row that is read: past its end all is zero, and `failed`. */
+struct row_reader {
+    const uint8_t *at, *end;
+    bool is_short, failed;
+};
+
+static uint64_t next(struct row_reader *r, size_t bytes)
+{
+    uint64_t value = 0;
+
+    if (!r->is_short) {
+        if ((size_t)(r->end - r->at) >= bytes)
+            return get(&r->at, bytes);
+        r->failed = true;
+        return 0;
+    }
+    for (unsigned shift = 0; shift < 64 && r->at < r->end; shift += 7) {
+        value |= (uint64_t)(*r->at & 0x7f) << shift;
+        if (!(*r->at++ & 0x80))
+            return value;
+    }
+    r->failed = true;
+    return 0;
 }
 
 int gv_statistics_unpack(struct gv_statistics *out, const uint8_t *data, size_t len)
 {
-    const uint8_t *at = data + 3;
+    struct gv_statistics row = {0};
 
     memset(out, 0, sizeof *out);
-    if (len < 3 || data[0] != VERSION)
+    if (len < 3 || (data[0] != VERSION && data[0] != SHORT))
         return len < 3 ? GV_ERR_MALFORMED : GV_ERR_VERSION;
+    struct row_reader r = {.at = data + 3, .end = data + len, .is_short = data[0] == SHORT};
     size_t counts = data[1], peaks = data[2];
-    if (counts > GV_STATISTICS_COUNT || peaks > GV_SERIES_COUNT ||
-        len != FIXED + 8 * counts + 4 * peaks)
+    if (counts > GV_STATISTICS_COUNT || peaks > GV_SERIES_COUNT)
         return GV_ERR_MALFORMED;
-    out->watched = (uint16_t)get(&at, 2);
-    out->queue = get(&at, 8);
-    out->queue_max = get(&at, 8);
-    out->queue_age_s = get(&at, 8);
+    row.watched = (uint16_t)next(&r, 2);
+    row.queue = next(&r, 8);
+    row.queue_max = next(&r, 8);
+    row.queue_age_s = next(&r, 8);
     for (size_t i = 0; i < counts; i++) {
-        uint64_t value = get(&at, 8);
-        out->counts[i] = value < (uint64_t)SUM_MAX ? (int64_t)value : SUM_MAX;
+        uint64_t value = next(&r, 8);
+        row.counts[i] = value < (uint64_t)SUM_MAX ? (int64_t)value : SUM_MAX;
     }
     for (size_t i = 0; i < peaks; i++)
-        out->peaks[i] = (uint32_t)get(&at, 4);
+        row.peaks[i] = (uint32_t)next(&r, 4);
+    if (r.failed || r.at != r.end)
+        return GV_ERR_MALFORMED;
+    *out = row;
     return GV_OK;
 }
 

@@ -103,10 +103,11 @@ static void print_report(const struct gv_cli *cli, const struct gv_backup_report
     gv_hex(id, report->instance, GV_ID_LEN);
     gv_rfc3339(made, report->made_ms);
     if (cli->json) {
-        json_t *json = json_pack("{s:b, s:s, s:s, s:b, s:b, s:I, s:s}", "ok", 1, "instance", id,
-                                 "made", made, "same_node", (int)report->same_node, "new_key",
+        static const char *const logs[] = {"none", "kept", "back", "beside"};
+        json_t *json = json_pack("{s:b, s:s, s:s, s:b, s:b, s:I, s:s, s:s}", "ok", 1, "instance",
+                                 id, "made", made, "same_node", (int)report->same_node, "new_key",
                                  (int)report->new_key, "rows", (json_int_t)report->rows, "aside",
-                                 report->aside);
+                                 report->aside, "transparency", logs[report->log]);
         gv_cli_print_json(json);
         json_decref(json);
         return;
@@ -114,6 +115,12 @@ static void print_report(const struct gv_cli *cli, const struct gv_backup_report
     printf("%zu rows of the backup of %s are in place.\n", report->rows, made);
     if (report->aside[0])
         printf("What was stored before is %s.\n", report->aside);
+    if (report->log == GV_BACKUP_LOG_BACK)
+        puts("The transparency log of the backup is back.");
+    if (report->log == GV_BACKUP_LOG_BESIDE)
+        printf("The transparency log that is here is another than that of the backup, which is now "
+               "%s.\n",
+               report->log_aside);
     if (report->same_node)
         printf("This node keeps its key, instance %s; it numbers its signals on a day ahead of the "
                "clock, so that no number is used twice.\n",

@@ -157,9 +157,7 @@ static int report(struct gv_cli *cli)
     } else {
         rc = gv_cli_table(cli, json_object_get(json, "held"), columns,
                           sizeof columns / sizeof *columns);
-        printf("\nstore.db: %s bytes; sharing: %s. No mail, no account name, nobody's mailbox.\n"
-               "transparency.log: who looked closer, when and why, kept for good (grapevine "
-               "transparency list).\n",
+        printf("\nstore.db: %s bytes; sharing: %s. No mail, no account name, nobody's mailbox.\n",
                gv_cli_text(json, "bytes"), gv_cli_text(json, "share"));
     }
     json_decref(json);

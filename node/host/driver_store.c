@@ -163,6 +163,8 @@ void gv_driver_expire(struct gv_driver *driver)
         gv_persist_expire_statistics(driver->persist, unix_ms, unix_ms - driver->statistics_ms);
     if (rc == GV_OK)
         rc = gv_persist_expire_marks(driver->persist, unix_ms);
+    if (rc == GV_OK)
+        rc = gv_persist_empty_log(driver->persist, &error);
     if (rc != GV_OK)
         gv_log(GV_LOG_WARNING, "old statistics could not be deleted: %s", gv_strerror(rc));
 }

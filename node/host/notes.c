@@ -87,7 +87,10 @@ static void describe(struct line *line, const struct gv_effect *note)
     char address[GV_ADDRESS_TEXT], subject[GV_SUBJECT_TEXT], id[2 * GV_ID_LEN + 1];
 
     add(line, "%s", gv_note_text(note->note));
-    if (note->subject.family != GV_FAMILY_NONE) {
+    if (note->note == GV_NOTE_OBSERVED) {
+        /* A user's slip of the finger is one, too: his address is no matter of the log (SPEC 15). */
+        add(line, ": %" PRId64 " attempts", note->number);
+    } else if (note->subject.family != GV_FAMILY_NONE) {
         gv_subject_text(subject, &note->subject);
         add(line, ": %s", subject);
     }

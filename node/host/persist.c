@@ -11,7 +11,7 @@
 #include "node/host/persist_schema.h"
 #include "proto/trust/signal.h"
 
-#define KEPT_MAX     1024 /* bytes of one kept value */
+#define KEPT_MAX     1088 /* bytes of one kept value: 1 KiB, sealed */
 #define EXPIRE_PART  5000
 #define EXPIRE_PARTS 10
 

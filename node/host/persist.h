@@ -156,6 +156,9 @@ struct gv_persist_erased {
  * remembers that is a keyed hash of the subject. GV_OK, GV_ERR_IO, ... */
 int gv_persist_erase(struct gv_persist *persist, const struct gv_subject *subject,
                      uint64_t until_ms, struct gv_persist_erased *out, struct gv_text *error);
+/* The log of writes holds what rows said before, until this empties it. GV_OK also where a reader is in
+ * the way. */
+int gv_persist_empty_log(struct gv_persist *persist, struct gv_text *error);
 /* Deletes the marks of erasures that have ended. */
 int gv_persist_expire_marks(struct gv_persist *persist, uint64_t unix_ms);
 /* The newest `limit` own statements on a subject, oldest first. */
@@ -165,6 +168,8 @@ int gv_persist_sent_about(struct gv_persist *persist, const struct gv_subject *s
 /* How much there is. */
 struct gv_persist_held {
     size_t records, history, lists, peers, sent, acks, journal, minutes, hours, alerts;
+    size_t visits, marks; /* rows of open connections, sealed; of erasures */
+    size_t looks;         /* lines of the transparency log */
     uint64_t bytes; /* of the file */
 };
 int gv_persist_held(struct gv_persist *persist, struct gv_persist_held *out);

@@ -4,10 +4,13 @@
 #include <sys/stat.h>
 
 #include "crypto/error.h"
+#include "node/base/file.h"
+#include "node/base/transparency.h"
 #include "node/host/persist_schema.h"
 #include "proto/trust/signal.h"
 #include "proto/wire/codec.h"
 
+#define LOOKS_MAX (64u << 20) /* bytes of the transparency log: 200,000 looks */
 #define PART 256 /* own statements that are looked at before any is deleted */
 
 /* ---- the mark of an erasure ------------------------------------------------------------------ */
@@ -182,11 +185,36 @@ int gv_persist_erase(struct gv_persist *persist, const struct gv_subject *subjec
         sqlite3_exec(persist->db, "ROLLBACK", NULL, NULL, NULL);
         return rc;
     }
-    /* The log of writes holds the old pages until it is emptied. */
+    return gv_persist_empty_log(persist, error);
+}
+
+int gv_persist_empty_log(struct gv_persist *persist, struct gv_text *error)
+{
+    if (!persist->db)
+        return gv_fail(error, GV_ERR_IO, "%s cannot be opened", persist->path);
     return gv_db_exec(persist->db, "PRAGMA wal_checkpoint(TRUNCATE)", error);
 }
 
 /* ---- how much there is ---------------------------------------------------------------------- */
+
+/* Another program writes it, and it is not waited for: beside the store, a line an entry. */
+static size_t count_looks(const char *store)
+{
+    const char *slash = strrchr(store, '/');
+    char path[4096];
+    struct gv_buf log;
+    size_t n = 0;
+
+    if ((size_t)snprintf(path, sizeof path, "%.*s" GV_TRANSPARENCY_FILE,
+                         slash ? (int)(slash + 1 - store) : 0, store) >= sizeof path)
+        return 0;
+    gv_buf_init(&log);
+    if (gv_file_read(&log, path, LOOKS_MAX, NULL) == GV_OK)
+        for (size_t i = 0; i < log.len; i++)
+            n += log.data[i] == '\n';
+    gv_buf_free(&log);
+    return n;
+}
 
 int gv_persist_held(struct gv_persist *persist, struct gv_persist_held *out)
 {
@@ -203,17 +231,21 @@ int gv_persist_held(struct gv_persist *persist, struct gv_persist_held *out)
                            " (SELECT count(*) FROM journal),"
                            " (SELECT count(*) FROM statistic WHERE substr(key, 1, 1) = x'6d'),"
                            " (SELECT count(*) FROM statistic WHERE substr(key, 1, 1) = x'68'),"
-                           " (SELECT count(*) FROM statistic WHERE substr(key, 1, 1) = x'61')",
+                           " (SELECT count(*) FROM statistic WHERE substr(key, 1, 1) = x'61'),"
+                           " (SELECT count(*) FROM kept WHERE length(value) > 64 AND"
+                           "  (name GLOB 'visits *' OR name GLOB 'hints *')),"
+                           " (SELECT count(*) FROM kept WHERE name GLOB 'erased *')",
                            NULL);
     if (rc == GV_OK && (rc = gv_db_step(row)) == 1) {
         size_t *const to[] = {&out->records, &out->history, &out->lists,   &out->peers,
                               &out->sent,    &out->acks,    &out->journal, &out->minutes,
-                              &out->hours,   &out->alerts};
-        for (int i = 0; i < 10; i++)
+                              &out->hours,   &out->alerts, &out->visits,  &out->marks};
+        for (int i = 0; i < 12; i++)
             *to[i] = (size_t)sqlite3_column_int64(row, i);
         rc = GV_OK;
     }
     sqlite3_finalize(row);
+    out->looks = count_looks(persist->path);
     if (stat(persist->path, &info) == 0)
         out->bytes = (uint64_t)info.st_size;
     return rc;

@@ -105,9 +105,12 @@ static int add_to_row(struct gv_persist *persist, enum gv_statistics_step step, 
     return put(persist, key, value, gv_statistics_pack(value, &sum));
 }
 
+/* A log that is read from its beginning brings many minutes of one hour at a time, one behind the
+ * other: the hour's row is written once for all of them. */
 int gv_persist_put_minutes(struct gv_persist *persist, uint64_t unix_ms)
 {
-    uint64_t now = unix_ms / 60000;
+    uint64_t now = unix_ms / 60000, hour = UINT64_MAX;
+    struct gv_statistics sum = {0};
     int rc = GV_OK;
 
     for (size_t i = 0; i < persist->minute_count && rc == GV_OK; i++) {
@@ -119,10 +122,16 @@ int gv_persist_put_minutes(struct gv_persist *persist, uint64_t unix_ms)
         memset(alone.peaks, 0, sizeof alone.peaks);
         if (m->minute + GV_STATISTICS_MINUTES_KEPT >= now)
             rc = add_to_row(persist, GV_STATISTICS_MINUTE, m->minute, &alone);
-        if (rc == GV_OK)
-            rc = add_to_row(persist, GV_STATISTICS_HOUR, m->minute - m->minute % HOUR_MIN,
-                            &m->change);
+        if (rc == GV_OK && hour != m->minute / HOUR_MIN) {
+            if (hour != UINT64_MAX)
+                rc = add_to_row(persist, GV_STATISTICS_HOUR, hour * HOUR_MIN, &sum);
+            memset(&sum, 0, sizeof sum);
+            hour = m->minute / HOUR_MIN;
+        }
+        gv_statistics_add(&sum, &m->change, HOUR_MIN);
     }
+    if (rc == GV_OK && hour != UINT64_MAX)
+        rc = add_to_row(persist, GV_STATISTICS_HOUR, hour * HOUR_MIN, &sum);
     return rc;
 }
 

@@ -15,8 +15,17 @@
 #define LOOK_MS        1000u   /* a log that is not there by then is worth a warning */
 #define NAME_MAX_BYTES 1024
 
+/* Changes of counts that belong to one minute: handed on together. */
+struct counted {
+    uint64_t minute;
+    uint32_t which; /* bits */
+    int64_t deltas[GV_STATISTICS_COUNT];
+};
+_Static_assert(GV_STATISTICS_COUNT <= 32, "a bit for each");
+
 struct gv_follow {
     struct gv_follow_options options;
+    struct counted counted;
     struct gv_sources *sources;                /* NULL: no log is named */
     struct gv_mail_flow *flow;                 /* of all of them together */
     enum gv_source_state told[GV_SOURCES_MAX]; /* state of each as last logged */
@@ -103,12 +112,24 @@ static void save(struct gv_follow *follow, size_t memory)
     gv_memory_save(follow->memories[memory], follow->options.keep, follow->options.context);
 }
 
+static void hand_on(struct gv_follow *follow)
+{
+    struct counted *c = &follow->counted;
+
+    for (; c->which; c->which &= c->which - 1) {
+        unsigned which = (unsigned)__builtin_ctz(c->which);
+        follow->options.count(follow->options.context, which, c->deltas[which], c->minute * 60000);
+        c->deltas[which] = 0;
+    }
+}
+
 static void on_progress(void *context, size_t source)
 {
     struct gv_follow *follow = context;
     struct gv_source_status status;
     char name[NAME_MAX_BYTES];
 
+    hand_on(follow);
     gv_sources_status(follow->sources, &status, source);
     if (follow->told[source] != status.state) {
         say_state(&status);
@@ -131,18 +152,26 @@ static void on_progress(void *context, size_t source)
     save(follow, gv_sources_count(follow->sources));
 }
 
+static void add_count(struct gv_follow *follow, unsigned which, int64_t delta, uint64_t unix_ms)
+{
+    struct counted *c = &follow->counted;
+
+    if (unix_ms / 60000 != c->minute) {
+        hand_on(follow);
+        c->minute = unix_ms / 60000;
+    }
+    c->which |= 1u << which;
+    c->deltas[which] += delta; /* of a batch of lines: far from the end of 64 bits */
+}
+
 static void on_count(void *context, enum gv_mail_count which, int64_t delta, uint64_t unix_ms)
 {
-    const struct gv_follow *follow = context;
-
-    follow->options.count(follow->options.context, which, delta, unix_ms);
+    add_count(context, which, delta, unix_ms);
 }
 
 static void on_outgoing(void *context, uint64_t unix_ms)
 {
-    const struct gv_follow *follow = context;
-
-    follow->options.count(follow->options.context, GV_STATISTICS_OUTGOING, 1, unix_ms);
+    add_count(context, GV_STATISTICS_OUTGOING, 1, unix_ms);
 }
 
 static void on_look(uv_timer_t *timer)
@@ -207,13 +236,12 @@ static int open_sources(struct gv_follow *follow, const struct gv_follow_options
             memset(cursors[i], 0, sizeof cursors[i]);
         cursors[i][GV_CURSOR_MAX - 1] = '\0';
     }
-    struct gv_mail_flow_config flow = {.on_count = follow->options.count ? on_count : NULL,
-                                       .on_outgoing = follow->options.count ? on_outgoing : NULL,
-                                       .context = follow};
+    struct gv_mail_flow_config flow = {
+        .on_count = on_count, .on_outgoing = on_outgoing, .context = follow};
     randombytes_buf(&flow.key, sizeof flow.key);
-    config.reader.flow = follow->flow = gv_mail_flow_new(&flow);
-    if (!follow->flow)
+    if (options->count && !(follow->flow = gv_mail_flow_new(&flow)))
         return GV_ERR_MEMORY;
+    config.reader.flow = follow->flow;
     memcpy(config.reader.key, options->account_key, sizeof config.reader.key);
     int rc = gv_sources_new(&follow->sources, options->loop, &config);
     gv_wipe(config.reader.key, sizeof config.reader.key);
@@ -273,8 +301,10 @@ void gv_follow_stop(struct gv_follow *follow)
 {
     if (!follow)
         return;
-    if (follow->sources)
+    if (follow->sources) {
         gv_sources_stop(follow->sources);
+        hand_on(follow);
+    }
     uv_timer_start(&follow->timer, on_turn, 10, 0);
 }
 

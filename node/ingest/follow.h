@@ -26,8 +26,8 @@ struct gv_follow_options {
     void (*observation)(void *context, const struct gv_observation *observation);
     /* After each batch: to be stored together with what the batch led to. */
     void (*keep)(void *context, const char *name, const void *data, size_t len);
-    /* A change of a count, GV_STATISTICS_..., at its own time; before the `keep` of its line, in the
-     * same turn. May be NULL. */
+    /* The changes of a count, GV_STATISTICS_..., that belong to one minute, with its beginning; before
+     * the `keep` of their lines, in the same turn. NULL: the flow of mail is not looked at. */
     void (*count)(void *context, unsigned count, int64_t delta, uint64_t unix_ms);
     /* What was stored under the name; false when there is nothing. */
     bool (*kept)(void *context, const char *name, void *data, size_t len);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "node/ingest/line.h"
 #include "node/ingest/parse.h"
@@ -53,9 +54,19 @@ static inline bool gv_queue_id_given(const struct gv_queue_id *id)
     return id->words[0] != 0;
 }
 
+/* "QUEUEID: message-id=...", as nearly all of cleanup's lines. */
+static inline bool gv_is_message_id(const struct gv_line *line)
+{
+    const char *colon = line->text_len > 40 ? memchr(line->text, ':', GV_QUEUE_ID_MAX) : NULL;
+
+    return colon && memcmp(colon, ": message-id=", 13) == 0;
+}
+
 /* Whether gv_parse_mail_flow is worth its call: of smtpd's lines most begin with a word. */
 static inline bool gv_may_tell_of_mail(const struct gv_line *line)
 {
+    if (line->process == GV_MAIL_PROGRAM_CLEANUP)
+        return !gv_is_message_id(line);
     return line->process != GV_MAIL_PROGRAM_OTHER &&
            (line->process != GV_MAIL_PROGRAM_SMTPD ||
             (line->text_len > 0 && (unsigned char)line->text[0] < 'a'));

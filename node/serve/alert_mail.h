@@ -16,10 +16,20 @@ int gv_alert_mail_start(struct gv_alert_mail **out, uv_loop_t *loop,
 /* After a reload. What is wrong is logged, and then no mail is sent. NULL is allowed, also below.
  */
 void gv_alert_mail_configure(struct gv_alert_mail *mail, const struct gv_options *options);
-/* Mails under way still end; the loop must run for them. */
+/* Mails under way still end, those that wait are given up; the loop must run for them. */
 void gv_alert_mail_stop(struct gv_alert_mail *mail);
 
-/* An alert began or ended. */
+/* An alert began or ended. A letter that no server takes for now waits in memory, GV_ALERT_LETTERS at
+ * most, the oldest going first, and is tried again for a day; one that is refused is not. What became
+ * of it is logged. */
+#define GV_ALERT_LETTERS 32
 void gv_alert_mail_tell(struct gv_alert_mail *mail, const struct gv_alert *alert);
+
+/* How long a letter waits after so many tries, 1 or more; 0: it is given up. */
+uint64_t gv_alert_mail_wait_ms(unsigned tries);
+/* Tries what waits at once, as after a reload. */
+void gv_alert_mail_retry(struct gv_alert_mail *mail);
+/* Letters that wait or are under way. */
+size_t gv_alert_mail_waiting(const struct gv_alert_mail *mail);
 
 #endif

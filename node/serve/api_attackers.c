@@ -56,6 +56,14 @@ static void offer(struct gv_api_attackers *a, const struct attacker *one)
     a->count += a->count < TOP;
 }
 
+/* A user's slip of the finger is no attack, and his address on no page (SPEC 15); one that is locked
+ * here is shown, whoever logged in from it. */
+static bool attacks(const struct gv_history_summary *h, uint64_t now)
+{
+    return h->last_failure_ms != 0 && h->last_failure_ms + HOUR_MS >= now &&
+           (h->last_success_ms == 0 || h->locked_until_ms > now);
+}
+
 /* False: that was all. */
 static bool go_on(struct gv_api_attackers *a)
 {
@@ -66,7 +74,7 @@ static bool go_on(struct gv_api_attackers *a)
         if (!gv_core_next_local(a->core, &a->cursor, &one.subject))
             return false;
         if (gv_core_history(a->core, &one.history, &one.subject) != GV_OK ||
-            one.history.last_failure_ms == 0 || one.history.last_failure_ms + HOUR_MS < now)
+            !attacks(&one.history, now))
             continue;
         a->addresses++;
         a->attempts += one.history.failures_day;

@@ -59,7 +59,7 @@ void gv_api_get_privacy(struct gv_http_request *request, void *context)
          days(until, "it was made", kept.telemetry_ms), held.sent);
     item(list, "who acknowledged it", "store.db: ack",
          days(until, "it was made", kept.telemetry_ms), held.acks);
-    item(list, "local history of addresses: failures and logins, accounts as keyed hashes",
+    item(list, "local history of addresses: failures; who logged in, and accounts, as keyed hashes",
          "memory, store.db: history", "7 days after the last failure, 30 days after the last login",
          status.local_subjects);
     item(list, "your allow and deny list, owners trusted", "store.db: list", "you take it off",
@@ -71,6 +71,12 @@ void gv_api_get_privacy(struct gv_http_request *request, void *context)
          days(until, "it", kept.statistics_ms), held.hours);
     item(list, "alerts about it", "store.db: statistic", days(until, "it", kept.statistics_ms),
          held.alerts);
+    item(list, "open connections to the mail server: addresses, sealed", "store.db: kept",
+         "others overwrite them", held.visits);
+    item(list, "addresses that were erased, as keyed hashes", "store.db: kept",
+         "48 hours after the erasure", held.marks);
+    item(list, "who looked closer, when and why (grapevine transparency)", "transparency.log",
+         "it has no end", held.looks);
     gv_answer_json(request, json_pack("{s:s, s:I, s:o}", "share",
                                       gv_share_name(gv_core_settings(core)->share), "bytes",
                                       (json_int_t)held.bytes, "held", list));

@@ -10,12 +10,15 @@
 
 static const uint8_t self_sequence_key = 1;
 
-static void persist_history(struct gv_core *core, const struct gv_subject *subject)
+void gv_persist_history(struct gv_core *core, const struct gv_subject *subject)
 {
+    struct gv_subject key;
+
     gv_buf_clear(&core->scratch);
+    gv_history_key(core->history, &key, subject);
     if (gv_history_pack(core->history, &core->scratch, subject) == GV_OK && !core->scratch.failed)
-        gv_effect_persist(core->effects, GV_ROW_HISTORY, subject, sizeof *subject,
-                          core->scratch.data, core->scratch.len);
+        gv_effect_persist(core->effects, GV_ROW_HISTORY, &key, sizeof key, core->scratch.data,
+                          core->scratch.len);
 }
 
 static void persist_sequence(struct gv_core *core)
@@ -208,6 +211,8 @@ void gv_speak_observation(struct gv_core *core, const struct gv_observation *obs
         return;
     if (result.has_evicted)
         gv_effect_forget(core->effects, GV_ROW_HISTORY, &result.evicted, sizeof result.evicted);
+    if (result.has_moved)
+        gv_effect_forget(core->effects, GV_ROW_HISTORY, &result.moved, sizeof result.moved);
     if (!observation->success && !observation->past) {
         struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_OBSERVED);
         note->subject = *subject;
@@ -222,7 +227,7 @@ void gv_speak_observation(struct gv_core *core, const struct gv_observation *obs
     if (result.lock_news)
         gv_own_tell(core, subject);
     if (result.counted || result.signal)
-        persist_history(core, subject);
+        gv_persist_history(core, subject);
 }
 
 int gv_speak_retract(struct gv_core *core, const struct gv_subject *subject)

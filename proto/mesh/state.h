@@ -321,6 +321,7 @@ void gv_drop_certificate(struct gv_core *core, struct gv_certificate_row *row);
 void gv_expire(struct gv_core *core);
 
 /* ---- what this node says itself: mesh/speak.c ------------------------------------------------ */
+void gv_persist_history(struct gv_core *core, const struct gv_subject *subject);
 void gv_speak_observation(struct gv_core *core, const struct gv_observation *observation);
 int gv_speak_retract(struct gv_core *core, const struct gv_subject *subject);
 void gv_speak_address(struct gv_core *core);

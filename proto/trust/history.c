@@ -31,7 +31,8 @@ struct gv_history {
     struct gv_pool networks; /* of struct gv_network_row: only where somebody logged in */
     struct minute hour[MINUTES];
     uint32_t clean_held; /* the sum of `clean` over hour[], the overdue minutes too */
-    uint8_t key[16];
+    uint8_t key[16], hide_key[16];
+    size_t hidden; /* rows that are known by a hash alone */
     uint64_t draws;
     size_t cursor, network_cursor; /* of gv_history_expire */
 };
@@ -59,6 +60,80 @@ void gv_history_free(struct gv_history *history)
     gv_pool_free(&history->subjects);
     gv_pool_free(&history->networks);
     free(history);
+}
+
+void gv_history_hide_under(struct gv_history *history, const uint8_t key[16])
+{
+    gv_assert(gv_history_count(history) == 0);
+    memcpy(history->hide_key, key, sizeof history->hide_key);
+}
+
+/* ---- who logged in is stored as a keyed hash (SPEC 12.1) ------------------------------------- */
+
+/* SipHash-2-4 under a secret key; of the rows that a table can hold two in 10^9 tables collide. */
+static struct gv_subject hide(const struct gv_history *h, const struct gv_subject *subject)
+{
+    struct gv_subject hidden = {.family = GV_FAMILY_HIDDEN};
+    uint64_t hash = gv_siphash(h->hide_key, subject, sizeof *subject);
+
+    memcpy(hidden.bytes, &hash, sizeof hidden.bytes);
+    return hidden;
+}
+
+/* 192.0.2.0/24 is another than 192.0.2.0. */
+static struct gv_subject hide_network(const struct gv_history *h, const struct gv_subject *subject)
+{
+    struct gv_subject network = gv_subject_network(subject);
+
+    network.family |= 0x80;
+    return hide(h, &network);
+}
+
+static struct gv_history_row *find(const struct gv_history *h, const struct gv_subject *subject)
+{
+    struct gv_history_row *row = gv_pool_find(&h->subjects, subject);
+
+    if (row || h->hidden == 0)
+        return row;
+    struct gv_subject hidden = hide(h, subject);
+    return gv_pool_find(&h->subjects, &hidden);
+}
+
+static struct gv_network_row *find_network(const struct gv_history *h,
+                                           const struct gv_subject *subject)
+{
+    if (h->networks.count == 0)
+        return NULL;
+    struct gv_subject network = hide_network(h, subject);
+    return gv_pool_find(&h->networks, &network);
+}
+
+static struct gv_subject key_of(const struct gv_history *h, const struct gv_history_row *row)
+{
+    bool plain = row->last_success == 0 || row->subject.family == GV_FAMILY_HIDDEN;
+
+    return plain ? row->subject : hide(h, &row->subject);
+}
+
+static void drop(struct gv_history *h, struct gv_history_row *row)
+{
+    h->hidden -= row->subject.family == GV_FAMILY_HIDDEN;
+    gv_pool_remove(&h->subjects, row);
+}
+
+/* A hidden subject is met again: from now on, in memory, it has its name. */
+static struct gv_history_row *unhide(struct gv_history *h, struct gv_history_row *row,
+                                     const struct gv_subject *subject)
+{
+    struct gv_history_row copy = *row;
+
+    drop(h, row);
+    row = gv_pool_add(&h->subjects, subject);
+    if (row) {
+        *row = copy;
+        row->subject = *subject;
+    }
+    return row;
 }
 
 static uint32_t seconds(uint64_t ms)
@@ -94,8 +169,10 @@ static struct gv_history_row *least_interesting(struct gv_history *h, uint32_t n
 static struct gv_history_row *subject_row(struct gv_history *h, struct gv_history_result *out,
                                           const struct gv_subject *subject, uint32_t now)
 {
-    struct gv_history_row *row = gv_pool_find(&h->subjects, subject);
+    struct gv_history_row *row = find(h, subject);
 
+    if (row && row->subject.family == GV_FAMILY_HIDDEN)
+        row = unhide(h, row, subject);
     /* Written while the clock was ahead by more than a day: it would hold for as long. */
     if (row && gv_row_impossible(row, now)) {
         memset(row, 0, sizeof *row);
@@ -106,21 +183,20 @@ static struct gv_history_row *subject_row(struct gv_history *h, struct gv_histor
     if (!row && h->subjects.count > 0) {
         struct gv_history_row *least = least_interesting(h, now);
         out->has_evicted = true;
-        out->evicted = least->subject;
-        gv_pool_remove(&h->subjects, least);
+        out->evicted = key_of(h, least);
+        drop(h, least);
         row = gv_pool_add(&h->subjects, subject);
     }
     return row;
 }
 
-/* NULL when there is no memory: then cleannet is merely not known. */
-static struct gv_network_row *network_row(struct gv_history *h, const struct gv_subject *subject)
+/* `network`: hidden. NULL when there is no memory: then cleannet is merely not known. */
+static struct gv_network_row *network_row(struct gv_history *h, const struct gv_subject *network)
 {
-    struct gv_subject network = gv_subject_network(subject);
-    struct gv_network_row *row = gv_pool_find(&h->networks, &network);
+    struct gv_network_row *row = gv_pool_find(&h->networks, network);
 
     if (!row)
-        row = gv_pool_add(&h->networks, &network);
+        row = gv_pool_add(&h->networks, network);
     if (!row && h->networks.count > 0) {
         struct gv_network_row *oldest = NULL;
         for (int i = 0; i < SAMPLE; i++) {
@@ -129,7 +205,7 @@ static struct gv_network_row *network_row(struct gv_history *h, const struct gv_
                 oldest = one;
         }
         gv_pool_remove(&h->networks, oldest);
-        row = gv_pool_add(&h->networks, &network);
+        row = gv_pool_add(&h->networks, network);
     }
     return row;
 }
@@ -209,7 +285,8 @@ static int observe_success(struct gv_history *h, struct gv_history_result *out, 
     uint32_t first = row->first_success;
     out->counted = gv_row_success(row, now, observation->account);
     out->counted |= row->first_success != first;
-    struct gv_network_row *network = network_row(h, &observation->subject);
+    struct gv_subject prefix = hide_network(h, &observation->subject);
+    struct gv_network_row *network = network_row(h, &prefix);
     if (network)
         gv_network_success(network, now, observation->account);
     return GV_OK;
@@ -218,7 +295,7 @@ static int observe_success(struct gv_history *h, struct gv_history_result *out, 
 static void observe_aborted(struct gv_history *h, struct gv_history_result *out, uint32_t now,
                             const struct gv_observation *observation)
 {
-    struct gv_history_row *row = gv_pool_find(&h->subjects, &observation->subject);
+    struct gv_history_row *row = find(h, &observation->subject);
 
     /* Alone it is nothing, so it does not make a row. */
     if (row)
@@ -291,8 +368,7 @@ static int observe_failure(struct gv_history *h, struct gv_history_result *out, 
 
     if (!row)
         return GV_ERR_MEMORY;
-    struct gv_subject prefix = gv_subject_network(&observation->subject);
-    struct gv_network_row *network = gv_pool_find(&h->networks, &prefix);
+    struct gv_network_row *network = find_network(h, &observation->subject);
     struct standing was = standing_of(row, network, now, strict);
 
     note_failing(h, row, now, was.clean);
@@ -326,20 +402,27 @@ int gv_history_observe(struct gv_history *history, struct gv_history_result *out
         observation->unix_ms - at_ms > AHEAD_MS || now_ms - at_ms > behind_ms || at_ms < 1000 ||
         now_ms / 1000 > UINT32_MAX - GV_WEEK_S)
         return GV_ERR_RANGE;
-    uint32_t now = seconds(at_ms);
+    uint32_t now = seconds(at_ms), wall = seconds(now_ms);
     /* SPEC 12.1: a verdict must not feed itself. */
     if (observation->refused)
         return GV_OK;
-    if (observation->success)
-        return observe_success(history, out, seconds(now_ms), now, observation);
     /* Failures of the past are no news, and where the log is followed too they are in here. */
-    if (observation->attempts == 0 || observation->past)
+    if (!observation->success && (observation->attempts == 0 || observation->past))
         return GV_OK;
-    if (observation->kind == GV_KIND_ABORTED) {
+    const struct gv_history_row *row = find(history, &observation->subject);
+    bool known = row != NULL;
+    struct gv_subject before = row ? key_of(history, row) : observation->subject, after;
+    int rc = GV_OK;
+    if (observation->success)
+        rc = observe_success(history, out, wall, now, observation);
+    else if (observation->kind == GV_KIND_ABORTED)
         observe_aborted(history, out, now, observation);
-        return GV_OK;
-    }
-    return observe_failure(history, out, seconds(now_ms), now, observation, strict, share_allowed);
+    else
+        rc = observe_failure(history, out, wall, now, observation, strict, share_allowed);
+    gv_history_key(history, &after, &observation->subject);
+    out->has_moved = known && !gv_subject_equal(&before, &after);
+    out->moved = before;
+    return rc;
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
@@ -348,9 +431,8 @@ void gv_history_facts(const struct gv_history *history, struct gv_action_facts *
                       const struct gv_subject *subject, uint64_t now_ms)
 {
     uint32_t now = seconds(now_ms);
-    struct gv_subject network = gv_subject_network(subject);
-    const struct gv_history_row *row = gv_pool_find(&history->subjects, subject);
-    const struct gv_network_row *wide = gv_pool_find(&history->networks, &network);
+    const struct gv_history_row *row = find(history, subject);
+    const struct gv_network_row *wide = find_network(history, subject);
 
     out->points = row ? gv_row_points(row, now) : 0;
     out->failed_lately = row && gv_row_failed_lately(row, now);
@@ -365,7 +447,7 @@ uint32_t gv_history_told_lock(const struct gv_history *history, const struct gv_
                               uint64_t now_ms)
 {
     uint32_t now = seconds(now_ms);
-    const struct gv_history_row *row = gv_pool_find(&history->subjects, subject);
+    const struct gv_history_row *row = find(history, subject);
 
     return row && row->flags & GV_ROW_LOCK_TOLD && gv_row_locked(row, now) ? row->locked_until - now
                                                                            : 0;
@@ -375,7 +457,7 @@ int gv_history_summarise(const struct gv_history *history, struct gv_history_sum
                          const struct gv_subject *subject, uint64_t now_ms)
 {
     uint32_t now = seconds(now_ms);
-    const struct gv_history_row *row = gv_pool_find(&history->subjects, subject);
+    const struct gv_history_row *row = find(history, subject);
 
     memset(out, 0, sizeof *out);
     if (!row)
@@ -396,7 +478,7 @@ int gv_history_summarise(const struct gv_history *history, struct gv_history_sum
 
 void gv_history_unsignal(struct gv_history *history, const struct gv_subject *subject)
 {
-    struct gv_history_row *row = gv_pool_find(&history->subjects, subject);
+    struct gv_history_row *row = find(history, subject);
 
     if (row)
         row->signalled = 0;
@@ -427,8 +509,8 @@ bool gv_history_expire(struct gv_history *history, struct gv_subject *gone, uint
             history->cursor = 0;
         struct gv_history_row *row = gv_pool_at(&history->subjects, history->cursor);
         if (gv_row_expired(row, now)) {
-            *gone = row->subject;
-            gv_pool_remove(&history->subjects, row);
+            *gone = key_of(history, row);
+            drop(history, row);
             return true;
         }
         history->cursor++;
@@ -439,31 +521,53 @@ bool gv_history_expire(struct gv_history *history, struct gv_subject *gone, uint
 
 bool gv_history_forget(struct gv_history *history, const struct gv_subject *subject)
 {
-    struct gv_history_row *row = gv_pool_find(&history->subjects, subject);
+    struct gv_history_row *row = find(history, subject);
 
     if (!row)
         return false;
-    gv_pool_remove(&history->subjects, row);
+    drop(history, row);
     return true;
 }
 
 int gv_history_pack(const struct gv_history *history, struct gv_buf *out,
                     const struct gv_subject *subject)
 {
-    const struct gv_history_row *row = gv_pool_find(&history->subjects, subject);
+    const struct gv_history_row *row = find(history, subject);
 
     if (!row)
         return GV_ERR_NOT_FOUND;
-    gv_row_pack(row, out);
+    if (row->last_success == 0) {
+        gv_row_pack(row, NULL, out);
+    } else {
+        struct gv_history_row hidden = *row;
+        struct gv_subject network = hide_network(history, subject);
+        hidden.subject = hide(history, subject);
+        gv_row_pack(&hidden, &network, out);
+    }
     return out->failed ? GV_ERR_MEMORY : GV_OK;
+}
+
+void gv_history_key(const struct gv_history *history, struct gv_subject *out,
+                    const struct gv_subject *subject)
+{
+    const struct gv_history_row *row = find(history, subject);
+
+    *out = row ? key_of(history, row) : *subject;
+}
+
+void gv_history_hidden_key(const struct gv_history *history, struct gv_subject *out,
+                           const struct gv_subject *subject)
+{
+    *out = hide(history, subject);
 }
 
 int gv_history_load(struct gv_history *history, const uint8_t *row, size_t len)
 {
     struct gv_history_row loaded;
-    int rc = gv_row_unpack(&loaded, row, len);
+    struct gv_subject prefix;
+    int rc = gv_row_unpack(&loaded, &prefix, row, len);
 
-    if (rc != GV_OK || gv_pool_find(&history->subjects, &loaded.subject))
+    if (rc != GV_OK || find(history, &loaded.subject))
         return rc;
     if (history->subjects.count == history->subjects.capacity)
         return GV_ERR_FULL;
@@ -471,6 +575,10 @@ int gv_history_load(struct gv_history *history, const uint8_t *row, size_t len)
     if (!held)
         return GV_ERR_MEMORY;
     *held = loaded;
+    if (loaded.subject.family == GV_FAMILY_HIDDEN)
+        history->hidden++;
+    else
+        prefix = hide_network(history, &loaded.subject);
     if (loaded.last_failure != 0) {
         struct minute *m = bucket(history, loaded.last_failure / GV_MINUTE_S);
         if (m) {
@@ -481,7 +589,7 @@ int gv_history_load(struct gv_history *history, const uint8_t *row, size_t len)
         }
     }
     if (loaded.last_success != 0) {
-        struct gv_network_row *network = network_row(history, &loaded.subject);
+        struct gv_network_row *network = network_row(history, &prefix);
         if (network)
             gv_network_merge(network, &loaded);
     }
@@ -495,9 +603,12 @@ size_t gv_history_count(const struct gv_history *history)
 
 bool gv_history_next(const struct gv_history *history, size_t *cursor, struct gv_subject *out)
 {
-    if (*cursor >= history->subjects.count)
-        return false;
-    const struct gv_history_row *row = gv_pool_at(&history->subjects, (*cursor)++);
-    *out = row->subject;
-    return true;
+    while (*cursor < history->subjects.count) {
+        const struct gv_history_row *row = gv_pool_at(&history->subjects, (*cursor)++);
+        if (row->subject.family == GV_FAMILY_HIDDEN)
+            continue;
+        *out = row->subject;
+        return true;
+    }
+    return false;
 }

@@ -19,6 +19,9 @@ struct gv_history;
 /* capacity: subjects held at most. key: for hashing subjects into the table (from the seed, so that
  * nobody outside can make collisions). Returns NULL when out of memory. */
 struct gv_history *gv_history_new(size_t capacity, const uint8_t key[16]);
+/* Under which key subjects with a login are hidden in what is stored (SPEC 12.1): secret, the same
+ * at each start, and set before anything is observed or loaded. Not set: all zero. */
+void gv_history_hide_under(struct gv_history *history, const uint8_t key[16]);
 void gv_history_free(struct gv_history *history);
 
 /* What an observation led to. */
@@ -29,8 +32,9 @@ struct gv_history_result {
     bool broken_login; /* the login backend looks broken: nothing is signalled, tell the admin */
     bool repeats;      /* it would have signalled, but looks like a client with an old password */
     bool signal;       /* `statement` should be signed and sent */
-    bool has_evicted;  /* to make room `evicted` was forgotten: its row should go too */
-    struct gv_subject evicted;
+    bool has_evicted;  /* to make room another was forgotten: the stored row of key `evicted` should */
+    bool has_moved;    /* its row has another key from now on: that of key `moved` should go */
+    struct gv_subject evicted, moved; /* keys of rows, not addresses */
     struct gv_statement statement; /* kind, subject, first, last, count, services, kinds are set */
 };
 
@@ -78,25 +82,34 @@ int gv_history_summarise(const struct gv_history *history, struct gv_history_sum
 void gv_history_unsignal(struct gv_history *history, const struct gv_subject *subject);
 
 /* Forgets what is too old to matter. At most `limit` rows are looked at a call (a cursor goes
- * round). A row that goes is written to *gone and true is returned: call again until false. */
+ * round). The key of a row that goes is written to *gone and true is returned: call again until
+ * false. */
 bool gv_history_expire(struct gv_history *history, struct gv_subject *gone, uint64_t now_ms,
                        size_t limit);
 
 bool gv_history_forget(struct gv_history *history, const struct gv_subject *subject);
 
-/* Persistence: one row per subject, opaque bytes with a version. Pack returns GV_ERR_NOT_FOUND for
+/* Persistence: one row per subject, opaque bytes with a version, under a key of a subject's form:
+ * the subject itself, or where there is a login on record a keyed hash, and then the row holds no
+ * address either. Pack returns GV_ERR_NOT_FOUND for
  * a subject without a row, GV_ERR_MEMORY, or GV_OK; load validates everything (the file is not
  * trusted): GV_OK (also for a subject that is held already: the newer row stays),
  * GV_ERR_MALFORMED, GV_ERR_VERSION, GV_ERR_FULL, GV_ERR_MEMORY. The history of networks (cleannet)
  * has no rows of its own: it is made again from those of its subjects. Hashed passwords are not
  * packed. */
+void gv_history_key(const struct gv_history *history, struct gv_subject *out,
+                    const struct gv_subject *subject);
+/* The one it has if there is a login on record. */
+void gv_history_hidden_key(const struct gv_history *history, struct gv_subject *out,
+                           const struct gv_subject *subject);
 int gv_history_pack(const struct gv_history *history, struct gv_buf *out,
                     const struct gv_subject *subject);
 int gv_history_load(struct gv_history *history, const uint8_t *row, size_t len);
 
 size_t gv_history_count(const struct gv_history *history);
 /* Iteration in table order: *cursor starts at 0; false at the end. A subject that is added or
- * forgotten meanwhile may be missed or met twice. */
+ * forgotten meanwhile may be missed or met twice. One that was loaded as a hash, and has not been
+ * observed since, is passed over. */
 bool gv_history_next(const struct gv_history *history, size_t *cursor, struct gv_subject *out);
 
 #endif

@@ -1,13 +1,15 @@
 /* A row of local history as bytes: a version, then the fields in the order of the struct, integers
- * big-endian. Hashed passwords are not written: they stay in memory only. */
+ * big-endian; of a hidden row (version 2) the hash of its network behind them. Hashed passwords are
+ * not written: they stay in memory only. */
 #include "proto/trust/history_row.h"
 
 #include <string.h>
 
 #include "crypto/error.h"
 
-#define ROW_VERSION 1
-#define ROW_LEN     (1 + 9 + 1 + 2 + 18 * 4 + 2 * GV_HOURS + 2 * GV_RING + 9)
+#define ROW_VERSION        1
+#define ROW_VERSION_HIDDEN 2
+#define ROW_LEN               (1 + 9 + 1 + 2 + 18 * 4 + 2 * GV_HOURS + 2 * GV_RING + 9)
 
 /* One list of the fields serves both directions, so that they cannot drift apart. */
 struct cursor {
@@ -71,9 +73,15 @@ static void fields(struct cursor *c, struct gv_history_row *row)
         bytes(c, small[i], 1);
 }
 
-void gv_row_pack(const struct gv_history_row *row, struct gv_buf *out)
+static bool is_hidden(const struct gv_history_row *row)
 {
-    uint8_t data[ROW_LEN] = {ROW_VERSION};
+    return row->subject.family == GV_FAMILY_HIDDEN;
+}
+
+void gv_row_pack(const struct gv_history_row *row, const struct gv_subject *network,
+                 struct gv_buf *out)
+{
+    uint8_t data[ROW_LEN] = {is_hidden(row) ? ROW_VERSION_HIDDEN : ROW_VERSION};
     struct gv_history_row copy = *row;
     struct cursor c = {data + 1, NULL};
 
@@ -85,6 +93,8 @@ void gv_row_pack(const struct gv_history_row *row, struct gv_buf *out)
     fields(&c, &copy);
     gv_assert(c.write == data + sizeof data);
     gv_buf_append(out, data, sizeof data);
+    if (is_hidden(row))
+        gv_buf_append(out, network->bytes, sizeof network->bytes);
 }
 
 /* ---- the file is not trusted ---------------------------------------------------------------- */
@@ -93,7 +103,7 @@ static bool subject_valid(const struct gv_subject *s)
 {
     static const uint8_t zero[4];
 
-    return s->family == GV_FAMILY_IPV6 ||
+    return s->family == GV_FAMILY_IPV6 || s->family == GV_FAMILY_HIDDEN ||
            (s->family == GV_FAMILY_IPV4 && memcmp(s->bytes + 4, zero, sizeof zero) == 0);
 }
 
@@ -161,21 +171,27 @@ static bool row_valid(const struct gv_history_row *row)
            ring_valid(row->visits, row->visit_count, row->last_visit, GV_VISIT_UNIT, GV_VISIT_SPAN);
 }
 
-int gv_row_unpack(struct gv_history_row *out, const uint8_t *data, size_t len)
+int gv_row_unpack(struct gv_history_row *out, struct gv_subject *network, const uint8_t *data,
+                  size_t len)
 {
     struct gv_history_row row;
     struct cursor c = {NULL, data + 1};
 
     if (len == 0)
         return GV_ERR_MALFORMED;
-    if (data[0] != ROW_VERSION)
+    if (data[0] != ROW_VERSION && data[0] != ROW_VERSION_HIDDEN)
         return GV_ERR_VERSION;
-    if (len != ROW_LEN)
+    bool hidden = data[0] == ROW_VERSION_HIDDEN;
+    if (len != (hidden ? ROW_LEN + sizeof network->bytes : ROW_LEN))
         return GV_ERR_MALFORMED;
     memset(&row, 0, sizeof row);
     fields(&c, &row);
-    if (!row_valid(&row))
+    if (!row_valid(&row) || is_hidden(&row) != hidden || (hidden && row.last_success == 0))
         return GV_ERR_MALFORMED;
     *out = row;
+    if (hidden) {
+        network->family = GV_FAMILY_HIDDEN;
+        memcpy(network->bytes, c.read, sizeof network->bytes);
+    }
     return GV_OK;
 }

@@ -51,8 +51,13 @@ enum gv_history_flag {
     GV_ROW_FLAGS = (1 << 8) - 1
 };
 
+/* Who logged in is on disk as a keyed hash alone: so a row that came from there, and whose subject
+ * has not been met since, has eight bytes of that in place of an address (SPEC 12.1). Below the true
+ * families, so that such rows are read before those with an address. */
+#define GV_FAMILY_HIDDEN 1
+
 struct gv_history_row {
-    struct gv_subject subject;
+    struct gv_subject subject; /* perhaps hidden */
     uint8_t flags; /* enum gv_history_flag */
     uint16_t points;
     /* Failures. The run begins with the first failure after 7 days without any. */
@@ -79,7 +84,7 @@ struct gv_history_row {
 
 /* Logins from a whole network: what cleannet needs and no more. */
 struct gv_network_row {
-    struct gv_subject subject; /* the network */
+    struct gv_subject subject; /* the network, hidden */
     uint32_t first_success, last_success;
     uint32_t login_account[2], login_time[2];
     uint32_t last_visit; /* the newest failed visit that no success followed; 0: none */
@@ -127,8 +132,11 @@ bool gv_row_signal(const struct gv_history_row *row, struct gv_statement *out, b
 /* SPEC 12.4: the failures of the run look like one client that repeats one old password. */
 bool gv_row_repeats(const struct gv_history_row *row);
 
-/* Persistence; see history.h. */
-void gv_row_pack(const struct gv_history_row *row, struct gv_buf *out);
-int gv_row_unpack(struct gv_history_row *out, const uint8_t *data, size_t len);
+/* Persistence; see history.h. `network`: hidden, of a row that is hidden; of others it is neither
+ * written nor set. */
+void gv_row_pack(const struct gv_history_row *row, const struct gv_subject *network,
+                 struct gv_buf *out);
+int gv_row_unpack(struct gv_history_row *out, struct gv_subject *network, const uint8_t *data,
+                  size_t len);
 
 #endif

@@ -3,7 +3,8 @@
 # through a real node that shares, answers and tells a webhook. Then each file of its data folder and of
 # its peer's, what it said (decoded, raw, and as its peer holds it), its own log at level debug, every
 # answer of the API and every page of the dashboard in a browser are searched for the mark: as it is, in
-# hex and in base64. The mark must be found where it is planted, or the search proves nothing. (SPEC 15)
+# hex and in base64. The mark must be found where it is planted, or the search proves nothing. The same for
+# the addresses of users who log in, some of whom mistype their password before or afterwards. (SPEC 15)
 # shellcheck disable=SC2317 # functions that are called by name
 set -uo pipefail
 NODES=2
@@ -75,13 +76,24 @@ for n in range(120):
     say("dovecot", f"auth: passwd-file({M}y@{d},{ip},<{M}s{n}>): unknown user")
     say("postfix/smtpd[1]", f"warning: {M}bad.example[{ip}]: SASL LOGIN authentication failed: UGFzc3dvcmQ6, sasl_username={M}z{n}@{d}")
     say("postfix/smtpd[1]", f"disconnect from {M}bad.example[{ip}] ehlo=1 auth=0/1 commands=1/2")
+    # Users of addresses that nobody asks for by name; their connections stay open.
+    user, six = f"203.0.113.{n + 101}", f"2001:db8:77:{n:x}::5"
+    for a in (user, six):
+        slip = f"imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<{u}@{d}>, method=PLAIN, rip={a}, lip=192.0.2.1, session=<{M}t{n}>"
+        if n % 4 == 1:
+            say("dovecot", slip)
+        say("dovecot", f"imap-login: Login: user=<{u}@{d}>, method=PLAIN, rip={a}, lip=192.0.2.1, mpid={n + 1}, TLS, session=<{M}l{n}>")
+        say(f"postfix/submission/smtpd[{1000 + n + 200 * (a == six)}]", f"connect from {M}host{n}.example[{a}]")
+        say(f"postfix/submission/smtpd[{1000 + n + 200 * (a == six)}]", f"5A{n:04X}C: client={M}host{n}.example[{a}], sasl_method=PLAIN, sasl_username={u}@{d}")
+        if n % 4 == 2:
+            say("dovecot", slip)
     say("postfix/postfix-script[1]", f"fatal: {M} \x1b]0;{M}\x07 <script>{M}</script> =cmd|'/c {M}'!A0")
 PYTHON
 python3 "$scratch/write.py" >>"$scratch/node1.mail"
 sent() { (($(ask 1 telemetry --json | jq '[.telemetry[] | select(.state == "sent")] | length') >= 5)); }
 wait_for 60 "signals that arrive" sent
 sum() { ask 1 stats --json --since 3h | jq -r ".sum.$1"; }
-[[ $(sum received) == 120 && $(sum bounced) == 120 && $(sum rejected) == 120 ]] ||
+[[ $(sum received) == 360 && $(sum bounced) == 120 && $(sum rejected) == 120 ]] ||
     fail "the log was not read as mail: $(sum received) $(sum bounced) $(sum rejected)"
 (($(sum logins) >= 120)) || fail "no logins were seen"
 # Refused by this host: a change for the webhook.
@@ -139,8 +151,14 @@ forms = {mark, mark[::-1], mark.hex().encode(), mark.decode().encode("utf-16-le"
 for shift in range(3):  # base64 of a text that holds it, at each of three places
     whole = base64.b64encode(b"\0" * shift + mark + b"\0" * 3)
     forms.add(whole[(shift * 8 + 5) // 6 + (shift > 0): (shift + len(mark)) * 8 // 6].lower())
+users = [n for n in range(120) if n % 4 != 1 or sys.argv[1] == "all"]
+for n in users:
+    four = bytes([203, 0, 113, n + 101])
+    six = bytes([0x20, 1, 13, 0xb8, 0, 0x77, 0, n])
+    forms |= {f"203.0.113.{n + 101}".encode(), b"\4" + four, four.hex().encode(), six, six.hex().encode(),
+              f"2001:db8:77:{n:x}:".encode(), base64.b64encode(six)[:10].lower()}
 found = files = size = 0
-for top in sys.argv[1:]:
+for top in sys.argv[2:]:
     walk = [(os.path.dirname(top), [], [os.path.basename(top)])] if os.path.isfile(top) else os.walk(top)
     for folder, _, names in walk:
         for name in names:
@@ -160,20 +178,31 @@ sys.exit(found > 0)
 PYTHON
 search() { python3 "$scratch/search.py" "$@"; }
 # It finds what is there: plain in the log that was read, and in an encoding.
-search "$scratch/node1.mail" >/dev/null && fail "the search does not see the log"
+search all "$scratch/node1.mail" >/dev/null && fail "the search does not see the log"
+for planted in 'x203.0.113.104:' '\0004\0313\0000\0161\0150' 'x2001:db8:77:3::/64' '\0040\0001\0015\0270\0000\0167\0000\0003' 'aacb007168'; do
+    printf %b "$planted" >"$scratch/planted"
+    search some "$scratch/planted" >/dev/null && fail "the search does not see $planted"
+done
 printf 'x%s' "$(printf 'ab qzmarkqz' | base64)" >"$scratch/planted"
-search "$scratch/planted" >/dev/null && fail "the search does not see base64"
+search some "$scratch/planted" >/dev/null && fail "the search does not see base64"
 printf 'AB%s' "$(printf qzmarkqz | od -An -tx1 | tr -d ' \n')" >"$scratch/planted"
-search "$scratch/planted" >/dev/null && fail "the search does not see hex"
+search some "$scratch/planted" >/dev/null && fail "the search does not see hex"
 
-while_it_runs=$(search "$scratch/node1" "$scratch/node2" "$scratch/node1.log" "$scratch/node2.log" \
+# A row of somebody who mistyped before his first login is in the store's log of writes for an hour.
+while_it_runs=$(search some "$scratch/node1" "$scratch/node2" "$scratch/node1.log" "$scratch/node2.log" \
     "$scratch/webhook.out" "$scratch/answers") || fail "while it runs: $while_it_runs"
 echo "while it runs: $while_it_runs"
 stop_node 1 || fail "node 1 did not stop"
 stop_node 2 || fail "node 2 did not stop"
-stopped=$(search "$scratch/node1" "$scratch/node2" "$scratch/node1.log" "$scratch/node2.log" "$scratch/registry") ||
+stopped=$(search all "$scratch/node1" "$scratch/node2" "$scratch/node1.log" "$scratch/node2.log" "$scratch/registry") ||
     fail "stopped: $stopped"
 echo "stopped: $stopped"
+# And yet the host knows them.
+start_again
+for a in 203.0.113.101 203.0.113.102 203.0.113.103 2001:db8:77:1::5; do
+    [[ $(ask 1 ip "$a" --json | jq -r .local.last_success) == 20* ]] || fail "$a is not known any more"
+done
+stop_node 1 || fail "node 1 did not stop again"
 # Who logged in is in no signal, on neither host.
 for file in "$scratch/answers/blocklist.txt" "$scratch/webhook.out" "$scratch"/answers/dashboard/{overview,telemetry}.html; do
     [[ -e $file ]] || continue

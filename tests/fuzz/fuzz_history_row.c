@@ -11,6 +11,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define ROW      184u
+#define HIDDEN   8u /* more in a row without an address, as its first byte says */
 #define START_MS 1790000000000ull
 
 static void reload(const struct gv_history *history, const struct gv_subject *subject)
@@ -70,15 +71,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct gv_action_facts facts = {0};
     struct gv_history_summary summary;
     uint64_t now = START_MS;
-    size_t row = size < ROW ? size : ROW, cursor = 0;
+    size_t want = size > 0 && data[0] == 2 ? ROW + HIDDEN : ROW;
+    size_t row = size < want ? size : want, cursor = 0;
 
     gv_assert(history);
     if (gv_history_load(history, data, row) == GV_OK) {
         struct gv_buf again;
         gv_buf_init(&again);
-        gv_assert(gv_history_next(history, &cursor, &subject));
-        gv_assert(gv_history_pack(history, &again, &subject) == GV_OK);
-        gv_assert(again.len == row && memcmp(again.data, data, row) == 0);
+        /* One with a login is stored another way than it was, and has no address to ask for. */
+        if (gv_history_next(history, &cursor, &subject)) {
+            gv_assert(gv_history_pack(history, &again, &subject) == GV_OK);
+            gv_assert(again.data[0] == 2 ||
+                      (again.len == row && memcmp(again.data, data, row) == 0));
+        } else {
+            gv_assert(data[0] == 2 && gv_history_count(history) == 1);
+        }
         gv_buf_free(&again);
     }
     for (size_t at = row; at + 5 <= size; at += 5) {

@@ -105,6 +105,62 @@ static void test_begins_and_ends(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+/* SPEC 10.9: what no server takes waits, so many at most, and goes out when it can. */
+static void test_a_letter_waits_for_its_server(void **state)
+{
+    struct gv_options options = {
+        .alert_mail = "admin@example.org", .alert_smtp = "smtp://127.0.0.1:1", .hook_timeout_s = 5};
+    struct gv_alert alert = {.number = 1, .series = GV_SERIES_BOUNCED, .began_ms = 1795341400000};
+    struct gv_alert_mail *mail;
+    static char text[1 << 17];
+    struct gv_text error;
+    uv_loop_t loop;
+
+    assert_int_equal(uv_loop_init(&loop), 0);
+    assert_int_equal(gv_alert_mail_start(&mail, &loop, &options, &error), GV_OK);
+    alert.value = 100;
+    gv_alert_mail_tell(mail, &alert);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(gv_alert_mail_waiting(mail), 1);
+    gv_alert_mail_retry(mail); /* in vain */
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(gv_alert_mail_waiting(mail), 1);
+    for (uint32_t i = 1; i < GV_ALERT_LETTERS + 3; i++) {
+        alert.value = 100 + i;
+        gv_alert_mail_tell(mail, &alert);
+        uv_run(&loop, UV_RUN_DEFAULT);
+    }
+    assert_int_equal(gv_alert_mail_waiting(mail), GV_ALERT_LETTERS);
+    options.alert_smtp = url;
+    gv_alert_mail_configure(mail, &options);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(gv_alert_mail_waiting(mail), 0);
+    assert_int_equal(mails(text, sizeof text), GV_ALERT_LETTERS);
+    assert_null(strstr(text, "bounces: 102 ")); /* the oldest were given up */
+    assert_non_null(strstr(text, "bounces: 103 "));
+    assert_non_null(strstr(text, "bounces: 134 "));
+    options.alert_smtp = "smtp://127.0.0.1:1"; /* and it ends while one waits */
+    gv_alert_mail_configure(mail, &options);
+    gv_alert_mail_tell(mail, &alert);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    gv_alert_mail_stop(mail);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+static void test_how_long_it_waits(void **state)
+{
+    uint64_t sum = 0, wait;
+    unsigned tries = 1;
+
+    assert_int_equal(gv_alert_mail_wait_ms(1), 60000);
+    assert_int_equal(gv_alert_mail_wait_ms(2), 300000);
+    for (; (wait = gv_alert_mail_wait_ms(tries)) != 0; tries++)
+        sum += wait;
+    assert_in_range(sum, 23 * 3600000u, 25 * 3600000u);
+    assert_in_range(tries, 20, 30);
+}
+
 static void test_what_will_not_do(void **state)
 {
     struct gv_options options = {
@@ -131,6 +187,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_begins_and_ends, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_letter_waits_for_its_server, set_up, tear_down),
+        cmocka_unit_test(test_how_long_it_waits),
         cmocka_unit_test_setup_teardown(test_what_will_not_do, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,9 +88,20 @@ static long long count(const char *path, const char *sql)
 static struct lives lives;
 static char file[128], store[128], key[128];
 
+static void run(const char *format, const char *a, const char *b)
+{
+    char command[600];
+
+    snprintf(command, sizeof command, format, a, b);
+    if (system(command) != 0)
+        fail_msg("%s", command);
+}
+
 static int setup(void **state)
 {
     lives_make(&lives, 80);
+    run("mkdir -p -m 700 %s && printf 'first look\nsecond look\n' >%s/transparency.log", lives.data,
+        lives.data);
     snprintf(file, sizeof file, "%s/backup", lives.folder);
     snprintf(store, sizeof store, "%s/store.db", lives.data);
     snprintf(key, sizeof key, "%s/key", lives.data);
@@ -120,7 +131,20 @@ static void test_the_same_node_goes_back(void **state)
     expect(EX_TEMPFAIL, lives.conf, "restore", file, "stop grapevined first");
     stop(&lives);
     assert_int_equal(count(store, "SELECT count(*) FROM sent"), 4);
+    /* The log of looks is never shorter for it: one more, none, another. */
+    run("echo 'third look' >>%s/transparency.log", lives.data, "");
     expect(0, lives.conf, "restore", file, "keeps its key");
+    assert_null(strstr(said, "transparency"));
+    run("grep -qx 'third look' %s/transparency.log", lives.data, "");
+    run("echo 'first look' >%s/transparency.log", lives.data, "");
+    expect(0, lives.conf, "restore", file, "The transparency log of the backup is back");
+    run("test \"$(cat %s/transparency.log)\" = \"$(printf 'first look\nsecond look')\"", lives.data,
+        "");
+    run("echo 'another' >%s/transparency.log", lives.data, "");
+    expect(0, lives.conf, "restore", file, "another than that of the backup");
+    run("grep -qx another %s/transparency.log && grep -qx 'second look' "
+        "%s/transparency.log.of-backup-*",
+        lives.data, lives.data);
     assert_non_null(strstr(said, "before-restore-"));
     assert_int_equal(count(store, "SELECT count(*) FROM sent"), 2);
     assert_int_equal(count(store, "SELECT count(*) FROM self"), 0);
@@ -159,6 +183,9 @@ static void test_another_machine_gets_a_key_of_its_own(void **state)
     assert_int_not_equal(system(command), 0);
     snprintf(other, sizeof other, "%s/store.db", folder);
     assert_int_equal(count(other, "SELECT count(*) FROM sent"), 2);
+    assert_int_equal(count(other, "SELECT count(*) FROM sqlite_schema WHERE name = 'transparency'"), 0);
+    run("grep -qx 'second look' %s/transparency.log", folder, "");
+    run("test \"$(stat -c %%a %s/transparency.log)\" = 640", folder, "");
     assert_int_equal(count(other, "SELECT count(*) FROM kept"), 0); /* places in logs over there */
     /* The secret that signs is not in the backup. */
     snprintf(command, sizeof command, "grep -qaF \"$(cat %s)\" %s", key, file);
@@ -202,6 +229,9 @@ static void test_what_is_refused(void **state)
         {"UPDATE sent SET created_ms = created_ms + 1", "changed by somebody else", EX_DATAERR},
         {"DELETE FROM sent WHERE number = 1", "left out", EX_DATAERR},
         {"DELETE FROM history", "left out", EX_DATAERR},
+        {"DELETE FROM transparency WHERE line = 2", "left out", EX_DATAERR},
+        {"UPDATE transparency SET text = 'nobody looked'", "changed by somebody else", EX_DATAERR},
+        {"DROP TABLE transparency", "left out", EX_DATAERR},
         {"UPDATE backup SET store_key = zeroblob(32)", "changed by somebody else", EX_DATAERR},
         {"UPDATE backup SET instance = zeroblob(16)", "changed by somebody else", EX_DATAERR},
         {"UPDATE backup SET made_ms = made_ms + 1", "changed by somebody else", EX_DATAERR},

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 #include <sqlite3.h>
@@ -68,6 +69,22 @@ static size_t rows_about(const char *table, const char *key, const char *address
              hex, hex);
     assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    size_t count = (size_t)sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    sqlite3_close(db);
+    return count;
+}
+
+static size_t history_rows(void)
+{
+    char path[128];
+    sqlite3_stmt *row;
+    sqlite3 *db;
+
+    snprintf(path, sizeof path, "%s/store.db", node.folder);
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM history", -1, &row, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(row), SQLITE_ROW);
     size_t count = (size_t)sqlite3_column_int64(row, 0);
     sqlite3_finalize(row);
@@ -139,22 +156,63 @@ static void test_export_and_erase(void **state)
     assert_int_equal(node_post(&node, "privacy/erase", "{}", NULL), 400);
 }
 
+/* Who logged in is stored under a keyed hash alone (SPEC 12.1), and erased by it. */
+static void test_erase_of_a_user(void **state)
+{
+    struct gv_event event = {.kind = GV_EVENT_OBSERVATION,
+                             .observation = {.service = GV_SERVICE_IMAP,
+                                             .kind = GV_KIND_UNSPECIFIED,
+                                             .account = 7,
+                                             .success = true}};
+    int result;
+    json_t *json;
+
+    assert_int_equal(gv_subject_parse(&event.observation.subject, ATTACKER, strlen(ATTACKER)), GV_OK);
+    event.observation.unix_ms = (uint64_t)time(NULL) * 1000;
+    node_fails(&node, ATTACKER, 1);
+    node_command(&node, &event, &result);
+    node_stop(&node);
+    assert_int_equal(node_start(&node), GV_OK);
+    assert_int_equal(rows_about("history", "key", ATTACKER), 0);
+    json = export(ATTACKER);
+    assert_true(json_is_string(json_object_get(
+        json_object_get(json_object_get(json, "now"), "local"), "last_success")));
+    json_decref(json);
+    assert_int_equal(history_rows(), 1);
+    assert_int_equal(node_post(&node, "privacy/erase", "{\"addr\":\"" ATTACKER "\"}", &json), 200);
+    assert_true(json_is_true(json_object_get(json, "history")));
+    json_decref(json);
+    node_stop(&node);
+    assert_int_equal(history_rows(), 0);
+    assert_int_equal(node_start(&node), GV_OK);
+}
+
 static void test_report(void **state)
 {
-    size_t sent = 0, i;
+    size_t sent = 0, looks = 0, i;
     json_t *json, *item;
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/transparency.log", node.folder);
+    FILE *log = fopen(path, "w");
+    assert_non_null(log);
+    fputs("one\ntwo\n", log);
+    fclose(log);
 
     node_fails(&node, ATTACKER, 4);
     assert_int_equal(node_get(&node, "privacy", &json), 200);
     assert_string_equal(json_string_value(json_object_get(json, "share")), "yes");
-    assert_true(size_of(json, "held") >= 10);
+    assert_true(size_of(json, "held") >= 13);
     json_array_foreach(json_object_get(json, "held"), i, item)
     {
         assert_true(json_string_length(json_object_get(item, "until")) > 0);
+        if (strcmp(json_string_value(json_object_get(item, "where")), "transparency.log") == 0)
+            looks = (size_t)json_integer_value(json_object_get(item, "count"));
         if (strcmp(json_string_value(json_object_get(item, "where")), "store.db: sent") == 0)
             sent = (size_t)json_integer_value(json_object_get(item, "count"));
     }
     assert_int_equal(sent, 1);
+    assert_int_equal(looks, 2);
     json_decref(json);
 }
 
@@ -162,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_export_and_erase, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_erase_of_a_user, setup, teardown),
         cmocka_unit_test_setup_teardown(test_report, setup, teardown),
     };
 

@@ -62,10 +62,13 @@ static void test_rows_keep_what_they_hold(void **state)
     assert_memory_equal(&row, &back, sizeof row);
     for (size_t cut = 0; cut < len; cut++)
         assert_int_not_equal(gv_statistics_unpack(&back, bytes, cut), GV_OK);
-    /* A row of a version that counted less. */
-    bytes[1]--;
+    /* A row of a version that knew of fewer peaks: each is one byte. */
+    bytes[2]--;
     assert_int_equal(gv_statistics_unpack(&back, bytes, len), GV_ERR_MALFORMED);
-    assert_int_equal(gv_statistics_unpack(&back, bytes, len - 8), GV_OK);
+    assert_int_equal(gv_statistics_unpack(&back, bytes, len - 1), GV_OK);
+    /* A number without an end. */
+    memset(bytes + 3, 0xff, len - 3);
+    assert_int_equal(gv_statistics_unpack(&back, bytes, len), GV_ERR_MALFORMED);
     /* Sums have an end, and a row is never negative. */
     row.counts[0] = INT64_MAX;
     gv_statistics_add(&row, &row, 60);
@@ -74,6 +77,26 @@ static void test_rows_keep_what_they_hold(void **state)
     len = gv_statistics_pack(bytes, &row);
     assert_int_equal(gv_statistics_unpack(&back, bytes, len), GV_OK);
     assert_int_equal(back.counts[0], 0);
+}
+
+/* As rows were until schema 4: watched 2 bytes, the queue's three numbers 8 each, counts 8, peaks 4. */
+static void test_an_older_row_is_read(void **state)
+{
+    const uint8_t row[3 + 2 + 24 + 16 + 4] = {1, 2, 1, 0, 60, [12] = 3, [20] = 9, [28] = 77,
+                                              [35] = 1, [36] = 2, [44] = 7, [48] = 5};
+    struct gv_statistics back;
+
+    (void)state;
+    assert_int_equal(gv_statistics_unpack(&back, row, sizeof row), GV_OK);
+    assert_int_equal(back.watched, 60);
+    assert_int_equal(back.queue, 3);
+    assert_int_equal(back.queue_max, 9);
+    assert_int_equal(back.queue_age_s, 77);
+    assert_int_equal(back.counts[0], 258);
+    assert_int_equal(back.counts[1], 7);
+    assert_int_equal(back.peaks[0], 5);
+    for (size_t cut = 0; cut < sizeof row; cut++)
+        assert_int_not_equal(gv_statistics_unpack(&back, row, cut), GV_OK);
 }
 
 static void test_counts_go_to_their_minute_and_hour(void **state)
@@ -329,6 +352,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_keep_what_they_hold),
+        cmocka_unit_test(test_an_older_row_is_read),
         STORE_TEST(test_counts_go_to_their_minute_and_hour),
         STORE_TEST(test_counts_and_position_go_together),
         STORE_TEST(test_a_commit_that_fails_counts_nothing_and_loses_nothing),
