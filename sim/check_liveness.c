@@ -172,7 +172,8 @@ void gv_check_liveness(struct gv_checks *checks)
         gv_violation(checks, "no forger was ever cut off", 0, world->counts.grave_lies);
     for (size_t attacker = 0; faultless && attacker < checks->attackers; attacker++)
         for (size_t node = 0; checks->published_ms[attacker] && node < world->options.nodes; node++)
-            if (!checks->untrusted[attacker * world->options.nodes + node])
+            if (!gv_world_is_outcast(world, node) &&
+                !checks->untrusted[attacker * world->options.nodes + node])
                 gv_violation(checks, "never called untrusted whom two owners reported", node,
                              attacker);
 }

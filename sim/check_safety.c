@@ -8,6 +8,7 @@
 #include "crypto/error.h"
 #include "proto/limits.h"
 #include "proto/wire/record.h"
+#include "sim/story.h"
 
 /* What a core may hold in memory (SPEC 17): itself and its scratch, and so much for each row. Four
  * times what was measured, so that it is the leak that is found and not the allocator. */
@@ -30,6 +31,7 @@ bool gv_broken_has(const struct gv_broken *broken, const char *sentence)
 
 void gv_violation(struct gv_checks *checks, const char *what, size_t node, uint64_t number)
 {
+    gv_story_say(checks->world, node, "VIOLATION: %s (%" PRIu64 ")", what, number);
     if (!gv_broken_has(&checks->broken, what)) {
         gv_assert(checks->broken.count < GV_SENTENCES);
         checks->broken.sentences[checks->broken.count++] = what;
@@ -74,6 +76,9 @@ static void note_verdict(struct gv_checks *checks, size_t node, const struct gv_
     if (checks->untrusted[attacker * checks->world->options.nodes + node])
         return; /* said before, lapsed, said again: no new delay */
     checks->untrusted[attacker * checks->world->options.nodes + node] = 1;
+    /* Who was down then could not hear of it: that is no delay of the mesh. */
+    if (checks->world->nodes[node].started_ms > checks->published_ms[attacker])
+        return;
     if (checks->delay_count == checks->delay_cap) {
         checks->delay_cap = checks->delay_cap ? 2 * checks->delay_cap : 1024;
         checks->delays_ms =

@@ -144,6 +144,11 @@ void gv_faults_text(char out[GV_FAULTS_TEXT], const struct gv_faults *faults)
         snprintf(out, GV_FAULTS_TEXT, "none");
 }
 
+uint32_t *gv_faults_at(struct gv_faults *faults, size_t index)
+{
+    return index < COUNT ? value_of(faults, index) : NULL;
+}
+
 bool gv_faults_any(const struct gv_faults *faults)
 {
     struct gv_faults copy = *faults;

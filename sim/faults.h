@@ -31,7 +31,11 @@
     X(liars, 5, "members that lie: forged, stale, early, private, contradicting, too many")        \
     X(revoke, 5, "instances that the registry revokes, honest ones and liars; one node is told")   \
     X(grace, 1440, "minutes of grace (0: 30 days); a member's certificate ends and is not renewed") \
-    X(retract, 60, "own signals that a node takes back, per node and hour")
+    X(retract, 60, "own signals that a node takes back, per node and hour")                        \
+    X(kill, 90, "percent of the nodes that die at one moment, and are back when all is healed")    \
+    X(kill_min, 1440, "minutes between their death and the healing (0: 10)")                       \
+    X(halves, 1440, "minutes before the healing in which the mesh lies in two halves")             \
+    X(kbit, 1000000, "kilobits a second that a node's line carries off (0: any)")
 
 struct gv_faults {
 #define GV_FAULT_FIELD(name, most, text) uint32_t name;
@@ -50,6 +54,8 @@ const char *gv_faults_parse(struct gv_faults *faults, const char *text, const ch
 /* The same form, of those that are not zero ("none" without any). out holds GV_FAULTS_TEXT. */
 #define GV_FAULTS_TEXT 1024
 void gv_faults_text(char out[GV_FAULTS_TEXT], const struct gv_faults *faults);
+/* One by one, in the order of the table; NULL behind the last. */
+uint32_t *gv_faults_at(struct gv_faults *faults, size_t index);
 bool gv_faults_any(const struct gv_faults *faults);
 /* A table of all for --help; line by line, NULL at the end. */
 const char *gv_faults_help(size_t line, char out[160]);

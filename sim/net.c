@@ -6,6 +6,7 @@
 #include "crypto/error.h"
 #include "proto/limits.h"
 #include "sim/plant.h"
+#include "sim/story.h"
 
 #define REFUSED_MS 3000u /* until a connection that goes nowhere is given up */
 #define RESEND_MS 200u      /* the first time-out of TCP, doubling */
@@ -133,7 +134,8 @@ void gv_net_connect(struct gv_world *world, size_t node, uint32_t link,
                                  .generation = world->nodes[node].generation,
                                  .wire = SIZE_MAX};
 
-    if (target != SIZE_MAX && gv_world_is_up(world, target) && is_reachable(world, node, target)) {
+    if (target != SIZE_MAX && gv_world_is_up(world, target) && !world->nodes[target].outbound &&
+        is_reachable(world, node, target)) {
         event.wire = target;
         event.at_ms = world->now_ms + 2u * latency(world, node, target);
     }
@@ -225,6 +227,20 @@ static void arrive(struct gv_world *world, size_t w, int side, uint64_t at_ms, c
                                                 .len = len});
 }
 
+/* When the last of these bytes has left the sender's line, behind all that was given to it before. */
+static uint64_t off_line(struct gv_world *world, struct gv_sim_node *from, size_t len)
+{
+    uint32_t kbit = world->calm ? 0 : world->options.faults.kbit;
+
+    if (kbit == 0)
+        return world->now_ms;
+    world->counts.queued += from->line_free_ms > world->now_ms;
+    if (from->line_free_ms < world->now_ms)
+        from->line_free_ms = world->now_ms;
+    from->line_free_ms += gv_traffic_wire(len) * 8 / kbit;
+    return from->line_free_ms;
+}
+
 /* Bytes to that side, in order behind what is on the way already, perhaps in pieces. */
 static void transmit(struct gv_world *world, size_t w, int side, const uint8_t *data, size_t len)
 {
@@ -237,7 +253,9 @@ static void transmit(struct gv_world *world, size_t w, int side, const uint8_t *
     world->counts.split += pieces > 1;
     while (len > 0) {
         size_t take = pieces > 1 ? 1 + (size_t)dice(world, len) : len;
-        uint64_t at = world->now_ms + latency(world, wire->node[0], wire->node[1]) +
+        struct gv_sim_node *from = &world->nodes[wire->node[!side]];
+        uint64_t at = off_line(world, from, take) +
+                      latency(world, wire->node[0], wire->node[1]) +
                       trouble(world, (take + GV_SEGMENT - 1) / GV_SEGMENT);
         if (at < wire->last_arrival_ms[side])
             at = wire->last_arrival_ms[side];
@@ -346,7 +364,7 @@ void gv_net_drop(struct gv_world *world, size_t node)
         }
 }
 
-static void end_both(struct gv_world *world, size_t w)
+void gv_net_end(struct gv_world *world, size_t w)
 {
     for (int side = 0; side < 2; side++)
         if (world->wires[w].open[side])
@@ -358,19 +376,13 @@ static bool is_between(const struct gv_sim_wire *wire, size_t a, size_t b)
     return (wire->node[0] == a && wire->node[1] == b) || (wire->node[0] == b && wire->node[1] == a);
 }
 
-void gv_net_end(struct gv_world *world, size_t a, size_t b)
-{
-    for (size_t w = 0; w < world->wire_count; w++)
-        if (is_between(&world->wires[w], a, b))
-            end_both(world, w);
-}
-
 void gv_world_cut(struct gv_world *world, size_t a, size_t b, bool cut)
 {
     world->cut[a * world->members + b] = cut;
     world->cut[b * world->members + a] = cut;
-    if (cut)
-        gv_net_end(world, a, b);
+    for (size_t w = 0; cut && w < world->wire_count; w++)
+        if (is_between(&world->wires[w], a, b))
+            gv_net_end(world, w);
 }
 
 /* Of what is on the way, the first half of the first segment still comes. */
@@ -442,22 +454,21 @@ static void let_through(struct gv_world *world, size_t w, int side)
         end_other(world, w, side);
 }
 
-void gv_net_silence(struct gv_world *world, size_t from, size_t to, bool cut)
+void gv_net_mark(struct gv_world *world, size_t from, size_t to, bool cut)
 {
     uint8_t *count = &world->cut[from * world->members + to];
 
-    if (cut) {
-        gv_assert(*count < UINT8_MAX);
-        ++*count;
-        return;
-    }
-    if (--*count > 0)
-        return;
-    for (size_t w = 0; w < world->wire_count; w++)
-        for (int side = 0; side < 2; side++)
-            if (world->wires[w].node[side] == to && world->wires[w].node[!side] == from &&
-                world->wires[w].stalled_count[side] > 0)
-                let_through(world, w, side);
+    gv_assert(cut ? *count < UINT8_MAX : *count > 0);
+    *count = (uint8_t)(cut ? *count + 1 : *count - 1);
+}
+
+void gv_net_resume(struct gv_world *world, size_t w)
+{
+    const struct gv_sim_wire *wire = &world->wires[w];
+
+    for (int side = 0; side < 2; side++)
+        if (wire->stalled_count[side] > 0 && !is_cut(world, wire->node[!side], wire->node[side]))
+            let_through(world, w, side);
 }
 
 /* ---- what is due ---------------------------------------------------------------------------- */
@@ -472,6 +483,14 @@ static void connected(struct gv_world *world, const struct gv_sim_event *event)
     if (event->link & GV_LINK_INCOMING)
         up.connected.remote.port = (uint16_t)(32768 + (event->len & 0x3fff));
     gv_world_step(world, event->node, &up);
+}
+
+static size_t sender_of(const struct gv_world *world, const struct gv_sim_event *event)
+{
+    const struct gv_sim_wire *wire = &world->wires[event->wire];
+    bool first = wire->node[0] == event->node && wire->link[0] == event->link;
+
+    return wire->node[first];
 }
 
 void gv_net_happen(struct gv_world *world, const struct gv_sim_event *event)
@@ -493,6 +512,7 @@ void gv_net_happen(struct gv_world *world, const struct gv_sim_event *event)
     case GV_SIM_ARRIVED:
         if (event->len == 0) /* lost with its connection */
             break;
+        gv_story_arrived(world, event->node, sender_of(world, event), event->len);
         told.bytes.link = event->link;
         told.bytes.data = event->data;
         told.bytes.len = event->len;

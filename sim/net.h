@@ -15,11 +15,13 @@ void gv_net_drop(struct gv_world *world, size_t node);
 /* A connection breaks: what is on the way is lost, perhaps from the middle of a segment on. Which
  * one, the dice say. Returns false if the node has none. */
 bool gv_net_break(struct gv_world *world, size_t node, uint64_t dice);
-/* All connections between these two end, at both ends. */
-void gv_net_end(struct gv_world *world, size_t a, size_t b);
-/* Bytes do not get through from one to the other any more, silently: connections stay, and what is
- * sent waits. Or they do again, and what waited arrives. Cuts of one pair add up. */
-void gv_net_silence(struct gv_world *world, size_t from, size_t to, bool cut);
+/* The connection in this place ends, at both ends. */
+void gv_net_end(struct gv_world *world, size_t wire);
+/* Bytes do not get through from one to the other any more: connections stay, and what is sent
+ * waits. Or they do again. Cuts of one pair add up. */
+void gv_net_mark(struct gv_world *world, size_t from, size_t to, bool cut);
+/* What waited in this place arrives, if nothing is cut there any more. */
+void gv_net_resume(struct gv_world *world, size_t wire);
 /* Something in the queue is due. */
 void gv_net_happen(struct gv_world *world, const struct gv_sim_event *event);
 void gv_net_free(struct gv_world *world);

@@ -9,6 +9,7 @@
 #include "sim/liar.h"
 #include "sim/net.h"
 #include "sim/plant.h"
+#include "sim/story.h"
 #include "sim/weather.h"
 
 /* ---- effects -------------------------------------------------------------------------------- */
@@ -68,6 +69,7 @@ static void carry_out(struct gv_world *world, size_t index, const struct gv_effe
     for (size_t i = 0; i < effects->count; i++) {
         const struct gv_effect *effect = &effects->list[i];
         const uint8_t *data = gv_effect_data(effects, effect);
+        gv_story_effect(world, index, effects, effect);
         switch (effect->kind) {
         case GV_EFFECT_CONNECT:
             gv_net_connect(world, index, effect->link, &effect->address);
@@ -305,6 +307,9 @@ void gv_world_fail(struct gv_world *world, size_t index, const struct gv_subject
                                  .generation = node->generation};
 
     gv_assert(observation);
+    char text[GV_SUBJECT_TEXT];
+    gv_subject_text(text, subject);
+    gv_story_say(world, index, "%s fails to log in, %u times", text, (unsigned)attempts);
     memset(observation, 0, sizeof *observation);
     *observation = (struct gv_observation){.subject = *subject,
                                            .unix_ms = gv_world_unix_ms(world, index),
@@ -385,7 +390,8 @@ void gv_world_start(struct gv_world *world, size_t index)
     gv_assert(!node->core);
     options.public_only = world->options.public_only || gv_plant_tells_all();
     options.settings.share = GV_SHARE_YES;
-    options.settings.advertise = node->address;
+    if (!node->outbound)
+        options.settings.advertise = node->address;
     gv_drbg_fill(&world->drbg, options.seed, sizeof options.seed);
     node->bytes_held = 0;
     int64_t *account = gv_account_switch(&node->bytes_held);
@@ -396,6 +402,8 @@ void gv_world_start(struct gv_world *world, size_t index)
     gv_plant_started(index);
     node->generation++;
     node->lives++;
+    node->started_ms = world->now_ms;
+    gv_story_say(world, index, "starts, for the %u. time", (unsigned)node->lives);
     node->wake_ms = UINT64_MAX;
     node->loading = true;
     if (node->lives == 1 || node->disk.rows.count > 0)
@@ -437,6 +445,7 @@ void gv_world_crash(struct gv_world *world, size_t index, bool without_disk)
     struct gv_sim_node *node = &world->nodes[index];
 
     gv_assert(node->core);
+    gv_story_say(world, index, "crashes%s", without_disk ? " and loses its disk" : "");
     gv_net_drop(world, index);
     gv_world_keep_traffic(node);
     gv_core_free(node->core);

@@ -37,7 +37,7 @@ static bool is_revoked(const struct gv_world *world, size_t node)
 
 bool gv_world_is_outcast(const struct gv_world *world, size_t node)
 {
-    return world->nodes[node].abandoned || is_revoked(world, node);
+    return world->nodes[node].away || world->nodes[node].abandoned || is_revoked(world, node);
 }
 
 /* ---- revocations ---------------------------------------------------------------------------- */
@@ -46,7 +46,7 @@ static bool may_go(const struct gv_world *world, size_t member)
 {
     size_t left = 0;
 
-    if (is_revoked(world, member))
+    if (world->nodes[member].away || is_revoked(world, member))
         return false;
     for (size_t i = 0; i < world->options.nodes; i++)
         left += i != member && !gv_world_is_outcast(world, i);

@@ -18,8 +18,18 @@ static void print_weather(FILE *out, const struct gv_weather_counts *weather)
 #undef GV_WEATHER_PRINT
 }
 
-static void print(FILE *out, const struct gv_sim_result *result, const struct gv_sim_cost *cost)
+static void print_healing(FILE *out, const char *what, double after_s)
 {
+    if (after_s < 0)
+        fprintf(out, "%-20s not before the end\n", what);
+    else
+        fprintf(out, "%-20s %.0f s after the healing\n", what, after_s);
+}
+
+void gv_report_text(FILE *out, const struct gv_sim_options *options,
+                    const struct gv_sim_result *result, const struct gv_sim_cost *cost)
+{
+    fprintf(out, "nodes                %zu, of them on line %zu\n", options->nodes, result->online);
     fprintf(out, "attackers            %zu, of them published %zu\n", result->attackers,
             result->published);
     fprintf(out, "signals              %" PRIu64 "\n", result->signals);
@@ -33,6 +43,10 @@ static void print(FILE *out, const struct gv_sim_result *result, const struct gv
             result->records_mean, result->again_mean);
     fprintf(out, "second owner's signal to untrusted on a node  p50 %.3f s, p99 %.3f s\n",
             result->delay_p50_s, result->delay_p99_s);
+    if (gv_faults_any(&options->faults)) {
+        print_healing(out, "the same verdicts", result->agreed_s);
+        print_healing(out, "the same set", result->equal_s);
+    }
     fprintf(out, "told of whom one owner reported   mean %.1f nodes, max %zu\n", result->told_mean,
             result->told_max);
     if (result->core_bytes_max > 0)
@@ -66,28 +80,48 @@ static json_t *pack_causes(const double bytes[GV_CAUSE_COUNT])
     return object;
 }
 
+/* null: it never was so, or nothing had to heal. */
+static json_t *pack_healing(double after_s, bool healed)
+{
+    return healed && after_s >= 0 ? json_real(after_s) : json_null();
+}
+
 static json_t *pack(const struct gv_sim_options *options, const struct gv_sim_result *result,
                     const struct gv_sim_cost *cost)
 {
-    char faults[GV_FAULTS_TEXT], seed[24];
+    char faults[GV_FAULTS_TEXT], seed[24], line[GV_SIM_LINE];
+    bool healed = gv_faults_any(&options->faults);
 
     gv_faults_text(faults, &options->faults);
+    gv_sim_options_line(line, options);
     /* A string: 64 bits without a sign are more than a number in JSON holds. */
     snprintf(seed, sizeof seed, "%" PRIu64, options->seed);
-    return json_pack(
-        "{s:s, s:I, s:f, s:s, s:s, s:s, s:I, s:f, s:f, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, "
-        "s:f, s:I, s:o, s:f, s:f, s:f}",
-        "seed", seed, "nodes", (json_int_t)options->nodes, "hours",
+    json_t *of_run = json_pack(
+        "{s:s, s:s, s:I, s:I, s:f, s:s, s:s, s:s, s:I, s:o}", "command", line, "seed", seed,
+        "nodes", (json_int_t)options->nodes, "online", (json_int_t)result->online, "hours",
         options->hours, "faults", faults, "plant", gv_plant_name(options->plant), "trace_hash",
-        result->trace_hash, "violations", (json_int_t)result->violations, "bytes_per_hour_mean",
+        result->trace_hash, "violations", (json_int_t)result->violations, "weather",
+        pack_weather(&result->weather));
+    json_t *of_mesh = json_pack(
+        "{s:f, s:f, s:o, s:o, s:f, s:f, s:o, s:o, s:f, s:I}", "bytes_per_hour_mean",
         result->bytes_mean, "bytes_per_hour_max", result->bytes_max, "bytes_by_cause_mean",
         pack_causes(result->cause_mean), "bytes_by_cause_max", pack_causes(result->cause_max),
-        "verdict_delay_p50_s",
-        result->delay_p50_s, "verdict_delay_p99_s", result->delay_p99_s, "attackers",
-        (json_int_t)result->attackers, "published", (json_int_t)result->published, "signals",
-        (json_int_t)result->signals, "core_bytes_max", (json_int_t)result->core_bytes_max,
-        "told_mean", result->told_mean, "told_max", (json_int_t)result->told_max, "weather", pack_weather(&result->weather), "wall_s", cost->wall_s, "cpu_s", cost->cpu_s,
+        "verdict_delay_p50_s", result->delay_p50_s, "verdict_delay_p99_s", result->delay_p99_s,
+        "verdicts_equal_s", pack_healing(result->agreed_s, healed), "set_equal_s",
+        pack_healing(result->equal_s, healed), "told_mean", result->told_mean, "told_max",
+        (json_int_t)result->told_max);
+    json_t *of_cost = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "attackers", (json_int_t)result->attackers,
+        "published", (json_int_t)result->published, "signals", (json_int_t)result->signals,
+        "events", (json_int_t)result->events, "core_bytes_max",
+        (json_int_t)result->core_bytes_max, "wall_s", cost->wall_s, "cpu_s", cost->cpu_s,
         "peak_mb", cost->peak_mb);
+    gv_assert(of_run && of_mesh && of_cost);
+    json_object_update(of_run, of_mesh);
+    json_object_update(of_run, of_cost);
+    json_decref(of_mesh);
+    json_decref(of_cost);
+    return of_run;
 }
 
 static int tell_unwritten(const char *path, int error)
@@ -134,10 +168,9 @@ int gv_report(const struct gv_sim_options *options, const struct gv_sim_result *
     bool json_on_stdout = options->json_path && strcmp(options->json_path, "-") == 0;
     int rc = 0;
 
-    print(json_on_stdout ? stderr : stdout, result, cost);
+    gv_report_text(json_on_stdout ? stderr : stdout, options, result, cost);
     if (options->json_path) {
         json_t *object = pack(options, result, cost);
-        gv_assert(object);
         rc = gv_report_json(options->json_path, object);
         json_decref(object);
     }

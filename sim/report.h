@@ -3,6 +3,7 @@
 #define GV_SIM_REPORT_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "sim/run.h"
 
@@ -15,6 +16,10 @@ struct gv_sim_cost {
  * 0, or EX_CANTCREAT with a message on standard error. */
 int gv_report(const struct gv_sim_options *options, const struct gv_sim_result *result,
               const struct gv_sim_cost *cost);
+
+/* The report as people read it. */
+void gv_report_text(FILE *out, const struct gv_sim_options *options,
+                    const struct gv_sim_result *result, const struct gv_sim_cost *cost);
 
 /* Writes an object and a newline to a file, or to standard output ("-"). Returns as above. */
 int gv_report_json(const char *path, const json_t *object);

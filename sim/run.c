@@ -5,19 +5,48 @@
 #include "crypto/error.h"
 #include "sim/weather.h"
 
+#define LOOK_MS 60000u
+
 /* In a large world the checks would cost more than the run. */
 static uint64_t check_every(const struct gv_world *world)
 {
     return world->options.nodes <= 50 ? GV_SIM_CHECK_MS : 5 * GV_SIM_CHECK_MS;
 }
 
-static void run_until(struct gv_world *world, struct gv_checks *checks, uint64_t *next_check,
-                      uint64_t until_ms)
+struct play {
+    struct gv_world *world;
+    struct gv_checks *checks;
+    const struct gv_sim_watch *watch; /* NULL: nobody looks on */
+    uint64_t next_check, next_look, heal_ms, end_ms;
+};
+
+static bool is_over(const struct play *play)
 {
-    while (*next_check <= until_ms) {
-        gv_world_run(world, *next_check);
-        gv_check_safety(checks);
-        *next_check += check_every(world);
+    return play->watch && play->world->now_ms >= play->watch->stop_ms;
+}
+
+static void look(struct play *play)
+{
+    play->next_look += LOOK_MS;
+    if (play->watch->look)
+        play->watch->look(play->watch->context, play->checks, play->end_ms);
+}
+
+static void run_until(struct play *play, uint64_t until_ms)
+{
+    struct gv_world *world = play->world;
+
+    if (play->watch && until_ms > play->watch->stop_ms)
+        until_ms = play->watch->stop_ms;
+    while (play->next_check <= until_ms || (play->watch && play->next_look <= until_ms)) {
+        if (play->watch && play->next_look < play->next_check) {
+            gv_world_run(world, play->next_look);
+            look(play);
+            continue;
+        }
+        gv_world_run(world, play->next_check);
+        gv_check_safety(play->checks);
+        play->next_check += check_every(world);
     }
     gv_world_run(world, until_ms);
 }
@@ -46,29 +75,58 @@ static bool probe(struct gv_world *world, uint32_t attacker)
     return reporters == 2;
 }
 
-static void play(struct gv_world *world, struct gv_checks *checks,
-                 const struct gv_workload *workload, uint64_t heal_ms, uint64_t end_ms)
+/* Until everything has settled; looks often in the first minutes, when it matters. */
+static void settle(struct play *play, uint64_t until_ms)
 {
-    uint64_t next_check = check_every(world);
+    const struct gv_world *world = play->world;
+    uint64_t step_ms = 5000;
+
+    while (world->now_ms < until_ms && !is_over(play)) {
+        uint64_t at_ms = world->now_ms + step_ms;
+        run_until(play, at_ms < until_ms ? at_ms : until_ms);
+        gv_check_healing(play->checks, play->heal_ms);
+        step_ms = world->now_ms - play->heal_ms < 5 * 60000 ? 5000 : 60000;
+    }
+}
+
+static double after_s(uint64_t at_ms, uint64_t healed_ms)
+{
+    return at_ms ? (double)(at_ms - healed_ms) / 1000 : -1;
+}
+
+static void visit(struct play *play, const struct gv_visit *visit)
+{
+    struct gv_subject subject = gv_world_subject(visit->attacker);
+
+    run_until(play, visit->at_ms);
+    if (play->world->nodes[visit->node].core && !is_over(play))
+        gv_world_fail(play->world, visit->node, &subject, 5);
+}
+
+static void play_all(struct play *play, const struct gv_workload *workload)
+{
     uint32_t last = (uint32_t)workload->attackers;
 
-    for (size_t i = 0; i < workload->count; i++) {
-        const struct gv_visit *visit = &workload->visits[i];
-        struct gv_subject subject = gv_world_subject(visit->attacker);
-        run_until(world, checks, &next_check, visit->at_ms);
-        if (world->nodes[visit->node].core)
-            gv_world_fail(world, visit->node, &subject, 5);
-    }
-    run_until(world, checks, &next_check, heal_ms);
-    gv_weather_heal(world);
-    gv_check_healed(checks);
-    run_until(world, checks, &next_check, end_ms - GV_SIM_PROBE_MS);
-    bool probed = probe(world, last);
-    run_until(world, checks, &next_check, end_ms);
-    gv_check_safety(checks);
-    gv_check_liveness(checks);
+    for (size_t i = 0; i < workload->count && !is_over(play); i++)
+        visit(play, &workload->visits[i]);
+    run_until(play, play->heal_ms);
+    if (is_over(play))
+        return;
+    gv_weather_heal(play->world);
+    gv_check_healed(play->checks);
+    if (gv_faults_any(&play->world->options.faults))
+        settle(play, play->end_ms - GV_SIM_PROBE_MS);
+    run_until(play, play->end_ms - GV_SIM_PROBE_MS);
+    if (is_over(play))
+        return;
+    bool probed = probe(play->world, last);
+    run_until(play, play->end_ms);
+    if (is_over(play))
+        return;
+    gv_check_safety(play->checks);
+    gv_check_liveness(play->checks);
     if (probed)
-        gv_check_probe(checks, last);
+        gv_check_probe(play->checks, last);
 }
 
 /* Of those that run at the end, since they started. */
@@ -85,7 +143,7 @@ static void count_records(struct gv_sim_result *out, const struct gv_core *core,
 
 static void gather_bytes(struct gv_sim_result *out, const struct gv_world *world, double hours)
 {
-    double nodes = (double)world->options.nodes;
+    double nodes = (double)gv_world_online(world);
 
     for (size_t i = 0; i < world->options.nodes; i++) {
         struct gv_traffic_sum sum;
@@ -108,7 +166,7 @@ static void gather_bytes(struct gv_sim_result *out, const struct gv_world *world
     }
 }
 
-static void gather(struct gv_sim_result *out, struct gv_checks *checks)
+static void gather(struct gv_sim_result *out, struct gv_checks *checks, uint64_t healed_ms)
 {
     const struct gv_world *world = checks->world;
     double hours = (double)world->now_ms / 3600000;
@@ -120,6 +178,9 @@ static void gather(struct gv_sim_result *out, struct gv_checks *checks)
     gather_bytes(out, world, hours);
     out->delay_p50_s = gv_checks_delay(checks, 0.5);
     out->delay_p99_s = gv_checks_delay(checks, 0.99);
+    out->agreed_s = after_s(checks->agreed_ms, healed_ms);
+    out->equal_s = after_s(checks->equal_ms, healed_ms);
+    out->online = gv_world_online(world);
     out->attackers = checks->attackers;
     for (size_t i = 0; i < checks->attackers; i++)
         out->published += checks->published_ms[i] != 0;
@@ -132,19 +193,29 @@ static void gather(struct gv_sim_result *out, struct gv_checks *checks)
     out->weather = world->counts;
 }
 
-void gv_sim_run(struct gv_sim_result *out, const struct gv_sim_options *options, bool quiet)
+static struct gv_world_options world_options(const struct gv_sim_options *options,
+                                             const struct gv_sim_watch *watch)
 {
-    struct gv_world_options world_options = {.nodes = options->nodes,
-                                             .seed = options->seed,
-                                             .latency_min_ms = 5,
-                                             .latency_max_ms = 120,
-                                             .age_min = 200 * 1440,
-                                             .skew_max_ms = 2000,
-                                             .faults = options->faults,
-                                             .run_min = (uint32_t)(options->hours * 60),
-                                             .known = options->known,
-                                             .public_only = options->public_only,
-                                             .real_crypto = options->real_crypto};
+    return (struct gv_world_options){.nodes = options->nodes,
+                                     .seed = options->seed,
+                                     .latency_min_ms = 5,
+                                     .latency_max_ms = 120,
+                                     .age_min = 200 * 1440,
+                                     .skew_max_ms = 2000,
+                                     .faults = options->faults,
+                                     .run_min = (uint32_t)(options->hours * 60),
+                                     .known = options->known,
+                                     .public_only = options->public_only,
+                                     .behind_nat = (uint32_t)options->behind_nat,
+                                     .offline = (uint32_t)options->offline,
+                                     .real_crypto = options->real_crypto,
+                                     .story = watch ? watch->story : NULL};
+}
+
+void gv_sim_run_watched(struct gv_sim_result *out, const struct gv_sim_options *options, bool quiet,
+                        const struct gv_sim_watch *watch)
+{
+    struct gv_world_options of_world = world_options(options, watch);
     bool faulty = gv_faults_any(&options->faults);
     uint64_t calm_ms = (faulty ? GV_SIM_SETTLE_MS : GV_SIM_CALM_MS) + GV_SIM_PROBE_MS;
     uint64_t end_ms = (uint64_t)(options->hours * 3600000);
@@ -154,16 +225,29 @@ void gv_sim_run(struct gv_sim_result *out, const struct gv_sim_options *options,
 
     end_ms = end_ms < shortest ? shortest : end_ms;
     gv_plant_set(options->plant);
-    struct gv_world *world = gv_world_new(&world_options);
-    gv_workload_draw(&workload, world, options->sightings, end_ms, GV_SIM_WARMUP_MS, calm_ms);
+    struct gv_world *world = gv_world_new(&of_world);
+    gv_workload_draw(&workload, world, options, end_ms, GV_SIM_WARMUP_MS, calm_ms);
     gv_checks_init(&checks, world, workload.attackers + 1);
     checks.quiet = quiet;
     checks.bytes_per_hour = (uint64_t)(options->mb_per_hour * 1e6);
     gv_weather_draw(world, end_ms - calm_ms);
-    play(world, &checks, &workload, end_ms - calm_ms, end_ms);
-    gather(out, &checks);
+    struct play play = {.world = world,
+                        .checks = &checks,
+                        .watch = watch,
+                        .next_check = check_every(world),
+                        .heal_ms = end_ms - calm_ms,
+                        .end_ms = end_ms};
+    play_all(&play, &workload);
+    if (watch && play.next_look < world->now_ms + LOOK_MS) /* not looked at yet */
+        look(&play);
+    gather(out, &checks, end_ms - calm_ms);
     gv_checks_free(&checks);
     gv_workload_free(&workload);
     gv_world_free(world);
     gv_plant_set(GV_PLANT_NONE);
+}
+
+void gv_sim_run(struct gv_sim_result *out, const struct gv_sim_options *options, bool quiet)
+{
+    gv_sim_run_watched(out, options, quiet, NULL);
 }

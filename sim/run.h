@@ -22,13 +22,27 @@ struct gv_sim_result {
     double records_mean, again_mean; /* signals that came to a node and were held; known already */
     double cause_mean[GV_CAUSE_COUNT], cause_max[GV_CAUSE_COUNT]; /* the same by cause, per hour */
     double delay_p50_s, delay_p99_s; /* second owner's signal to untrusted, over nodes */
+    double agreed_s, equal_s;        /* after the healing, all say the same; hold the same public
+                                        set. Negative: there was none, or they never did */
     size_t attackers, published;
+    size_t online;                   /* nodes */
     double told_mean;                /* nodes told of an address that one owner alone reported */
     size_t told_max;
     uint64_t signals, events, verifications, verifications_computed;
     int64_t core_bytes_max;          /* the most memory that one core held; 0: not counted */
     struct gv_weather_counts weather;
 };
+
+/* Somebody who looks on. What he does changes nothing of the run. */
+struct gv_sim_watch {
+    void *context;
+    struct gv_story *story;  /* who is told what happens; NULL: nobody */
+    uint64_t stop_ms;        /* the run ends here, unjudged; UINT64_MAX: at its end */
+    /* Each simulated minute, and at the end. May be NULL. */
+    void (*look)(void *context, const struct gv_checks *checks, uint64_t end_ms);
+};
+void gv_sim_run_watched(struct gv_sim_result *out, const struct gv_sim_options *options, bool quiet,
+                        const struct gv_sim_watch *watch);
 
 /* Runs it to its end. Violations are printed to standard error unless quiet. */
 void gv_sim_run(struct gv_sim_result *out, const struct gv_sim_options *options, bool quiet);

@@ -7,6 +7,7 @@
 #include "proto/limits.h"
 #include "proto/registry.h"
 #include "sim/net.h"
+#include "sim/story.h"
 
 #define HOUR_MS   3600000u
 #define GV_ASK_MS (15 * GV_MINUTE_MS)
@@ -88,6 +89,7 @@ static void set_clock(struct gv_world *world, size_t index, int64_t skew_ms)
                                  .generation = world->nodes[index].generation,
                                  .skew_ms = skew_ms};
 
+    gv_story_say(world, index, "its clock is set to be off by %.3f s", (double)skew_ms / 1000);
     if (!world->nodes[index].core)
         world->nodes[index].clock_skew_ms = skew_ms;
     else
@@ -103,12 +105,23 @@ static int64_t draw_skew(const struct gv_world *world, size_t index, uint64_t va
            (int64_t)(value % (2 * (uint64_t)most_ms + 1)) - most_ms;
 }
 
+/* So many minutes before the healing, or at the start. */
+static void add_before(struct gv_world *world, struct gv_drbg *drbg, enum gv_weather_kind kind,
+                       uint32_t minutes, uint64_t heal_ms)
+{
+    uint64_t before = minutes * (uint64_t)GV_MINUTE_MS;
+
+    add(world, (struct gv_weather_event){.at_ms = heal_ms > before ? heal_ms - before : 1,
+                                         .kind = kind,
+                                         .value = gv_drbg_u64(drbg)});
+}
+
 void gv_weather_draw(struct gv_world *world, uint64_t heal_ms)
 {
     const struct gv_faults *faults = &world->options.faults;
-    struct gv_drbg drbgs[6];
+    struct gv_drbg drbgs[7];
 
-    for (uint8_t i = 0; i < 6; i++) {
+    for (uint8_t i = 0; i < 7; i++) {
         uint8_t seed[GV_SEED_LEN] = {'w', 'e', 'a', 't', 'h', 'e', 'r', i};
         for (size_t b = 0; b < 8; b++)
             seed[8 + b] = (uint8_t)(world->options.seed >> (56 - 8 * b));
@@ -131,6 +144,11 @@ void gv_weather_draw(struct gv_world *world, uint64_t heal_ms)
                                              .kind = GV_WEATHER_REVOKE,
                                              .node = gv_drbg_below(&drbgs[5], world->members),
                                              .value = gv_drbg_u64(&drbgs[5])});
+    if (faults->kill > 0)
+        add_before(world, &drbgs[6], GV_WEATHER_KILL, faults->kill_min ? faults->kill_min : 10,
+                   heal_ms);
+    if (faults->halves > 0)
+        add_before(world, &drbgs[6], GV_WEATHER_HALVES, faults->halves, heal_ms);
     if (faults->registry > 0) {
         world->registry_dead = true;
         add(world, (struct gv_weather_event){.at_ms = heal_ms * faults->registry / 100,
@@ -178,17 +196,37 @@ static bool parts(const struct gv_faults *faults, uint64_t value, size_t a, size
 
 static void cut_or_mend(struct gv_world *world, const struct gv_weather_event *action, bool cut)
 {
-    const struct gv_faults *faults = &world->options.faults;
-    bool silent = (faults->partition_kinds & GV_PARTITION_SILENT) && (action->value >> 32 & 1);
+    bool halves = action->kind == GV_WEATHER_HALVES;
+    const struct gv_faults faults = {
+        .partition_kinds =
+            halves ? GV_PARTITION_HALVES : world->options.faults.partition_kinds};
+    bool silent = (faults.partition_kinds & GV_PARTITION_SILENT) && (action->value >> 32 & 1);
 
+    gv_story_say(world, SIZE_MAX, "a partition %s", cut ? "begins" : "ends");
     for (size_t a = 0; a < world->members; a++)
-        for (size_t b = 0; b < world->members; b++) {
-            if (a == b || !parts(faults, action->value, a, b))
-                continue;
-            gv_net_silence(world, a, b, cut);
-            if (cut && !silent)
-                gv_net_end(world, a, b);
-        }
+        for (size_t b = 0; b < world->members; b++)
+            if (a != b && parts(&faults, action->value, a, b))
+                gv_net_mark(world, a, b, cut);
+    /* Each connection once: to look for them pair by pair takes minutes with a thousand nodes. */
+    for (size_t w = 0; w < world->wire_count; w++) {
+        const size_t *node = world->wires[w].node;
+        if (!parts(&faults, action->value, node[0], node[1]) &&
+            !parts(&faults, action->value, node[1], node[0]))
+            continue;
+        if (!cut)
+            gv_net_resume(world, w);
+        else if (!silent)
+            gv_net_end(world, w);
+    }
+}
+
+static void fall_apart(struct gv_world *world, size_t index)
+{
+    struct gv_weather_event action = world->actions[index];
+
+    world->counts.partitions++;
+    cut_or_mend(world, &action, true);
+    world->actions[index].partner = 1;
 }
 
 static void begin_partition(struct gv_world *world, size_t index)
@@ -243,6 +281,29 @@ static void crash(struct gv_world *world, const struct gv_weather_event *action)
                    .node = action->node});
 }
 
+/* All at once, and nobody comes back before all is healed. */
+static void kill_many(struct gv_world *world, const struct gv_weather_event *action)
+{
+    size_t left = 0, wanted, nodes = world->options.nodes;
+    uint64_t value = action->value;
+
+    gv_story_say(world, SIZE_MAX, "%u%% of all nodes die", (unsigned)world->options.faults.kill);
+
+    for (size_t i = 0; i < nodes; i++)
+        left += world->nodes[i].core != NULL;
+    wanted = left * world->options.faults.kill / 100;
+    /* Of those that are left, each has the same chance: exactly so many die. */
+    for (size_t i = 0; i < nodes; i++) {
+        if (!world->nodes[i].core)
+            continue;
+        if (mix(value, i, nodes) % left-- >= wanted)
+            continue;
+        wanted--;
+        world->counts.killed++;
+        gv_world_crash(world, i, false);
+    }
+}
+
 /* ---- revocations ---------------------------------------------------------------------------- */
 
 /* A node asks the registry every 15 minutes (SPEC 14.5); one at a time is enough, and harder: the
@@ -258,8 +319,11 @@ static void plan_tell(struct gv_world *world, size_t revocation, uint64_t delay_
 
 static void revoke(struct gv_world *world, const struct gv_weather_event *action)
 {
-    if (gv_world_revoke(world, action->node, action->value))
-        plan_tell(world, world->revocation_count - 1, 1000);
+    if (!gv_world_revoke(world, action->node, action->value))
+        return;
+    const struct gv_sim_revocation *last = &world->revocations[world->revocation_count - 1];
+    gv_story_say(world, gv_story_member(world, last->instance), "is revoked by the registry");
+    plan_tell(world, world->revocation_count - 1, 1000);
 }
 
 static void tell(struct gv_world *world, const struct gv_weather_event *action)
@@ -300,6 +364,7 @@ void gv_weather_happen(struct gv_world *world, const struct gv_sim_event *event)
         world->counts.broken += gv_net_break(world, action.node, action.value);
         break;
     case GV_WEATHER_REGISTRY:
+        gv_story_say(world, SIZE_MAX, "the registry answers again");
         world->registry_dead = false;
         break;
     case GV_WEATHER_RENEW:
@@ -311,6 +376,12 @@ void gv_weather_happen(struct gv_world *world, const struct gv_sim_event *event)
     case GV_WEATHER_TELL:
         tell(world, &action);
         break;
+    case GV_WEATHER_KILL:
+        kill_many(world, &action);
+        break;
+    case GV_WEATHER_HALVES:
+        fall_apart(world, event->wire);
+        break;
     case GV_WEATHER_RETRACT:
         gv_world_retract(world, action.node, action.value);
         break;
@@ -319,15 +390,18 @@ void gv_weather_happen(struct gv_world *world, const struct gv_sim_event *event)
 
 void gv_weather_heal(struct gv_world *world)
 {
+    if (gv_faults_any(&world->options.faults))
+        gv_story_say(world, SIZE_MAX, "all is healed");
     for (size_t i = 0; i < world->action_count; i++)
-        if (world->actions[i].kind == GV_WEATHER_CUT)
+        if (world->actions[i].kind == GV_WEATHER_CUT ||
+            world->actions[i].kind == GV_WEATHER_HALVES)
             mend(world, i);
     world->registry_dead = false;
     world->calm = true;
     for (size_t i = 0; i < world->options.nodes; i++) {
         if (world->nodes[i].clock_skew_ms != world->nodes[i].usual_skew_ms)
             set_clock(world, i, world->nodes[i].usual_skew_ms);
-        if (!world->nodes[i].core)
+        if (!world->nodes[i].core && !world->nodes[i].away)
             gv_world_start(world, i);
     }
     for (size_t i = 0; i < world->revocation_count; i++)

@@ -16,7 +16,9 @@ enum gv_weather_kind {
     GV_WEATHER_RENEW,    /* a certificate is due */
     GV_WEATHER_REVOKE,   /* the registry revokes an instance */
     GV_WEATHER_TELL,     /* one node asks for a revocation: partner is its index */
-    GV_WEATHER_RETRACT   /* a node takes back something it said */
+    GV_WEATHER_RETRACT,  /* a node takes back something it said */
+    GV_WEATHER_KILL,     /* many nodes die at one moment */
+    GV_WEATHER_HALVES    /* the mesh falls into two halves, until all is healed */
 };
 
 struct gv_weather_event {

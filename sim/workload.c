@@ -37,12 +37,57 @@ static uint32_t draw_victims(struct gv_drbg *drbg, size_t nodes)
     return victims < most ? victims : most;
 }
 
-void gv_workload_draw(struct gv_workload *out, const struct gv_world *world, double sightings,
-                      uint64_t end_ms, uint64_t warmup_ms, uint64_t calm_ms)
+/* Ten minutes from `start` on, this attacker visits so many nodes, neighbours of each other. */
+static void add_visits(struct gv_workload *out, struct gv_drbg *drbg, size_t nodes, uint32_t victims,
+                       uint64_t start_ms, uint64_t last_ms)
 {
-    uint64_t span = end_ms - warmup_ms - calm_ms;
+    uint32_t first = (uint32_t)gv_drbg_below(drbg, nodes);
+
+    for (uint32_t i = 0; i < victims; i++) {
+        uint64_t at = start_ms + gv_drbg_below(drbg, VISIT_SPREAD_MS);
+        out->visits[out->count++] = (struct gv_visit){.at_ms = at < last_ms ? at : last_ms,
+                                                      .node = (uint32_t)((first + i) % nodes),
+                                                      .attacker = (uint32_t)out->attackers};
+    }
+    out->attackers++;
+}
+
+/* As many attackers as were asked for: how many visits is each one's share of `wanted`? */
+static uint32_t *draw_shares(struct gv_drbg *drbg, size_t count, size_t nodes, size_t wanted)
+{
+    uint32_t *shares = malloc((count + 1) * sizeof *shares);
+    uint64_t sum = 0, done = 0, over = 0, left = wanted > count ? wanted - count : 0;
+
+    gv_assert(shares);
+    for (size_t i = 0; i < count; i++)
+        sum += shares[i] = draw_victims(drbg, nodes);
+    /* One each, and of what is left as much as was drawn: running sums, so that nothing is lost in
+     * the divisions. */
+    for (size_t i = 0; i < count; i++) {
+        uint64_t before = left * done / sum;
+        done += shares[i];
+        uint64_t share = 1 + left * done / sum - before;
+        shares[i] = (uint32_t)(share < nodes ? share : nodes);
+        over += share - shares[i];
+    }
+    /* Nobody visits a node twice: what is too much for one is for the others. */
+    for (size_t i = 0; i < count && over > 0; i++) {
+        uint64_t more = nodes - shares[i] < over ? nodes - shares[i] : over;
+        shares[i] += (uint32_t)more;
+        over -= more;
+    }
+    return shares;
+}
+
+void gv_workload_draw(struct gv_workload *out, const struct gv_world *world,
+                      const struct gv_sim_options *options, uint64_t end_ms, uint64_t warmup_ms,
+                      uint64_t calm_ms)
+{
+    uint64_t span = end_ms - warmup_ms - calm_ms, last_ms = end_ms - calm_ms;
     size_t nodes = world->options.nodes;
-    size_t wanted = (size_t)((double)nodes * sightings * (double)span / 3600000.0) + 2;
+    double hours = (double)span / 3600000.0;
+    size_t wanted = (size_t)((double)nodes * options->sightings * hours) + 2;
+    size_t count = options->attackers > 0 ? (size_t)(options->attackers * hours) + 1 : 0;
     uint8_t seed[GV_SEED_LEN] = {'w'};
     struct gv_drbg drbg;
 
@@ -50,21 +95,16 @@ void gv_workload_draw(struct gv_workload *out, const struct gv_world *world, dou
         seed[1 + i] = (uint8_t)(world->options.seed >> (56 - 8 * i));
     gv_drbg_init(&drbg, seed);
     memset(out, 0, sizeof *out);
-    out->visits = calloc(wanted + nodes, sizeof *out->visits);
+    out->visits = calloc(wanted + count + nodes, sizeof *out->visits);
     gv_assert(out->visits);
-    while (out->count < wanted) {
-        uint32_t victims = out->attackers == 0 ? 2 : draw_victims(&drbg, nodes);
-        uint64_t start = warmup_ms + gv_drbg_below(&drbg, span);
-        uint32_t first = (uint32_t)gv_drbg_below(&drbg, nodes);
-        for (uint32_t i = 0; i < victims; i++) {
-            uint64_t at = start + gv_drbg_below(&drbg, VISIT_SPREAD_MS);
-            out->visits[out->count++] = (struct gv_visit){
-                .at_ms = at < end_ms - calm_ms ? at : end_ms - calm_ms,
-                .node = (uint32_t)((first + i) % nodes),
-                .attacker = (uint32_t)out->attackers};
-        }
-        out->attackers++;
+    uint32_t *shares = count ? draw_shares(&drbg, count, nodes, wanted) : NULL;
+    while (shares ? out->attackers < count : out->count < wanted) {
+        uint32_t victims = shares                ? shares[out->attackers]
+                           : out->attackers == 0 ? 2
+                                                 : draw_victims(&drbg, nodes);
+        add_visits(out, &drbg, nodes, victims, warmup_ms + gv_drbg_below(&drbg, span), last_ms);
     }
+    free(shares);
     qsort(out->visits, out->count, sizeof *out->visits, compare_visits);
     gv_drbg_wipe(&drbg);
 }

@@ -2,6 +2,7 @@
 #ifndef GV_SIM_WORKLOAD_H
 #define GV_SIM_WORKLOAD_H
 
+#include "sim/options.h"
 #include "sim/world.h"
 
 /* One attacker's visit to one node. */
@@ -17,9 +18,11 @@ struct gv_workload {
 };
 
 /* Draws attackers until nodes * sightings * hours visits are full: four in five visit one node, the
- * others 2 to N/3 (at least 2), Pareto with exponent 1.1. Nothing happens in the first warmup_ms or the last calm_ms. */
-void gv_workload_draw(struct gv_workload *out, const struct gv_world *world, double sightings,
-                      uint64_t end_ms, uint64_t warmup_ms, uint64_t calm_ms);
+ * others 2 to N/3 (at least 2), Pareto with exponent 1.1. With options->attackers there are so many
+ * an hour, and their shares are stretched or cut until the visits are full. Nothing happens in the
+ * first warmup_ms or the last calm_ms. */
+void gv_workload_draw(struct gv_workload *out, const struct gv_world *world,
+                      const struct gv_sim_options *options, uint64_t end_ms, uint64_t warmup_ms, uint64_t calm_ms);
 void gv_workload_free(struct gv_workload *workload);
 
 #endif

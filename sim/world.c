@@ -155,6 +155,11 @@ static void make_roster(struct gv_world *world)
             gv_buf_append(record, node->certificate, GV_CERTIFICATE_LEN);
             continue;
         }
+        if (node->outbound) { /* it says nothing of where it is */
+            gv_buf_free(record);
+            world->roster_count--;
+            continue;
+        }
         uint32_t age = (uint32_t)gv_drbg_below(&world->drbg, DAY_MIN), due = DAY_MIN - age;
         if (due + 3 > world->options.run_min && due <= world->options.run_min + 1)
             age += due > 5 ? 5 : 0;
@@ -194,12 +199,13 @@ struct gv_world *gv_world_new(const struct gv_world_options *options)
     draw_latencies(world);
     for (size_t i = 0; i < n; i++)
         make_node(world, i);
+    gv_world_draw_away(world);
     if (options->known)
         make_roster(world);
     for (size_t i = 0; i < n; i++) {
-        if (i < options->nodes)
+        if (i < options->nodes && !world->nodes[i].away)
             gv_world_start(world, i);
-        else
+        else if (i >= options->nodes)
             world->nodes[i].liar = gv_liar_new(world, i);
     }
     return world;

@@ -10,6 +10,7 @@
 #include "sim/trace.h"
 
 struct gv_liar;
+struct gv_story;
 
 struct gv_world_options {
     size_t nodes;
@@ -23,7 +24,9 @@ struct gv_world_options {
     uint32_t run_min;     /* `known`: no address is renewed in the last minutes of the run */
     bool known;           /* everybody knows everybody from the start: a mesh that has lived */
     bool public_only;     /* no keepers: every word goes to everybody */
+    uint32_t behind_nat, offline; /* percent of the nodes: dial out only; are down all the time */
     bool real_crypto;     /* every signature is checked again at every node */
+    struct gv_story *story; /* who is told what happens (story.h); NULL: nobody. Borrowed */
 };
 
 enum gv_sim_event_kind {
@@ -83,6 +86,8 @@ struct gv_sim_node {
     bool abandoned;       /* its certificate ends within the run, and is not renewed */
     bool loading;         /* its disk is being read */
     bool fresh_key;       /* it has not lived with it yet */
+    bool away;            /* down all the time: it is in the roster and nowhere else */
+    bool outbound;        /* behind NAT: nobody can dial it, and it says so */
     uint8_t certificate[GV_CERTIFICATE_LEN];
     struct gv_certificate facts;
     struct gv_address address;
@@ -93,11 +98,13 @@ struct gv_sim_node {
     uint32_t generation, next_incoming;
     uint64_t wake_ms;          /* the wake that is in the queue; UINT64_MAX: none */
     uint64_t bytes_in, bytes_out;
+    uint64_t line_free_ms; /* when its line has carried off what it was given (`kbit`) */
     struct gv_traffic_sum moved; /* by cause, of the lives before */
     uint64_t most;               /* likewise: in an hour, under the cap */
     size_t *wires;               /* where its connections are, some of them gone; owned */
     size_t wire_count, wire_cap;
     uint32_t lives;
+    uint64_t started_ms; /* the present one */
     uint32_t renew_failures;
     int64_t bytes_held;        /* by its core, by the allocator's count (account.h) */
     /* A slow disk: while a batch is being written the node does nothing else. */
@@ -128,6 +135,8 @@ struct gv_sim_node {
     X(revoked_honest, "of them honest ones")                                                       \
     X(abandoned, "certificates that ended")                                                        \
     X(retracted, "signals taken back")                                                             \
+    X(killed, "nodes killed at one moment")                                                        \
+    X(queued, "sends that waited for a slow line")                                              \
     X(lies, "lies told")                                                                           \
     X(grave_lies, "of them forged, or on private addresses")                                       \
     X(cut_off, "times that a liar was cut off")                                                    \
@@ -213,10 +222,15 @@ void gv_world_enroll_anew(struct gv_world *world, size_t node);
 /* Issues and hands over this node's renewed certificate. */
 void gv_world_renew(struct gv_world *world, size_t node);
 
+/* away.c: draws who is away and who dials out only. */
+void gv_world_draw_away(struct gv_world *world);
+/* How many nodes are not away. */
+size_t gv_world_online(const struct gv_world *world);
+
 /* outcast.c: whether the registry revoked this instance: index, or revocation_count. */
 size_t gv_world_revocation(const struct gv_world *world, const uint8_t instance[GV_ID_LEN]);
-/* Whether this member's present instance is revoked, or its certificate is left to end: from then
- * on nobody talks with it, and what must hold for members does not for it. */
+/* Whether this member's present instance is revoked, or its certificate is left to end, or it is
+ * away: nobody talks with it, and what must hold for members does not for it. */
 bool gv_world_is_outcast(const struct gv_world *world, size_t node);
 /* The registry revokes the present instance of this member, or of one after it: one that is still
  * in, if honest with three others left. False: there is none. */

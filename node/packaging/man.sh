@@ -2,6 +2,7 @@
 # Writes the manual pages: `man.sh BIN OUT VERSION` reads man/*.in and puts in what the programs of
 # BIN say of themselves, so that a page never says anything else than --help:
 #   @HELP PROGRAM [COMMAND]@   its --help, as it is
+#   @OUTPUT PROGRAM ARGUMENT...@   what it prints, as it is
 #   @COMMANDS@                 every command of `grapevine`, each with its --help
 #   @CONFIG PROGRAM@           every setting of --help-config, under its section
 set -euo pipefail
@@ -56,6 +57,10 @@ for page in "$here"/man/*.in; do
         "@HELP "*@)
             read -ra words <<<"${line:6:-1}"
             help_of "${words[@]}"
+            ;;
+        "@OUTPUT "*@)
+            read -ra words <<<"${line:8:-1}"
+            "$bin/${words[0]}" "${words[@]:1}" | fold -s -w 78 | literal
             ;;
         @COMMANDS@) commands ;;
         "@CONFIG "*@) config "${line:8:-1}" ;;

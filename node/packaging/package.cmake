@@ -14,7 +14,7 @@ foreach(page ${GV_MAN_IN})
   list(APPEND GV_MAN ${GV_MAN_DIR}/${page})
 endforeach()
 add_custom_command(OUTPUT ${GV_MAN}
-  DEPENDS grapevined grapevine grapevine-registry grapevine-firewall ${GV_PACKAGING}/man.sh ${GV_MAN_IN}
+  DEPENDS grapevined grapevine grapevine-registry grapevine-firewall grapevine-sim ${GV_PACKAGING}/man.sh ${GV_MAN_IN}
   COMMAND ${GV_PACKAGING}/man.sh ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} ${GV_MAN_DIR} ${PROJECT_VERSION}
   COMMENT "Writing the manual pages" VERBATIM)
 add_custom_target(man ALL DEPENDS ${GV_MAN})

@@ -49,6 +49,13 @@ for program in grapevined grapevine-firewall; do
     [ ${#words[@]} -ge 3 ] || fail "$program --help tells no options"
     holds $program.8 "$(shown $program.8)" "${words[@]}"
 done
+mapfile -t words < <(options grapevine-sim; options grapevine-sim attack-table)
+[ ${#words[@]} -ge 20 ] || fail "grapevine-sim --help tells few options"
+text=$(shown grapevine-sim.1)
+holds grapevine-sim.1 "$text" "${words[@]}" replay minimise trace explain
+mapfile -t words < <("$bin/grapevine-sim" --faults help | sed 's/ .*//'; "$bin/grapevine-sim" --plant list | sed 's/ .*//')
+[ ${#words[@]} -ge 70 ] || fail "grapevine-sim tells of few faults and plants"
+holds grapevine-sim.1 "$text" "${words[@]}"
 text=$(shown grapevine-registry.8)
 mapfile -t told < <("$bin/grapevine-registry" --help | tr '\n' ' ' | sed 's/.*--help: //' | grep -oE '[a-z-]+')
 [ ${#told[@]} -ge 11 ] || fail "grapevine-registry --help lists ${#told[@]} commands"

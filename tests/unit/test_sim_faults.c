@@ -120,6 +120,9 @@ static void each_fault_happens(void **state)
         {"grace=5", COUNTED(abandoned)},
         {"retract=6", COUNTED(retracted)},
         {"liars=2", COUNTED(cut_off_grave)},
+        {"kill=60,kill_min=5", COUNTED(killed)},
+        {"halves=20", COUNTED(partitions)},
+        {"kbit=16", COUNTED(queued)},
 #undef COUNTED
     };
 

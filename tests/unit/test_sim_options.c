@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "crypto/error.h"
+#include "sim/page.h"
 #include "sim/report.h"
 #include "sim/swarm.h"
 
@@ -101,8 +102,46 @@ static int refusal(const char *line)
     return WEXITSTATUS(status);
 }
 
+static void a_line_is_read_as_it_was_written(void **state)
+{
+    static const char *const lines[] = {
+        "grapevine-sim run --nodes 6 --hours 1.5 --seed 0 --sightings 0.3 --faults loss=3,kill=50 "
+        "--attackers 99.5 --plant leak --max-mb-per-hour 1 --behind-nat 20 --offline 10 --known "
+        "--public --real-crypto",
+        "grapevine-sim run --nodes 5 --hours 0.1 --seed 7 --sightings 4 --faults none",
+    };
+    struct gv_sim_options options;
+    char line[GV_SIM_LINE];
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        assert_true(gv_sim_options_read(&options, lines[i]));
+        gv_sim_options_line(line, &options);
+        assert_string_equal(line, lines[i]);
+        options = parse(lines[i]);
+        gv_sim_options_line(line, &options);
+        assert_string_equal(line, lines[i]);
+    }
+    assert_int_equal(options.seed, 7);
+}
+
 static void what_cannot_be_done_is_refused(void **state)
 {
+    static const char *const wrong[] = {
+        "run --nodes 1", "run --nodes 10001", "run --hours 0", "run --seed -1", "run --sightings 31",
+        "run --behind-nat 91", "run --offline x", "run --attackers 0", "run --plant rose",
+        "walk", "run run", "replay", "explain 1", "explain 1 -5", "explain a 5", "explain 1 5 6",
+        "minimise --tries 0", "trace --node -1", "trace --from soon", "run --faults kill=91", ""};
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "grapevine-sim %s", wrong[i]);
+        if (refusal(line) != EX_USAGE)
+            fail_msg("'%s' is taken", line);
+    }
+    assert_int_equal(refusal("grapevine-sim explain 1 5.5 --nodes 3"), 0);
+    assert_int_equal(refusal("grapevine-sim replay report.json"), 0);
+    assert_int_equal(refusal("grapevine-sim minimise --seed 3 --tries 9"), 0);
+    assert_int_equal(refusal("grapevine-sim run --scenario /nonexistent/x"), EX_NOINPUT);
     assert_int_equal(refusal("grapevine-sim swarm --json report.json"), 0);
     assert_int_equal(refusal("grapevine-sim run --seeds 1..2"), EX_USAGE);
     assert_int_equal(refusal("grapevine-sim run --json report.json"), 0);
@@ -166,6 +205,65 @@ static void the_largest_seed_is_told_as_it_is(void **state)
     assert_non_null(seed);
     assert_string_equal(seed, "18446744073709551615");
     json_decref(object);
+}
+
+/* Counts this word in a file. */
+static size_t count_in(const char *path, const char *word, bool *whole)
+{
+    static char text[1 << 18];
+    FILE *file = fopen(path, "r");
+    size_t found = 0;
+
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    *whole = strstr(text, "</html>") != NULL;
+    for (const char *at = text; (at = strstr(at, word)); at++)
+        found++;
+    return found;
+}
+
+static void a_page_has_five_plots_and_the_figures(void **state)
+{
+    char path[] = "/tmp/gv-sim-page-XXXXXX";
+    struct gv_sim_options options = parse("grapevine-sim run --nodes 4 --hours 0.2 --sightings 9");
+    struct gv_samples samples = {0};
+    struct gv_sim_watch watch = {
+        .context = &samples, .stop_ms = UINT64_MAX, .look = gv_samples_look};
+    struct gv_sim_cost cost = {0};
+    struct gv_sim_result result, unseen;
+    int file = mkstemp(path);
+    bool whole;
+
+    assert_true(file >= 0);
+    close(file);
+    gv_sim_run(&unseen, &options, true);
+    gv_sim_run_watched(&result, &options, true, &watch);
+    assert_string_equal(result.trace_hash, unseen.trace_hash);
+    assert_int_equal(samples.count, 13); /* at 0 and after each of 12 minutes */
+    assert_int_equal(samples.node_count, 4);
+    assert_true(samples.delay_count > 0 && samples.list[12].known > 0.99);
+    double sum = 0, told = 0;
+    for (size_t i = 0; i < samples.count; i++)
+        for (int cause = 0; cause < GV_CAUSE_COUNT; cause++)
+            sum += samples.list[i].cause[cause];
+    for (int cause = 0; cause < GV_CAUSE_COUNT; cause++)
+        told += result.cause_mean[cause] * 0.2;
+    assert_true(sum > 0.999 * told && sum < 1.001 * told);
+    options.html_path = path;
+    assert_int_equal(gv_page(&options, &result, &cost, &samples), 0);
+    assert_int_equal(count_in(path, "<svg ", &whole), 5);
+    assert_true(whole);
+    assert_int_equal(count_in(path, "</svg>", &whole), 5);
+    assert_int_equal(count_in(path, result.trace_hash, &whole), 1);
+    assert_int_equal(count_in(path, "nan", &whole), 0);
+    assert_int_equal(count_in(path, "<script", &whole), 0);
+    unlink(path);
+    options.html_path = "/dev/null/x";
+    assert_int_equal(gv_page(&options, &result, &cost, &samples), EX_CANTCREAT);
+    options.html_path = "/dev/full";
+    assert_int_equal(gv_page(&options, &result, &cost, &samples), EX_CANTCREAT);
+    gv_samples_free(&samples);
 }
 
 /* ---- a swarm's ------------------------------------------------------------------------------- */
@@ -258,6 +356,8 @@ int main(void)
         cmocka_unit_test(a_swarm_tells_of_each_seed),
         cmocka_unit_test(a_swarm_that_fails_tells_where_and_how),
         cmocka_unit_test(the_largest_seed_is_told_as_it_is),
+        cmocka_unit_test(a_page_has_five_plots_and_the_figures),
+        cmocka_unit_test(a_line_is_read_as_it_was_written),
     };
 
     gv_assert(sodium_init() >= 0);
