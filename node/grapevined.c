@@ -411,6 +411,7 @@ static int join_network(struct node *node, struct gv_text *error)
                                  .folder = options->data,
                                  .descriptor_path = options->descriptor,
                                  .registry_url = options->registry,
+                                 .registry_ca = options->registry_ca,
                                  .bind_address = options->bind_text[0] ? options->bind_text : NULL,
                                  .network_id = options->has_id ? options->network_id : NULL,
                                  .identity = &node->identity,

@@ -110,6 +110,8 @@ static void set_target(CURL *curl, const struct gv_fetch_request *request, char 
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "grapevine/" GV_VERSION);
+    if (request->ca_file)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, request->ca_file);
     if (request->unix_path)
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, request->unix_path);
     if (request->bind_address) {
@@ -252,7 +254,7 @@ int gv_fetch_lines(struct gv_fetch_result *result, const struct gv_fetch_request
 struct gv_fetch {
     uv_work_t work;
     struct gv_fetch_request request;
-    char *url, *method, *type, *header, *bind_address, *unix_path; /* owned, as is request.body */
+    char *url, *method, *type, *header, *bind_address, *ca_file, *unix_path; /* owned, as is request.body */
     atomic_bool cancelled;
     gv_fetch_done done;
     void *context;
@@ -268,6 +270,7 @@ static void fetch_free(struct gv_fetch *fetch)
     free(fetch->type);
     free(fetch->header);
     free(fetch->bind_address);
+    free(fetch->ca_file);
     free(fetch->unix_path);
     free((void *)(uintptr_t)fetch->request.body);
     gv_fetch_result_free(&fetch->result);
@@ -298,6 +301,7 @@ static bool copy_request(struct gv_fetch *fetch, const struct gv_fetch_request *
            copy_text(&fetch->type, &fetch->request.type, request->type) &&
            copy_text(&fetch->header, &fetch->request.header, request->header) &&
            copy_text(&fetch->bind_address, &fetch->request.bind_address, request->bind_address) &&
+           copy_text(&fetch->ca_file, &fetch->request.ca_file, request->ca_file) &&
            copy_text(&fetch->unix_path, &fetch->request.unix_path, request->unix_path);
 }
 

@@ -50,6 +50,8 @@ static const struct gv_config_key keys[] = {
      "Groups to keep for reading logs, beside those that user is in: adm, systemd-journal."},
     {"network", "registry", GV_CONFIG_STRING, FIELD(registry), "", 0, 255, NULL, false,
      "Address of the registry, https://HOST. Empty: the one that the network descriptor names."},
+    {"network", "registry_ca", GV_CONFIG_PATH, FIELD(registry_ca), "", 0, 0, NULL, false,
+     "PEM file: who may have signed the registry's https:// certificate. Empty: this system's."},
     {"network", "descriptor", GV_CONFIG_PATH, FIELD(descriptor), "", 0, 0, NULL, false,
      "File with the signed network descriptor. Empty: fetched from the registry."},
     {"network", "id", GV_CONFIG_STRING, FIELD(id), "", 0, 64, NULL, false,

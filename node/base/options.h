@@ -28,7 +28,7 @@ struct gv_options {
     struct gv_config_hosts listen, advertise;
     struct gv_config_addresses bind;
     /* [network] */
-    char *registry, *descriptor, *id;
+    char *registry, *registry_ca, *descriptor, *id;
     struct gv_config_hosts seeds;
     /* [share] */
     int share; /* enum gv_share */

@@ -40,6 +40,8 @@ const char *gv_options_fixed_change(const struct gv_options *now, const struct g
         return "[node] control_group";
     if (!same_text(now->registry, next->registry))
         return "[network] registry";
+    if (!same_text(now->registry_ca, next->registry_ca))
+        return "[network] registry_ca";
     if (!same_text(now->descriptor, next->descriptor))
         return "[network] descriptor";
     if (!same_text(now->id, next->id))

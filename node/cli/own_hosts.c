@@ -172,6 +172,52 @@ void gv_own_hosts_words(struct gv_own_hosts *out, const char *source, const char
     }
 }
 
+/* ---- Exim ----------------------------------------------------------------------------------- */
+
+static void take_exim_item(struct gv_own_hosts *out, const char *source, const char *item,
+                           size_t len)
+{
+    static const char *const here[] = {"", "@", "@[]", "localhost"};
+    char word[GV_OWN_WORD];
+
+    while (len > 0 && separates(*item))
+        item++, len--;
+    while (len > 0 && separates(item[len - 1]))
+        len--;
+    snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word - 1), item);
+    for (size_t i = 0; i < sizeof here / sizeof *here; i++)
+        if (strcmp(word, here[i]) == 0)
+            return;
+    take_word(out, source, word);
+}
+
+void gv_own_hosts_exim(struct gv_own_hosts *out, const char *source, const char *text, size_t len)
+{
+    char item[GV_OWN_WORD], separator = ':';
+    const char *end = text + len, *equals = memchr(text, '=', len);
+    size_t n = 0;
+
+    text = equals ? equals + 1 : text;
+    while (text < end && separates(*text))
+        text++;
+    if (end - text >= 2 && text[0] == '<') {
+        separator = text[1];
+        text += 2;
+    }
+    for (; text < end; text++) {
+        bool doubled = *text == separator && text + 1 < end && text[1] == separator;
+        if (*text == separator && !doubled) {
+            take_exim_item(out, source, item, n);
+            n = 0;
+            continue;
+        }
+        text += doubled;
+        if (n < sizeof item && *text)
+            item[n++] = *text;
+    }
+    take_exim_item(out, source, item, n);
+}
+
 /* ---- fail2ban ------------------------------------------------------------------------------- */
 
 static const char *line_end(const char *at, const char *end)

@@ -1,5 +1,6 @@
 /* Who must never be held back here, as far as this host's own configuration knows it: Postfix's
- * networks and proxies, Dovecot's webmail and proxies, and what fail2ban ignores. Found, and
+ * networks and proxies, Exim's relays and proxies, Dovecot's webmail and proxies, and what fail2ban
+ * ignores. Found, and
  * offered for the allow list; nothing is decided here. (SPEC 19.2)
  *
  * The parsers take any bytes: bounded, each word at most GV_OWN_WORD bytes, each list capped. */
@@ -41,7 +42,12 @@ void gv_own_hosts_words(struct gv_own_hosts *out, const char *source, const char
 /* Every `ignoreip` of one of fail2ban's files, of any jail. */
 void gv_own_hosts_fail2ban(struct gv_own_hosts *out, const char *text, size_t len);
 
-/* Asks postconf and doveconf (found by PATH, 5 s at most each), and reads ROOT/etc/fail2ban. ROOT
+/* A host list as `exim -bP` prints it, "hostlist relay_from_hosts = 192.0.2.1 : 2001::db8::::1": items
+ * between colons, a doubled one is part of the item; "<;" at the beginning makes it ';'. This host
+ * ("@", "@[]", "localhost") is passed over. */
+void gv_own_hosts_exim(struct gv_own_hosts *out, const char *source, const char *text, size_t len);
+
+/* Asks postconf, exim4 and doveconf (found by PATH, 5 s at most each), and reads ROOT/etc/fail2ban. ROOT
  * is
  * "" on a living host. Starts from nothing. */
 void gv_own_hosts_find(struct gv_own_hosts *out, const char *root);

@@ -59,6 +59,25 @@ static void ask_postfix(struct gv_own_hosts *out)
             ask(out, names[i][1], (const char *const[]){"postconf", "-xh", names[i][0], NULL});
 }
 
+static void ask_exim(struct gv_own_hosts *out)
+{
+    static const char *const names[][2] = {{"+relay_from_hosts", "relay_from_hosts of Exim"},
+                                           {"hosts_proxy", "hosts_proxy of Exim"}};
+    const char *program = gv_cli_has_program("exim4") ? "exim4" : "exim";
+    struct gv_buf value;
+
+    if (!gv_cli_has_program(program))
+        return;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        gv_buf_init(&value);
+        if (gv_cli_run(&value, VALUE_MAX, (const char *const[]){program, "-bP", names[i][0], NULL}) ==
+                0 &&
+            value.len > 0)
+            gv_own_hosts_exim(out, names[i][1], (const char *)value.data, value.len);
+        gv_buf_free(&value);
+    }
+}
+
 static void ask_dovecot(struct gv_own_hosts *out)
 {
     static const char *const names[][2] = {
@@ -113,6 +132,7 @@ void gv_own_hosts_find(struct gv_own_hosts *out, const char *root)
 {
     memset(out, 0, sizeof *out);
     ask_postfix(out);
+    ask_exim(out);
     ask_dovecot(out);
     read_fail2ban(out, root);
 }

@@ -57,6 +57,9 @@ static int fetch(struct gv_setup *setup, struct gv_fetch_result *result, const c
     struct gv_fetch_request request = {
         .url = url,
         .bind_address = setup->options.bind_text[0] ? setup->options.bind_text : NULL,
+        .ca_file = setup->options.registry_ca && *setup->options.registry_ca
+                       ? setup->options.registry_ca
+                       : NULL,
         .total_ms = 20000,
         .response_max = max};
     int rc = gv_fetch_blocking(result, &request);

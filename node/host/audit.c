@@ -181,6 +181,7 @@ static void ask(struct gv_audit *audit, const char *path, size_t max, gv_fetch_d
     }
     struct gv_fetch_request request = {.url = url,
                                        .bind_address = audit->options.bind_address,
+                                       .ca_file = audit->options.ca_file,
                                        .connect_ms = 20000,
                                        .total_ms = 20000,
                                        .response_max = max};
@@ -318,6 +319,14 @@ void gv_audit_look(struct gv_audit *audit)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+static void release(struct gv_audit *audit)
+{
+    free((void *)(uintptr_t)audit->options.folder);
+    free((void *)(uintptr_t)audit->options.bind_address);
+    free((void *)(uintptr_t)audit->options.ca_file);
+    free(audit);
+}
+
 int gv_audit_new(struct gv_audit **out, const struct gv_audit_options *options)
 {
     struct gv_audit *audit = calloc(1, sizeof *audit);
@@ -328,10 +337,10 @@ int gv_audit_new(struct gv_audit **out, const struct gv_audit_options *options)
     audit->options = *options;
     audit->options.folder = strdup(options->folder);
     audit->options.bind_address = options->bind_address ? strdup(options->bind_address) : NULL;
-    if (!audit->options.folder || (options->bind_address && !audit->options.bind_address)) {
-        free((void *)(uintptr_t)audit->options.folder);
-        free((void *)(uintptr_t)audit->options.bind_address);
-        free(audit);
+    audit->options.ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
+    if (!audit->options.folder || (options->bind_address && !audit->options.bind_address) ||
+        (options->ca_file && !audit->options.ca_file)) {
+        release(audit);
         return GV_ERR_MEMORY;
     }
     uv_timer_init(options->loop, &audit->timer);
@@ -344,11 +353,7 @@ int gv_audit_new(struct gv_audit **out, const struct gv_audit_options *options)
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct gv_audit *audit = handle->data;
-
-    free((void *)(uintptr_t)audit->options.folder);
-    free((void *)(uintptr_t)audit->options.bind_address);
-    free(audit);
+    release(handle->data);
 }
 
 void gv_audit_free(struct gv_audit *audit)

@@ -21,6 +21,7 @@ struct gv_audit_options {
     uv_loop_t *loop;
     const char *folder;       /* copied */
     const char *bind_address; /* copied; or NULL */
+    const char *ca_file;      /* likewise */
     void *context;
     const char *(*url)(void *context);            /* the registry's address, or NULL */
     const struct gv_core *(*core)(void *context); /* or NULL: not yet */

@@ -37,6 +37,7 @@ static void release(struct gv_enroll *enroll)
 {
     free(enroll->url);
     free(enroll->bind_address);
+    free(enroll->ca_file);
     free(enroll->descriptor);
     free(enroll);
 }
@@ -69,6 +70,11 @@ int gv_enroll_new(struct gv_enroll **out, const struct gv_enroll_options *option
     if (options->bind_address) {
         enroll->bind_address = strdup(options->bind_address);
         if (!enroll->bind_address)
+            goto out;
+    }
+    if (options->ca_file) {
+        enroll->ca_file = strdup(options->ca_file);
+        if (!enroll->ca_file)
             goto out;
     }
     for (int kind = 0; kind < GV_ENROLL_KINDS; kind++)
@@ -448,6 +454,7 @@ static int start(struct gv_enroll *enroll, enum gv_enroll_kind kind, const char 
         .body = body,
         .body_len = body ? strlen(body) : 0,
         .bind_address = enroll->bind_address,
+        .ca_file = enroll->ca_file,
         .connect_ms = enroll->options.timeout_ms,
         .total_ms = enroll->options.timeout_ms,
         .response_max = kind == GV_ENROLL_REVOCATIONS  ? ANSWER_MAX

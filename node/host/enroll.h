@@ -24,6 +24,7 @@ struct gv_enroll_options {
     const char *registry_url;           /* http:// or https://, without a path; copied. NULL: the
                                          * descriptor's own, once one is known */
     const char *bind_address;           /* source address or NULL; copied */
+    const char *ca_file;                /* PEM, for https://; NULL: the system's; copied */
     const struct gv_identity *identity; /* borrowed until gv_enroll_free */
     const uint8_t *network_id;          /* GV_KEY_LEN bytes to pin, or NULL: the first descriptor
                                          * that verifies pins it; copied */

@@ -36,7 +36,7 @@ struct gv_enroll_task { /* what is kept up: renewal, revocations, descriptor */
 
 struct gv_enroll {
     struct gv_enroll_options options; /* its pointers are copies, or borrowed as documented */
-    char *url, *bind_address;
+    char *url, *bind_address, *ca_file;
     uint8_t network_id[GV_KEY_LEN];
     bool pinned;
     struct gv_descriptor *descriptor; /* the one held, NULL: none */

@@ -22,7 +22,7 @@ struct asking {
 
 struct gv_membership {
     uv_loop_t *loop;
-    char *folder, *registry_url, *bind_address;
+    char *folder, *registry_url, *registry_ca, *bind_address;
     bool pinned;        /* to network_id */
     bool configured_id; /* by the configuration */
     uint8_t network_id[GV_KEY_LEN];
@@ -207,6 +207,7 @@ static int make_enroll(struct gv_membership *membership)
         .loop = membership->loop,
         .registry_url = membership->registry_url,
         .bind_address = membership->bind_address,
+        .ca_file = membership->registry_ca,
         .identity = membership->identity,
         .network_id = membership->pinned ? membership->network_id : NULL,
     };
@@ -235,6 +236,7 @@ int gv_membership_new(struct gv_membership **out, const struct gv_membership_opt
     membership->folder = strdup(options->folder);
     membership->registry_url = copy(options->registry_url);
     membership->bind_address = copy(options->bind_address);
+    membership->registry_ca = copy(options->registry_ca);
     gv_buf_init(&membership->descriptor);
     if (options->network_id) {
         membership->pinned = membership->configured_id = true;
@@ -269,6 +271,7 @@ void gv_membership_free(struct gv_membership *membership)
     gv_buf_free(&membership->descriptor);
     free(membership->folder);
     free(membership->registry_url);
+    free(membership->registry_ca);
     free(membership->bind_address);
     free(membership);
 }
@@ -329,6 +332,7 @@ static void start_audit(struct gv_membership *membership)
         .loop = membership->loop,
         .folder = membership->folder,
         .bind_address = membership->bind_address,
+        .ca_file = membership->registry_ca,
         .context = membership,
         .url = registry_of,
         .core = core_of,

@@ -23,6 +23,7 @@ struct gv_membership_options {
     const char *descriptor_path;        /* another descriptor, of the admin's; or NULL */
     const char *registry_url;           /* or NULL: the descriptor's own */
     const char *bind_address;           /* or NULL */
+    const char *registry_ca;            /* PEM file, or NULL: the system's */
     const uint8_t *network_id;          /* GV_KEY_LEN bytes to pin, or NULL: the first that comes */
     const struct gv_identity *identity; /* borrowed until gv_membership_free */
     /* The core has a descriptor: one that was held at gv_membership_start, or a newer one. NULL is

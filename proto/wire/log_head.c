@@ -3,11 +3,8 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "proto/wire/codec.h"
+#include "proto/wire/by_registry.h"
 #include "proto/wire/record.h"
-
-#define SIGNER_LEN 4
-#define HEAD       (GV_SIGNATURE_LEN + SIGNER_LEN)
 
 void gv_log_entry(uint8_t out[GV_LOG_ENTRY_LEN], const struct gv_certificate *certificate)
 {
@@ -30,27 +27,17 @@ static bool fits(const struct gv_log_head *head)
 int gv_log_head_issue(struct gv_buf *out, const struct gv_log_head *head,
                       const uint8_t registry_secret[64], const uint8_t network_id[GV_KEY_LEN])
 {
-    uint8_t signature[GV_SIGNATURE_LEN];
     struct gv_buf body;
-    int rc = GV_ERR_RANGE;
 
-    gv_buf_init(&body);
     if (!fits(head))
-        goto out;
+        return GV_ERR_RANGE;
+    gv_buf_init(&body);
     gv_put_array(&body, 4);
     gv_put_u64(&body, GV_RECORD_LOG_HEAD);
     gv_put_u64(&body, head->size);
     gv_put_u64(&body, head->minute);
     gv_put_bin(&body, head->root, GV_HASH_LEN);
-    rc = GV_ERR_MEMORY;
-    if (body.failed)
-        goto out;
-    gv_sign(signature, registry_secret, GV_LOG_HEAD_DOMAIN, network_id, body.data, body.len);
-    gv_buf_append(out, signature, sizeof signature);
-    gv_buf_append(out, registry_secret + 32, SIGNER_LEN); /* libsodium: seed || public */
-    gv_buf_append(out, body.data, body.len);
-    rc = out->failed ? GV_ERR_MEMORY : GV_OK;
-out:
+    int rc = gv_by_registry_issue(out, &body, GV_LOG_HEAD_DOMAIN, registry_secret, network_id);
     gv_buf_free(&body);
     return rc;
 }
@@ -64,38 +51,28 @@ const uint8_t *gv_log_head_key(const struct gv_descriptor *descriptor,
                : gv_descriptor_key(descriptor, head->signer, head->minute + GV_LOG_HEAD_HOUR - 1);
 }
 
-static int parse(struct gv_log_head *out, const uint8_t *body, size_t len)
+static void read_body(void *out, struct gv_reader *reader)
 {
-    struct gv_reader reader;
-    int rc = gv_reader_open(&reader, NULL, body, len);
+    struct gv_log_head *head = out;
 
-    if (rc == GV_OK) {
-        if (gv_get_u64(&reader, GV_RECORD_LOG_HEAD) != GV_RECORD_LOG_HEAD)
-            reader.error = GV_ERR_MALFORMED;
-        out->size = gv_get_u64(&reader, GV_LOG_SIZE_MAX);
-        out->minute = (uint32_t)gv_get_u64(&reader, UINT32_MAX);
-        gv_get_bin_exact(&reader, out->root, GV_HASH_LEN);
-        rc = gv_reader_done(&reader);
-    }
-    gv_reader_close(&reader);
-    return rc == GV_OK && !fits(out) ? GV_ERR_MALFORMED : rc;
+    if (gv_get_u64(reader, GV_RECORD_LOG_HEAD) != GV_RECORD_LOG_HEAD)
+        reader->error = GV_ERR_MALFORMED;
+    head->size = gv_get_u64(reader, GV_LOG_SIZE_MAX);
+    head->minute = (uint32_t)gv_get_u64(reader, UINT32_MAX);
+    gv_get_bin_exact(reader, head->root, GV_HASH_LEN);
 }
 
 int gv_log_head_open(struct gv_log_head *out, const struct gv_verifier *verifier,
                      const struct gv_descriptor *descriptor, const uint8_t *wire, size_t len)
 {
     memset(out, 0, sizeof *out);
-    if (len <= HEAD || len > GV_LOG_HEAD_MAX)
-        return GV_ERR_MALFORMED;
-    int rc = parse(out, wire + HEAD, len - HEAD);
+    int rc = gv_by_registry_parse(&out->signer, wire, len, GV_LOG_HEAD_MAX, read_body, out);
     if (rc != GV_OK)
         return rc;
-    out->signer = gv_certificate_signer(wire + GV_SIGNATURE_LEN);
-    const uint8_t *key = gv_log_head_key(descriptor, out);
-    if (!key)
-        return GV_ERR_SIGNER;
-    return gv_verify(verifier, key, GV_LOG_HEAD_DOMAIN, descriptor->network_id, wire + HEAD,
-                     len - HEAD, wire);
+    if (!fits(out))
+        return GV_ERR_MALFORMED;
+    return gv_by_registry_verify(verifier, gv_log_head_key(descriptor, out), GV_LOG_HEAD_DOMAIN,
+                                 descriptor->network_id, wire, len);
 }
 
 bool gv_log_heads_contradict(const struct gv_log_head *a, const struct gv_log_head *b)

@@ -27,6 +27,8 @@ healthy() { # CA
         grep -q '"status":"ok"'
 }
 
+registry_ca=
+more_conf() { [[ -z $registry_ca ]] || printf '[network]\nregistry_ca = %s\n' "$registry_ca"; }
 find_port 17127
 make_pair first ec -pkeyopt ec_paramgen_curve:prime256v1
 make_pair second rsa:2048
@@ -71,6 +73,31 @@ kill -HUP "${pids[0]}"
 wait_for 10 "a word about the nonsense" grep -q "not a private key" "$scratch/registry.log"
 healthy third || fail "nonsense took the certificate away"
 echo "renewed twice without a restart, and not by half"
+
+# A node, the look at the log, and setup believe a certificate of one's own, and no other.
+take first
+kill -HUP "${pids[0]}"
+wait_for 10 "the first certificate again" shows first
+registry_url=https://127.0.0.1:$((port + 1))
+start_node 1
+wait_for 10 "node 1" answers 1
+wait_for 10 "a word about the certificate" grep -q 'could not be reached.*certificate' "$scratch/node1.log"
+! in_network 1 || fail "a certificate that nobody vouches for is believed"
+sets_up() {
+    ask "$1" setup --non-interactive --dry-run --email admin@owner1.test --accept-terms --no-import --hooks no \
+        --allow no --log "$scratch/node$1.mail" --registry "$registry_url" >"$scratch/said" 2>&1 </dev/null
+}
+! sets_up 1 || fail "setup believes it"
+grep -q 'certificate' "$scratch/said" || fail "setup: $(<"$scratch/said")"
+stop_node 1
+registry_ca=$scratch/first.pem
+start_node 1
+NODES=1
+enrol 1
+sets_up 1 || fail "setup with registry_ca: $(<"$scratch/said")"
+looked() { ask 1 status --json | grep -q '"looked": *"'; }
+wait_for 20 "node 1 to have looked at the log" looked
+echo "a node and setup believe [network] registry_ca, and without it nobody"
 
 kill "${pids[0]}"
 wait "${pids[0]}" || fail "the registry did not end well"

@@ -102,6 +102,39 @@ static void fail2ban_ignores(void **state)
     assert_string_equal(found(), "198.51.100.2 198.51.100.4 198.51.100.6 198.51.100.10 ?%(extra)s");
 }
 
+static const char *exim(const char *text)
+{
+    char *exact = malloc(strlen(text) + 1); /* an access past the end is seen */
+
+    memcpy(exact, text, strlen(text));
+    memset(&own, 0, sizeof own);
+    gv_own_hosts_exim(&own, "test", exact, strlen(text));
+    free(exact);
+    return found();
+}
+
+/* As Exim writes its lists, and Debian's configuration of it. */
+static void exim_relays_for(void **state)
+{
+    assert_string_equal(exim("hostlist relay_from_hosts = localhost\n"), "");
+    assert_string_equal(exim("hostlist relay_from_hosts = 127.0.0.1 : ::::1 : 192.0.2.0/24\n"),
+                        "192.0.2.0/24");
+    assert_string_equal(
+        exim("hostlist relay_from_hosts = <; 127.0.0.1 ; ::1 ; 198.51.100.7;2001:db8::/48 ;\n"),
+        "198.51.100.7 2001:db8::/48");
+    assert_string_equal(exim("hostlist relay_from_hosts = 2001::db8::::1 : @[] : @ : 203.0.113.9"),
+                        "2001:db8::1 203.0.113.9");
+    assert_string_equal(
+        exim("hostlist relay_from_hosts = 192.0.2.1 : !192.0.2.2 : *.example.org : 0.0.0.0/0"),
+        "192.0.2.1 ?!192.0.2.2 ?*.example.org ?0.0.0.0/0");
+    assert_string_equal(exim("hosts_proxy = \n"), "");
+    assert_string_equal(exim("hosts_proxy = 198.51.100.80\n"), "198.51.100.80");
+    assert_string_equal(exim("hosts_proxy = <"), " ?<");
+    assert_string_equal(exim("x = <;"), "");
+    assert_string_equal(exim(":::"), " ?:");
+    assert_string_equal(exim(""), "");
+}
+
 static void what_is_listed_is_known(void **state)
 {
     struct gv_config_address list[2];
@@ -169,13 +202,19 @@ static void a_host_is_asked(void **state)
     put("bin/doveconf",
         "#!/bin/sh\n[ $2 = haproxy_trusted_networks ] && echo 203.0.113.80/28 || echo 10.1.1.1\n",
         0755);
+    put("bin/exim4",
+        "#!/bin/sh\n[ $1 = -bP ] || exit 1\n[ $2 = hosts_proxy ] && echo 'hosts_proxy = 203.0.113.90' "
+        "|| echo \"hostlist ${2#+} = <; 127.0.0.1 ; 203.0.113.16/28\"\n",
+        0755);
     put("etc/fail2ban/jail.local", "[DEFAULT]\nignoreip = 203.0.113.200\n", 0644);
     put("etc/fail2ban/jail.d/mine.conf", "[DEFAULT]\nignoreip = 203.0.113.201\n", 0644);
     put("etc/fail2ban/jail.d/mine.bak", "[DEFAULT]\nignoreip = 203.0.113.202\n", 0644);
     gv_own_hosts_find(&own, root);
-    assert_string_equal(found(), "198.51.100.0/24 192.0.2.64/26 203.0.113.5 10.1.1.1 "
-                                 "203.0.113.80/28 203.0.113.200 203.0.113.201");
-    assert_string_equal(own.hosts[3].source, "login_trusted_networks of Dovecot");
+    assert_string_equal(found(), "198.51.100.0/24 192.0.2.64/26 203.0.113.5 203.0.113.16/28 "
+                                 "203.0.113.90 10.1.1.1 203.0.113.80/28 203.0.113.200 "
+                                 "203.0.113.201");
+    assert_string_equal(own.hosts[3].source, "relay_from_hosts of Exim");
+    assert_string_equal(own.hosts[5].source, "login_trusted_networks of Dovecot");
 }
 
 static void a_program_that_says_too_much_or_never_ends_is_left(void **state)
@@ -280,6 +319,7 @@ int main(void)
         cmocka_unit_test(lists_are_read_as_they_are_written),
         cmocka_unit_test(a_list_without_end_is_cut),
         cmocka_unit_test(fail2ban_ignores),
+        cmocka_unit_test(exim_relays_for),
         cmocka_unit_test(what_is_listed_is_known),
         cmocka_unit_test(a_host_is_asked),
         cmocka_unit_test(a_program_that_says_too_much_or_never_ends_is_left),
