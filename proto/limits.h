@@ -111,6 +111,8 @@
 #define GV_REPAIR_LIST 32u              /* a range of up to so many is sent as ids */
 #define GV_REPAIR_PER_MINUTE 128u       /* reconcile messages answered on a link */
 #define GV_ACKS_PER_MINUTE 2048u        /* of own statements, a peer: 64 an hour in 24 h, and some */
+#define GV_REPEATS_PER_MINUTE 256u      /* of what a peer said before, acknowledged again: 4 frames of
+                                           64, or what one says again who lost the answer */
 #define GV_WANTS_PER_MINUTE 8192u       /* records given to a peer in a minute, asked for or not */
 
 /* Servers of one admin (SPEC 9.8). */

@@ -165,6 +165,13 @@ static bool is_peers_own(const struct gv_core *core, const struct gv_link *link,
     return memcmp(held->author->id, link->instance, GV_ID_LEN) == 0;
 }
 
+/* What is new has a quota. What is repeated has none, and a flood of it would have us spend on answers
+ * what carries the news of everybody. */
+static bool is_to_be_acked(struct gv_link *link, int rc)
+{
+    return rc == GV_OK || link->spent.repeats++ < GV_REPEATS_PER_MINUTE;
+}
+
 static void count_record(struct gv_core *core, uint8_t kind, int rc)
 {
     if (kind != GV_RECORD_SIGNAL && kind != GV_RECORD_RETRACT)
@@ -259,7 +266,7 @@ static void take_records(struct gv_core *core, struct gv_link *link)
         if (rc == GV_ERR_NO_CERTIFICATE && !link->errand)
             gv_repair_soon(core, link);
         if ((rc == GV_OK || rc == GV_ERR_DUPLICATE) && gv_record_id(id, record, len) == GV_OK &&
-            is_peers_own(core, link, id))
+            is_peers_own(core, link, id) && is_to_be_acked(link, rc))
             ack_count++;
     }
     follow_paths(core, link, &paths);

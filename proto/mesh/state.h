@@ -24,6 +24,7 @@
 /* What a peer had of his budgets in this minute. */
 struct gv_spent {
     uint64_t minute_ms; /* its start */
+    uint32_t repeats; /* of own statements that we hold already, acknowledged once more */
     uint32_t repairs, records, acks, offers, asks, follows, pings;
     uint32_t mismatches; /* short records that no certificate known here signed */
     uint64_t bytes; /* that nobody had asked for, with headers */

@@ -46,11 +46,25 @@ export function dhPair(raw) {
     };
 }
 
+/** RFC 7748, 4.1: an Ed25519 key as one of X25519, u = (1 + y) / (1 - y). */
+export function montgomery(key) {
+    const p = 2n ** 255n - 19n;
+    const mod = (value) => ((value % p) + p) % p;
+    let inverse = 1n;
+    const y = BigInt(`0x${Buffer.from(key).reverse().toString('hex')}`) & (2n ** 255n - 1n);
+    for (let base = mod(1n - y), left = p - 2n; left > 0n; left >>= 1n, base = mod(base * base)) {
+        if (left & 1n) inverse = mod(inverse * base);
+    }
+    return Buffer.from(mod((1n + y) * inverse).toString(16).padStart(64, '0'), 'hex').reverse();
+}
+
 /** SPEC 2.3: everything out of one secret. */
 export function identity(secret) {
-    const instance = signer(hmac(secret, 'grapevine sign 1'));
+    const seed = hmac(secret, 'grapevine sign 1');
+    const instance = signer(seed);
     return {
         ...instance,
+        pair: dhPair(createHash('sha512').update(seed).digest().subarray(0, 32)), // 5.6
         session: dhPair(hmac(secret, 'grapevine session 1')),
         id: idOf('grapevine instance 1', instance.key),
     };

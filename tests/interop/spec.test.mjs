@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { bytes, hex, unhex } from './bytes.mjs';
 import { isSigned, makeCertificate, readCertificate } from './certificate.mjs';
 import { makeDescriptor, networkId, readDescriptor } from './descriptor.mjs';
-import { identity, sha256, verifies } from './keys.mjs';
+import { hmac, identity, montgomery, sha256, verifies } from './keys.mjs';
 import { parseMessage, writeMessage } from './message.mjs';
 import { Handshake } from './noise.mjs';
 import { pack, unpack, unpackAll } from './pack.mjs';
@@ -156,6 +156,22 @@ test('5, 6: the handshake and the first transport frame', () => {
     const plain = b.split().in.unseal(example('transport frame').subarray(2));
     equal(plain, 'HELLO');
     equal(framed(out.seal(plain)), 'transport frame');
+});
+
+test('5.6: a challenge, and what is brought to it', () => {
+    const cookie = Buffer.alloc(16, 0x43);
+    equal(framed(bytes(cookie, me.session.key)), 'challenge frame');
+    const said = example('admission frame');
+    const handshake = new Handshake({ initiator: true, network, session: me.session,
+        ephemeral: example('ephemeral secret of the initiator') });
+    const mac = (shared) => hmac(hmac(shared, 'grapevine pair 1', me.key, me.session.key),
+        'grapevine admission 1', network, cookie, handshake.ephemeral.key, example('certificate'))
+        .subarray(0, 16);
+    const proof = mac(me.pair.with(me.session.key)); // as the initiator, and as the responder
+    assert.deepEqual(mac(me.session.with(montgomery(me.key))), proof);
+    equal(framed(bytes(handshake.ephemeral.key, cookie, example('certificate'), proof)),
+        'admission frame');
+    assert.equal(said.length, 218);
 });
 
 test('5.5: both sides rekey after 224 messages', () => {

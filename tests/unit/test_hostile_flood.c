@@ -87,6 +87,34 @@ static void a_flood_keeps_no_news_waiting(void **state)
     assert_true(gv_traffic_under_cap(&sum) < cap / 10);
 }
 
+/* Own words that are held already, over and over: the answers must not cost what news are carried by. */
+static void who_repeats_himself_keeps_no_news_waiting(void **state)
+{
+    struct gv_buf message;
+
+    gv_buf_init(&message);
+    gv_message_records_start(&message, 32);
+    for (unsigned i = 0; i < 32; i++) {
+        struct gv_buf record = puppet_signal_on(&flooder, 100 + i, NOW);
+        gv_message_record(&message, record.data, record.len);
+        gv_buf_free(&record);
+    }
+    for (unsigned i = 0; i < 20 * 60 && !flooder.closed; i++) { /* 20 a second, for a minute */
+        puppet_say(&flooder, message.data, message.len);
+        host_run(&host, 50);
+        puppet_work(&flooder);
+        if (i == 20) /* some he is told again: an answer may be lost */
+            assert_true(flooder.count[GV_MESSAGE_ACK] >= 8);
+    }
+    gv_buf_free(&message);
+    assert_true(flooder.count[GV_MESSAGE_ACK] <= 2 * (2 + GV_REPEATS_PER_MINUTE / 32));
+    assert_news_travel(6);
+    host_run(&host, 60000);
+    puppet_work(&flooder);
+    assert_true(flooder.closed);
+    assert_news_travel(7);
+}
+
 /* Each stays within his share of the minute; together they empty the bucket, but not the reserve. */
 static void many_who_come_and_go_keep_no_news_waiting(void **state)
 {
@@ -162,6 +190,7 @@ int main(void)
 #define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
     const struct CMUnitTest tests[] = {
         STORY(a_flood_keeps_no_news_waiting),
+        STORY(who_repeats_himself_keeps_no_news_waiting),
         STORY(many_who_come_and_go_keep_no_news_waiting),
         STORY(who_floods_is_sent_away_for_a_while),
         STORY(who_sends_a_little_stays),

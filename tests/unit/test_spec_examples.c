@@ -413,6 +413,18 @@ static void the_handshake_is_as_written(void **state)
     assert_memory_equal(plain.data, hello.data, hello.len);
     gv_session_end(&a);
     gv_session_end(&b);
+
+    /* The same initiator, told to come again. */
+    uint8_t frame[2 + GV_CHALLENGE_LEN] = {0, GV_CHALLENGE_LEN};
+    memset(frame + 2, 0x43, GV_COOKIE_LEN);
+    memcpy(frame + 2 + GV_COOKIE_LEN, alice.session_public, GV_KEY_LEN);
+    check("challenge frame", frame, sizeof frame);
+    seed[0] = 0;
+    gv_drbg_init(&drbg_a, seed);
+    gv_buf_clear(&wire);
+    assert_int_equal(gv_session_start_again(&a, &wire, &self, &drbg_a, frame + 2), GV_OK);
+    check("admission frame", wire.data, wire.len);
+    gv_session_end(&a);
     gv_buf_free(&wire);
     gv_buf_free(&plain);
     gv_buf_free(&hello);
