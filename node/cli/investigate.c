@@ -320,7 +320,7 @@ static int look_closer(const struct gv_cli *cli, const struct arguments *a,
     if (!look)
         return gv_cli_no_memory();
     if (a->view == GV_LOOK_QUEUE)
-        worst = gv_look_read_queue(look);
+        worst = gv_look_read_queue(look, a->now_ms);
     for (size_t i = 0; a->view != GV_LOOK_QUEUE && i < count; i++) {
         rc = gv_look_read_log(look, sources[i], a->since_ms, a->now_ms);
         worst = rc ? rc : worst;
@@ -347,7 +347,7 @@ int gv_cli_investigate(struct gv_cli *cli, int argc, char **argv)
             .arguments = "top-senders|queue|logins|names [LOG...]",
             .doc =
                 "A closer look, for a reason that goes on record first: who sends most; whose mail "
-                "is stuck in Postfix's queue; accounts that log in from many networks; series of "
+                "is stuck in Postfix's or Exim's queue; accounts that log in from many networks; series of "
                 "account names such as name plus number. Reads the logs of the configuration, or "
                 "LOG, on the spot, prints to the terminal and keeps nothing but the entry in the "
                 "transparency log. To be run as root.",

@@ -6,6 +6,7 @@
 
 #include "crypto/hash.h"
 #include "crypto/wipe.h"
+#include "node/cli/look_exim.h"
 #include "node/ingest/parse_mail_flow.h"
 #include "node/ingest/words.h"
 
@@ -18,6 +19,7 @@ const char *const gv_look_views[GV_LOOK_VIEWS] = {"top-senders", "queue", "login
 struct message {
     uint64_t id;
     uint64_t account; /* hash of who logged in; 0: nobody */
+    uint64_t other;   /* Exim's: hash of the sender, where nobody logged in */
     bool counted;
 };
 
@@ -32,6 +34,10 @@ struct gv_look {
     struct message messages[MESSAGES]; /* one place each: a later message takes it */
     uint64_t seen[SEEN];
     size_t seen_count;
+    struct { /* Exim's queue: the message whose recipients come */
+        uint64_t sender, came_ms; /* its hash; 0: of none that was asked for */
+        bool frozen;
+    } queued;
 };
 
 struct gv_look *gv_look_new(enum gv_look_view view, const uint8_t key[16], uint64_t since_ms)
@@ -189,6 +195,66 @@ static void take_mail(struct gv_look *look, const struct gv_line *line, uint64_t
     }
 }
 
+/* ---- senders, as Exim has them ----------------------------------------------------------------- */
+
+static struct gv_tally_entry *entry_of(struct gv_look *look, const struct message *m)
+{
+    if (m->account)
+        return gv_tally_find(look->tallies[GV_LOOK_ACCOUNTS], m->account);
+    return m->other ? gv_tally_find(look->tallies[GV_LOOK_OTHERS], m->other) : NULL;
+}
+
+/* Exim tells how many recipients there are as it serves them, or gives them up. */
+static void take_exim_came(struct gv_look *look, struct message *m, const struct gv_exim_fact *fact,
+                           const struct gv_line *line, uint64_t ms)
+{
+    struct gv_tally_entry *entry;
+    struct gv_parsed login;
+
+    if (gv_parse_line(&login, line, false) && login.said == GV_SAID_SUCCESS &&
+        login.account.len > 0) {
+        entry = gv_tally_at(look->tallies[GV_LOOK_ACCOUNTS], login.account.at, login.account.len);
+        m->account = entry->hash;
+    } else {
+        entry = gv_tally_at(look->tallies[GV_LOOK_OTHERS], fact->address.at, fact->address.len);
+        m->other = entry->hash;
+    }
+    gv_tally_count(entry, ms);
+    entry->bytes += fact->bytes;
+    entry->weight = entry->recipients + entry->count;
+}
+
+static void take_exim(struct gv_look *look, const struct gv_line *line, uint64_t ms)
+{
+    struct gv_exim_fact fact;
+    struct gv_tally_entry *entry;
+    struct message *m;
+
+    if (!gv_exim_fact(&fact, line->text, line->text_len))
+        return;
+    uint64_t id = gv_siphash(look->key, fact.id.at, fact.id.len) | 1;
+    switch (fact.said) {
+    case GV_EXIM_CAME:
+        look->counters.matched++;
+        m = message_of(look, id, true);
+        *m = (struct message){.id = id};
+        if (fact.address.len > 0)
+            take_exim_came(look, m, &fact, line, ms);
+        break;
+    case GV_EXIM_SETTLED:
+        m = message_of(look, id, false);
+        if (m && (entry = entry_of(look, m))) {
+            entry->recipients++;
+            entry->weight = entry->recipients + entry->count;
+        }
+        break;
+    default:
+        if ((m = message_of(look, id, false)))
+            *m = (struct message){0};
+        break;
+    }
+}
+
 /* ---- logins and names ----------------------------------------------------------------------- */
 
 /* The /24 of IPv4 and the /48 of IPv6: what one line at home or one company mostly is. */
@@ -284,7 +350,10 @@ void gv_look_line(struct gv_look *look, const char *text, size_t len, uint64_t n
         look->counters.first_ms = ms;
     if (ms > look->counters.last_ms)
         look->counters.last_ms = ms;
-    if (look->view == GV_LOOK_TOP_SENDERS)
+    if (look->view == GV_LOOK_TOP_SENDERS &&
+        (line.program == GV_PROGRAM_EXIM || line.program == GV_PROGRAM_EXIM_PLAIN))
+        take_exim(look, &line, ms);
+    else if (look->view == GV_LOOK_TOP_SENDERS)
         take_mail(look, &line, ms);
     else
         take_login(look, &line, ms);
@@ -308,23 +377,73 @@ static uint64_t number_of(const json_t *json)
     return n < 0 ? 0 : n > INT64_MAX / 1000 ? INT64_MAX / 1000 : (uint64_t)n;
 }
 
+static void take_domain(struct gv_look *look, const char *text, size_t len, uint64_t came_ms)
+{
+    const char *domain = memrchr(text, '@', len);
+
+    len = domain ? len - (size_t)(domain + 1 - text) : len;
+    weigh_queued(gv_tally_at(look->tallies[GV_LOOK_OTHERS], domain ? domain + 1 : text, len),
+                 came_ms, 1, 0);
+}
+
 static void take_recipient(struct gv_look *look, const json_t *recipient, uint64_t came_ms)
 {
     const json_t *address = json_object_get(recipient, "address");
     const json_t *reason = json_object_get(recipient, "delay_reason");
     const char *text = json_string_value(address);
-    size_t len = json_string_length(address);
-    const char *domain = text ? memrchr(text, '@', len) : NULL;
 
     if (!text)
         return;
-    len = domain ? len - (size_t)(domain + 1 - text) : len;
-    weigh_queued(gv_tally_at(look->tallies[GV_LOOK_OTHERS], domain ? domain + 1 : text, len),
-                 came_ms, 1, 0);
+    take_domain(look, text, json_string_length(address), came_ms);
     if (json_is_string(reason))
         weigh_queued(gv_tally_at(look->tallies[GV_LOOK_REASONS], json_string_value(reason),
                                  json_string_length(reason)),
                      came_ms, 1, 0);
+}
+
+static void take_exim_recipient(struct gv_look *look, const struct gv_span *address)
+{
+    static const char why[] = "frozen: Exim does not try it again by itself";
+    struct gv_tally_entry *sender =
+        gv_tally_find(look->tallies[GV_LOOK_ACCOUNTS], look->queued.sender);
+
+    if (sender)
+        sender->recipients++;
+    take_domain(look, address->at, address->len, look->queued.came_ms);
+    if (look->queued.frozen)
+        weigh_queued(gv_tally_at(look->tallies[GV_LOOK_REASONS], why, sizeof why - 1),
+                     look->queued.came_ms, 1, 0);
+}
+
+void gv_look_exim_queued(struct gv_look *look, const char *line, size_t len, uint64_t now_ms)
+{
+    struct gv_exim_queued q;
+    struct gv_tally_entry *entry;
+
+    switch (gv_exim_queued(&q, line, len)) {
+    case GV_EXIM_QUEUE_MESSAGE:
+        look->counters.lines++;
+        look->queued.sender = 0;
+        look->queued.came_ms = q.age_s * 1000 < now_ms ? now_ms - q.age_s * 1000 : 0;
+        look->queued.frozen = q.frozen;
+        if (look->queued.came_ms < look->since_ms)
+            break;
+        look->counters.matched++;
+        if (look->counters.first_ms == 0 || look->queued.came_ms < look->counters.first_ms)
+            look->counters.first_ms = look->queued.came_ms;
+        entry = q.address.len > 0
+                    ? gv_tally_at(look->tallies[GV_LOOK_ACCOUNTS], q.address.at, q.address.len)
+                    : gv_tally_at(look->tallies[GV_LOOK_ACCOUNTS], "<>", 2);
+        weigh_queued(entry, look->queued.came_ms, 0, q.bytes);
+        look->queued.sender = entry->hash;
+        break;
+    case GV_EXIM_QUEUE_RECIPIENT:
+        if (look->queued.sender != 0)
+            take_exim_recipient(look, &q.address);
+        break;
+    default:
+        break;
+    }
 }
 
 void gv_look_queued(struct gv_look *look, const char *line, size_t len)

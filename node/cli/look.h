@@ -42,8 +42,9 @@ void gv_look_free(struct gv_look *look);
 /* A line of the log, without its newline. Another file begins: gv_look_file. */
 void gv_look_line(struct gv_look *look, const char *line, size_t len, uint64_t now_ms);
 void gv_look_file(struct gv_look *look);
-/* A line of `postqueue -j`. */
+/* A line of `postqueue -j`; of `exim -bp`, which says how old a message is. */
 void gv_look_queued(struct gv_look *look, const char *line, size_t len);
+void gv_look_exim_queued(struct gv_look *look, const char *line, size_t len, uint64_t now_ms);
 void gv_look_skip(struct gv_look *look);
 
 const struct gv_look_counters *gv_look_counters(const struct gv_look *look);

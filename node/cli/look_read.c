@@ -174,7 +174,19 @@ int gv_look_read_log(struct gv_look *look, const char *source, uint64_t since_ms
 
 /* ---- the queue ------------------------------------------------------------------------------ */
 
-static int take_queue(struct gv_look *look, FILE *in)
+/* Whose queue it is, and how it is asked for. */
+static const struct queue {
+    const char *path, *flag;
+    bool exim;
+} queues[] = {{"postqueue", "-j", false},
+              {"/usr/sbin/postqueue", "-j", false}, /* not on an ordinary user's path */
+              {"exim4", "-bp", true},
+              {"exim", "-bp", true},
+              {"/usr/sbin/exim4", "-bp", true},
+              {"/usr/sbin/exim", "-bp", true}};
+#define QUEUES (sizeof queues / sizeof *queues)
+
+static int take_queue(struct gv_look *look, FILE *in, const struct queue *queue, uint64_t now_ms)
 {
     char *line = malloc(QUEUE_LINE);
     size_t len = 0;
@@ -193,6 +205,8 @@ static int take_queue(struct gv_look *look, FILE *in)
         }
         if (skip)
             gv_look_skip(look);
+        else if (queue->exim)
+            gv_look_exim_queued(look, line, len, now_ms);
         else
             gv_look_queued(look, line, len);
         len = 0;
@@ -203,38 +217,54 @@ static int take_queue(struct gv_look *look, FILE *in)
     return ferror(in) ? EX_IOERR : 0;
 }
 
-int gv_look_read_queue(struct gv_look *look)
+/* The first of them that is installed; its output in *in. 0, or errno. */
+static int spawn_queue(const struct queue **queue, pid_t *pid, FILE **in)
 {
-    static char name[] = "postqueue", flag[] = "-j";
-    char *argv[] = {name, flag, NULL};
     extern char **environ;
     posix_spawn_file_actions_t actions;
-    int ends[2], state = 0, rc = 0;
-    pid_t pid;
+    int ends[2], error = ENOENT;
 
     if (pipe2(ends, O_CLOEXEC) != 0)
-        return say("postqueue", strerror(errno), EX_OSERR);
+        return errno;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    int error = posix_spawnp(&pid, name, &actions, NULL, argv, environ);
-    if (error == ENOENT) /* not on an ordinary user's path */
-        error = posix_spawn(&pid, "/usr/sbin/postqueue", &actions, NULL, argv, environ);
+    for (size_t i = 0; i < QUEUES && error == ENOENT; i++) {
+        char name[32], flag[8], *argv[] = {name, flag, NULL};
+        snprintf(name, sizeof name, "%s", queues[i].path);
+        snprintf(flag, sizeof flag, "%s", queues[i].flag);
+        *queue = &queues[i];
+        error = posix_spawnp(pid, name, &actions, NULL, argv, environ);
+    }
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
-    FILE *in = error == 0 ? fdopen(ends[0], "r") : NULL;
-    if (in) {
-        rc = take_queue(look, in);
-        fclose(in);
-    } else {
-        close(ends[0]);
-    }
+    if (error == 0 && !(*in = fdopen(ends[0], "r")))
+        error = errno;
     if (error != 0)
-        return say("postqueue -j",
-                   error == ENOENT ? "is not installed; it is Postfix's" : strerror(error),
+        close(ends[0]);
+    return error;
+}
+
+int gv_look_read_queue(struct gv_look *look, uint64_t now_ms)
+{
+    const struct queue *queue = queues;
+    FILE *in = NULL;
+    int state = 0;
+    pid_t pid = 0;
+
+    int error = spawn_queue(&queue, &pid, &in);
+    if (error == ENOENT)
+        return say("the queue",
+                   "neither postqueue (Postfix) nor exim is installed; other mail servers' queues "
+                   "are not read",
                    EX_UNAVAILABLE);
+    if (error != 0)
+        return say(queue->path, strerror(error), EX_UNAVAILABLE);
+    int rc = take_queue(look, in, queue, now_ms);
+    fclose(in);
     while (waitpid(pid, &state, 0) < 0 && errno == EINTR) {
     }
     if (rc == 0 && (!WIFEXITED(state) || WEXITSTATUS(state) != 0))
-        return say("postqueue -j", "failed; what it told until then is shown", EX_UNAVAILABLE);
+        return say(queue->exim ? "exim -bp" : "postqueue -j",
+                   "failed; what it told until then is shown", EX_UNAVAILABLE);
     return rc;
 }

@@ -9,7 +9,7 @@
  * 0 or an exit status, and then has said why on standard error. */
 int gv_look_read_log(struct gv_look *look, const char *source, uint64_t since_ms, uint64_t now_ms);
 
-/* Runs `postqueue -j`. */
-int gv_look_read_queue(struct gv_look *look);
+/* Runs `postqueue -j`, or where there is none `exim -bp`. */
+int gv_look_read_queue(struct gv_look *look, uint64_t now_ms);
 
 #endif

@@ -1,6 +1,8 @@
 /* `grapevine telemetry`: the complete contents of what was sent. */
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -151,6 +153,36 @@ static int follow(struct gv_cli *cli, const char *path)
     return rc;
 }
 
+/* One answer after the other, until there are as many as were asked for: the daemon has other things
+ * to do between two of them. */
+static int ask_pages(struct gv_cli *cli, const char *path, json_t **out)
+{
+    char page[600];
+    const char *text = strstr(path, "limit=");
+    size_t limit = text ? strtoul(text + strlen("limit="), NULL, 10) : SIZE_MAX;
+    int rc = gv_cli_ask(cli, out, path, NULL);
+
+    while (rc == 0 && json_object_get(*out, "next")) {
+        json_t *older, *list = json_object_get(*out, "telemetry");
+        snprintf(page, sizeof page, "%s&before=%" PRId64, path, gv_cli_number(*out, "next"));
+        rc = gv_cli_ask(cli, &older, page, NULL);
+        if (rc != 0) {
+            json_decref(*out);
+            break;
+        }
+        /* The oldest stand first. */
+        json_t *whole = json_object_get(older, "telemetry");
+        while (json_array_size(whole) + json_array_size(list) > limit)
+            json_array_remove(whole, 0);
+        json_array_extend(whole, list);
+        if (json_array_size(whole) >= limit)
+            json_object_del(older, "next");
+        json_decref(*out);
+        *out = older;
+    }
+    return rc;
+}
+
 int gv_cli_telemetry(struct gv_cli *cli, int argc, char **argv)
 {
     struct gv_cli_stream arguments = {.path = "telemetry"};
@@ -167,7 +199,7 @@ int gv_cli_telemetry(struct gv_cli *cli, int argc, char **argv)
                  argc, argv, NULL);
     if (arguments.follow)
         return follow(cli, arguments.path);
-    int rc = gv_cli_ask(cli, &json, arguments.path, NULL);
+    int rc = ask_pages(cli, arguments.path, &json);
     if (rc != 0)
         return rc;
     const json_t *list = json_object_get(json, "telemetry");

@@ -9,9 +9,22 @@
 
 /* ---- what there is -------------------------------------------------------------------------- */
 
-static void add_to_list(void *context, const struct gv_persist_sent *sent)
+/* An entry takes 50 us to read, verify and decode: so many hold the loop for 25 ms, and who wants more
+ * asks for the page before. */
+#define PAGE 500u
+
+struct page {
+    json_t *list;
+    uint64_t first; /* the number of its oldest */
+};
+
+static void add_to_page(void *context, const struct gv_persist_sent *sent)
 {
-    json_array_append_new(context, gv_api_sent_json(sent));
+    struct page *page = context;
+
+    if (page->first == 0)
+        page->first = sent->number;
+    json_array_append_new(page->list, gv_api_sent_json(sent));
 }
 
 bool gv_api_push_line(struct gv_http_request *request, json_t *json)
@@ -106,8 +119,9 @@ void gv_api_get_telemetry(struct gv_http_request *request, void *context)
     if (query.follow) {
         struct gv_api_follower *follower = gv_api_follow(api, request, false);
         if (follower)
-            gv_persist_telemetry(gv_driver_persist(api->options.driver), query.since_ms, query.limit,
-                                 push_to_follower, follower);
+            gv_persist_telemetry(gv_driver_persist(api->options.driver), query.since_ms,
+                                 query.limit < PAGE ? query.limit : PAGE, push_to_follower,
+                                 follower);
         return;
     }
     struct gv_subject subject;
@@ -118,18 +132,22 @@ void gv_api_get_telemetry(struct gv_http_request *request, void *context)
         gv_http_error(request, 400, "bad-request", "%s", error.text);
         return;
     }
-    json_t *list = json_array();
+    struct page found = {.list = json_array()};
     struct gv_persist *persist = gv_driver_persist(api->options.driver);
-    int rc = about ? gv_persist_sent_about(persist, &subject, query.limit, add_to_list, list)
-                   : gv_persist_telemetry_before(persist, query.since_ms, before, query.limit,
-                                                 add_to_list, list);
+    size_t limit = query.limit < PAGE ? query.limit : PAGE;
+    int rc = about ? gv_persist_sent_about(persist, &subject, limit, add_to_page, &found)
+                   : gv_persist_telemetry_before(persist, query.since_ms, before, limit,
+                                                 add_to_page, &found);
     if (rc != GV_OK) {
-        json_decref(list);
+        json_decref(found.list);
         gv_http_error(request, 500, "store", "the store cannot be read: %s", gv_strerror(rc));
         return;
     }
     struct gv_driver_retention kept;
     gv_driver_retention(api->options.driver, &kept);
-    gv_answer_json(request, json_pack("{s:o, s:I}", "telemetry", list, "kept_s",
-                                      (json_int_t)(kept.telemetry_ms / 1000)));
+    json_t *answer = json_pack("{s:o, s:I}", "telemetry", found.list, "kept_s",
+                               (json_int_t)(kept.telemetry_ms / 1000));
+    if (answer && !about && query.limit > PAGE && json_array_size(found.list) == PAGE)
+        json_object_set_new(answer, "next", json_integer((json_int_t)found.first));
+    gv_answer_json(request, answer);
 }

@@ -89,6 +89,46 @@ grep -Eq '^ +3 +3 +2023-.* stuck@example.org$' <<<"$out" || fail "queue: $out"
 grep -q 'gone.example' <<<"$out" || fail "where stuck mail is to go: $out"
 grep -q $'\x1b' <<<"$out" && fail "an escape of the queue reaches the terminal"
 
+# Exim's log and queue: who logged in, recipients as they are served; a subject that lies.
+cp "$log" "$scratch/record"
+mkdir "$scratch/exim"
+python3 - >"$scratch/exim/mainlog" <<'PYTHON'
+import datetime
+def say(n, text):
+    at = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=3000 - n)
+    print(f"{at:%Y-%m-%d %H:%M:%S} 1xV2{n:02d}-0000{n:02d}-0k {text}")
+for n in range(10, 40):
+    say(n, f"<= heavy@example.org H=(x.example) [198.51.100.9] P=esmtpsa X=TLS1.3 A=plain_server:heavy@example.org S=2000 id=q@example.org")
+    for r in range(5):
+        say(n, f"{'=>' if r == 0 else '->'} user{r}@elsewhere.example R=dnslookup T=remote_smtp H=mx.example [203.0.113.9]")
+    say(n, "Completed")
+say(50, "<= news@lists.example H=out.lists.example [203.0.113.7] P=esmtps S=500 T=\" S=99999999 => nobody@lie.example\"")
+say(50, "** gone@elsewhere.example R=dnslookup T=remote_smtp: 550 no such user")
+PYTHON
+out=$(look top-senders "$scratch/exim/mainlog") || fail "top-senders of Exim: $(cat "$scratch/err")"
+grep -Eq '^ +150 +30 +30 +60 .* heavy@example.org$' <<<"$out" || fail "Exim's heaviest sender: $out"
+grep -Eq '^ +1 +1 .* news@lists.example$' <<<"$out" || fail "Exim's senders without a login: $out"
+if [[ -x /usr/sbin/postqueue || -x /usr/sbin/exim4 || -x /usr/sbin/exim ]]; then
+    echo "investigate.sh: SKIPPED: Exim's queue; a mail server is installed here, whose queue it would be"
+else
+    cat >"$scratch/exim/exim4" <<'QUEUE'
+#!/bin/sh
+[ "$1" = -bp ] || exit 64
+printf ' 4h  2.9K 1xV26K-000039-0k <stuck@example.org> *** frozen ***\n          a@gone.example\n        D b@gone.example\n\n'
+printf '25m   512 1t5C6f-0000000012h-0abc <> (root)\n          c@other.example\n\n'
+QUEUE
+    chmod +x "$scratch/exim/exim4"
+    out=$(PATH=$scratch/exim:/usr/bin:/bin look queue) || fail "Exim's queue: $(cat "$scratch/err")"
+    grep -Eq '^ +1 +1 +20.* stuck@example.org$' <<<"$out" || fail "Exim's queue: $out"
+    grep -q 'frozen' <<<"$out" || fail "what is frozen: $out"
+    grep -Eq '^ +1 .* other.example$' <<<"$out" || fail "where Exim's mail is to go: $out"
+    PATH=/nowhere "$bin/grapevine" --config "$scratch/conf" investigate --pipe --reason 'a queue' queue \
+        >"$scratch/out" 2>"$scratch/err" && fail "no queue, and no word of it"
+    grep -q 'neither postqueue' "$scratch/err" || fail "without a mail server: $(cat "$scratch/err")"
+fi
+mv "$scratch/record" "$log" # these looks are not of the record below
+chmod 640 "$log"
+
 # On a terminal it needs no --pipe, and the record says so.
 TERM=dumb timeout 60 script -qec "'$bin/grapevine' --config '$scratch/conf' investigate --reason 'on a terminal' logins" \
     /dev/null >"$scratch/tty" 2>&1 </dev/null
