@@ -543,6 +543,7 @@ static void tick(struct gv_core *core)
         gv_errands_tick(core);
         gv_book_tick(core);
         gv_book_feel(core);
+        gv_book_seek(core);
     }
 }
 

@@ -53,6 +53,13 @@
 #define GV_PEER_BOOK_MAX 1024u          /* addresses */
 #define GV_DIAL_FIRST_MS 2000u          /* back-off: 2 s, doubling, */
 #define GV_DIAL_LAST_MS 600000u         /* up to 10 min, for ever, +-25% jitter */
+#define GV_DIAL_LONELY_MS 45000u        /* and of one that was reached before: so much at most, and as
+                                           much again for each peer. Who has lost all finds them
+                                           within a minute of their being back; 2 peers and 5 dead
+                                           addresses are 130 tries an hour, 25 kB */
+#define GV_SEEK_MS 60000u               /* between two tries of a peer that was lost, if there are
+                                           others enough: 11 kB an hour, for */
+#define GV_SEEK_FOR_MS 86400000u        /* a day: then feelers alone find it */
 #define GV_DIAL_MS 15000u               /* a connection attempt gets this long */
 #define GV_ADDRESS_LIFE_MIN 4320u       /* an address record counts for 3 days */
 #define GV_ADDRESS_RENEW_MIN 1440u      /* and is made anew after 1 */

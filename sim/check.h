@@ -80,9 +80,8 @@ struct gv_checks {
     size_t left_out_count, left_out_cap;
     uint64_t signals;
     int64_t most_bytes_held;
-    uint64_t agreed_ms, equal_ms; /* since then, after the healing: the same verdicts; sets. 0: not */
+    uint64_t agreed_ms, equal_ms; /* when, after the healing, verdicts and sets were the same; 0: not */
     size_t disputed;          /* attacker on whom they differed last */
-    bool late_verdicts;       /* a minute after the healing they still did */
     size_t reference;         /* the node whose set the others' are compared with */
     /* The last set whose verdicts were computed. */
     uint8_t expected_key[3 * GV_ID_LEN + 4];
@@ -106,7 +105,9 @@ void gv_check_healed(struct gv_checks *checks);
  * is missing; liars were cut off; nobody was over the cap of bytes. */
 void gv_check_liveness(struct gv_checks *checks);
 /* check_healing.c. A look at whether all say and hold the same since the healing. */
-void gv_check_healing(struct gv_checks *checks, uint64_t healed_ms);
+void gv_check_healing(struct gv_checks *checks);
+/* Behind the last look: it was so within a minute, where nothing else was wrong. */
+void gv_check_agreed(struct gv_checks *checks, uint64_t healed_ms);
 /* Of those whom one owner alone reported: how many other nodes were told, on average and at most. */
 void gv_checks_told(const struct gv_checks *checks, double *mean, size_t *most);
 /* traffic.c: the core's counts are the world's, and no hour was over the cap. */

@@ -1,7 +1,6 @@
 /* How soon after the healing all say the same, and hold the same (SPEC 17.2). */
 #include <string.h>
 
-#include "proto/limits.h"
 #include "sim/check.h"
 
 #define AGREED_MS 60000u
@@ -69,21 +68,31 @@ static bool same_sets(const struct gv_world *world)
     return true;
 }
 
-/* One look: since when it has been so without a break; 0: it is not. */
-static void look(uint64_t *since_ms, bool same, uint64_t now_ms)
+
+/* After halves and deaths alone: whoever broke off in the middle of something besides, or dated what he
+ * said by a wrong clock, waits for the next repair. */
+static bool must_be_soon(struct gv_faults faults)
 {
-    if (!same)
-        *since_ms = 0;
-    else if (*since_ms == 0)
-        *since_ms = now_ms;
+    faults.halves = faults.kill = faults.kill_min = 0;
+    return !gv_faults_any(&faults);
 }
 
-void gv_check_healing(struct gv_checks *checks, uint64_t healed_ms)
+void gv_check_agreed(struct gv_checks *checks, uint64_t healed_ms)
+{
+    bool agreed = checks->agreed_ms != 0 && checks->agreed_ms <= healed_ms + AGREED_MS;
+
+    if (!agreed && must_be_soon(checks->world->options.faults))
+        gv_violation(checks, "judged otherwise a minute after all was healed", 0,
+                     checks->agreed_ms ? (checks->agreed_ms - healed_ms) / 1000 : 0);
+}
+
+void gv_check_healing(struct gv_checks *checks)
 {
     const struct gv_world *world = checks->world;
 
-    look(&checks->agreed_ms, same_verdicts(checks), world->now_ms);
-    look(&checks->equal_ms, same_sets(world), world->now_ms);
-    if (world->now_ms == healed_ms + AGREED_MS && checks->agreed_ms == 0)
-        checks->late_verdicts = true;
+    /* The first time counts: later a verdict lapses a moment earlier here than there. */
+    if (checks->agreed_ms == 0 && same_verdicts(checks))
+        checks->agreed_ms = world->now_ms;
+    if (checks->equal_ms == 0 && same_sets(world))
+        checks->equal_ms = world->now_ms;
 }

@@ -67,6 +67,11 @@ bool gv_plant_is_of_calm(enum gv_plant plant)
            plant == GV_PLANT_OVER_AND_OVER;
 }
 
+bool gv_plant_is_of_halves(enum gv_plant plant)
+{
+    return plant == GV_PLANT_GIVE_UP;
+}
+
 enum gv_plant gv_plant_find(const char *name)
 {
     size_t i = 0;

@@ -114,7 +114,9 @@
     X(TELL_ALL, "tell-all", "what one owner says goes to everybody",                                \
       "too many were told of an address that one owner reported")                                   \
     X(MISCOUNT, "miscount", "a core counts a quarter of the bytes that it moves",                   \
-      "counts other bytes than it moved")
+      "counts other bytes than it moved")                                                           \
+    X(GIVE_UP, "give-up", "nobody dials whom he lost more than ten minutes ago",                    \
+      "judged otherwise a minute after all was healed")
 
 enum gv_plant {
 #define GV_PLANT_ENUM(id, name, text, sentence) GV_PLANT_##id,
@@ -132,6 +134,8 @@ const char *gv_plant_what(enum gv_plant plant);
 const char *gv_plant_sentence(enum gv_plant plant, size_t index);
 /* Only in calm weather, where all meet who must: 16 nodes that know each other, without faults. */
 bool gv_plant_is_of_calm(enum gv_plant plant);
+/* Only where the mesh lies in two halves for most of an hour, and is healed. */
+bool gv_plant_is_of_halves(enum gv_plant plant);
 /* GV_PLANT_COUNT: no such name. */
 enum gv_plant gv_plant_find(const char *name);
 /* False in a program that is linked without the --wrap options: plants around proto/ do nothing. */

@@ -84,9 +84,11 @@ static void settle(struct play *play, uint64_t until_ms)
     while (world->now_ms < until_ms && !is_over(play)) {
         uint64_t at_ms = world->now_ms + step_ms;
         run_until(play, at_ms < until_ms ? at_ms : until_ms);
-        gv_check_healing(play->checks, play->heal_ms);
+        gv_check_healing(play->checks);
         step_ms = world->now_ms - play->heal_ms < 5 * 60000 ? 5000 : 60000;
     }
+    if (!is_over(play))
+        gv_check_agreed(play->checks, play->heal_ms);
 }
 
 static double after_s(uint64_t at_ms, uint64_t healed_ms)

@@ -172,6 +172,7 @@ void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance
         return;
     memcpy(entry->instance, instance, GV_ID_LEN);
     core->book.own_dirty = true;
+    entry->lost_ms = 0;
     entry->self = memcmp(instance, core->identity.id, GV_ID_LEN) == 0;
     if (entry->reached || entry->self || !up)
         return;
@@ -190,15 +191,44 @@ void gv_book_moved(struct gv_core *core, uint32_t from, uint32_t to)
 
 /* 2 s, doubling, up to 10 minutes, for ever; a quarter of jitter either way, so that a mesh that
  * lost its network does not come back in one moment. */
-static uint64_t back_off(struct gv_core *core, uint32_t failures)
+static uint64_t back_off(struct gv_core *core, uint32_t failures, uint64_t last_ms)
 {
     uint64_t delay = GV_DIAL_FIRST_MS;
 
-    while (failures-- > 1 && delay < GV_DIAL_LAST_MS)
+    while (failures-- > 1 && delay < last_ms)
         delay *= 2;
-    if (delay > GV_DIAL_LAST_MS)
-        delay = GV_DIAL_LAST_MS;
+    if (delay > last_ms)
+        delay = last_ms;
     return delay - delay / 4 + gv_drbg_below(&core->drbg, delay / 2);
+}
+
+/* Whoever has few peers looks for those that he had more often: in a small mesh that falls apart, or a
+ * host that lost its line, there is nobody else to look for. One that answers, and does not
+ * want it, is left in peace. */
+static uint64_t longest(const struct gv_core *core, const struct gv_book_entry *entry,
+                        const struct gv_link *ended)
+{
+    uint64_t last_ms = GV_DIAL_LONELY_MS;
+
+    if (!entry->reached || ended->connected)
+        return GV_DIAL_LAST_MS;
+    for (size_t i = 0; i < core->link_count; i++) {
+        const struct gv_link *link = core->links[i];
+        if (link != ended && link->member && !link->errand && !link->closing)
+            last_ms += GV_DIAL_LONELY_MS;
+    }
+    return last_ms < GV_DIAL_LAST_MS ? last_ms : GV_DIAL_LAST_MS;
+}
+
+/* A session that had lasted is over. Without a goodbye, perhaps he went with half of the mesh. */
+static void note_lost(struct gv_core *core, struct gv_book_entry *entry, const struct gv_link *link)
+{
+    entry->failures = 0;
+    if (link->goodbye != UINT32_MAX || link->errand || link->closing)
+        return;
+    entry->lost_ms = core->now_ms;
+    if (core->book.seek_ms == 0)
+        core->book.seek_ms = gv_core_after(core, GV_SEEK_MS);
 }
 
 void gv_book_ended(struct gv_core *core, const struct gv_link *link)
@@ -211,13 +241,13 @@ void gv_book_ended(struct gv_core *core, const struct gv_link *link)
     entry->link = 0;
     /* Only who stayed for a while is worth dialling at once again: a handshake alone proves little. */
     if (link->member && core->now_ms - link->member_ms >= GV_PEER_STAYS_MS)
-        entry->failures = 0;
+        note_lost(core, entry, link);
     if (link->goodbye == GV_GOODBYE_BUSY && entry->failures < GV_DIAL_BUSY_FAILURES - 1)
         entry->failures = GV_DIAL_BUSY_FAILURES - 1;
     if (link->goodbye == GV_GOODBYE_INVALID || link->goodbye == GV_GOODBYE_REVOKED)
         least = GV_BAN_MS;
     entry->failures++;
-    uint64_t delay = back_off(core, entry->failures);
+    uint64_t delay = back_off(core, entry->failures, longest(core, entry, link));
     entry->next_ms = gv_core_after(core, delay > least ? delay : least);
 }
 
@@ -353,6 +383,20 @@ void gv_book_tick(struct gv_core *core)
     }
 }
 
+static bool may_feel(struct gv_core *core)
+{
+    return core->has_descriptor && core->has_certificate && !core->self_revoked &&
+           !wants_more(core) && gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR);
+}
+
+/* To compare sets, and no more yet. */
+static void feel(struct gv_core *core, struct gv_book_entry *entry)
+{
+    entry->link = gv_link_dial(core, &entry->address, entry->host);
+    if (entry->link != 0)
+        gv_link_find(core, entry->link)->feeler = true;
+}
+
 /* Somebody new, picked at random, every quarter of an hour: when a partition has healed both halves
  * have all the peers they want, and would never hear of each other. */
 void gv_book_feel(struct gv_core *core)
@@ -364,17 +408,41 @@ void gv_book_feel(struct gv_core *core)
         return;
     core->feeler_ms = gv_core_after(core, GV_FEELER_MS - GV_FEELER_MS / 4 +
                                               gv_drbg_below(&core->drbg, GV_FEELER_MS / 2));
-    if (!core->has_descriptor || !core->has_certificate || core->self_revoked ||
-        wants_more(core) || !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
+    if (!may_feel(core))
         return;
     for (size_t i = 0; i < core->book.count; i++)
         if (may_dial(core, &core->book.entries[i]) && gv_drbg_below(&core->drbg, ++seen) == 0)
             pick = &core->book.entries[i];
     if (!pick)
         return;
-    pick->link = gv_link_dial(core, &pick->address, pick->host);
-    if (pick->link != 0)
-        gv_link_find(core, pick->link)->feeler = true;
+    feel(core, pick);
+}
+
+/* A node that has peers enough, for others took their places, and lost some without a goodbye: it
+ * goes on looking for them. In the moment in which the two parts of a mesh can meet again, somebody
+ * has to try. */
+void gv_book_seek(struct gv_core *core)
+{
+    struct gv_book *book = &core->book;
+    struct gv_book_entry *pick = NULL;
+    uint64_t seen = 0;
+    bool any = false;
+
+    if (book->seek_ms == 0 || book->seek_ms > core->now_ms)
+        return;
+    for (size_t i = 0; i < book->count; i++) {
+        struct gv_book_entry *entry = &book->entries[i];
+        if (entry->lost_ms == 0 || core->now_ms - entry->lost_ms > GV_SEEK_FOR_MS)
+            continue;
+        any = true;
+        if (may_dial(core, entry) && gv_drbg_below(&core->drbg, ++seen) == 0)
+            pick = entry;
+    }
+    book->seek_ms = any ? gv_core_after(core, GV_SEEK_MS - GV_SEEK_MS / 4 +
+                                                  gv_drbg_below(&core->drbg, GV_SEEK_MS / 2))
+                        : 0;
+    if (pick && may_feel(core))
+        feel(core, pick);
 }
 
 /* What it brought decides. A record or two were under way to both: then it ends, most of the time,
@@ -410,6 +478,8 @@ uint64_t gv_book_deadline(const struct gv_core *core)
 {
     uint64_t due = UINT64_MAX, own = core->book.own_ms;
 
+    if (core->book.seek_ms != 0 && core->book.seek_ms < own)
+        own = core->book.seek_ms;
     if (!wants_more(core))
         return own;
     for (size_t i = 0; i < core->book.count; i++) {

@@ -19,6 +19,7 @@ struct gv_book_entry {
     bool seed, reached, self;   /* reached: cached in the store */
     uint32_t failures;          /* since it was last reached */
     uint64_t next_ms;           /* not dialled before */
+    uint64_t lost_ms;           /* when a session of some length ended without a word; 0: it did not */
     uint32_t link;              /* being dialled, or connected by us; 0: not */
     uint64_t rank;              /* secret order, so that nobody can place himself in it */
 };
@@ -29,6 +30,7 @@ struct gv_book {
     uint64_t pause_ms; /* nobody is dialled before: there was no room */
     bool own_dirty;    /* which own hosts there are to dial may have changed */
     uint64_t own_ms;   /* when to dial one next; UINT64_MAX: none is left */
+    uint64_t seek_ms;  /* when to look for one that was lost; 0: none is */
 };
 
 struct gv_core;
@@ -51,6 +53,8 @@ bool gv_book_knows(const struct gv_book *book, const struct gv_address *address)
 void gv_book_tick(struct gv_core *core);
 /* Looks beyond the peers now and then; the first repair on such a link is over. */
 void gv_book_feel(struct gv_core *core);
+/* Looks for peers that were lost without a goodbye. */
+void gv_book_seek(struct gv_core *core);
 void gv_book_felt(struct gv_core *core, struct gv_link *link);
 uint64_t gv_book_deadline(const struct gv_core *core);
 

@@ -17,6 +17,13 @@
 
 #define SEEDS 100
 
+static void halves_of(struct gv_sim_options *options)
+{
+    options->nodes = 5;
+    options->hours = 1.5;
+    options->faults.halves = 50;
+}
+
 static struct gv_sim_result play(enum gv_plant plant, uint64_t seed)
 {
     struct gv_sim_options options = {.nodes = 7,
@@ -32,6 +39,8 @@ static struct gv_sim_result play(enum gv_plant plant, uint64_t seed)
         options.nodes = 16;
         options.hours = 0.5;
         options.known = true;
+    } else if (gv_plant_is_of_halves(plant)) {
+        halves_of(&options);
     } else {
         gv_faults_draw(&options.faults, seed);
     }
@@ -134,6 +143,12 @@ static void nothing_is_found_where_nothing_is_planted(void **state)
     struct gv_sim_result result;
     gv_sim_run(&result, &calm, false);
     assert_int_equal(result.violations, 0);
+    /* Nor where there are halves. */
+    for (calm.seed = 1; calm.seed <= 6; calm.seed++) {
+        halves_of(&calm);
+        gv_sim_run(&result, &calm, false);
+        assert_int_equal(result.violations, 0);
+    }
 }
 
 static void names_are_found_again(void **state)

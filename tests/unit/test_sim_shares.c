@@ -106,6 +106,24 @@ static void halves_hear_of_each_other_when_they_are_joined(void **state)
     assert_true(result.delay_p99_s > 60);
 }
 
+/* Small meshes have few who could meet by chance: whoever lost somebody has to look for him. */
+static void small_meshes_find_each_other_within_a_minute(void **state)
+{
+    static const size_t sizes[] = {2, 4, 20};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (uint64_t seed = 1; seed <= 3; seed++) {
+            struct gv_sim_options options = {.nodes = sizes[i], .hours = 1.5, .seed = seed,
+                                             .sightings = 4, .known = true};
+            struct gv_sim_result result;
+            options.faults.halves = 55;
+            gv_sim_run(&result, &options, false);
+            assert_int_equal(result.violations, 0);
+            if (result.agreed_s < 0 || result.agreed_s > 60)
+                fail_msg("%zu nodes, seed %u: %.0f s", sizes[i], (unsigned)seed, result.agreed_s);
+        }
+}
+
 static void a_slow_line_makes_bytes_wait(void **state)
 {
     struct gv_sim_result fast = run_with("kbit=1000000"), slow = run_with("kbit=24");
@@ -154,6 +172,7 @@ int main(void)
         cmocka_unit_test(a_mesh_with_both_keeps_what_is_promised),
         cmocka_unit_test(half_of_the_nodes_die_at_once_and_catch_up),
         cmocka_unit_test(halves_hear_of_each_other_when_they_are_joined),
+        cmocka_unit_test(small_meshes_find_each_other_within_a_minute),
         cmocka_unit_test(a_slow_line_makes_bytes_wait),
         cmocka_unit_test(as_many_attackers_come_as_were_asked_for),
     };
