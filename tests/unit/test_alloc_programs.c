@@ -81,17 +81,23 @@ static long step_of(long usual)
 
 static unsigned ended_well, gave_up, wrong;
 
-/* uv_loop_init ends the process when pthread_atfork has no memory, which it does not say how to help;
- * nothing has begun then. Any other abort is somebody's assertion. ASan's report names the place. */
+/* libuv ends the process where a call that it cannot do without has no memory (pthread_atfork in
+ * uv_loop_init, ...), and does not say so. Any other abort is somebody's assertion. ASan's report names
+ * the place: who called abort(). */
 static bool known_abort(const char *said)
 {
-    static const char *const words[] = {"ssertion", "corrupt", "terminate", "invalid", "ready;"};
-    const char *report = strstr(said, "AddressSanitizer: ABRT"), *place = strstr(said, " in uv_");
+    static const char *const words[] = {"ssertion", "corrupt", "terminate", "invalid"};
+    const char *report = strstr(said, "AddressSanitizer: ABRT");
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strstr(said, words[i]))
             return false;
-    return report ? place && place > report && strstr(said, " in uv_loop_init") : true;
+    if (!report)
+        return true;
+    const char *called = strstr(report, "abort"), *caller = called ? strchr(called, '\n') : NULL;
+    const char *end = caller ? strchr(caller + 1, '\n') : NULL;
+    const char *place = caller ? strstr(caller, "libuv") : NULL;
+    return place && end && place < end;
 }
 
 /* All of them are shown, not only the first. */
