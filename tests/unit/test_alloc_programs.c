@@ -81,9 +81,9 @@ static long step_of(long usual)
 
 static unsigned ended_well, gave_up, wrong;
 
-/* libuv ends the process where pthread_atfork has no memory: in uv_loop_init, and when its first thread
- * is wanted. It does not say so and there is no way round it. Any other abort is somebody's assertion.
- * ASan's report names the place: who called abort(). */
+/* libuv ends the process where a call that it cannot do without has no memory (pthread_atfork in
+ * uv_loop_init, ...), and does not say so. Any other abort is somebody's assertion. ASan's report names
+ * the place: who called abort(). */
 static bool known_abort(const char *said)
 {
     static const char *const words[] = {"ssertion", "corrupt", "terminate", "invalid"};
