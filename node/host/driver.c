@@ -9,6 +9,7 @@
 #include "crypto/error.h"
 #include "crypto/wipe.h"
 #include "node/base/log.h"
+#include "node/host/hold.h"
 #include "node/host/notes.h"
 
 #define EFFECTS_KEEP_BYTES (64u << 10) /* a batch buffer above this is given back to the system */
@@ -25,9 +26,12 @@ struct gv_driver {
     void (*recorded)(void *context, const uint8_t id[GV_ID_LEN]);
     void (*noted)(void *context, enum gv_note note);
     void (*about)(void *context, const struct gv_subject *subject);
-    struct gv_effects pending; /* gathered in this turn */
+    void (*storing)(void *context);
+    struct gv_effects pending; /* gathered in this turn, or since the last commit */
     struct gv_effects running; /* being carried out */
     struct gv_effects backlog; /* rows that the store would not take */
+    struct gv_hold hold;       /* of pending */
+    bool later;                /* `storing` has something to keep */
     bool flushing, is_broken;
     uint64_t own_dropped; /* rows left out of a full backlog */
     int64_t clock_offset; /* wall minus step clock, as last told to the core */
@@ -105,10 +109,30 @@ static void tell_clock(struct gv_driver *driver, bool always)
     step(driver, &event);
 }
 
-int gv_driver_event(struct gv_driver *driver, const struct gv_event *event)
+int gv_driver_read(struct gv_driver *driver, const struct gv_event *event)
 {
     tell_clock(driver, false);
     return step(driver, event);
+}
+
+int gv_driver_event(struct gv_driver *driver, const struct gv_event *event)
+{
+    size_t before = driver->pending.count;
+    int rc = gv_driver_read(driver, event);
+
+    if (driver->pending.count > before)
+        gv_driver_hurry(driver);
+    return rc;
+}
+
+void gv_driver_later(struct gv_driver *driver)
+{
+    driver->later = true;
+}
+
+void gv_driver_hurry(struct gv_driver *driver)
+{
+    driver->hold.now = true;
 }
 
 /* ---- the store, when it fails --------------------------------------------------------------- */
@@ -126,7 +150,7 @@ static void to_backlog(struct gv_driver *driver, const struct gv_effects *from)
             memcpy(gv_effect_note(&driver->backlog, e->note)->id, e->id, sizeof e->id);
         if (!gv_effect_is_row(e))
             continue;
-        if (full && !gv_effect_is_own_word(e)) {
+        if (full && !gv_effect_is_own_word(from, e)) {
             driver->own_dropped++;
             continue;
         }
@@ -173,6 +197,7 @@ static void on_retry(uv_timer_t *timer)
     struct gv_driver *driver = timer->data;
     struct gv_text error;
 
+    flush(driver); /* what waits goes with what is kept about it */
     if (commit_or_mend(driver, &driver->backlog, &error) != GV_OK) {
         driver->status.store_error = error;
         gv_log_limited(GV_LOG_ERROR, "still off the mesh: %s", error.text);
@@ -311,6 +336,10 @@ static void flush(struct gv_driver *driver)
     if (driver->flushing || driver->is_broken)
         return;
     driver->flushing = true;
+    gv_hold_clear(&driver->hold);
+    if (driver->later && driver->storing)
+        driver->storing(driver->context);
+    driver->later = false;
     while ((driver->pending.count > 0 || gv_persist_dirty(driver->persist)) && !driver->is_broken) {
         struct gv_effects batch = driver->pending;
         driver->pending = driver->running;
@@ -325,6 +354,17 @@ static void flush(struct gv_driver *driver)
     }
     gv_net_flush(driver->net);
     driver->flushing = false;
+}
+
+/* At the end of a turn: what may wait does. */
+static void end_turn(struct gv_driver *driver)
+{
+    bool kept = driver->later || gv_persist_dirty(driver->persist);
+
+    if (gv_hold_over(&driver->hold, &driver->pending, kept, now_ms()))
+        flush(driver);
+    else
+        gv_net_flush(driver->net);
 }
 
 /* What is older than the admin wants it kept: at the start and once an hour. */
@@ -352,14 +392,17 @@ static void on_timer(uv_timer_t *timer)
     struct gv_driver *driver = timer->data;
     struct gv_event event = {.kind = GV_EVENT_TIMER};
 
-    gv_driver_event(driver, &event);
+    if (gv_core_deadline(driver->core) <= now_ms()) /* and not for what waits for its commit */
+        gv_driver_event(driver, &event);
     expire(driver);
 }
 
 static void arm(struct gv_driver *driver)
 {
     uint64_t deadline = gv_core_deadline(driver->core), now = now_ms();
+    uint64_t commit = gv_hold_deadline(&driver->hold);
 
+    deadline = commit < deadline ? commit : deadline;
     /* libuv's clock stands still within a turn: a timer counts from its start. */
     uv_update_time(driver->loop);
     uv_timer_start(&driver->timer, on_timer, deadline > now ? deadline - now : 0, 0);
@@ -370,7 +413,7 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct gv_driver *driver = prepare->data;
 
-    flush(driver);
+    end_turn(driver);
     if (!driver->is_broken)
         arm(driver);
 }
@@ -378,7 +421,7 @@ static void on_prepare(uv_prepare_t *prepare)
 /* After the poll. */
 static void on_check(uv_check_t *check)
 {
-    flush(check->data);
+    end_turn(check->data);
 }
 
 int gv_driver_command(struct gv_driver *driver, const struct gv_event *event)
@@ -527,6 +570,7 @@ int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *option
     driver->recorded = options->recorded;
     driver->noted = options->noted;
     driver->about = options->about;
+    driver->storing = options->storing;
     driver->telemetry_ms =
         options->telemetry_ms ? options->telemetry_ms : GV_TELEMETRY_DAYS * 86400000ULL;
     driver->journal_ms =

@@ -21,6 +21,7 @@ struct gv_follow {
     struct gv_mail_flow *flow;                 /* of all of them together */
     enum gv_source_state told[GV_SOURCES_MAX]; /* state of each as last logged */
     bool spoke[GV_SOURCES_MAX];                /* something was logged of it */
+    bool moved[GV_SOURCES_MAX];                /* since it was kept */
     uint64_t damages[GV_SOURCES_MAX];          /* as last logged */
     /* What the reader of each knows between two lines; behind the last, what they share. */
     struct gv_memory *memories[GV_SOURCES_MAX + 1];
@@ -103,32 +104,64 @@ static void save(struct gv_follow *follow, size_t memory)
     gv_memory_save(follow->memories[memory], follow->options.keep, follow->options.context);
 }
 
+static void tell_state(struct gv_follow *follow, const struct gv_source_status *status,
+                       size_t source)
+{
+    if (follow->told[source] != status->state) {
+        say_state(status);
+        follow->spoke[source] = true;
+    }
+    follow->told[source] = status->state;
+    if (follow->damages[source] != status->damages)
+        gv_log(GV_LOG_WARNING,
+               "a compressed generation of the log %s is cut short or damaged: what could be read "
+               "of it was",
+               status->path);
+    follow->damages[source] = status->damages;
+}
+
 static void on_progress(void *context, size_t source)
 {
     struct gv_follow *follow = context;
     struct gv_source_status status;
+
+    gv_sources_status(follow->sources, &status, source);
+    tell_state(follow, &status, source);
+    follow->moved[source] = true;
+    follow->options.later(follow->options.context,
+                          status.kind == GV_LOG_FILE || status.kind == GV_LOG_JOURNAL);
+}
+
+static void keep_position(const struct gv_follow *follow, size_t source)
+{
+    struct gv_source_status status;
     char name[NAME_MAX_BYTES];
 
     gv_sources_status(follow->sources, &status, source);
-    if (follow->told[source] != status.state) {
-        say_state(&status);
-        follow->spoke[source] = true;
-    }
-    follow->told[source] = status.state;
-    if (follow->damages[source] != status.damages)
-        gv_log(GV_LOG_WARNING,
-               "a compressed generation of the log %s is cut short or damaged: what could be read "
-               "of it was",
-               status.path);
-    follow->damages[source] = status.damages;
     position_name(name, status.path);
     if (status.kind == GV_LOG_FILE)
         follow->options.keep(follow->options.context, name, &status.position,
                              sizeof status.position);
     else if (status.kind == GV_LOG_JOURNAL)
         keep_cursor(follow, name, status.cursor);
-    save(follow, source);
-    save(follow, gv_sources_count(follow->sources));
+}
+
+void gv_follow_keep(struct gv_follow *follow)
+{
+    bool any = false;
+
+    if (!follow || !follow->sources)
+        return;
+    for (size_t i = 0; i < gv_sources_count(follow->sources); i++) {
+        if (!follow->moved[i])
+            continue;
+        follow->moved[i] = false;
+        any = true;
+        keep_position(follow, i);
+        save(follow, i);
+    }
+    if (any)
+        save(follow, gv_sources_count(follow->sources));
 }
 
 static void on_count(void *context, enum gv_mail_count which, int64_t delta, uint64_t unix_ms)
@@ -282,6 +315,7 @@ void gv_follow_erase(struct gv_follow *follow, const struct gv_subject *subject)
 {
     if (!follow || !follow->sources)
         return;
+    gv_follow_keep(follow);
     gv_sources_erase(follow->sources, subject);
     for (size_t i = 0; i <= gv_sources_count(follow->sources); i++)
         gv_memory_save_anew(follow->memories[i], follow->options.keep, follow->options.context);

@@ -24,9 +24,12 @@ struct gv_follow_options {
     uint8_t account_key[GV_ACCOUNT_KEY_LEN]; /* secret */
     void *context;
     void (*observation)(void *context, const struct gv_observation *observation);
-    /* After each batch: to be stored together with what the batch led to. */
+    /* After each batch: what it led to is to be stored, together with what gv_follow_keep says then,
+     * within seconds; `again` false: in this turn, as the batch cannot be read again. */
+    void (*later)(void *context, bool again);
+    /* By gv_follow_keep and gv_follow_erase: to be stored under the name. */
     void (*keep)(void *context, const char *name, const void *data, size_t len);
-    /* A change of a count, GV_STATISTICS_..., at its own time; before the `keep` of its line, in the
+    /* A change of a count, GV_STATISTICS_..., at its own time; before the `later` of its line, in the
      * same turn. May be NULL. */
     void (*count)(void *context, unsigned count, int64_t delta, uint64_t unix_ms);
     /* What was stored under the name; false when there is nothing. */
@@ -39,6 +42,11 @@ int gv_follow_start(struct gv_follow **out, const struct gv_follow_options *opti
 /* No callback comes afterwards; the memory goes with one of the loop's next turns. NULL is
  * allowed. */
 void gv_follow_stop(struct gv_follow *follow);
+
+/* Where its logs were left, and what the lines before that only began, goes to `keep`, as far as it
+ * has changed. To be called before anything that lines led to is stored, and before
+ * gv_follow_stop. NULL is allowed. */
+void gv_follow_keep(struct gv_follow *follow);
 
 /* Forgets what its readers know of a subject and stores that, with the next of what is kept. NULL is
  * allowed. */
