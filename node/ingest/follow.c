@@ -22,6 +22,7 @@ struct gv_follow {
     enum gv_source_state told[GV_SOURCES_MAX]; /* state of each as last logged */
     bool spoke[GV_SOURCES_MAX];                /* something was logged of it */
     bool moved[GV_SOURCES_MAX];                /* since it was kept */
+    struct gv_position files[GV_SOURCES_MAX];  /* which one was last followed; its offset is 0 */
     uint64_t damages[GV_SOURCES_MAX];          /* as last logged */
     /* What the reader of each knows between two lines; behind the last, what they share. */
     struct gv_memory *memories[GV_SOURCES_MAX + 1];
@@ -120,6 +121,19 @@ static void tell_state(struct gv_follow *follow, const struct gv_source_status *
     follow->damages[source] = status->damages;
 }
 
+/* Another file than before, or the same one's first line: what is stored must name it before it can
+ * be rotated away, for from another place it could not be found again. */
+static bool is_new(struct gv_follow *follow, const struct gv_source_status *status, size_t source)
+{
+    struct gv_position file = status->position;
+
+    file.offset = 0;
+    if (memcmp(&file, &follow->files[source], sizeof file) == 0)
+        return false;
+    follow->files[source] = file;
+    return true;
+}
+
 static void on_progress(void *context, size_t source)
 {
     struct gv_follow *follow = context;
@@ -129,7 +143,8 @@ static void on_progress(void *context, size_t source)
     tell_state(follow, &status, source);
     follow->moved[source] = true;
     follow->options.later(follow->options.context,
-                          status.kind == GV_LOG_FILE || status.kind == GV_LOG_JOURNAL);
+                          (status.kind == GV_LOG_FILE || status.kind == GV_LOG_JOURNAL) &&
+                              !is_new(follow, &status, source));
 }
 
 static void keep_position(const struct gv_follow *follow, size_t source)

@@ -25,7 +25,8 @@ struct gv_follow_options {
     void *context;
     void (*observation)(void *context, const struct gv_observation *observation);
     /* After each batch: what it led to is to be stored, together with what gv_follow_keep says then,
-     * within seconds; `again` false: in this turn, as the batch cannot be read again. */
+     * within seconds; `again` false: in this turn, as the batch could not be read again, or not be
+     * found. */
     void (*later)(void *context, bool again);
     /* By gv_follow_keep and gv_follow_erase: to be stored under the name. */
     void (*keep)(void *context, const char *name, const void *data, size_t len);
