@@ -68,7 +68,7 @@ tail=$(pgrep -P $$ -x tail | head -n 1)
 pids+=("$grep" "$tail")
 
 # Nanoseconds on a processor, of all threads; the kernel's ticks are a hundredth of a second each.
-spent() { cat /proc/"$1"/task/*/schedstat 2>/dev/null | awk '{ns += $1} END {print ns + 0}'; }
+spent() { cat /proc/"$1"/task/*/schedstat 2>/dev/null | awk '{ns += $1} END {printf "%.0f\n", ns}'; }
 measure() { # writes "ours peer tail" to $scratch/$1 after $2 seconds
     local a b c
     a=$(spent "$ours") b=$(spent "${peer:-none}") c=$(($(spent "$grep") + $(spent "$tail")))
