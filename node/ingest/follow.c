@@ -24,8 +24,9 @@ struct gv_follow {
     bool moved[GV_SOURCES_MAX];                /* since it was kept */
     struct gv_position files[GV_SOURCES_MAX];  /* which one was last followed; its offset is 0 */
     uint64_t damages[GV_SOURCES_MAX];          /* as last logged */
-    /* What the reader of each knows between two lines; behind the last, what they share. */
-    struct gv_memory *memories[GV_SOURCES_MAX + 1];
+    /* What the reader of each knows between two lines; behind the last, what they share, and the
+     * messages that the flow knows. */
+    struct gv_memory *memories[GV_SOURCES_MAX + 2];
     uv_timer_t timer;
 };
 
@@ -175,8 +176,10 @@ void gv_follow_keep(struct gv_follow *follow)
         keep_position(follow, i);
         save(follow, i);
     }
-    if (any)
-        save(follow, gv_sources_count(follow->sources));
+    if (!any)
+        return;
+    save(follow, gv_sources_count(follow->sources));
+    save(follow, gv_sources_count(follow->sources) + 1);
 }
 
 static void on_count(void *context, enum gv_mail_count which, int64_t delta, uint64_t unix_ms)
@@ -224,7 +227,28 @@ static int recall(struct gv_follow *follow, const struct gv_follow_options *opti
         if (gv_memory_load(follow->memories[i], options->kept, options->context))
             gv_sources_recall(follow->sources, i);
     }
+    struct gv_memory **flow = &follow->memories[options->path_count + 1];
+    size_t n = gv_mail_flow_memory(follow->flow, areas);
+    uv_timeval64_t now;
+    *flow = gv_memory_new("mail flow", GV_MAIL_FLOW_FORM, areas, n);
+    if (!*flow)
+        return GV_ERR_MEMORY;
+    uv_gettimeofday(&now);
+    if (gv_memory_load(*flow, options->kept, options->context))
+        gv_mail_flow_recall(follow->flow, 1000 * (uint64_t)now.tv_sec);
     return GV_OK;
+}
+
+/* The hashes of queue ids are stored, so they are made under the same key after a restart. */
+static uint64_t flow_key(const uint8_t account_key[GV_ACCOUNT_KEY_LEN])
+{
+    static const uint8_t purpose[] = "mail flow";
+    uint8_t hash[crypto_shorthash_BYTES];
+    uint64_t key;
+
+    crypto_shorthash(hash, purpose, sizeof purpose, account_key);
+    memcpy(&key, hash, sizeof key);
+    return key;
 }
 
 static int open_sources(struct gv_follow *follow, const struct gv_follow_options *options)
@@ -258,7 +282,7 @@ static int open_sources(struct gv_follow *follow, const struct gv_follow_options
     struct gv_mail_flow_config flow = {.on_count = follow->options.count ? on_count : NULL,
                                        .on_outgoing = follow->options.count ? on_outgoing : NULL,
                                        .context = follow};
-    randombytes_buf(&flow.key, sizeof flow.key);
+    flow.key = flow_key(options->account_key);
     config.reader.flow = follow->flow = gv_mail_flow_new(&flow);
     if (!follow->flow)
         return GV_ERR_MEMORY;
@@ -304,7 +328,7 @@ static void on_closed(uv_handle_t *handle)
 {
     struct gv_follow *follow = handle->data;
 
-    for (size_t i = 0; i <= GV_SOURCES_MAX; i++)
+    for (size_t i = 0; i < sizeof follow->memories / sizeof *follow->memories; i++)
         gv_memory_free(follow->memories[i]);
     gv_sources_free(follow->sources);
     gv_mail_flow_free(follow->flow);
