@@ -69,6 +69,11 @@ static void on_about(void *context, const struct gv_subject *subject)
     gv_surfaces_about(node->surfaces, subject);
 }
 
+static void on_storing(void *context)
+{
+    gv_logs_keep(&((struct node *)context)->logs);
+}
+
 static void on_lists_changed(void *context)
 {
     struct node *node = context;
@@ -445,6 +450,7 @@ static int start_driver(struct node *node, struct gv_text *error)
         .broken = on_broken,
         .recorded = on_recorded,
         .about = on_about,
+        .storing = on_storing,
     };
 
     driver.core.descriptor =

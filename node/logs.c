@@ -7,14 +7,21 @@
 #include "node/base/sealed.h"
 #include "node/ingest/memory.h"
 
-void gv_logs_observe(void *context, const struct gv_observation *observation)
+static void observe(const struct gv_logs *logs, const struct gv_observation *observation)
 {
-    struct gv_logs *logs = context;
     struct gv_event event = {.kind = GV_EVENT_OBSERVATION, .observation = *observation};
 
     gv_surfaces_watch(logs->surfaces, observation);
-    (void)gv_driver_event(logs->driver, &event); /* an old line is refused, and that is fine */
+    (void)gv_driver_read(logs->driver, &event); /* an old line is refused, and that is fine */
     gv_surfaces_about(logs->surfaces, &observation->subject);
+}
+
+void gv_logs_observe(void *context, const struct gv_observation *observation)
+{
+    const struct gv_logs *logs = context;
+
+    observe(logs, observation);
+    gv_driver_hurry(logs->driver);
 }
 
 /* Of a log that is followed: Dovecot may have reported it already. */
@@ -23,8 +30,21 @@ static void on_followed(void *context, const struct gv_observation *observation)
     struct gv_logs *logs = context;
     struct gv_observation rest = *observation;
 
-    if (gv_surfaces_absorb(logs->surfaces, &rest))
-        gv_logs_observe(logs, &rest);
+    bool left = gv_surfaces_absorb(logs->surfaces, &rest);
+
+    if (left)
+        observe(logs, &rest);
+    if (!left || rest.attempts != observation->attempts)
+        gv_driver_hurry(logs->driver); /* read again it would not be known any more */
+}
+
+static void later(void *context, bool again)
+{
+    struct gv_logs *logs = context;
+
+    gv_driver_later(logs->driver);
+    if (!again)
+        gv_driver_hurry(logs->driver);
 }
 
 /* What readers know of connections names the addresses of those that are open; a position does not. */
@@ -77,8 +97,14 @@ void gv_logs_account_key(const struct gv_logs *logs, uint8_t out[GV_ACCOUNT_KEY_
     gv_wipe(key, sizeof key);
 }
 
+void gv_logs_keep(const struct gv_logs *logs)
+{
+    gv_follow_keep(logs->follow);
+}
+
 static void leave(struct gv_logs *logs)
 {
+    gv_logs_keep(logs);
     gv_follow_stop(logs->follow);
     logs->follow = NULL;
 }
@@ -118,6 +144,7 @@ int gv_logs_follow(struct gv_logs *logs, const struct gv_options *options, struc
         .from_start = options->from_start,
         .context = logs,
         .observation = on_followed,
+        .later = later,
         .keep = keep,
         .kept = kept,
         .count = count,

@@ -29,6 +29,8 @@ struct gv_logs {
 int gv_logs_follow(struct gv_logs *logs, const struct gv_options *options, struct gv_text *error);
 /* Leaves them all. May be called again, and when nothing was begun. */
 void gv_logs_stop(struct gv_logs *logs);
+/* Before a commit: hands the driver where they were left. */
+void gv_logs_keep(const struct gv_logs *logs);
 /* Whether both name the same logs to be followed, in the same order. */
 bool gv_logs_same(const struct gv_options *a, const struct gv_options *b);
 

@@ -41,10 +41,17 @@ bool gv_effect_is_row(const struct gv_effect *effect)
     return effect->kind == GV_EFFECT_PERSIST || effect->kind == GV_EFFECT_FORGET;
 }
 
-bool gv_effect_is_own_word(const struct gv_effect *effect)
+bool gv_effect_is_preview(const struct gv_effects *effects, const struct gv_effect *effect)
 {
-    return gv_effect_is_row(effect) && (effect->row == GV_ROW_SELF || effect->row == GV_ROW_SENT ||
-                                        effect->row == GV_ROW_LIST);
+    return effect->kind == GV_EFFECT_PERSIST && effect->row == GV_ROW_SENT &&
+           effect->data_len > 0 && (*gv_effect_data(effects, effect) & GV_SENT_PREVIEW);
+}
+
+bool gv_effect_is_own_word(const struct gv_effects *effects, const struct gv_effect *effect)
+{
+    return gv_effect_is_row(effect) && !gv_effect_is_preview(effects, effect) &&
+           (effect->row == GV_ROW_SELF || effect->row == GV_ROW_SENT ||
+            effect->row == GV_ROW_LIST);
 }
 
 const char *gv_note_text(enum gv_note note)

@@ -91,8 +91,13 @@ const uint8_t *gv_effect_data(const struct gv_effects *effects, const struct gv_
 /* Whether it stores or removes a row. */
 bool gv_effect_is_row(const struct gv_effect *effect);
 /* Whether that row is the node's own word (its number, a statement it made, an entry of the admin's
- * lists): to be synced to disk before anything goes out (SPEC 9.7), since nobody else has a copy. */
-bool gv_effect_is_own_word(const struct gv_effect *effect);
+ * lists): to be synced to disk before anything goes out (SPEC 9.7), since nobody else has a copy. A
+ * statement that is only shown to the admin is none. */
+bool gv_effect_is_own_word(const struct gv_effects *effects, const struct gv_effect *effect);
+/* Whether it stores a statement that is only shown to the admin, as sharing is not switched on: in
+ * the first byte of its value, the record's kind, this bit is set. Nothing limits how many. */
+#define GV_SENT_PREVIEW 0x80u
+bool gv_effect_is_preview(const struct gv_effects *effects, const struct gv_effect *effect);
 const char *gv_note_text(enum gv_note note);
 
 /* For the core: each appends one effect. */

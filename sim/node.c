@@ -50,7 +50,7 @@ static void commit(struct gv_world *world, size_t index, const struct gv_effects
         const uint8_t *key = gv_effect_key(effects, effect);
         if (!gv_effect_is_row(effect))
             continue;
-        own = own || gv_effect_is_own_word(effect);
+        own = own || gv_effect_is_own_word(effects, effect);
         tell_effect(world, index, effects, effect, true);
         if (gv_plant_loses_row(effect))
             continue;

@@ -52,22 +52,49 @@ static bool less_interesting(const struct row *a, const struct row *b)
     return failures(a) != failures(b) ? failures(a) < failures(b) : a->seen_ms < b->seen_ms;
 }
 
-/* A free row, or the one to forget. */
-static struct row *least_interesting(struct row *set)
+/* The two sets of a hash; they may be the same. */
+static uint32_t set_of(uint64_t h, unsigned choice)
 {
-    struct row *least = NULL;
-    int logins = 0;
+    return (uint32_t)(choice == 0 ? h : h >> 11) % SETS;
+}
+_Static_assert(SETS == 1u << 11, "the second set's bits are not the first's");
 
-    for (int i = 0; i < WAYS; i++) {
+static unsigned used(const struct row set[WAYS])
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < WAYS; i++)
+        n += set[i].subject.family != GV_FAMILY_NONE;
+    return n;
+}
+
+/* The one to forget: where those that only log in have more than their half, of them. */
+static struct row *least_interesting(struct gv_summary *s, uint64_t h)
+{
+    struct row *places[PLACES], *least = NULL;
+    unsigned logins = 0;
+
+    for (unsigned i = 0; i < PLACES; i++) {
+        places[i] = &s->table[set_of(h, i / WAYS)][i % WAYS];
+        logins += only_logs_in(places[i]);
+    }
+    for (unsigned i = 0; i < PLACES; i++)
+        if (only_logs_in(places[i]) == (logins >= LOGIN_PLACES) &&
+            (!least || less_interesting(places[i], least)))
+            least = places[i];
+    return least;
+}
+
+/* A free row where there is one, or the one to forget. */
+static struct row *room_for(struct gv_summary *s, uint64_t h)
+{
+    struct row *first = s->table[set_of(h, 0)], *second = s->table[set_of(h, 1)];
+    struct row *set = used(second) < used(first) ? second : first;
+
+    for (unsigned i = 0; i < WAYS; i++)
         if (set[i].subject.family == GV_FAMILY_NONE)
             return &set[i];
-        logins += only_logs_in(&set[i]);
-    }
-    for (int i = 0; i < WAYS; i++)
-        if (only_logs_in(&set[i]) == (logins >= LOGIN_WAYS) &&
-            (!least || less_interesting(&set[i], least)))
-            least = &set[i];
-    return least;
+    return least_interesting(s, h);
 }
 
 static uint64_t hash(const struct gv_summary *s, const struct gv_subject *subject)
@@ -80,31 +107,39 @@ static uint64_t hash(const struct gv_summary *s, const struct gv_subject *subjec
     return h ^ h >> 29;
 }
 
-/* A bit for each row of the set that is probably the one. */
+/* A bit for each of the places that is probably the one. */
 static unsigned by_tag(const struct gv_summary *s, uint64_t h)
 {
+    const uint32_t *first = s->tags[set_of(h, 0)], *second = s->tags[set_of(h, 1)];
+    uint32_t tag = (uint32_t)(h >> 32);
     unsigned found = 0;
 
     for (unsigned i = 0; i < WAYS; i++)
-        found |= (unsigned)(s->tags[h % SETS][i] == (uint32_t)(h >> 32)) << i;
+        found |= (unsigned)(first[i] == tag) << i | (unsigned)(second[i] == tag) << (WAYS + i);
     return found;
+}
+
+static struct row *place(struct gv_summary *s, uint64_t h, unsigned found)
+{
+    unsigned i = (unsigned)__builtin_ctz(found);
+
+    return &s->table[set_of(h, i / WAYS)][i % WAYS];
 }
 
 static struct row *row_of(struct gv_summary *s, const struct gv_subject *subject, uint64_t h)
 {
-    struct row *set = s->table[h % SETS];
-
     for (unsigned found = by_tag(s, h); found; found &= found - 1)
-        if (gv_subject_equal(&set[__builtin_ctz(found)].subject, subject))
-            return &set[__builtin_ctz(found)];
-    struct row *least = least_interesting(set);
-    s->forgotten += least->subject.family != GV_FAMILY_NONE;
-    s->forgotten_logins += only_logs_in(least);
-    memset(least, 0, sizeof *least);
-    s->tags[h % SETS][least - set] = (uint32_t)(h >> 32);
-    least->subject = *subject;
-    least->shareable = gv_subject_shareable(subject, s->lab);
-    return least;
+        if (gv_subject_equal(&place(s, h, found)->subject, subject))
+            return place(s, h, found);
+    struct row *room = room_for(s, h);
+    size_t at = (size_t)(room - s->table[0]);
+    s->forgotten += room->subject.family != GV_FAMILY_NONE;
+    s->forgotten_logins += only_logs_in(room);
+    memset(room, 0, sizeof *room);
+    s->tags[at / WAYS][at % WAYS] = (uint32_t)(h >> 32);
+    room->subject = *subject;
+    room->shareable = gv_subject_shareable(subject, s->lab);
+    return room;
 }
 
 static size_t bit_index(unsigned bit)
@@ -289,7 +324,7 @@ static void enter_waiting(struct gv_summary *s)
     for (size_t i = 0; i < s->waiting_count; i++) {
         unsigned found = by_tag(s, s->waiting[i].hash);
         if (found)
-            __builtin_prefetch(&s->table[s->waiting[i].hash % SETS][__builtin_ctz(found)]);
+            __builtin_prefetch(place(s, s->waiting[i].hash, found));
     }
     for (size_t i = 0; i < s->waiting_count; i++)
         enter(s, &s->waiting[i]);
@@ -303,7 +338,8 @@ void gv_summary_add(struct gv_summary *summary, const struct gv_reading *reading
     w->reading = *reading;
     w->allowed = allowed;
     w->hash = hash(summary, &reading->observation.subject);
-    __builtin_prefetch(summary->tags[w->hash % SETS]);
+    __builtin_prefetch(summary->tags[set_of(w->hash, 0)]);
+    __builtin_prefetch(summary->tags[set_of(w->hash, 1)]);
     w->slot = 0;
     if (reading->observation.success) {
         struct gv_subject prefix = gv_subject_network(&reading->observation.subject);

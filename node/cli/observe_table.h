@@ -10,13 +10,16 @@
 #include "node/cli/observe_summary.h"
 #include "proto/trust/history.h"
 
-/* 16384 subjects in sets of eight: 1 MB. Of a full set the least interesting is forgotten: the one
- * with the fewest attempts, the longest ago. Like local history it keeps who logs in before a flood
- * of strays, lest users be called attackers; but in half of its places, as this is a report on
- * attackers. */
+/* 16384 subjects in sets of eight: 1 MB. A subject has two sets where it may be, and goes where more
+ * is free; with one only, sets are full long before the table is. Where both are full the least
+ * interesting of the sixteen is forgotten: the one with the fewest attempts, the longest ago. Like
+ * local history it keeps who logs in before a flood of strays, lest users be called attackers; but in
+ * half of the places, as this is a report on attackers. */
 #define SETS             2048
 #define WAYS             8
-#define LOGIN_WAYS       4
+#define CHOICES          2
+#define PLACES           (CHOICES * WAYS)
+#define LOGIN_PLACES     (PLACES / 2)
 #define HISTORY_SUBJECTS 8192
 #define DAY_MS           86400000u
 #define MTAS         16u /* of enum gv_mta, with room */

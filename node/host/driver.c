@@ -75,10 +75,30 @@ static void tell_clock(struct gv_driver *driver, bool always)
     gv_driver_step(driver, &event);
 }
 
-int gv_driver_event(struct gv_driver *driver, const struct gv_event *event)
+int gv_driver_read(struct gv_driver *driver, const struct gv_event *event)
 {
     tell_clock(driver, false);
     return gv_driver_step(driver, event);
+}
+
+int gv_driver_event(struct gv_driver *driver, const struct gv_event *event)
+{
+    size_t before = driver->pending.count;
+    int rc = gv_driver_read(driver, event);
+
+    if (driver->pending.count > before)
+        gv_driver_hurry(driver);
+    return rc;
+}
+
+void gv_driver_later(struct gv_driver *driver)
+{
+    driver->later = true;
+}
+
+void gv_driver_hurry(struct gv_driver *driver)
+{
+    driver->hold.now = true;
 }
 
 /* ---- effects -------------------------------------------------------------------------------- */
@@ -156,11 +176,15 @@ static void shrink(struct gv_effects *effects)
 
 /* What is carried out may cause further steps (a connection that cannot even be tried); their
  * effects make the next batch of the same flush. */
-static void flush(struct gv_driver *driver)
+void gv_driver_flush(struct gv_driver *driver)
 {
     if (driver->flushing || driver->is_broken)
         return;
     driver->flushing = true;
+    gv_hold_clear(&driver->hold);
+    if (driver->later && driver->storing)
+        driver->storing(driver->context);
+    driver->later = false;
     while ((driver->pending.count > 0 || gv_persist_dirty(driver->persist)) && !driver->is_broken) {
         struct gv_effects batch = driver->pending;
         driver->pending = driver->running;
@@ -177,20 +201,34 @@ static void flush(struct gv_driver *driver)
     driver->flushing = false;
 }
 
+/* At the end of a turn: what may wait does. */
+static void end_turn(struct gv_driver *driver)
+{
+    bool kept = driver->later || gv_persist_dirty(driver->persist);
+
+    if (gv_hold_over(&driver->hold, &driver->pending, kept, now_ms()))
+        gv_driver_flush(driver);
+    else
+        gv_net_flush(driver->net);
+}
+
 /* When the core wants to be woken. Set once a turn, after the last step of the turn. */
 static void on_timer(uv_timer_t *timer)
 {
     struct gv_driver *driver = timer->data;
     struct gv_event event = {.kind = GV_EVENT_TIMER};
 
-    gv_driver_event(driver, &event);
+    if (gv_core_deadline(driver->core) <= now_ms()) /* and not for what waits for its commit */
+        gv_driver_event(driver, &event);
     gv_driver_expire(driver);
 }
 
 static void arm(struct gv_driver *driver)
 {
     uint64_t deadline = gv_core_deadline(driver->core), now = now_ms();
+    uint64_t commit = gv_hold_deadline(&driver->hold);
 
+    deadline = commit < deadline ? commit : deadline;
     /* libuv's clock stands still within a turn: a timer counts from its start. */
     uv_update_time(driver->loop);
     uv_timer_start(&driver->timer, on_timer, deadline > now ? deadline - now : 0, 0);
@@ -201,7 +239,7 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct gv_driver *driver = prepare->data;
 
-    flush(driver);
+    end_turn(driver);
     if (!driver->is_broken)
         arm(driver);
 }
@@ -209,14 +247,14 @@ static void on_prepare(uv_prepare_t *prepare)
 /* After the poll. */
 static void on_check(uv_check_t *check)
 {
-    flush(check->data);
+    end_turn(check->data);
 }
 
 int gv_driver_command(struct gv_driver *driver, const struct gv_event *event)
 {
     int rc = gv_driver_event(driver, event);
 
-    flush(driver);
+    gv_driver_flush(driver);
     if (rc == GV_OK && driver->status.store_failing)
         return GV_ERR_IO;
     return rc;
@@ -372,6 +410,7 @@ int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *option
     driver->recorded = options->recorded;
     driver->noted = options->noted;
     driver->about = options->about;
+    driver->storing = options->storing;
     driver->telemetry_ms =
         options->telemetry_ms ? options->telemetry_ms : GV_TELEMETRY_DAYS * 86400000ULL;
     driver->journal_ms =
@@ -447,7 +486,7 @@ void gv_driver_free(struct gv_driver *driver)
         return;
     driver->freed = true;
     if (driver->net) {
-        flush(driver);
+        gv_driver_flush(driver);
         gv_driver_store_rest(driver);
     }
     gv_net_free(driver->net);

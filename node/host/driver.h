@@ -3,7 +3,8 @@
  *
  * One turn of the loop is one batch. The steps of a turn gather their effects; then all rows are
  * committed in one transaction, and only then the bytes go out, so that the mesh never hears a
- * word that a crash could take back (SPEC 9.6), at the price of one commit a turn.
+ * word that a crash could take back (SPEC 9.6), at the price of one commit a turn. Only what the
+ * lines of a log led to, and would lead to again, may wait for two seconds (hold.h).
  *
  * When a commit fails (full disk, damaged file) the rows stay in memory and are tried again every
  * few seconds. Until then the node is off the mesh, because nothing may be said that is not safe;
@@ -49,6 +50,9 @@ struct gv_driver_options {
     void (*recorded)(void *context, const uint8_t id[GV_ID_LEN]);
     /* Something happened about a subject: its verdict or what is known of it here. May be NULL. */
     void (*about)(void *context, const struct gv_subject *subject);
+    /* Before a commit, if gv_driver_later was called since the last: the moment to hand gv_driver_keep
+     * what belongs with the rows. May be NULL. */
+    void (*storing)(void *context);
     /* The core took a network descriptor or this node's certificate. May be NULL. */
     void (*noted)(void *context, enum gv_note note);
 };
@@ -64,7 +68,14 @@ void gv_driver_free(struct gv_driver *driver);
 
 /* Steps the core; the effects follow at the end of this turn. Returns the core's answer. */
 int gv_driver_event(struct gv_driver *driver, const struct gv_event *event);
-/* The same, and carries out the effects now: for an admin who waits for it. GV_ERR_IO when it was
+/* The same for a line of a log whose position is stored with what the line led to: after a crash it
+ * would be read again, so if it led to nothing but the local history's rows they may wait. */
+int gv_driver_read(struct gv_driver *driver, const struct gv_event *event);
+/* Something is to be kept with the next commit, within GV_HOLD_MS: `storing` will be asked for it. */
+void gv_driver_later(struct gv_driver *driver);
+/* What was gathered so far may not wait: it could not be read again. */
+void gv_driver_hurry(struct gv_driver *driver);
+/* As gv_driver_event, and carries out the effects now: for an admin who waits for it. GV_ERR_IO when it was
  * taken but could not be stored yet. */
 int gv_driver_command(struct gv_driver *driver, const struct gv_event *event);
 /* A count of the flow of mail, likewise (gv_persist_count). */

@@ -3,6 +3,7 @@
 #define GV_NODE_HOST_DRIVER_INTERNAL_H
 
 #include "node/host/driver.h"
+#include "node/host/hold.h"
 
 struct gv_driver {
     uv_loop_t *loop;
@@ -14,9 +15,12 @@ struct gv_driver {
     void (*recorded)(void *context, const uint8_t id[GV_ID_LEN]);
     void (*noted)(void *context, enum gv_note note);
     void (*about)(void *context, const struct gv_subject *subject);
-    struct gv_effects pending; /* gathered in this turn */
+    void (*storing)(void *context);
+    struct gv_effects pending; /* gathered in this turn, or since the last commit */
     struct gv_effects running; /* being carried out */
     struct gv_effects backlog; /* rows that the store would not take */
+    struct gv_hold hold;       /* of pending */
+    bool later;                /* `storing` has something to keep */
     bool flushing, is_broken;
     uint64_t own_dropped; /* rows left out of a full backlog */
     int64_t clock_offset; /* wall minus step clock, as last told to the core */
@@ -39,6 +43,9 @@ struct gv_driver {
 int gv_driver_step(struct gv_driver *driver, const struct gv_event *event);
 /* The node cannot go on; said once. */
 void gv_driver_break(struct gv_driver *driver, const char *why);
+
+/* Stores what is gathered, and carries it out. */
+void gv_driver_flush(struct gv_driver *driver);
 
 /* ---- driver_store.c ------------------------------------------------------------------------- */
 

@@ -31,7 +31,7 @@ static void to_backlog(struct gv_driver *driver, const struct gv_effects *from)
             memcpy(gv_effect_note(&driver->backlog, e->note)->id, e->id, sizeof e->id);
         if (!gv_effect_is_row(e))
             continue;
-        if (full && !gv_effect_is_own_word(e)) {
+        if (full && !gv_effect_is_own_word(from, e)) {
             driver->own_dropped++;
             continue;
         }
@@ -79,6 +79,7 @@ static void on_retry(uv_timer_t *timer)
     struct gv_driver *driver = timer->data;
     struct gv_text error;
 
+    gv_driver_flush(driver); /* what waits goes with what is kept about it */
     if (commit_or_mend(driver, &driver->backlog, &error) != GV_OK) {
         driver->status.store_error = error;
         gv_log_limited(GV_LOG_ERROR, "still off the mesh: %s", error.text);

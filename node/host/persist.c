@@ -371,7 +371,7 @@ int gv_persist_latest(struct gv_persist *persist, const char *name, void *out, s
 static bool has_own_word(const struct gv_effects *effects)
 {
     for (size_t i = 0; i < effects->count; i++)
-        if (gv_effect_is_own_word(&effects->list[i]))
+        if (gv_effect_is_own_word(effects, &effects->list[i]))
             return true;
     return false;
 }

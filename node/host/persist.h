@@ -9,7 +9,7 @@
  * How safe is "committed"? In WAL mode SQLite survives a killed process either way; a power cut may
  * cost the last transactions unless the log is synced. A batch with this node's own word in it
  * (SELF, SENT) is therefore committed with synchronous=FULL: one fsync, at most 32 times an hour by
- * the rate limit. All other rows can be had again from the mesh or are worth little, and go with
+ * the rate limit (what is only previewed is no word). All other rows can be had again from the mesh or are worth little, and go with
  * synchronous=NORMAL: 40,000 rows a second need no fsync each. */
 #ifndef GV_NODE_HOST_PERSIST_H
 #define GV_NODE_HOST_PERSIST_H

@@ -30,9 +30,12 @@ struct gv_follow {
     struct gv_mail_flow *flow;                 /* of all of them together */
     enum gv_source_state told[GV_SOURCES_MAX]; /* state of each as last logged */
     bool spoke[GV_SOURCES_MAX];                /* something was logged of it */
+    bool moved[GV_SOURCES_MAX];                /* since it was kept */
+    struct gv_position files[GV_SOURCES_MAX];  /* which one was last followed; its offset is 0 */
     uint64_t damages[GV_SOURCES_MAX];          /* as last logged */
-    /* What the reader of each knows between two lines; behind the last, what they share. */
-    struct gv_memory *memories[GV_SOURCES_MAX + 1];
+    /* What the reader of each knows between two lines; behind the last, what they share, and the
+     * messages that the flow knows. */
+    struct gv_memory *memories[GV_SOURCES_MAX + 2];
     uv_timer_t timer;
 };
 
@@ -123,33 +126,82 @@ static void hand_on(struct gv_follow *follow)
     }
 }
 
+static void tell_state(struct gv_follow *follow, const struct gv_source_status *status,
+                       size_t source)
+{
+    if (follow->told[source] != status->state) {
+        say_state(status);
+        follow->spoke[source] = true;
+    }
+    follow->told[source] = status->state;
+    if (follow->damages[source] != status->damages)
+        gv_log(GV_LOG_WARNING,
+               "a compressed generation of the log %s is cut short or damaged: what could be read "
+               "of it was",
+               status->path);
+    follow->damages[source] = status->damages;
+}
+
+/* Another file than before, or the same one's first line: what is stored must name it before it can
+ * be rotated away, for from another place it could not be found again. */
+static bool is_new(struct gv_follow *follow, const struct gv_source_status *status, size_t source)
+{
+    struct gv_position file = status->position;
+
+    file.offset = 0;
+    if (memcmp(&file, &follow->files[source], sizeof file) == 0)
+        return false;
+    follow->files[source] = file;
+    return true;
+}
+
 static void on_progress(void *context, size_t source)
 {
     struct gv_follow *follow = context;
     struct gv_source_status status;
+
+    gv_sources_status(follow->sources, &status, source);
+    tell_state(follow, &status, source);
+    follow->moved[source] = true;
+    follow->options.later(follow->options.context,
+                          (status.kind == GV_LOG_FILE || status.kind == GV_LOG_JOURNAL) &&
+                              !is_new(follow, &status, source));
+}
+
+static void keep_position(const struct gv_follow *follow, size_t source)
+{
+    struct gv_source_status status;
     char name[NAME_MAX_BYTES];
 
-    hand_on(follow);
     gv_sources_status(follow->sources, &status, source);
-    if (follow->told[source] != status.state) {
-        say_state(&status);
-        follow->spoke[source] = true;
-    }
-    follow->told[source] = status.state;
-    if (follow->damages[source] != status.damages)
-        gv_log(GV_LOG_WARNING,
-               "a compressed generation of the log %s is cut short or damaged: what could be read "
-               "of it was",
-               status.path);
-    follow->damages[source] = status.damages;
     position_name(name, status.path);
     if (status.kind == GV_LOG_FILE)
         follow->options.keep(follow->options.context, name, &status.position,
                              sizeof status.position);
     else if (status.kind == GV_LOG_JOURNAL)
         keep_cursor(follow, name, status.cursor);
-    save(follow, source);
+}
+
+void gv_follow_keep(struct gv_follow *follow)
+{
+    bool any = false;
+
+    if (!follow || !follow->sources)
+        return;
+    hand_on(follow);
+    for (size_t i = 0; i < gv_sources_count(follow->sources); i++) {
+        if (!follow->moved[i])
+            continue;
+        follow->moved[i] = false;
+        any = true;
+        keep_position(follow, i);
+        save(follow, i);
+    }
+    if (!any)
+        return;
     save(follow, gv_sources_count(follow->sources));
+    if (follow->flow)
+        save(follow, gv_sources_count(follow->sources) + 1);
 }
 
 static void add_count(struct gv_follow *follow, unsigned which, int64_t delta, uint64_t unix_ms)
@@ -205,7 +257,30 @@ static int recall(struct gv_follow *follow, const struct gv_follow_options *opti
         if (gv_memory_load(follow->memories[i], options->kept, options->context))
             gv_sources_recall(follow->sources, i);
     }
+    if (!follow->flow)
+        return GV_OK;
+    struct gv_memory **flow = &follow->memories[options->path_count + 1];
+    size_t n = gv_mail_flow_memory(follow->flow, areas);
+    uv_timeval64_t now;
+    *flow = gv_memory_new("mail flow", GV_MAIL_FLOW_FORM, areas, n);
+    if (!*flow)
+        return GV_ERR_MEMORY;
+    uv_gettimeofday(&now);
+    if (gv_memory_load(*flow, options->kept, options->context))
+        gv_mail_flow_recall(follow->flow, 1000 * (uint64_t)now.tv_sec);
     return GV_OK;
+}
+
+/* The hashes of queue ids are stored, so they are made under the same key after a restart. */
+static uint64_t flow_key(const uint8_t account_key[GV_ACCOUNT_KEY_LEN])
+{
+    static const uint8_t purpose[] = "mail flow";
+    uint8_t hash[crypto_shorthash_BYTES];
+    uint64_t key;
+
+    crypto_shorthash(hash, purpose, sizeof purpose, account_key);
+    memcpy(&key, hash, sizeof key);
+    return key;
 }
 
 static int open_sources(struct gv_follow *follow, const struct gv_follow_options *options)
@@ -238,7 +313,7 @@ static int open_sources(struct gv_follow *follow, const struct gv_follow_options
     }
     struct gv_mail_flow_config flow = {
         .on_count = on_count, .on_outgoing = on_outgoing, .context = follow};
-    randombytes_buf(&flow.key, sizeof flow.key);
+    flow.key = flow_key(options->account_key);
     if (options->count && !(follow->flow = gv_mail_flow_new(&flow)))
         return GV_ERR_MEMORY;
     config.reader.flow = follow->flow;
@@ -284,7 +359,7 @@ static void on_closed(uv_handle_t *handle)
 {
     struct gv_follow *follow = handle->data;
 
-    for (size_t i = 0; i <= GV_SOURCES_MAX; i++)
+    for (size_t i = 0; i < sizeof follow->memories / sizeof *follow->memories; i++)
         gv_memory_free(follow->memories[i]);
     gv_sources_free(follow->sources);
     gv_mail_flow_free(follow->flow);
@@ -312,6 +387,7 @@ void gv_follow_erase(struct gv_follow *follow, const struct gv_subject *subject)
 {
     if (!follow || !follow->sources)
         return;
+    gv_follow_keep(follow);
     gv_sources_erase(follow->sources, subject);
     for (size_t i = 0; i <= gv_sources_count(follow->sources); i++)
         gv_memory_save_anew(follow->memories[i], follow->options.keep, follow->options.context);

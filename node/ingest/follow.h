@@ -24,10 +24,14 @@ struct gv_follow_options {
     uint8_t account_key[GV_ACCOUNT_KEY_LEN]; /* secret */
     void *context;
     void (*observation)(void *context, const struct gv_observation *observation);
-    /* After each batch: to be stored together with what the batch led to. */
+    /* After each batch: what it led to is to be stored, together with what gv_follow_keep says then,
+     * within seconds; `again` false: in this turn, as the batch could not be read again, or not be
+     * found. */
+    void (*later)(void *context, bool again);
+    /* By gv_follow_keep and gv_follow_erase: to be stored under the name. */
     void (*keep)(void *context, const char *name, const void *data, size_t len);
-    /* The changes of a count, GV_STATISTICS_..., that belong to one minute, with its beginning; before
-     * the `keep` of their lines, in the same turn. NULL: the flow of mail is not looked at. */
+    /* The changes of a count, GV_STATISTICS_..., that belong to one minute, with its beginning; at the
+     * latest from gv_follow_keep, before its `keep`. NULL: the flow of mail is not looked at. */
     void (*count)(void *context, unsigned count, int64_t delta, uint64_t unix_ms);
     /* What was stored under the name; false when there is nothing. */
     bool (*kept)(void *context, const char *name, void *data, size_t len);
@@ -39,6 +43,11 @@ int gv_follow_start(struct gv_follow **out, const struct gv_follow_options *opti
 /* No callback comes afterwards; the memory goes with one of the loop's next turns. NULL is
  * allowed. */
 void gv_follow_stop(struct gv_follow *follow);
+
+/* Where its logs were left, and what the lines before that only began, goes to `keep`, as far as it
+ * has changed. To be called before anything that lines led to is stored, and before
+ * gv_follow_stop. NULL is allowed. */
+void gv_follow_keep(struct gv_follow *follow);
 
 /* Forgets what its readers know of a subject and stores that, with the next of what is kept. NULL is
  * allowed. */

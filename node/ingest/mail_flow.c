@@ -38,16 +38,26 @@ struct gv_mail_flow {
     char host[64];
     size_t host_len;
     uint64_t host_hash;
-    uint64_t forgotten;
-    uint16_t
-        free; /* the first of the free ones; the last freed comes first, as it is in the cache */
-    uint16_t unused; /* from here on never used */
-    uint16_t oldest, newest;
-    uint16_t graves[GRAVEYARD]; /* a ring: the next grave is the oldest */
-    uint16_t grave;
-    uint16_t buckets[BUCKETS];
+    uint16_t buckets[BUCKETS]; /* follow from the messages */
+    struct table {
+        uint64_t forgotten;
+        /* The first of the free ones; the last freed comes first, as it is in the cache. */
+        uint16_t free;
+        uint16_t unused; /* from here on never used */
+        uint16_t oldest, newest;
+        uint16_t graves[GRAVEYARD]; /* a ring: the next grave is the oldest */
+        uint16_t grave;
+    } table;
     struct message messages[GV_MAIL_MESSAGES];
 };
+
+static void forget_all(struct gv_mail_flow *flow)
+{
+    memset(&flow->table, 0, sizeof flow->table);
+    flow->table.free = flow->table.oldest = flow->table.newest = NONE;
+    memset(flow->buckets, 0xff, sizeof flow->buckets);
+    memset(flow->table.graves, 0xff, sizeof flow->table.graves);
+}
 
 struct gv_mail_flow *gv_mail_flow_new(const struct gv_mail_flow_config *config)
 {
@@ -57,9 +67,7 @@ struct gv_mail_flow *gv_mail_flow_new(const struct gv_mail_flow_config *config)
     if (!flow)
         return NULL;
     flow->config = *config;
-    flow->free = flow->oldest = flow->newest = NONE;
-    memset(flow->buckets, 0xff, sizeof flow->buckets);
-    memset(flow->graves, 0xff, sizeof flow->graves);
+    forget_all(flow);
     return flow;
 }
 
@@ -70,7 +78,8 @@ void gv_mail_flow_free(struct gv_mail_flow *flow)
 
 uint64_t gv_mail_flow_count(const struct gv_mail_flow *flow, enum gv_mail_count which)
 {
-    return flow->counts[which];
+    /* What is taken back may have been counted before a restart. */
+    return (int64_t)flow->counts[which] < 0 ? 0 : flow->counts[which];
 }
 
 static void count(struct gv_mail_flow *flow, enum gv_mail_count which, int64_t delta, uint64_t ms)
@@ -129,8 +138,8 @@ static void unlink_message(struct gv_mail_flow *flow, struct message *m)
     while (*at != self)
         at = &flow->messages[*at].chain;
     *at = m->chain;
-    *(m->older == NONE ? &flow->oldest : &flow->messages[m->older].newer) = m->newer;
-    *(m->newer == NONE ? &flow->newest : &flow->messages[m->newer].older) = m->older;
+    *(m->older == NONE ? &flow->table.oldest : &flow->messages[m->older].newer) = m->newer;
+    *(m->newer == NONE ? &flow->table.newest : &flow->messages[m->newer].older) = m->older;
 }
 
 static void release(struct gv_mail_flow *flow, uint16_t i)
@@ -139,31 +148,31 @@ static void release(struct gv_mail_flow *flow, uint16_t i)
 
     unlink_message(flow, m);
     m->flags = 0;
-    m->chain = flow->free;
-    flow->free = i;
+    m->chain = flow->table.free;
+    flow->table.free = i;
 }
 
 /* Digs up what lies in a grave, so that none is freed twice. */
 static void leave_grave(struct gv_mail_flow *flow, const struct message *m)
 {
     for (size_t i = 0; i < GRAVEYARD; i++)
-        if (flow->graves[i] == (uint16_t)(m - flow->messages))
-            flow->graves[i] = NONE;
+        if (flow->table.graves[i] == (uint16_t)(m - flow->messages))
+            flow->table.graves[i] = NONE;
 }
 
 static uint16_t take_free(struct gv_mail_flow *flow)
 {
-    if (flow->free == NONE && flow->unused < GV_MAIL_MESSAGES)
-        return flow->unused++;
-    if (flow->free == NONE) {
-        struct message *old = &flow->messages[flow->oldest];
+    if (flow->table.free == NONE && flow->table.unused < GV_MAIL_MESSAGES)
+        return flow->table.unused++;
+    if (flow->table.free == NONE) {
+        struct message *old = &flow->messages[flow->table.oldest];
         if (old->flags & DEAD)
             leave_grave(flow, old);
-        flow->forgotten += old->flags & QUEUED;
-        release(flow, flow->oldest);
+        flow->table.forgotten += old->flags & QUEUED;
+        release(flow, flow->table.oldest);
     }
-    uint16_t i = flow->free;
-    flow->free = flow->messages[i].chain;
+    uint16_t i = flow->table.free;
+    flow->table.free = flow->messages[i].chain;
     return i;
 }
 
@@ -175,11 +184,11 @@ static struct message *add(struct gv_mail_flow *flow, uint64_t id, uint64_t ms)
     *m = (struct message){.id = id,
                           .came_ms = ms,
                           .chain = flow->buckets[id % BUCKETS],
-                          .older = flow->newest,
+                          .older = flow->table.newest,
                           .newer = NONE};
     flow->buckets[id % BUCKETS] = i;
-    *(flow->newest == NONE ? &flow->oldest : &flow->messages[flow->newest].newer) = i;
-    flow->newest = i;
+    *(flow->table.newest == NONE ? &flow->table.oldest : &flow->messages[flow->table.newest].newer) = i;
+    flow->table.newest = i;
     return m;
 }
 
@@ -211,7 +220,7 @@ static struct message *known(struct gv_mail_flow *flow, uint64_t id, uint64_t ms
 
 static void bury(struct gv_mail_flow *flow, struct message *m)
 {
-    uint16_t *grave = &flow->graves[flow->grave++ % GRAVEYARD];
+    uint16_t *grave = &flow->table.graves[flow->table.grave++ % GRAVEYARD];
 
     if (m->flags & DEAD)
         return;
@@ -404,13 +413,90 @@ void gv_mail_flow_login(struct gv_mail_flow *flow, uint64_t attempts, uint64_t u
 void gv_mail_flow_queue(const struct gv_mail_flow *flow, struct gv_mail_queue *out)
 {
     memset(out, 0, sizeof *out);
-    out->forgotten = flow->forgotten;
-    for (uint16_t i = flow->oldest; i != NONE; i = flow->messages[i].newer) {
+    out->forgotten = flow->table.forgotten;
+    for (uint16_t i = flow->table.oldest; i != NONE; i = flow->messages[i].newer) {
         const struct message *m = &flow->messages[i];
 
         if (!(m->flags & QUEUED))
             continue;
         if (out->messages++ == 0 || m->came_ms < out->oldest_ms)
             out->oldest_ms = m->came_ms;
+    }
+}
+
+/* --- Over a restart ----------------------------------------------------------------------------
+ */
+
+size_t gv_mail_flow_memory(struct gv_mail_flow *flow, struct gv_memory_area out[GV_MAIL_FLOW_AREAS])
+{
+    out[0] = (struct gv_memory_area){&flow->table, sizeof flow->table};
+    out[1] = (struct gv_memory_area){flow->messages, sizeof flow->messages};
+    return GV_MAIL_FLOW_AREAS;
+}
+
+/* False the second time, and for one that was never used. */
+static bool meet(const struct gv_mail_flow *flow, bool *met, uint16_t i)
+{
+    if (i >= flow->table.unused || met[i])
+        return false;
+    met[i] = true;
+    return true;
+}
+
+/* What lies in a grave is dead, and in one grave. */
+static bool graves_are_sound(const struct gv_mail_flow *flow)
+{
+    const uint16_t *graves = flow->table.graves;
+
+    for (size_t i = 0; i < GRAVEYARD; i++) {
+        if (graves[i] == NONE)
+            continue;
+        if (graves[i] >= flow->table.unused || !(flow->messages[graves[i]].flags & DEAD))
+            return false;
+        for (size_t j = 0; j < i; j++)
+            if (graves[j] == graves[i])
+                return false;
+    }
+    return true;
+}
+
+/* Each of the used ones is once in the order of coming, with links that agree, or else once among the
+ * free ones. */
+static bool is_sound(const struct gv_mail_flow *flow)
+{
+    const struct table *t = &flow->table;
+    bool met[GV_MAIL_MESSAGES] = {false};
+    uint16_t before = NONE;
+    size_t seen = 0;
+
+    if (t->unused > GV_MAIL_MESSAGES)
+        return false;
+    for (uint16_t i = t->oldest; i != NONE; before = i, i = flow->messages[i].newer, seen++)
+        if (!meet(flow, met, i) || flow->messages[i].older != before)
+            return false;
+    for (uint16_t i = t->free; i != NONE; i = flow->messages[i].chain, seen++)
+        if (!meet(flow, met, i) || flow->messages[i].flags != 0)
+            return false;
+    return before == t->newest && seen == t->unused && graves_are_sound(flow);
+}
+
+void gv_mail_flow_recall(struct gv_mail_flow *flow, uint64_t now_ms)
+{
+    if (!is_sound(flow)) {
+        forget_all(flow);
+        return;
+    }
+    memset(flow->buckets, 0xff, sizeof flow->buckets);
+    for (uint16_t i = flow->table.oldest; i != NONE; i = flow->messages[i].newer) {
+        struct message *m = &flow->messages[i];
+
+        m->chain = flow->buckets[m->id % BUCKETS];
+        flow->buckets[m->id % BUCKETS] = i;
+    }
+    /* If its end was lost with its log it would be in the queue for ever. */
+    while (flow->table.oldest != NONE &&
+           flow->messages[flow->table.oldest].came_ms + GV_MAIL_STALE_MS < now_ms) {
+        leave_grave(flow, &flow->messages[flow->table.oldest]);
+        release(flow, flow->table.oldest);
     }
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "node/base/mail_counts.h"
+#include "node/ingest/memory.h"
 #include "node/ingest/parse_mail_flow.h"
 
 /* What the log tells of the queue: messages that the queue manager took up, or that were put on
@@ -20,7 +21,8 @@ struct gv_mail_queue {
 };
 
 struct gv_mail_flow_config {
-    uint64_t key; /* for the hashes of queue ids, any; kept as long as the flow */
+    /* For the hashes of queue ids, any; kept as long as the flow, and the same one over a restart. */
+    uint64_t key;
     /* Called for each change of a count, with the moment that it belongs to; a count that turns
      * out to be a filter's round trip is taken back with a negative `delta` at that same moment.
      * May be NULL. */
@@ -47,8 +49,16 @@ void gv_mail_flow_take(struct gv_mail_flow *flow, const struct gv_mail_parsed *p
 /* Logins come from the observations, not from here: `attempts` failed, or 0 for a success. */
 void gv_mail_flow_login(struct gv_mail_flow *flow, uint64_t attempts, uint64_t unix_ms);
 
-/* The sums so far; never negative. */
+/* The sums so far, without those of before a restart; never negative. */
 uint64_t gv_mail_flow_count(const struct gv_mail_flow *flow, enum gv_mail_count which);
 void gv_mail_flow_queue(const struct gv_mail_flow *flow, struct gv_mail_queue *out);
+
+/* What it knows of messages, as gv_reader_memory and gv_reader_recall; the sums are not in it. What
+ * came so long before `now_ms` is not taken up. */
+#define GV_MAIL_FLOW_AREAS 2
+#define GV_MAIL_FLOW_FORM  1u
+#define GV_MAIL_STALE_MS   (30ull * 86400000u)
+size_t gv_mail_flow_memory(struct gv_mail_flow *flow, struct gv_memory_area out[GV_MAIL_FLOW_AREAS]);
+void gv_mail_flow_recall(struct gv_mail_flow *flow, uint64_t now_ms);
 
 #endif

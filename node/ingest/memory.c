@@ -7,7 +7,7 @@
 #include "crypto/wipe.h"
 
 #define CELL      64u
-#define CELLS     15u /* in a row */
+#define CELLS     13u /* in a row */
 #define ROWS_MAX  4096u /* more than any memory fills */
 #define ROWS_FREE 64u   /* before they are written anew, at least */
 

@@ -20,7 +20,7 @@ struct gv_memory_area {
 #define GV_MEMORY_AREAS 8
 
 /* All rows are of this length, but for those that were emptied: they have one byte. */
-#define GV_MEMORY_ROW  1024
+#define GV_MEMORY_ROW  888  /* with a name of 80 bytes SQLite needs no second page for it */
 #define GV_MEMORY_NAME 1024 /* of a row, with its zero */
 
 struct gv_memory;

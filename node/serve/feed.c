@@ -8,12 +8,16 @@
 #include "crypto/wipe.h"
 #include "node/base/log.h"
 
+#define LISTS 4 /* the listing, the mesh, local history, locks of own hosts */
+
 struct gv_feed {
     const struct gv_core *core;
     struct gv_listing *listing;
     struct gv_feed_watcher *watchers;
     uv_timer_t timer;
     size_t of_listing, of_mesh, of_history, of_own; /* where the sweep is */
+    bool done[LISTS];                               /* these are gone through */
+    uint64_t round_ms[LISTS];                       /* since when */
 };
 
 static bool vetoed(enum gv_reason reason)
@@ -54,44 +58,66 @@ void gv_feed_watch(struct gv_feed *feed, struct gv_feed_watcher *watcher)
     feed->watchers = watcher;
 }
 
+/* Where the sweep is within one of the lists: false at its end. */
+typedef bool next_subject(struct gv_feed *feed, struct gv_subject *out);
+
+static bool next_listed(struct gv_feed *feed, struct gv_subject *out)
+{
+    unsigned bits;
+
+    return gv_listing_next(feed->listing, &feed->of_listing, out, &bits);
+}
+
+static bool next_of_mesh(struct gv_feed *feed, struct gv_subject *out)
+{
+    return gv_core_next_subject(feed->core, &feed->of_mesh, out);
+}
+
+static bool next_of_history(struct gv_feed *feed, struct gv_subject *out)
+{
+    return gv_core_next_local(feed->core, &feed->of_history, out);
+}
+
+static bool next_own_lock(struct gv_feed *feed, struct gv_subject *out)
+{
+    return gv_core_next_own_lock(feed->core, &feed->of_own, out);
+}
+
+static next_subject *const lists[LISTS] = {next_listed, next_of_mesh, next_of_history,
+                                           next_own_lock};
+
+static void begin(struct gv_feed *feed, size_t list, uint64_t now_ms)
+{
+    size_t *const cursors[LISTS] = {&feed->of_listing, &feed->of_mesh, &feed->of_history,
+                                    &feed->of_own};
+
+    *cursors[list] = 0;
+    feed->done[list] = false;
+    feed->round_ms[list] = now_ms;
+}
+
 static void sweep(struct gv_feed *feed, size_t count)
 {
     struct gv_subject subject;
-    unsigned bits;
 
-    for (size_t i = 0; i < count; i++) {
-        if (!gv_listing_next(feed->listing, &feed->of_listing, &subject, &bits)) {
-            feed->of_listing = 0;
-            break;
+    for (size_t list = 0; list < LISTS; list++)
+        for (size_t i = 0; i < count && !feed->done[list]; i++) {
+            if (lists[list](feed, &subject))
+                gv_feed_subject(feed, &subject);
+            else
+                feed->done[list] = true;
         }
-        gv_feed_subject(feed, &subject);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!gv_core_next_subject(feed->core, &feed->of_mesh, &subject)) {
-            feed->of_mesh = 0;
-            break;
-        }
-        gv_feed_subject(feed, &subject);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!gv_core_next_local(feed->core, &feed->of_history, &subject)) {
-            feed->of_history = 0;
-            break;
-        }
-        gv_feed_subject(feed, &subject);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!gv_core_next_own_lock(feed->core, &feed->of_own, &subject)) {
-            feed->of_own = 0;
-            break;
-        }
-        gv_feed_subject(feed, &subject);
-    }
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-    sweep(timer->data, GV_FEED_SWEEP_COUNT);
+    struct gv_feed *feed = timer->data;
+    uint64_t now_ms = uv_now(timer->loop);
+
+    for (size_t list = 0; list < LISTS; list++)
+        if (feed->done[list] && now_ms - feed->round_ms[list] >= GV_FEED_ROUND_MS)
+            begin(feed, list, now_ms);
+    sweep(feed, GV_FEED_SWEEP_COUNT);
 }
 
 /* Single addresses of the deny list, of IPv6 whatever lies in one /64, so that what enumerates the
@@ -119,7 +145,8 @@ static void list_denied(struct gv_feed *feed)
 
 void gv_feed_all(struct gv_feed *feed)
 {
-    feed->of_listing = feed->of_mesh = feed->of_history = feed->of_own = 0;
+    for (size_t list = 0; list < LISTS; list++)
+        begin(feed, list, uv_now(feed->timer.loop));
     sweep(feed, SIZE_MAX);
     list_denied(feed);
 }
@@ -166,9 +193,9 @@ int gv_feed_start(struct gv_feed **out, uv_loop_t *loop, const struct gv_core *c
         free(feed);
         return GV_ERR_MEMORY;
     }
-    gv_feed_all(feed);
     uv_timer_init(loop, &feed->timer);
     feed->timer.data = feed;
+    gv_feed_all(feed);
     uv_timer_start(&feed->timer, on_timer, GV_FEED_SWEEP_MS, GV_FEED_SWEEP_MS);
     uv_unref((uv_handle_t *)&feed->timer);
     *out = feed;

@@ -11,9 +11,10 @@
 #include "proto/core.h"
 
 /* Every so often so many subjects are decided anew: all of 10,000 within ten seconds, at about half
- * a microsecond each. */
+ * a microsecond each; but none twice within two seconds, as most hosts know a few hundred. */
 #define GV_FEED_SWEEP_MS    250u
 #define GV_FEED_SWEEP_COUNT 250u
+#define GV_FEED_ROUND_MS    2000u
 
 struct gv_feed;
 

@@ -6,8 +6,6 @@
 #include "proto/limits.h"
 #include "proto/wire/record.h"
 
-#define PREVIEW 0x80 /* kind byte of a SENT row that was only shown to the admin */
-
 static const uint8_t self_sequence_key = 1;
 
 void gv_persist_history(struct gv_core *core, const struct gv_subject *subject)
@@ -117,7 +115,7 @@ static void preview(struct gv_core *core, struct gv_statement *statement)
     statement->sequence = core->unix_ms;
     if (sign_record(core, &record, statement) == GV_OK &&
         gv_record_id(id, record.data, record.len) == GV_OK) {
-        record.data[0] |= PREVIEW;
+        record.data[0] |= GV_SENT_PREVIEW;
         /* Without its signature it is nobody's word: a preview that is shown around can neither be
          * sent nor be held against its author. The id does not depend on it. */
         memset(record.data + 1, 0, GV_SIGNATURE_LEN);

@@ -77,7 +77,7 @@ done
 writer=
 echo "killed $kills times"
 ((kills >= 3)) || fail "killed only $kills times"
-soon is received $N
+soon is deferred $N # the last that a message counts as
 for by in minute hour day; do
     for what in received delivered bounced deferred deferrals; do
         got=$(sum $what --by $by)
@@ -86,6 +86,24 @@ for by in minute hour day; do
     got=$(sum outgoing --by $by)
     [[ $got == $((2 * N)) ]] || fail "outgoing by the $by: $got of $((2 * N))"
 done
+is bytes_received $((100 * N)) || fail "bytes received: $(sum bytes_received) of $((100 * N))"
+# One message's lines with kills between them: it is still the same message.
+line() { printf '%s mx postfix/%s\n' "$(date -u +%Y-%m-%dT%H:%M:%S.%6N+00:00)" "$1" >>"$log"; }
+slay() {
+    kill -KILL "$daemon"
+    wait "$daemon" 2>/dev/null
+    start
+}
+queued() { [[ $(ask status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["mail"]["queue"]["messages"])') == "$1" ]]; }
+line 'smtpd[1]: FFFFFB: client=x.example[192.0.2.9]'
+soon is received $((N + 1))
+slay
+line 'qmgr[1]: FFFFFB: from=<a@here.example>, size=100, nrcpt=1 (queue active)'
+soon is bytes_received $((100 * N + 100))
+slay
+queued 1 || fail "the queue is forgotten by a restart"
+line 'qmgr[1]: FFFFFB: removed'
+soon queued 0
 ask stats | grep -q '▇\|█' || fail "there is no sparkline"
 refused() { ! ask "${@:2}" >/dev/null 2>"$scratch/said" && grep -q "$1" "$scratch/said"; }
 refused 'by must be minute, hour or day' stats --by week || fail "--by week: $(<"$scratch/said")"

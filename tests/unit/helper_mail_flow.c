@@ -17,19 +17,86 @@ static void on_count(void *context, enum gv_mail_count which, int64_t delta, uin
         abort(); /* a count may be taken back, but never one that was not given */
 }
 
-void flowing_open(struct flowing *f)
+static void open_both(struct flowing *f)
 {
     struct gv_mail_flow_config flow = {.key = 7, .on_count = on_count, .context = f};
     struct gv_reader_config reader = {.key = "0123456789abcde"};
 
-    setenv("TZ", "UTC", 1);
-    tzset();
-    memset(f, 0, sizeof *f);
     f->flow = gv_mail_flow_new(&flow);
     reader.flow = f->flow;
     f->reader = gv_reader_new(&reader);
     if (!f->flow || !f->reader)
         abort();
+}
+
+void flowing_open(struct flowing *f)
+{
+    setenv("TZ", "UTC", 1);
+    tzset();
+    memset(f, 0, sizeof *f);
+    open_both(f);
+}
+
+/* Rows, as a store keeps them. */
+#define ROWS_MAX 1200
+static struct {
+    char name[32];
+    uint8_t data[GV_MEMORY_ROW];
+    size_t len;
+} rows[ROWS_MAX];
+static size_t row_count;
+
+static void keep(void *context, const char *name, const void *data, size_t len)
+{
+    size_t i = 0;
+
+    (void)context;
+    while (i < row_count && strcmp(rows[i].name, name) != 0)
+        i++;
+    if (i == ROWS_MAX || len > sizeof rows[i].data || strlen(name) >= sizeof rows[i].name)
+        abort();
+    row_count += i == row_count;
+    strcpy(rows[i].name, name);
+    memcpy(rows[i].data, data, len);
+    rows[i].len = len;
+}
+
+static bool kept(void *context, const char *name, void *data, size_t len)
+{
+    (void)context;
+    for (size_t i = 0; i < row_count; i++)
+        if (strcmp(rows[i].name, name) == 0 && rows[i].len == len) {
+            memcpy(data, rows[i].data, len);
+            return true;
+        }
+    return false;
+}
+
+static struct gv_memory *memory_of(struct flowing *f)
+{
+    struct gv_memory_area areas[GV_MAIL_FLOW_AREAS];
+    size_t n = gv_mail_flow_memory(f->flow, areas);
+    struct gv_memory *memory = gv_memory_new("flow", GV_MAIL_FLOW_FORM, areas, n);
+
+    if (!memory)
+        abort();
+    return memory;
+}
+
+void flowing_restart(struct flowing *f)
+{
+    struct gv_memory *memory = memory_of(f);
+
+    row_count = 0;
+    gv_memory_save(memory, keep, NULL);
+    gv_memory_free(memory);
+    memcpy(f->before, f->told, sizeof f->before);
+    flowing_close(f);
+    open_both(f);
+    memory = memory_of(f);
+    if (gv_memory_load(memory, kept, NULL))
+        gv_mail_flow_recall(f->flow, NOW_MS);
+    gv_memory_free(memory);
 }
 
 void flowing_close(struct flowing *f)
@@ -65,9 +132,9 @@ const char *flowing_text(const struct flowing *f)
     text[0] = '\0';
     for (int i = 0; i < GV_MAIL_COUNT_MAX; i++) {
         enum gv_mail_count which = (enum gv_mail_count)i;
-        uint64_t value = gv_mail_flow_count(f->flow, which);
+        int64_t here = f->told[i] - f->before[i], value = f->told[i];
 
-        if ((int64_t)value != f->told[i])
+        if ((int64_t)gv_mail_flow_count(f->flow, which) != (here < 0 ? 0 : here))
             abort();
         if (value > 0)
             at += (size_t)snprintf(text + at, sizeof text - at, "%s%s=%llu", at ? " " : "",

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <dirent.h>
 #include <ftw.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -458,6 +459,45 @@ static void lines_are_counted(void **state)
     assert_int_equal(count_lines("one\ntwo"), 2);
 }
 
+/* The line of SPEC.md about a suite names each of its tests. Returns how many there are. */
+static size_t named_in(const char *spec, const char *path)
+{
+    char *text = read_text(path), *row, suite[96], word[96];
+    const char *name = strrchr(path, '/') + 1;
+    size_t count = 0;
+
+    snprintf(suite, sizeof suite, "\n| `%.*s`", (int)strcspn(name, "."), name);
+    const char *line = strstr(spec, suite);
+    if (!line)
+        fail_msg("SPEC.md 10.10 does not name %s", name);
+    row = strndup(line + 1, strcspn(line + 1, "\n"));
+    assert_non_null(row);
+    for (const char *at = text; (at = strstr(at, "cmocka_unit_test(")); count++) {
+        at = strchr(at, '(') + 1;
+        snprintf(word, sizeof word, "`%.*s`", (int)strcspn(at, ")"), at);
+        if (!strstr(row, word))
+            fail_msg("SPEC.md 10.10 does not name %s of %s", word, name);
+    }
+    free(row);
+    free(text);
+    return count;
+}
+
+static void tests_of_forged_addresses_are_in_the_spec(void **state)
+{
+    char *spec = read_text(GV_SOURCE_DIR "/SPEC.md");
+    glob_t suites;
+    size_t tests = 0;
+
+    (void)state;
+    assert_int_equal(glob(GV_SOURCE_DIR "/tests/unit/test_forged_*.c", 0, NULL, &suites), 0);
+    for (size_t i = 0; i < suites.gl_pathc; i++)
+        tests += named_in(spec, suites.gl_pathv[i]);
+    assert_true(suites.gl_pathc >= 5 && tests >= 50);
+    globfree(&suites);
+    free(spec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +505,7 @@ int main(void)
         cmocka_unit_test(foreign_symbols_are_seen),
         cmocka_unit_test(strangers_at_the_top_are_seen),
         cmocka_unit_test(lines_are_counted),
+        cmocka_unit_test(tests_of_forged_addresses_are_in_the_spec),
         cmocka_unit_test(the_tree_keeps_its_floors),
         cmocka_unit_test(the_top_level_holds_the_house_and_no_more),
         cmocka_unit_test(crypto_calls_libsodium_alone),
