@@ -55,8 +55,10 @@ int run_probe(const struct lab *lab, unsigned samples, unsigned pace_ms, bool pa
 /* So many members, each from an address that nobody knows, who cannot be dialled: all must be let in
  * and heard. */
 int run_newcomers(const struct lab *lab, unsigned members);
-/* SIEGE_PROOFS: they come again, as they are told, and bring what proves nothing. */
-enum siege { SIEGE_SILENT, SIEGE_SLOW, SIEGE_HANDSHAKE, SIEGE_PROOFS };
+/* SIEGE_HANDSHAKE: they begin one, and hang up when they are answered; SIEGE_STAY: they do not. SIEGE_KNOCK:
+ * so many at a time, each once, and then the next.
+ * SIEGE_PROOFS: they stay, too; or come again, as they are told, and bring what proves nothing. */
+enum siege { SIEGE_SILENT, SIEGE_SLOW, SIEGE_HANDSHAKE, SIEGE_STAY, SIEGE_KNOCK, SIEGE_PROOFS };
 int run_siege(const struct lab *lab, enum siege kind, unsigned strangers, unsigned seconds);
 int run_forged(const struct lab *lab, unsigned messages);
 int run_flood(const struct lab *lab, unsigned seconds);

@@ -218,13 +218,16 @@ main() {
     beside=begin_newcomer
     row "$strangers strangers at once, silent" 6 silent "$strangers" 120
     beside=five_strange
-    row "$strangers strangers at once, each begins a handshake" 5 handshake "$strangers" 120
+    row "$strangers strangers at once, each begins handshakes" 5 handshake "$strangers" 120
     row "$strangers strangers, one byte a second" 5 slow "$strangers" 120
     row "$strangers strangers who come again with a proof that is none" 5 proofs "$strangers" 120
     beside=
     # With so many places it is not for want of them that strangers are turned away.
     connections 160
-    row "$strangers strangers, each begins a handshake, places for all" 0 handshake "$strangers" $seconds
+    beside=five_strange
+    row "40 strangers at a time, who hang up when they are answered and make room for others" 5 knock 40 120
+    beside=
+    row "$strangers strangers, each begins a handshake and stays, places for all" 0 stay "$strangers" $seconds
     connections 64
     if [[ ${HOSTILE_LONG:-no} != no ]]; then # traffic is judged once a minute (SPEC 9.9)
         row "a member that asks and never reads" 64 greedy

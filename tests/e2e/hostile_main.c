@@ -15,7 +15,8 @@ static void usage(void)
 {
     fprintf(stderr, "usage: hostile REGISTRY-FOLDER ADDRESS PORT WHAT\n"
                     "  probe SAMPLES PACE-MS | taken SAMPLES PACE-MS | silent STRANGERS SECONDS | slow STRANGERS SECONDS |\n"
-                    "  handshake STRANGERS SECONDS | proofs STRANGERS SECONDS |\n"
+                    "  handshake STRANGERS SECONDS | stay STRANGERS SECONDS | knock STRANGERS SECONDS |\n"
+                    "  proofs STRANGERS SECONDS |\n"
                     "  newcomers MEMBERS | forged MESSAGES | flood SECONDS |\n"
                     "  greedy | churn SECONDS\n");
     exit(64);
@@ -73,6 +74,10 @@ int main(int argc, char **argv)
         return run_siege(&lab, SIEGE_SLOW, first, second);
     if (strcmp(what, "handshake") == 0 && second)
         return run_siege(&lab, SIEGE_HANDSHAKE, first, second);
+    if (strcmp(what, "stay") == 0 && second)
+        return run_siege(&lab, SIEGE_STAY, first, second);
+    if (strcmp(what, "knock") == 0 && second)
+        return run_siege(&lab, SIEGE_KNOCK, first, second);
     if (strcmp(what, "proofs") == 0 && second)
         return run_siege(&lab, SIEGE_PROOFS, first, second);
     if (strcmp(what, "newcomers") == 0 && first)

@@ -15,7 +15,7 @@
 #include "hostile.h"
 #include "proto/limits.h"
 
-#define AGAIN_US 1000000 /* one that was turned away is back after a second */
+#define AGAIN_US 1000000 /* one that was turned away is back after a second, more or less */
 #define FRAME    (2 + GV_KEY_LEN)
 #define AGAIN    (FRAME + GV_ADMISSION_LEN)
 
@@ -35,7 +35,7 @@ static struct {
 
 static struct member lent; /* whose certificate those show who prove nothing */
 
-static void close_one(struct stranger *stranger)
+static void close_one(struct stranger *stranger, enum siege kind)
 {
     close(stranger->fd);
     stranger->fd = -1;
@@ -43,7 +43,10 @@ static void close_one(struct stranger *stranger)
     stranger->answered = false;
     if (stranger->connected)
         count.open--;
-    stranger->next_us = now_us() + AGAIN_US;
+    /* Not in waves, between which there would be room for anybody. */
+    stranger->next_us = kind == SIEGE_KNOCK
+                            ? now_us()
+                            : now_us() + AGAIN_US / 2 + randombytes_uniform(AGAIN_US);
 }
 
 /* As many bytes of a first frame as are due. */
@@ -80,14 +83,16 @@ static void greet(struct stranger *stranger, unsigned number, enum siege kind)
 {
     if (kind == SIEGE_PROOFS && stranger->challenged)
         bring(stranger, number);
-    else if (kind == SIEGE_HANDSHAKE || kind == SIEGE_PROOFS)
+    else if (kind != SIEGE_SILENT && kind != SIEGE_SLOW)
         speak(stranger, FRAME);
 }
 
 static void open_one(const struct lab *lab, struct stranger *stranger, unsigned number, int epoll,
                      enum siege kind)
 {
-    struct sockaddr_in source = source_of_number(66, number);
+    static unsigned latest;
+    /* Those who knock are somebody else each time, and come again at once. */
+    struct sockaddr_in source = source_of_number(66, kind == SIEGE_KNOCK ? latest++ % 60000 : number);
     struct linger linger = {.l_onoff = 1}; /* ends with RST: no port is left waiting */
     int on = 1;
 
@@ -143,9 +148,9 @@ static void happen(struct stranger *stranger, unsigned number, int epoll, enum s
             count.answered++;
             if (++count.held > count.held_most)
                 count.held_most = count.held;
-            if (number % 2) { /* some stay, others hang up at once, which frees their place */
+            if (kind == SIEGE_HANDSHAKE || kind == SIEGE_KNOCK) { /* which frees his place for the next */
                 count.ended++;
-                close_one(stranger);
+                close_one(stranger, kind);
             }
         }
         if (n > 0)
@@ -154,7 +159,7 @@ static void happen(struct stranger *stranger, unsigned number, int epoll, enum s
     if (events & (EPOLLIN | EPOLLERR | EPOLLHUP | EPOLLRDHUP)) {
         count.refused += !stranger->connected;
         count.ended += stranger->connected;
-        close_one(stranger);
+        close_one(stranger, kind);
     }
 }
 
@@ -207,19 +212,20 @@ int run_siege(const struct lab *lab, enum siege kind, unsigned strangers, unsign
     for (unsigned i = 0; i < strangers; i++) /* all at once */
         open_one(lab, &all[i], i, epoll, kind), all[i].next_us = UINT64_MAX;
     while (now_us() < end && !enough) {
-        int n = epoll_wait(epoll, events, 512, 20);
+        int n = epoll_wait(epoll, events, 512, kind == SIEGE_KNOCK ? 1 : 20);
         for (int i = 0; i < n; i++)
             happen(&all[events[i].data.u32], events[i].data.u32, epoll, kind, events[i].events);
         if (now_us() >= next_tick) {
             tick(lab, all, strangers, epoll, kind);
-            next_tick = now_us() + 50000;
+            next_tick = now_us() + (kind == SIEGE_KNOCK ? 1000 : 50000);
         }
     }
     double lasted = (double)(now_us() - start) / 1e6;
     /* What SPEC 5.4 lets begin, and a second's worth more. */
     uint64_t begun_max = GV_HANDSHAKES_BURST + (uint64_t)((lasted + 1) * GV_HANDSHAKES_PER_SECOND);
-    printf("%llu connections of %u addresses in %.0f s, %llu cut off, %llu answered (%u half-open at most), %llu told to come again, %llu came, %u open at most\n",
-           (unsigned long long)count.opened, strangers, lasted,
+    printf("%llu %s of %u addresses in %.0f s, %llu cut off, %llu answered (%u half-open at most), %llu told to come again, %llu came, %u open at most\n",
+           (unsigned long long)count.opened, kind == SIEGE_KNOCK ? "tries" : "connections",
+           kind == SIEGE_KNOCK ? (unsigned)count.opened : strangers, lasted,
            (unsigned long long)(count.refused + count.ended), (unsigned long long)count.answered, count.held_most,
            (unsigned long long)count.challenged, (unsigned long long)count.again, count.most);
     for (unsigned i = 0; i < strangers; i++)
