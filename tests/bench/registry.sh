@@ -3,7 +3,8 @@
 # registry process, mailing to an SMTP server in the client; on SQLite and, where it is installed, on
 # PostgreSQL. The client and the mail server share the machine. GV_BIN, GV_TESTS: folders of the built
 # programs. BENCH_COUNT: enrolments of a turn (20000). BENCH_STRICT=yes: a missed limit makes the
-# exit status 1.
+# exit status 1. BENCH_ALONE=yes: before all others of this machine (real time, root): for a machine that
+# has other work, for a few seconds.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bin=${GV_BIN:-build/bin}
@@ -52,9 +53,14 @@ CONF
         ! listening $port || break
         sleep 0.05
     done
-    local result
-    result=$("$tests/bench_registry" $port $((port + 1)) "$scratch/$1/data/network.descriptor" \
-        "$count" 48)
+    local result urgent=()
+    if [ "${BENCH_ALONE:-no}" = yes ]; then
+        urgent=(chrt -r 1)
+        chrt -a -r -p 1 "$pid"
+        [ -z "${postgres_pid:-}" ] || pgrep -P "$postgres_pid" | xargs -r -n1 chrt -r -p 1
+    fi
+    result=$("${urgent[@]}" "$tests/bench_registry" $port $((port + 1)) \
+        "$scratch/$1/data/network.descriptor" "$count" 96)
     local cpu memory
     cpu=$(awk '{ printf "%.1f", ($14 + $15) / 100 }' "/proc/$pid/stat")
     memory=$(awk '/^VmHWM/ { printf "%d", $2 / 1024 }' "/proc/$pid/status")
@@ -76,7 +82,8 @@ if [ -n "$initdb" ]; then
     "${who[@]}" "$initdb" -D "$scratch/pg/data" -A trust -U grapevine --no-sync >/dev/null
     "${who[@]}" "${initdb%initdb}postgres" -D "$scratch/pg/data" -k "$scratch/pg" -c listen_addresses= \
         >"$scratch/pg.log" 2>&1 &
-    pids+=($!)
+    postgres_pid=$!
+    pids+=("$postgres_pid")
     for _ in {1..200}; do
         ! [ -S "$scratch/pg/.s.PGSQL.5432" ] || break
         sleep 0.1
@@ -86,6 +93,7 @@ if [ -n "$initdb" ]; then
 else
     echo "postgresql: not installed, left out"
 fi
-word=$([ "$first" -ge 1000 ] && echo met || echo missed)
-echo "limit: whole enrolments a second, at least 1000: $word ($first)"
+least=$((figure < first ? figure : first))
+word=$([ "$least" -ge 1000 ] && echo met || echo missed)
+echo "limit: whole enrolments a second, at least 1000, on each database: $word ($least)"
 [ "$word" = met ] || [ "${BENCH_STRICT:-no}" != yes ]

@@ -14,6 +14,8 @@ listed() { registry list --json | jq -c "select(.instance == \"$1\")"; } # INSTA
 peers_are() { [[ $(status_of "$1" peers) == "$2" ]]; }
 
 make_registry leaving
+printf 'Subject: Adieu, {network}\n\nIn my own words:\n    {link}\n' >"$scratch/leave.txt"
+sed -i "s,^url = .*,&\nleave_template = $scratch/leave.txt," "$scratch/registry/registry.conf"
 start_registry
 registry_pid=${pids[-1]}
 start_mesh
@@ -64,6 +66,7 @@ cmp -s "$scratch/stranger" "$scratch/known" || fail "a stranger learns who is kn
 has_link() { grep -qrh '^ *http.*/leave/' "$scratch/mail"; }
 wait_for 10 "the mail with the link" has_link
 [[ $(mails) == $((before + 1)) ]] || fail "$(($(mails) - before)) mails"
+grep -qrh '^Subject: Adieu, leaving' "$scratch/mail" || fail "not the admin's words"
 link=$(grep -rho "$registry_url/leave/[0-9a-f]*" "$scratch/mail" | head -n 1)
 curl -fsS "$link" | grep -q "${id[2]}" || fail "the page does not name the instance"
 jq -e '.revoked | not' >/dev/null <<<"$(listed "${id[2]}")" || fail "looking at the page ended it"

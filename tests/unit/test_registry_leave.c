@@ -12,7 +12,10 @@
 
 #include "crypto/error.h"
 #include "helper_registry.h"
+#include "node/base/db.h"
 #include "node/registry/enrolment.h"
+#include "node/registry/records_internal.h"
+#include "node/registry/template.h"
 
 static struct registry r;
 static struct gv_identity alice[2], bob;
@@ -263,6 +266,68 @@ static void an_owner_may_have_more_or_none(void **state)
     assert_string_equal(word, "limit");
 }
 
+/* ---- an older database ---------------------------------------------------------------------- */
+
+static void an_older_database_is_brought_up_to_date(void **state)
+{
+    static const uint8_t key[GV_SECRET_LEN] = {1};
+    char path[128], sql[600];
+    struct gv_records *records;
+    struct gv_domain_day day;
+    struct gv_text why = {""};
+    uint8_t owner[GV_ID_LEN] = {7}, domain[GV_ID_LEN] = {8};
+    uint32_t count = 0;
+    sqlite3 *db;
+
+    for (size_t version = 1; version < gv_records_schema.migration_count; version++) {
+        snprintf(path, sizeof path, "%s/older%zu.db", r.folder, version);
+        assert_int_equal(gv_db_open(&db, path, gv_records_schema.sqlite, version, NULL), GV_OK);
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO instance VALUES (x'01', x'07%030d', x'00', '2026-11', 5, NULL, NULL)", 0);
+        assert_int_equal(gv_db_exec(db, sql, NULL), GV_OK);
+        gv_db_close(db);
+        assert_int_equal(gv_records_open(&records, path, key, &why), GV_OK);
+        assert_int_equal(gv_records_count(records, &count, owner, owner), GV_OK);
+        assert_int_equal(count, 1); /* nothing was lost */
+        assert_int_equal(gv_records_domain_take(records, &day, "x.test", domain, 100), GV_OK);
+        assert_int_equal(day.codes, 1);
+        assert_int_equal(gv_records_leaving_put(records, r.registrar->owner_secret, owner, 9, 1),
+                         GV_OK);
+        gv_records_close(records);
+    }
+}
+
+/* ---- the mail's text ------------------------------------------------------------------------ */
+
+static void the_words_of_the_mail_are_the_admins(void **state)
+{
+    static const struct gv_mail_words words = {
+        .network = "net", .minutes = "30", .link = "https://r.test/leave/00"};
+    static const struct {
+        const char *text;
+        int rc;
+        const char *part;
+    } cases[] = {
+        {"Subject: Bye {network}\n\n{link} {minutes}\n", GV_OK, "https://r.test/leave/00 30\n"},
+        {"Subject: Bye\n\nno way\n", GV_ERR_MALFORMED, "{link} must be in it"},
+        {"Subject: Bye\n\n{link} {code}\n", GV_ERR_MALFORMED, "network}, minutes}, link}"},
+        {"Subject: Bye\n\n{link} {instance}\n", GV_ERR_MALFORMED, ":3:"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct gv_buf mail;
+        struct gv_text why = {""};
+        size_t body_at = 0;
+        gv_buf_init(&mail);
+        assert_int_equal(gv_template_fill_text(&mail, &body_at, "f", cases[i].text,
+                                               strlen(cases[i].text), &words, &why),
+                         cases[i].rc);
+        const char *said = cases[i].rc == GV_OK ? (const char *)mail.data + body_at : why.text;
+        assert_non_null(strstr(said, cases[i].part));
+        gv_buf_free(&mail);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -272,6 +337,8 @@ int main(void)
         T(a_link_ends_in_time_and_is_not_asked_for_without_end),
         T(a_domain_has_its_own_day),
         T(an_owner_may_have_more_or_none),
+        T(an_older_database_is_brought_up_to_date),
+        T(the_words_of_the_mail_are_the_admins),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
