@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# [share] mode is switched while the node runs: with no it says nothing and goes on receiving; with
+# [share] mode is switched while the node runs: with no it says nothing and goes on receiving and refusing; with
 # preview it only shows; with yes it speaks, of what fails from then on (SPEC 15). Two real nodes.
 # shellcheck disable=SC2317 # functions that are called by name
 set -uo pipefail
 NODES=2
 # shellcheck source=tests/e2e/common.sh
 source "$(dirname "$0")/common.sh"
-needs jq python3
+needs jq python3 curl
 find_port 16800
 make_registry share
 start_registry
@@ -32,6 +32,14 @@ fails_at 2 198.51.100.2
 wait_for 20 "node 1 to receive while it does not share" has_statements 1 1
 is_state 198.51.100.1 "" || fail "with mode = no a signal was made: $(state_of 198.51.100.1)"
 has_statements 2 1 || fail "node 2 holds $(statements 2) statements, not its own alone"
+about() { ask 1 ip --json "$1" | jq -r "$2"; }
+[[ $(about 198.51.100.2 .verdict) == reported ]] || fail "what it received counts nothing: $(about 198.51.100.2 .verdict)"
+fails_at 1 198.51.100.1
+fails_at 1 198.51.100.1
+refuses() { [[ $(about "$1" .action) == refuse ]]; }
+wait_for 20 "node 1 to refuse while it does not share" refuses 198.51.100.1
+[[ $(curl -s --unix-socket "$scratch/node1/control.sock" 'http://localhost/api/v1/list?action=refuse' | jq -r '[.. | strings | select(. == "198.51.100.1")] | length') -ge 1 ]] ||
+    fail "its block list is empty"
 
 mode preview
 fails_at 1 198.51.100.3
