@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "sim/net.h"
 #include "sim/run.h"
 #include "sim/workload.h"
 #include "sim/world.h"
@@ -55,6 +56,18 @@ static void nobody_dials_who_is_behind_nat_and_nobody_meets_who_is_away(void **s
         assert_false(world->nodes[world->wires[w].node[0]].away ||
                      world->nodes[world->wires[w].node[1]].away);
     }
+    /* Nor can it be dialled by one who knows where it is. */
+    size_t behind = 0, wires = 0;
+    while (!world->nodes[behind].outbound)
+        behind++;
+    gv_net_connect(world, 0, 77777, &world->nodes[behind].address);
+    gv_net_connect(world, 0, 77778, &world->nodes[1].address);
+    gv_world_run(world, world->now_ms + 10000);
+    for (size_t w = 0; w < world->wire_count; w++) {
+        assert_int_not_equal(world->wires[w].link[0], 77777);
+        wires += world->wires[w].link[0] == 77778;
+    }
+    assert_int_equal(wires, 1);
     gv_world_free(world);
 }
 
