@@ -47,9 +47,11 @@ static const struct gv_item *descriptor_in_force(const struct gv_core *core)
 
 static bool concerns(const struct gv_case *subject, const struct gv_certificate_row *row)
 {
-    for (const struct gv_held *held = subject->first; held; held = held->next)
+    for (uint32_t i = 0; i < subject->count; i++) {
+        const struct gv_held *held = gv_case_at(subject, i);
         if (held->owner == row->owner || held->author == row->instance)
             return true;
+    }
     return false;
 }
 
@@ -84,8 +86,8 @@ int gv_core_evidence(const struct gv_core *core, struct gv_buf *out, uint32_t *m
     put(&g, descriptor);
     if (row) {
         put_roster(&g, row, CERTIFICATES);
-        for (const struct gv_held *held = row->first; held; held = held->next)
-            put(&g, held->item);
+        for (uint32_t i = 0; i < row->count; i++)
+            put(&g, gv_case_at(row, i)->item);
         put_roster(&g, row, REVOCATIONS);
         put_roster(&g, row, FAULTS);
     }

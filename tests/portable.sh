@@ -13,7 +13,7 @@ cases=${1:-20000} seed=20261122
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # What of it nothing here calls (signing, sending) is left out by the linker, and libsodium with it.
-sources=(tests/vectors/rule_cases.c tests/vectors/siphash.c proto/trust/{verdict,action,policy,signal}.c
+sources=(tests/vectors/rule_cases.c tests/vectors/siphash.c proto/trust/{verdict,verdict_few,action,policy,signal}.c
     proto/trust/history{,_pack,_pool,_row,_signal}.c proto/{table,subject,buf,ip_address,observation}.c
     crypto/error.c)
 flags=(-std=c11 -Wall -Wextra -Werror -I. -ffunction-sections -fdata-sections '-Wl,--gc-sections')

@@ -176,6 +176,8 @@ static int read_verdict(struct gv_verdict *out, const json_t *json, struct gv_te
     size_t count = json_array_size(votes);
 
     memset(out, 0, sizeof *out);
+    if (!json_is_object(json))
+        return gv_fail(error, GV_ERR_MALFORMED, "\"verdict\" must be an object");
     if (!json_is_array(votes) || count > GV_VOTES_MAX)
         return gv_fail(error, GV_ERR_MALFORMED, "\"votes\" must be a list of at most %d",
                        GV_VOTES_MAX);
@@ -241,6 +243,8 @@ static int read_all(struct gv_evidence_file *out, const json_t *json, struct gv_
     if (rc == GV_OK)
         rc = read_u32(&out->evidence.minute, json, "minute", error);
     if (rc == GV_OK)
+        rc = gv_json_hex(out->network, GV_KEY_LEN, json, "network", error);
+    if (rc == GV_OK)
         rc = read_verdict(&out->claimed, json_object_get(json, "verdict"), error);
     if (rc == GV_OK)
         rc = read_records(out, json_object_get(json, "records"), error);
@@ -271,6 +275,28 @@ void gv_evidence_close(struct gv_evidence_file *file)
     memset(file, 0, sizeof *file);
 }
 
+/* What of two verdicts that are not equal differs. */
+static const char *difference(const struct gv_verdict *a, const struct gv_verdict *b)
+{
+    const struct {
+        const char *name;
+        bool differs;
+    } members[] = {
+        {"state", a->state != b->state},
+        {"published", a->published != b->published},
+        {"weight", a->weight != b->weight},
+        {"owners", a->owners != b->owners},
+        {"groups", a->groups != b->groups},
+        {"since_min", a->since_min != b->since_min},
+        {"until_min", a->until_min != b->until_min},
+    };
+
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (members[i].differs)
+            return members[i].name;
+    return "votes";
+}
+
 int gv_evidence_verify(struct gv_verdict *verdict, struct gv_descriptor *descriptor,
                        const struct gv_evidence_file *file, struct gv_text *error)
 {
@@ -282,8 +308,11 @@ int gv_evidence_verify(struct gv_verdict *verdict, struct gv_descriptor *descrip
     if (!gv_verdict_equal(verdict, &file->claimed))
         return gv_fail(error, GV_ERR_PROTOCOL,
                        "these records give another verdict: %s with weight %" PRIu32
-                       ", not %s with %" PRIu32,
+                       ", not %s with %" PRIu32 " (\"%s\" differs)",
                        gv_verdict_state_name(verdict->state), verdict->weight,
-                       gv_verdict_state_name(file->claimed.state), file->claimed.weight);
+                       gv_verdict_state_name(file->claimed.state), file->claimed.weight,
+                       difference(verdict, &file->claimed));
+    if (memcmp(file->network, descriptor->network_id, GV_KEY_LEN) != 0)
+        return gv_fail(error, GV_ERR_NETWORK, "its records are not of the network that it names");
     return GV_OK;
 }

@@ -18,6 +18,7 @@ int gv_evidence_write(json_t **out, const struct gv_core *core, const struct gv_
 struct gv_evidence_file {
     struct gv_evidence evidence;
     struct gv_verdict claimed;
+    uint8_t network[GV_KEY_LEN];     /* that the file says it is of */
     struct gv_record_bytes *records; /* owned */
     uint8_t *bytes;                  /* owned */
 };
@@ -27,9 +28,10 @@ int gv_evidence_open(struct gv_evidence_file *out, const void *data, size_t len,
                      struct gv_text *error);
 void gv_evidence_close(struct gv_evidence_file *file);
 
-/* Judges an opened file anew. Returns GV_OK when the verdict is the very one that the file claims;
- * *descriptor and *verdict are filled in. Otherwise an error with a sentence: GV_ERR_PROTOCOL is
- * another verdict, all else why a record is not valid. */
+/* Judges an opened file anew. Returns GV_OK when the verdict is the very one that the file claims,
+ * and the network, too; *descriptor and *verdict are filled in. Otherwise an error with a sentence:
+ * GV_ERR_PROTOCOL is another verdict, GV_ERR_NETWORK another network than its records are of, all
+ * else why a record is not valid. */
 int gv_evidence_verify(struct gv_verdict *verdict, struct gv_descriptor *descriptor,
                        const struct gv_evidence_file *file, struct gv_text *error);
 

@@ -71,6 +71,11 @@ static int print_answer(const struct gv_cli *cli, const json_t *json)
     return 0;
 }
 
+static bool is_stdout(const char *file)
+{
+    return file && strcmp(file, "-") == 0;
+}
+
 /* Writes what the verdict was made of. */
 static int write_evidence(struct gv_cli *cli, const char *address, const char *file)
 {
@@ -86,7 +91,9 @@ static int write_evidence(struct gv_cli *cli, const char *address, const char *f
     json_decref(json);
     if (!text)
         return gv_cli_no_memory();
-    if (gv_file_write(file, text, strlen(text), 0644, &why) != GV_OK) {
+    if (is_stdout(file)) {
+        puts(text);
+    } else if (gv_file_write(file, text, strlen(text), 0644, &why) != GV_OK) {
         fprintf(stderr, "grapevine: %s\n", why.text);
         rc = EX_CANTCREAT;
     } else if (!cli->json) {
@@ -106,7 +113,9 @@ struct wanted {
 static const struct argp_option options[] = {
     {"ask", 'a', NULL, 0, "Ask the keepers of the address first: they learn that you want to know",
      0},
-    {"evidence", 'e', "FILE", 0, "Write the signed records behind the verdict to FILE", 0},
+    {"evidence", 'e', "FILE", 0,
+     "Write the signed records behind the verdict to FILE; -: to standard output, and nothing else",
+     0},
     {0},
 };
 
@@ -168,9 +177,10 @@ int gv_cli_ip(struct gv_cli *cli, int argc, char **argv)
     rc = gv_cli_ask(cli, &json, path, NULL);
     if (rc != 0)
         return rc;
-    if (cli->json)
+    bool told = is_stdout(wanted.evidence); /* nothing else may stand there */
+    if (!told && cli->json)
         gv_cli_print_json(json);
-    else
+    else if (!told)
         rc = print_answer(cli, json);
     json_decref(json);
     return rc == 0 && wanted.evidence ? write_evidence(cli, address, wanted.evidence) : rc;

@@ -66,6 +66,7 @@ static int say(const struct gv_cli *cli, const struct gv_evidence_file *file,
     return 0;
 }
 
+/* path: NULL where `why` begins with it. */
 static int refuse(const struct gv_cli *cli, const char *path, const struct gv_text *why)
 {
     char safe[2 * sizeof why->text];
@@ -76,7 +77,7 @@ static int refuse(const struct gv_cli *cli, const char *path, const struct gv_te
         gv_cli_print_json(json);
         json_decref(json);
     }
-    fprintf(stderr, "grapevine: %s: %s\n", path, safe);
+    fprintf(stderr, "grapevine: %s%s%s\n", path ? path : "", path ? ": " : "", safe);
     return 1;
 }
 
@@ -135,7 +136,7 @@ int gv_cli_verify(struct gv_cli *cli, int argc, char **argv)
     if (rc == GV_OK) {
         rc = verify(cli, path, &wanted, &data);
     } else {
-        (void)refuse(cli, path, &why);
+        (void)refuse(cli, NULL, &why);
         rc = EX_NOINPUT;
     }
     gv_buf_free(&data);

@@ -103,11 +103,10 @@ bool gv_keep_is_enough(struct gv_core *core, const struct gv_subject *subject)
 
 static struct gv_held *find_vote(const struct gv_case *row, const uint8_t id[GV_ID_LEN])
 {
-    struct gv_held *held = row->first;
-
-    while (held && memcmp(held->id, id, GV_ID_LEN) != 0)
-        held = held->next;
-    return held;
+    for (uint32_t i = 0; i < row->count; i++)
+        if (memcmp(gv_case_at(row, i)->id, id, GV_ID_LEN) == 0)
+            return gv_case_at(row, i);
+    return NULL;
 }
 
 static uint32_t standing_of_group(const struct gv_verdict *verdict, uint64_t group)
@@ -283,9 +282,8 @@ void gv_keep_asked(struct gv_core *core, struct gv_link *link)
 
     if (link->spent.asks++ >= GV_ASKS_PER_MINUTE)
         return;
-    for (const struct gv_held *held = row ? row->first : NULL; held && count < GV_ASKED_MAX;
-         held = held->next)
-        items[count++] = held->item;
+    for (; row && count < row->count && count < GV_ASKED_MAX; count++)
+        items[count] = gv_case_at(row, count)->item;
     gv_buf_clear(&core->scratch);
     gv_message_whisper_start(&core->scratch, count);
     for (uint32_t i = 0; i < count; i++)

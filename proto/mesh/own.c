@@ -45,7 +45,8 @@ void gv_own_evidence(const struct gv_core *core, struct gv_action_facts *facts,
 
     if (gv_own_locks_find(&core->own_locks, subject, core->now_ms))
         facts->locked_by_own = true;
-    for (const struct gv_held *held = row ? row->first : NULL; held; held = held->next) {
+    for (uint32_t i = 0; row && i < row->count; i++) {
+        const struct gv_held *held = gv_case_at(row, i);
         const struct gv_statement *said = &held->statement;
         if (said->kind != GV_STATEMENT_SIGNAL || !gv_own_is(core, held->owner->tag) ||
             memcmp(held->author->id, core->identity.id, GV_ID_LEN) == 0)
@@ -116,10 +117,12 @@ static bool has_signalled(const struct gv_core *core, const struct gv_subject *s
 {
     const struct gv_case *row = gv_store_case(&core->store, subject);
 
-    for (const struct gv_held *held = row ? row->first : NULL; held; held = held->next)
+    for (uint32_t i = 0; row && i < row->count; i++) {
+        const struct gv_held *held = gv_case_at(row, i);
         if (held->statement.kind == GV_STATEMENT_SIGNAL && !held->kept &&
             memcmp(held->author->id, core->identity.id, GV_ID_LEN) == 0)
             return true;
+    }
     return false;
 }
 

@@ -174,8 +174,8 @@ static bool has_said(const struct gv_core *core, const struct gv_subject *subjec
 {
     const struct gv_case *row = gv_store_case(&core->store, subject);
 
-    for (const struct gv_held *held = row ? row->first : NULL; held; held = held->next)
-        if (memcmp(held->author->id, core->identity.id, GV_ID_LEN) == 0)
+    for (uint32_t i = 0; row && i < row->count; i++)
+        if (memcmp(gv_case_at(row, i)->author->id, core->identity.id, GV_ID_LEN) == 0)
             return true;
     return false;
 }

@@ -303,16 +303,18 @@ static size_t gather(struct gv_link *link, struct gv_item *item, struct gv_item 
                      size_t count)
 {
     const struct gv_held *marked = item->tree == GV_TREE_STATEMENTS ? item->row : NULL;
-    struct gv_held *held = marked ? marked->subject->first : NULL;
+    const struct gv_case *row = marked ? marked->subject : NULL;
 
     if (!marked && count < GV_IDS_PER_MESSAGE && link->spent.records++ < GV_WANTS_PER_MINUTE)
         found[count++] = item;
-    for (; held && count < GV_IDS_PER_MESSAGE; held = held->next)
+    for (uint32_t i = 0; row && i < row->count && count < GV_IDS_PER_MESSAGE; i++) {
+        const struct gv_held *held = gv_case_at(row, i);
         if (!held->kept && link->spent.records < GV_WANTS_PER_MINUTE &&
             !is_among(found, count, held->item)) {
             found[count++] = held->item;
             link->spent.records++;
         }
+    }
     return count;
 }
 

@@ -44,6 +44,13 @@ static void free_hour(struct gv_hour *hour)
     free(hour);
 }
 
+static void free_case(struct gv_case *row)
+{
+    if (row->cap > 0)
+        free(row->held.many);
+    free(row);
+}
+
 void gv_store_free(struct gv_store *store)
 {
     size_t cursor = 0;
@@ -54,7 +61,7 @@ void gv_store_free(struct gv_store *store)
     for (cursor = 0; (row = gv_table_next(&store->hours, &cursor));)
         free_hour(row);
     for (cursor = 0; (row = gv_table_next(&store->cases, &cursor));)
-        free(row);
+        free_case(row);
     gv_table_free(&store->sequences);
     gv_table_free(&store->hours);
     gv_table_free(&store->cases);
@@ -121,6 +128,20 @@ static struct gv_hour *find_hour(const struct gv_store *store, const struct gv_i
     return gv_table_find(&store->hours, hash_hour(store, &key), is_hour, &key);
 }
 
+/* The three tables are far apart in memory: what they are asked next is on its way from all three
+ * at once. */
+static void fetch_rows(const struct gv_store *store, const struct hour_key *hour, uint64_t sequence,
+                       const struct gv_subject *subject)
+{
+    uint64_t hashes[] = {hash_subject(store, subject), hash_hour(store, hour)};
+
+    gv_table_fetch(&store->cases, hashes[0]);
+    gv_table_fetch(&store->hours, hashes[1]);
+    gv_table_fetch(&store->sequences, sequence);
+    gv_table_fetch_item(&store->cases, hashes[0]);
+    gv_table_fetch_item(&store->hours, hashes[1]);
+}
+
 /* ---- admission ------------------------------------------------------------------------------ */
 
 /* A retraction covers a signal of the same author on the same subject with a lower number. */
@@ -131,10 +152,12 @@ struct gv_held *gv_store_covering(const struct gv_store *store, const struct gv_
 
     if (!subject || subject->retracts == 0)
         return NULL;
-    for (struct gv_held *held = subject->first; held; held = held->next)
+    for (uint32_t i = 0; i < subject->count; i++) {
+        struct gv_held *held = gv_case_at(subject, i);
         if (held->author == author && held->statement.kind == GV_STATEMENT_RETRACT &&
             held->statement.sequence > signal->sequence)
             return held;
+    }
     return NULL;
 }
 
@@ -162,9 +185,11 @@ struct gv_admission gv_store_weigh(const struct gv_store *store,
     struct sequence_key key = {author, statement->sequence};
     bool is_signal = statement->kind == GV_STATEMENT_SIGNAL;
     uint32_t quota = is_signal ? per_hour : retracts_per_hour;
+    struct hour_key hour_key = {author, statement->last_min / 60, statement->kind, kept};
+    uint64_t hash = hash_author(store, author, key.sequence, 0);
 
-    admission.contradicts = gv_table_find(
-        &store->sequences, hash_author(store, author, key.sequence, 0), is_sequence, &key);
+    fetch_rows(store, &hour_key, hash, &statement->subject);
+    admission.contradicts = gv_table_find(&store->sequences, hash, is_sequence, &key);
     if (admission.contradicts) {
         admission.error = GV_ERR_FAULT;
         return admission;
@@ -236,11 +261,11 @@ static struct gv_case *case_row(struct gv_store *store, const struct gv_subject 
 
 static void release_case(struct gv_store *store, struct gv_case *row)
 {
-    if (row->first)
+    if (row->count > 0)
         return;
     store->by_state[row->state]--;
     gv_table_remove(&store->cases, hash_subject(store, &row->subject), row);
-    free(row);
+    free_case(row);
 }
 
 static void release_hour(struct gv_store *store, struct gv_hour *hour)
@@ -271,6 +296,41 @@ static void enter_hour(struct gv_hour *hour, struct gv_held *held)
     held->hour = hour;
 }
 
+/* For one more. False: no memory. */
+static bool has_room(struct gv_case *row)
+{
+    uint32_t cap = row->cap > 0 ? row->cap : GV_CASE_FEW;
+
+    if (row->count < cap)
+        return true;
+    struct gv_held **old = row->cap > 0 ? row->held.many : NULL;
+    struct gv_held **grown = realloc(old, 2 * (size_t)cap * sizeof *grown);
+    if (!grown)
+        return false;
+    if (!old)
+        memcpy(grown, row->held.few, sizeof row->held.few);
+    row->held.many = grown;
+    row->cap = 2 * cap;
+    return true;
+}
+
+static void enter_case(struct gv_case *row, struct gv_held *held)
+{
+    (row->cap > 0 ? row->held.many : row->held.few)[row->count++] = held;
+}
+
+/* What goes is mostly the oldest. */
+static void leave_case(struct gv_case *row, const struct gv_held *held)
+{
+    struct gv_held **all = row->cap > 0 ? row->held.many : row->held.few;
+    uint32_t at = 0;
+
+    while (all[at] != held)
+        at++;
+    row->count--;
+    memmove(all + at, all + at + 1, (row->count - at) * sizeof *all);
+}
+
 struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement *statement,
                               const uint8_t id[GV_ID_LEN], struct gv_item *item,
                               const struct gv_certificate_row *certificate, bool weightless,
@@ -282,7 +342,7 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
         held ? hour_row(store, author, statement->last_min, statement->kind, kept) : NULL;
     struct gv_case *subject = hour ? case_row(store, &statement->subject) : NULL;
 
-    if (!subject)
+    if (!subject || !has_room(subject))
         goto failed;
     held->statement = *statement;
     memcpy(held->id, id, GV_ID_LEN);
@@ -296,13 +356,7 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
         goto failed;
     enter_hour(hour, held);
     held->subject = subject;
-    held->next = subject->first;
-    if (subject->first)
-        subject->first->previous = held;
-    else
-        subject->last = held;
-    subject->first = held;
-    subject->count++;
+    enter_case(subject, held);
     author->statements++;
     store->count++;
     held->kept = kept;
@@ -357,15 +411,7 @@ void gv_store_drop(struct gv_store *store, struct gv_held *held)
     struct gv_case *subject = held->subject;
 
     leave_hour(store, held);
-    if (held->previous)
-        held->previous->next = held->next;
-    else
-        subject->first = held->next;
-    if (held->next)
-        held->next->previous = held->previous;
-    else
-        subject->last = held->previous;
-    subject->count--;
+    leave_case(subject, held);
     subject->kept -= held->kept;
     subject->retracts -= held->statement.kind == GV_STATEMENT_RETRACT;
     release_case(store, subject);
@@ -382,10 +428,12 @@ struct gv_held *gv_store_cancelled(const struct gv_store *store, const struct gv
 {
     const struct gv_case *subject = gv_store_case(store, &retract->subject);
 
-    for (struct gv_held *held = subject ? subject->first : NULL; held; held = held->next)
+    for (uint32_t i = 0; subject && i < subject->count; i++) {
+        struct gv_held *held = gv_case_at(subject, i);
         if (held->author == author && held->statement.kind == GV_STATEMENT_SIGNAL &&
             held->statement.sequence < retract->sequence)
             return held;
+    }
     return NULL;
 }
 
@@ -420,21 +468,22 @@ static size_t gather_vote(struct gv_vote *vote, const struct gv_held *held, bool
     return 1;
 }
 
-/* From both ends: among a million signals each step is a wait for memory, and so two go at once. */
+/* Among a million signals each row is a wait for memory, so its two lines are asked for some rows
+ * ahead of being read. */
+#define AHEAD 16u
 static size_t gather_votes(struct gv_vote *votes, const struct gv_case *subject, bool kept_too)
 {
-    const struct gv_held *front = subject->first, *back = subject->last;
+    struct gv_held *const *all = subject->cap > 0 ? subject->held.many : subject->held.few;
+    uint32_t fetched = 0;
     size_t count = 0;
 
-    for (uint32_t pairs = subject->count / 2; pairs > 0; pairs--) {
-        const struct gv_held *next = front->next, *previous = back->previous;
-        count += gather_vote(&votes[count], front, kept_too);
-        count += gather_vote(&votes[count], back, kept_too);
-        front = next;
-        back = previous;
+    for (uint32_t i = 0; i < subject->count; i++) {
+        for (; fetched < subject->count && fetched < i + AHEAD; fetched++) {
+            gv_fetch(all[fetched]);
+            gv_fetch((const uint8_t *)all[fetched] + 64);
+        }
+        count += gather_vote(&votes[count], all[i], kept_too);
     }
-    if (subject->count % 2 != 0)
-        count += gather_vote(&votes[count], front, kept_too);
     return count;
 }
 

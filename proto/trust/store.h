@@ -13,26 +13,32 @@
 #include "proto/trust/signal.h"
 #include "proto/trust/verdict.h"
 
+/* What judging reads comes first and together: among a million each line is a wait for memory. */
 struct gv_held {
-    struct gv_statement statement;
-    uint8_t id[GV_ID_LEN];       /* of the record */
-    struct gv_item *item;        /* in the set */
     struct gv_instance *author;
     const struct gv_owner *owner; /* of the certificate it names */
-    uint64_t group;              /* likewise */
-    uint32_t since_min;          /* likewise */
+    uint64_t group;               /* likewise */
+    uint32_t since_min;           /* likewise */
+    bool weightless;              /* it had no standing when it came */
+    bool kept; /* whispered, and not public (SPEC 9.10): has a quota of its own */
+    uint8_t id[GV_ID_LEN]; /* of the record */
+    struct gv_statement statement;
     struct gv_case *subject;
-    struct gv_held *next, *previous; /* on the same subject */
     struct gv_hour *hour;
-    bool weightless;             /* it had no standing when it came */
-    bool kept;                   /* whispered, and not public (SPEC 9.10): has a quota of its own */
+    struct gv_item *item; /* in the set */
 };
+
+#define GV_CASE_FEW 2
 
 /* All that is held on one subject. */
 struct gv_case {
     struct gv_subject subject;
-    struct gv_held *first, *last; /* newest here first */
-    uint32_t count, kept; /* kept: of them not public */
+    uint32_t count, cap; /* cap 0: they are in `few` */
+    union {
+        struct gv_held *few[GV_CASE_FEW]; /* four in five subjects have one signal */
+        struct gv_held **many;            /* owned */
+    } held;              /* oldest here first; gv_case_at */
+    uint32_t kept;       /* of them not public */
     uint32_t retracts;    /* of them retractions: nearly always none, and then nobody looks */
     enum gv_verdict_state state; /* last judged */
     uint32_t weight, until_min;
@@ -50,6 +56,11 @@ void gv_store_init(struct gv_store *store, const uint8_t hash_key[16], size_t ma
 void gv_store_free(struct gv_store *store); /* rows, not the set's items */
 
 struct gv_case *gv_store_case(const struct gv_store *store, const struct gv_subject *subject);
+/* The i-th of row->count, newest here first. */
+static inline struct gv_held *gv_case_at(const struct gv_case *row, uint32_t i)
+{
+    return (row->cap > 0 ? row->held.many : row->held.few)[row->count - 1 - i];
+}
 
 /* What would become of a statement of this author, before its signature is looked at. */
 struct gv_admission {

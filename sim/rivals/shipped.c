@@ -212,9 +212,9 @@ void gv_shipped_day(void *state, uint32_t now_min)
 
     gv_assert(over);
     while ((row = gv_table_next(&s->store.cases, &cursor)))
-        for (struct gv_held *held = row->first; held; held = held->next)
-            if (is_over(held, s, now_min))
-                over[count++] = held;
+        for (uint32_t i = 0; i < row->count; i++)
+            if (is_over(gv_case_at(row, i), s, now_min))
+                over[count++] = gv_case_at(row, i);
     for (size_t i = 0; i < count; i++)
         gv_store_drop(&s->store, over[i]);
     free(over);

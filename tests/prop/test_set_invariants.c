@@ -128,8 +128,8 @@ static bool holds(const struct node *n, const struct record *record)
 {
     const struct gv_case *c = gv_store_case(&n->store, &record->statement.subject);
 
-    for (const struct gv_held *held = c ? c->first : NULL; held; held = held->next)
-        if (memcmp(held->id, record->id, GV_ID_LEN) == 0)
+    for (uint32_t i = 0; c && i < c->count; i++)
+        if (memcmp(gv_case_at(c, i)->id, record->id, GV_ID_LEN) == 0)
             return true;
     return false;
 }

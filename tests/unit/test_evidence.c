@@ -168,6 +168,7 @@ static void test_a_false_claim_is_noticed(void **state)
         {"\"groups\": 3", "\"groups\": 2"},
         {"\"standing\": 1000", "\"standing\": 1001"},
         {"\"published\": true", "\"published\": null"},
+        {"\"until_min\": ", "\"until_min\":1"},
     };
 
     for (unsigned i = 0; i < 3; i++)
@@ -178,6 +179,13 @@ static void test_a_false_claim_is_noticed(void **state)
         assert_int_not_equal(verify(text), GV_OK);
         free(text);
     }
+    /* The network that the file names is the records' own. */
+    char *foreign = export_text(9), *id = strstr(foreign, "\"network\": \"") + 12;
+    *id = *id == '0' ? '1' : '0';
+    assert_int_equal(verify(foreign), GV_ERR_NETWORK);
+    memcpy(strstr(foreign, "\"network\""), "\"nothing\"", 9);
+    assert_int_equal(verify(foreign), GV_ERR_MALFORMED);
+    free(foreign);
     /* A record that is left out gives another verdict; a minute in which they were over, too. */
     char *text = export_text(9);
     json_t *json = json_loads(text, 0, NULL);

@@ -349,6 +349,63 @@ static void states_have_names(void **state)
     assert_string_equal(gv_verdict_state_name(GV_VERDICT_UNTRUSTED), "untrusted");
 }
 
+/* ---- few and many --------------------------------------------------------------------------- */
+
+static uint64_t random_state = 20261122;
+
+static uint32_t below(uint32_t bound)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)((random_state >> 11) % bound);
+}
+
+/* Some owners several times, dated back and ahead, young and old, revoked and at fault. */
+static struct gv_vote random_vote(uint32_t owners, uint32_t groups)
+{
+    struct gv_vote v = {.sequence = 1 + below(9), .revoked_min = GV_NEVER, .fault_min = GV_NEVER};
+    uint32_t owner = below(owners), id = below(UINT32_MAX);
+
+    memcpy(v.signal, &id, sizeof id);
+    v.owner[0] = (uint8_t)(owner % 3); /* many begin alike */
+    v.owner[15] = v.instance[0] = (uint8_t)owner;
+    v.group = (uint64_t)below(groups) << below(2) * 40;
+    v.time_min = NOW + 10 - below(DAY + 60);
+    if (below(2) == 0) /* many end in the very minute in which others begin */
+        v.time_min = NOW + below(10) - below(2) * (DAY + 1);
+    v.since_min = below(6) > 0 ? OLD - below(90 * DAY) : v.time_min - below(100 * DAY);
+    if (below(20) == 0)
+        v.revoked_min = v.time_min + below(2);
+    if (owner % 7 == 0) /* of the owner, so the same in all of his */
+        v.fault_min = NOW - normal.fault_min + owner % 5 * 200 - 300;
+    return v;
+}
+
+/* Up to 64 signals are counted one way and more another; repetition never matters, so the same
+ * ones, and again until they are too many, must give the same verdict to the last bit. */
+static void few_and_many_say_the_same(void **state)
+{
+    struct gv_vote votes[64], again[256 + 64];
+    uint32_t untrusted = 0, later = 0;
+
+    for (int i = 0; i < 4000; i++) {
+        uint32_t count = 1 + below(i % 2 ? 5 : 64), owners = 1 + below(40), groups = 1 + below(20);
+        for (uint32_t v = 0; v < count; v++)
+            votes[v] = random_vote(owners, groups);
+        uint32_t all = (256 / count + 1) * count;
+        for (uint32_t v = 0; v < all; v++)
+            again[v] = votes[v % count];
+        struct gv_verdict few = judge_at(NOW, votes, count);
+        struct gv_verdict many = judge_at(NOW, again, all);
+        assert_memory_equal(&few, &many, sizeof few);
+        untrusted += few.state == GV_VERDICT_UNTRUSTED;
+        later += few.until_min != GV_NEVER && few.until_min > NOW + 1;
+    }
+    assert_in_range(untrusted, 500, 3500); /* what is compared is of every kind */
+    assert_true(later > 500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +426,7 @@ int main(void)
         cmocka_unit_test_setup(until_is_when_too_few_are_left, setup),
         cmocka_unit_test_setup(until_sees_what_begins_by_itself, setup),
         cmocka_unit_test_setup(times_at_the_end_of_the_range_do_not_wrap, setup),
+        cmocka_unit_test_setup(few_and_many_say_the_same, setup),
         cmocka_unit_test(states_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
