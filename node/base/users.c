@@ -65,7 +65,7 @@ static _Noreturn void answer_to(int fd, void (*look_up)(struct answer *, const c
 
     (void)setrlimit(RLIMIT_CORE, &none);
     if (nowhere >= 0)
-        (void)dup2(nowhere, STDERR_FILENO);
+        (void)dup2(nowhere, 2); /* what name-service modules complain of */
     memset(&answer, 0, sizeof answer);
     look_up(&answer, name);
     _exit(write(fd, &answer, sizeof answer) == (ssize_t)sizeof answer ? 0 : 1);
