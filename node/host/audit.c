@@ -22,7 +22,8 @@ struct gv_audit {
     uv_timer_t timer;
     struct gv_fetch *fetch; /* under way, or NULL */
     struct gv_mirror mirror;
-    bool open;               /* the mirror: it needs a descriptor */
+    struct gv_mirror former; /* of the key before: what it signed is in force still */
+    bool open;               /* the mirrors: they need a descriptor */
     struct gv_log_head head; /* what this look is about */
     uint8_t wire[GV_LOG_HEAD_MAX];
     size_t wire_len;
@@ -99,6 +100,12 @@ static void hour_text(char out[32], uint32_t minute)
 
 /* ---- comparing ------------------------------------------------------------------------------ */
 
+static bool belies(const struct gv_mirror *mirror, const struct gv_log_head *head)
+{
+    return mirror->has_head && head->signer == mirror->head.signer &&
+           head->size <= mirror->head.size && !gv_mirror_fits(mirror, head);
+}
+
 /* What the mesh has, against what was fetched here. */
 static void compare_heads(struct gv_audit *audit, const struct gv_core *core)
 {
@@ -113,8 +120,7 @@ static void compare_heads(struct gv_audit *audit, const struct gv_core *core)
         if (contradicted)
             found(audit, "it shows two faces: another head of its log contradicts the one of %s",
                   hour);
-        else if (audit->mirror.has_head && head.signer == audit->mirror.head.signer &&
-                 head.size <= audit->mirror.head.size && !gv_mirror_fits(&audit->mirror, &head))
+        else if (belies(&audit->mirror, &head) || belies(&audit->former, &head))
             found(audit,
                   "it shows two faces: the head of %s that others were given is not of the log "
                   "that was given here",
@@ -123,17 +129,18 @@ static void compare_heads(struct gv_audit *audit, const struct gv_core *core)
 }
 
 /* Every certificate of that key that was issued before the head's hour is in the log. */
-static void compare_certificates(struct gv_audit *audit, const struct gv_core *core)
+static void compare_certificates(struct gv_audit *audit, struct gv_mirror *mirror,
+                                 const struct gv_core *core)
 {
     struct gv_certificate certificate;
-    const struct gv_log_head *head = &audit->mirror.head;
+    const struct gv_log_head *head = &mirror->head;
     char instance[2 * GV_ID_LEN + 1], owner[2 * GV_ID_LEN + 1];
     size_t cursor = 0;
 
-    while (audit->mirror.has_head && gv_core_next_certificate(core, &cursor, &certificate)) {
+    while (mirror->has_head && gv_core_next_certificate(core, &cursor, &certificate)) {
         if (certificate.signer != head->signer ||
             (uint64_t)certificate.issued_min + SLACK_MIN >= head->minute ||
-            gv_mirror_has(&audit->mirror, certificate.id))
+            gv_mirror_has(mirror, certificate.id))
             continue;
         gv_hex(instance, certificate.instance, GV_ID_LEN);
         gv_hex(owner, certificate.owner, GV_ID_LEN);
@@ -149,7 +156,8 @@ static void look_over(struct gv_audit *audit)
     if (!core)
         return;
     compare_heads(audit, core);
-    compare_certificates(audit, core);
+    compare_certificates(audit, &audit->mirror, core);
+    compare_certificates(audit, &audit->former, core);
 }
 
 /* ---- one look ------------------------------------------------------------------------------- */
@@ -286,12 +294,29 @@ static void on_head(void *context, struct gv_fetch_result *result)
     audit->wire_len = result->len;
     audit->options.head(audit->options.context, audit->wire, audit->wire_len);
     if (audit->mirror.has_head && audit->mirror.head.signer != audit->head.signer)
-        gv_mirror_reset(&audit->mirror); /* its key was changed: another log */
+        gv_mirror_retire(&audit->mirror, &audit->former); /* another log */
     if ((uint64_t)audit->head.minute + GV_AUDIT_STALE < now_ms(audit) / 60000) {
         finish(audit, "the registry has signed no head of its log for more than a day");
         return;
     }
     ask_entries(audit);
+}
+
+static int open_mirrors(struct gv_audit *audit, const struct gv_descriptor *descriptor)
+{
+    const char *folder = audit->options.folder;
+    int rc = gv_mirror_open(&audit->mirror, folder, GV_MIRROR_PRESENT, descriptor);
+
+    if (rc != GV_OK) {
+        gv_mirror_close(&audit->mirror);
+        return rc;
+    }
+    rc = gv_mirror_open(&audit->former, folder, GV_MIRROR_FORMER, descriptor);
+    if (rc != GV_OK) {
+        gv_mirror_close(&audit->mirror);
+        gv_mirror_close(&audit->former);
+    }
+    return rc;
 }
 
 void gv_audit_look(struct gv_audit *audit)
@@ -308,8 +333,7 @@ void gv_audit_look(struct gv_audit *audit)
         finish(audit, "no network descriptor yet");
         return;
     }
-    if (!audit->open &&
-        gv_mirror_open(&audit->mirror, audit->options.folder, descriptor) != GV_OK) {
+    if (!audit->open && open_mirrors(audit, descriptor) != GV_OK) {
         finish(audit, "out of memory");
         return;
     }
@@ -362,8 +386,10 @@ void gv_audit_free(struct gv_audit *audit)
         return;
     audit->freed = true;
     gv_fetch_cancel(audit->fetch);
-    if (audit->open)
+    if (audit->open) {
         gv_mirror_close(&audit->mirror);
+        gv_mirror_close(&audit->former);
+    }
     uv_close((uv_handle_t *)&audit->timer, on_closed);
 }
 

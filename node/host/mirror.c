@@ -11,12 +11,12 @@
 #include "node/base/file.h"
 #include "node/base/log.h"
 
-#define ENTRIES "registry-log"
-#define HEAD    "registry-log.head"
+#define ENTRIES ""
+#define HEAD    ".head"
 
-static void path_of(char out[4096], const struct gv_mirror *mirror, const char *name)
+static void path_of(char out[4096], const struct gv_mirror *mirror, const char *end)
 {
-    snprintf(out, 4096, "%s/%s", mirror->folder, name);
+    snprintf(out, 4096, "%s/%s%s", mirror->folder, mirror->name, end);
 }
 
 static void forget(struct gv_mirror *mirror)
@@ -38,6 +38,29 @@ void gv_mirror_reset(struct gv_mirror *mirror)
     (void)unlink(path);
     path_of(path, mirror, ENTRIES);
     (void)unlink(path);
+}
+
+static void move_file(const struct gv_mirror *from, const struct gv_mirror *to, const char *end)
+{
+    char old[4096], new[4096];
+
+    path_of(old, from, end);
+    path_of(new, to, end);
+    if (rename(old, new) != 0 && errno != ENOENT)
+        gv_log_limited(GV_LOG_WARNING, "%s: %s", new, strerror(errno));
+}
+
+void gv_mirror_retire(struct gv_mirror *present, struct gv_mirror *former)
+{
+    gv_mirror_back(present); /* what no head has covered was never written */
+    gv_mirror_reset(former);
+    move_file(present, former, ENTRIES);
+    move_file(present, former, HEAD); /* last: without it the entries are not believed */
+    struct gv_mirror was = *present;
+    *present = *former;
+    *former = was;
+    present->name = GV_MIRROR_PRESENT;
+    former->name = GV_MIRROR_FORMER;
 }
 
 int gv_mirror_append(struct gv_mirror *mirror, const uint8_t *entries, size_t len)
@@ -103,10 +126,11 @@ static int read_files(struct gv_mirror *mirror, const struct gv_descriptor *desc
     return rc;
 }
 
-int gv_mirror_open(struct gv_mirror *mirror, const char *folder,
+int gv_mirror_open(struct gv_mirror *mirror, const char *folder, const char *name,
                    const struct gv_descriptor *descriptor)
 {
     memset(mirror, 0, sizeof *mirror);
+    mirror->name = name;
     gv_merkle_init(&mirror->tree);
     gv_buf_init(&mirror->entries);
     gv_buf_init(&mirror->ids);
@@ -117,8 +141,8 @@ int gv_mirror_open(struct gv_mirror *mirror, const char *folder,
     if (rc == GV_OK)
         return GV_OK;
     if (rc != GV_ERR_NOT_FOUND)
-        gv_log(GV_LOG_NOTICE, "%s/" ENTRIES " is not used (%s): the registry's log is fetched anew",
-               folder, gv_strerror(rc));
+        gv_log(GV_LOG_NOTICE, "%s/%s is not used (%s): the registry's log is fetched anew", folder,
+               name, gv_strerror(rc));
     gv_mirror_reset(mirror);
     return rc == GV_ERR_MEMORY ? rc : GV_OK;
 }

@@ -15,7 +15,8 @@
 #define GV_MIRROR_MAX 400000u /* entries: 80 bytes each in memory, 65 on disk */
 
 struct gv_mirror {
-    char *folder; /* owned */
+    char *folder;     /* owned */
+    const char *name; /* of its files */
     struct gv_merkle tree;
     struct gv_buf entries; /* those not written yet: tree.size - head.size of them */
     struct gv_buf ids;     /* of the certificates, sorted when `sorted` */
@@ -25,13 +26,19 @@ struct gv_mirror {
         head; /* the last that the tree was compared with and fits; its signer's log */
 };
 
-/* Reads the files, if there are any. GV_OK or GV_ERR_MEMORY. */
-int gv_mirror_open(struct gv_mirror *mirror, const char *folder,
+#define GV_MIRROR_PRESENT "registry-log"
+#define GV_MIRROR_FORMER  "registry-log-former"
+
+/* Reads the files of one of these names, if there are any. GV_OK or GV_ERR_MEMORY. */
+int gv_mirror_open(struct gv_mirror *mirror, const char *folder, const char *name,
                    const struct gv_descriptor *descriptor);
 void gv_mirror_close(struct gv_mirror *mirror);
 
-/* Begins anew: the registry has another key. */
+/* Begins anew. */
 void gv_mirror_reset(struct gv_mirror *mirror);
+/* The registry has another key: what is here becomes the former one's, which is forgotten, and the
+ * present one begins anew. */
+void gv_mirror_retire(struct gv_mirror *present, struct gv_mirror *former);
 /* Whole entries, in order. GV_OK, GV_ERR_MALFORMED, GV_ERR_FULL, GV_ERR_MEMORY. */
 int gv_mirror_append(struct gv_mirror *mirror, const uint8_t *entries, size_t len);
 /* Does the log as it is here have this root at this size? size <= tree.size. */

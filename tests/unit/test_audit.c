@@ -17,7 +17,9 @@
 #include "node/base/json.h"
 #include "node/base/file.h"
 #include "node/host/audit.h"
+#include "node/base/keyfile.h"
 #include "node/host/mirror.h"
+#include "node/registry/commands.h"
 #include "proto/wire/record.h"
 
 static struct registry r, twin; /* the twin: the same keys and descriptor, another database */
@@ -331,7 +333,7 @@ static void a_long_log_is_copied_in_pages_and_read_back(void **state)
     assert_int_equal(status.size, 2500);
     restart(&alice);
     struct gv_mirror mirror;
-    assert_int_equal(gv_mirror_open(&mirror, alice.folder, &r.registrar->descriptor), GV_OK);
+    assert_int_equal(gv_mirror_open(&mirror, alice.folder, GV_MIRROR_PRESENT, &r.registrar->descriptor), GV_OK);
     assert_true(mirror.has_head);
     assert_int_equal(mirror.tree.size, 2500);
     assert_true(gv_mirror_has(&mirror, certificate.id));
@@ -382,6 +384,54 @@ static void one_that_mints_outside_its_log_is_caught(void **state)
     status = look(&alice);
     assert_non_null(strstr(status.finding, "outside its log"));
     restart(&alice); /* it does not pass */
+    status = look(&alice);
+    assert_non_null(strstr(status.finding, "outside its log"));
+}
+
+/* Its key is changed, and the old one mints on in secret, back in the time when it was watched. */
+static void one_that_mints_with_its_former_key_is_caught(void **state)
+{
+    uint8_t wire[GV_CERTIFICATE_LEN], secret[GV_SECRET_LEN];
+    struct gv_identity minted, old = r.signer, next;
+    struct gv_certificate certificate = {.since_min = REGISTRY_NOW - 1,
+                                         .issued_min = REGISTRY_NOW,
+                                         .expires_min = REGISTRY_NOW + 129600,
+                                         .group = 4ULL << 56 | 0x7f00};
+    struct gv_descriptor *d = &r.descriptor;
+
+    join(&r, 10, wire);
+    assert_int_equal(tell(&alice, GV_RECORD_CERTIFICATE, wire, sizeof wire), GV_OK);
+    pass_hour();
+    assert_string_equal(look(&alice).finding, "");
+    char *path = gv_data_path(r.folder, GV_FILE_NEXT_KEY);
+    assert_int_equal(gv_keyfile_create(secret, path, NULL), GV_OK);
+    gv_identity_from_secret(&next, secret);
+    free(path);
+    d->version++;
+    d->activation_min = REGISTRY_NOW;
+    memcpy(d->keys[1].key, next.sign_public, GV_KEY_LEN);
+    d->keys[1].from_min = REGISTRY_NOW;
+    d->keys[1].until_min = REGISTRY_NOW + 2000000;
+    d->key_count = 2;
+    assert_int_equal(gv_write_descriptor(d, r.folder, r.root.sign_secret, NULL), GV_OK);
+    r.signer = next;
+    join(&r, 11, wire);
+    assert_int_equal(tell(&alice, GV_RECORD_DESCRIPTOR, r.registrar->descriptor_wire.data,
+                          r.registrar->descriptor_wire.len),
+                     GV_OK);
+    assert_int_equal(tell(&alice, GV_RECORD_CERTIFICATE, wire, sizeof wire), GV_OK);
+    pass_hour();
+    struct gv_audit_status status = look(&alice);
+    assert_string_equal(status.finding, ""); /* an honest change accuses nobody */
+    assert_string_equal(status.trouble, "");
+    assert_int_equal(status.size, 1);
+    restart(&alice);
+    assert_string_equal(look(&alice).finding, "");
+    registry_identity(&minted, 77);
+    memcpy(certificate.key, minted.sign_public, GV_KEY_LEN);
+    certificate.since_min = certificate.issued_min -= 5; /* the head of the next hour has it not */
+    gv_certificate_issue(wire, &certificate, old.sign_secret, d->network_id);
+    assert_int_equal(tell(&alice, GV_RECORD_CERTIFICATE, wire, sizeof wire), GV_OK);
     status = look(&alice);
     assert_non_null(strstr(status.finding, "outside its log"));
 }
@@ -512,6 +562,7 @@ int main(void)
         T(a_long_log_is_copied_in_pages_and_read_back),
         T(a_damaged_copy_is_fetched_anew_and_accuses_nobody),
         T(one_that_mints_outside_its_log_is_caught),
+        T(one_that_mints_with_its_former_key_is_caught),
         T(one_with_two_faces_is_caught_when_heads_meet),
         T(one_with_two_faces_is_caught_though_no_two_heads_contradict_each_other),
         T(one_that_changes_what_it_signed_is_caught),
