@@ -198,6 +198,20 @@ inside install -d -m 700 -o _grapevine-registry -g _grapevine-registry /var/lib/
 inside systemctl start grapevine-registry
 answers() { inside curl -fsS http://127.0.0.1:4728/v1/network -o /dev/null; }
 check "the registry does not answer" wait_for 10 answers
+# shellcheck disable=SC2016 # for the shell inside
+check "completion does not offer the registry's commands" inside bash -c '. /usr/share/bash-completion/completions/grapevine
+    for word in keys limits restore; do
+        COMP_WORDS=(grapevine-registry "$word") COMP_CWORD=1; _grapevine grapevine-registry
+        [ "${COMPREPLY[*]}" = "$word" ] || exit 1
+    done'
+inside grapevine-registry backup /root/copy --data /var/lib/grapevine-registry >/dev/null
+back_again() { # by root, into a folder of the service's user
+    inside install -d -m 700 -o _grapevine-registry /srv/again &&
+        inside grapevine-registry restore /root/copy --data /srv/again &&
+        [ "$(inside stat -c %U /srv/again/registry.db /srv/again/root.key | sort -u)" = _grapevine-registry ]
+}
+check "root cannot restore for the service" back_again
+inside rm -rf /root/copy /srv/again
 check "the registry's root key is open to others" mode_of /var/lib/grapevine-registry/root.key "600 _grapevine-registry"
 code_for() { # EMAIL
     inside grep -lri "^to:.*$1" /var/lib/grapevine-registry/mail | head -n 1 | while read -r mail; do
