@@ -143,6 +143,43 @@ static void test_attackers(void **state)
     json_decref(json);
 }
 
+static bool is_attacker(const char *address)
+{
+    bool found = false;
+    size_t i;
+    json_t *json, *one;
+
+    usleep(2100000); /* what was found is told for two seconds */
+    assert_int_equal(node_get(&node, "attackers", &json), 200);
+    json_array_foreach(json_object_get(json, "attackers"), i, one)
+        found |= strcmp(json_string_value(json_object_get(one, "subject")), address) == 0;
+    json_decref(json);
+    return found;
+}
+
+/* A user who mistypes is on no page (SPEC 15); one who is locked is. */
+static void test_a_user_is_no_attacker(void **state)
+{
+    static const char user[] = "198.51.100.77";
+    struct gv_event event = {.kind = GV_EVENT_OBSERVATION,
+                             .observation = {.service = GV_SERVICE_IMAP,
+                                             .kind = GV_KIND_UNSPECIFIED,
+                                             .account = 7,
+                                             .success = true}};
+    int result;
+
+    node_fails(&node, user, 1);
+    assert_true(is_attacker(user));
+    assert_int_equal(gv_subject_parse(&event.observation.subject, user, strlen(user)), GV_OK);
+    event.observation.unix_ms = gv_unix_ms();
+    node_command(&node, &event, &result);
+    assert_int_equal(result, GV_OK);
+    node_fails(&node, user, 1);
+    assert_false(is_attacker(user));
+    node_fails(&node, user, 6);
+    assert_true(is_attacker(user));
+}
+
 /* Every key with its value, its line or its default; a webhook's path is a secret. */
 static void test_settings_say_where_they_come_from(void **state)
 {
@@ -287,6 +324,7 @@ int main(void)
         WITH(test_the_dashboard_is_files),
         WITH(test_a_page_of_another_site_gets_nothing),
         WITH(test_attackers),
+        WITH(test_a_user_is_no_attacker),
         WITH(test_what_was_said_of_one_address),
         WITH(test_a_new_token_ends_what_the_old_one_opened),
         cmocka_unit_test(test_settings_say_where_they_come_from),

@@ -13,6 +13,8 @@
 #include <sqlite3.h>
 
 #include "crypto/error.h"
+#include "node/base/file.h"
+#include "proto/trust/history_row.h"
 #include "helper_node.h"
 
 #define ATTACKER "198.51.100.7"
@@ -187,6 +189,66 @@ static void test_erase_of_a_user(void **state)
     assert_int_equal(node_start(&node), GV_OK);
 }
 
+static bool store_names(const struct gv_subject *subject)
+{
+    char path[128];
+    struct gv_buf file;
+
+    gv_buf_init(&file);
+    snprintf(path, sizeof path, "%s/store.db", node.folder);
+    assert_int_equal(gv_file_read(&file, path, 1 << 24, NULL), GV_OK);
+    bool found = memmem(file.data, file.len, subject, 5) != NULL; /* its family, too: no chance hit */
+    gv_buf_free(&file);
+    return found;
+}
+
+/* Rows of before schema 4 name who logged in; after one start no byte of the file does. */
+static void test_an_older_store_forgets_who_logged_in(void **state)
+{
+    uint32_t then = (uint32_t)time(NULL) - 3600;
+    struct gv_history_row row = {.first_success = then,
+                                 .last_success = then,
+                                 .login_account = {1},
+                                 .login_time = {then}};
+    struct gv_persist *persist;
+    struct gv_effects effects;
+    struct gv_text error;
+    struct gv_buf value;
+    char path[128];
+
+    node_stop(&node);
+    snprintf(path, sizeof path, "%s/store.db", node.folder);
+    assert_int_equal(gv_persist_open(&persist, path, node.identity.store_key, &error), GV_OK);
+    gv_effects_init(&effects);
+    gv_buf_init(&value);
+    for (uint8_t i = 1; i <= 100; i++) {
+        row.subject = (struct gv_subject){GV_FAMILY_IPV4, {91, 203, i, 77}};
+        gv_buf_clear(&value);
+        gv_row_pack(&row, NULL, &value);
+        gv_effect_persist(&effects, GV_ROW_HISTORY, &row.subject, sizeof row.subject, value.data,
+                          value.len);
+    }
+    assert_int_equal(gv_persist_commit(persist, &effects, gv_unix_ms(), &error), GV_OK);
+    gv_persist_close(persist);
+    gv_effects_free(&effects);
+    gv_buf_free(&value);
+    assert_true(store_names(&row.subject));
+    for (int start = 0; start < 2; start++) {
+        assert_int_equal(node_start(&node), GV_OK);
+        json_t *json = export("91.203.100.77");
+        assert_true(json_is_string(json_object_get(
+            json_object_get(json_object_get(json, "now"), "local"), "last_success")));
+        json_decref(json);
+        node_stop(&node);
+        assert_int_equal(history_rows(), 100);
+        for (uint8_t i = 1; i <= 100; i++) {
+            row.subject.bytes[2] = i;
+            assert_false(store_names(&row.subject));
+        }
+    }
+    assert_int_equal(node_start(&node), GV_OK);
+}
+
 static void test_report(void **state)
 {
     size_t sent = 0, looks = 0, i;
@@ -221,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_export_and_erase, setup, teardown),
         cmocka_unit_test_setup_teardown(test_erase_of_a_user, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_older_store_forgets_who_logged_in, setup, teardown),
         cmocka_unit_test_setup_teardown(test_report, setup, teardown),
     };
 
