@@ -26,8 +26,8 @@ static void visit(struct gv_plan *plan, struct gv_dice *dice, uint32_t subject, 
 }
 
 /* Real guesses from addresses that users share, every day at every pretrusted node (they count in
- * rules that have such) and at twenty others (foothold_nodes): so honest reporters say what is true, and the users
- * suffer. */
+ * rules that have such) and at others: so honest reporters say what is true, and the users suffer.
+ */
 static void frame(struct gv_plan *plan, struct gv_dice *dice)
 {
     const struct gv_scene *scene = plan->scene;
