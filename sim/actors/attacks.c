@@ -35,14 +35,14 @@ static void burn(struct gv_campaign *out, const struct gv_scene *scene, uint32_t
 
 static void frame(struct gv_campaign *out, const struct gv_scene *scene, uint32_t owners)
 {
-    (void)scene, (void)owners;
-    out->footholds = 10;
+    (void)owners;
+    out->footholds = scene->numbers.footholds;
 }
 
 static void frame_flood(struct gv_campaign *out, const struct gv_scene *scene, uint32_t owners)
 {
     flood(out, scene, owners);
-    out->footholds = 10;
+    out->footholds = scene->numbers.footholds;
 }
 
 static void badmouth(struct gv_campaign *out, const struct gv_scene *scene, uint32_t owners)

@@ -26,8 +26,8 @@ static void visit(struct gv_plan *plan, struct gv_dice *dice, uint32_t subject, 
 }
 
 /* Real guesses from addresses that users share, every day at every pretrusted node (they count in
- * rules that have such) and at twenty others: so honest reporters say what is true, and the users
- * suffer. */
+ * rules that have such) and at others: so honest reporters say what is true, and the users suffer.
+ */
 static void frame(struct gv_plan *plan, struct gv_dice *dice)
 {
     const struct gv_scene *scene = plan->scene;
@@ -37,7 +37,7 @@ static void frame(struct gv_plan *plan, struct gv_dice *dice)
         for (uint32_t i = 0; i < plan->campaign.footholds && i < scene->numbers.providers; i++) {
             for (uint32_t a = 0; a < scene->pretrusted; a++)
                 visit(plan, dice, i, a, day_s + gv_dice_below(dice, 72000), 3);
-            for (uint32_t v = 0; v < 20; v++) {
+            for (uint32_t v = 0; v < scene->numbers.foothold_nodes; v++) {
                 uint32_t at_s = day_s + gv_dice_below(dice, 72000);
                 visit(plan, dice, i, gv_dice_below(dice, scene->nodes), at_s, 3);
             }

@@ -31,7 +31,9 @@
     X(known_net_percent, 10, 100, "victims whose users come from the attacker's network")          \
     X(ipv6_percent, 20, 100, "subjects that are an IPv6 /64")                                      \
     X(young_percent, 15, 100, "nodes that joined within the last 75 days")                         \
-    X(delay_s, 2, 86400, "seconds until everybody holds a signal")
+    X(delay_s, 2, 86400, "seconds until everybody holds a signal")                                 \
+    X(footholds, 10, 1000, "provider addresses that framing guesses from")                         \
+    X(foothold_nodes, 20, 10000, "nodes a day at each, besides those that are pretrusted")
 
 struct gv_scene_numbers {
 #define GV_SCENE_FIELD(name, standard, most, text) uint32_t name;

@@ -187,6 +187,15 @@ static void test_framing(void **state)
     open_plan(&plan, "framing+flood", HALF);
     assert_true(count_kind(&plan, GV_MOMENT_VISIT) > 0 && count_kind(&plan, GV_MOMENT_SAY) > 0);
     gv_plan_close(&plan);
+    struct gv_scene_numbers standard = scene.numbers;
+    assert_true(gv_scene_set(&scene.numbers, "footholds", 4));
+    assert_true(gv_scene_set(&scene.numbers, "foothold_nodes", 70));
+    open_plan(&plan, "framing", 0);
+    scene.numbers = standard;
+    assert_int_equal(plan.addresses_used, 4);
+    assert_in_range(count_kind(&plan, GV_MOMENT_VISIT), 4 * 70 * scene.scored_days,
+                    4 * (70 + scene.pretrusted) * scene.scored_days);
+    gv_plan_close(&plan);
 }
 
 /* Each burnt address is first reported by its owner, then visits honest nodes. */
