@@ -109,7 +109,7 @@
 #define GV_RECENT 512u                  /* records remembered until they are offered */
 #define GV_OFFER_AGE_MS 2000u           /* by then a tree has brought it everywhere */
 #define GV_OFFER_MS 15000u              /* between two offers: a frame each, 23 kB an hour */
-#define GV_OFFER_BUSY_MS 40000u         /* in a busy hour, when more of them go along with news */
+#define GV_OFFER_BUSY_MS 20000u         /* in a busy hour, when more of them go along with news */
 #define GV_OFFER_BURST 4u               /* offers that may go without a pause */
 #define GV_OFFERS_PER_MINUTE 60u        /* looked at, of a peer */
 #define GV_REPAIR_MIN_MS 60000u         /* with a random peer, every 60 to 300 s */
