@@ -187,7 +187,7 @@ within 3 "what would be banned is not counted" would_ban 1
 bouncer_conf nftables "$key"
 start_bouncer
 within 5 "the bouncer makes no set" nft list set ip crowdsec crowdsec-blacklists >/dev/null 2>&1
-reaches 7 || fail "the test's own server is not reached"
+within 10 "the test's own server is not reached" reaches 7
 nft_empty || fail "watching, something is banned"
 
 # ---- enforced: into the sets within its second, and out again ---------------------------------------

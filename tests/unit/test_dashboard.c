@@ -150,7 +150,7 @@ static bool is_attacker(const char *address)
     json_t *json, *one;
 
     usleep(2100000); /* what was found is told for two seconds */
-    assert_int_equal(node_get(&node, "attackers", &json), 200);
+    assert_int_equal(node_get(&port_node, "attackers", &json), 200);
     json_array_foreach(json_object_get(json, "attackers"), i, one)
         found |= strcmp(json_string_value(json_object_get(one, "subject")), address) == 0;
     json_decref(json);
@@ -168,15 +168,15 @@ static void test_a_user_is_no_attacker(void **state)
                                              .success = true}};
     int result;
 
-    node_fails(&node, user, 1);
+    node_fails(&port_node, user, 1);
     assert_true(is_attacker(user));
     assert_int_equal(gv_subject_parse(&event.observation.subject, user, strlen(user)), GV_OK);
     event.observation.unix_ms = gv_unix_ms();
-    node_command(&node, &event, &result);
+    node_command(&port_node, &event, &result);
     assert_int_equal(result, GV_OK);
-    node_fails(&node, user, 1);
+    node_fails(&port_node, user, 1);
     assert_false(is_attacker(user));
-    node_fails(&node, user, 6);
+    node_fails(&port_node, user, 6);
     assert_true(is_attacker(user));
 }
 
