@@ -266,8 +266,12 @@ int gv_backup_make(const char *folder, const char *path, struct gv_text *error)
         rc = gv_fail(error, GV_ERR_RANGE, "%.64s...: the path is too long", path);
     if (rc != GV_OK)
         goto out;
-    unlink(fresh);
     int fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 && errno == EEXIST) {
+        rc = gv_fail(error, GV_ERR_DUPLICATE,
+                     "%s exists already, perhaps of a backup that was ended; move it away", fresh);
+        goto out;
+    }
     if (fd < 0) {
         rc = gv_fail(error, errno == EACCES ? GV_ERR_FORBIDDEN : GV_ERR_IO, "%s: %s", path,
                      gv_file_error(errno));

@@ -136,6 +136,14 @@ static bool local_address(const struct gv_http_request *request, const char *hos
     return memcmp(connection->local, family == GV_FAMILY_IPV4 ? mapped : bytes, 16) == 0;
 }
 
+/* Nothing, or ":" and a port. */
+static bool ends_with_port(const char *at)
+{
+    size_t digits = *at == ':' ? strspn(at + 1, "0123456789") : 0;
+
+    return *at == '\0' || (digits <= 5 && at[1 + digits] == '\0' && *at == ':');
+}
+
 /* Against DNS rebinding: a page of a stranger may make a browser talk to this address, but the
  * browser then sends the stranger's name. */
 static bool host_allowed(const struct gv_http_request *request)
@@ -148,10 +156,14 @@ static bool host_allowed(const struct gv_http_request *request)
     if (!host)
         return false;
     size_t len = strcspn(host, ":");
+    const char *port = host + len;
     if (*host == '[') {
         host++;
         len = strcspn(host, "]");
+        port = host + len + (host[len] == ']');
     }
+    if (!ends_with_port(port))
+        return false;
     if (local_address(request, host, len))
         return true;
     for (size_t i = 0; i < options->host_count; i++)

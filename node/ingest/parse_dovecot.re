@@ -173,7 +173,7 @@ static bool read_reason(struct gv_parsed *out, const char *at, const char *end)
     return false;
 }
 
-static bool parse_login(struct gv_parsed *out, const char *at, const char *limit, bool half)
+static bool parse_login(struct gv_parsed *out, const char *at, const char *limit)
 {
     enum opening opening = lex_opening(&at, limit);
 
@@ -181,7 +181,7 @@ static bool parse_login(struct gv_parsed *out, const char *at, const char *limit
         return false;
     if (opening == OPENS_SUCCESS) {
         out->said = GV_SAID_SUCCESS;
-        return gv_take_elements(out, at, limit, half) && out->account.len > 0;
+        return gv_take_elements(out, at, limit) && out->account.len > 0;
     }
     out->said = GV_SAID_FAILURE;
     const char *user = gv_find(at, limit, ": user=<");
@@ -189,8 +189,11 @@ static bool parse_login(struct gv_parsed *out, const char *at, const char *limit
     if (!user || (memchr(at, '=', (size_t)(user - at)) &&
                   (gv_find(at, user, "rip=") || gv_find(at, user, "user=<"))))
         return false;
+    /* Torn off within the reason, it would speak of whoever the next line is about. */
+    if (gv_find(at, user, "-login: "))
+        return false;
     return read_reason(out, at, user) &&
-           gv_take_elements(out, user + sizeof ": user=<" - 1, limit, half);
+           gv_take_elements(out, user + sizeof ": user=<" - 1, limit);
 }
 
 /* --- auth: why, not how often ---------------------------------------------------------------- */
@@ -368,6 +371,6 @@ bool gv_parse_dovecot(struct gv_parsed *out, const struct gv_line *line, bool ha
     out->kind = GV_KIND_UNSPECIFIED;
     out->service = service;
     if (process == PROCESS_LOGIN)
-        return parse_login(out, at, limit, half);
+        return parse_login(out, at, limit);
     return !half && parse_auth(out, at, limit);
 }

@@ -155,7 +155,10 @@ static bool take_name(struct gv_parsed *out, const char *name, const char *befor
     return true;
 }
 
-bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit, bool half)
+#define SESSION     ", session=<"
+#define SESSION_LEN (sizeof SESSION - 1)
+
+bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit)
 {
     static const char rip[] = ", rip=";
     const char *found = gv_find_last(at, limit, rip);
@@ -170,13 +173,14 @@ bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit, 
     rest += sizeof ", lip=" - 1;
     if (!take_address(&local, &rest, limit) || !take_name(out, at, found))
         return false;
-    bool closed = limit[-1] == '>';
-    out->session = closed ? session_before(rest, limit - 1) : (struct gv_span){NULL, 0};
-    /* What follows the addresses is Dovecot's; an angle bracket closes nothing but the session. */
-    const char *bracket = memchr(rest, '>', (size_t)(limit - rest));
-    if (bracket && bracket != limit - 1)
+    /* Torn off, the name's own words may stand last, with what follows in the log behind them. So a
+     * line that counts ends with its session, and holds no beginning of another. */
+    const char *other = gv_find(out->account.at, found, "-login: ");
+    if (limit[-1] != '>' || (other && gv_find(other, found, ": user=<")))
         return false;
-    return !half || out->session.len > 0;
+    out->session = session_before(rest, limit - 1);
+    return out->session.len > 0 && memchr(rest, '>', (size_t)(limit - rest)) == limit - 1 &&
+           gv_begins(out->session.at - SESSION_LEN, limit, SESSION);
 }
 
 /* --- The identity of an auth line, backwards ------------------------------------------------- */

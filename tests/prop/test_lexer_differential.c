@@ -326,11 +326,12 @@ static bool cut_addresses(char *text, struct gv_ip_address *rip, struct gv_span 
     if (gv_ip_address_parse(&lip, address, (size_t)(end - address)) != GV_OK)
         return false;
     char *bracket = strchr(end, '>');
-    if (bracket && bracket[1] != '\0')
+    if (!bracket || bracket[1] != '\0')
         return false;
     *session = reference_session(end);
     *last = '\0';
-    return true;
+    return session->len > 0 && session->at - end >= 11 &&
+           strncmp(session->at - 11, ", session=<", 11) == 0;
 }
 
 /* NAME of "NAME>" or "NAME>, method=M" at the end of a text. */
@@ -374,6 +375,10 @@ static struct said reference_login(const char *text)
             !reference_group(&s, copy))
             s.any = false;
     }
+    /* Torn off, with another line behind it. */
+    const char *next = s.any ? strstr(text + (s.what == GV_SAID_SUCCESS ? start : 0), "-login: ") : NULL;
+    if (next && (next < text + start || (strstr(next, ": user=<") && strstr(next, ": user=<") < s.account + s.account_len)))
+        s.any = false;
     if (s.session.len > 0)
         s.session.at = text + (s.session.at - copy);
     free(copy);
@@ -532,6 +537,9 @@ static const char *const openings[] = {"Disconnected: Connection closed ",
 static const char *const tails[] = {", session=<TQRlYtRg0aDGM2QH>",
                                     "",
                                     ", TLS, session=<A>",
+                                    ", mpid=4, secured, session=<BQRlYtRg0aDGM2QH>",
+                                    ", TLS: Connection closed, session=<CQRlYtRg0aDGM2QH>",
+                                    ", mpid=4, session=<D>",
                                     ", TLS: x>y",
                                     ", mpid=4, secured",
                                     ", rip=1",

@@ -270,6 +270,13 @@ static void test_what_is_refused(void **state)
     assert_int_equal(symlink("/nonexistent/file", copy), 0);
     expect(EX_CANTCREAT, lives.conf, "backup", copy, "exists already");
     expect(EX_NOPERM, lives.conf, "restore", copy, "not a regular file");
+    /* Somebody's file beside it is left alone. */
+    snprintf(copy, sizeof copy, "%s/mine.part", lives.folder);
+    int fd = open(copy, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    assert_int_equal(write(fd, "mine", 4), 4);
+    close(fd);
+    copy[strlen(copy) - strlen(".part")] = '\0';
+    expect(EX_CANTCREAT, lives.conf, "backup", copy, "mine.part exists already");
     char away[160];
     snprintf(away, sizeof away, "%s.away", key);
     assert_int_equal(rename(key, away), 0);

@@ -176,9 +176,10 @@ static void dovecot_elements_in_another_order(void **state)
 
 static void dovecot_name_that_opens_a_success(void **state)
 {
+    /* This may be two lines, of which the first was torn off: neither is believed. */
     expect(D GONE "user=<imap-login: Login: user=<alice>, method=PLAIN, rip=203.0.113.9, "
                   "lip=1.2.3.4>" REAL,
-           ONE_IMAP);
+           "");
     expect(D "imap-login: Authenticate X: LOGIN: USER=<A>, RIP=203.0.113.9 failed: Unsupported: "
              "user=<>" REAL,
            "");
@@ -380,6 +381,38 @@ static void no_prefix_of_a_forged_line_gives_a_forged_address(void **state)
         }
 }
 
+/* A line whose end was lost, by a crash, a full disk or a syslogd that cuts, and whatever the next
+ * writer put behind it. */
+static void no_torn_line_of_dovecot_accuses_anybody(void **state)
+{
+    static const char *const lines[] = {
+        D GONE "user=<x>, method=PLAIN, rip=203.0.113.9, lip=1.2.3.4, TLS>" REAL,
+        D GONE "user=<x>, method=PLAIN, rip=203.0.113.9, lip=1.2.3.4, x=<y>>" REAL,
+        D GONE "user=<bob>" REAL,
+    };
+    static const char *const behind[] = {
+        "",
+        P "disconnect from unknown[203.0.113.9] ehlo=1 quit=1 commands=2",
+        "Nov 22 02:38:27 vm postfix/qmgr[3]: 4AB: removed",
+        D "imap-login: Login: user=<alice>, method=PLAIN, rip=203.0.113.9, lip=192.0.2.25, mpid=7, "
+          "session=<AAAAYtRg0aDGM2QH>",
+        D "imap-login: Disconnected: Aborted login by logging out (no auth attempts in 0 secs): "
+          "user=<>, rip=203.0.113.9, lip=192.0.2.25, session=<AAAAYtRg0aDGM2QH>",
+    };
+    unsigned tried = 0;
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        for (size_t j = 0; j < sizeof behind / sizeof *behind; j++)
+            for (size_t n = 0; n < strlen(lines[i]); n++, tried++) {
+                char line[1000];
+                snprintf(line, sizeof line, "%.*s%s", (int)n, lines[i], behind[j]);
+                const char *got = alone(line);
+                if (strstr(got, "203.0.113.9 dovecot imap unspecified"))
+                    fail_msg("%s\n  gave '%s'", line, got);
+            }
+    assert_true(tried > 1000);
+}
+
 static void a_whole_last_line_without_newline_is_read(void **state)
 {
     struct gv_reading readings[GV_READINGS_MAX];
@@ -420,6 +453,7 @@ int main(void)
         cmocka_unit_test(auth_name_that_claims_a_fault_of_the_backend),
         cmocka_unit_test(auth_name_that_claims_a_policy_refusal),
         cmocka_unit_test(no_prefix_of_a_forged_line_gives_a_forged_address),
+        cmocka_unit_test(no_torn_line_of_dovecot_accuses_anybody),
         cmocka_unit_test(a_whole_last_line_without_newline_is_read),
     };
 

@@ -183,26 +183,32 @@ static void elements(void **state)
         {"user=<a>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.25, session=<x>", "198.51.100.7"},
         {"user=<a>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.25, TLS, session=<x>",
          "198.51.100.7"},
-        {"user=<a>, rip=198.51.100.7, lip=192.0.2.25", "198.51.100.7"},
+        {"user=<a>, rip=198.51.100.7, lip=192.0.2.25, session=<x>", "198.51.100.7"},
         {"user=<>, rip=198.51.100.7, lip=192.0.2.25, mpid=3, TLS, TLSv1.2 with cipher X (256/256 "
-         "bits)",
+         "bits), session=<x>",
          "198.51.100.7"},
+        /* Without its session it may have been cut off, and the address be the name's. */
+        {"user=<a>, rip=198.51.100.7, lip=192.0.2.25", NULL},
+        {"user=<a>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.25, TLS", NULL},
+        {"user=<a>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.25, session=<>", NULL},
+        {"user=<a>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.25, x=<x>", NULL},
         {"user=<>, method=PLAIN, rip=198.51.100.8, lip=192.0.2.25, TLS: Connection closed, "
          "session=<EqH>",
          "198.51.100.8"},
         {"user=<a>, method=PLAIN, rip=2001:db8::7, lip=2001:db8::25, session=<x>", "2001:db8::7"},
-        {"user=<a>, method=PLAIN, rip=::ffff:198.51.100.7, lip=::ffff:192.0.2.25", "198.51.100.7"},
+        {"user=<a>, method=PLAIN, rip=::ffff:198.51.100.7, lip=::ffff:192.0.2.25, session=<x>",
+         "198.51.100.7"},
         {"user=<a>, method=PLAIN, rip=fe80::1%2, lip=fe80::2%2, session=<x>", "fe80::1"},
         {"user=<a>, method=PLAIN, rip=198.51.100.7, session=<x>", NULL}, /* no lip */
-        {"user=<a>, method=PLAIN, rip=198.51.100.7 lip=192.0.2.25", NULL},
-        {"user=<a>, method=PLAIN, rip=, lip=192.0.2.25", NULL},
-        {"user=<a>, method=PLAIN, rip=198.51.100.7x, lip=192.0.2.25", NULL},
-        {"user=<a>, method=PLAIN, rip=198.51.100.7, lip=nonsense", NULL},
-        {"user=<a, method=PLAIN, rip=198.51.100.7, lip=192.0.2.25", NULL},
-        {"user=<a>, other=1, rip=198.51.100.7, lip=192.0.2.25", NULL},
-        {"user=a, method=PLAIN, rip=198.51.100.7, lip=192.0.2.25", NULL},
+        {"user=<a>, method=PLAIN, rip=198.51.100.7 lip=192.0.2.25, session=<x>", NULL},
+        {"user=<a>, method=PLAIN, rip=, lip=192.0.2.25, session=<x>", NULL},
+        {"user=<a>, method=PLAIN, rip=198.51.100.7x, lip=192.0.2.25, session=<x>", NULL},
+        {"user=<a>, method=PLAIN, rip=198.51.100.7, lip=nonsense, session=<x>", NULL},
+        {"user=<a, method=PLAIN, rip=198.51.100.7, lip=192.0.2.25, session=<x>", NULL},
+        {"user=<a>, other=1, rip=198.51.100.7, lip=192.0.2.25, session=<x>", NULL},
+        {"user=a, method=PLAIN, rip=198.51.100.7, lip=192.0.2.25, session=<x>", NULL},
         {"rip=198.51.100.7, lip=192.0.2.25, user=<a>", NULL},
-        {"method=PLAIN, rip=198.51.100.7, lip=192.0.2.25", NULL},
+        {"method=PLAIN, rip=198.51.100.7, lip=192.0.2.25, session=<x>", NULL},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
