@@ -23,6 +23,7 @@ struct gv_dovecot_waiting {
     struct gv_dovecot_waiting *newer, *older; /* of all, for the sweep */
     struct gv_subject subject;
     uint64_t token, since_ms;
+    bool alike;
 };
 
 struct gv_dovecot {
@@ -44,6 +45,7 @@ struct login {
     struct gv_subject subject;
     uint64_t account, password, session; /* 0: not known */
     uint64_t token;                      /* of this login, in `allow` and `report` alike */
+    bool alike; /* another guess at this name would have the same token */
     uint8_t service, kind;
     bool success, refused, fault;
 };
@@ -133,6 +135,7 @@ static bool read_login(const struct gv_dovecot *d, struct login *out, const json
     const uint64_t all[3] = {out->account, password, out->session};
     out->token = gv_siphash(d->key, all, sizeof all);
     out->token += out->token == 0;
+    out->alike = out->password == 0 && *text_of(json, "session_id") == '\0';
     out->service = service_of(text_of(json, "protocol"));
     out->success = json_is_true(json_object_get(json, "success"));
     read_failure(out, text_of(json, "fail_type"));
@@ -180,18 +183,31 @@ static bool may_overtake(struct gv_dovecot_client *client, uint64_t now)
     return true;
 }
 
+/* Dovecot asks again after a right password: that is the login that flies already. Where guesses are
+ * alike (a challenge, by way of Postfix, which names no session) that can be so once in a flight. */
+static struct gv_dovecot_flight *asked_before(struct gv_dovecot_client *client, uint64_t token,
+                                              bool alike)
+{
+    struct gv_dovecot_flight *flight = gv_dovecot_flight(client, token);
+
+    return flight && (!alike || !flight->again) ? flight : NULL;
+}
+
 /* Whether the question can be answered now; then it is. Not patient: it is. */
 static bool decide(struct gv_dovecot *d, struct gv_dovecot_client *client,
                    struct gv_http_request *request, const struct gv_subject *subject,
-                   uint64_t token, bool patient)
+                   uint64_t token, bool alike, bool patient)
 {
     struct gv_action_facts facts;
     struct gv_decision decision = gv_core_decide(d->core, NULL, &facts, subject);
     uint64_t now = uv_now(d->loop);
     size_t limit = guesses(d, decision, &facts);
 
-    /* Dovecot asks again after a right password: that is the login that flies already. */
-    if (client && limit != SIZE_MAX && !gv_dovecot_flies(client, token)) {
+    struct gv_dovecot_flight *before = client ? asked_before(client, token, alike) : NULL;
+
+    if (before) {
+        before->again = true;
+    } else if (client && limit != SIZE_MAX) {
         bool crowded = gv_dovecot_flying(client, now) >= limit;
         if (crowded && patient)
             return false;
@@ -243,6 +259,7 @@ static bool wait(struct gv_dovecot *d, struct gv_dovecot_client *client,
                                      .older = d->newest,
                                      .subject = login->subject,
                                      .token = login->token,
+                                     .alike = login->alike,
                                      .since_ms = uv_now(d->loop)};
     *(d->newest ? &d->newest->newer : &d->oldest) = w;
     d->newest = w;
@@ -263,11 +280,11 @@ static void allow(struct gv_dovecot *d, struct gv_http_request *request, const s
 
     d->counters.asked++;
     /* Behind those that wait already, so that nobody overtakes. */
-    bool queue = client && client->waiting && !gv_dovecot_flies(client, login->token);
-    if (!queue && decide(d, client, request, &login->subject, login->token, true))
+    bool queue = client && client->waiting && !asked_before(client, login->token, login->alike);
+    if (!queue && decide(d, client, request, &login->subject, login->token, login->alike, true))
         return;
     if (!wait(d, client, request, login))
-        (void)decide(d, client, request, &login->subject, login->token, false);
+        (void)decide(d, client, request, &login->subject, login->token, login->alike, false);
 }
 
 /* The first that wait, as many as may fly now. */
@@ -275,7 +292,7 @@ static void release(struct gv_dovecot *d, struct gv_dovecot_client *client)
 {
     while (client->waiting) {
         struct gv_dovecot_waiting *w = client->waiting;
-        if (!decide(d, client, w->request, &w->subject, w->token, true))
+        if (!decide(d, client, w->request, &w->subject, w->token, w->alike, true))
             return;
         forget_waiting(w);
     }
@@ -289,7 +306,7 @@ static void on_sweep(uv_timer_t *timer)
     while (d->oldest && now - d->oldest->since_ms >= GV_DOVECOT_WAIT_MS) {
         struct gv_dovecot_waiting *w = d->oldest;
         struct gv_dovecot_client *client = gv_dovecot_client(d->clients, &w->subject, now, false);
-        (void)decide(d, client, w->request, &w->subject, w->token, false);
+        (void)decide(d, client, w->request, &w->subject, w->token, w->alike, false);
         forget_waiting(w);
     }
 }

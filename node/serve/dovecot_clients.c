@@ -75,12 +75,12 @@ size_t gv_dovecot_flying(struct gv_dovecot_client *client, uint64_t now_ms)
     return count;
 }
 
-bool gv_dovecot_flies(const struct gv_dovecot_client *client, uint64_t token)
+struct gv_dovecot_flight *gv_dovecot_flight(struct gv_dovecot_client *client, uint64_t token)
 {
     for (size_t i = 0; i < GV_DOVECOT_GUESSES; i++)
         if (client->flights[i].token == token)
-            return true;
-    return false;
+            return &client->flights[i];
+    return NULL;
 }
 
 /* Where all are taken the oldest gives way: one too many is let through, none is held for ever. */
@@ -92,7 +92,7 @@ void gv_dovecot_take_off(struct gv_dovecot_client *client, uint64_t token, uint6
     for (size_t i = 0; i < GV_DOVECOT_GUESSES && place->token != 0; i++)
         if (client->flights[i].token == 0 || client->flights[i].at_ms < place->at_ms)
             place = &client->flights[i];
-    *place = (struct gv_dovecot_flight){token, now_ms};
+    *place = (struct gv_dovecot_flight){.token = token, .at_ms = now_ms};
 }
 
 void gv_dovecot_land(struct gv_dovecot_client *client, uint64_t token)

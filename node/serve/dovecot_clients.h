@@ -14,6 +14,7 @@ struct gv_dovecot_waiting; /* dovecot.c's */
 struct gv_dovecot_flight {
     uint64_t token; /* of the login: name, password, session; 0: free */
     uint64_t at_ms;
+    bool again; /* Dovecot asked of it a second time */
 };
 
 struct gv_dovecot_client {
@@ -38,7 +39,8 @@ struct gv_dovecot_client *gv_dovecot_client(struct gv_dovecot_clients *clients,
 
 /* Flights of which no report came are over. Returns how many are under way. */
 size_t gv_dovecot_flying(struct gv_dovecot_client *client, uint64_t now_ms);
-bool gv_dovecot_flies(const struct gv_dovecot_client *client, uint64_t token);
+/* NULL when it is not under way. */
+struct gv_dovecot_flight *gv_dovecot_flight(struct gv_dovecot_client *client, uint64_t token);
 void gv_dovecot_take_off(struct gv_dovecot_client *client, uint64_t token, uint64_t now_ms);
 void gv_dovecot_land(struct gv_dovecot_client *client, uint64_t token);
 

@@ -255,6 +255,30 @@ static void hundred_parallel_guesses_get_one_answer(void **state)
         close(guesses[i]);
 }
 
+/* By way of Postfix and with a challenge every guess at a name looks the same, and like the second
+ * question of the first: one of them may be taken for that. */
+static void guesses_that_look_alike_are_guesses_all_the_same(void **state)
+{
+    int guesses[100];
+    unsigned answered = 0, refused = 0;
+
+    tell(CLIENT, "nobody", "x", "y", UNKNOWN);
+    for (int i = 0; i < 100; i++)
+        guesses[i] = post("allow", "{\"login\":\"bob\",\"pwhash\":\"same\",\"remote\":\"" CLIENT
+                                   "\",\"mech\":\"CRAM-MD5\",\"session_id\":\"\"}");
+    for (int i = 0; i < 100; i++)
+        answered += status(guesses[i], i < 2 ? 2000 : 20) == 0;
+    assert_int_equal(answered, 2);
+    close(post("report", "{\"login\":\"bob\",\"pwhash\":\"same\",\"remote\":\"" CLIENT
+                         "\",\"mech\":\"CRAM-MD5\",\"session_id\":\"\""
+                         ",\"success\":false,\"fail_type\":\"credentials\"}"));
+    for (int i = 2; i < 100; i++)
+        refused += status(guesses[i], 2000) == -1;
+    assert_int_equal(refused, 98);
+    for (int i = 0; i < 100; i++)
+        close(guesses[i]);
+}
+
 /* A mail client opens ten connections at once, from an address never seen before. */
 static void a_right_password_lets_all_in_who_wait(void **state)
 {
@@ -414,6 +438,7 @@ int main(void)
         TEST(a_hash_without_a_password_is_no_repetition),
         TEST(what_is_not_the_clients_fault_is_no_failure),
         TEST(hundred_parallel_guesses_get_one_answer),
+        TEST(guesses_that_look_alike_are_guesses_all_the_same),
         TEST(a_right_password_lets_all_in_who_wait),
         TEST(nobody_waits_for_a_report_that_never_comes),
         TEST(a_slow_backend_does_not_let_guesses_through),
