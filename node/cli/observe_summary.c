@@ -85,18 +85,6 @@ static struct row *least_interesting(struct gv_summary *s, uint64_t h)
     return least;
 }
 
-/* A free row where there is one, or the one to forget. */
-static struct row *room_for(struct gv_summary *s, uint64_t h)
-{
-    struct row *first = s->table[set_of(h, 0)], *second = s->table[set_of(h, 1)];
-    struct row *set = used(second) < used(first) ? second : first;
-
-    for (unsigned i = 0; i < WAYS; i++)
-        if (set[i].subject.family == GV_FAMILY_NONE)
-            return &set[i];
-    return least_interesting(s, h);
-}
-
 static uint64_t hash(const struct gv_summary *s, const struct gv_subject *subject)
 {
     uint64_t h;
@@ -105,6 +93,53 @@ static uint64_t hash(const struct gv_summary *s, const struct gv_subject *subjec
     h = (h ^ s->key[0]) * (s->key[1] | 1);
     h = (h ^ h >> 32 ^ subject->family) * 0x9e3779b97f4a7c15u;
     return h ^ h >> 29;
+}
+
+static struct row *free_place(struct row set[WAYS])
+{
+    for (unsigned i = 0; i < WAYS; i++)
+        if (set[i].subject.family == GV_FAMILY_NONE)
+            return &set[i];
+    return NULL;
+}
+
+static void move(struct gv_summary *s, struct row *to, struct row *from)
+{
+    size_t there = (size_t)(to - s->table[0]), here = (size_t)(from - s->table[0]);
+
+    *to = *from;
+    s->tags[there / WAYS][there % WAYS] = s->tags[here / WAYS][here % WAYS];
+}
+
+/* A row of two full sets whose subject may as well be in its other one, where it goes; or NULL. */
+static struct row *make_room(struct gv_summary *s, uint64_t h)
+{
+    for (unsigned i = 0; i < PLACES; i++) {
+        uint32_t set = set_of(h, i / WAYS);
+        struct row *row = &s->table[set][i % WAYS];
+        uint64_t its = hash(s, &row->subject);
+        struct row *room = free_place(s->table[set_of(its, set_of(its, 0) == set)]);
+        if (room) {
+            move(s, room, row);
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* A free row where there is one or can be made, or the one to forget. */
+static struct row *room_for(struct gv_summary *s, uint64_t h)
+{
+    struct row *first = s->table[set_of(h, 0)], *second = s->table[set_of(h, 1)];
+    struct row *room = free_place(used(second) < used(first) ? second : first);
+
+    if (room)
+        return room;
+    room = make_room(s, h);
+    if (!room)
+        return least_interesting(s, h);
+    memset(room, 0, sizeof *room);
+    return room;
 }
 
 /* A bit for each of the places that is probably the one. */
