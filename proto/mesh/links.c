@@ -618,6 +618,8 @@ uint64_t gv_links_deadline(const struct gv_core *core)
         }
         if (link->locks_due.len > 0)
             due = earlier(due, link->locks_ms);
+        if (link->follow_due)
+            due = earlier(due, link->spent.minute_ms + GV_MINUTE_MS);
         due = earlier(due, gv_flow_deadline(core, link));
         due = earlier(due, link->opened_ms + GV_SESSION_MAX_MS);
         due = earlier(due, link->heard_ms + GV_SILENCE_MS);

@@ -181,20 +181,30 @@ static size_t foreign_followers(const struct gv_core *core)
     return count;
 }
 
-void gv_own_followed(struct gv_core *core, struct gv_link *link)
+/* All that stand now: with each beginning of a session, but so often in a minute, as he may come
+ * and go. */
+static void queue_all(struct gv_core *core, struct gv_link *link)
 {
     struct gv_subject subject;
     size_t cursor = 0;
 
-    gv_buf_clear(&link->locks_due);
-    link->follows = false;
-    if (core->message.number == 0 || link->spent.follows++ >= GV_FOLLOWS_PER_MINUTE ||
-        (!gv_own_link(core, link) && foreign_followers(core) >= GV_FOLLOWERS_MAX))
+    if (!link->follow_due || link->spent.follows >= GV_FOLLOWS_PER_MINUTE)
         return;
-    link->follows = true;
+    link->follow_due = false;
+    link->spent.follows++;
     while (gv_history_next(core->history, &cursor, &subject))
         if (told_to(core, link, &subject) > 0)
             queue(core, link, &subject);
+}
+
+void gv_own_followed(struct gv_core *core, struct gv_link *link)
+{
+    gv_buf_clear(&link->locks_due);
+    link->follows = false;
+    link->follow_due = core->message.number != 0 &&
+                       (gv_own_link(core, link) || foreign_followers(core) < GV_FOLLOWERS_MAX);
+    link->follows = link->follow_due;
+    queue_all(core, link);
 }
 
 /* One message of what is due first. */
@@ -225,6 +235,8 @@ void gv_own_tick(struct gv_core *core)
 {
     for (size_t i = 0; i < core->link_count; i++) {
         struct gv_link *link = core->links[i];
+        if (!link->closing)
+            queue_all(core, link);
         if (link->locks_due.len > 0 && link->locks_ms <= core->now_ms && !link->closing)
             post_due(core, link);
     }

@@ -65,6 +65,7 @@ struct gv_link {
     uint8_t prune;             /* and those that this message showed to be needless */
     bool followed;             /* we asked him for his locks (SPEC 9.8) */
     bool follows;              /* he asked us for ours: */
+    bool follow_due;           /* those that stand already; he asked often in this minute */
     struct gv_buf locks_due;   /* subjects to tell him of, one after the other */
     uint64_t locks_ms;         /* and not before */
     bool again, redial;        /* he told us to come again, with a proof; as soon as this ended */
