@@ -3,6 +3,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -489,6 +490,12 @@ static void print_report(struct run *run, const struct options *o)
         gv_counters_print(run->flow, stdout, colour);
     } else if (run->summary) {
         gv_summary_print(run->summary, stdout, gv_reader_counters(run->reader), o->count, colour);
+    } else if (gv_reader_counters(run->reader)->unnamed > 0) {
+        /* not of the observations that a script reads */
+        fprintf(stderr,
+                "grapevine observe: %" PRIu64
+                " failed attempts of clients whom the log does not name\n",
+                gv_reader_counters(run->reader)->unnamed);
     }
     if (fflush(stdout) != 0)
         run->write_error = errno;

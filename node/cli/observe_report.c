@@ -81,6 +81,10 @@ static void print_head(const struct page *page, const struct gv_summary *s,
                 "left out     %" PRIu64 " refused by this host, %" PRIu64
                 " of the login backend's own making\n",
                 c->refused, c->faults);
+    if (c->unnamed > 0)
+        fprintf(page->out,
+                "unnamed      %" PRIu64 " failed attempts of clients whom the log does not name\n",
+                c->unnamed);
 }
 
 static void print_sources(const struct page *page, const struct gv_summary *s)

@@ -370,6 +370,61 @@ static bool second_twin(struct gv_assembler *a, struct gv_reading *out, size_t *
     return second;
 }
 
+/* Failures whose lines cut the client off wait in an entry of their own for a line that shows it
+ * whole. Not one address can be wrong there: the entry is found by the very bytes that were left,
+ * and by who wrote them. */
+static struct connection *unnamed(struct gv_assembler *a, uint64_t cut, uint64_t ms)
+{
+    struct connection *c = cut ? find(a, cut) : NULL;
+
+    return c && c->visit_ms != 0 && gv_ms_apart(ms, c->visit_ms) <= GV_VISIT_MS ? c : NULL;
+}
+
+uint64_t gv_assembler_unnamed(const struct gv_assembler *assembler, uint64_t cut, uint64_t ms)
+{
+    const struct connection *c = unnamed((struct gv_assembler *)assembler, cut, ms);
+
+    return c ? c->unnamed : 0;
+}
+
+static size_t hold_unnamed(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+                           const struct gv_parsed *p, const struct gv_moment *m)
+{
+    bool fault = p->blame == GV_BLAME_BACKEND, fresh;
+    size_t n = 0;
+
+    *faults += fault ? p->attempts : 0;
+    if (m->cut == 0)
+        return 0;
+    struct connection *c = unnamed(a, m->cut, m->ms);
+    if (!c) {
+        c = claim(a, out, &n, m->cut, &fresh);
+        restart(c, &p->address, p->service);
+        c->visit_ms = m->ms;
+    }
+    c->told += p->attempts;
+    if (fault)
+        return n;
+    c->kind = c->unnamed == 0 || c->kind == p->kind ? p->kind : GV_KIND_UNSPECIFIED;
+    c->account = c->unnamed == 0 || c->account == m->account ? m->account : 0;
+    c->unnamed += p->attempts;
+    return n;
+}
+
+/* The client of `held` is the line's. */
+static size_t put_named(struct gv_reading *out, struct connection *c, const struct connection *held,
+                        const struct gv_parsed *p, const struct gv_moment *m)
+{
+    c->told += held->told;
+    if (held->unnamed == 0)
+        return 0;
+    put(out, &p->address, held->service, p->mta, m->line, m->ms);
+    out->observation.account = held->account;
+    finish(out, c, held->kind,
+           held->unnamed < GV_ATTEMPTS_MAX ? (uint32_t)held->unnamed : GV_ATTEMPTS_MAX);
+    return 1;
+}
+
 /* AUTH commands that no line told of: broken off, or refused before a password was asked for. */
 static size_t visit_untold(struct gv_reading *out, struct connection *c, uint32_t untold,
                            const struct gv_parsed *p, const struct gv_moment *m)
@@ -389,7 +444,17 @@ static size_t assemble_visit(struct gv_assembler *a, struct gv_reading *out, uin
 
     if (m->twin != 0 && second_twin(a, out, &n, m))
         return n;
+    if (p->said == GV_SAID_UNNAMED)
+        return hold_unnamed(a, out, faults, p, m);
+    struct connection held = {0}, *waits = unnamed(a, m->cut, m->ms);
+    if (waits) {
+        held = *waits;
+        release(a, waits);
+    } else if (p->said == GV_SAID_CLIENT) {
+        return 0;
+    }
     struct connection *c = visit(a, out, &n, p, m);
+    n += put_named(out + n, c, &held, p, m);
     switch (p->said) {
     case GV_SAID_FAILURE:
         return n + told_failure(a, out + n, faults, c, p, m);

@@ -19,6 +19,8 @@ struct gv_moment {
     uint64_t account;
     uint64_t session;
     uint64_t origin;
+    uint64_t cut;    /* Sendmail: which process and which beginning of a client that is too long for
+                      * some lines; 0: it is not, or that is not known */
     bool told_apart; /* Exim, Sendmail: by pid or port, not by the address alone */
 };
 
@@ -34,6 +36,9 @@ void gv_assembler_free(struct gv_assembler *assembler);
  * the backend's. */
 size_t gv_assemble(struct gv_assembler *assembler, struct gv_reading *out, uint64_t *faults,
                    const struct gv_parsed *parsed, const struct gv_moment *moment);
+
+/* The failed attempts that wait under `cut` for a line at `ms` that names their client. */
+uint64_t gv_assembler_unnamed(const struct gv_assembler *assembler, uint64_t cut, uint64_t ms);
 
 /* The connection will be asked for in a moment: its memory is fetched. */
 void gv_assembler_expect(const struct gv_assembler *assembler, uint64_t connection);

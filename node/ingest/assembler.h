@@ -16,15 +16,22 @@
 #define GV_CONNECTION_WAYS 4
 
 struct connection {
-    _Alignas(64) uint64_t start_ms; /* 0: its beginning was not seen */
-    uint64_t drop_line;
+    _Alignas(64) uint32_t told; /* AUTH commands that lines have told of; of a twin, its lines */
+    union {
+        uint64_t start_ms; /* 0: its beginning was not seen */
+        uint64_t account;  /* of clients that were cut off: whose, if of one */
+    };
+    union {
+        uint64_t drop_line;
+        uint64_t unnamed; /* of clients that were cut off: attempts that failed */
+    };
     union {
         uint64_t drop_ms;
         uint64_t visit_ms; /* of a visit: its first line; 0: none yet */
     };
-    uint32_t told; /* AUTH commands that lines have told of; of a twin, its lines */
     struct gv_ip_address address;
     uint8_t service;
+    uint8_t kind; /* of clients that were cut off */
     bool visited; /* an observation came out */
     bool success; /* a successful login came out */
     bool dropped; /* broke off after AUTH; no line has settled that yet */

@@ -73,6 +73,7 @@ struct gv_reader_counters {
     uint64_t successes; /* observations of successful logins */
     uint64_t refused;   /* observations of attempts that our own policy refused */
     uint64_t faults;    /* failures left out: the login backend's fault */
+    uint64_t unnamed;   /* failed attempts whose client no line has named; such a line takes off again */
 };
 
 struct gv_reader;
@@ -117,7 +118,7 @@ uint64_t gv_reader_time(const struct gv_reader *reader);
 #define GV_READER_AREAS 7
 size_t gv_reader_memory(struct gv_reader *reader, struct gv_memory_area out[GV_READER_AREAS]);
 /* The layout of all that. */
-#define GV_READER_FORM 1u
+#define GV_READER_FORM 2u
 /* After they were filled with what another reader had in them: checks it. `now_ms`: the clock; what
  * waits for its time waits from now on. */
 void gv_reader_recall(struct gv_reader *reader, uint64_t now_ms);

@@ -17,6 +17,8 @@ enum gv_said {
     GV_SAID_CONNECT,    /* Postfix: a connection begins */
     GV_SAID_DISCONNECT, /* Postfix: it ends, perhaps with counts */
     GV_SAID_FAILURE,    /* `attempts` failed */
+    GV_SAID_UNNAMED,    /* Sendmail: the same, of a client whose address the line cuts off */
+    GV_SAID_CLIENT,     /* Sendmail: who such a client is, and nothing else */
     GV_SAID_DROP,       /* Postfix, Sendmail: the connection broke off after AUTH */
     GV_SAID_COUNTS,     /* Sendmail: so many AUTH commands (auth_all) until now, before this one */
     GV_SAID_SUCCESS,
@@ -51,9 +53,11 @@ struct gv_parsed {
     uint32_t auth_good, auth_all; /* of GV_SAID_DISCONNECT: "auth=good/all" */
     struct gv_ip_address address;
     struct gv_span account; /* the name; hashed and forgotten by the caller; len 0: not known */
-    struct gv_span session; /* Dovecot's session id, Exim's pid or client port; len 0: none */
+    struct gv_span session; /* Dovecot's session id, Exim's pid or client port, Sendmail's queue id;
+                             * len 0: none */
     struct gv_span origin;  /* of GV_SAID_HINT: which passdb or mechanism said so; of saslauthd's
-                             * the realm: the account is then account@realm */
+                             * the realm: the account is then account@realm; of Sendmail's what other
+                             * lines leave of a client that is longer */
 };
 
 /* No line tells of more: what Dovecot's number may have in digits. */

@@ -31,7 +31,15 @@
 /* "relay=%.100s" */
 #define RELAY_MAX 100
 
-enum opening { OPENS_OTHER, OPENS_FAILURE, OPENS_DECODE, OPENS_ENCODE, OPENS_SERVER, OPENS_LOST };
+enum opening {
+    OPENS_OTHER,
+    OPENS_FAILURE,
+    OPENS_DECODE,
+    OPENS_ENCODE,
+    OPENS_SERVER,
+    OPENS_LOST,
+    OPENS_FROM
+};
 
 static enum opening lex_opening(const char **at, const char *limit)
 {
@@ -47,6 +55,7 @@ static enum opening lex_opening(const char **at, const char *limit)
         queue_id? "AUTH encode64 error ["              { found = OPENS_ENCODE; goto done; }
         "AUTH=server, relay="                          { found = OPENS_SERVER; goto done; }
         queue_id? "lost input channel from "           { found = OPENS_LOST; goto done; }
+        queue_id "from="                               { found = OPENS_FROM; goto done; }
         *                                              { return OPENS_OTHER; }
     */
 done:
@@ -116,7 +125,7 @@ static bool is_name(const char *at, const char *end)
 }
 
 /* A client, and nothing else, in [at, limit). */
-static bool read_client(struct gv_ip_address *out, const char *at, const char *limit)
+static bool read_client(struct gv_parsed *out, const char *at, const char *limit)
 {
     static const char forged[] = " (may be forged)";
     const char *open = memchr(at, '[', (size_t)(limit - at));
@@ -133,16 +142,49 @@ static bool read_client(struct gv_ip_address *out, const char *at, const char *l
     open++;
     if (close - open > 5 && memcmp(open, "IPv6:", 5) == 0)
         open += 5;
-    return gv_ip_address_parse(out, open, (size_t)(close - open)) == GV_OK;
+    if (gv_ip_address_parse(&out->address, open, (size_t)(close - open)) != GV_OK)
+        return false;
+    if (limit - at > RELAY_MAX)
+        out->origin = (struct gv_span){at, RELAY_MAX};
+    return true;
+}
+
+/* What is left of a client whose name is so long that the address, or its end, is gone. */
+static bool is_cut(const char *at, const char *limit)
+{
+    const char *open = memchr(at, '[', (size_t)(limit - at));
+    const char *blank = open ? open - 1 : limit - 1;
+
+    if (limit - at != RELAY_MAX || open == at || (open && *blank != ' ') ||
+        memchr(open ? open : limit, ']', open ? (size_t)(limit - open) : 0))
+        return false;
+    return is_name(at, open || *blank == ' ' ? blank : limit);
 }
 
 /* The last ", relay=" is Sendmail's: a user name or a word of a challenge may hold others. */
+static const char *find_relay(const char *at, const char *limit)
+{
+    return gv_find_last(at, limit, ", relay=");
+}
+
+static const char *behind_relay(const char *relay)
+{
+    return relay + sizeof ", relay=" - 1;
+}
+
+/* Of a failure. */
 static const char *read_relay(struct gv_parsed *out, const char *at, const char *limit)
 {
-    static const char words[] = ", relay=";
-    const char *relay = gv_find_last(at, limit, words);
+    const char *relay = find_relay(at, limit);
 
-    return relay && read_client(&out->address, relay + sizeof words - 1, limit) ? relay : NULL;
+    if (!relay || read_client(out, behind_relay(relay), limit))
+        return relay;
+    if (!is_cut(behind_relay(relay), limit))
+        return NULL;
+    memset(&out->address, 0, sizeof out->address);
+    out->said = GV_SAID_UNNAMED;
+    out->origin = (struct gv_span){behind_relay(relay), RELAY_MAX};
+    return relay;
 }
 
 /* "..., user=NAME, relay=CLIENT" (8.16 on) or "..., relay=CLIENT". */
@@ -169,7 +211,7 @@ static bool parse_server(struct gv_parsed *out, const char *at, const char *limi
     const char *name = gv_find(at, limit, words);
     const char *end = name ? gv_find_last(name + 1, limit, ", mech=") : NULL;
 
-    if (!end || !read_client(&out->address, at, name))
+    if (!end || !read_client(out, at, name))
         return false;
     out->said = GV_SAID_SUCCESS;
     out->account.at = name + sizeof words - 1;
@@ -195,7 +237,7 @@ static bool parse_lost(struct gv_parsed *out, const char *at, const char *limit)
     const char *after = to ? gv_find(to, limit, " after auth") : NULL;
 
     if (!after || limit - after != sizeof " after auth" - 1 ||
-        !read_client(&out->address, at, to))
+        !read_client(out, at, to))
         return false;
     out->said = GV_SAID_DROP;
     out->kind = GV_KIND_ABORTED;
@@ -236,7 +278,46 @@ static bool parse_attack(struct gv_parsed *out, const char *at, const char *limi
     out->said = GV_SAID_COUNTS;
     out->kind = GV_KIND_ABORTED;
     out->auth_all = count > 0 ? count - 1 : 0;
-    return read_client(&out->address, skip_queue_id(at, end), end);
+    return read_client(out, skip_queue_id(at, end), end);
+}
+
+/* Of interest only where the client is longer than other lines show it. */
+static bool names_client(struct gv_parsed *out, const char *at, const char *limit)
+{
+    out->said = GV_SAID_CLIENT;
+    return limit - at > RELAY_MAX && read_client(out, at, limit);
+}
+
+/* "ID: from=..., relay=CLIENT" */
+static bool parse_from(struct gv_parsed *out, const char *at, const char *limit)
+{
+    const char *relay = find_relay(at, limit);
+
+    return relay && names_client(out, behind_relay(relay), limit);
+}
+
+/* "ID: CLIENT did not issue MAIL/EXPN/VRFY/ETRN during connection to DAEMON", the last one word, as
+ * nothing is that Sendmail says behind an address of the client's. */
+static bool parse_idle(struct gv_parsed *out, const char *at, const char *limit)
+{
+    static const char words[] = " did not issue MAIL/EXPN/VRFY/ETRN during connection to ";
+    const char *end = limit - at > RELAY_MAX ? gv_find_last(at, limit, words) : NULL;
+
+    if (!end)
+        return false;
+    const char *daemon = end + sizeof words - 1;
+    if (daemon == limit || memchr(daemon, ' ', (size_t)(limit - daemon)))
+        return false;
+    return names_client(out, skip_queue_id(at, end), end);
+}
+
+/* Which of an envelope's lines belong together. */
+static void take_queue_id(struct gv_parsed *out, const char *at, const char *limit)
+{
+    const char *behind = skip_queue_id(at, limit);
+
+    if (behind > at)
+        out->session = (struct gv_span){at, (size_t)(behind - at) - 2};
 }
 
 bool gv_parse_sendmail(struct gv_parsed *out, const struct gv_line *line, bool half)
@@ -247,9 +328,10 @@ bool gv_parse_sendmail(struct gv_parsed *out, const struct gv_line *line, bool h
     if (half || line->text_len > TEXT_MAX || line->text_len == 0)
         return false;
     enum opening opening = lex_opening(&at, limit);
-    if (opening == OPENS_OTHER && !gv_is_digit(limit[-1]))
+    if (opening == OPENS_OTHER && !gv_is_digit(limit[-1]) && line->text_len <= RELAY_MAX)
         return false; /* most lines */
     memset(out, 0, sizeof *out);
+    take_queue_id(out, line->text, limit);
     out->kind = GV_KIND_UNSPECIFIED;
     out->service = memmem(line->tag, line->tag_len, "msa", 3) ? GV_SERVICE_SUBMISSION
                                                               : GV_SERVICE_SMTP;
@@ -268,7 +350,9 @@ bool gv_parse_sendmail(struct gv_parsed *out, const struct gv_line *line, bool h
         return parse_server(out, at, limit);
     case OPENS_LOST:
         return parse_lost(out, at, limit);
+    case OPENS_FROM:
+        return parse_from(out, at, limit);
     default:
-        return parse_attack(out, at, limit);
+        return parse_attack(out, at, limit) || parse_idle(out, at, limit);
     }
 }

@@ -130,7 +130,8 @@ static uint64_t visit_of(const struct gv_line *line, const struct gv_parsed *p)
 {
     uint64_t h = mix_bytes(0x7669736974u, line->sender, line->sender_len);
 
-    h = mix_bytes(h, p->session.at, p->session.len);
+    if (p->mta == GV_MTA_EXIM)
+        h = mix_bytes(h, p->session.at, p->session.len);
     h = mix_bytes(h ^ p->address.family, (const char *)p->address.bytes, sizeof p->address.bytes);
     return h ? h : 1;
 }
@@ -163,6 +164,23 @@ static uint64_t hash_name(const struct gv_reader *reader, const struct gv_span *
     memcpy(&value, hash, sizeof value);
     sodium_memzero(lower, len);
     return value ? value : 1;
+}
+
+/* Sendmail's queue ids begin with the second in which their process made the first of them (six
+ * bytes), a number (two), and the process: what is left without the number no other process has,
+ * not even one that gets the same pid later. */
+#define ID_SECOND  6u
+#define ID_PROCESS 8u
+static uint64_t cut_of(const struct gv_reader *reader, const struct gv_line *line,
+                       const struct gv_parsed *p)
+{
+    const struct gv_span *id = &p->session;
+
+    if (p->origin.len == 0 || id->len <= ID_PROCESS || !line->has_pid)
+        return 0;
+    uint64_t h = mix_bytes(hash_name(reader, &p->origin, false), line->sender, line->sender_len);
+    h = mix_bytes(h, id->at, ID_SECOND);
+    return mix_bytes(h, id->at + ID_PROCESS, id->len - ID_PROCESS) | 1;
 }
 
 /* saslauthd's "user" and "realm" as Cyrus names them together. */
@@ -239,7 +257,8 @@ static void identify(const struct gv_reader *reader, struct gv_moment *moment,
     case GV_MTA_EXIM:
     case GV_MTA_SENDMAIL:
         moment->connection = visit_of(line, p);
-        moment->told_apart = line->has_pid || p->session.len > 0;
+        moment->told_apart = line->has_pid || (p->mta == GV_MTA_EXIM && p->session.len > 0);
+        moment->cut = p->mta == GV_MTA_SENDMAIL ? cut_of(reader, line, p) : 0;
         if (p->twice && line->program == GV_PROGRAM_EXIM)
             moment->twin = mix_bytes(moment->connection, line->text, line->text_len) | 1;
         break;
@@ -263,6 +282,14 @@ static size_t assemble(struct gv_reader *reader, struct gv_reading *out, const s
 {
     if (p->said == GV_SAID_CONNECT)
         return gv_assemble_connect(reader->assembler, out, p, moment->connection, moment->ms);
+    if (p->said == GV_SAID_UNNAMED) {
+        reader->counters.unnamed += p->blame == GV_BLAME_CLIENT ? p->attempts : 0;
+    } else if (moment->cut != 0) {
+        uint64_t named = gv_assembler_unnamed(reader->assembler, moment->cut, moment->ms);
+        uint64_t *left = &reader->counters.unnamed; /* of before a restart it knows nothing */
+
+        *left -= named < *left ? named : *left;
+    }
     return gv_assemble(reader->assembler, out, &reader->counters.faults, p, moment);
 }
 
@@ -380,10 +407,11 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     } else if (parse(reader, &p, line, half) && !memchr(text, '\0', len)) {
         /* What follows a hole need not belong to what precedes it (SPEC 10.4). */
         reader->counters.matched++;
-        if (p.said == GV_SAID_FAILURE)
+        bool failure = p.said == GV_SAID_FAILURE || p.said == GV_SAID_UNNAMED;
+        if (failure)
             multiply(&p, times);
         if (place(reader, &moment, line, &p, now_ms)) {
-            if (p.said == GV_SAID_FAILURE && !repeated)
+            if (failure && !repeated)
                 keep_failure(reader, text, len, &p, &moment);
             n += assemble(reader, out + n, &p, &moment);
         }

@@ -340,6 +340,9 @@ static void test_shuffled_logs(void **state)
 
 /* ---- what the adversary of this found, line by line ----------------------------------------- */
 
+/* 92 bytes, and 100 with a part of the address */
+#define LONG                                                                                       \
+    "a-name-that-leaves-little-of-its-own-address.when-some-lines-have-only-a-hundred-bytes.ex.te"
 static const char *const cases[][6] = {
     {/* a failure that was told of is not counted again by the disconnect line */
      "2026-11-22T02:00:00+00:00 vm postfix/smtpd[7]: connect from unknown[198.51.100.7]",
@@ -369,6 +372,14 @@ static const char *const cases[][6] = {
      "Nov 22 02:00:01 vm imapd: LOGIN FAILED, user=u, ip=[198.51.100.7], port=[40000]",
      "Nov 22 02:00:01 vm imapd: authentication error: Input/output error",
      "Nov 22 02:00:09 vm imapd: LOGIN FAILED, user=u, ip=[198.51.100.7], port=[40000]"},
+    {/* Sendmail names the client of its failures later */
+     "Nov 22 02:36:26 mx sm-mta[9]: 5AM2aQ5D000009: AUTH failure (LOGIN): user not found (-20) x, "
+     "relay=" LONG " [198.51",
+     "Nov 22 02:36:27 mx last message repeated 2 times",
+     "Nov 22 02:36:28 mx sm-mta[9]: 5AM2aQ5E000009: AUTH failure (LOGIN): user not found (-20) x, "
+     "relay=" LONG " [198.51",
+     "Nov 22 02:36:29 mx sm-mta[9]: 5AM2aQ5F000009: " LONG " [198.51.100.7] did not issue "
+     "MAIL/EXPN/VRFY/ETRN during connection to MTA"},
 };
 
 static void test_named_cases(void **state)

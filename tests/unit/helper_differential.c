@@ -99,8 +99,9 @@ static bool same(const struct gv_parsed *a, const struct gv_parsed *b)
     return a->said == b->said && a->blame == b->blame && a->kind == b->kind &&
            a->service == b->service && a->auth_all == b->auth_all &&
            gv_ip_address_equal(&a->address, &b->address) && same_span(&a->account, &b->account) &&
-           same_span(&a->session, &b->session) &&
-           (a->said != GV_SAID_FAILURE || a->attempts == b->attempts);
+           same_span(&a->session, &b->session) && same_span(&a->origin, &b->origin) &&
+           ((a->said != GV_SAID_FAILURE && a->said != GV_SAID_UNNAMED) ||
+            a->attempts == b->attempts);
 }
 
 static void tell(char *out, size_t size, const struct gv_parsed *p)

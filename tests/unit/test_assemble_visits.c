@@ -166,6 +166,43 @@ static void a_drop_after_an_answer_is_nothing_more(void **state)
           SM("02:36:27", "11") LOST(A));
 }
 
+/* A client whose long name leaves 100 bytes without its address: line by line, and once. */
+static void failures_wait_for_their_clients_address(void **state)
+{
+#define LONG                                                                                       \
+    "a-name-that-leaves-little-of-its-own-address.when-some-lines-have-only-a-hundred-bytes.ex.te"
+#define CUT(why)                                                                                   \
+    "5AM2aQ5D000011: AUTH failure (LOGIN): " why " x, user=alice, relay=" LONG " [198.51"
+#define WRONG   "authentication failure (-13)"
+#define WHO     "5AM2aQ5D000011: " LONG " [198.51.100.7]"
+#define IDLE    WHO " did not issue MAIL/EXPN/VRFY/ETRN during connection to MTA"
+#define LATE(n) WHO ": possible SMTP attack: command=AUTH, count=" n
+    /* the counts hold them too, and what came after the counts is new */
+    STORY("3 " A " sendmail smtp unspecified 2 visit; 3 " A " sendmail smtp aborted 1; "
+          "5 " A " sendmail smtp unspecified 1",
+          SM("02:36:26", "11") CUT(WRONG), SM("02:36:27", "11") CUT(WRONG),
+          SM("02:36:28", "11") LATE("4"), SM("02:36:29", "11") CUT(WRONG),
+          SM("02:36:30", "11") IDLE);
+    /* of several kinds */
+    STORY("2 " A " sendmail smtp unknown-account 1 visit",
+          SM("02:36:26", "11") CUT("user not found (-20)"), SM("02:36:27", "11") IDLE);
+    STORY("3 " A " sendmail smtp unspecified 2 visit",
+          SM("02:36:26", "11") CUT("user not found (-20)"), SM("02:36:27", "11") CUT(WRONG),
+          SM("02:36:28", "11") IDLE);
+    /* folded */
+    STORY("3 " A " sendmail smtp unspecified 5 visit", SM("02:36:26", "11") CUT(WRONG),
+          "Nov 22 02:36:27 mx last message repeated 4 times", SM("02:36:28", "11") IDLE);
+    /* a fault is told of as well, and is nobody's */
+    struct fed fed;
+    fed_open(&fed);
+    fed_line(&fed, SM("02:36:26", "11") CUT("generic failure (-1)"));
+    fed_line(&fed, SM("02:36:26", "11") LATE("2"));
+    assert_int_equal(fed.count, 0);
+    assert_int_equal(gv_reader_counters(fed.reader)->faults, 1);
+    assert_int_equal(gv_reader_counters(fed.reader)->unnamed, 0);
+    fed_close(&fed);
+}
+
 /* Exim with its Dovecot authenticator, both in one syslog. */
 static void dovecots_auth_says_why_exims_client_failed(void **state)
 {
@@ -216,6 +253,7 @@ int main(void)
         cmocka_unit_test(a_login_is_one_success_however_many_mails),
         cmocka_unit_test(sendmail_counts_what_it_does_not_log),
         cmocka_unit_test(a_drop_after_an_answer_is_nothing_more),
+        cmocka_unit_test(failures_wait_for_their_clients_address),
         cmocka_unit_test(dovecots_auth_says_why_exims_client_failed),
         cmocka_unit_test(more_than_the_tables_hold),
     };

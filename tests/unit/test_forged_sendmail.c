@@ -157,6 +157,120 @@ static void a_user_name_cannot_make_it_the_backends_fault(void **state)
         alone(P ID "AUTH failure (LOGIN): " BAD ", user=generic failure (-1), relay=" CLIENT), ONE);
 }
 
+/* ---- a name that leaves no room for the address ---- */
+
+/* Sendmail's "relay=%.100s" of LONG " [198.51.100.7]" is LEFT. */
+#define LONG                                                                                       \
+    "a-name-that-leaves-little-of-its-own-address.when-some-lines-have-only-a-hundred-bytes.ex.te"
+#define LEFT      LONG " [198.51"
+#define CUT(id)   id ": AUTH failure (LOGIN): " BAD ", user=x, relay=" LEFT
+#define IDLE(who) who " did not issue MAIL/EXPN/VRFY/ETRN during connection to MTA"
+#define MINE      "5AM2aQ5D024320"
+
+/* Lines of one log, and what came out; `unnamed` failures stay without a client. */
+static void story(const char *expected, unsigned unnamed, const char *const *lines)
+{
+    struct fed fed;
+
+    fed_open(&fed);
+    while (*lines)
+        fed_line(&fed, *lines++);
+    fed_flush(&fed);
+    uint64_t left = gv_reader_counters(fed.reader)->unnamed;
+    fed_close(&fed);
+    const char *got = fed_take(&fed);
+    if (strcmp(got, expected) != 0)
+        fail_msg("gave '%s'\nnot  '%s'", got, expected);
+    assert_int_equal(left, unnamed);
+}
+#define STORY(expected, unnamed, ...)                                                              \
+    story((expected), (unnamed), (const char *const[]){__VA_ARGS__, NULL})
+#define COME "3 198.51.100.7 sendmail smtp unspecified 2 visit"
+
+/* Whatever line of its process shows the client whole, after a RSET too (another "5D"). */
+static void a_name_that_cuts_the_address_off(void **state)
+{
+    static const char *const named[] = {
+        MINE ": " IDLE(LONG " [198.51.100.7]"),
+        "5AM2aQ5E024320: " IDLE(LONG " [198.51.100.7] (may be forged)"),
+        MINE ": from=<a@b>, size=0, class=0, nrcpts=0, proto=ESMTP, daemon=MTA, relay=" LONG
+             " [198.51.100.7]",
+        MINE ": " LONG " [198.51.100.7]: possible SMTP attack: command=AUTH, count=3",
+        MINE ": lost input channel from " LONG " [198.51.100.7] to MTA after auth",
+    };
+
+    assert_int_equal(strlen(LEFT), 100);
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        char line[1024];
+        snprintf(line, sizeof line, P "%s", named[i]);
+        STORY(COME, 0, P CUT(MINE), P CUT(MINE), line);
+        STORY(COME, 0, P CUT(MINE), P CUT(MINE), line, P IDLE(MINE ": " LONG " [198.51.100.7]"));
+    }
+    STORY("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
+          "4 198.51.100.7 sendmail smtp unspecified 1",
+          0, P CUT(MINE), P MINE ": " IDLE(LONG " [198.51.100.7]"), P CUT(MINE),
+          P MINE ": " IDLE(LONG " [198.51.100.7]"));
+}
+
+/* Nobody else is taken for that client, and nothing that the client says names him. */
+static void a_name_that_nothing_completes(void **state)
+{
+    static const char *const others[] = {
+        /* another client: of another name, or of an address that begins otherwise */
+        P MINE ": " IDLE("x" LONG " " EVIL),
+        P MINE ": " IDLE(LONG " " EVIL),
+        P MINE ": " IDLE(EVIL),
+        /* another process: of another number, or later of the same number, or on another host */
+        "Nov 22 02:36:27 mx sm-mta[24321]: 5AM2aR5D024321: " IDLE(LONG " [198.51.100.7]"),
+        P "5AM2aR5D024320: " IDLE(LONG " [198.51.100.7]"),
+        "Nov 22 02:36:27 my sm-mta[24320]: " MINE ": " IDLE(LONG " [198.51.100.7]"),
+        P "NOQUEUE: " IDLE(LONG " [198.51.100.7]"),
+        P IDLE(LONG " [198.51.100.7]"),
+        /* after the hour that a visit takes at most */
+        "Nov 22 03:36:27 mx sm-mta[24320]: " MINE ": " IDLE(LONG " [198.51.100.7]"),
+        /* an address in the client's own words, before, in and behind Sendmail's */
+        P MINE ": " IDLE(LONG " [198.51.100.9]") "... User unknown",
+        P MINE ": from=" IDLE(LONG " [198.51.100.9]"),
+        P MINE ": " LONG " [198.51.100.9]... Domain not found, relay=x",
+        P MINE ": from=<x, relay=" LONG " [198.51.100.9]>, size=0, nrcpts=0, relay=x",
+        P MINE ": to=<x>, stat=y, relay=" LONG " [198.51.100.9]",
+        P MINE ": ruleset=check_rcpt, arg1=<x>, relay=" LONG " [198.51.100.9], reject=553 x",
+        P MINE ": x " IDLE(LONG " [198.51.100.9]"),
+        P MINE "[2]: " IDLE(LONG " [198.51.100.9]"),
+        P MINE ": Milter: helo=" IDLE(LONG " [198.51.100.9]"),
+        P MINE ": <-- " IDLE(LONG " [198.51.100.9]"),
+    };
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        STORY("", 2, P CUT(MINE), P CUT(MINE), others[i]);
+    /* Behind Sendmail's own name for him it is that name that counts. */
+    STORY("", 1, P CUT(MINE),
+          P MINE ": " LONG " [198.51.100.7]: VRFY " IDLE(LONG " [198.51.100.9]"));
+    STORY("", 0, P MINE ": " IDLE(LONG " [198.51.100.7]"), P MINE ": " IDLE(EVIL));
+}
+
+/* The 600 attempts of one who knows of it: three a connection, which MAIL without a sender ends,
+ * and no line names him. What is left is to say so. */
+static void a_client_that_no_line_names_is_counted(void **state)
+{
+    struct fed fed;
+
+    fed_open(&fed);
+    for (unsigned i = 0; i < 600; i++) {
+        char line[1024];
+        snprintf(line, sizeof line,
+                 "Nov 22 02:36:26 mx sm-mta[%u]: 5AM2aQ5D%06u: AUTH failure (LOGIN): " BAD
+                 ", user=x, relay=" LEFT,
+                 30000 + i / 3, 30000 + i / 3);
+        fed_line(&fed, line);
+    }
+    assert_int_equal(gv_reader_counters(fed.reader)->unnamed, 600);
+    assert_int_equal(gv_reader_counters(fed.reader)->attempts, 0);
+    fed_close(&fed);
+    /* a relay that is no client's is none of these */
+    STORY("", 0, P MINE ": AUTH failure (LOGIN): " BAD ", relay=" LONG " x198.51");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +281,9 @@ int main(void)
         cmocka_unit_test(mechanisms_commands_and_addresses),
         cmocka_unit_test(lines_that_were_cut),
         cmocka_unit_test(a_user_name_cannot_make_it_the_backends_fault),
+        cmocka_unit_test(a_name_that_cuts_the_address_off),
+        cmocka_unit_test(a_name_that_nothing_completes),
+        cmocka_unit_test(a_client_that_no_line_names_is_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
