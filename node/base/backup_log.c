@@ -80,7 +80,9 @@ int gv_backup_log_read(struct gv_buf *out, sqlite3 *db, struct gv_text *error)
     int rc = gv_db_prepare(db, &row, "SELECT text FROM transparency ORDER BY line", error);
     while (rc == GV_OK && (rc = gv_db_step(row)) == 1) {
         gv_buf_append(out, sqlite3_column_blob(row, 0), (size_t)sqlite3_column_bytes(row, 0));
-        rc = out->failed || out->len > LOG_MAX ? GV_ERR_MEMORY : GV_OK;
+        rc = out->failed ? gv_fail(error, GV_ERR_MEMORY, "out of memory") : GV_OK;
+        if (out->len > LOG_MAX)
+            rc = gv_fail(error, GV_ERR_RANGE, "its transparency log has more than %u bytes", (unsigned)LOG_MAX);
     }
     sqlite3_finalize(row);
     if (rc == GV_OK)

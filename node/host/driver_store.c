@@ -26,8 +26,9 @@ static void to_backlog(struct gv_driver *driver, const struct gv_effects *from)
 {
     for (size_t i = 0; i < from->count; i++) {
         const struct gv_effect *e = &from->list[i];
-        bool full = driver->backlog.bytes.len + e->key_len + e->data_len > GV_BACKLOG_MAX;
-        if (e->kind == GV_EFFECT_NOTE && e->note == GV_NOTE_PREVIEWED)
+        bool full = driver->backlog.bytes.len + e->key_len + e->data_len > GV_BACKLOG_MAX ||
+                    driver->backlog.count >= GV_BACKLOG_MAX / sizeof *e;
+        if (e->kind == GV_EFFECT_NOTE && e->note == GV_NOTE_PREVIEWED && !full)
             memcpy(gv_effect_note(&driver->backlog, e->note)->id, e->id, sizeof e->id);
         if (!gv_effect_is_row(e))
             continue;

@@ -192,7 +192,11 @@ int gv_persist_empty_log(struct gv_persist *persist, struct gv_text *error)
 {
     if (!persist->db)
         return gv_fail(error, GV_ERR_IO, "%s cannot be opened", persist->path);
-    return gv_db_exec(persist->db, "PRAGMA wal_checkpoint(TRUNCATE)", error);
+    /* A reader in the way, such as a backup, is not waited for: the next time will do. */
+    sqlite3_busy_timeout(persist->db, 0);
+    int rc = gv_db_exec(persist->db, "PRAGMA wal_checkpoint(TRUNCATE)", error);
+    sqlite3_busy_timeout(persist->db, GV_DB_BUSY_MS);
+    return rc;
 }
 
 /* ---- how much there is ---------------------------------------------------------------------- */

@@ -35,6 +35,7 @@ struct keys {
     struct gv_desk desk;
     struct gv_descriptor descriptor;
     struct gv_signers signers;
+    struct gv_identity root; /* secret; of take_root */
     size_t in_use[GV_DESCRIPTOR_KEYS]; /* certificates of each that are accepted */
     uint32_t now;
 };
@@ -199,19 +200,28 @@ static int show(const struct keys *keys)
     return rc;
 }
 
+/* The root key may be root's own; what is made with it is the service's, who must be able to read it. */
+static int take_root(struct keys *keys, struct gv_text *why)
+{
+    const char *folder = keys->desk.place.folder;
+    int rc = gv_read_root(&keys->root, &keys->descriptor, folder, keys->root_key, why);
+
+    return rc == GV_OK ? gv_become_owner(folder, why) : rc;
+}
+
 static int sign(struct keys *keys, struct gv_text *why)
 {
-    struct gv_identity root;
-    const char *folder = keys->desk.place.folder;
-    int rc = gv_read_root(&root, &keys->descriptor, folder, keys->root_key, why);
+    keys->descriptor.version++;
+    keys->descriptor.activation_min = keys->now;
+    return gv_write_descriptor(&keys->descriptor, keys->desk.place.folder, keys->root.sign_secret,
+                               why);
+}
 
-    if (rc == GV_OK) {
-        keys->descriptor.version++;
-        keys->descriptor.activation_min = keys->now;
-        rc = gv_write_descriptor(&keys->descriptor, folder, root.sign_secret, why);
-    }
-    gv_identity_wipe(&root);
-    return rc;
+static void wipe(struct keys *keys)
+{
+    gv_signers_wipe(&keys->signers);
+    gv_identity_wipe(&keys->root);
+    free(keys);
 }
 
 /* ---- rotation ------------------------------------------------------------------------------- */
@@ -267,13 +277,11 @@ static int make_follower(struct keys *keys, struct gv_text *why)
 static int rotate(struct keys *keys, struct gv_text *why)
 {
     struct gv_descriptor *d = &keys->descriptor;
-    struct gv_identity root;
     uint32_t from = keys->now + (uint32_t)(keys->lead_s / 60);
     uint32_t until = from + (uint32_t)(keys->overlap_s / 60);
     char text[32];
-    int rc = gv_read_root(&root, d, keys->desk.place.folder, keys->root_key, why);
+    int rc = take_root(keys, why); /* first: or a key would be made for nothing */
 
-    gv_identity_wipe(&root); /* it is there: or a key would be made for nothing */
     gv_drop_old_keys(d, keys->now);
     if (rc == GV_OK && d->key_count == GV_DESCRIPTOR_KEYS)
         rc = gv_fail(why, GV_ERR_FULL, "the descriptor names %d keys: drop one first (--drop)",
@@ -328,7 +336,9 @@ static int drop(struct keys *keys, struct gv_text *why)
                        "themselves, --force drops it all the same",
                        keys->drop, keys->in_use[at]);
     gv_drop_key(d, at);
-    int rc = sign(keys, why);
+    int rc = take_root(keys, why);
+    if (rc == GV_OK)
+        rc = sign(keys, why);
     if (rc == GV_OK)
         printf("version %u of the descriptor does not name %s any more\n", d->version, keys->drop);
     return rc;
@@ -346,8 +356,7 @@ int gv_rotate_now(const struct gv_desk_options *at, const char *root_key, struct
     if (rc == GV_OK)
         rc = rotate(keys, why);
     gv_desk_close(&keys->desk);
-    gv_signers_wipe(&keys->signers);
-    free(keys);
+    wipe(keys);
     return rc;
 }
 
@@ -365,7 +374,6 @@ int gv_command_keys(int argc, char **argv)
     if (rc == GV_OK)
         rc = keys->rotate ? rotate(keys, &why) : keys->drop ? drop(keys, &why) : show(keys);
     int code = gv_desk_end(&keys->desk, rc, &why);
-    gv_signers_wipe(&keys->signers);
-    free(keys);
+    wipe(keys);
     return code;
 }

@@ -174,6 +174,21 @@ static int count_one(void *context, const struct gv_instance *instance, const ch
     return GV_OK;
 }
 
+/* Without a new key it must not start: it would sign with the old one, from an older log. */
+static int rotate(const struct restore *restore, struct gv_text *why)
+{
+    const struct gv_desk_options at = {.folder = restore->folder};
+    int rc = gv_rotate_now(&at, restore->root_key, why);
+
+    if (rc != GV_OK) {
+        char *path = gv_data_path(restore->folder, GV_FILE_DESCRIPTOR);
+        if (path)
+            unlink(path);
+        free(path);
+    }
+    return rc;
+}
+
 /* Every row is read and every address opened: what is damaged is said now, not to an owner. */
 static int read_through(struct restore *restore, struct gv_text *why)
 {
@@ -202,13 +217,12 @@ int gv_command_restore(int argc, char **argv)
         rc = copy(&restore, &why);
     if (rc == GV_OK)
         rc = give_away(&restore, &why);
+    if (rc == GV_OK && !restore.same_key)
+        rc = rotate(&restore, &why);
     if (rc == GV_OK)
         rc = gv_become_owner(restore.folder, &why);
     if (rc == GV_OK)
         rc = read_through(&restore, &why);
-    if (rc == GV_OK && !restore.same_key)
-        rc = gv_rotate_now(&(struct gv_desk_options){.folder = restore.folder}, restore.root_key,
-                           &why);
     if (rc == GV_OK)
         printf("%s: %zu instance%s, %zu with an email address. Nodes that enrolled after the backup "
                "enrol again.\n",

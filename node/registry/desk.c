@@ -1,8 +1,11 @@
 #include "node/registry/desk.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
@@ -10,6 +13,7 @@
 #include "node/base/keyfile.h"
 #include "node/registry/commands.h"
 #include "node/registry/registrar.h"
+#include "node/registry/sql.h"
 
 error_t gv_desk_parse(struct gv_desk_options *out, int key, char *arg, struct argp_state *state)
 {
@@ -60,12 +64,31 @@ static int read_owner_secret(struct gv_desk *desk, struct gv_text *why)
     return rc;
 }
 
+/* A database that root's command is the first to open is the service's all the same. */
+static void make_database(const struct gv_place *place)
+{
+    struct stat folder;
+
+    if (geteuid() != 0 || gv_sql_is_server(place->database) ||
+        stat(place->folder, &folder) != 0 || folder.st_uid == 0)
+        return;
+    char *path = gv_data_path(place->folder, GV_FILE_DATABASE);
+    int fd = path ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+    if (fd >= 0 && fchown(fd, folder.st_uid, folder.st_gid) != 0)
+        unlink(path); /* and whoever opens it makes it */
+    if (fd >= 0)
+        close(fd);
+    free(path);
+}
+
 int gv_desk_open(struct gv_desk *desk, const struct gv_desk_options *given, struct gv_text *why)
 {
     memset(desk, 0, sizeof *desk);
     int rc = gv_place_find(&desk->place, given->folder, given->config);
     if (rc == GV_OK)
         rc = read_owner_secret(desk, why);
+    if (rc == GV_OK)
+        make_database(&desk->place);
     if (rc == GV_OK)
         rc = gv_place_open(&desk->records, &desk->place, why);
     return rc;

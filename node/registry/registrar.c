@@ -252,8 +252,10 @@ static int check_template(const char *path, const struct gv_mail_words *words,
 
 static int check_templates(const struct gv_registry_settings *settings, struct gv_text *error)
 {
-    static const struct gv_mail_words code = {"x", "x", "x", "x", "x"},
-                                      leave = {.network = "x", .minutes = "x", .link = "x"};
+    /* A text each: which words were filled in is told by their place in memory. */
+    static const struct gv_mail_words code = {"network", "code", "minutes", "instance", "link"},
+                                      leave = {.network = "network", .minutes = "minutes",
+                                               .link = "link"};
     int rc = check_template(settings->mail_template, &code, error);
 
     return rc == GV_OK ? check_template(settings->mail_leave_template, &leave, error) : rc;

@@ -85,6 +85,7 @@ static struct pair *pair_of(struct gv_core *core, const struct gv_certificate *c
     memcpy(pair->instance, certificate->instance, GV_ID_LEN);
     if (gv_pair_key_check(pair->key, &core->identity, certificate->key) != GV_OK ||
         gv_table_insert(&core->pairs, hash, pair) != GV_OK) {
+        gv_wipe(pair, sizeof *pair);
         free(pair);
         return NULL;
     }
