@@ -81,10 +81,10 @@ static uint32_t followed_min(const struct gv_descriptor *descriptor, uint32_t si
         const struct gv_registry_key *key = &descriptor->keys[i];
         if (gv_certificate_signer(key->key) == signer)
             own = key;
-        if (!last || key->from_min > last->from_min)
+        if (!last || key->from_min >= last->from_min) /* of one minute: the later named */
             last = key;
     }
-    if (!last || (own && own->from_min >= last->from_min))
+    if (!last || own == last)
         return UINT32_MAX;
     return own ? last->from_min : 0;
 }

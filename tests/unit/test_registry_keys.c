@@ -198,6 +198,11 @@ static void a_node_renews_when_its_key_was_followed(void **state)
     assert_int_equal(gv_enroll_renewal_s(&c, &d), half + 43200);
     c.signer = gv_certificate_signer(bob.sign_public);
     assert_int_equal(gv_enroll_renewal_s(&c, &d), half + 43200);
+    /* Named within the minute of the one before: the later named is the one that follows. */
+    d.keys[1].from_min = d.keys[0].from_min;
+    assert_int_equal(gv_enroll_renewal_s(&c, &d), half + 43200);
+    c.signer = gv_certificate_signer(alice.sign_public);
+    assert_int_equal(gv_enroll_renewal_s(&c, &d), 60ULL * 28000000 + 43200);
     c.signer = gv_certificate_signer(carol.sign_public); /* dropped: at once */
     assert_int_equal(gv_enroll_renewal_s(&c, &d), 0);
 }
