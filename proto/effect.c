@@ -143,9 +143,10 @@ void gv_effect_connect(struct gv_effects *effects, uint32_t link, const struct g
     settle(effects);
 }
 
-void gv_effect_send(struct gv_effects *effects, uint32_t link, const void *data, size_t len)
+static void append_frame(struct gv_effects *effects, enum gv_effect_kind kind, uint32_t link,
+                         const void *data, size_t len)
 {
-    struct gv_effect *effect = append(effects, GV_EFFECT_SEND);
+    struct gv_effect *effect = append(effects, kind);
 
     if (!effect)
         return;
@@ -155,16 +156,14 @@ void gv_effect_send(struct gv_effects *effects, uint32_t link, const void *data,
     settle(effects);
 }
 
+void gv_effect_send(struct gv_effects *effects, uint32_t link, const void *data, size_t len)
+{
+    append_frame(effects, GV_EFFECT_SEND, link, data, len);
+}
+
 void gv_effect_turn_away(struct gv_effects *effects, uint32_t link, const void *data, size_t len)
 {
-    struct gv_effect *effect = append(effects, GV_EFFECT_TURN_AWAY);
-
-    if (!effect)
-        return;
-    effect->link = link;
-    effect->data_at = append_bytes(effects, data, len);
-    effect->data_len = len;
-    settle(effects);
+    append_frame(effects, GV_EFFECT_TURN_AWAY, link, data, len);
 }
 
 void gv_effect_close(struct gv_effects *effects, uint32_t link)

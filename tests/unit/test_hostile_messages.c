@@ -20,19 +20,12 @@ static struct puppet puppet, other;
 
 static int stage_up(void **state)
 {
-    network_open(&network, 1, false);
-    puppet_make(&puppet, &network, 2);
-    puppet_make(&other, &network, 3);
-    return host_open(&host, &network, 1, NULL) == GV_OK ? 0 : -1;
+    return puppets_set_up(&network, &host, &puppet, &other);
 }
 
 static int stage_down(void **state)
 {
-    puppet_free(&puppet);
-    puppet_free(&other);
-    host_close(&host);
-    network_close(&network);
-    return 0;
+    return puppets_tear_down(&network, &host, &puppet, &other);
 }
 
 /* ---- shapes --------------------------------------------------------------------------------- */

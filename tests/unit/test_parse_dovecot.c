@@ -21,120 +21,120 @@ static void check(const char *line, const char *expected)
         fail_msg("%s\n  gave '%s'\n  not  '%s'", line, alone(line), expected);
 }
 
+static const struct {
+    const char *reason, *expected; /* kind and attempts, or NULL */
+} reason_cases[] = {
+    /* 2.3 */
+    {"Disconnected: Aborted login by logging out (auth failed, 1 attempts in 2 secs)",
+     "unspecified 1"},
+    {"Disconnected: Connection closed (auth failed, 3 attempts in 33 secs)", "unspecified 3"},
+    {"Disconnected (auth failed, 2 attempts in 5 secs)", "unspecified 2"},
+    {"Disconnected: Inactivity (auth failed, 2 attempts in 180 secs)", "unspecified 2"},
+    {"Disconnected: Too many invalid commands (auth failed, 9 attempts in 5 secs)",
+     "unspecified 9"},
+    {"Aborted login (auth failed, 1 attempts in 2 secs)", "unspecified 1"},
+    {"Aborted login (auth failed, 1 attempts)", "unspecified 1"},
+    {"Aborted login (proxy dest auth failed)", "unspecified 1"},
+    {"Disconnected: Connection closed: read(size=630) failed: Connection reset by peer (auth "
+     "failed, 4 attempts in 9 secs)",
+     "unspecified 4"},
+    {"Disconnected: Connection closed (client didn't finish SASL auth, waited 15 secs)",
+     "aborted 1"},
+    {"Disconnected: Connection closed (disconnected while authenticating, waited 3 secs)",
+     "aborted 1"},
+    {"Disconnected: Connection closed (aborted authentication)", "aborted 1"},
+    {"Disconnected: Aborted login by logging out (tried to use unsupported auth mechanism)",
+     "bad-mechanism 1"},
+    {"Disconnected: Connection closed (sent invalid base64 in response)", "protocol 1"},
+    {"Disconnected: Connection closed (tried to use disallowed plaintext auth)", "aborted 1"},
+    /* 2.4 */
+    {"Login aborted: Logged out (auth failed, 1 attempts in 2 secs) (auth_failed)",
+     "unspecified 1"},
+    {"Login aborted: Connection closed (auth failed, 3 attempts in 15 secs) (auth_failed)",
+     "unspecified 3"},
+    {"Login aborted: Connection closed (auth failed, 1/4 successful auths in 5 secs) "
+     "(auth_failed)",
+     "unspecified 3"},
+    {"Login aborted: Logged out (tried to use unsupported auth mechanism, 2 attempts in 0 "
+     "secs) "
+     "(invalid_mech)",
+     "bad-mechanism 2"},
+    {"Login aborted: Connection closed (client didn't finish SASL auth, 1 attempts in 3 secs) "
+     "(auth_waiting_client)",
+     "aborted 1"},
+    {"Login aborted: Connection closed (client didn't finish SASL auth, 5 attempts in 3 secs) "
+     "(auth_waiting_client)",
+     "unspecified 4"},
+    {"Login aborted: Connection closed (auth aborted by client, 1 attempts in 3 secs) "
+     "(auth_aborted_by_client)",
+     "aborted 1"},
+    {"Login aborted: Logged out (sent invalid base64 in response, 2 attempts in 1 secs) "
+     "(invalid_base64)",
+     "protocol 2"},
+    {"Login aborted: Logged out (tried to use disallowed cleartext auth, 1 attempts in 0 secs) "
+     "(cleartext_auth_disabled)",
+     "aborted 1"},
+    {"Login aborted: Connection closed (proxy dest authentication failure, 2 attempts in 1 "
+     "secs)"
+     " (proxy_dest_auth_failed)",
+     "unspecified 2"},
+    {"Login aborted: Connection closed (proxy dest authentication failure to mx2, 2 attempts "
+     "in "
+     "1 secs) (proxy_dest_auth_failed)",
+     "unspecified 2"},
+    /* nobody tried */
+    {"Disconnected: Connection closed (no auth attempts in 0 secs)", NULL},
+    {"Aborted login (no auth attempts)", NULL},
+    {"Disconnected: Connection closed: SSL_accept() failed: error:0A00009C:SSL routines::http "
+     "request (no auth attempts in 0 secs)",
+     NULL},
+    {"Login aborted: Connection closed (no auth attempts in 0 secs) (no_auth_attempts)", NULL},
+    {"Login aborted: Connection closed (disconnected during TLS handshake) "
+     "(tls_handshake_not_finished)",
+     NULL},
+    {"Disconnected (cert required, client didn't start TLS)", NULL},
+    /* the server's own business */
+    {"Disconnected: Connection closed (auth process communication failure)", NULL},
+    {"Disconnected: Connection closed (auth service reported temporary failure)", NULL},
+    {"Login aborted: Logged out (auth service reported temporary failure, 1 attempts in 2 "
+     "secs) "
+     "(temp_fail)",
+     NULL},
+    {"Disconnected: Connection closed (internal failure, 1 successful auths)", NULL},
+    {"Disconnected: Connection closed (disconnected before auth was ready, waited 5 secs)",
+     NULL},
+    {"Disconnected: Connection closed (disconnected while finishing login, waited 5 secs)",
+     NULL},
+    {"Disconnected: Logged out (user disabled)", NULL},
+    {"Disconnected: Logged out (password expired)", NULL},
+    {"Disconnected: Logged out (authorization failed, 1 attempts in 2 secs)", NULL},
+    {"Login aborted: Connection closed (proxy dest connection failed, 1 attempts in 1 secs) "
+     "(proxy_dest_connect_failed)",
+     NULL},
+    {"Login aborted: Connection closed (connection limit reached, 1 attempts in 1 secs) "
+     "(connection_limit)",
+     NULL},
+    {"Disconnected: Shutting down", NULL},
+    {"Disconnected (auth failed, 0 attempts in 2 secs)", NULL},
+    {"Disconnected (auth failed, attempts in 2 secs)", NULL},
+    {"Disconnected (auth failed, 9999999999 attempts in 2 secs)", NULL},
+    {"Disconnected (auth failed, 999999999 attempts in 2 secs)", "unspecified 999999999"},
+    /* not the line that settles */
+    {"Authenticate XYZ failed: Unsupported authentication mechanism.", NULL},
+    {"Login failed: Plaintext authentication disabled", NULL},
+    {"proxy(alice): Login failed to mx2 (auth failed, 1 attempts in 1 secs)", NULL},
+    {"Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
+     NULL},
+};
+
 static void reasons(void **state)
 {
-    static const struct {
-        const char *reason, *expected; /* kind and attempts, or NULL */
-    } cases[] = {
-        /* 2.3 */
-        {"Disconnected: Aborted login by logging out (auth failed, 1 attempts in 2 secs)",
-         "unspecified 1"},
-        {"Disconnected: Connection closed (auth failed, 3 attempts in 33 secs)", "unspecified 3"},
-        {"Disconnected (auth failed, 2 attempts in 5 secs)", "unspecified 2"},
-        {"Disconnected: Inactivity (auth failed, 2 attempts in 180 secs)", "unspecified 2"},
-        {"Disconnected: Too many invalid commands (auth failed, 9 attempts in 5 secs)",
-         "unspecified 9"},
-        {"Aborted login (auth failed, 1 attempts in 2 secs)", "unspecified 1"},
-        {"Aborted login (auth failed, 1 attempts)", "unspecified 1"},
-        {"Aborted login (proxy dest auth failed)", "unspecified 1"},
-        {"Disconnected: Connection closed: read(size=630) failed: Connection reset by peer (auth "
-         "failed, 4 attempts in 9 secs)",
-         "unspecified 4"},
-        {"Disconnected: Connection closed (client didn't finish SASL auth, waited 15 secs)",
-         "aborted 1"},
-        {"Disconnected: Connection closed (disconnected while authenticating, waited 3 secs)",
-         "aborted 1"},
-        {"Disconnected: Connection closed (aborted authentication)", "aborted 1"},
-        {"Disconnected: Aborted login by logging out (tried to use unsupported auth mechanism)",
-         "bad-mechanism 1"},
-        {"Disconnected: Connection closed (sent invalid base64 in response)", "protocol 1"},
-        {"Disconnected: Connection closed (tried to use disallowed plaintext auth)", "aborted 1"},
-        /* 2.4 */
-        {"Login aborted: Logged out (auth failed, 1 attempts in 2 secs) (auth_failed)",
-         "unspecified 1"},
-        {"Login aborted: Connection closed (auth failed, 3 attempts in 15 secs) (auth_failed)",
-         "unspecified 3"},
-        {"Login aborted: Connection closed (auth failed, 1/4 successful auths in 5 secs) "
-         "(auth_failed)",
-         "unspecified 3"},
-        {"Login aborted: Logged out (tried to use unsupported auth mechanism, 2 attempts in 0 "
-         "secs) "
-         "(invalid_mech)",
-         "bad-mechanism 2"},
-        {"Login aborted: Connection closed (client didn't finish SASL auth, 1 attempts in 3 secs) "
-         "(auth_waiting_client)",
-         "aborted 1"},
-        {"Login aborted: Connection closed (client didn't finish SASL auth, 5 attempts in 3 secs) "
-         "(auth_waiting_client)",
-         "unspecified 4"},
-        {"Login aborted: Connection closed (auth aborted by client, 1 attempts in 3 secs) "
-         "(auth_aborted_by_client)",
-         "aborted 1"},
-        {"Login aborted: Logged out (sent invalid base64 in response, 2 attempts in 1 secs) "
-         "(invalid_base64)",
-         "protocol 2"},
-        {"Login aborted: Logged out (tried to use disallowed cleartext auth, 1 attempts in 0 secs) "
-         "(cleartext_auth_disabled)",
-         "aborted 1"},
-        {"Login aborted: Connection closed (proxy dest authentication failure, 2 attempts in 1 "
-         "secs)"
-         " (proxy_dest_auth_failed)",
-         "unspecified 2"},
-        {"Login aborted: Connection closed (proxy dest authentication failure to mx2, 2 attempts "
-         "in "
-         "1 secs) (proxy_dest_auth_failed)",
-         "unspecified 2"},
-        /* nobody tried */
-        {"Disconnected: Connection closed (no auth attempts in 0 secs)", NULL},
-        {"Aborted login (no auth attempts)", NULL},
-        {"Disconnected: Connection closed: SSL_accept() failed: error:0A00009C:SSL routines::http "
-         "request (no auth attempts in 0 secs)",
-         NULL},
-        {"Login aborted: Connection closed (no auth attempts in 0 secs) (no_auth_attempts)", NULL},
-        {"Login aborted: Connection closed (disconnected during TLS handshake) "
-         "(tls_handshake_not_finished)",
-         NULL},
-        {"Disconnected (cert required, client didn't start TLS)", NULL},
-        /* the server's own business */
-        {"Disconnected: Connection closed (auth process communication failure)", NULL},
-        {"Disconnected: Connection closed (auth service reported temporary failure)", NULL},
-        {"Login aborted: Logged out (auth service reported temporary failure, 1 attempts in 2 "
-         "secs) "
-         "(temp_fail)",
-         NULL},
-        {"Disconnected: Connection closed (internal failure, 1 successful auths)", NULL},
-        {"Disconnected: Connection closed (disconnected before auth was ready, waited 5 secs)",
-         NULL},
-        {"Disconnected: Connection closed (disconnected while finishing login, waited 5 secs)",
-         NULL},
-        {"Disconnected: Logged out (user disabled)", NULL},
-        {"Disconnected: Logged out (password expired)", NULL},
-        {"Disconnected: Logged out (authorization failed, 1 attempts in 2 secs)", NULL},
-        {"Login aborted: Connection closed (proxy dest connection failed, 1 attempts in 1 secs) "
-         "(proxy_dest_connect_failed)",
-         NULL},
-        {"Login aborted: Connection closed (connection limit reached, 1 attempts in 1 secs) "
-         "(connection_limit)",
-         NULL},
-        {"Disconnected: Shutting down", NULL},
-        {"Disconnected (auth failed, 0 attempts in 2 secs)", NULL},
-        {"Disconnected (auth failed, attempts in 2 secs)", NULL},
-        {"Disconnected (auth failed, 9999999999 attempts in 2 secs)", NULL},
-        {"Disconnected (auth failed, 999999999 attempts in 2 secs)", "unspecified 999999999"},
-        /* not the line that settles */
-        {"Authenticate XYZ failed: Unsupported authentication mechanism.", NULL},
-        {"Login failed: Plaintext authentication disabled", NULL},
-        {"proxy(alice): Login failed to mx2 (auth failed, 1 attempts in 1 secs)", NULL},
-        {"Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
-         NULL},
-    };
-
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof reason_cases / sizeof *reason_cases; i++) {
         char line[600], expected[120] = "";
-        snprintf(line, sizeof line, S "imap-login: %s: " E, cases[i].reason);
-        if (cases[i].expected)
+        snprintf(line, sizeof line, S "imap-login: %s: " E, reason_cases[i].reason);
+        if (reason_cases[i].expected)
             snprintf(expected, sizeof expected, "1 198.51.100.7 dovecot imap %s visit",
-                     cases[i].expected);
+                     reason_cases[i].expected);
         check(line, expected);
     }
 }
