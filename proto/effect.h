@@ -21,7 +21,8 @@ enum gv_effect_kind {
     GV_EFFECT_CLOSE,   /* link: flush what was sent, then close. DISCONNECTED follows */
     GV_EFFECT_NOTE,    /* something the admin may want to know: note */
     GV_EFFECT_TURN_AWAY /* link, data: these last bytes to a stranger, who is owed no more patience; it
-                           depends on nothing before it. DISCONNECTED follows */
+                           depends on nothing before it. The link is forgotten already, and no
+                           DISCONNECTED need follow */
 };
 
 #define GV_NOTE_MAP(X)                                                                             \
