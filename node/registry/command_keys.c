@@ -290,6 +290,8 @@ static int rotate(struct keys *keys, struct gv_text *why)
         rc = make_follower(keys, why);
     if (rc != GV_OK)
         return rc;
+    if (until <= keys->now) /* what was signed within this minute stays good (its end is exclusive) */
+        until = keys->now + 1;
     for (size_t i = 0; i < d->key_count; i++) {
         if (d->keys[i].until_min > until)
             d->keys[i].until_min = until;
