@@ -222,6 +222,11 @@ static void a_proof_does_not_help_the_guilty(void **state)
     assert_false(puppet_come_again(&puppet, &host, &home, 0));
     home = challenged(&other, 701);
     assert_false(puppet_come_again(&other, &host, &home, 0));
+    other.facts.issued_min++; /* nor with a later certificate, which has never come here */
+    puppet_certify(&other);
+    home = challenged(&other, 702);
+    assert_false(puppet_come_again(&other, &host, &home, 0));
+    assert_int_equal(other.error, GV_ERR_BUSY); /* at the door, before a handshake is spent on him */
 }
 
 /* One that challenges for ever is not called for ever. */
