@@ -8,14 +8,10 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 
 #define NOW STAGE_MINUTE
-
-static struct network network;
-static struct host host;
-static struct puppet puppet, other;
 
 static void reopen(unsigned links)
 {
@@ -23,16 +19,6 @@ static void reopen(unsigned links)
 
     host_close(&host);
     assert_int_equal(host_open(&host, &network, 1, &settings), GV_OK);
-}
-
-static int stage_up(void **state)
-{
-    return puppets_set_up(&network, &host, &puppet, &other);
-}
-
-static int stage_down(void **state)
-{
-    return puppets_tear_down(&network, &host, &puppet, &other);
 }
 
 static bool knocks(unsigned number)

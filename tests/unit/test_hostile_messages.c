@@ -10,23 +10,9 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 #include "proto/wire/codec.h"
-
-static struct network network;
-static struct host host;
-static struct puppet puppet, other;
-
-static int stage_up(void **state)
-{
-    return puppets_set_up(&network, &host, &puppet, &other);
-}
-
-static int stage_down(void **state)
-{
-    return puppets_tear_down(&network, &host, &puppet, &other);
-}
 
 /* ---- shapes --------------------------------------------------------------------------------- */
 

@@ -9,49 +9,15 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 #include "proto/observation.h"
 
 #define NOW STAGE_MINUTE
 
-static struct network network;
-static struct host host, second;
-static struct puppet puppet, other;
-
-static void up(bool lab)
-{
-    network_open(&network, 1, lab);
-    puppet_make(&puppet, &network, 2);
-    puppet_make(&other, &network, 3);
-    assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
-    assert_int_equal(host_open(&second, &network, 4, NULL), GV_OK);
-    assert_true(puppet_join(&puppet, &host));
-    assert_true(puppet_join(&other, &host));
-}
-
-static int stage_up(void **state)
-{
-    up(false);
-    return 0;
-}
-
-static int stage_down(void **state)
-{
-    puppet_free(&puppet);
-    puppet_free(&other);
-    host_close(&host);
-    host_close(&second);
-    network_close(&network);
-    return 0;
-}
-
 static void again(void)
 {
-    bool lab = network.descriptor.lab;
-
-    stage_down(NULL);
-    up(lab);
+    stage_again(network.descriptor.lab);
 }
 
 static size_t held(void)
@@ -271,8 +237,7 @@ static void subjects_that_may_not_be_shared_are_an_offence(void **state)
 
     for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
         bool lab = i % 2, good = lab ? cases[i / 2].lab : cases[i / 2].outside;
-        stage_down(NULL);
-        up(lab);
+        stage_again(lab);
         struct gv_subject any = subject_of(1);
         struct gv_statement s = puppet_signal(&puppet, &any, NOW);
         puppet_hand(&puppet, sign_raw(&puppet, &s, cases[i / 2].bytes, cases[i / 2].len));
@@ -512,7 +477,7 @@ static void a_retraction_works_before_and_after_the_signal(void **state)
 
 int main(void)
 {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, joined_up, stage_down)
     const struct CMUnitTest tests[] = {
         STORY(a_good_signal_is_held_acknowledged_and_passed_on_once),
         STORY(an_acknowledgement_counts_for_ones_own_words_only),
