@@ -344,10 +344,8 @@ static void a_signal_leaves_after_a_day(void **state)
 /* The roster is repaired with who sent it, within two seconds, and nobody is blamed. */
 static void an_unknown_certificate_makes_the_roster_be_repaired(void **state)
 {
-    struct puppet third;
-
-    puppet_make(&third, &network, 7);
     struct gv_buf record = puppet_signal_on(&third, 1, NOW);
+
     puppet_forget(&puppet);
     puppet_give(&puppet, &record);
     assert_no_blame("unknown certificate", 0);
@@ -361,7 +359,6 @@ static void an_unknown_certificate_makes_the_roster_be_repaired(void **state)
     puppet_give(&puppet, &record);
     assert_no_blame("known now", 1);
     gv_buf_free(&record);
-    puppet_free(&third);
 }
 
 /* ---- the hour's quota (8.3) ------------------------------------------------------------------ */
