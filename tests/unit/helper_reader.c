@@ -94,3 +94,12 @@ const char *alone(const char *line)
     fed_close(&fed);
     return fed_take(&fed);
 }
+
+void check_lines(const struct line_case *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *got = alone(cases[i].line);
+        if (strcmp(got, cases[i].expected) != 0)
+            fail_msg("%s\n  gave '%s'\n  not  '%s'", cases[i].line, got, cases[i].expected);
+    }
+}

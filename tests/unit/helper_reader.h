@@ -34,4 +34,11 @@ const char *fed_take(struct fed *fed);
 /* What one line alone gives, drops included. The answer lives until the next. */
 const char *alone(const char *line);
 
+/* Fails where a line alone gives something else. */
+struct line_case {
+    const char *line, *expected;
+};
+void check_lines(const struct line_case *cases, size_t n);
+#define CHECK(cases) check_lines((cases), sizeof(cases) / sizeof *(cases))
+
 #endif
