@@ -2,6 +2,8 @@
 #ifndef GV_TESTS_HELPER_READER_H
 #define GV_TESTS_HELPER_READER_H
 
+#include <stdio.h>
+
 #include "node/ingest/ingest.h"
 
 #define FED_MAX 1024
@@ -40,5 +42,13 @@ struct line_case {
 };
 void check_lines(const struct line_case *cases, size_t n);
 #define CHECK(cases) check_lines((cases), sizeof(cases) / sizeof *(cases))
+
+/* Fails where these lines, up to NULL, give something else. Returns how many were faults. */
+uint64_t check_story(const char *expected, const char *const *lines);
+#define STORY(expected, ...) check_story((expected), (const char *const[]){__VA_ARGS__, NULL})
+
+/* Fails where what came out of a log is not what the file says: a reading a line, its UTC time of day
+ * and its description; empty lines and those with # do not count. Closes the file. */
+void check_log(const struct fed *fed, FILE *expected);
 
 #endif
