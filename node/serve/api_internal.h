@@ -38,6 +38,14 @@ struct gv_api {
     struct gv_api_attackers *attackers; /* NULL: nobody has asked yet */
 };
 
+/* The owner in the request's body is trusted, distrusted or neither any more; the answer in words of
+ * the list that it goes to or leaves (api_trust.c). */
+struct gv_api_owner_words {
+    const char *done, *known, *unknown, *full;
+};
+void gv_api_edit_owner(struct gv_http_request *request, struct gv_api *api, enum gv_command command,
+                       const struct gv_api_owner_words *words);
+
 /* Handlers of node/serve/api_registry.c, api_import.c, api_trust.c, api_telemetry.c,
  * api_stats.c, api_bouncers.c and api_verdict.c. */
 void gv_api_get_terms(struct gv_http_request *request, void *context);

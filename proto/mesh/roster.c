@@ -12,21 +12,11 @@ void gv_roster_init(struct gv_roster *roster, const uint8_t hash_key[16])
     memcpy(roster->hash_key, hash_key, 16);
 }
 
-static void free_items(struct gv_table *table)
-{
-    size_t cursor = 0;
-    void *item;
-
-    while ((item = gv_table_next(table, &cursor)))
-        free(item);
-    gv_table_free(table);
-}
-
 void gv_roster_free(struct gv_roster *roster)
 {
-    free_items(&roster->instances);
-    free_items(&roster->certificates);
-    free_items(&roster->owners);
+    gv_table_free_all(&roster->instances);
+    gv_table_free_all(&roster->certificates);
+    gv_table_free_all(&roster->owners);
 }
 
 static uint64_t hash_of(const struct gv_roster *roster, const uint8_t id[GV_ID_LEN])

@@ -104,7 +104,7 @@ void check_lines(const struct line_case *cases, size_t n)
     }
 }
 
-uint64_t check_story(const char *expected, const char *const *lines)
+struct gv_reader_counters check_story(const char *expected, const char *const *lines)
 {
     struct fed fed;
 
@@ -112,12 +112,12 @@ uint64_t check_story(const char *expected, const char *const *lines)
     while (*lines)
         fed_line(&fed, *lines++);
     fed_flush(&fed);
-    uint64_t faults = gv_reader_counters(fed.reader)->faults;
+    struct gv_reader_counters counted = *gv_reader_counters(fed.reader);
     fed_close(&fed);
     const char *got = fed_take(&fed);
     if (strcmp(got, expected) != 0)
         fail_msg("gave '%s'\nnot  '%s'", got, expected);
-    return faults;
+    return counted;
 }
 
 void check_log(const struct fed *fed, FILE *expected)

@@ -43,8 +43,8 @@ struct line_case {
 void check_lines(const struct line_case *cases, size_t n);
 #define CHECK(cases) check_lines((cases), sizeof(cases) / sizeof *(cases))
 
-/* Fails where these lines, up to NULL, give something else. Returns how many were faults. */
-uint64_t check_story(const char *expected, const char *const *lines);
+/* Fails where these lines, up to NULL, give something else. Returns what the reader counted. */
+struct gv_reader_counters check_story(const char *expected, const char *const *lines);
 #define STORY(expected, ...) check_story((expected), (const char *const[]){__VA_ARGS__, NULL})
 
 /* Fails where what came out of a log is not what the file says: a reading a line, its UTC time of day

@@ -167,25 +167,9 @@ static void a_user_name_cannot_make_it_the_backends_fault(void **state)
 #define IDLE(who) who " did not issue MAIL/EXPN/VRFY/ETRN during connection to MTA"
 #define MINE      "5AM2aQ5D024320"
 
-/* Lines of one log, and what came out; `unnamed` failures stay without a client. */
-static void story(const char *expected, unsigned unnamed, const char *const *lines)
-{
-    struct fed fed;
-
-    fed_open(&fed);
-    while (*lines)
-        fed_line(&fed, *lines++);
-    fed_flush(&fed);
-    uint64_t left = gv_reader_counters(fed.reader)->unnamed;
-    fed_close(&fed);
-    const char *got = fed_take(&fed);
-    if (strcmp(got, expected) != 0)
-        fail_msg("gave '%s'\nnot  '%s'", got, expected);
-    assert_int_equal(left, unnamed);
-}
-#define STORY(expected, unnamed, ...)                                                              \
-    story((expected), (unnamed), (const char *const[]){__VA_ARGS__, NULL})
-#define COME "3 198.51.100.7 sendmail smtp unspecified 2 visit"
+/* Lines of one log, and what came out; `left` failures stay without a client. */
+#define LEAVES(expected, left, ...) assert_int_equal(STORY(expected, __VA_ARGS__).unnamed, left)
+#define COME                        "3 198.51.100.7 sendmail smtp unspecified 2 visit"
 
 /* Whatever line of its process shows the client whole, after a RSET too (another "5D"). */
 static void a_name_that_cuts_the_address_off(void **state)
@@ -203,13 +187,13 @@ static void a_name_that_cuts_the_address_off(void **state)
     for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
         char line[1024];
         snprintf(line, sizeof line, P "%s", named[i]);
-        STORY(COME, 0, P CUT(MINE), P CUT(MINE), line);
-        STORY(COME, 0, P CUT(MINE), P CUT(MINE), line, P IDLE(MINE ": " LONG " [198.51.100.7]"));
+        LEAVES(COME, 0, P CUT(MINE), P CUT(MINE), line);
+        LEAVES(COME, 0, P CUT(MINE), P CUT(MINE), line, P IDLE(MINE ": " LONG " [198.51.100.7]"));
     }
-    STORY("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
-          "4 198.51.100.7 sendmail smtp unspecified 1",
-          0, P CUT(MINE), P MINE ": " IDLE(LONG " [198.51.100.7]"), P CUT(MINE),
-          P MINE ": " IDLE(LONG " [198.51.100.7]"));
+    LEAVES("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
+           "4 198.51.100.7 sendmail smtp unspecified 1",
+           0, P CUT(MINE), P MINE ": " IDLE(LONG " [198.51.100.7]"), P CUT(MINE),
+           P MINE ": " IDLE(LONG " [198.51.100.7]"));
 }
 
 /* Nobody else is taken for that client, and nothing that the client says names him. */
@@ -242,11 +226,11 @@ static void a_name_that_nothing_completes(void **state)
     };
 
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        STORY("", 2, P CUT(MINE), P CUT(MINE), others[i]);
+        LEAVES("", 2, P CUT(MINE), P CUT(MINE), others[i]);
     /* Behind Sendmail's own name for him it is that name that counts. */
-    STORY("", 1, P CUT(MINE),
-          P MINE ": " LONG " [198.51.100.7]: VRFY " IDLE(LONG " [198.51.100.9]"));
-    STORY("", 0, P MINE ": " IDLE(LONG " [198.51.100.7]"), P MINE ": " IDLE(EVIL));
+    LEAVES("", 1, P CUT(MINE),
+           P MINE ": " LONG " [198.51.100.7]: VRFY " IDLE(LONG " [198.51.100.9]"));
+    LEAVES("", 0, P MINE ": " IDLE(LONG " [198.51.100.7]"), P MINE ": " IDLE(EVIL));
 }
 
 /* The 600 attempts of one who knows of it: three a connection, which MAIL without a sender ends,
@@ -268,7 +252,7 @@ static void a_client_that_no_line_names_is_counted(void **state)
     assert_int_equal(gv_reader_counters(fed.reader)->attempts, 0);
     fed_close(&fed);
     /* a relay that is no client's is none of these */
-    STORY("", 0, P MINE ": AUTH failure (LOGIN): " BAD ", relay=" LONG " x198.51");
+    LEAVES("", 0, P MINE ": AUTH failure (LOGIN): " BAD ", relay=" LONG " x198.51");
 }
 
 int main(void)
