@@ -9,7 +9,7 @@
 #include "proto/limits.h"
 
 struct network network;
-struct host host, second;
+struct host host, far;
 struct puppet puppet, other, third;
 
 static int set_up(bool lab)
@@ -19,7 +19,7 @@ static int set_up(bool lab)
     puppet_make(&other, &network, 3);
     puppet_make(&third, &network, 5);
     return host_open(&host, &network, 1, NULL) == GV_OK &&
-                   host_open(&second, &network, 4, NULL) == GV_OK
+                   host_open(&far, &network, 4, NULL) == GV_OK
                ? 0
                : -1;
 }
@@ -55,7 +55,7 @@ int stage_down(void **state)
     puppet_free(&other);
     puppet_free(&third);
     host_close(&host);
-    host_close(&second);
+    host_close(&far);
     network_close(&network);
     return 0;
 }

@@ -6,7 +6,7 @@
 #include "helper_puppet.h"
 
 extern struct network network;
-extern struct host host, second;           /* numbers 1 and 4; they are not connected */
+extern struct host host, far;              /* numbers 1 and 4; they are not connected */
 extern struct puppet puppet, other, third; /* numbers 2, 3 and 5 */
 
 /* Setups and a teardown for cmocka: a public network or a lab, nobody connected. */

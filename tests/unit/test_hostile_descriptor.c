@@ -122,9 +122,9 @@ static void a_later_version_does_not_cancel_the_one_before(void **state)
 /* A node whose file holds the next descriptor already must still start. */
 static void a_node_starts_with_a_descriptor_that_is_not_in_force_yet(void **state)
 {
-    host_close(&second);
+    host_close(&far);
     publish(2, NOW + 60);
-    assert_int_equal(host_open(&second, &network, 4, NULL), GV_OK);
+    assert_int_equal(host_open(&far, &network, 4, NULL), GV_OK);
 }
 
 int main(void)

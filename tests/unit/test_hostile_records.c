@@ -365,7 +365,7 @@ static void an_unknown_certificate_makes_the_roster_be_repaired(void **state)
 
 static void assert_same_statements(void)
 {
-    struct gv_core_status a = host_status(&host), b = host_status(&second);
+    struct gv_core_status a = host_status(&host), b = host_status(&far);
 
     assert_int_equal(a.statements, b.statements);
     assert_memory_equal(a.set_fingerprint, b.set_fingerprint, GV_ID_LEN);
@@ -377,7 +377,7 @@ static void the_thirty_two_smallest_of_an_hour_are_held_in_any_order(void **stat
     struct gv_buf records[40];
 
     puppet_make(&twin, &network, 3);
-    assert_true(puppet_join(&twin, &second));
+    assert_true(puppet_join(&twin, &far));
     for (unsigned i = 0; i < 40; i++)
         records[i] = puppet_signal_on(&other, i, NOW - i % 2);
     puppet_hand(&twin, certificate_record(&other));
@@ -392,7 +392,7 @@ static void the_thirty_two_smallest_of_an_hour_are_held_in_any_order(void **stat
     again();
     puppet_free(&twin);
     puppet_make(&twin, &network, 3);
-    assert_true(puppet_join(&twin, &second));
+    assert_true(puppet_join(&twin, &far));
     for (unsigned i = 0; i < 40; i++)
         records[i] = puppet_signal_on(&other, i, NOW);
     for (unsigned i = 0; i < 40; i++) {
@@ -447,7 +447,7 @@ static void a_retraction_works_before_and_after_the_signal(void **state)
     struct gv_buf signal, retraction, later, foreign;
 
     puppet_make(&twin, &network, 2);
-    assert_true(puppet_join(&twin, &second));
+    assert_true(puppet_join(&twin, &far));
     signal = puppet_signal_on(&puppet, 1, NOW);
     retraction = puppet_retraction_on(&puppet, 1, NOW);
     later = puppet_signal_on(&puppet, 1, NOW);

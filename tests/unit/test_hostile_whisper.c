@@ -177,11 +177,11 @@ static void what_others_hold_public_is_public_here_too(void **state)
 
 static void contradictions_in_whispers_are_exposed(void **state)
 {
-    struct gv_subject subject = subject_of(1), second = subject_of(2);
+    struct gv_subject subject = subject_of(1);
     struct gv_statement s = puppet_signal(&puppet, &subject, NOW);
     struct gv_buf a = sign_statement(&puppet, &s);
 
-    s.subject = second;
+    s.subject = subject_of(2);
     struct gv_buf b = sign_statement(&puppet, &s);
     whisper(&puppet, &a);
     whisper(&other, &b);

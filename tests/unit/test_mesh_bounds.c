@@ -136,37 +136,37 @@ static void fill(struct host *to, unsigned count)
     assert_int_equal(host_status(to).statements, count);
 }
 
-/* host dials second. */
+/* host dials far. */
 static void connect_second(int64_t skew_ms)
 {
     uint8_t certificate[GV_CERTIFICATE_LEN];
-    struct gv_identity identity = second.identity;
+    struct gv_identity identity = far.identity;
     uint64_t now_ms = host.now_ms;
 
-    memcpy(certificate, second.certificate, sizeof certificate);
-    host_close(&second);
-    memset(&second, 0, sizeof second);
-    second.skew_ms = skew_ms;
-    second.now_ms = now_ms;
-    assert_int_equal(host_open_with(&second, &network, &identity, certificate, NULL), GV_OK);
+    memcpy(certificate, far.certificate, sizeof certificate);
+    host_close(&far);
+    memset(&far, 0, sizeof far);
+    far.skew_ms = skew_ms;
+    far.now_ms = now_ms;
+    assert_int_equal(host_open_with(&far, &network, &identity, certificate, NULL), GV_OK);
     host_step(&host, &timer);
-    assert_true(hosts_connect(&host, &second));
+    assert_true(hosts_connect(&host, &far));
 }
 
 static void who_joins_with_nothing_is_fed_quickly(void **state)
 {
-    struct host *const both[] = {&host, &second};
+    struct host *const both[] = {&host, &far};
 
     reopen_with_seeds(1, 0);
     fill(&host, MANY);
     connect_second(0);
     hosts_run(both, 2, 20000);
-    assert_int_equal(host_status(&second).statements, MANY);
+    assert_int_equal(host_status(&far).statements, MANY);
 }
 
 static void who_takes_nothing_is_not_fed_for_ever(void **state)
 {
-    struct host *const both[] = {&host, &second};
+    struct host *const both[] = {&host, &far};
 
     reopen_with_seeds(1, 0);
     fill(&host, MANY);
@@ -175,8 +175,8 @@ static void who_takes_nothing_is_not_fed_for_ever(void **state)
     hosts_run(both, 2, HOUR / 2);
     print_message("to a peer that takes nothing, in 30 minutes: %u bytes\n",
                   (unsigned)(host.bytes_out - before));
-    assert_int_equal(host_status(&second).statements, 0);
-    assert_int_equal(host_status(&second).peers, 1);
+    assert_int_equal(host_status(&far).statements, 0);
+    assert_int_equal(host_status(&far).peers, 1);
     /* 67 kB a push, at 1, 2, 4, ... 256, 300, 300 ... s, and with the ordinary repair every 3
      * minutes: 25 of them. */
     assert_true(host.bytes_out - before < 2500000);

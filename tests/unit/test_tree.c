@@ -335,9 +335,7 @@ static void the_verdict_goes_first(void **state)
 {
     struct gv_buf first = puppet_signal_on(&puppet, 1, NOW);
     struct gv_buf second = puppet_signal_on(&other, 1, NOW);
-    struct puppet third;
 
-    puppet_make(&third, &network, 4);
     assert_true(puppet_join(&third, &host));
     host_run(&host, 2 * GV_EXCHANGE_MS);
     host.core->traffic.tokens = host.core->traffic.depth / 8;
@@ -352,7 +350,6 @@ static void the_verdict_goes_first(void **state)
     run(GV_COALESCE_MS);
     assert_int_equal(host_status(&host).statements, 3);
     assert_false(puppet_heard_record(&puppet, &more));
-    puppet_free(&third);
     gv_buf_free(&first);
     gv_buf_free(&second);
     gv_buf_free(&more);
