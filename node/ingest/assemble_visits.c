@@ -57,6 +57,31 @@ uint64_t gv_assembler_unnamed(const struct gv_assembler *assembler, uint64_t cut
     return c ? c->unnamed : 0;
 }
 
+/* Each connection of such a client begins with such a line, so that a process whose number comes
+ * back is never taken for the one before. */
+static size_t meet(struct gv_assembler *a, struct gv_reading *out, const struct gv_parsed *p,
+                   const struct gv_moment *m)
+{
+    size_t n = 0;
+    bool fresh;
+
+    if (m->met == 0)
+        return 0;
+    struct connection *c = gv_connection_claim(a, out, &n, m->met, &fresh);
+    gv_connection_restart(c, &p->address, p->service);
+    c->account = m->origin;
+    c->visit_ms = m->ms;
+    return n;
+}
+
+const struct gv_ip_address *gv_assembler_met(const struct gv_assembler *assembler, uint64_t met,
+                                             uint64_t left, uint64_t ms)
+{
+    const struct connection *c = unnamed((struct gv_assembler *)assembler, met, ms);
+
+    return c && c->account == left ? &c->address : NULL;
+}
+
 static size_t hold_unnamed(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
                            const struct gv_parsed *p, const struct gv_moment *m)
 {
@@ -114,6 +139,8 @@ size_t gv_assemble_visit(struct gv_assembler *a, struct gv_reading *out, uint64_
 
     if (m->twin != 0 && second_twin(a, out, &n, m))
         return n;
+    if (p->said == GV_SAID_MET)
+        return meet(a, out, p, m);
     if (p->said == GV_SAID_UNNAMED)
         return hold_unnamed(a, out, faults, p, m);
     struct connection held = {0}, *waits = unnamed(a, m->cut, m->ms);

@@ -20,7 +20,8 @@ struct connection {
     _Alignas(64) uint32_t told; /* AUTH commands that lines have told of; of a twin, its lines */
     union {
         uint64_t start_ms; /* 0: its beginning was not seen */
-        uint64_t account;  /* of clients that were cut off: whose, if of one */
+        uint64_t account;  /* of clients that were cut off: whose, if of one; of one that was met:
+                            * what other lines leave of it */
     };
     union {
         uint64_t drop_line;
