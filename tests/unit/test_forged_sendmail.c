@@ -299,6 +299,9 @@ static void a_name_that_was_met_before(void **state)
           P CUT("5AM2aR5D024320"));
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         STORY("", 1, others[i], P CUT(MINE));
+    /* without a number all processes look the same */
+    STORY("", 1, "Nov 22 02:36:20 mx sm-mta: NOQUEUE: connect from " LONG " [198.51.100.9]",
+          "Nov 22 02:36:26 mx sm-mta: " CUT(MINE));
 }
 
 /* The 600 attempts of one who knows of it: three a connection, which MAIL without a sender ends,
