@@ -123,6 +123,18 @@ static void check_store(struct examination *e)
              gv_cli_text(e->status, "store.error"));
 }
 
+static void check_unnamed(struct examination *e, const json_t *log)
+{
+    int64_t unnamed = gv_cli_number(log, "unnamed");
+
+    if (unnamed > 0)
+        find(e, "log", GV_FINDING_WARNING,
+             "Sendmail cuts long names off and says who connects from LogLevel 10 on: "
+             "define(`confLOG_LEVEL', `10') in sendmail.mc",
+             "%s: %" PRId64 " failed attempts of clients whom the log does not name",
+             gv_cli_text(log, "path"), unnamed);
+}
+
 static void check_log(struct examination *e, const json_t *log)
 {
     const char *path = gv_cli_text(log, "path"), *state = gv_cli_text(log, "state");
@@ -157,6 +169,8 @@ static void check_logs(struct examination *e)
              "no log is read: this node sees no failures of its own");
     for (size_t i = 0; i < json_array_size(logs); i++)
         check_log(e, json_array_get(logs, i));
+    for (size_t i = 0; i < json_array_size(logs); i++)
+        check_unnamed(e, json_array_get(logs, i));
 }
 
 static void check_certificate(struct examination *e)

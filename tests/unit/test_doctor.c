@@ -102,6 +102,9 @@ static void each_trouble_of_the_daemon_is_found(void **state)
         {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 1000, \"matched\": "
          "0}]}",
          "log", "warning", "none of 1000 lines"},
+        {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 9, \"matched\": 9, "
+         "\"unnamed\": 3}]}",
+         "log", "warning", "/x: 3 failed attempts of clients whom the log does not name"},
         {"{\"network\": null}", "certificate", "warning", "in no network"},
         {"{\"revoked\": true}", "certificate", "failure", "revoked"},
         {"{\"enrolled\": false}", "certificate", "warning", "not enrolled"},
