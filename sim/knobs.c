@@ -92,13 +92,20 @@ static bool read_whole(uint64_t *out, const char *text, uint64_t least, uint64_t
     return false;
 }
 
+bool gv_is_decimal(const char *text)
+{
+    return ((*text >= '0' && *text <= '9') || *text == '.') &&
+           text[strspn(text, "0123456789.eE+-")] == 0;
+}
+
 static bool read_number(double *out, const char *text, double least, double most,
                         char why[GV_KNOB_WHY])
 {
     char *end;
 
+    /* A decimal number: strtod takes hexadecimal ones, names and spaces, too. */
     *out = strtod(text, &end);
-    if (end != text && !*end && *out >= least && *out <= most)
+    if (gv_is_decimal(text) && !*end && *out >= least && *out <= most)
         return true;
     snprintf(why, GV_KNOB_WHY, "must be a number from %g to %g", least, most);
     return false;

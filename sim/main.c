@@ -90,6 +90,8 @@ static int run(const struct gv_sim_options *options)
     struct gv_sim_cost cost;
     struct rusage usage;
 
+    if (gv_report_reach(options) != 0)
+        return EX_CANTCREAT;
     /* First, so that a run that dies can be run again. */
     gv_sim_options_line(line, options);
     fprintf(stderr, "%s\n", line);

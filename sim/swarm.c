@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "sim/report.h"
 #include "sim/swarm_report.h"
 
 struct job {
@@ -185,8 +186,10 @@ int gv_swarm(const struct gv_sim_options *options, double (*wall_s)(void))
                           .job_count = options->jobs,
                           .terminal = isatty(STDERR_FILENO)};
     double start = wall_s();
-    int rc;
+    int rc = gv_report_reach(options);
 
+    if (rc != 0)
+        return rc;
     if (swarm.job_count == 0)
         swarm.job_count = processors > 0 ? (size_t)processors : 1;
     swarm.jobs = calloc(swarm.job_count, sizeof *swarm.jobs);

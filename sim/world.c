@@ -242,6 +242,7 @@ void gv_world_enroll_anew(struct gv_world *world, size_t index)
     uint32_t now_min = (uint32_t)((world->start_unix_ms + world->now_ms) / GV_MINUTE_MS);
 
     make_key(world, node);
+    node->disk.ceiling = 0; /* what was written with another key is not believed */
     node->abandoned = false;
     node->facts.placement = gv_drbg_u64(&world->drbg);
     node->facts.since_min = node->facts.issued_min = now_min;

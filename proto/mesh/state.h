@@ -37,6 +37,7 @@ struct gv_link {
     uint32_t version;          /* that both speak; 1 until then */
     bool feeler;               /* dialled to compare sets with somebody new, and no more yet */
     uint32_t fed_records;      /* what it brought that was new */
+    bool silent;               /* we close it because nothing comes from there any more */
     bool errand;               /* it carries whispers and questions alone (SPEC 9.10) */
     uint32_t goodbye;          /* the reason they gave; UINT32_MAX: none */
     struct gv_address remote;

@@ -307,8 +307,8 @@ static void so_many_acknowledgements_are_taken_a_minute(void **state)
 /* Nobody is sent on before his minute is over, however many press in. */
 static void a_guest_stays_a_minute(void **state)
 {
-    static struct puppet guests[GV_PEERS_MAX + 4];
-    unsigned count = GV_PEERS_MAX + 4, gone = 0;
+    static struct puppet guests[GV_GUESTS_MAX + 4];
+    unsigned count = GV_GUESTS_MAX + 4, gone = 0;
 
     reopen(200);
     host_run(&host, 30000); /* so that the minute's work falls into the middle of their stay */
