@@ -121,7 +121,7 @@ void gv_flow_watch_minute(struct gv_flow_watch *watch, uint64_t unix_ms)
                                    minute + 1, look, &window) != GV_OK)
         return; /* the driver says why */
     for (size_t s = 0; s < GV_SERIES_COUNT; s++)
-        values[s] = gv_anomaly_rate(window.of[s]);
+        values[s] = gv_anomaly_rate((enum gv_series)s, window.of[s]);
     values[GV_SERIES_QUEUE] = noted.queue < UINT32_MAX ? (uint32_t)noted.queue : UINT32_MAX;
     values[GV_SERIES_ACTIVITY] = window.of[GV_SERIES_ACTIVITY][4];
     memcpy(noted.peaks, values, sizeof values);
