@@ -35,9 +35,10 @@ static void learn_hours(struct gv_flow_watch *watch, uint64_t hour)
 {
     uint64_t from = hour > GV_ANOMALY_HOURS ? hour - GV_ANOMALY_HOURS + 1 : 0;
 
-    if (watch->learnt >= hour)
+    if (watch->learnt == hour)
         return;
-    if (watch->learnt > from)
+    /* A clock that was ahead has come back: its hours took the places of true ones. */
+    if (watch->learnt > from && watch->learnt < hour)
         from = watch->learnt;
     if (gv_persist_read_statistics(watch->options.persist, GV_STATISTICS_HOUR, from * 60, hour * 60,
                                    learn, watch) == GV_OK)
