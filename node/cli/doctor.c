@@ -21,6 +21,7 @@
 #define CLOCK_WARNING_MS 5000         /* less is the way of a message */
 #define CLOCK_FAILURE_MS 300000       /* at 10 minutes nothing is accepted any more */
 #define CERTIFICATE_S    (15 * 86400) /* renewal starts at half life: 15 days left is late */
+#define LOG_HEAD_S       (26 * 3600)  /* the registry signs a head of its log once a day at least */
 #define DISK_WARNING     (256ll << 20)
 #define DISK_FAILURE     (16ll << 20)
 
@@ -201,19 +202,55 @@ static void check_certificate(struct examination *e)
     }
 }
 
-/* Only what speaks against it, and that it keeps a log at all. */
+/* Its log is compared every 15 minutes. Once a day it signs a new head: without one for longer, it hides
+ * what it signs, or is down for good. */
+static void check_registry_log(struct examination *e)
+{
+    const char *head = gv_cli_text(e->status, "registry.log.head");
+    const char *since = gv_cli_text(e->status, "registry.log.trouble_since");
+    uint64_t then_ms = 0;
+
+    if (!json_is_string(gv_cli_member(e->status, "registry.log.trouble"))) {
+        if (json_is_string(gv_cli_member(e->status, "registry.log.head")))
+            find(e, "registry", GV_FINDING_OK, NULL,
+                 "its log of %" PRId64 " certificates is the same everywhere",
+                 gv_cli_number(e->status, "registry.log.size"));
+        else
+            find(e, "registry", GV_FINDING_NOTE, "this is done some seconds after the start",
+                 "its log of certificates was not looked at yet");
+        return;
+    }
+    bool parsed = gv_rfc3339_parse(&then_ms, head) == GV_OK || gv_rfc3339_parse(&then_ms, since) == GV_OK;
+    bool long_ago = parsed && e->host->now_unix - (int64_t)(then_ms / 1000) > LOG_HEAD_S;
+    find(e, "registry", long_ago ? GV_FINDING_FAILURE : GV_FINDING_WARNING,
+         long_ago ? "ask who runs it, and the other admins: while it shows no log, nobody sees what it "
+                    "signs"
+                  : "tried again every 15 minutes; should it stay so for a day, ask who runs it",
+         "its log of certificates cannot be compared since %s: %s", since,
+         gv_cli_text(e->status, "registry.log.trouble"));
+}
+
 static void check_registry(struct examination *e)
 {
-    if (json_is_string(gv_cli_member(e->status, "registry.finding")))
+    bool in_network = json_is_object(gv_cli_member(e->status, "network"));
+
+    if (json_is_string(gv_cli_member(e->status, "registry.finding"))) {
         find(e, "registry", GV_FINDING_FAILURE,
              "tell the other admins, and ask who runs it: this is not an accident. Once it is "
              "explained, remove `registry-finding` from the folder [node] data",
              "not to be trusted since %s: %s", gv_cli_text(e->status, "registry.finding_since"),
              gv_cli_text(e->status, "registry.finding"));
-    else if (json_is_string(gv_cli_member(e->status, "registry.log.head")))
-        find(e, "registry", GV_FINDING_OK, NULL,
-             "its log of %" PRId64 " certificates is the same everywhere",
-             gv_cli_number(e->status, "registry.log.size"));
+        return;
+    }
+    if (json_is_string(gv_cli_member(e->status, "registry.trouble")))
+        find(e, "registry", GV_FINDING_WARNING,
+             "the mesh works without it, and it is asked again by itself. Does another host reach it? "
+             "then look at this one's DNS, firewall and [network] registry; else tell who runs it",
+             "not in reach since %s: %s; asked again %s",
+             gv_cli_text(e->status, "registry.trouble_since"),
+             gv_cli_text(e->status, "registry.trouble"), gv_cli_text(e->status, "registry.retry"));
+    if (in_network)
+        check_registry_log(e);
 }
 
 static void check_peers(struct examination *e)

@@ -26,10 +26,14 @@
 #define KEY_S     (3 * 365 * 86400)
 #define WAIT_MAX  (90 * 86400)
 
+/* More than an admin signs between two backups: a node takes a descriptor only if its version is higher. */
+#define VERSIONS_LOST 99
+
 struct keys {
     struct gv_desk_options at;
     const char *root_key, *drop;
     bool rotate, force, json;
+    bool restored; /* from a backup: what was signed since is not known here */
     int64_t lead_s, overlap_s;
 
     struct gv_desk desk;
@@ -40,7 +44,7 @@ struct keys {
     uint32_t now;
 };
 
-enum { OPTION_ROTATE = 256, OPTION_LEAD, OPTION_OVERLAP, OPTION_DROP, OPTION_FORCE, OPTION_ROOT };
+enum { OPTION_ROTATE = 256, OPTION_LEAD, OPTION_OVERLAP, OPTION_DROP, OPTION_FORCE };
 
 static const struct argp_option options[] = {
     GV_DESK_OPTIONS,
@@ -52,7 +56,7 @@ static const struct argp_option options[] = {
     {"drop", OPTION_DROP, "KEY", 0, "Name this key no more: its first 8 hex digits", 0},
     {"force", OPTION_FORCE, NULL, 0,
      "With --drop: also while certificates of it are in use, which end by it", 0},
-    {"root-key", OPTION_ROOT, "FILE", 0, "The root key, when it is kept elsewhere", 0},
+    GV_ROOT_KEY_OPTION,
     {"json", 'j', NULL, 0, "As JSON", 0},
     {0}};
 
@@ -83,7 +87,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPTION_FORCE:
         keys->force = true;
         return 0;
-    case OPTION_ROOT:
+    case GV_OPTION_ROOT_KEY:
         keys->root_key = arg;
         return 0;
     case 'j':
@@ -141,10 +145,8 @@ static int find_out(struct keys *keys, struct gv_text *why)
         rc = gv_descriptor_read(&keys->descriptor, &unused, path, why);
     if (rc == GV_OK)
         rc = gv_signers_read(&keys->signers, keys->desk.place.folder, why);
-    if (rc == GV_OK) {
-        rc = gv_records_each(keys->desk.records, count_instance, keys);
-        gv_fail(why, rc, "the database: %s", gv_strerror(rc));
-    }
+    if (rc == GV_OK)
+        rc = gv_desk_database(gv_records_each(keys->desk.records, count_instance, keys), why);
 out:
     gv_buf_free(&unused);
     free(path);
@@ -252,6 +254,23 @@ static int promote(struct keys *keys, const char *next, struct gv_text *why)
     return rc;
 }
 
+/* Of a rotation under way, whose key has signed nothing yet. */
+static bool is_waiting(const struct keys *keys)
+{
+    size_t at = keys->signers.count == 2
+                    ? gv_signer_place(&keys->descriptor, keys->signers.items[1].sign_public)
+                    : SIZE_MAX;
+
+    return at != SIZE_MAX && keys->descriptor.keys[at].from_min > keys->now;
+}
+
+/* It signs from now on, and does not follow a second time: it is named anew, as one that was just made. */
+static void bring_forward(struct keys *keys)
+{
+    gv_drop_key(&keys->descriptor,
+                gv_signer_place(&keys->descriptor, keys->signers.items[1].sign_public));
+}
+
 /* One that was made and then not named, because something came in between, is as good as new. */
 static int make_follower(struct keys *keys, struct gv_text *why)
 {
@@ -283,6 +302,11 @@ static int rotate(struct keys *keys, struct gv_text *why)
     int rc = take_root(keys, why); /* first: or a key would be made for nothing */
 
     gv_drop_old_keys(d, keys->now);
+    if (rc == GV_OK && keys->restored) {
+        d->version += VERSIONS_LOST;
+        if (is_waiting(keys))
+            bring_forward(keys);
+    }
     if (rc == GV_OK && d->key_count == GV_DESCRIPTOR_KEYS)
         rc = gv_fail(why, GV_ERR_FULL, "the descriptor names %d keys: drop one first (--drop)",
                      GV_DESCRIPTOR_KEYS);
@@ -354,6 +378,7 @@ int gv_rotate_now(const struct gv_desk_options *at, const char *root_key, struct
         return GV_ERR_MEMORY;
     keys->at = *at;
     keys->root_key = root_key;
+    keys->restored = true;
     int rc = find_out(keys, why);
     if (rc == GV_OK)
         rc = rotate(keys, why);

@@ -30,10 +30,11 @@ static json_t *registry_json(const struct gv_api *api)
     gv_membership_status(api->options.membership, &status);
     gv_membership_audit(api->options.membership, &log);
     json_t *log_json =
-        json_pack("{s:I, s:o, s:o, s:o}", "size", (json_int_t)log.size, "head",
+        json_pack("{s:I, s:o, s:o, s:o, s:o}", "size", (json_int_t)log.size, "head",
                   log.has_head ? gv_api_minute(log.head_min) : json_null(), "looked",
                   gv_api_time(log.looked_ms), "trouble",
-                  *log.trouble ? json_string(log.trouble) : json_null());
+                  *log.trouble ? json_string(log.trouble) : json_null(), "trouble_since",
+                  gv_api_time(log.trouble_ms));
     return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "log", log_json, "finding",
                      log.finding_ms ? json_string(log.finding) : json_null(), "finding_since",
                      gv_api_time(log.finding_ms), "known",
