@@ -235,9 +235,9 @@ static void a_name_that_nothing_completes(void **state)
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         LEAVES("", 2, P CUT(MINE), P CUT(MINE), others[i]);
     /* Behind Sendmail's own name for him it is that name that counts. */
-    STORY("2 198.51.100.7 sendmail smtp unspecified 1 visit", 0, P CUT(MINE),
-          P MINE ": " LONG " [198.51.100.7]: VRFY " IDLE(LONG " [198.51.100.9]"));
-    STORY("", 0, P MINE ": " IDLE(LONG " [198.51.100.7]"), P MINE ": " IDLE(EVIL));
+    LEAVES("2 198.51.100.7 sendmail smtp unspecified 1 visit", 0, P CUT(MINE),
+           P MINE ": " LONG " [198.51.100.7]: VRFY " IDLE(LONG " [198.51.100.9]"));
+    LEAVES("", 0, P MINE ": " IDLE(LONG " [198.51.100.7]"), P MINE ": " IDLE(EVIL));
 }
 
 /* At LogLevel 10 Sendmail says who connects, and then a failure is that client's at once. */
@@ -257,29 +257,29 @@ static void a_name_that_was_met_before(void **state)
         P MINE ": <-- NOQUEUE: connect from " LONG " [198.51.100.9]",
     };
 
-    STORY("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
-          "3 198.51.100.7 sendmail smtp unspecified 1",
-          0, MET(LONG " [198.51.100.7]"), P CUT(MINE), P CUT(MINE),
-          P MINE ": " IDLE(LONG " [198.51.100.7]"));
-    STORY("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
-          "3 198.51.100.7 sendmail smtp unspecified 4",
-          0, MET(LONG " [198.51.100.7] (may be forged)"), P CUT(MINE),
-          "Nov 22 02:36:27 mx last message repeated 4 times");
+    LEAVES("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
+           "3 198.51.100.7 sendmail smtp unspecified 1",
+           0, MET(LONG " [198.51.100.7]"), P CUT(MINE), P CUT(MINE),
+           P MINE ": " IDLE(LONG " [198.51.100.7]"));
+    LEAVES("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
+           "3 198.51.100.7 sendmail smtp unspecified 4",
+           0, MET(LONG " [198.51.100.7] (may be forged)"), P CUT(MINE),
+           "Nov 22 02:36:27 mx last message repeated 4 times");
     /* the counts know of those */
-    STORY("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
-          "3 198.51.100.7 sendmail smtp aborted 1",
-          0, MET(LONG " [198.51.100.7]"), P CUT(MINE),
-          P MINE ": " LONG " [198.51.100.7]: possible SMTP attack: command=AUTH, count=3");
+    LEAVES("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
+           "3 198.51.100.7 sendmail smtp aborted 1",
+           0, MET(LONG " [198.51.100.7]"), P CUT(MINE),
+           P MINE ": " LONG " [198.51.100.7]: possible SMTP attack: command=AUTH, count=3");
     /* the next client of a process of the same number */
-    STORY("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
-          "4 198.51.100.8 sendmail smtp unspecified 1 visit",
-          0, MET(LONG " [198.51.100.7]"), P CUT(MINE), MET(LONG " [198.51.100.8]"),
-          P CUT("5AM2aR5D024320"));
+    LEAVES("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
+           "4 198.51.100.8 sendmail smtp unspecified 1 visit",
+           0, MET(LONG " [198.51.100.7]"), P CUT(MINE), MET(LONG " [198.51.100.8]"),
+           P CUT("5AM2aR5D024320"));
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        STORY("", 1, others[i], P CUT(MINE));
+        LEAVES("", 1, others[i], P CUT(MINE));
     /* without a number all processes look the same */
-    STORY("", 1, "Nov 22 02:36:20 mx sm-mta: NOQUEUE: connect from " LONG " [198.51.100.9]",
-          "Nov 22 02:36:26 mx sm-mta: " CUT(MINE));
+    LEAVES("", 1, "Nov 22 02:36:20 mx sm-mta: NOQUEUE: connect from " LONG " [198.51.100.9]",
+           "Nov 22 02:36:26 mx sm-mta: " CUT(MINE));
 }
 
 /* The 600 attempts of one who knows of it: three a connection, which MAIL without a sender ends,
