@@ -342,7 +342,8 @@ static bool wants_more(const struct gv_core *core)
         return false;
     for (size_t i = 0; i < core->link_count; i++) {
         const struct gv_link *link = core->links[i];
-        if (link->closing || link->errand || link->feeler || gv_own_link(core, link))
+        if (link->closing || link->errand || link->feeler ||
+            (members >= GV_PEERS_WANTED && !link->outbound) || gv_own_link(core, link))
             continue;
         members += link->member || link->outbound;
         outbound += link->outbound;
