@@ -72,7 +72,8 @@ static struct gv_span take_address(const char *at, const char *limit)
  * 0 where it is not clear. */
 static uint64_t size_in(const char *at, const char *limit)
 {
-    if (gv_begins(at, limit, " H=")) {
+    bool far = gv_begins(at, limit, " H="); /* of a local message U= is a user of this host */
+    if (far) {
         at += 3;
         if (at < limit && *at != '[' && *at != '(') {
             at = memchr(at, ' ', (size_t)(limit - at));
@@ -86,7 +87,8 @@ static uint64_t size_in(const char *at, const char *limit)
     const char *size = protocol ? gv_find(protocol, limit, " S=") : NULL;
     if (!size)
         return 0;
-    const char *ident = gv_find(at, protocol, " U="), *name = gv_find(protocol, size, " DN=");
+    const char *ident = far ? gv_find(at, protocol, " U=") : NULL;
+    const char *name = gv_find(protocol, size, " DN=");
     return (ident || name) && gv_find(size + 1, limit, " S=") ? 0 : number(size + 3, limit);
 }
 

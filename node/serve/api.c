@@ -406,6 +406,7 @@ static const struct gv_http_route routes[] = {
 #define PUBLISHED 23
     /* On the control socket alone: */
     {"GET", "/api/v1/privacy/export", gv_api_get_privacy_export},
+    {"GET", "/api/v1/transparency", gv_api_get_transparency},
     {"POST", "/api/v1/privacy/erase", gv_api_post_privacy_erase},
     {"GET", "/api/v1/evidence", gv_api_get_evidence},
     {"GET", "/api/v1/owners", gv_api_get_owners},
@@ -479,6 +480,9 @@ int gv_api_start(struct gv_api **out, const struct gv_api_options *options, stru
     rc = gv_http_start(&api->server, options->loop, &http, error);
     if (rc == GV_OK && (rc = set_group(options->socket_path, options->group, error)) != GV_OK)
         gv_http_stop(api->server);
+    if (rc == GV_OK && (rc = gv_looks_new(&api->looks, options->loop,
+                                          gv_driver_persist(options->driver))) != GV_OK)
+        gv_http_stop(api->server);
     if (rc != GV_OK) {
         free(api);
         return rc;
@@ -495,6 +499,7 @@ void gv_api_stop(struct gv_api *api)
     gv_http_stop(api->server);
     gv_token_wipe(&api->token);
     gv_api_attackers_free(api->attackers);
+    gv_looks_free(api->looks);
     json_decref(api->settings);
     free(api);
 }

@@ -13,7 +13,7 @@
  *   POST allow, deny, unlist {"addr": ADDR or PREFIX}   retract, ask {"addr": ADDR}
  * and on the control socket alone
  *   GET  terms, token, trust, bouncers
- *        privacy/export?addr=ADDR
+ *        privacy/export?addr=ADDR   transparency
  *   POST privacy/erase {"addr": ADDR}
  *   POST trust, untrust {"owner": TAG}
  *        network {"registry": URL}   enroll {"email", "terms"}   confirm {"code"}   reload

@@ -164,6 +164,7 @@ int gv_flow_watch_start(struct gv_flow_watch **out, const struct gv_flow_watch_o
     }
     watch->options = *options;
     (void)gv_persist_alerts(options->persist, 0, GV_ALERTS_MAX, resume, watch);
+    learn_hours(watch, gv_unix_ms() / 3600000); /* who asks at once is told what it knows */
     uv_timer_init(options->loop, &watch->timer);
     watch->timer.data = watch;
     arm(watch);

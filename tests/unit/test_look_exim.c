@@ -36,7 +36,7 @@ static void test_lines_of_the_log(void **state)
         {ID " <= a@x H=[192.0.2.1] U=i P=z S=9 P=esmtp S=12", GV_EXIM_CAME, "a@x", 0},
         {ID " <= a@x H=[192.0.2.1] P=esmtps X=T DN=\"CN=a S=9\" S=12", GV_EXIM_CAME, "a@x", 0},
         {ID " <= a@x H=[192.0.2.1] P=esmtps X=T DN=\"CN=a\" S=12", GV_EXIM_CAME, "a@x", 12},
-        {ID " <= a@x U=root P=local S=12", GV_EXIM_CAME, "a@x", 12},
+        {ID " <= a@x U=root P=local S=12 T=\"x S=77\"", GV_EXIM_CAME, "a@x", 12},
         {ID " <= a@x H=h", GV_EXIM_CAME, "a@x", 0},
         {ID " <= a@x H=", GV_EXIM_CAME, "a@x", 0},
         {ID " <= a@x H=h (", GV_EXIM_CAME, "a@x", 0},
