@@ -6,7 +6,7 @@ set -uo pipefail
 NODES=0
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-needs jq curl sqlite3 sha256sum
+needs jq curl sqlite3 openssl
 find_port 16760
 program=$bin/grapevine-registry
 keys_of() { "$program" keys --data "$1" --json | jq -r 'map("\(.key[0:8]) \(.role)") | join(" ")'; }
