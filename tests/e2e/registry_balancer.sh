@@ -73,6 +73,16 @@ serve registry
 is_up "$first"
 [[ $(psql 'SELECT count(*) FROM instance') == 3 ]] || fail "$(psql 'SELECT count(*) FROM instance') instances"
 [[ $(head_of "$first") == "$(head_of "$second")" ]] || fail "they show two heads after a restart"
+
+# All of it is lost, and comes back: the database by PostgreSQL's own tools, the rest by ours.
+"$bin/grapevine-registry" backup "$scratch/copy" --data "$scratch/registry" >/dev/null 2>"$scratch/said" || fail "backup"
+grep -q pg_dump "$scratch/said" || fail "backup does not name pg_dump: $(<"$scratch/said")"
+"${initdb%initdb}pg_dump" -h "$scratch/pg" -U grapevine postgres >"$scratch/dump" || fail "pg_dump"
+for pid in "${pids[@]: -1}" "${pids[2]}"; do kill "$pid" && wait "$pid"; done
+psql 'DROP SCHEMA public CASCADE; CREATE SCHEMA public' >/dev/null
+"${initdb%initdb}psql" -Xq -h "$scratch/pg" -U grapevine postgres <"$scratch/dump" >/dev/null || fail "the dump"
+"$bin/grapevine-registry" restore "$scratch/copy" --data "$scratch/again" >"$scratch/said" 2>&1 || fail "restore: $(<"$scratch/said")"
+grep -q '3 instances, 3 with an email address' "$scratch/said" || fail "restored: $(<"$scratch/said")"
 for n in 1 2 3; do
     [[ ! -e $scratch/node$n/registry-finding ]] || fail "node $n accuses it: $(<"$scratch/node$n/registry-finding")"
 done

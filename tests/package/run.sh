@@ -262,7 +262,7 @@ keys=$(inside sha256sum /var/lib/grapevine-registry/{root,registry,owner,email}.
 # As one of an earlier schema would have left it.
 inside systemctl stop grapevine-registry
 database=$machine/var/lib/grapevine-registry/registry.db
-sqlite3 "$database" 'DROP TABLE leaving; DROP TABLE allowance; DROP TABLE domain_day; PRAGMA user_version = 4; PRAGMA wal_checkpoint(TRUNCATE)' >/dev/null
+sqlite3 "$database" 'DROP TABLE leaving; DROP TABLE allowance; DROP TABLE domain_day; PRAGMA user_version = 4; PRAGMA application_id = 0; PRAGMA wal_checkpoint(TRUNCATE)' >/dev/null
 check "apt does not upgrade the registry" inside apt-get install -y --no-install-recommends "/debs/$(basename "$registry")" </dev/null
 check "the upgraded registry does not answer" wait_for 15 answers
 newer_database() { [ "$(sqlite3 "$database" 'PRAGMA user_version')" -gt 4 ]; }
@@ -335,6 +335,8 @@ one_capability() {
         [ "$(inside stat -c %U "/proc/$pid")" = _grapevine-firewall ]
 }
 check "the helper has another user or other rights" one_capability
+check "the helper cannot be reloaded" inside systemctl reload grapevine-firewall
+check "a reload ends the helper" is_active grapevine-firewall
 check "the daemon has rights now" confined
 
 # ---- upgrade ----------------------------------------------------------------------------------
@@ -356,6 +358,7 @@ held=$(count_all "$store")
 some_of_each() { [[ " $held " != *" 0 "* ]] && [ "$(sqlite3 "$store" 'PRAGMA user_version')" = 1 ]; }
 check "the old store does not hold some of each: $held" some_of_each
 settings=$(inside cat $conf)
+fails_to_log_in 45.9.20.44 # while it is down
 check "apt does not upgrade it" inside apt-get install -y --no-install-recommends "/debs/$(basename "$node")" </dev/null
 same_settings() { [ "$(inside cat $conf)" = "$settings" ] && inside grep -q '^enforce = nftables' $conf && ! inside grep -qx '; older' /usr/share/grapevine/grapevine.conf; }
 check "the upgrade touched what setup and the admin have written" same_settings
@@ -363,6 +366,7 @@ check "the upgraded daemon is not up" wait_for 15 restarted
 same_instance() { [ ${#id} -eq 32 ] && [ "$(instance)" = "$id" ]; }
 check "the upgrade made another instance of it" same_instance
 check "the upgrade lost what was seen" wait_for 5 seen 45.9.20.33
+check "the upgrade lost what was logged meanwhile" wait_for 10 seen 45.9.20.44
 inside systemctl stop grapevine
 cp "$store" "$scratch/new.db" && { [ ! -e "$store-wal" ] || cp "$store-wal" "$scratch/new.db-wal"; }
 newer_schema() { [ "$(sqlite3 "$scratch/new.db" 'PRAGMA user_version')" -gt 1 ]; }
