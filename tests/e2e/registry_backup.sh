@@ -46,6 +46,22 @@ grep -qE '^(data = \.|tls_key = tls/privkey.pem|password_file = mail-password)$'
     fail "its configuration: $(<"$scratch/copy/registry.conf")"
 ! grep -q "$data\|elsewhere" "$scratch/copy/registry.conf" || fail "it leads back: $(<"$scratch/copy/registry.conf")"
 
+# A configuration elsewhere; one file for two settings; two files that would have one name.
+cp "$data/registry.conf" "$scratch/there.conf" && mv "$data/registry.conf" "$data/aside"
+sed -i "s,^data = .*,data = $data/,; s,^leave_template = .*,leave_template = $data/leave.txt,; s,^template = .*,template = $scratch/elsewhere/mail.txt,
+    s,^tls_key = .*,tls_key = $data/tls/both.pem,; s,^tls_certificate = .*,tls_certificate = $data/tls/both.pem," "$scratch/there.conf"
+cat "$data"/tls/*.pem >"$data/tls/both.pem"
+cp "$scratch/elsewhere/mail.txt" "$data/leave.txt"
+"$program" backup "$scratch/there" --config "$scratch/there.conf" >/dev/null || fail "a configuration elsewhere"
+[[ $(sort "$scratch/there/registry.conf" | grep -E '^(tls_|template|leave_)' | tr '\n' ' ') == \
+    'leave_template = leave.txt template = mail-template.txt tls_certificate = tls/both.pem tls_key = tls/both.pem ' ]] ||
+    fail "elsewhere: $(<"$scratch/there/registry.conf")"
+cp "$data/leave.txt" "$data/mail-template.txt" && echo "Another." >>"$data/mail-template.txt"
+sed -i "s,^leave_template = .*,leave_template = $data/mail-template.txt," "$scratch/there.conf"
+refused "two files of one name" "rename one of them" "$program" backup "$scratch/there2" --config "$scratch/there.conf"
+[[ ! -e $scratch/there2/SHA256SUMS ]] || fail "a copy that failed looks whole"
+mv "$data/aside" "$data/registry.conf"
+
 # ---- one that is not whole --------------------------------------------------------------------
 
 for file in registry.db owner.key tls/fullchain.pem mail-password registry.conf; do
