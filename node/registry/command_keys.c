@@ -26,7 +26,8 @@
 #define KEY_S     (3 * 365 * 86400)
 #define WAIT_MAX  (90 * 86400)
 
-/* More than an admin signs between two backups: a node takes a descriptor only if its version is higher. */
+/* A node takes a descriptor only if its version is higher than that of the one it has, which may have been signed
+ * since the backup, or by an earlier registry from the same backup: so many, and one for each minute. */
 #define VERSIONS_LOST 99
 
 struct keys {
@@ -303,7 +304,8 @@ static int rotate(struct keys *keys, struct gv_text *why)
 
     gv_drop_old_keys(d, keys->now);
     if (rc == GV_OK && keys->restored) {
-        d->version += VERSIONS_LOST;
+        d->version += VERSIONS_LOST +
+                      (keys->now > d->activation_min ? keys->now - d->activation_min : 0);
         if (is_waiting(keys))
             bring_forward(keys);
     }
