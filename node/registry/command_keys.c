@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
@@ -255,21 +256,28 @@ static int promote(struct keys *keys, const char *next, struct gv_text *why)
     return rc;
 }
 
-/* Of a rotation under way, whose key has signed nothing yet. */
-static bool is_waiting(const struct keys *keys)
+/* The key of a rotation that was under way when the backup was made does not follow: an earlier registry from
+ * the same backup may have signed with it, whose log nobody has here. */
+static int forget_follower(struct keys *keys, struct gv_text *why)
 {
     size_t at = keys->signers.count == 2
                     ? gv_signer_place(&keys->descriptor, keys->signers.items[1].sign_public)
                     : SIZE_MAX;
+    char *next = gv_data_path(keys->desk.place.folder, GV_FILE_NEXT_KEY);
+    int rc = next ? GV_OK : GV_ERR_MEMORY;
 
-    return at != SIZE_MAX && keys->descriptor.keys[at].from_min > keys->now;
-}
-
-/* It signs from now on, and does not follow a second time: it is named anew, as one that was just made. */
-static void bring_forward(struct keys *keys)
-{
-    gv_drop_key(&keys->descriptor,
-                gv_signer_place(&keys->descriptor, keys->signers.items[1].sign_public));
+    if (at != SIZE_MAX && keys->descriptor.keys[at].from_min <= keys->now) {
+        free(next);
+        return rc; /* it has taken over */
+    }
+    if (next && unlink(next) != 0 && errno != ENOENT)
+        rc = gv_fail(why, GV_ERR_IO, "%s: %s", next, strerror(errno));
+    if (rc == GV_OK && at != SIZE_MAX)
+        gv_drop_key(&keys->descriptor, at);
+    if (rc == GV_OK)
+        keys->signers.count = 1;
+    free(next);
+    return rc;
 }
 
 /* One that was made and then not named, because something came in between, is as good as new. */
@@ -306,8 +314,7 @@ static int rotate(struct keys *keys, struct gv_text *why)
     if (rc == GV_OK && keys->restored) {
         d->version += VERSIONS_LOST +
                       (keys->now > d->activation_min ? keys->now - d->activation_min : 0);
-        if (is_waiting(keys))
-            bring_forward(keys);
+        rc = forget_follower(keys, why);
     }
     if (rc == GV_OK && d->key_count == GV_DESCRIPTOR_KEYS)
         rc = gv_fail(why, GV_ERR_FULL, "the descriptor names %d keys: drop one first (--drop)",
