@@ -286,6 +286,14 @@ inside rm -r $drop_in
 inside systemctl daemon-reload && inside systemctl restart grapevine-registry
 check "the registry is not back on its own port" wait_for 10 answers
 
+check "apt does not remove the registry" inside apt-get remove -y grapevine-registry
+registry_gone() { ! answers && ! inside test -e /usr/sbin/grapevine-registry; }
+check "the registry runs on after its removal" registry_gone
+check "apt does not install the registry after a removal" inside apt-get install -y --no-install-recommends "/debs/$(basename "$registry")"
+check "the registry is not up after it was installed again" wait_for 15 answers
+check "a removal took keys, configuration or descriptor with it" test "$(inside sha256sum /var/lib/grapevine-registry/{root,registry,owner,email}.key /var/lib/grapevine-registry/network.descriptor)" = "$(grep -v registry.conf <<<"$keys")"
+check "a removal took who is enrolled with it" registered
+
 # ---- first steps: from nothing to the first peer, by the package and setup ---------------------
 
 check "apt does not purge it" inside apt-get purge -y grapevine
