@@ -90,9 +90,11 @@ static void check_disk(struct examination *e)
         find(e, "key", GV_FINDING_OK, NULL, "the data folder is closed to others");
 }
 
+/* Without a daemon (`status` NULL) only the kernel speaks. */
 static void check_clock(struct examination *e)
 {
-    int64_t ms = gv_cli_number(e->status, "mesh.clock_offset_ms"), off = ms < 0 ? -ms : ms;
+    int64_t ms = e->status ? gv_cli_number(e->status, "mesh.clock_offset_ms") : 0;
+    int64_t off = ms < 0 ? -ms : ms;
     const char *advice = "let NTP set it, with systemd-timesyncd or chrony for instance";
     const char *side = ms < 0 ? "ahead of" : "behind";
 
@@ -105,7 +107,7 @@ static void check_clock(struct examination *e)
              off / 1000, side);
     else if (e->host->clock_synchronised == 0)
         find(e, "clock", GV_FINDING_WARNING, advice, "the kernel says that nothing keeps it right");
-    else if (gv_cli_number(e->status, "mesh.peers") > 0)
+    else if (e->status && gv_cli_number(e->status, "mesh.peers") > 0)
         find(e, "clock", GV_FINDING_OK, NULL, "as those of the peers");
     else
         find(e, "clock", GV_FINDING_OK, NULL,
@@ -379,6 +381,7 @@ int gv_doctor_judge(json_t *findings, const struct gv_options *options,
 
     check_disk(&e);
     if (!status) {
+        check_clock(&e);
         find(&e, "daemon", GV_FINDING_FAILURE,
              "start it: systemctl start grapevine; its log says why it does not run",
              "does not answer at %s", options->control_path);

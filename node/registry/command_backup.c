@@ -103,9 +103,18 @@ out:
 
 static int add(struct backup *backup, const char *source, const char *name, struct gv_text *why)
 {
+    const struct gv_manifest_item *there = gv_manifest_find(&backup->manifest, name);
+    struct gv_manifest now = {.count = 0};
     int rc = gv_copy_file(source, backup->out, name, why);
 
-    return rc == GV_OK ? gv_manifest_add(&backup->manifest, backup->out, name, why) : rc;
+    if (rc != GV_OK || !there)
+        return rc == GV_OK ? gv_manifest_add(&backup->manifest, backup->out, name, why) : rc;
+    /* One file for two settings, or two files of one name. */
+    rc = gv_manifest_add(&now, backup->out, name, why);
+    if (rc == GV_OK && memcmp(now.items[0].hash, there->hash, sizeof there->hash) != 0)
+        rc = gv_fail(why, GV_ERR_DUPLICATE, "%s: the copy has another file named %s; rename one of them",
+                     source, name);
+    return rc;
 }
 
 static int add_kept(struct backup *backup, struct gv_text *why)

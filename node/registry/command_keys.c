@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
@@ -26,7 +27,8 @@
 #define KEY_S     (3 * 365 * 86400)
 #define WAIT_MAX  (90 * 86400)
 
-/* More than an admin signs between two backups: a node takes a descriptor only if its version is higher. */
+/* A node takes a descriptor only if its version is higher than that of the one it has, which may have been signed
+ * since the backup, or by an earlier registry from the same backup: so many, and one for each minute. */
 #define VERSIONS_LOST 99
 
 struct keys {
@@ -254,21 +256,28 @@ static int promote(struct keys *keys, const char *next, struct gv_text *why)
     return rc;
 }
 
-/* Of a rotation under way, whose key has signed nothing yet. */
-static bool is_waiting(const struct keys *keys)
+/* The key of a rotation that was under way when the backup was made does not follow: an earlier registry from
+ * the same backup may have signed with it, whose log nobody has here. */
+static int forget_follower(struct keys *keys, struct gv_text *why)
 {
     size_t at = keys->signers.count == 2
                     ? gv_signer_place(&keys->descriptor, keys->signers.items[1].sign_public)
                     : SIZE_MAX;
+    char *next = gv_data_path(keys->desk.place.folder, GV_FILE_NEXT_KEY);
+    int rc = next ? GV_OK : GV_ERR_MEMORY;
 
-    return at != SIZE_MAX && keys->descriptor.keys[at].from_min > keys->now;
-}
-
-/* It signs from now on, and does not follow a second time: it is named anew, as one that was just made. */
-static void bring_forward(struct keys *keys)
-{
-    gv_drop_key(&keys->descriptor,
-                gv_signer_place(&keys->descriptor, keys->signers.items[1].sign_public));
+    if (at != SIZE_MAX && keys->descriptor.keys[at].from_min <= keys->now) {
+        free(next);
+        return rc; /* it has taken over */
+    }
+    if (next && unlink(next) != 0 && errno != ENOENT)
+        rc = gv_fail(why, GV_ERR_IO, "%s: %s", next, strerror(errno));
+    if (rc == GV_OK && at != SIZE_MAX)
+        gv_drop_key(&keys->descriptor, at);
+    if (rc == GV_OK)
+        keys->signers.count = 1;
+    free(next);
+    return rc;
 }
 
 /* One that was made and then not named, because something came in between, is as good as new. */
@@ -303,9 +312,9 @@ static int rotate(struct keys *keys, struct gv_text *why)
 
     gv_drop_old_keys(d, keys->now);
     if (rc == GV_OK && keys->restored) {
-        d->version += VERSIONS_LOST;
-        if (is_waiting(keys))
-            bring_forward(keys);
+        d->version += VERSIONS_LOST +
+                      (keys->now > d->activation_min ? keys->now - d->activation_min : 0);
+        rc = forget_follower(keys, why);
     }
     if (rc == GV_OK && d->key_count == GV_DESCRIPTOR_KEYS)
         rc = gv_fail(why, GV_ERR_FULL, "the descriptor names %d keys: drop one first (--drop)",

@@ -51,8 +51,8 @@ int gv_desk_end(struct gv_desk *desk, int rc, const struct gv_text *why);
 int gv_desk_database(int rc, struct gv_text *why);
 
 /* A new registry key that signs from now on, as `keys --rotate --lead 0s --overlap 0s` makes it: for a
- * registry from a backup. One of a rotation under way is taken for it, if it has signed nothing yet; and the
- * descriptor's version is higher than any that was signed since the backup. */
+ * registry from a backup. One of a rotation under way is dropped; and the
+ * descriptor's version is higher than any that may have been signed since the backup. */
 int gv_rotate_now(const struct gv_desk_options *at, const char *root_key, struct gv_text *why);
 
 #endif

@@ -6,7 +6,7 @@ set -uo pipefail
 NODES=0
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-needs jq curl sqlite3 sha256sum
+needs jq curl sqlite3 openssl
 find_port 16760
 program=$bin/grapevine-registry
 keys_of() { "$program" keys --data "$1" --json | jq -r 'map("\(.key[0:8]) \(.role)") | join(" ")'; }
@@ -46,6 +46,22 @@ grep -qE '^(data = \.|tls_key = tls/privkey.pem|password_file = mail-password)$'
     fail "its configuration: $(<"$scratch/copy/registry.conf")"
 ! grep -q "$data\|elsewhere" "$scratch/copy/registry.conf" || fail "it leads back: $(<"$scratch/copy/registry.conf")"
 
+# A configuration elsewhere; one file for two settings; two files that would have one name.
+cp "$data/registry.conf" "$scratch/there.conf" && mv "$data/registry.conf" "$data/aside"
+sed -i "s,^data = .*,data = $data/,; s,^leave_template = .*,leave_template = $data/leave.txt,; s,^template = .*,template = $scratch/elsewhere/mail.txt,
+    s,^tls_key = .*,tls_key = $data/tls/both.pem,; s,^tls_certificate = .*,tls_certificate = $data/tls/both.pem," "$scratch/there.conf"
+cat "$data"/tls/*.pem >"$data/tls/both.pem"
+cp "$scratch/elsewhere/mail.txt" "$data/leave.txt"
+"$program" backup "$scratch/there" --config "$scratch/there.conf" >/dev/null || fail "a configuration elsewhere"
+[[ $(sort "$scratch/there/registry.conf" | grep -E '^(tls_|template|leave_)' | tr '\n' ' ') == \
+    'leave_template = leave.txt template = mail-template.txt tls_certificate = tls/both.pem tls_key = tls/both.pem ' ]] ||
+    fail "elsewhere: $(<"$scratch/there/registry.conf")"
+cp "$data/leave.txt" "$data/mail-template.txt" && echo "Another." >>"$data/mail-template.txt"
+sed -i "s,^leave_template = .*,leave_template = $data/mail-template.txt," "$scratch/there.conf"
+refused "two files of one name" "rename one of them" "$program" backup "$scratch/there2" --config "$scratch/there.conf"
+[[ ! -e $scratch/there2/SHA256SUMS ]] || fail "a copy that failed looks whole"
+mv "$data/aside" "$data/registry.conf"
+
 # ---- one that is not whole --------------------------------------------------------------------
 
 for file in registry.db owner.key tls/fullchain.pem mail-password registry.conf; do
@@ -67,9 +83,11 @@ refused "without the root key" "--root-key" restore "$scratch/spoilt"
 
 mv "$data" "$scratch/lost" && mv "$scratch/elsewhere" "$scratch/lost-too"
 restore "$scratch/spoilt" --root-key "$scratch/lost/root.key" >/dev/null || fail "restore"
-[[ $(keys_of "$scratch/again") == "$old former $next signs" ]] || fail "keys: $(keys_of "$scratch/again")"
+# A key that nobody has signed with, not even an earlier registry from this copy.
+[[ $(keys_of "$scratch/again") =~ ^$old\ former\ [0-9a-f]{8}\ signs$ && $(keys_of "$scratch/again") != *$next* ]] ||
+    fail "keys: $(keys_of "$scratch/again")"
 # Newer than what may have been signed since.
-[[ $(version_of "$scratch/again") == $(($(version_of "$scratch/copy") + 100)) ]] ||
+(($(version_of "$scratch/again") >= $(version_of "$scratch/copy") + 100)) ||
     fail "version $(version_of "$scratch/again")"
 "$program" serve --config "$scratch/again/registry.conf" >"$scratch/log" 2>&1 &
 pids+=($!)
@@ -89,6 +107,13 @@ restore "$scratch/second" --same-key >/dev/null || fail "restore --same-key"
 "$program" init --data "$scratch/fresh" --name fresh --mail "file:$scratch/mail" >/dev/null || fail "init"
 "$program" backup "$scratch/fresh-copy" --data "$scratch/fresh" >/dev/null || fail "backup of a new one"
 [[ $(sqlite3 "$scratch/fresh-copy/registry.db" 'SELECT count(*) FROM instance') == 0 ]] || fail "no tables"
+# And one whose rotation is over.
+"$program" keys --rotate --lead 0s --overlap 0s --data "$scratch/fresh" >/dev/null || fail "rotate at once"
+"$program" backup "$scratch/fresh-copy2" --data "$scratch/fresh" >/dev/null || fail "backup after a rotation"
+"$program" restore "$scratch/fresh-copy2" --data "$scratch/fresh2" >/dev/null || fail "restore after a rotation"
+read -r first _ second _ <<<"$(keys_of "$scratch/fresh")"
+[[ $(keys_of "$scratch/fresh2") =~ ^$first\ former\ $second\ former\ [0-9a-f]{8}\ signs$ ]] ||
+    fail "keys after a rotation: $(keys_of "$scratch/fresh2")"
 
 [[ $failures == 0 ]] && echo "registry backup: all as it should be"
 exit $((failures > 0))

@@ -204,7 +204,9 @@ static void each_trouble_of_the_host_is_found(void **state)
     host.clock_synchronised = 0;
     assert_int_equal(judge(&options, &host, status, "clock", level, found), 1);
     assert_string_equal(level, "warning");
-    /* Nobody answers: that alone is said of the daemon. */
+    /* Nobody answers: the host is looked at all the same. */
+    assert_int_equal(judge(&options, &host, NULL, "clock", level, found), 2);
+    assert_string_equal(level, "warning");
     assert_int_equal(judge(&options, &good_host, NULL, "daemon", level, found), 1);
     assert_string_equal(level, "failure");
     assert_non_null(strstr(found, control));
