@@ -1,5 +1,5 @@
-/* attack-table --keep: a table that was stopped goes on where it was, and ends as if it had not been;
- * what is kept is read; and what belongs to another table is refused. */
+/* attack-table --keep: a table that was stopped goes on where it was, and ends as if it had not
+ * been; what is kept is read; and what belongs to another table is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -82,8 +82,14 @@ static long length(void)
 static void test_it_goes_on_where_it_was(void **state)
 {
     const long whole = HEAD + RUNS * (long)sizeof(struct gv_score);
-    const long cuts[] = {0, 3, HEAD, HEAD + 1, HEAD + (long)sizeof(struct gv_score),
-                         HEAD + 2 * (long)sizeof(struct gv_score) + 5, whole - 1, whole};
+    const long cuts[] = {0,
+                         3,
+                         HEAD,
+                         HEAD + 1,
+                         HEAD + (long)sizeof(struct gv_score),
+                         HEAD + 2 * (long)sizeof(struct gv_score) + 5,
+                         whole - 1,
+                         whole};
 
     options.keep_path = NULL;
     uint64_t expected = sound();
