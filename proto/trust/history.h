@@ -58,6 +58,17 @@ int gv_history_observe(struct gv_history *history, struct gv_history_result *out
 void gv_history_facts(const struct gv_history *history, struct gv_action_facts *out,
                       const struct gv_subject *subject, uint64_t now_ms);
 
+/* Hints that a subject is asked about, or observed, soon: where memory is large most of either is
+ * waiting for it. A place is the same in all histories with the same keys. First its place in the
+ * tables is fetched and, once that may have come, its rows. */
+struct gv_history_place {
+    uint64_t subject, network;
+};
+void gv_history_place(const struct gv_history *history, struct gv_history_place *out,
+                      const struct gv_subject *subject);
+void gv_history_fetch(const struct gv_history *history, const struct gv_history_place *place);
+void gv_history_fetch_rows(const struct gv_history *history, const struct gv_history_place *place);
+
 /* For how many seconds more the subject is locked, as far as own hosts may be told; 0: not. */
 uint32_t gv_history_told_lock(const struct gv_history *history, const struct gv_subject *subject,
                               uint64_t now_ms);
