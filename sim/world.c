@@ -7,6 +7,7 @@
 #include "proto/limits.h"
 #include "proto/registry.h"
 #include "proto/wire/record.h"
+#include "sim/latency.h"
 #include "sim/liar.h"
 #include "sim/net.h"
 #include "sim/weather.h"
@@ -125,15 +126,17 @@ static void make_node(struct gv_world *world, size_t index)
 
 static void draw_latencies(struct gv_world *world)
 {
-    uint32_t low = world->options.latency_min_ms;
-    uint32_t spread = world->options.latency_max_ms - low + 1;
-    size_t n = world->members;
+    const struct gv_world_options *options = &world->options;
 
-    for (size_t a = 0; a < n; a++)
-        for (size_t b = a + 1; b < n; b++) {
-            uint16_t ms = (uint16_t)(low + gv_drbg_below(&world->drbg, spread));
-            world->latency[a * n + b] = world->latency[b * n + a] = ms;
-        }
+    if (options->networks == 0) {
+        gv_latency_uniform(world->latency, world->members, options->latency_min_ms,
+                           options->latency_max_ms, &world->drbg);
+        return;
+    }
+    uint16_t *network_of = calloc(world->members, sizeof *network_of);
+    gv_assert(network_of);
+    gv_latency_networks(world->latency, network_of, world->members, options->networks, &world->drbg);
+    free(network_of);
 }
 
 /* Certificates first, as a core wants them; addresses of any age, so that they are not all renewed

@@ -295,7 +295,7 @@ static int swarm(enum gv_plant plant, json_t **out)
     if (pid == 0) {
         if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
             _exit(EX_OSERR);
-        _exit(gv_swarm(&options, no_clock));
+        _exit(gv_swarm(&options, no_clock, NULL));
     }
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
     *out = json_load_file(path, 0, NULL);
