@@ -142,7 +142,7 @@ static void edit(struct gv_http_request *request, struct gv_api *api, enum gv_co
         gv_http_error(request, 507, "full", "no more than %u owners can be distrusted",
                       GV_TRUSTED_MAX);
     if (api->options.lists_changed)
-        api->options.lists_changed(api->options.context);
+        api->options.lists_changed(api->options.context, NULL);
 }
 
 void gv_api_post_distrust(struct gv_http_request *request, void *context)

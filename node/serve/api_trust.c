@@ -96,7 +96,7 @@ static void edit(struct gv_http_request *request, struct gv_api *api, enum gv_co
         break;
     }
     if (api->options.lists_changed)
-        api->options.lists_changed(api->options.context);
+        api->options.lists_changed(api->options.context, NULL);
 }
 
 void gv_api_post_trust(struct gv_http_request *request, void *context)
