@@ -302,12 +302,29 @@ static void go_through(struct gv_feed *feed, const struct gv_prefix *prefix)
     gv_slices_begin(&feed->slices);
 }
 
+/* Whom a denied range refuses and nothing else is not listed beside it. */
+static bool is_of_range(const struct gv_feed *feed, const struct gv_subject *subject)
+{
+    struct gv_subject denied;
+    struct state state;
+    size_t cursor = 0;
+
+    (void)decide(feed->core, &state, subject);
+    if (state.decision.reason != GV_REASON_DENY_LISTED)
+        return false;
+    while (next_denied(feed, &cursor, &denied))
+        if (gv_subject_equal(&denied, subject))
+            return false;
+    return true;
+}
+
 void gv_feed_prefix(struct gv_feed *feed, const struct gv_prefix *prefix)
 {
     look_for_ranges(feed);
     if (is_single(prefix)) {
         struct gv_subject subject = subject_of(prefix);
-        gv_feed_subject(feed, &subject);
+        if (gv_listing_get(feed->listing, &subject) != 0 || !is_of_range(feed, &subject))
+            gv_feed_subject(feed, &subject);
     } else {
         go_through(feed, prefix);
     }
