@@ -266,7 +266,7 @@ static void edit_list(struct gv_http_request *request, struct gv_api *api, enum 
     say_not_listed(&nothing, api, &event.command.prefix);
     answer_command(api, request, &event, done, nothing.text);
     if (api->options.lists_changed)
-        api->options.lists_changed(api->options.context);
+        api->options.lists_changed(api->options.context, &event.command.prefix);
 }
 
 static void post_allow(struct gv_http_request *request, void *context)

@@ -170,8 +170,9 @@ void gv_api_post_privacy_erase(struct gv_http_request *request, void *context)
     uint64_t until_ms = gv_unix_ms() + ERASED_MS;
     int rc = gv_persist_erase(gv_driver_persist(api->options.driver), &event.command.subject,
                               until_ms, &erased, &error);
+    struct gv_prefix erased_prefix = gv_prefix_of_subject(&event.command.subject);
     if (api->options.lists_changed)
-        api->options.lists_changed(api->options.context);
+        api->options.lists_changed(api->options.context, &erased_prefix);
     if (rc != GV_OK || forgotten == GV_ERR_IO || retracted == GV_ERR_IO) {
         gv_http_error(request, 507, "not-stored",
                       "not all of it could be deleted from the disk; do it again: %s",

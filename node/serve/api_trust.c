@@ -99,7 +99,7 @@ void gv_api_edit_owner(struct gv_http_request *request, struct gv_api *api, enum
         break;
     }
     if (api->options.lists_changed)
-        api->options.lists_changed(api->options.context);
+        api->options.lists_changed(api->options.context, NULL);
 }
 
 static const struct gv_api_owner_words trusted = {

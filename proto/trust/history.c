@@ -499,6 +499,7 @@ int gv_history_summarise(const struct gv_history *history, struct gv_history_sum
     out->points = gv_row_points(row, now);
     out->first_failure_ms = 1000ull * row->first_failure;
     out->last_failure_ms = 1000ull * row->last_failure;
+    out->last_visit_ms = 1000ull * row->last_visit;
     out->last_success_ms = 1000ull * row->last_success;
     out->locked_until_ms = gv_row_locked(row, now) ? 1000ull * row->locked_until : 0;
     out->signalled_ms = 1000ull * row->signalled;

@@ -80,6 +80,7 @@ struct gv_history_summary {
     uint32_t visits_week;
     uint32_t points;
     uint64_t first_failure_ms, last_failure_ms; /* 0: none */
+    uint64_t last_visit_ms;                     /* the last with a failure; 0: none */
     uint64_t last_success_ms;                   /* 0: none */
     uint64_t locked_until_ms;                   /* 0: not locked */
     uint64_t signalled_ms;                      /* last own signal; 0: none */
