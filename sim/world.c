@@ -192,6 +192,8 @@ struct gv_world *gv_world_new(const struct gv_world_options *options)
     gv_trace_init(&world->trace, options->seed);
     gv_effects_init(&world->effects);
     make_descriptor(world);
+    world->common = gv_common_new();
+    gv_assert(world->common);
     world->nodes = calloc(n, sizeof *world->nodes);
     world->cut = calloc(n * n, 1);
     world->latency = calloc(n * n, sizeof *world->latency);
@@ -217,6 +219,7 @@ void gv_world_free(struct gv_world *world)
         return;
     for (size_t i = 0; i < world->members; i++)
         gv_node_wipe(&world->nodes[i]);
+    gv_common_free(world->common);
     for (size_t i = 0; i < world->queued; i++)
         free(world->queue[i].data);
     gv_net_free(world);

@@ -276,7 +276,7 @@ static void forget_owner(struct gv_core *core, const uint8_t owner[GV_ID_LEN])
     const struct gv_instance *instance;
     size_t cursor = 0;
 
-    while ((instance = gv_table_next(&core->roster.instances, &cursor)))
+    while ((instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor)))
         if (memcmp(instance->owner->tag, owner, GV_ID_LEN) == 0 && !gv_own_is(core, owner))
             gv_own_forget(core, instance->id);
 }

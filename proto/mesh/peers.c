@@ -56,10 +56,9 @@ static struct gv_book_entry *weakest(struct gv_core *core)
 
     for (size_t i = 0; i < book->count; i++) {
         struct gv_book_entry *entry = &book->entries[i];
-        if (entry->seed || entry->link || is_own(core, entry))
-            continue;
-        if (!worst || (worst->reached && !entry->reached) ||
-            (worst->reached == entry->reached && entry->failures > worst->failures))
+        bool worse = !worst || (worst->reached && !entry->reached) ||
+                     (worst->reached == entry->reached && entry->failures > worst->failures);
+        if (worse && !entry->seed && !entry->link && !is_own(core, entry))
             worst = entry;
     }
     return worst;

@@ -103,7 +103,8 @@ static bool is_sequence(const void *row, const void *key)
     const struct gv_held *held = row;
     const struct sequence_key *wanted = key;
 
-    return held->author == wanted->author && held->statement.sequence == wanted->sequence;
+    return held->statement.sequence == wanted->sequence &&
+           gv_same_author(held->author, wanted->author);
 }
 
 static bool is_hour(const void *row, const void *key)
@@ -111,8 +112,8 @@ static bool is_hour(const void *row, const void *key)
     const struct gv_hour *hour = row;
     const struct hour_key *wanted = key;
 
-    return hour->author == wanted->author && hour->hour == wanted->hour &&
-           hour->kind == wanted->kind && hour->kept == wanted->kept;
+    return hour->hour == wanted->hour && hour->kind == wanted->kind &&
+           hour->kept == wanted->kept && gv_same_author(hour->author, wanted->author);
 }
 
 static uint64_t hash_hour(const struct gv_store *store, const struct hour_key *key)
@@ -154,8 +155,8 @@ struct gv_held *gv_store_covering(const struct gv_store *store, const struct gv_
         return NULL;
     for (uint32_t i = 0; i < subject->count; i++) {
         struct gv_held *held = gv_case_at(subject, i);
-        if (held->author == author && held->statement.kind == GV_STATEMENT_RETRACT &&
-            held->statement.sequence > signal->sequence)
+        if (held->statement.kind == GV_STATEMENT_RETRACT &&
+            held->statement.sequence > signal->sequence && gv_same_author(held->author, author))
             return held;
     }
     return NULL;
@@ -336,7 +337,7 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
                               const struct gv_certificate_row *certificate, bool weightless,
                               bool kept)
 {
-    struct gv_instance *author = certificate->instance;
+    const struct gv_instance *author = certificate->instance;
     struct gv_held *held = calloc(1, sizeof *held);
     struct gv_hour *hour =
         held ? hour_row(store, author, statement->last_min, statement->kind, kept) : NULL;
@@ -357,7 +358,6 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
     enter_hour(hour, held);
     held->subject = subject;
     enter_case(subject, held);
-    author->statements++;
     store->count++;
     held->kept = kept;
     subject->kept += kept;
@@ -417,7 +417,6 @@ void gv_store_drop(struct gv_store *store, struct gv_held *held)
     release_case(store, subject);
     gv_table_remove(&store->sequences,
                     hash_author(store, held->author, held->statement.sequence, 0), held);
-    held->author->statements--;
     store->count--;
     store->weightless -= held->weightless;
     free(held);
@@ -430,11 +429,31 @@ struct gv_held *gv_store_cancelled(const struct gv_store *store, const struct gv
 
     for (uint32_t i = 0; subject && i < subject->count; i++) {
         struct gv_held *held = gv_case_at(subject, i);
-        if (held->author == author && held->statement.kind == GV_STATEMENT_SIGNAL &&
-            held->statement.sequence < retract->sequence)
+        if (held->statement.kind == GV_STATEMENT_SIGNAL &&
+            held->statement.sequence < retract->sequence && gv_same_author(held->author, author))
             return held;
     }
     return NULL;
+}
+
+bool gv_store_holds(const struct gv_store *store, const struct gv_instance *author)
+{
+    const struct gv_hour *hour;
+    size_t cursor = 0;
+
+    while ((hour = gv_table_next(&store->hours, &cursor)))
+        if (hour->count > 0 && gv_same_author(hour->author, author))
+            return true;
+    return false;
+}
+
+void gv_store_find_owners(struct gv_store *store, gv_owner_now now, const void *context)
+{
+    struct gv_held *held;
+    size_t cursor = 0;
+
+    while ((held = gv_table_next(&store->sequences, &cursor)))
+        held->owner = now(context, held->owner);
 }
 
 uint32_t gv_store_said(const struct gv_store *store, const struct gv_instance *author,
