@@ -99,6 +99,7 @@ static void make_node(struct gv_world *world, size_t index)
     uint8_t number[2] = {(uint8_t)(owner >> 8), (uint8_t)owner};
 
     make_key(world, node);
+    node->disk.shelf = &world->shelf;
     node->address = node_address(index);
     if (world->options.skew_max_ms > 0)
         node->clock_skew_ms =
@@ -219,6 +220,7 @@ void gv_world_free(struct gv_world *world)
         return;
     for (size_t i = 0; i < world->members; i++)
         gv_node_wipe(&world->nodes[i]);
+    gv_table_free(&world->shelf);
     gv_common_free(world->common);
     for (size_t i = 0; i < world->queued; i++)
         free(world->queue[i].data);

@@ -157,6 +157,7 @@ struct gv_world {
     struct gv_descriptor descriptor;
     struct gv_buf descriptor_wire;
     struct gv_sim_node *nodes; /* members */
+    struct gv_table shelf;     /* of all disks */
     struct gv_common *common;  /* what all cores hold once */
     struct gv_buf *roster;     /* `known`: what every node's disk holds of it, once for all; owned */
     size_t roster_count;

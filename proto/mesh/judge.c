@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "proto/mesh/base.h"
 #include "proto/mesh/state.h"
 #include "proto/limits.h"
 
@@ -222,19 +223,30 @@ static void expire_instance(struct gv_core *core, const struct gv_instance *inst
         drop_address(core, instance);
 }
 
+/* Has anything of what the base holds run out? Mostly not, and then its rows are not looked at. */
+static bool base_is_due(const struct gv_core *core)
+{
+    const struct gv_base *base = core->roster.base;
+
+    return base && ((uint64_t)base->address_min + GV_ADDRESS_LIFE_MIN < core->now_min ||
+                    gv_certificate_held_until(&core->descriptor, base->expires_min) <
+                        core->now_min);
+}
+
 /* Removing shifts a table's rows, so a walk may skip some: the next minute finds them. */
 static void expire_roster(struct gv_core *core)
 {
+    gv_next_row next = base_is_due(core) ? gv_roster_next : gv_roster_next_own;
     size_t cursor = 0;
     const struct gv_certificate_row *row;
     const struct gv_instance *instance;
 
-    while ((row = gv_roster_next(&core->roster, GV_ROWS_CERTIFICATES, &cursor))) {
+    while ((row = next(&core->roster, GV_ROWS_CERTIFICATES, &cursor))) {
         if (gv_certificate_held_until(&core->descriptor, row->expires_min) >= core->now_min)
             continue;
         gv_drop_certificate(core, row);
     }
-    for (cursor = 0; (instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor));) {
+    for (cursor = 0; (instance = next(&core->roster, GV_ROWS_INSTANCES, &cursor));) {
         uint8_t id[GV_ID_LEN];
         memcpy(id, instance->id, GV_ID_LEN);
         expire_instance(core, instance);

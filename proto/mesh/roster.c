@@ -118,6 +118,11 @@ const void *gv_roster_next(const struct gv_roster *roster, enum gv_rows kind, si
     return NULL;
 }
 
+const void *gv_roster_next_own(const struct gv_roster *roster, enum gv_rows kind, size_t *cursor)
+{
+    return gv_table_next(&roster->rows[kind], cursor);
+}
+
 /* A row that is known not to be there; NULL without memory. */
 static void *add_row(struct gv_roster *roster, enum gv_rows kind, size_t size, const uint8_t *id)
 {

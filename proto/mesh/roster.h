@@ -35,6 +35,9 @@ void gv_roster_free(struct gv_roster *roster);
 size_t gv_roster_count(const struct gv_roster *roster, enum gv_rows kind);
 /* *cursor starts at 0; NULL at the end. Own rows in their table's order, then the base's. */
 const void *gv_roster_next(const struct gv_roster *roster, enum gv_rows kind, size_t *cursor);
+/* Without those of the base. */
+const void *gv_roster_next_own(const struct gv_roster *roster, enum gv_rows kind, size_t *cursor);
+typedef const void *(*gv_next_row)(const struct gv_roster *, enum gv_rows, size_t *);
 const struct gv_instance *gv_roster_instance(const struct gv_roster *roster,
                                              const uint8_t id[GV_ID_LEN]);
 /* Of a certificate's row, as they are now. */
