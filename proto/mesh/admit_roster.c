@@ -17,6 +17,7 @@ static void take_as_own(struct gv_core *core, const struct gv_certificate *certi
     memcpy(core->certificate_wire, wire, GV_CERTIFICATE_LEN);
     core->has_certificate = true;
     core->certificate_stored = true; /* entered with this step, or read */
+    core->book.own_seen = 0;
     struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_CERTIFICATE);
     note->number = certificate->expires_min;
     memcpy(note->instance, certificate->instance, GV_ID_LEN);

@@ -269,6 +269,7 @@ static void follow_all(struct gv_core *core)
             follow(core, link, gv_own_link(core, link));
     }
     core->book.own_dirty = true;
+    core->book.own_seen = 0;
 }
 
 static void forget_owner(struct gv_core *core, const uint8_t owner[GV_ID_LEN])

@@ -311,6 +311,7 @@ int gv_roster_add(struct gv_roster *roster, const struct gv_certificate *certifi
     row->expires_min = certificate->expires_min;
     row->item = item;
     instance->certificates++;
+    roster->changes++;
     if (certificate->since_min < instance->since_min)
         instance->since_min = certificate->since_min;
     take_newest(instance, row);
@@ -358,6 +359,7 @@ struct gv_instance *gv_roster_drop(struct gv_roster *roster, const struct gv_cer
     if (!instance)
         return NULL;
     remove_row(roster, GV_ROWS_CERTIFICATES, row);
+    roster->changes++;
     if (--instance->certificates == 0)
         return instance;
     instance->owner = NULL;

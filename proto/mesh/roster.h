@@ -24,6 +24,7 @@ struct gv_roster {
     uint8_t hash_key[16];
     struct gv_table rows[GV_ROWS_KINDS]; /* this core's own */
     uint32_t came;                       /* so many instances were made */
+    uint64_t changes;                    /* certificates came or went so often */
     const struct gv_base *base;          /* the set holds it; NULL: none */
     uint64_t *hidden[GV_ROWS_KINDS];     /* a bit for each row of it: gone, or copied. Owned */
     size_t hidden_count[GV_ROWS_KINDS];

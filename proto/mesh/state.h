@@ -213,6 +213,7 @@ struct gv_core {
     size_t caller_count;
     uint64_t caller_number;
     struct gv_ban bans[GV_BANS_MAX];
+    uint64_t banned_ms; /* the last of them ends */
 
     struct gv_fresh *fresh; /* owned */
     size_t fresh_count, fresh_cap;
