@@ -82,6 +82,8 @@ static int begin(struct gv_core *core, const struct gv_core_options *options)
     gv_drbg_init(&core->drbg, options->seed);
     gv_drbg_fill(&core->drbg, core->hash_key, sizeof core->hash_key);
     gv_set_init(&core->set, core->hash_key);
+    if (core->common)
+        core->set.shelf = &core->common->shelf;
     gv_roster_init(&core->roster, core->hash_key);
     gv_store_init(&core->store, core->hash_key,
                   options->statements_max ? options->statements_max : GV_STATEMENTS_MAX);

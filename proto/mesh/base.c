@@ -5,6 +5,7 @@
 
 #include "crypto/error.h"
 #include "proto/limits.h"
+#include "proto/mesh/shelf.h"
 
 /* ---- what is fit ------------------------------------------------------------------------------- */
 
@@ -232,6 +233,7 @@ int gv_base_freeze(struct gv_roster *roster, struct gv_set *set)
     if (!done)
         return GV_ERR_MEMORY;
     made.base->holders = 1;
+    made.base->shelf = set->shelf;
     made.base->expires_min = made.base->address_min = UINT32_MAX;
     memcpy(made.base->hash_key, roster->hash_key, sizeof made.base->hash_key);
     mark_fit(roster);
@@ -273,7 +275,10 @@ void gv_base_release(struct gv_base *base)
     for (int kind = 0; kind < GV_ROWS_KINDS; kind++)
         for (size_t i = 0; i < base->rows[kind].count; i++)
             free(base->all[kind][i]);
-    for (size_t i = 0; i < base->count; i++)
+    for (size_t i = 0; i < base->count; i++) {
+        if (base->items[i]->record != base->items[i]->bytes)
+            gv_shelf_give_back(base->shelf, base->items[i]->key.id);
         free(base->items[i]);
+    }
     free_tables(base);
 }

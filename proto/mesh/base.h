@@ -14,6 +14,7 @@
 
 struct gv_base {
     size_t holders;
+    struct gv_shelf *shelf; /* where its records may lie; borrowed; NULL: none */
     uint8_t hash_key[16]; /* of all its tables */
     struct gv_table by_id, rows[GV_ROWS_KINDS];
     struct gv_item **items; /* ascending; owned, as all rows are */

@@ -14,8 +14,10 @@ struct gv_common *gv_common_new(void)
 
 void gv_common_free(struct gv_common *common)
 {
-    if (common)
-        gv_base_release(common->base);
+    if (!common)
+        return;
+    gv_base_release(common->base);
+    gv_shelf_free(&common->shelf);
     free(common);
 }
 

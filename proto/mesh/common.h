@@ -5,10 +5,12 @@
 #define GV_PROTO_MESH_COMMON_H
 
 #include "proto/mesh/base.h"
+#include "proto/mesh/shelf.h"
 
 struct gv_core;
 
 struct gv_common {
+    struct gv_shelf shelf;
     struct gv_base *base; /* held; of the first core that has read a roster; NULL: not yet */
     uint8_t network_id[GV_KEY_LEN];
 };

@@ -5,6 +5,7 @@
 
 #include "crypto/error.h"
 #include "proto/mesh/base.h"
+#include "proto/mesh/shelf.h"
 
 void gv_set_init(struct gv_set *set, const uint8_t hash_key[16])
 {
@@ -12,11 +13,18 @@ void gv_set_init(struct gv_set *set, const uint8_t hash_key[16])
     memcpy(set->hash_key, hash_key, 16);
 }
 
+static void free_item(struct gv_set *set, struct gv_item *item)
+{
+    if (item->record != item->bytes)
+        gv_shelf_give_back(set->shelf, item->key.id);
+    free(item);
+}
+
 void gv_set_free(struct gv_set *set)
 {
     for (int t = 0; t < GV_TREES_HELD; t++) {
         for (size_t i = 0; i < set->trees[t].count; i++)
-            free(set->trees[t].items[i]);
+            free_item(set, set->trees[t].items[i]);
         free(set->trees[t].base);
     }
     gv_table_free(&set->by_id);
@@ -335,7 +343,8 @@ static void leave_order(struct gv_set *set, struct gv_item *item)
 struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t minute,
                               const uint8_t id[GV_ID_LEN], const uint8_t *record, size_t len)
 {
-    struct gv_item *item = malloc(sizeof *item + len);
+    const uint8_t *shelved = set->shelf ? gv_shelf_take(set->shelf, id, record, len) : NULL;
+    struct gv_item *item = malloc(sizeof *item + (shelved ? 0 : len));
 
     if (!item || !make_room(&set->trees[tree]))
         goto failed;
@@ -344,12 +353,16 @@ struct gv_item *gv_set_insert(struct gv_set *set, enum gv_tree tree, uint32_t mi
     item->tree = tree;
     item->row = NULL;
     item->len = len;
-    memcpy(item->record, record, len);
+    item->record = shelved ? shelved : item->bytes;
+    if (!shelved)
+        memcpy(item->bytes, record, len);
     if (gv_table_insert(&set->by_id, hash_of(set, id), item) != GV_OK)
         goto failed;
     enter_order(set, item);
     return item;
 failed:
+    if (shelved)
+        gv_shelf_give_back(set->shelf, id);
     free(item);
     return NULL;
 }
@@ -374,7 +387,7 @@ void gv_set_remove(struct gv_set *set, struct gv_item *item)
     }
     leave_order(set, item);
     gv_table_remove(&set->by_id, hash_of(set, item->key.id), item);
-    free(item);
+    free_item(set, item);
 }
 
 /* Of this core's own with index in [from, to). Most are of all, or nearly: then what is left out is

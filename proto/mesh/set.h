@@ -18,13 +18,16 @@ struct gv_item {
     enum gv_tree tree;
     void *row; /* for who entered it: what it means there (trust/store.c); borrowed */
     size_t len;
-    uint8_t record[]; /* kind byte || wire */
+    const uint8_t *record; /* kind byte || wire: on the set's shelf, or here: */
+    uint8_t bytes[];
 };
 
 struct gv_base;
+struct gv_shelf;
 
 struct gv_set {
     uint8_t hash_key[16];
+    struct gv_shelf *shelf; /* of the cores that share their records; borrowed; NULL: none */
     struct gv_base *base; /* held: items of the roster's tree beside those below; NULL: none */
     struct gv_gone {      /* those of them that have left */
         uint64_t *bits;   /* owned; NULL: none has */

@@ -12,12 +12,17 @@ struct gv_hour {
     uint32_t hour;
     enum gv_statement_kind kind;
     bool kept; /* what is not public must not take a public place: sets would differ */
-    uint32_t count, cap;
+    uint32_t count, cap; /* cap 0: it is in `one` */
     struct gv_place {
         uint64_t sequence; /* held's: what is compared lies together, not in as many places */
         struct gv_held *held;
-    } * said; /* owned */
+    } one, *many; /* owned */
 };
+
+static inline struct gv_place *said_in(const struct gv_hour *hour)
+{
+    return hour->cap > 0 ? hour->many : (struct gv_place *)(uintptr_t)&hour->one;
+}
 
 struct hour_key {
     const struct gv_instance *author;
@@ -40,7 +45,7 @@ void gv_store_init(struct gv_store *store, const uint8_t hash_key[16], size_t ma
 
 static void free_hour(struct gv_hour *hour)
 {
-    free(hour->said);
+    free(hour->many);
     free(hour);
 }
 
@@ -170,7 +175,7 @@ static int find_place(const struct gv_hour *hour, uint64_t sequence, uint32_t qu
     *displaced = NULL;
     if (!hour || hour->count < quota)
         return GV_OK;
-    const struct gv_place *largest = &hour->said[hour->count - 1];
+    const struct gv_place *largest = &said_in(hour)[hour->count - 1];
     if (largest->sequence < sequence)
         return GV_ERR_RATE;
     *displaced = largest->held;
@@ -230,12 +235,14 @@ static struct gv_hour *hour_row(struct gv_store *store, const struct gv_instance
             return NULL;
         }
     }
-    if (hour->count == hour->cap) {
+    if (hour->count > 0 && hour->count >= hour->cap) {
         uint32_t cap = hour->cap ? 2 * hour->cap : 4;
-        struct gv_place *grown = realloc(hour->said, cap * sizeof *grown);
+        struct gv_place *grown = realloc(hour->many, cap * sizeof *grown);
         if (!grown)
-            return NULL; /* an empty row may stay: it is found and used again */
-        hour->said = grown;
+            return NULL;
+        if (hour->cap == 0)
+            grown[0] = hour->one; /* most say one thing in an hour */
+        hour->many = grown;
         hour->cap = cap;
     }
     return hour;
@@ -281,18 +288,19 @@ static void release_hour(struct gv_store *store, struct gv_hour *hour)
 
 static void enter_hour(struct gv_hour *hour, struct gv_held *held)
 {
+    struct gv_place *said = said_in(hour);
     uint32_t low = 0, high = hour->count;
 
     /* By halves: after a restart they come in any order. */
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (hour->said[middle].sequence < held->statement.sequence)
+        if (said[middle].sequence < held->statement.sequence)
             low = middle + 1;
         else
             high = middle;
     }
-    memmove(hour->said + low + 1, hour->said + low, (hour->count - low) * sizeof *hour->said);
-    hour->said[low] = (struct gv_place){held->statement.sequence, held};
+    memmove(said + low + 1, said + low, (hour->count - low) * sizeof *said);
+    said[low] = (struct gv_place){held->statement.sequence, held};
     hour->count++;
     held->hour = hour;
 }
@@ -377,12 +385,13 @@ failed:
 static void leave_hour(struct gv_store *store, struct gv_held *held)
 {
     struct gv_hour *hour = held->hour;
+    struct gv_place *said = said_in(hour);
     uint32_t at = 0;
 
-    while (hour->said[at].held != held)
+    while (said[at].held != held)
         at++;
     hour->count--;
-    memmove(hour->said + at, hour->said + at + 1, (hour->count - at) * sizeof *hour->said);
+    memmove(said + at, said + at + 1, (hour->count - at) * sizeof *said);
     release_hour(store, hour);
 }
 
