@@ -7,6 +7,7 @@
 #include "proto/limits.h"
 #include "proto/registry.h"
 #include "proto/wire/record.h"
+#include "sim/account.h"
 #include "sim/liar.h"
 #include "sim/net.h"
 #include "sim/weather.h"
@@ -77,6 +78,8 @@ static uint32_t certificate_life(const struct gv_world *world)
 
 static void certify(struct gv_world *world, struct gv_sim_node *node)
 {
+    if (world->first_end_min == 0 || node->facts.expires_min < world->first_end_min)
+        world->first_end_min = node->facts.expires_min;
     gv_certificate_issue(node->certificate, &node->facts, world->registry_secret,
                          world->descriptor.network_id);
 }
@@ -181,6 +184,7 @@ struct gv_world *gv_world_new(const struct gv_world_options *options)
     size_t n = options->nodes + options->faults.liars;
 
     gv_assert(world && options->nodes > 0 && n <= 10000);
+    gv_account_prepare();
     world->options = *options;
     world->members = n;
     world->start_unix_ms = START_UNIX_MS;

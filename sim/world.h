@@ -175,6 +175,7 @@ struct gv_world {
     struct gv_weather_event *actions; /* weather.c: what breaks and heals, by time; owned */
     size_t action_count;
     bool registry_dead;
+    uint32_t first_end_min; /* no certificate that was ever issued ends before */
     struct gv_sim_revocation revocations[GV_SIM_REVOCATIONS];
     size_t revocation_count;
     bool calm; /* all is healed: nothing breaks any more */
