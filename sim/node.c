@@ -391,7 +391,7 @@ void gv_world_start(struct gv_world *world, size_t index)
                                       .descriptor_len = world->descriptor_wire.len,
                                       .certificate = node->certificate,
                                       .verifier = gv_memo_verifier(&world->memo),
-                                      .common = world->common};
+                                      .common = world->options.apart ? NULL : world->common};
     struct gv_event timer = {.kind = GV_EVENT_TIMER};
 
     gv_assert(!node->core);

@@ -212,6 +212,7 @@ static struct gv_world_options world_options(const struct gv_sim_options *option
                                      .public_only = options->public_only,
                                      .behind_nat = (uint32_t)options->behind_nat,
                                      .offline = (uint32_t)options->offline,
+                                     .apart = options->apart,
                                      .real_crypto = options->real_crypto,
                                      .story = watch ? watch->story : NULL};
 }

@@ -25,6 +25,7 @@ struct gv_world_options {
     bool known;           /* everybody knows everybody from the start: a mesh that has lived */
     bool public_only;     /* no keepers: every word goes to everybody */
     uint32_t behind_nat, offline; /* percent of the nodes: dial out only; are down all the time */
+    bool apart;           /* cores share nothing, as daemons do */
     bool real_crypto;     /* every signature is checked again at every node */
     struct gv_story *story; /* who is told what happens (story.h); NULL: nobody. Borrowed */
 };

@@ -113,15 +113,30 @@ static size_t base_place(const struct gv_set *set, size_t index)
     return low;
 }
 
-static struct gv_item *base_find(const struct gv_set *set, gv_table_equal equal,
-                                 const uint8_t *beginning)
+struct sought {
+    const struct gv_set *set;
+    gv_table_equal equal;
+    const uint8_t *key;
+};
+
+/* Of two with one mark, the one that is still here. */
+static bool is_here(const void *item, const void *key)
+{
+    const struct sought *sought = key;
+    const struct gv_item *one = item;
+
+    return sought->equal(item, sought->key) &&
+           (sought->set->gone.count == 0 ||
+            !is_gone(sought->set, base_lower(sought->set->base, &one->key)));
+}
+
+static struct gv_item *base_find(const struct gv_set *set, gv_table_equal equal, const uint8_t *key)
 {
     const struct gv_base *base = set->base;
-    struct gv_item *item = base ? gv_table_find(&base->by_id, gv_set_hash(base->hash_key, beginning),
-                                                equal, beginning)
-                                : NULL;
+    struct sought sought = {set, equal, key};
 
-    return item && !is_gone(set, base_lower(base, &item->key)) ? item : NULL;
+    return base ? gv_table_find(&base->by_id, gv_set_hash(base->hash_key, key), is_here, &sought)
+                : NULL;
 }
 
 static bool is_of_base(const struct gv_set *set, const struct gv_item *item)
