@@ -8,6 +8,7 @@
 #include "proto/registry.h"
 #include "proto/wire/record.h"
 #include "sim/account.h"
+#include "sim/agree.h"
 #include "sim/liar.h"
 #include "sim/net.h"
 #include "sim/weather.h"
@@ -185,6 +186,7 @@ struct gv_world *gv_world_new(const struct gv_world_options *options)
 
     gv_assert(world && options->nodes > 0 && n <= 10000);
     gv_account_prepare();
+    gv_agree_begin(!options->real_crypto);
     world->options = *options;
     world->members = n;
     world->start_unix_ms = START_UNIX_MS;
@@ -232,6 +234,7 @@ void gv_world_free(struct gv_world *world)
     gv_effects_free(&world->effects);
     gv_buf_free(&world->descriptor_wire);
     gv_memo_free(&world->memo);
+    gv_agree_end();
     for (size_t i = 0; i < world->roster_count; i++)
         gv_buf_free(&world->roster[i]);
     free(world->roster);
