@@ -45,14 +45,13 @@ static const struct gv_item *descriptor_in_force(const struct gv_core *core)
     return NULL;
 }
 
-static bool concerns(const struct gv_core *core, const struct gv_case *subject,
-                     const struct gv_certificate_row *row)
+static bool concerns(const struct gv_case *subject, const struct gv_certificate_row *row)
 {
-    const struct gv_owner *owner = gv_roster_owner(&core->roster, row->owner);
 
     for (uint32_t i = 0; i < subject->count; i++) {
         const struct gv_held *held = gv_case_at(subject, i);
-        if (held->owner == owner || gv_same_author(held->author, row->instance))
+        if (memcmp(held->owner->tag, row->owner->tag, GV_ID_LEN) == 0 ||
+            gv_same_author(held->author, row->instance))
             return true;
     }
     return false;
@@ -66,7 +65,7 @@ static void put_roster(struct gathering *g, const struct gv_case *subject, enum 
     size_t cursor = 0;
 
     while ((row = gv_roster_next(&g->core->roster, GV_ROWS_CERTIFICATES, &cursor))) {
-        if (!concerns(g->core, subject, row))
+        if (!concerns(subject, row))
             continue;
         const struct gv_instance *instance = gv_roster_author(&g->core->roster, row);
         put(g, part == CERTIFICATES  ? row->item
