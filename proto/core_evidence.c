@@ -47,7 +47,6 @@ static const struct gv_item *descriptor_in_force(const struct gv_core *core)
 
 static bool concerns(const struct gv_case *subject, const struct gv_certificate_row *row)
 {
-
     for (uint32_t i = 0; i < subject->count; i++) {
         const struct gv_held *held = gv_case_at(subject, i);
         if (memcmp(held->owner->tag, row->owner->tag, GV_ID_LEN) == 0 ||
