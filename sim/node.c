@@ -323,6 +323,10 @@ void gv_world_fail(struct gv_world *world, size_t index, const struct gv_subject
     gv_node_happen(world, &event);
 }
 
+/* Subjects that a node remembers: more than any run shows it, and a list of pages for ten times as many,
+ * as in a daemon, is 50 kB. */
+#define HISTORY_MAX 20000u
+
 /* ---- lives ---------------------------------------------------------------------------------- */
 
 static void load_roster(struct gv_world *world, size_t index)
@@ -391,6 +395,7 @@ void gv_world_start(struct gv_world *world, size_t index)
                                       .descriptor_len = world->descriptor_wire.len,
                                       .certificate = node->certificate,
                                       .verifier = gv_memo_verifier(&world->memo),
+                                      .history_max = HISTORY_MAX,
                                       .common = world->options.apart ? NULL : world->common};
     struct gv_event timer = {.kind = GV_EVENT_TIMER};
 
