@@ -200,12 +200,19 @@ int gv_key_compare(const struct gv_key *a, const struct gv_key *b)
     return memcmp(a->id, b->id, GV_ID_LEN);
 }
 
-/* Among this core's own. */
+/* Among this core's own. From the end in growing steps, and then by halves: what comes is young, and what
+ * lies long ago is far away in memory. */
 static size_t own_lower(const struct gv_set *set, enum gv_tree tree, const struct gv_key *key)
 {
     const struct gv_tree_order *order = &set->trees[tree];
-    size_t low = 0, high = order->count;
+    size_t high = order->count, step = 1;
 
+    while (step <= order->count &&
+           gv_key_compare(&order->items[order->count - step]->key, key) >= 0) {
+        high = order->count - step;
+        step *= 2;
+    }
+    size_t low = step <= order->count ? order->count - step + 1 : 0;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (gv_key_compare(&order->items[middle]->key, key) < 0)
