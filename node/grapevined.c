@@ -74,11 +74,11 @@ static void on_storing(void *context)
     gv_logs_keep(&((struct node *)context)->logs);
 }
 
-static void on_lists_changed(void *context)
+static void on_lists_changed(void *context, const struct gv_prefix *prefix)
 {
     struct node *node = context;
 
-    gv_surfaces_all(node->surfaces);
+    gv_surfaces_lists(node->surfaces, prefix);
 }
 
 static json_t *enforcement_json(void *context)

@@ -48,6 +48,9 @@ static void later(void *context, bool again)
 }
 
 /* What readers know of connections names the addresses of those that are open; a position does not. */
+_Static_assert(GV_MEMORY_ROW != GV_CURSOR_MAX && GV_MEMORY_ROW != sizeof(struct gv_position),
+               "what is kept is told apart by its length");
+
 static bool is_secret(size_t len)
 {
     return len == GV_MEMORY_ROW;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "proto/limits.h"
 
 void gv_effects_init(struct gv_effects *effects)
 {
@@ -52,6 +53,32 @@ bool gv_effect_is_own_word(const struct gv_effects *effects, const struct gv_eff
     return gv_effect_is_row(effect) && !gv_effect_is_preview(effects, effect) &&
            (effect->row == GV_ROW_SELF || effect->row == GV_ROW_SENT ||
             effect->row == GV_ROW_LIST);
+}
+
+/* The number in a row of one's own: its first 8 bytes. */
+static uint64_t number_of(const struct gv_effects *effects, const struct gv_effect *effect)
+{
+    const uint8_t *data = gv_effect_data(effects, effect);
+    uint64_t number = 0;
+
+    if (effect->kind != GV_EFFECT_PERSIST || effect->row != GV_ROW_SELF || effect->data_len < 8)
+        return 0;
+    for (size_t i = 0; i < 8; i++)
+        number = number << 8 | data[i];
+    return number > INT64_MAX ? 0 : number; /* no store holds it, and no number comes of it */
+}
+
+uint64_t gv_effects_ceiling(const struct gv_effects *effects, uint64_t ceiling)
+{
+    uint64_t highest = 0;
+
+    for (size_t i = 0; i < effects->count; i++) {
+        uint64_t number = number_of(effects, &effects->list[i]);
+        highest = number > highest ? number : highest;
+    }
+    if (highest <= ceiling)
+        return ceiling;
+    return highest > INT64_MAX - GV_SEQUENCE_LEAP_MS ? INT64_MAX : highest + GV_SEQUENCE_LEAP_MS;
 }
 
 const char *gv_note_text(enum gv_note note)

@@ -95,6 +95,10 @@ bool gv_effect_is_row(const struct gv_effect *effect);
  * lists): to be synced to disk before anything goes out (SPEC 9.7), since nobody else has a copy. A
  * statement that is only shown to the admin is none. */
 bool gv_effect_is_own_word(const struct gv_effects *effects, const struct gv_effect *effect);
+/* SPEC 8.6: what the file `number` must hold, safely, before these rows are stored, where it holds
+ * `ceiling`: that itself unless one of them numbers a statement beyond it, and then a day more than
+ * the highest does. Both shells keep it. */
+uint64_t gv_effects_ceiling(const struct gv_effects *effects, uint64_t ceiling);
 /* Whether it stores a statement that is only shown to the admin, as sharing is not switched on: in
  * the first byte of its value, the record's kind, this bit is set. Nothing limits how many. */
 #define GV_SENT_PREVIEW 0x80u

@@ -44,7 +44,10 @@
 /* Membership. */
 #define GV_PEERS_WANTED 5u              /* active view */
 #define GV_PEERS_OUTBOUND 3u            /* of them picked by ourselves, at least */
-#define GV_PEERS_MAX 8u                 /* members connected: a seed must not carry the whole mesh */
+#define GV_PEERS_MAX 8u                 /* members connected who can be dialled: a seed must not carry the whole mesh */
+#define GV_GUESTS_MAX 16u               /* and so many more who can only dial out: where 60 % of a
+                                           mesh are behind NAT, and want 5 peers each, the others
+                                           have 7.5 of them on average; 5 kB of pings an hour each */
 #define GV_PEER_STAYS_MS 60000u         /* who joins here may stay so long before he makes room */
 #define GV_DIAL_BUSY_FAILURES 8u        /* "no room" counts as so many failures: 4 minutes */
 #define GV_FEELER_MS 900000u            /* between two looks at somebody new: 2 kB each */

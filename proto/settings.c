@@ -78,6 +78,15 @@ void gv_prefix_text(char out[GV_PREFIX_TEXT], const struct gv_prefix *prefix)
     out[len] = '\0';
 }
 
+struct gv_prefix gv_prefix_of_subject(const struct gv_subject *subject)
+{
+    struct gv_prefix prefix = {.family = subject->family,
+                               .bits = subject->family == GV_FAMILY_IPV4 ? 32 : 64};
+
+    memcpy(prefix.bytes, subject->bytes, sizeof subject->bytes);
+    return prefix;
+}
+
 bool gv_prefix_matches(const struct gv_prefix *prefix, const struct gv_subject *subject)
 {
     unsigned width = subject->family == GV_FAMILY_IPV4 ? 32 : 64;

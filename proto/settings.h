@@ -20,6 +20,8 @@ struct gv_prefix {
  * IPv4. Host bits set beyond the prefix are an error. Returns GV_OK or GV_ERR_MALFORMED. */
 int gv_prefix_parse(struct gv_prefix *out, const char *text, size_t len);
 void gv_prefix_text(char out[GV_PREFIX_TEXT], const struct gv_prefix *prefix);
+/* 192.0.2.7/32, 2001:db8:0:1::/64. */
+struct gv_prefix gv_prefix_of_subject(const struct gv_subject *subject);
 /* True if the subject lies in the prefix; an IPv6 prefix longer than /64 matches the /64 it is in,
  * because a subject is the whole /64. */
 bool gv_prefix_matches(const struct gv_prefix *prefix, const struct gv_subject *subject);

@@ -11,6 +11,16 @@ void gv_table_free(struct gv_table *table)
     memset(table, 0, sizeof *table);
 }
 
+void gv_table_free_all(struct gv_table *table)
+{
+    size_t cursor = 0;
+    void *item;
+
+    while ((item = gv_table_next(table, &cursor)))
+        free(item);
+    gv_table_free(table);
+}
+
 void *gv_table_find(const struct gv_table *table, uint64_t hash, gv_table_equal equal,
                     const void *key)
 {

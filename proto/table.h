@@ -20,6 +20,7 @@ struct gv_table {
 typedef bool (*gv_table_equal)(const void *item, const void *key);
 
 void gv_table_free(struct gv_table *table); /* frees the table, not the items */
+void gv_table_free_all(struct gv_table *table); /* and the items, which malloc gave */
 /* A hint that this memory is read soon: in tables of millions of rows most of the work is waiting. */
 static inline void gv_fetch(const void *soon)
 {
@@ -30,11 +31,20 @@ static inline void gv_table_fetch(const struct gv_table *table, uint64_t hash)
     if (table->cap > 0)
         gv_fetch(&table->slots[hash & (table->cap - 1)]);
 }
-/* And the item, where it lies in its first slot, as most do. */
+/* And the item, where it lies in its first slot, as most do; NULL: it does not. */
+static inline const void *gv_table_first(const struct gv_table *table, uint64_t hash)
+{
+    if (table->cap == 0)
+        return NULL;
+    const struct gv_table_slot *slot = &table->slots[hash & (table->cap - 1)];
+    return slot->hash == hash ? slot->item : NULL;
+}
 static inline void gv_table_fetch_item(const struct gv_table *table, uint64_t hash)
 {
-    if (table->cap > 0 && table->slots[hash & (table->cap - 1)].hash == hash)
-        gv_fetch(table->slots[hash & (table->cap - 1)].item);
+    const void *item = gv_table_first(table, hash);
+
+    if (item)
+        gv_fetch(item);
 }
 void *gv_table_find(const struct gv_table *table, uint64_t hash, gv_table_equal equal,
                     const void *key);

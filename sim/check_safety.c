@@ -186,21 +186,11 @@ void gv_checks_init(struct gv_checks *checks, struct gv_world *world, size_t att
         gv_checks_author(checks, world->nodes[i].certificate, GV_CERTIFICATE_LEN);
 }
 
-static void free_items(struct gv_table *table)
-{
-    size_t cursor = 0;
-    void *item;
-
-    while ((item = gv_table_next(table, &cursor)))
-        free(item);
-    gv_table_free(table);
-}
-
 void gv_checks_free(struct gv_checks *checks)
 {
     gv_table_free(&checks->numbers);
-    free_items(&checks->records);
-    free_items(&checks->authors);
+    gv_table_free_all(&checks->records);
+    gv_table_free_all(&checks->authors);
     free(checks->first_reporter);
     free(checks->published_ms);
     free(checks->untrusted);

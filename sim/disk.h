@@ -37,6 +37,9 @@ struct gv_disk_undo {
 struct gv_disk {
     struct gv_table *shelf;         /* of the records on all disks; NULL: this one shares none */
     struct gv_table rows;
+    /* The file `number` beside the database (SPEC 8.6), synced when it is written: the loss of the
+     * database leaves it. 0: there is none. */
+    uint64_t ceiling;
     struct gv_disk_undo *undo;      /* owned */
     size_t undo_count, undo_cap;
     uint64_t commit;                /* the current one */
@@ -57,6 +60,7 @@ void gv_disk_remove(struct gv_disk *disk, enum gv_row row, const uint8_t *key, s
 /* NULL: there is none. */
 const struct gv_disk_row *gv_disk_find(const struct gv_disk *disk, enum gv_row row,
                                        const uint8_t *key, size_t key_len);
+/* The database is lost, and not what lies beside it. */
 void gv_disk_wipe(struct gv_disk *disk);
 /* All rows in the order in which a core wants them (event.h), as an array of the caller's to free;
  * they borrow from the disk. */

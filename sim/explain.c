@@ -10,6 +10,17 @@
 
 #define SUBJECTS_SHOWN 20
 
+static bool is_there(const struct gv_sim_options *options, const char *what)
+{
+    size_t members = options->nodes + options->faults.liars;
+
+    if (options->node < members)
+        return true;
+    fprintf(stderr, "grapevine-sim: %s %zu: there are %zu nodes, the first is 0\n", what,
+            options->node, members);
+    return false;
+}
+
 int gv_trace_run(const struct gv_sim_options *options)
 {
     struct gv_story story = {.out = stdout,
@@ -21,6 +32,8 @@ int gv_trace_run(const struct gv_sim_options *options)
     struct gv_sim_watch watch = {.story = &story, .stop_ms = story.to_ms};
     struct gv_sim_result result;
 
+    if (options->node != SIZE_MAX && !is_there(options, "--node"))
+        return EX_USAGE;
     gv_sim_run_watched(&result, options, true, &watch);
     printf("%" PRIu64 " lines; violations: %" PRIu64 "\n", story.lines, result.violations);
     return result.violations > 0;
@@ -192,11 +205,8 @@ int gv_explain(const struct gv_sim_options *options)
                                  .look = ask};
     struct gv_sim_result result;
 
-    if (options->node >= options->nodes + options->faults.liars) {
-        fprintf(stderr, "grapevine-sim: explain %zu: there are %zu nodes, the first is 0\n",
-                options->node, options->nodes + options->faults.liars);
+    if (!is_there(options, "explain"))
         return EX_USAGE;
-    }
     gv_sim_run_watched(&result, options, true, &watch);
     return 0;
 }

@@ -44,6 +44,9 @@ static const struct row rows[] = {
      KIND_WHOLE, AT(behind_nat), 0, 90, false},
     {{"offline", 0, "PCT", "Percent of the nodes that are down all the time, and in the roster"},
      KIND_WHOLE, AT(offline), 0, 90, false},
+    {{"networks", 0, "N",
+      "Latency by network: so many on a map, 1 to 3 ms within, up to 150 between (default: 5 to 120 a pair)"},
+     KIND_WHOLE, AT(networks), 1, 10000, false},
     {{"known", 0, NULL, "Everybody knows everybody from the start: a mesh that has lived for days"},
      KIND_SWITCH, AT(known), 0, 0, false},
     {{"public", 0, NULL, "No keepers: every word goes to everybody, for comparing"},
@@ -92,13 +95,20 @@ static bool read_whole(uint64_t *out, const char *text, uint64_t least, uint64_t
     return false;
 }
 
+bool gv_is_decimal(const char *text)
+{
+    return ((*text >= '0' && *text <= '9') || *text == '.') &&
+           text[strspn(text, "0123456789.eE+-")] == 0;
+}
+
 static bool read_number(double *out, const char *text, double least, double most,
                         char why[GV_KNOB_WHY])
 {
     char *end;
 
+    /* A decimal number: strtod takes hexadecimal ones, names and spaces, too. */
     *out = strtod(text, &end);
-    if (end != text && !*end && *out >= least && *out <= most)
+    if (gv_is_decimal(text) && !*end && *out >= least && *out <= most)
         return true;
     snprintf(why, GV_KNOB_WHY, "must be a number from %g to %g", least, most);
     return false;

@@ -25,6 +25,8 @@ size_t gv_knob_find(const char *name);
 #define GV_KNOB_WHY 160
 bool gv_knob_set(struct gv_sim_options *options, size_t index, const char *text,
                  char why[GV_KNOB_WHY]);
+/* Whether it can be a number as one writes it: digits, a point, an exponent. */
+bool gv_is_decimal(const char *text);
 /* As it is, to the last digit. Returns false for one that nobody has to name: a switch that is off,
  * a number that is zero. */
 #define GV_KNOB_TEXT 64

@@ -90,6 +90,8 @@ static int run(const struct gv_sim_options *options)
     struct gv_sim_cost cost;
     struct rusage usage;
 
+    if (gv_report_reach(options) != 0)
+        return EX_CANTCREAT;
     /* First, so that a run that dies can be run again. */
     gv_sim_options_line(line, options);
     fprintf(stderr, "%s\n", line);
@@ -115,6 +117,23 @@ static int flushed(int rc)
     return EX_CANTCREAT;
 }
 
+/* Started by mpirun it shares the seeds with the others; with whom it has nothing else to do. */
+static int swarm(const struct gv_sim_options *options, int *argc, char ***argv)
+{
+#ifdef GV_MPI
+    const struct gv_ranks *ranks = gv_ranks_start(argc, argv);
+    int rc = gv_swarm(options, wall_s, ranks);
+
+    if (ranks)
+        gv_ranks_end();
+    return rc;
+#else
+    (void)argc;
+    (void)argv;
+    return gv_swarm(options, wall_s, NULL);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     struct gv_sim_options options;
@@ -135,7 +154,7 @@ int main(int argc, char **argv)
         gv_scenario_help(stdout);
         return flushed(0);
     case GV_SIM_SWARM:
-        return flushed(gv_swarm(&options, wall_s));
+        return flushed(swarm(&options, &argc, &argv));
     case GV_SIM_REPLAY:
         return flushed(gv_replay(&options));
     case GV_SIM_MINIMISE:

@@ -67,12 +67,7 @@ static bool verify(void *context, const uint8_t key[GV_KEY_LEN],
 
 void gv_memo_free(struct gv_memo *memo)
 {
-    size_t cursor = 0;
-    void *entry;
-
-    while ((entry = gv_table_next(&memo->known, &cursor)))
-        free(entry);
-    gv_table_free(&memo->known);
+    gv_table_free_all(&memo->known);
 }
 
 struct gv_verifier gv_memo_verifier(struct gv_memo *memo)

@@ -9,8 +9,9 @@
 
 struct search {
     struct gv_sim_options best;
-    const char *sentence; /* that must be said; NULL: it must die of the signal */
-    int signal;
+    const char *sentence; /* that must be said; NULL: it must die of the same, */
+    int signal;           /* this, or */
+    int exit_status;
     size_t tries, most;
     bool terminal, broken; /* broken: no process could be made */
 };
@@ -18,7 +19,8 @@ struct search {
 static bool fails_alike(const struct search *search, const struct gv_trial *trial)
 {
     return search->sentence ? gv_broken_has(&trial->result.broken, search->sentence)
-                            : !trial->ended && trial->signal == search->signal;
+                            : !trial->ended && trial->signal == search->signal &&
+                                  trial->exit_status == search->exit_status;
 }
 
 static void show(const struct search *search, const struct gv_sim_options *options, bool better)
@@ -161,6 +163,7 @@ int gv_minimise(const struct gv_sim_options *options)
                             .terminal = isatty(STDERR_FILENO)};
     char line[GV_SIM_LINE];
     struct gv_trial trial;
+    char death[GV_TRIAL_DEATH];
 
     search.best.command = GV_SIM_RUN;
     gv_sim_options_line(line, options);
@@ -174,6 +177,8 @@ int gv_minimise(const struct gv_sim_options *options)
         return EX_DATAERR;
     }
     search.signal = trial.signal;
+    search.exit_status = trial.exit_status;
+    gv_trial_death(death, &trial);
     search.sentence = trial.ended ? trial.result.broken.sentences[0] : NULL;
     shrink(&search);
     if (search.broken) {
@@ -184,8 +189,8 @@ int gv_minimise(const struct gv_sim_options *options)
         fprintf(stderr, "%safter %zu runs still: %s\n", search.terminal ? "\r\033[K" : "",
                 search.tries, search.sentence);
     else
-        fprintf(stderr, "%safter %zu runs it still ends with signal %d\n",
-                search.terminal ? "\r\033[K" : "", search.tries, search.signal);
+        fprintf(stderr, "%safter %zu runs it still ends with %s\n",
+                search.terminal ? "\r\033[K" : "", search.tries, death);
     gv_sim_options_line(line, &search.best);
     puts(line);
     return 0;

@@ -352,6 +352,21 @@ void gv_net_close(struct gv_world *world, size_t node, uint32_t link)
     queue_end(world, w, side, world->now_ms);
 }
 
+void gv_net_turn_away(struct gv_world *world, size_t node, uint32_t link, const uint8_t *data,
+                      size_t len)
+{
+    int side = 0;
+    size_t w;
+
+    if (len > 0)
+        gv_net_send(world, node, link, data, len);
+    w = find_wire(world, node, link, &side);
+    if (w == SIZE_MAX)
+        return;
+    end_other(world, w, !side);
+    world->wires[w].open[side] = false;
+}
+
 void gv_net_drop(struct gv_world *world, size_t node)
 {
     for (size_t w = 0; w < world->wire_count; w++)

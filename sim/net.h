@@ -10,6 +10,9 @@ void gv_net_connect(struct gv_world *world, size_t node, uint32_t link,
 void gv_net_send(struct gv_world *world, size_t node, uint32_t link, const uint8_t *data,
                  size_t len);
 void gv_net_close(struct gv_world *world, size_t node, uint32_t link);
+/* These last bytes, and the end; the node hears no more of it. */
+void gv_net_turn_away(struct gv_world *world, size_t node, uint32_t link, const uint8_t *data,
+                      size_t len);
 /* The node is gone: the other ends of its connections hear of it. */
 void gv_net_drop(struct gv_world *world, size_t node);
 /* A connection breaks: what is on the way is lost, perhaps from the middle of a segment on. Which

@@ -37,6 +37,15 @@ static void tell_effect(struct gv_world *world, size_t index, const struct gv_ef
         world->on_effect(world->note_context, index, effects, effect, done);
 }
 
+/* What lies beside the database is written first, and synced (SPEC 8.6). */
+static void reserve(struct gv_world *world, size_t index, const struct gv_effects *effects)
+{
+    struct gv_disk *disk = &world->nodes[index].disk;
+
+    if (!gv_plant_keeps_no_ceiling())
+        disk->ceiling = gv_effects_ceiling(effects, disk->ceiling);
+}
+
 /* All rows of a batch, at once. */
 static void commit(struct gv_world *world, size_t index, const struct gv_effects *effects)
 {
@@ -44,6 +53,7 @@ static void commit(struct gv_world *world, size_t index, const struct gv_effects
     struct gv_disk *disk = &world->nodes[index].disk;
     bool own = false;
 
+    reserve(world, index, effects);
     gv_disk_begin(disk, world->now_ms);
     for (size_t i = 0; i < effects->count; i++) {
         const struct gv_effect *effect = &effects->list[i];
@@ -82,8 +92,7 @@ static void carry_out(struct gv_world *world, size_t index, const struct gv_effe
             gv_net_close(world, index, effect->link);
             break;
         case GV_EFFECT_TURN_AWAY:
-            gv_net_send(world, index, effect->link, data, effect->data_len);
-            gv_net_close(world, index, effect->link);
+            gv_net_turn_away(world, index, effect->link, data, effect->data_len);
             break;
         case GV_EFFECT_PERSIST:
         case GV_EFFECT_FORGET:
@@ -377,6 +386,8 @@ static void number_anew(struct gv_world *world, size_t index, bool lost)
     struct gv_event event = {.kind = GV_EVENT_COMMAND,
                              .command = {.command = GV_COMMAND_NUMBER_ANEW, .lost = lost}};
 
+    if (lost)
+        event.command.ceiling = world->nodes[index].disk.ceiling;
     world->counts.numbers_lost += lost;
     gv_world_step(world, index, &event);
 }
@@ -439,7 +450,8 @@ static void forget_inbox(struct gv_sim_node *node)
     node->inbox_count = 0;
 }
 
-/* A commit under way is there or not, never half. */
+/* A commit under way is there or not, never half; so is what is written before it, which is there if
+ * the commit is. */
 static void settle_writing(struct gv_world *world, size_t index)
 {
     struct gv_sim_node *node = &world->nodes[index];
@@ -447,7 +459,10 @@ static void settle_writing(struct gv_world *world, size_t index)
     if (!node->busy)
         return;
     node->busy = false;
-    if (gv_drbg_below(&world->fault_drbg, 2) == 0)
+    uint64_t fate = gv_drbg_below(&world->fault_drbg, 4);
+    if (fate > 0)
+        reserve(world, index, &node->writing);
+    if (fate > 1)
         commit(world, index, &node->writing);
     else
         world->counts.void_commits++;

@@ -46,7 +46,7 @@ static double parse_seconds(struct argp_state *state, const char *name, const ch
     char *end;
     double value = strtod(text, &end);
 
-    if (end == text || *end || !(value >= 0 && value <= 24.0 * 60 * 3600))
+    if (!gv_is_decimal(text) || *end || !(value >= 0 && value <= 24.0 * 60 * 3600))
         argp_error(state, "%s %s: must be seconds since the start, 0 to %d", name, text,
                    24 * 60 * 3600);
     return value;

@@ -29,6 +29,7 @@ struct gv_sim_options {
     double sightings;      /* per node and hour: addresses that fail here often enough to signal */
     double attackers;      /* an hour, that share these sightings; 0: as their victims are drawn */
     size_t behind_nat, offline; /* percent of the nodes */
+    size_t networks;       /* that they lie in, for latency; 0: each pair is drawn alike */
     struct gv_faults faults;
     bool seeded;           /* a seed was given; 0 is one */
     bool faults_given;     /* so was --faults, none perhaps */

@@ -72,6 +72,11 @@ bool gv_plant_is_of_halves(enum gv_plant plant)
     return plant == GV_PLANT_GIVE_UP;
 }
 
+bool gv_plant_is_of_losses(enum gv_plant plant)
+{
+    return plant == GV_PLANT_NO_CEILING;
+}
+
 enum gv_plant gv_plant_find(const char *name)
 {
     size_t i = 0;
@@ -156,6 +161,11 @@ void gv_plant_touches(uint8_t *data, size_t len)
 bool gv_plant_reads_no_number(void)
 {
     return planted == GV_PLANT_NUMBER_BACK;
+}
+
+bool gv_plant_keeps_no_ceiling(void)
+{
+    return planted == GV_PLANT_NO_CEILING;
 }
 
 bool gv_plant_misfiles(const struct gv_effect *effect)

@@ -69,6 +69,8 @@
       "used a sequence number twice")                                                               \
     X(NUMBER_BACK, "number-back", "a node reads 0 where the disk has the number of its last word",  \
       "went back behind a number that is on its disk")                                              \
+    X(NO_CEILING, "no-ceiling", "beside the database nothing says where its numbers ended",         \
+      "used a sequence number twice")                                                               \
     X(TAKE_EARLY, "take-early", "what is dated ahead of the clock is taken",                        \
       "took a statement from the future")                                                           \
     X(TAKE_EXPIRED, "take-expired", "what is too old is taken, if it comes",                        \
@@ -136,6 +138,8 @@ const char *gv_plant_sentence(enum gv_plant plant, size_t index);
 bool gv_plant_is_of_calm(enum gv_plant plant);
 /* Only where the mesh lies in two halves for most of an hour, and is healed. */
 bool gv_plant_is_of_halves(enum gv_plant plant);
+/* And whether it shows where databases are lost again and again, under clocks that jump. */
+bool gv_plant_is_of_losses(enum gv_plant plant);
 /* GV_PLANT_COUNT: no such name. */
 enum gv_plant gv_plant_find(const char *name);
 /* False in a program that is linked without the --wrap options: plants around proto/ do nothing. */
@@ -161,6 +165,7 @@ bool gv_plant_sleeps_on(void);
 bool gv_plant_repeats(void);
 void gv_plant_touches(uint8_t *data, size_t len);
 bool gv_plant_reads_no_number(void);
+bool gv_plant_keeps_no_ceiling(void);
 /* This row is filed under another key. */
 bool gv_plant_misfiles(const struct gv_effect *effect);
 bool gv_plant_revokes_another_minute(void);

@@ -28,6 +28,7 @@ static int again(const struct wanted *wanted, const char *path)
 {
     struct gv_sim_options options;
     struct gv_trial trial;
+    char death[GV_TRIAL_DEATH];
 
     if (!gv_sim_options_read(&options, wanted->command)) {
         fprintf(stderr, "grapevine-sim: %s: its command is not one of this version's\n", path);
@@ -38,8 +39,9 @@ static int again(const struct wanted *wanted, const char *path)
         perror("grapevine-sim");
         return EX_OSERR;
     }
+    gv_trial_death(death, &trial);
     if (!trial.ended)
-        printf("it ended with signal %d\n", trial.signal);
+        printf("it ended with %s\n", death);
     else
         printf("trace hash %s, violations %" PRIu64 "\n", trial.result.trace_hash,
                trial.result.violations);

@@ -1,11 +1,14 @@
 #include "sim/report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "crypto/error.h"
 
@@ -128,6 +131,32 @@ static int tell_unwritten(const char *path, int error)
 {
     fprintf(stderr, "grapevine-sim: %s: could not be written: %s\n", path, strerror(error));
     return EX_CANTCREAT;
+}
+
+static int reach(const char *path)
+{
+    struct stat there;
+
+    if (!path || strcmp(path, "-") == 0)
+        return 0;
+    if (stat(path, &there) == 0) { /* not opened: it may be a FIFO with somebody at its end */
+        if (S_ISDIR(there.st_mode))
+            return tell_unwritten(path, EISDIR);
+        return access(path, W_OK) == 0 ? 0 : tell_unwritten(path, errno);
+    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return tell_unwritten(path, errno);
+    close(fd);
+    unlink(path);
+    return 0;
+}
+
+int gv_report_reach(const struct gv_sim_options *options)
+{
+    int rc = reach(options->json_path);
+
+    return rc ? rc : reach(options->html_path);
 }
 
 /* What waits in a stream is written when it is flushed or closed: a full disk says so there. */

@@ -204,6 +204,7 @@ static struct gv_world_options world_options(const struct gv_sim_options *option
                                      .seed = options->seed,
                                      .latency_min_ms = 5,
                                      .latency_max_ms = 120,
+                                     .networks = options->networks,
                                      .age_min = 200 * 1440,
                                      .skew_max_ms = 2000,
                                      .faults = options->faults,

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "sim/report.h"
 #include "sim/swarm_report.h"
 
 struct job {
@@ -22,7 +23,8 @@ struct swarm {
     const struct gv_sim_options *options;
     struct job *jobs;
     size_t job_count, running;
-    uint64_t next, done;
+    const struct gv_ranks *ranks; /* NULL: this process has all seeds */
+    uint64_t next, step, done, shown;
     bool all_started;
     bool failed;
     struct gv_swarm_runs runs;
@@ -51,7 +53,8 @@ static int start(struct swarm *swarm, struct job *job)
     job->options.seed = swarm->next;
     if (swarm->options->drawn)
         gv_faults_draw(&job->options.faults, swarm->next);
-    swarm->all_started = swarm->next++ == swarm->options->last_seed;
+    swarm->all_started = swarm->options->last_seed - swarm->next < swarm->step;
+    swarm->next += swarm->step;
     job->said = tmpfile();
     job->result = tmpfile();
     if (!job->said || !job->result)
@@ -68,14 +71,18 @@ static int start(struct swarm *swarm, struct job *job)
     return 0;
 }
 
-static void show_progress(const struct swarm *swarm)
+/* On a terminal each seed, elsewhere each fiftieth and the last. */
+static void show_progress(struct swarm *swarm)
 {
     uint64_t all = swarm->options->last_seed - swarm->options->seed + 1;
 
+    if (swarm->failed || (swarm->ranks && swarm->ranks->rank != 0) || swarm->done == swarm->shown)
+        return;
     if (swarm->terminal)
         fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " seeds", swarm->done, all);
-    else if (swarm->done % 50 == 0 || swarm->done == all)
+    else if (swarm->done / 50 != swarm->shown / 50 || swarm->done == all)
         fprintf(stderr, "%" PRIu64 " of %" PRIu64 " seeds\n", swarm->done, all);
+    swarm->shown = swarm->done;
 }
 
 static void copy_out(FILE *said)
@@ -116,6 +123,8 @@ static int take_job(struct swarm *swarm, struct job *job, int status)
     if (status != 0 && !swarm->failed)
         tell_failure(job, status, run->line);
     swarm->failed = swarm->failed || status != 0;
+    if (swarm->ranks)
+        swarm->ranks->ended(status != 0);
     return 0;
 }
 
@@ -128,11 +137,28 @@ static void job_close(struct job *job)
     job->said = job->result = NULL;
 }
 
+/* Among ranks: meanwhile what the others have to say is heard. */
+static pid_t await(struct swarm *swarm, int *status)
+{
+    uint64_t elsewhere;
+    pid_t pid;
+
+    if (!swarm->ranks)
+        return waitpid(-1, status, 0);
+    while ((pid = waitpid(-1, status, WNOHANG)) == 0) {
+        if (swarm->ranks->look(&elsewhere))
+            swarm->all_started = true;
+        swarm->done += elsewhere;
+        show_progress(swarm);
+    }
+    return pid;
+}
+
 /* Waits for one child. */
 static int reap(struct swarm *swarm)
 {
     int status;
-    pid_t pid = waitpid(-1, &status, 0);
+    pid_t pid = await(swarm, &status);
 
     if (pid < 0)
         return errno == EINTR ? 0 : -1;
@@ -147,8 +173,7 @@ static int reap(struct swarm *swarm)
             return -1;
         job_close(job);
     }
-    if (!swarm->failed)
-        show_progress(swarm);
+    show_progress(swarm);
     return 0;
 }
 
@@ -164,6 +189,17 @@ static int run_all(struct swarm *swarm)
     return 0;
 }
 
+/* The first has the runs of all. */
+static void gather(struct swarm *swarm)
+{
+    if (!swarm->ranks || swarm->ranks->gather(&swarm->runs) != 0 || swarm->ranks->rank != 0)
+        return;
+    for (size_t i = 0; i < swarm->runs.count; i++)
+        swarm->failed = swarm->failed || swarm->runs.items[i].line[0];
+    swarm->done = swarm->runs.count;
+    show_progress(swarm);
+}
+
 static int tell_end(struct swarm *swarm, double wall_s)
 {
     const struct gv_sim_options *options = swarm->options;
@@ -173,29 +209,37 @@ static int tell_end(struct swarm *swarm, double wall_s)
         fprintf(json_on_stdout ? stderr : stdout,
                 "seeds %" PRIu64 " to %" PRIu64 ", %zu nodes, %g h each: no violation\n",
                 options->seed, options->last_seed, options->nodes, options->hours);
-    int rc = options->json_path ? gv_swarm_report(options, &swarm->runs, wall_s) : 0;
+    uint64_t ranks = swarm->ranks ? swarm->ranks->size : 1;
+    int rc = options->json_path ? gv_swarm_report(options, &swarm->runs, ranks, wall_s) : 0;
     return rc ? rc : swarm->failed ? 1 : 0;
 }
 
-int gv_swarm(const struct gv_sim_options *options, double (*wall_s)(void))
+int gv_swarm(const struct gv_sim_options *options, double (*wall_s)(void),
+             const struct gv_ranks *ranks)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     struct swarm swarm = {.options = options,
-                          .next = options->seed,
+                          .ranks = ranks,
+                          .next = options->seed + (ranks ? ranks->rank : 0),
+                          .step = ranks ? ranks->size : 1,
                           .job_count = options->jobs,
                           .terminal = isatty(STDERR_FILENO)};
     double start = wall_s();
-    int rc;
+    int rc = gv_report_reach(options);
 
+    if (rc != 0)
+        return rc;
     if (swarm.job_count == 0)
         swarm.job_count = processors > 0 ? (size_t)processors : 1;
+    swarm.all_started = ranks && options->last_seed - options->seed < ranks->rank;
     swarm.jobs = calloc(swarm.job_count, sizeof *swarm.jobs);
     rc = swarm.jobs ? run_all(&swarm) : -1;
     if (rc != 0) {
         fprintf(stderr, "grapevine-sim: %s\n", strerror(errno));
         rc = EX_OSERR;
     } else {
-        rc = tell_end(&swarm, wall_s() - start);
+        gather(&swarm);
+        rc = ranks && ranks->rank != 0 ? 0 : tell_end(&swarm, wall_s() - start);
     }
     for (size_t i = 0; swarm.jobs && i < swarm.job_count; i++)
         job_close(&swarm.jobs[i]);

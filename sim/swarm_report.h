@@ -22,8 +22,10 @@ struct gv_swarm_runs {
 struct gv_swarm_run *gv_swarm_runs_add(struct gv_swarm_runs *runs);
 void gv_swarm_runs_free(struct gv_swarm_runs *runs);
 
-/* Writes one object to options->json_path, runs in the order of their seeds. Returns 0, or
+/* Writes one object to options->json_path, runs in the order of their seeds. ranks: processes that shared
+ * them. Returns 0, or
  * EX_CANTCREAT with a message. Sorts. */
-int gv_swarm_report(const struct gv_sim_options *options, struct gv_swarm_runs *runs, double wall_s);
+int gv_swarm_report(const struct gv_sim_options *options, struct gv_swarm_runs *runs, uint64_t ranks,
+                    double wall_s);
 
 #endif

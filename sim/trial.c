@@ -47,5 +47,19 @@ int gv_trial(struct gv_trial *out, const struct gv_sim_options *options)
     if (!out->ended)
         memset(&out->result, 0, sizeof out->result);
     fclose(file);
+    out->exit_status = !out->ended && WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    if (!out->ended && out->signal == 0 &&
+        (out->exit_status == 0 || out->exit_status == EX_OSERR)) {
+        errno = EIO;
+        return -1;
+    }
     return 0;
+}
+
+void gv_trial_death(char out[GV_TRIAL_DEATH], const struct gv_trial *trial)
+{
+    if (trial->signal)
+        snprintf(out, GV_TRIAL_DEATH, "signal %d", trial->signal);
+    else
+        snprintf(out, GV_TRIAL_DEATH, "exit status %d, and without a result", trial->exit_status);
 }

@@ -198,8 +198,8 @@ static void cut_or_mend(struct gv_world *world, const struct gv_weather_event *a
 {
     bool halves = action->kind == GV_WEATHER_HALVES;
     const struct gv_faults faults = {
-        .partition_kinds =
-            halves ? GV_PARTITION_HALVES : world->options.faults.partition_kinds};
+        .partition_kinds = halves ? GV_PARTITION_HALVES | GV_PARTITION_SILENT
+                                  : world->options.faults.partition_kinds};
     bool silent = (faults.partition_kinds & GV_PARTITION_SILENT) && (action->value >> 32 & 1);
 
     gv_story_say(world, SIZE_MAX, "a partition %s", cut ? "begins" : "ends");

@@ -37,15 +37,18 @@ static uint32_t draw_victims(struct gv_drbg *drbg, size_t nodes)
     return victims < most ? victims : most;
 }
 
-/* Ten minutes from `start` on, this attacker visits so many nodes, neighbours of each other. */
+/* Ten minutes from `start` on, this attacker visits so many nodes, neighbours of each other. What
+ * would come after the last moment comes as much after the first one: no moment has more of them than
+ * another, least of all the last, behind which everything is to have arrived. */
 static void add_visits(struct gv_workload *out, struct gv_drbg *drbg, size_t nodes, uint32_t victims,
-                       uint64_t start_ms, uint64_t last_ms)
+                       uint64_t start_ms, uint64_t first_ms, uint64_t last_ms)
 {
+    uint64_t span = last_ms - first_ms;
     uint32_t first = (uint32_t)gv_drbg_below(drbg, nodes);
 
     for (uint32_t i = 0; i < victims; i++) {
-        uint64_t at = start_ms + gv_drbg_below(drbg, VISIT_SPREAD_MS);
-        out->visits[out->count++] = (struct gv_visit){.at_ms = at < last_ms ? at : last_ms,
+        uint64_t at = start_ms - first_ms + gv_drbg_below(drbg, VISIT_SPREAD_MS);
+        out->visits[out->count++] = (struct gv_visit){.at_ms = first_ms + at % span,
                                                       .node = (uint32_t)((first + i) % nodes),
                                                       .attacker = (uint32_t)out->attackers};
     }
@@ -102,7 +105,8 @@ void gv_workload_draw(struct gv_workload *out, const struct gv_world *world,
         uint32_t victims = shares                ? shares[out->attackers]
                            : out->attackers == 0 ? 2
                                                  : draw_victims(&drbg, nodes);
-        add_visits(out, &drbg, nodes, victims, warmup_ms + gv_drbg_below(&drbg, span), last_ms);
+        add_visits(out, &drbg, nodes, victims, warmup_ms + gv_drbg_below(&drbg, span), warmup_ms,
+                   last_ms);
     }
     free(shares);
     qsort(out->visits, out->count, sizeof *out->visits, compare_visits);

@@ -9,6 +9,7 @@
 #include "proto/wire/record.h"
 #include "sim/account.h"
 #include "sim/agree.h"
+#include "sim/latency.h"
 #include "sim/liar.h"
 #include "sim/net.h"
 #include "sim/weather.h"
@@ -130,15 +131,17 @@ static void make_node(struct gv_world *world, size_t index)
 
 static void draw_latencies(struct gv_world *world)
 {
-    uint32_t low = world->options.latency_min_ms;
-    uint32_t spread = world->options.latency_max_ms - low + 1;
-    size_t n = world->members;
+    const struct gv_world_options *options = &world->options;
 
-    for (size_t a = 0; a < n; a++)
-        for (size_t b = a + 1; b < n; b++) {
-            uint16_t ms = (uint16_t)(low + gv_drbg_below(&world->drbg, spread));
-            world->latency[a * n + b] = world->latency[b * n + a] = ms;
-        }
+    if (options->networks == 0) {
+        gv_latency_uniform(world->latency, world->members, options->latency_min_ms,
+                           options->latency_max_ms, &world->drbg);
+        return;
+    }
+    uint16_t *network_of = calloc(world->members, sizeof *network_of);
+    gv_assert(network_of);
+    gv_latency_networks(world->latency, network_of, world->members, options->networks, &world->drbg);
+    free(network_of);
 }
 
 /* Certificates first, as a core wants them; addresses of any age, so that they are not all renewed
@@ -254,6 +257,7 @@ void gv_world_enroll_anew(struct gv_world *world, size_t index)
     uint32_t now_min = (uint32_t)((world->start_unix_ms + world->now_ms) / GV_MINUTE_MS);
 
     make_key(world, node);
+    node->disk.ceiling = 0; /* what was written with another key is not believed */
     node->abandoned = false;
     node->facts.placement = gv_drbg_u64(&world->drbg);
     node->facts.since_min = node->facts.issued_min = now_min;

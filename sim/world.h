@@ -16,6 +16,7 @@ struct gv_world_options {
     size_t nodes;
     uint64_t seed;
     uint32_t latency_min_ms, latency_max_ms; /* one way, drawn per pair */
+    size_t networks;    /* not 0: the members lie in so many, and latency is by these (latency.h) */
     bool lab;           /* a lab network: standing at once, documentation addresses count */
     uint32_t age_min;   /* how long ago the network and all instances began */
     size_t per_owner;   /* instances an owner runs; 0: 1 */

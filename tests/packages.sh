@@ -11,9 +11,9 @@ build=(build-essential cmake pkg-config re2c
 test=(libcmocka-dev libldns-dev clang llvm libclang-rt-14-dev sqlite3 curl jq python3 python3-jsonschema
     nodejs tzdata iproute2 procps shellcheck systemd-journal-remote rsyslog pflogsumm man-db
     bsdextrautils lintian systemd-container bind9-dnsutils nftables debootstrap swaks libnet-ssleay-perl
-    libdigest-hmac-perl openssl postgresql-15 python3-aiosmtpd chromium)
+    libdigest-hmac-perl openssl postgresql-15 python3-aiosmtpd chromium libopenmpi-dev openmpi-bin)
 full=(qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross
-    wrk dnsperf rbldnsd)
+    wrk dnsperf rbldnsd serf python3-msgpack)
 
 case "${1:-build}" in
 build) wanted=("${build[@]}") ;;

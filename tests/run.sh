@@ -7,8 +7,8 @@
 #   tests/run.sh --full   also each fuzz target for FUZZ_SECONDS (300), every allocation of the daemon
 #                         and its libraries that fails in turn, more simulator seeds, longer
 #                         sieges and 10 million forged messages, real mail servers under attack
-#                         (tests/genuine/run.sh; root, and a Debian mirror the first time), and
-#                         every benchmark
+#                         (tests/genuine/run.sh; root, and a Debian mirror the first time),
+#                         an alert from the log to everybody, and every benchmark
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -114,6 +114,10 @@ genuine() { # a step that cannot be done here says so, loudly
     return $status
 }
 
+alerts() { # one that waits for a minute to end
+    GV_LONG=yes GV_BIN=build-asan/bin bash tests/e2e/alerts.sh
+}
+
 dovecot24() { # the suite may have come before there was a Debian 13
     local status=0
     GV_BIN=build-asan/bin bash tests/e2e/dovecot24.sh || status=$?
@@ -131,10 +135,20 @@ package() { # likewise
 benches() { # one that cannot be done here says so, loudly
     local bench status
     for bench in tests/bench/*.sh; do
+        [ "$bench" != tests/bench/registry.sh ] || continue # demanded, below
         status=0
         bash "$bench" || status=$?
         [ $status -eq 0 ] || [ $status -eq 77 ] || return 1
     done
+}
+
+enrolments() { # 1,000 a second on each database; what else this machine does can only take some away
+    local alone=no
+    [ "$(id -u)" -ne 0 ] || alone=yes
+    for _ in 1 2 3; do
+        ! BENCH_STRICT=yes BENCH_ALONE=$alone BENCH_COUNT=6000 bash tests/bench/registry.sh || return 0
+    done
+    return 1
 }
 
 forge() { # MESSAGES: forged, replayed and cut, through gv_core_step
@@ -185,6 +199,8 @@ if [ $full = yes ]; then
     step "simulator: 1000 seeds of 12 nodes" swarm --seeds 1001..2000 --nodes 12 --hours 3
     step "genuine mail servers" genuine
     step "Dovecot 2.4" dovecot24
+    step "an alert, from the log to everybody" alerts
+    step "1,000 enrolments a second" enrolments
     step "benchmarks" benches
 fi
 echo

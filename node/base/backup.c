@@ -12,6 +12,7 @@
 #include "crypto/error.h"
 #include "crypto/hash.h"
 #include "crypto/wipe.h"
+#include "node/base/backup_seal.h"
 #include "node/base/db.h"
 #include "node/base/file.h"
 #include "node/base/keyfile.h"
@@ -279,6 +280,8 @@ int gv_backup_make(const char *folder, const char *path, struct gv_text *error)
     }
     close(fd); /* now: it would drop SQLite's locks */
     rc = fill_backup(fresh, store, folder, &identity, error);
+    if (rc == GV_OK)
+        rc = gv_backup_seal(fresh, error);
     if (rc == GV_OK && (link(fresh, path) != 0 || gv_file_sync_folder(path) != 0))
         rc = gv_fail(error, errno == EEXIST ? GV_ERR_DUPLICATE : GV_ERR_IO, "%s: %s", path,
                      strerror(errno));
@@ -310,18 +313,30 @@ static int check_backup_file(const char *path, struct gv_text *error)
     return GV_OK;
 }
 
-/* The backup as it is, verified, in a file of the data folder, with today's schema; its transparency
- * log apart. */
-static int stage(sqlite3 **out, struct facts *facts, struct gv_buf *log, const char *staged,
-                 const char *path, size_t *rows, struct gv_text *error)
+/* A database of ours that is no store yet, with what belongs to it: a restore that was killed leaves
+ * them, and SQLite would play an old log into the new file. */
+static void remove_database(const char *path)
 {
-    sqlite3 *from = NULL;
-    int rc = open_plain(&from, path, SQLITE_OPEN_READONLY, error);
+    static const char *const suffixes[] = {"", "-journal", "-wal", "-shm"};
+    char name[PATH_LEN + 16];
+
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+        unlink(name);
+    }
+}
+
+/* What the copy says, if it is whole; then it is a store again, whose schema can be compared. */
+static int take_apart(struct facts *facts, struct gv_buf *log, const char *staged, const char *path,
+                      struct gv_text *error)
+{
+    sqlite3 *db = NULL;
+    int rc = open_plain(&db, staged, SQLITE_OPEN_READWRITE, error);
 
     if (rc == GV_OK)
-        rc = gv_db_exec(from, "PRAGMA trusted_schema = OFF", NULL);
+        rc = gv_db_exec(db, "PRAGMA trusted_schema = OFF", NULL);
     if (rc == GV_OK)
-        rc = gv_store_check(from, NULL);
+        rc = gv_store_check(db, NULL);
     if (rc == GV_ERR_MALFORMED)
         gv_fail(error, rc,
                 "%s: damaged, cut short, or not a backup at all; give a whole file that `grapevine "
@@ -330,25 +345,24 @@ static int stage(sqlite3 **out, struct facts *facts, struct gv_buf *log, const c
     else if (rc != GV_OK)
         gv_fail(error, rc, "%s: cannot be read: %s", path, gv_strerror(rc));
     if (rc == GV_OK)
-        rc = read_facts(facts, from, path, error);
-    unlink(staged);
-    sqlite3 *to = NULL;
-    if (rc == GV_OK) {
-        int fd = open(staged, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        rc = fd < 0 ? gv_fail(error, GV_ERR_IO, "%s: %s", staged, strerror(errno)) : GV_OK;
-        if (fd >= 0)
-            close(fd);
-    }
+        rc = read_facts(facts, db, path, error);
     if (rc == GV_OK)
-        rc = open_plain(&to, staged, SQLITE_OPEN_READWRITE, error);
+        rc = gv_db_exec(db, "DROP TABLE backup", error);
     if (rc == GV_OK)
-        rc = copy_database(to, from, error);
-    if (rc == GV_OK) /* a store again, whose schema can be compared */
-        rc = gv_db_exec(to, "DROP TABLE backup", error);
+        rc = gv_backup_log_read(log, db, error);
+    sqlite3_close(db);
+    return rc;
+}
+
+/* The backup as it is, verified, in a file of the data folder, with today's schema; its transparency
+ * log apart. */
+static int stage(sqlite3 **out, struct facts *facts, struct gv_buf *log, const char *staged,
+                 const char *path, size_t *rows, struct gv_text *error)
+{
+    remove_database(staged);
+    int rc = gv_backup_unseal(staged, path, error);
     if (rc == GV_OK)
-        rc = gv_backup_log_read(log, to, error);
-    sqlite3_close(to);
-    sqlite3_close(from);
+        rc = take_apart(facts, log, staged, path, error);
     if (rc == GV_OK) {
         rc = gv_store_open(out, staged, error);
         if (rc == GV_ERR_VERSION)
@@ -408,7 +422,7 @@ static int put_in_place(struct gv_backup_report *out, const char *folder, sqlite
 
     snprintf(store, sizeof store, "%s/store.db", folder);
     snprintf(fresh, sizeof fresh, "%s/store.db.new", folder);
-    unlink(fresh);
+    remove_database(fresh);
     int rc = gv_store_open(&carry.to, fresh, error);
     if (rc == GV_OK)
         rc = gv_store_carry(&carry, error);
@@ -420,7 +434,7 @@ static int put_in_place(struct gv_backup_report *out, const char *folder, sqlite
         rc = gv_store_replace(store, fresh, "before-restore", out->aside, sizeof out->aside, error);
     }
     if (rc != GV_OK)
-        unlink(fresh);
+        remove_database(fresh);
     out->rows = carry.carried;
     return rc;
 }
@@ -455,7 +469,7 @@ static int restore_locked(struct gv_backup_report *out, const char *folder, cons
     }
     gv_db_close(db);
     gv_buf_free(&log);
-    unlink(staged);
+    remove_database(staged);
     gv_wipe(&facts, sizeof facts);
     return rc;
 }

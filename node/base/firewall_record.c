@@ -112,7 +112,7 @@ int gv_firewall_record_read(struct gv_firewall_record *out, const uint8_t wire[G
     case GV_FIREWALL_BEGIN:
     case GV_FIREWALL_COMMIT:
         if (!is_zero(wire + 1, 2) || !is_zero(wire + 8, 16) ||
-            (out->op == GV_FIREWALL_BEGIN && out->number != 0))
+            (out->op == GV_FIREWALL_BEGIN && out->number > GV_FIREWALL_LISTS_ONLY))
             return GV_ERR_MALFORMED;
         return GV_OK;
     case GV_FIREWALL_DONE:

@@ -13,7 +13,7 @@
 #include "proto/settings.h"
 
 #define GV_FIREWALL_RECORD  24
-#define GV_FIREWALL_VERSION 1u
+#define GV_FIREWALL_VERSION 2u
 /* An entry goes by itself this long after it was last confirmed: a node that died refuses nobody
  * for long. */
 #define GV_FIREWALL_LEASE_S 3600u
@@ -24,9 +24,12 @@
 #define GV_FIREWALL_BITS_IPV4 8
 #define GV_FIREWALL_BITS_IPV6 16
 
+#define GV_FIREWALL_LISTS_ONLY 1u
+
 enum gv_firewall_op {
     GV_FIREWALL_HELLO = 1, /* first of all; number: the version */
-    GV_FIREWALL_BEGIN,     /* a whole list follows: at the next COMMIT all that is not in it goes */
+    GV_FIREWALL_BEGIN,     /* a whole list follows: at the next COMMIT all that is not in it goes;
+                              number GV_FIREWALL_LISTS_ONLY: but single entries stay */
     GV_FIREWALL_ADD,       /* number: seconds it lasts, 1..GV_FIREWALL_LEASE_S; anew or again */
     GV_FIREWALL_DROP,      /* not any more */
     GV_FIREWALL_ALLOW,     /* never refused; forgotten by BEGIN */

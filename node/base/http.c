@@ -271,7 +271,8 @@ static void log_line(void *context, const char *format, va_list args)
 {
     char line[256];
 
-    (void)context;
+    if (strstr(format, "`Content-Length'") || strstr(format, "'Content-Length'"))
+        gv_http_refuse_lengths(context);
     vsnprintf(line, sizeof line, format, args);
     line[strcspn(line, "\n")] = '\0';
     gv_log_limited(GV_LOG_DEBUG, "HTTP: %s", line);
@@ -390,7 +391,7 @@ static struct MHD_Daemon *start_daemon(struct gv_http_server *server, int fd)
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
             (options->tls ? (unsigned)MHD_USE_TLS : 0),
-        0, NULL, NULL, gv_http_access, server, MHD_OPTION_ARRAY, options->tls ? secure : plain, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
+        0, NULL, NULL, gv_http_access, server, MHD_OPTION_ARRAY, options->tls ? secure : plain, MHD_OPTION_EXTERNAL_LOGGER, log_line, server,
         /* At 1 it would refuse a missing Host by itself, with two heads; see check_head. */
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_CONNECTION_LIMIT,
         options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, options->timeout_s,

@@ -20,6 +20,8 @@ struct gv_http_connection {
     bool refused;         /* over the limit: on its way out */
     bool local_known;     /* `local` holds the address it came in on, IPv4 as ::ffff:a.b.c.d */
     uint8_t local[16];
+    bool in_head;         /* its first line has come, not yet all of its headers */
+    const char *version;  /* where that line's version must be, in libmicrohttpd's buffer */
     bool awaited;         /* a request of it is still to come, in whole or in part */
     uint64_t deadline_ms; /* the request must have come, the answer be taken by then; 0: none */
     uint64_t answered;    /* the server's `runs` at its last answer */
@@ -90,8 +92,25 @@ enum MHD_Result gv_http_access(void *context, struct MHD_Connection *connection,
                                const char *method, const char *version, const char *upload,
                                size_t *upload_len, void **request);
 void *gv_http_check_uri(void *context, const char *uri, struct MHD_Connection *connection);
+extern char gv_http_bad_uri; /* its address marks a request whose target was refused */
 void gv_http_completed(void *context, struct MHD_Connection *connection, void **request,
                        enum MHD_RequestTerminationCode why);
+
+/* http_head.c: what a request's headers say, of what matters here. */
+struct gv_http_head {
+    unsigned lengths, encodings, hosts;
+    bool malformed;
+    uint64_t length;
+    unsigned forwards; /* X-Forwarded-For headers, and the value of the last */
+    const char *forward;
+    size_t forward_len;
+    const char *at; /* where the next line must begin */
+};
+void gv_http_read_head(struct gv_http_head *out, struct MHD_Connection *mhd, const char *url,
+                       const char *method, const char *version);
+/* libmicrohttpd is about to refuse a Content-Length. */
+void gv_http_refuse_lengths(struct gv_http_server *server);
+struct gv_http_connection *gv_http_connection_of(struct MHD_Connection *mhd);
 
 /* As 16 bytes, IPv4 as ::ffff:a.b.c.d; false (and zeros) for what is neither family, and NULL. */
 bool gv_http_address_bytes(uint8_t out[16], const struct sockaddr *address);

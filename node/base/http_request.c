@@ -16,116 +16,10 @@
 
 /* ---- checks before any handler -------------------------------------------------------------- */
 
-#define ARGUMENTS_MAX 32u
-
-static char bad_uri; /* its address marks a request whose target was refused */
-
-/* Each argument takes a record of libmicrohttpd's memory for a connection, beside the head itself. When
- * that is used up while it reads them it neither answers nor closes: so this is done here, before. */
-static void refuse_target(struct MHD_Connection *mhd)
-{
-    static const char answer[] =
-        "HTTP/1.1 414 URI Too Long\r\nContent-Type: application/json\r\nContent-Length: 78\r\n"
-        "Connection: close\r\n\r\n"
-        "{\"error\":\"too-long\",\"message\":\"the path is too long, or of over 32 arguments\"}";
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-    if (!info)
-        return;
-    (void)send(info->connect_fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-    shutdown(info->connect_fd, SHUT_RDWR);
-}
-
-/* The raw target, before decoding. A zero byte would cut the decoded path short behind our back,
- * and a raw control character has no business there. */
-void *gv_http_check_uri(void *context, const char *uri, struct MHD_Connection *connection)
-{
-    struct gv_http_server *server = context;
-    unsigned arguments = 0;
-
-    for (const char *at = uri; *at; at++) {
-        arguments += *at == '&';
-        if (*at <= 0x20 || *at >= 0x7f || (at[0] == '%' && at[1] == '0' && at[2] == '0'))
-            return &bad_uri;
-    }
-    if (arguments >= ARGUMENTS_MAX || (arguments > 0 && strlen(uri) > server->options.head_max / 2)) {
-        server->counters.refused++;
-        refuse_target(connection);
-        return &bad_uri;
-    }
-    return NULL;
-}
-
-struct head {
-    unsigned lengths, encodings, hosts;
-    bool malformed;
-    uint64_t length;
-    unsigned forwards; /* X-Forwarded-For headers, and the value of the last */
-    const char *forward;
-    size_t forward_len;
-};
-
-static bool token(const char *name, size_t len)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-
-    for (size_t i = 0; i < len; i++) {
-        char c = name[i];
-        bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-                    (c >= '0' && c <= '9') || (c && strchr(others, c));
-        if (!fits)
-            return false;
-    }
-    return len > 0;
-}
-
-static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, const char *name,
-                                      size_t name_len, const char *value, size_t value_len)
-{
-    struct head *head = context;
-
-    (void)kind;
-    /* A name with a blank before the colon is read differently by different servers, and so is a value
-     * with a control character in it (RFC 9110, section 5.5). */
-    head->malformed |= !token(name, name_len);
-    for (size_t i = 0; i < value_len; i++)
-        head->malformed |= ((uint8_t)value[i] < 0x20 && value[i] != '\t') || value[i] == 0x7f;
-    if (strcasecmp(name, "content-length") == 0) {
-        head->lengths++;
-        head->length = 0;
-        for (size_t i = 0; i < value_len; i++) {
-            if (value[i] < '0' || value[i] > '9' || i >= 15) {
-                head->malformed = true;
-                break;
-            }
-            head->length = head->length * 10 + (uint64_t)(value[i] - '0');
-        }
-        if (value_len == 0)
-            head->malformed = true;
-    }
-    head->encodings += strcasecmp(name, "transfer-encoding") == 0;
-    head->hosts += strcasecmp(name, "host") == 0;
-    if (strcasecmp(name, "x-forwarded-for") == 0) {
-        head->forwards++;
-        head->forward = value;
-        head->forward_len = value_len;
-    }
-    return MHD_YES;
-}
-
-static struct gv_http_connection *connection_of(struct MHD_Connection *mhd)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-    return info ? info->socket_context : NULL;
-}
-
 /* Is `host` (len bytes, without brackets) the address that this connection came in on? */
 static bool local_address(const struct gv_http_request *request, const char *host, size_t len)
 {
-    const struct gv_http_connection *connection = connection_of(request->mhd);
+    const struct gv_http_connection *connection = gv_http_connection_of(request->mhd);
     uint8_t family, bytes[16], mapped[16] = {[10] = 0xff, [11] = 0xff};
 
     if (!connection || !connection->local_known ||
@@ -312,7 +206,7 @@ static bool last_forwarded(uint8_t out[16], const char *value, size_t len)
 
 /* False: answered. Without the header everybody behind the proxy would be one client, in one
  * network group, so it is not a thing to overlook. */
-static bool take_client(struct gv_http_request *request, const struct head *head)
+static bool take_client(struct gv_http_request *request, const struct gv_http_head *head)
 {
     if (!gv_http_trusts(request->server, gv_http_peer(request)))
         return true;
@@ -335,7 +229,7 @@ static bool from_here(const struct gv_http_request *request)
 {
     static const uint8_t loopback4[13] = {[10] = 0xff, [11] = 0xff, [12] = 127};
     static const uint8_t loopback6[16] = {[15] = 1};
-    const struct gv_http_connection *connection = connection_of(request->mhd);
+    const struct gv_http_connection *connection = gv_http_connection_of(request->mhd);
     uint8_t peer[16];
 
     if (!gv_http_peer_bytes(request, peer))
@@ -369,13 +263,14 @@ static bool welcome(const struct gv_http_request *request)
 
 /* Request smuggling: what a proxy before us might have framed otherwise is refused, and the
  * connection closed (RFC 9112, section 6.3). Nobody needs a chunked upload here. */
-static void check_head(struct gv_http_request *request, const char *version, bool uri_refused)
+static void check_head(struct gv_http_request *request, const char *url, const char *version,
+                       bool uri_refused)
 {
-    struct head head = {0};
+    struct gv_http_head head;
 
-    MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, look_at_header, &head);
+    gv_http_read_head(&head, request->mhd, url, request->method, version);
     if (uri_refused)
-        gv_http_error(request, 400, "bad-request", "the path holds a control character");
+        gv_http_error(request, 400, "bad-request", "the path is none, or holds a control character");
     else if (head.malformed || head.lengths > 1 || head.hosts > 1 ||
              (head.encodings && head.lengths))
         gv_http_error(request, 400, "bad-request",
@@ -404,7 +299,7 @@ static void check_head(struct gv_http_request *request, const char *version, boo
 static void set_deadline(struct gv_http_server *server, struct MHD_Connection *mhd, bool awaited,
                          uint64_t ms)
 {
-    struct gv_http_connection *connection = connection_of(mhd);
+    struct gv_http_connection *connection = gv_http_connection_of(mhd);
 
     if (!connection)
         return;
@@ -440,7 +335,7 @@ static enum MHD_Result queue(struct gv_http_request *request)
     /* A stream lasts; who does not read it is noticed by what waits in it. */
     set_deadline(request->server, request->mhd, false,
                  request->state == GV_HTTP_STREAM ? 0 : GV_HTTP_TAKE_MS);
-    struct gv_http_connection *connection = connection_of(request->mhd);
+    struct gv_http_connection *connection = gv_http_connection_of(request->mhd);
     if (connection && request->state == GV_HTTP_ANSWERED)
         gv_http_gather(request->server, connection);
     for (size_t i = 0; i < request->header_count; i++)
@@ -475,14 +370,14 @@ enum MHD_Result gv_http_access(void *context, struct MHD_Connection *mhd, const 
                                const char *method, const char *version, const char *upload,
                                size_t *upload_len, void **slot)
 {
-    struct gv_http_request *request = *slot == &bad_uri ? NULL : *slot;
+    struct gv_http_request *request = *slot == &gv_http_bad_uri ? NULL : *slot;
 
     if (!request) {
-        bool uri_refused = *slot == &bad_uri;
+        bool uri_refused = *slot == &gv_http_bad_uri;
         *slot = request = new_request(context, mhd, url, method);
         if (!request)
             return MHD_NO;
-        check_head(request, version, uri_refused);
+        check_head(request, url, version, uri_refused);
         if (!request->response)
             return request->route ? MHD_YES : MHD_NO;
         request->server->counters.refused++;
@@ -515,7 +410,7 @@ void gv_http_completed(void *context, struct MHD_Connection *mhd, void **slot,
                        enum MHD_RequestTerminationCode why)
 {
     struct gv_http_server *server = context;
-    struct gv_http_request *request = *slot == &bad_uri ? NULL : *slot;
+    struct gv_http_request *request = *slot == &gv_http_bad_uri ? NULL : *slot;
 
     /* For the next request on it. */
     set_deadline(server, mhd, true, 2000ULL * server->options.timeout_s);

@@ -17,11 +17,21 @@ struct answer {
     struct gv_user user;
 };
 
+/* What getpwnam(3) names for "there is none"; all else is a name service in trouble. */
 static int error_of(int number)
 {
-    return number == ENOMEM                                        ? GV_ERR_MEMORY
-           : number == EIO || number == EMFILE || number == ENFILE ? GV_ERR_IO
-                                                                   : GV_ERR_NOT_FOUND;
+    switch (number) {
+    case 0:
+    case ENOENT:
+    case ESRCH:
+    case EBADF:
+    case EPERM:
+        return GV_ERR_NOT_FOUND;
+    case ENOMEM:
+        return GV_ERR_MEMORY;
+    default:
+        return GV_ERR_IO;
+    }
 }
 
 /* ---- in the child --------------------------------------------------------------------------- */

@@ -85,6 +85,8 @@ int gv_cli_ask(struct gv_cli *cli, json_t **out, const char *path, const json_t 
  * -1 is returned then. */
 int gv_cli_ask_expecting(struct gv_cli *cli, json_t **out, const char *path, const json_t *body,
                          const char *expect);
+/* Posts an owner to `path` ("trust") and prints what the daemon says. The exit status. */
+int gv_cli_post_owner(struct gv_cli *cli, const char *path, const char *owner);
 /* Lines of a stream, until it ends or the reader returns non-zero. */
 int gv_cli_follow(struct gv_cli *cli, const char *path,
                   int (*line)(void *context, const json_t *json), void *context);

@@ -21,6 +21,7 @@
 #define CLOCK_WARNING_MS 5000         /* less is the way of a message */
 #define CLOCK_FAILURE_MS 300000       /* at 10 minutes nothing is accepted any more */
 #define CERTIFICATE_S    (15 * 86400) /* renewal starts at half life: 15 days left is late */
+#define LOG_HEAD_S       (26 * 3600)  /* the registry signs a head of its log once a day at least */
 #define DISK_WARNING     (256ll << 20)
 #define DISK_FAILURE     (16ll << 20)
 
@@ -89,9 +90,11 @@ static void check_disk(struct examination *e)
         find(e, "key", GV_FINDING_OK, NULL, "the data folder is closed to others");
 }
 
+/* Without a daemon (`status` NULL) only the kernel speaks. */
 static void check_clock(struct examination *e)
 {
-    int64_t ms = gv_cli_number(e->status, "mesh.clock_offset_ms"), off = ms < 0 ? -ms : ms;
+    int64_t ms = e->status ? gv_cli_number(e->status, "mesh.clock_offset_ms") : 0;
+    int64_t off = ms < 0 ? -ms : ms;
     const char *advice = "let NTP set it, with systemd-timesyncd or chrony for instance";
     const char *side = ms < 0 ? "ahead of" : "behind";
 
@@ -104,7 +107,7 @@ static void check_clock(struct examination *e)
              off / 1000, side);
     else if (e->host->clock_synchronised == 0)
         find(e, "clock", GV_FINDING_WARNING, advice, "the kernel says that nothing keeps it right");
-    else if (gv_cli_number(e->status, "mesh.peers") > 0)
+    else if (e->status && gv_cli_number(e->status, "mesh.peers") > 0)
         find(e, "clock", GV_FINDING_OK, NULL, "as those of the peers");
     else
         find(e, "clock", GV_FINDING_OK, NULL,
@@ -121,6 +124,18 @@ static void check_store(struct examination *e)
         find(e, "store", GV_FINDING_FAILURE,
              "the log says more; the node answers from memory until this is mended", "%s",
              gv_cli_text(e->status, "store.error"));
+}
+
+static void check_unnamed(struct examination *e, const json_t *log)
+{
+    int64_t unnamed = gv_cli_number(log, "unnamed");
+
+    if (unnamed > 0)
+        find(e, "log", GV_FINDING_WARNING,
+             "Sendmail cuts long names off and says who connects from LogLevel 10 on: "
+             "define(`confLOG_LEVEL', `10') in sendmail.mc",
+             "%s: %" PRId64 " failed attempts of clients whom the log does not name",
+             gv_cli_text(log, "path"), unnamed);
 }
 
 static void check_log(struct examination *e, const json_t *log)
@@ -157,6 +172,8 @@ static void check_logs(struct examination *e)
              "no log is read: this node sees no failures of its own");
     for (size_t i = 0; i < json_array_size(logs); i++)
         check_log(e, json_array_get(logs, i));
+    for (size_t i = 0; i < json_array_size(logs); i++)
+        check_unnamed(e, json_array_get(logs, i));
 }
 
 static void check_certificate(struct examination *e)
@@ -187,19 +204,55 @@ static void check_certificate(struct examination *e)
     }
 }
 
-/* Only what speaks against it, and that it keeps a log at all. */
+/* Its log is compared every 15 minutes. Once a day it signs a new head: without one for longer, it hides
+ * what it signs, or is down for good. */
+static void check_registry_log(struct examination *e)
+{
+    const char *head = gv_cli_text(e->status, "registry.log.head");
+    const char *since = gv_cli_text(e->status, "registry.log.trouble_since");
+    uint64_t then_ms = 0;
+
+    if (!json_is_string(gv_cli_member(e->status, "registry.log.trouble"))) {
+        if (json_is_string(gv_cli_member(e->status, "registry.log.head")))
+            find(e, "registry", GV_FINDING_OK, NULL,
+                 "its log of %" PRId64 " certificates is the same everywhere",
+                 gv_cli_number(e->status, "registry.log.size"));
+        else
+            find(e, "registry", GV_FINDING_NOTE, "this is done some seconds after the start",
+                 "its log of certificates was not looked at yet");
+        return;
+    }
+    bool parsed = gv_rfc3339_parse(&then_ms, head) == GV_OK || gv_rfc3339_parse(&then_ms, since) == GV_OK;
+    bool long_ago = parsed && e->host->now_unix - (int64_t)(then_ms / 1000) > LOG_HEAD_S;
+    find(e, "registry", long_ago ? GV_FINDING_FAILURE : GV_FINDING_WARNING,
+         long_ago ? "ask who runs it, and the other admins: while it shows no log, nobody sees what it "
+                    "signs"
+                  : "tried again every 15 minutes; should it stay so for a day, ask who runs it",
+         "its log of certificates cannot be compared since %s: %s", since,
+         gv_cli_text(e->status, "registry.log.trouble"));
+}
+
 static void check_registry(struct examination *e)
 {
-    if (json_is_string(gv_cli_member(e->status, "registry.finding")))
+    bool in_network = json_is_object(gv_cli_member(e->status, "network"));
+
+    if (json_is_string(gv_cli_member(e->status, "registry.finding"))) {
         find(e, "registry", GV_FINDING_FAILURE,
              "tell the other admins, and ask who runs it: this is not an accident. Once it is "
              "explained, remove `registry-finding` from the folder [node] data",
              "not to be trusted since %s: %s", gv_cli_text(e->status, "registry.finding_since"),
              gv_cli_text(e->status, "registry.finding"));
-    else if (json_is_string(gv_cli_member(e->status, "registry.log.head")))
-        find(e, "registry", GV_FINDING_OK, NULL,
-             "its log of %" PRId64 " certificates is the same everywhere",
-             gv_cli_number(e->status, "registry.log.size"));
+        return;
+    }
+    if (json_is_string(gv_cli_member(e->status, "registry.trouble")))
+        find(e, "registry", GV_FINDING_WARNING,
+             "the mesh works without it, and it is asked again by itself. Does another host reach it? "
+             "then look at this one's DNS, firewall and [network] registry; else tell who runs it",
+             "not in reach since %s: %s; asked again %s",
+             gv_cli_text(e->status, "registry.trouble_since"),
+             gv_cli_text(e->status, "registry.trouble"), gv_cli_text(e->status, "registry.retry"));
+    if (in_network)
+        check_registry_log(e);
 }
 
 static void check_peers(struct examination *e)
@@ -328,6 +381,7 @@ int gv_doctor_judge(json_t *findings, const struct gv_options *options,
 
     check_disk(&e);
     if (!status) {
+        check_clock(&e);
         find(&e, "daemon", GV_FINDING_FAILURE,
              "start it: systemctl start grapevine; its log says why it does not run",
              "does not answer at %s", options->control_path);

@@ -155,7 +155,20 @@ static void tell_system(const struct gv_transparency_chain *chain, const json_t 
     closelog();
 }
 
-static int record(const struct arguments *a, const char *folder)
+/* The node looks at the log now, and keeps which entry is the last: who takes it out again is
+ * noticed. It is told no more than that; one that does not run is no obstacle. */
+static void tell_node(struct gv_cli *cli)
+{
+    json_t *json = NULL;
+    bool quiet = cli->quiet;
+
+    cli->quiet = true;
+    (void)gv_cli_ask_expecting(cli, &json, "transparency", NULL, "not-found");
+    cli->quiet = quiet;
+    json_decref(json);
+}
+
+static int record(struct gv_cli *cli, const struct arguments *a, const char *folder)
 {
     struct gv_transparency_chain chain;
     struct gv_text error = {""};
@@ -167,6 +180,7 @@ static int record(const struct arguments *a, const char *folder)
     int rc = gv_transparency_append(folder, &chain, entry, &error);
     if (rc == GV_OK) {
         tell_system(&chain, entry);
+        tell_node(cli);
         fprintf(stderr, "on record as entry %llu of the transparency log, %s\n",
                 (unsigned long long)chain.entries, chain.head);
     } else {
@@ -374,7 +388,7 @@ int gv_cli_investigate(struct gv_cli *cli, int argc, char **argv)
     if (code == 0 && sodium_init() < 0)
         code = EX_SOFTWARE;
     if (code == 0)
-        code = record(&a, o.data);
+        code = record(cli, &a, o.data);
     if (code == 0)
         code = n > 1 ? look_closer(cli, &a, words + 1, n - 1)
                      : look_closer(cli, &a, (const char *const *)o.logs.items, o.logs.count);

@@ -66,6 +66,32 @@ static struct gv_span take_address(const char *at, const char *limit)
     return (struct gv_span){at, (size_t)(p - at)};
 }
 
+/* " H=name (helo) [ip] U=ident P=protocol X=cipher DN="subject" A=login S=size id=... T="subject"", behind
+ * the sender. A HELO name stands in parentheses, where one that pretends to close them shows; what an
+ * ident server or a certificate says may hold a size of its own, so with them there must be one alone.
+ * 0 where it is not clear. */
+static uint64_t size_in(const char *at, const char *limit)
+{
+    bool far = gv_begins(at, limit, " H="); /* of a local message U= is a user of this host */
+    if (far) {
+        at += 3;
+        if (at < limit && *at != '[' && *at != '(') {
+            at = memchr(at, ' ', (size_t)(limit - at));
+            at = at ? at + 1 : limit;
+        }
+        if (at < limit && *at == '(' &&
+            (!(at = gv_find(at, limit, ") [")) || gv_find(at + 1, limit, ") [")))
+            return 0;
+    }
+    const char *protocol = gv_find(at, limit, " P=");
+    const char *size = protocol ? gv_find(protocol, limit, " S=") : NULL;
+    if (!size)
+        return 0;
+    const char *ident = far ? gv_find(at, protocol, " U=") : NULL;
+    const char *name = gv_find(protocol, size, " DN=");
+    return (ident || name) && gv_find(size + 1, limit, " S=") ? 0 : number(size + 3, limit);
+}
+
 bool gv_exim_fact(struct gv_exim_fact *out, const char *text, size_t len)
 {
     const char *at = text, *limit = text + len;
@@ -93,10 +119,7 @@ bool gv_exim_fact(struct gv_exim_fact *out, const char *text, size_t len)
         return true;
     }
     out->said = GV_EXIM_CAME;
-    /* Behind the protocol all is Exim's, up to the size; a HELO name stands before it. */
-    const char *protocol = gv_find(at, limit, " P=");
-    const char *size = protocol ? gv_find(protocol, limit, " S=") : NULL;
-    out->bytes = size ? number(size + 3, limit) : 0;
+    out->bytes = size_in(out->address.at + out->address.len, limit);
     return strcmp(mark, "<=") == 0;
 }
 

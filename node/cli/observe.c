@@ -494,7 +494,8 @@ static void print_report(struct run *run, const struct options *o)
         /* not of the observations that a script reads */
         fprintf(stderr,
                 "grapevine observe: %" PRIu64
-                " failed attempts of clients whom the log does not name\n",
+                " failed attempts of clients whom the log does not name "
+                "(Sendmail with LogLevel 10 does)\n",
                 gv_reader_counters(run->reader)->unnamed);
     }
     if (fflush(stdout) != 0)

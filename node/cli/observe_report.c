@@ -83,7 +83,8 @@ static void print_head(const struct page *page, const struct gv_summary *s,
                 c->refused, c->faults);
     if (c->unnamed > 0)
         fprintf(page->out,
-                "unnamed      %" PRIu64 " failed attempts of clients whom the log does not name\n",
+                "unnamed      %" PRIu64 " failed attempts of clients whom the log does not name "
+                "(Sendmail with LogLevel 10 does)\n",
                 c->unnamed);
 }
 
@@ -335,7 +336,8 @@ static void print_signals(const struct page *page, const struct gv_summary *s, s
                 s->forgotten_logins);
     if (s->forgotten_networks > 0)
         fprintf(page->out,
-                "  logins from %" PRIu64 " networks were forgotten to save memory: who failed later "
+                "  logins from %" PRIu64
+                " networks were forgotten to save memory: who failed later "
                 "at an unknown account may be of one of these\n",
                 s->forgotten_networks);
     if (s->broken > 0)

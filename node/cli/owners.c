@@ -93,16 +93,5 @@ int gv_cli_distrust(struct gv_cli *cli, int argc, char **argv)
                      .least = 1,
                      .most = 1},
                  argc, argv, &owner);
-    json_t *json, *body = json_pack("{s:s}", "owner", owner);
-    int rc =
-        body ? gv_cli_ask(cli, &json, undo ? "undistrust" : "distrust", body) : gv_cli_no_memory();
-    json_decref(body);
-    if (rc != 0)
-        return rc;
-    if (cli->json)
-        gv_cli_print_json(json);
-    else
-        printf("%s: %s\n", owner, gv_cli_text(json, "message"));
-    json_decref(json);
-    return 0;
+    return gv_cli_post_owner(cli, undo ? "undistrust" : "distrust", owner);
 }

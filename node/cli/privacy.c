@@ -53,7 +53,7 @@ static void print_sharing(FILE *out, const struct gv_options *o)
             "reports go out in an hour. Our own servers, and others that ask for it, are also told "
             "which of these addresses are locked out here at the moment.%s Recipients are all "
             "members of the network, which anybody who runs a mail server may join, also "
-            "outside the European Union. A record of all that was sent is kept here for %s. "
+            "outside the European Union. A record of all these reports is kept here for %s. "
             "Never shared are mail, its contents and metadata, names of accounts, and "
             "addresses from which somebody has logged in here lately and regularly.",
             o->share_statistics
@@ -69,6 +69,37 @@ static void print_sharing(FILE *out, const struct gv_options *o)
                  o->share == GV_SHARE_PREVIEW
                      ? " What it would tell is prepared for its administrator alone."
                      : "");
+    paragraph(out, text);
+}
+
+/* A webhook's host: "https://hooks.example:8443/secret" is "hooks.example". */
+static size_t host_of(const char **host, const char *url)
+{
+    const char *at = strstr(url, "://");
+
+    at = at ? at + 3 : url;
+    size_t len = *at == '[' ? strcspn(at, "]") : strcspn(at, ":/?#");
+    *host = at;
+    return *at == '[' && at[len] ? len + 1 : len;
+}
+
+/* Those to whom this host itself tells what it refuses, the mesh aside. */
+static void print_others(FILE *out, const struct gv_options *o)
+{
+    bool hook = o->webhook && *o->webhook, hosts = o->http_clients.count || o->dnsbl_clients.count;
+    const char *host = "";
+    int len = hook ? (int)host_of(&host, o->webhook) : 0;
+    char text[1200];
+
+    if (!hook && !hosts)
+        return;
+    snprintf(text, sizeof text,
+             "Besides.%s%.*s%s%s Say here who runs them, and what they do with it.",
+             hook ? " Each change in which addresses are untrusted or refused here is told to " : "",
+             len, host, hook ? ", as it happens." : "",
+             hosts ? " Hosts that the configuration of this server names may ask it which addresses "
+                     "those are."
+                   : "");
     paragraph(out, text);
 }
 
@@ -94,6 +125,7 @@ void gv_cli_print_notice(FILE *out, const struct gv_options *o)
               "this server (Article 6(1)(f) of the General Data Protection Regulation, GDPR; "
               "recital 49).");
     print_sharing(out, o);
+    print_others(out, o);
     snprintf(text, sizeof text,
              "How long. What is known here of an address is deleted 7 days after its last failed "
              "login, and 30 days after its last successful one; names of accounts are not stored "

@@ -2,6 +2,7 @@
  * command itself, so that the daemon hears of a network only when the admin has agreed. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sysexits.h>
 
 #include "crypto/error.h"
@@ -92,6 +93,56 @@ static int ask_registry(struct gv_setup *setup, const char *address)
     return code;
 }
 
+static bool same_address(const char *a, const char *b)
+{
+    size_t a_len = strlen(a), b_len = strlen(b);
+
+    while (a_len && a[a_len - 1] == '/')
+        a_len--;
+    while (b_len && b[b_len - 1] == '/')
+        b_len--;
+    return a_len == b_len && strncasecmp(a, b, a_len) == 0;
+}
+
+/* Is the network that was asked for the one that the node is in? Another address may be of the same one: what
+ * counts is its id. */
+static int check_wanted(struct gv_setup *setup)
+{
+    const struct gv_setup_answers *answers = &setup->answers;
+    struct gv_descriptor *joined = malloc(sizeof *joined);
+    char id[2 * GV_KEY_LEN + 1], safe[512], wanted[512];
+    int rc = EX_USAGE;
+
+    if (!joined)
+        return gv_cli_no_memory();
+    *joined = setup->descriptor;
+    if ((!answers->registry && !answers->descriptor) ||
+        (answers->registry && same_address(answers->registry, joined->registry_url))) {
+        rc = 0;
+        goto out;
+    }
+    int code = answers->descriptor ? read_file(setup, answers->descriptor)
+                                   : ask_registry(setup, answers->registry);
+    if (code == 0 && memcmp(setup->descriptor.network_id, joined->network_id, GV_KEY_LEN) == 0) {
+        rc = 0;
+        goto out;
+    }
+    gv_hex(id, joined->network_id, GV_KEY_LEN);
+    gv_log_safe(safe, sizeof safe, joined->registry_url, strlen(joined->registry_url));
+    const char *given = answers->descriptor ? answers->descriptor : answers->registry;
+    gv_log_safe(wanted, sizeof wanted, given, strlen(given));
+    fprintf(stderr,
+            "grapevine setup: this node is in the network \"%s\" of %s (id %s); %s is %s. A node is in one "
+            "network: another one takes another data folder ([node] data)\n",
+            joined->name, safe, id, wanted,
+            code == 0 ? "of another network" : "not known to be the same");
+out:
+    setup->descriptor = *joined;
+    setup->known = true;
+    free(joined);
+    return rc;
+}
+
 /* The daemon is in one already. */
 static int take_joined(struct gv_setup *setup)
 {
@@ -100,7 +151,6 @@ static int take_joined(struct gv_setup *setup)
 
     if (rc != 0)
         return rc;
-    const char *wanted = setup->answers.registry;
     const char *registry = json_string_value(json_object_get(network, "registry"));
     const char *terms = json_string_value(json_object_get(network, "terms"));
     struct gv_descriptor *d = &setup->descriptor;
@@ -114,10 +164,7 @@ static int take_joined(struct gv_setup *setup)
     setup->enrolled = gv_cli_true(setup->status, "enrolled");
     gv_setup_say(setup, "This node is in the network \"%s\" already%s.\n", d->name,
                  setup->enrolled ? ", and enrolled" : "; it is not enrolled yet");
-    if (!wanted || strncmp(wanted, d->registry_url, strlen(d->registry_url)) == 0)
-        return 0;
-    fprintf(stderr, "grapevine setup: another network takes another data folder ([node] data)\n");
-    return EX_USAGE;
+    return check_wanted(setup);
 }
 
 static int take_answer(struct gv_setup *setup, const char *answer)

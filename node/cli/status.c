@@ -80,6 +80,11 @@ static void print_mesh(const struct gv_cli *cli, const json_t *json)
         gv_cli_print_pair("registry's log", "%s certificates, head of %s",
                           gv_cli_text(json, "registry.log.size"),
                           gv_cli_text(json, "registry.log.head"));
+    if (json_is_string(gv_cli_member(json, "network.name")) &&
+        json_is_string(gv_cli_member(json, "registry.log.trouble")))
+        gv_cli_print_pair("registry's log", "not compared since %s: %s",
+                          gv_cli_text(json, "registry.log.trouble_since"),
+                          gv_cli_text(json, "registry.log.trouble"));
     if (json_is_string(gv_cli_member(json, "registry.finding")))
         gv_cli_print_pair("REGISTRY", "NOT TO BE TRUSTED since %s: %s",
                           gv_cli_text(json, "registry.finding_since"),

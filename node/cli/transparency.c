@@ -51,11 +51,13 @@ static error_t parse(int key, char *value, struct argp_state *state)
 }
 
 struct reading {
-    const struct gv_cli *cli;
+    struct gv_cli *cli;
     const struct arguments *arguments;
     json_t *list;  /* for --json */
     json_t *found; /* the entry that a notice is about */
     bool head_seen;
+    json_t *daemon; /* what the node keeps of it; NULL: it does not run */
+    bool kept_seen; /* its last entry, as the node keeps it, is there */
     bool print;
 };
 
@@ -110,6 +112,11 @@ static int take(void *context, const struct gv_transparency_chain *chain,
         return GV_ERR_MEMORY;
     if (r->arguments->head && strcmp(chain->head, r->arguments->head) == 0)
         r->head_seen = true;
+    const json_t *kept = json_object_get(r->daemon, "head");
+    if (kept && said != GV_TRANSPARENCY_CUT &&
+        chain->entries == (uint64_t)gv_cli_number(kept, "entry") &&
+        strcmp(chain->head, gv_cli_text(kept, "hash")) == 0)
+        r->kept_seen = true;
     if (said == GV_TRANSPARENCY_SOUND &&
         (r->arguments->entry == 0 ||
          (uint64_t)gv_cli_number(json, "entry") == r->arguments->entry)) {
@@ -162,40 +169,89 @@ static int list(struct reading *r)
     return 0;
 }
 
+/* The daemon's store keeps the last entry; without the daemon nothing is said of the end. */
+static void ask_daemon(struct reading *r)
+{
+    bool quiet = r->cli->quiet;
+
+    r->cli->quiet = true;
+    (void)gv_cli_ask_expecting(r->cli, &r->daemon, "transparency", NULL, "not-found");
+    r->cli->quiet = quiet;
+}
+
+struct verdict {
+    bool sound;
+    bool head_lost; /* the hash that was asked for */
+    bool end_lost;  /* what the node keeps as its last entry */
+    const json_t *lost; /* what it has noticed before; NULL: nothing */
+};
+
+static int print_verdict_json(const struct reading *r, const struct gv_transparency_chain *chain,
+                              const struct verdict *v)
+{
+    const json_t *kept = json_object_get(r->daemon, "head");
+    json_t *json = json_pack(
+        "{s:b, s:I, s:I, s:I, s:s, s:o, s:O?, s:o, s:O?}", "sound", v->sound, "entries",
+        (json_int_t)chain->entries, "broken", (json_int_t)chain->broken, "cut",
+        (json_int_t)chain->cut, "head", chain->head, "head_found",
+        r->arguments->head ? json_boolean(!v->head_lost) : json_null(), "kept", kept, "kept_found",
+        json_is_object(kept) ? json_boolean(!v->end_lost) : json_null(), "lost", v->lost);
+
+    if (!json)
+        return gv_cli_no_memory();
+    gv_cli_print_json(json);
+    json_decref(json);
+    return v->sound ? 0 : EX_DATAERR;
+}
+
+static void print_verdict(const struct reading *r, const struct gv_transparency_chain *chain,
+                          const struct verdict *v)
+{
+    const json_t *kept = json_object_get(r->daemon, "head");
+
+    if (chain->broken > 0)
+        printf("CHANGED: line %llu is not what was written, or something before it was\n",
+               (unsigned long long)chain->first_broken);
+    if (v->head_lost)
+        puts("SHORTENED OR WRITTEN ANEW: the entry with that hash is not in it");
+    if (v->end_lost)
+        printf("SHORTENED OR WRITTEN ANEW: entry %s, which this node has seen, is not in it: %s\n",
+               gv_cli_text(kept, "entry"), gv_cli_text(kept, "hash"));
+    if (v->lost)
+        printf("SHORTENED OR WRITTEN ANEW: entry %s, which this node had seen, was not in it any "
+               "more on %s: %s\n",
+               gv_cli_text(v->lost, "entry"), gv_cli_text(v->lost, "noticed"),
+               gv_cli_text(v->lost, "hash"));
+    if (chain->cut > 0)
+        printf("line %llu was cut off while it was written; nothing was shown then\n",
+               (unsigned long long)chain->first_cut);
+    printf("%llu entries%s; the last one's hash: %s\n", (unsigned long long)chain->entries,
+           v->sound ? ", each follows from the one before" : "", chain->head);
+    if (v->sound && r->daemon)
+        puts("None is missing at its end, as far as this node has seen them");
+    else if (v->sound && !r->arguments->head)
+        puts("The daemon does not answer: whether entries are missing at its end shows against a "
+             "hash noted elsewhere, verify --head HASH");
+}
+
 static int verify(struct reading *r)
 {
     struct gv_transparency_chain chain;
-    int rc = read_log(r, &chain);
 
+    ask_daemon(r);
+    int rc = read_log(r, &chain);
     if (rc != 0)
         return rc;
-    bool lost = r->arguments->head && !r->head_seen;
-    bool sound = chain.broken == 0 && !lost;
-    if (r->cli->json) {
-        json_t *json = json_pack("{s:b, s:I, s:I, s:I, s:s, s:o}", "sound", sound, "entries",
-                                 (json_int_t)chain.entries, "broken", (json_int_t)chain.broken,
-                                 "cut", (json_int_t)chain.cut, "head", chain.head, "head_found",
-                                 r->arguments->head ? json_boolean(!lost) : json_null());
-        if (!json)
-            return gv_cli_no_memory();
-        gv_cli_print_json(json);
-        json_decref(json);
-        return sound ? 0 : EX_DATAERR;
-    }
-    if (chain.broken > 0)
-        printf("CHANGED: line %llu is not what was written, or something before it was\n",
-               (unsigned long long)chain.first_broken);
-    if (lost)
-        puts("SHORTENED OR WRITTEN ANEW: the entry with that hash is not in it");
-    if (chain.cut > 0)
-        printf("line %llu was cut off while it was written; nothing was shown then\n",
-               (unsigned long long)chain.first_cut);
-    printf("%llu entries%s; the last one's hash: %s\n", (unsigned long long)chain.entries,
-           sound ? ", each follows from the one before" : "", chain.head);
-    if (sound && !r->arguments->head)
-        puts("Whether entries are missing at its end shows against a hash noted elsewhere: verify "
-             "--head HASH");
-    return sound ? 0 : EX_DATAERR;
+    const json_t *lost = json_object_get(r->daemon, "lost");
+    struct verdict v = {.head_lost = r->arguments->head && !r->head_seen,
+                        .end_lost = json_is_object(json_object_get(r->daemon, "head")) &&
+                                    !r->kept_seen,
+                        .lost = json_is_object(lost) ? lost : NULL};
+    v.sound = chain.broken == 0 && !v.head_lost && !v.end_lost && !v.lost;
+    if (r->cli->json)
+        return print_verdict_json(r, &chain, &v);
+    print_verdict(r, &chain, &v);
+    return v.sound ? 0 : EX_DATAERR;
 }
 
 /* ---- the letter ----------------------------------------------------------------------------- */
@@ -332,5 +388,6 @@ int gv_cli_transparency(struct gv_cli *cli, int argc, char **argv)
               stderr);
     json_decref(r.list);
     json_decref(r.found);
+    json_decref(r.daemon);
     return rc;
 }

@@ -31,7 +31,7 @@ static int show(struct gv_cli *cli)
     return rc;
 }
 
-static int post(struct gv_cli *cli, const char *path, const char *owner)
+int gv_cli_post_owner(struct gv_cli *cli, const char *path, const char *owner)
 {
     json_t *json, *body = json_pack("{s:s}", "owner", owner);
     int rc = body ? gv_cli_ask(cli, &json, path, body) : gv_cli_no_memory();
@@ -60,7 +60,7 @@ int gv_cli_trust(struct gv_cli *cli, int argc, char **argv)
                             "peers` shows them. Without TAG: shows whom this node trusts.",
                      .most = 1},
                  argc, argv, &owner);
-    return owner ? post(cli, "trust", owner) : show(cli);
+    return owner ? gv_cli_post_owner(cli, "trust", owner) : show(cli);
 }
 
 int gv_cli_untrust(struct gv_cli *cli, int argc, char **argv)
@@ -73,5 +73,5 @@ int gv_cli_untrust(struct gv_cli *cli, int argc, char **argv)
                                        .least = 1,
                                        .most = 1},
                  argc, argv, &owner);
-    return post(cli, "untrust", owner);
+    return gv_cli_post_owner(cli, "untrust", owner);
 }

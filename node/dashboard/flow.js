@@ -19,13 +19,13 @@ export const series = {
   login_failures: ["Failed logins", "#ec4899"], queue_max: ["Queue", "#64748b"],
 };
 
-// Every step between first and last, those without a row as 0: a quiet minute is no gap.
+// A quiet minute has a row; without one nobody looked, and the line has a gap.
 function points(stats, name) {
   const step = {minute: 60e3, hour: 3600e3, day: 864e5}[stats.by];
   const known = new Map(stats.rows.map((row) => [Date.parse(row.at), row[name]]));
   const list = [];
   for (let at = Date.parse(stats.since); at < Date.parse(stats.until); at += step)
-    list.push({x: at, y: Math.max(0, known.get(at) ?? 0)});
+    list.push({x: at, y: Math.max(0, known.get(at) ?? NaN)});
   return list;
 }
 

@@ -55,7 +55,7 @@ export function entries(list, known, kept, opened = new Set()) {
 }
 
 const sharing = {
-  yes: ["Signals are sent.", "What is listed here has left this host, or will once a peer is there; nothing else does."],
+  yes: ["Signals are sent.", "What is listed here has left this host, or will once a peer is there. Not listed: the figures under Mail flow that peers are told, and locks told to your own servers."],
   preview: ["Preview: nothing leaves this host.", "Below is what would be sent. In the file [share] mode = yes, and then grapevine reload, switch it on."],
   no: ["Sharing is off.", "No signal is made. What others report is received all the same."],
 };
@@ -68,7 +68,7 @@ export function telemetry(main, {signal, title}) {
   const have = new Map(); // by number, in pages from the newest to the oldest that was asked for
   const more = h("button", {onclick: () => refresh(Math.min(...have.keys()))}, "Show more");
   let shown = "";
-  title("Telemetry", h("p.muted", "Everything that this node says to others, in full."), head,
+  title("Telemetry", h("p.muted", "Every signal that this node sends, in full."), head,
     h("section.card.grid", h("div.line", h("h2", "What was said"), h("label", {for: "since"}, "The last"), since),
       count, list, more), h("section.card.grid", held));
 

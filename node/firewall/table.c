@@ -40,7 +40,8 @@ struct gv_nft_table {
         size_t count;
     } own, all;
     uint8_t list_number;
-    bool in_list; /* BEGIN has come, COMMIT not yet */
+    bool in_list;    /* BEGIN has come, COMMIT not yet */
+    bool lists_only; /* that does not name single entries */
     uint8_t key[16];
 };
 
@@ -356,10 +357,11 @@ static int drop(struct gv_nft_table *t, const struct gv_prefix *prefix)
     return GV_OK;
 }
 
-static void begin(struct gv_nft_table *t)
+static void begin(struct gv_nft_table *t, bool lists_only)
 {
     t->in_list = true;
-    t->list_number++;
+    t->lists_only = lists_only;
+    t->list_number += !lists_only;
     t->next_ranges.count = t->next_allowed.count = 0;
 }
 
@@ -383,7 +385,7 @@ static int commit(struct gv_nft_table *t)
     if (!t->in_list)
         return GV_OK;
     t->in_list = false;
-    for (size_t i = 0; i < t->cap; i++) {
+    for (size_t i = 0; i < t->cap && !t->lists_only; i++) {
         struct slot *slot = &t->slots[i];
         if (slot->until_s > 0 && slot->of_list != t->list_number && set(t, slot, 0) != GV_OK)
             return GV_ERR_MEMORY;
@@ -398,7 +400,7 @@ int gv_nft_table_apply(struct gv_nft_table *table, const struct gv_firewall_reco
 {
     switch (record->op) {
     case GV_FIREWALL_BEGIN:
-        begin(table);
+        begin(table, record->number == GV_FIREWALL_LISTS_ONLY);
         return GV_OK;
     case GV_FIREWALL_ADD:
         return add(table, &record->prefix, now_s + record->number);

@@ -173,9 +173,22 @@ static void finish(struct gv_audit *audit, const char *trouble)
     snprintf(audit->status.trouble, sizeof audit->status.trouble, "%s", trouble ? trouble : "");
     if (!trouble)
         audit->status.looked_ms = now_ms(audit);
+    if (!trouble)
+        audit->status.trouble_ms = 0;
+    else if (!audit->status.trouble_ms)
+        audit->status.trouble_ms = now_ms(audit);
     look_over(audit);
     uv_timer_start(&audit->timer, on_timer,
                    1000ULL * (GV_AUDIT_S + randombytes_uniform(GV_AUDIT_S / 10)), 0);
+}
+
+/* A registry that does not show its log is said to its admins' faces: what is hidden is compared by nobody. */
+static void fail_look(struct gv_audit *audit, const char *why)
+{
+    gv_log_limited(GV_LOG_WARNING,
+                   "the registry's log cannot be compared: %s; tried again in %u minutes", why,
+                   GV_AUDIT_S / 60);
+    finish(audit, why);
 }
 
 static void ask(struct gv_audit *audit, const char *path, size_t max, gv_fetch_done done)
@@ -208,7 +221,7 @@ static bool answered(struct gv_audit *audit, const struct gv_fetch_result *resul
         snprintf(why, sizeof why, "the registry answers with HTTP status %u", result->status);
     else
         snprintf(why, sizeof why, "%.200s", result->text.text);
-    finish(audit, why);
+    fail_look(audit, why);
     return false;
 }
 
@@ -253,7 +266,7 @@ static void on_entries(void *context, struct gv_fetch_result *result)
     int rc = gv_mirror_append(&audit->mirror, result->body, result->len);
     if (rc != GV_OK || result->len == 0) {
         gv_mirror_back(&audit->mirror);
-        finish(audit, rc == GV_ERR_FULL ? "the registry's log is too long to be copied here"
+        fail_look(audit, rc == GV_ERR_FULL ? "the registry's log is too long to be copied here"
                       : rc == GV_OK     ? "the registry does not give the entries of its log"
                                         : gv_strerror(rc));
         return;
@@ -286,8 +299,8 @@ static void on_head(void *context, struct gv_fetch_result *result)
                  ? gv_log_head_open(&audit->head, NULL, descriptor, result->body, result->len)
                  : GV_ERR_STATE;
     if (rc != GV_OK) {
-        finish(audit, rc == GV_ERR_STATE ? "no network descriptor yet"
-                                         : "the head of the registry's log is not valid");
+        fail_look(audit, rc == GV_ERR_STATE ? "no network descriptor yet"
+                                            : "the head of the registry's log is not valid");
         return;
     }
     memcpy(audit->wire, result->body, result->len);
@@ -296,7 +309,7 @@ static void on_head(void *context, struct gv_fetch_result *result)
     if (audit->mirror.has_head && audit->mirror.head.signer != audit->head.signer)
         gv_mirror_retire(&audit->mirror, &audit->former); /* another log */
     if ((uint64_t)audit->head.minute + GV_AUDIT_STALE < now_ms(audit) / 60000) {
-        finish(audit, "the registry has signed no head of its log for more than a day");
+        fail_look(audit, "the registry has signed no head of its log for more than a day");
         return;
     }
     ask_entries(audit);

@@ -45,6 +45,7 @@ struct gv_audit_status {
     char finding[512];   /* what is wrong with the registry; "": nothing was found */
     uint64_t finding_ms; /* unix; 0: none */
     char trouble[256];   /* why the last look came to no end; "": it did */
+    uint64_t trouble_ms; /* unix, the first since one did; 0: none */
 };
 void gv_audit_status(const struct gv_audit *audit, struct gv_audit_status *out);
 

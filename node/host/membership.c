@@ -419,8 +419,9 @@ static void on_trouble(void *context, const char *what, const struct gv_enroll_a
 
     snprintf(membership->status.trouble, sizeof membership->status.trouble, "%s: %.400s", what,
              why);
-    membership->status.trouble_ms = gv_unix_ms();
-    membership->status.retry_ms = membership->status.trouble_ms + retry_s * 1000ULL;
+    if (!membership->status.trouble_ms)
+        membership->status.trouble_ms = gv_unix_ms();
+    membership->status.retry_ms = gv_unix_ms() + retry_s * 1000ULL;
     gv_log_limited(GV_LOG_WARNING,
                    "registry: %s: %s; tried again in %u s, the mesh works without it", what, why,
                    retry_s);

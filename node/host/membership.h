@@ -64,7 +64,7 @@ int gv_membership_leave(struct gv_membership *membership, gv_enroll_done done, v
 
 struct gv_membership_status {
     char trouble[512];   /* the last failure with the registry; "" when the last try went well */
-    uint64_t trouble_ms; /* unix; 0: none */
+    uint64_t trouble_ms; /* unix, the first since a try went well; 0: none */
     uint64_t retry_ms;   /* unix: when it is tried again; 0: not known */
 };
 /* What the look at the registry's log has shown (SPEC 14.7). */

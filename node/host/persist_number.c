@@ -12,7 +12,6 @@
 #include "node/base/log.h"
 #include "node/host/persist.h"
 #include "node/host/persist_schema.h"
-#include "proto/limits.h"
 
 #define NUMBER_LEN 8
 #define FILE_LEN   (NUMBER_LEN + GV_PERSIST_MAC)
@@ -68,31 +67,14 @@ uint64_t gv_persist_ceiling(const struct gv_persist *persist)
     return persist->ceiling;
 }
 
-/* The highest number that a batch stores as the last one. */
-static uint64_t highest(const struct gv_effects *effects)
-{
-    uint64_t number = 0;
-
-    for (size_t i = 0; i < effects->count; i++) {
-        const struct gv_effect *e = &effects->list[i];
-        if (e->kind != GV_EFFECT_PERSIST || e->row != GV_ROW_SELF || e->data_len < NUMBER_LEN)
-            continue;
-        uint64_t its = get_number(gv_effect_data(effects, e));
-        number = its > number ? its : number;
-    }
-    return number;
-}
-
 int gv_persist_reserve(struct gv_persist *persist, const struct gv_effects *effects,
                        struct gv_text *error)
 {
-    uint64_t number = highest(effects);
+    uint64_t ceiling = gv_effects_ceiling(effects, persist->ceiling);
     uint8_t bytes[FILE_LEN];
 
-    if (number <= persist->ceiling || number > INT64_MAX)
+    if (ceiling == persist->ceiling)
         return GV_OK;
-    uint64_t ceiling =
-        number > INT64_MAX - GV_SEQUENCE_LEAP_MS ? INT64_MAX : number + GV_SEQUENCE_LEAP_MS;
     for (size_t i = 0; i < NUMBER_LEN; i++)
         bytes[i] = (uint8_t)(ceiling >> (56 - 8 * i));
     mac_of(persist, bytes + NUMBER_LEN, bytes);

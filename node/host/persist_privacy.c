@@ -4,13 +4,10 @@
 #include <sys/stat.h>
 
 #include "crypto/error.h"
-#include "node/base/file.h"
-#include "node/base/transparency.h"
 #include "node/host/persist_schema.h"
 #include "proto/trust/signal.h"
 #include "proto/wire/codec.h"
 
-#define LOOKS_MAX (64u << 20) /* bytes of the transparency log: 200,000 looks */
 #define PART 256 /* own statements that are looked at before any is deleted */
 
 /* ---- the mark of an erasure ------------------------------------------------------------------ */
@@ -50,16 +47,24 @@ bool gv_persist_is_erased(struct gv_persist *persist, const struct gv_subject *s
            memcmp(now, until, sizeof until) < 0;
 }
 
+int gv_persist_put(struct gv_persist *persist, const char *name, const void *data, size_t len)
+{
+    uint8_t mac[GV_PERSIST_MAC];
+
+    if (!persist->db)
+        return GV_ERR_IO;
+    gv_persist_mac(persist, mac, GV_STORE_KEPT, name, strlen(name), data, len);
+    return gv_db_run(persist->sql[GV_SQL_PUT_KEPT], "tbb", name, data, len, mac, sizeof mac);
+}
+
 static int put_mark(struct gv_persist *persist, const struct gv_subject *subject, uint64_t until_ms)
 {
-    uint8_t value[8], mac[GV_PERSIST_MAC];
+    uint8_t value[8];
     struct mark mark;
 
     mark_of(&mark, persist, subject);
     big_endian(value, until_ms);
-    gv_persist_mac(persist, mac, GV_STORE_KEPT, mark.name, strlen(mark.name), value, sizeof value);
-    return gv_db_run(persist->sql[GV_SQL_PUT_KEPT], "tbb", mark.name, value, sizeof value, mac,
-                     sizeof mac);
+    return gv_persist_put(persist, mark.name, value, sizeof value);
 }
 
 int gv_persist_expire_marks(struct gv_persist *persist, uint64_t unix_ms)
@@ -201,25 +206,6 @@ int gv_persist_empty_log(struct gv_persist *persist, struct gv_text *error)
 
 /* ---- how much there is ---------------------------------------------------------------------- */
 
-/* Another program writes it, and it is not waited for: beside the store, a line an entry. */
-static size_t count_looks(const char *store)
-{
-    const char *slash = strrchr(store, '/');
-    char path[4096];
-    struct gv_buf log;
-    size_t n = 0;
-
-    if ((size_t)snprintf(path, sizeof path, "%.*s" GV_TRANSPARENCY_FILE,
-                         slash ? (int)(slash + 1 - store) : 0, store) >= sizeof path)
-        return 0;
-    gv_buf_init(&log);
-    if (gv_file_read(&log, path, LOOKS_MAX, NULL) == GV_OK)
-        for (size_t i = 0; i < log.len; i++)
-            n += log.data[i] == '\n';
-    gv_buf_free(&log);
-    return n;
-}
-
 int gv_persist_held(struct gv_persist *persist, struct gv_persist_held *out)
 {
     sqlite3_stmt *row = NULL;
@@ -249,7 +235,6 @@ int gv_persist_held(struct gv_persist *persist, struct gv_persist_held *out)
         rc = GV_OK;
     }
     sqlite3_finalize(row);
-    out->looks = count_looks(persist->path);
     if (stat(persist->path, &info) == 0)
         out->bytes = (uint64_t)info.st_size;
     return rc;

@@ -40,8 +40,8 @@ bool gv_assembler_has_hints(const struct gv_assembler *assembler)
     return assembler->hints->count > 0;
 }
 
-static void put(struct gv_reading *out, const struct gv_ip_address *address, uint8_t service,
-                uint8_t mta, uint64_t line, uint64_t ms)
+void gv_reading_put(struct gv_reading *out, const struct gv_ip_address *address, uint8_t service,
+                    uint8_t mta, uint64_t line, uint64_t ms)
 {
     memset(out, 0, sizeof *out);
     out->address = *address;
@@ -61,7 +61,7 @@ static size_t settle_drop(struct gv_reading *out, struct connection *c)
     c->dropped = false;
     if (!open)
         return 0;
-    put(out, &c->address, c->service, GV_MTA_POSTFIX, c->drop_line, c->drop_ms);
+    gv_reading_put(out, &c->address, c->service, GV_MTA_POSTFIX, c->drop_line, c->drop_ms);
     out->observation.kind = GV_KIND_ABORTED;
     out->observation.attempts = 1;
     out->observation.new_visit = !c->visited;
@@ -70,7 +70,7 @@ static size_t settle_drop(struct gv_reading *out, struct connection *c)
     return 1;
 }
 
-static struct connection *find(struct gv_assembler *a, uint64_t key)
+struct connection *gv_connection_find(struct gv_assembler *a, uint64_t key)
 {
     const struct connection_set *set = &a->sets[key % GV_CONNECTION_SETS];
 
@@ -80,15 +80,16 @@ static struct connection *find(struct gv_assembler *a, uint64_t key)
     return NULL;
 }
 
-static void restart(struct connection *c, const struct gv_ip_address *address, uint8_t service)
+void gv_connection_restart(struct connection *c, const struct gv_ip_address *address,
+                           uint8_t service)
 {
     *c = (struct connection){.address = *address, .service = service};
 }
 
 /* The entry of a key, made if need be at the cost of the set's oldest; then *fresh is true and
  * nothing is in it. */
-static struct connection *claim(struct gv_assembler *a, struct gv_reading *out, size_t *n,
-                                uint64_t key, bool *fresh)
+struct connection *gv_connection_claim(struct gv_assembler *a, struct gv_reading *out, size_t *n,
+                                       uint64_t key, bool *fresh)
 {
     struct connection_set *set = &a->sets[key % GV_CONNECTION_SETS];
     struct connection *table = a->table[key % GV_CONNECTION_SETS];
@@ -112,7 +113,7 @@ static struct connection *claim(struct gv_assembler *a, struct gv_reading *out, 
     return &table[way];
 }
 
-static void release(struct gv_assembler *a, struct connection *c)
+void gv_connection_release(struct gv_assembler *a, struct connection *c)
 {
     size_t i = (size_t)(c - a->table[0]);
     struct connection_set *set = &a->sets[i / GV_CONNECTION_WAYS];
@@ -128,11 +129,11 @@ size_t gv_assemble_connect(struct gv_assembler *assembler, struct gv_reading *ou
 {
     size_t n = 0;
     bool fresh;
-    struct connection *c = claim(assembler, out, &n, connection, &fresh);
+    struct connection *c = gv_connection_claim(assembler, out, &n, connection, &fresh);
 
     if (!fresh)
         n += settle_drop(out + n, c);
-    restart(c, &parsed->address, parsed->service);
+    gv_connection_restart(c, &parsed->address, parsed->service);
     c->start_ms = ms;
     return n;
 }
@@ -143,18 +144,18 @@ static struct connection *current(struct gv_assembler *a, struct gv_reading *out
                                   const struct gv_parsed *p, uint64_t key)
 {
     bool fresh;
-    struct connection *c = claim(a, out, n, key, &fresh);
+    struct connection *c = gv_connection_claim(a, out, n, key, &fresh);
 
     if (fresh) {
-        restart(c, &p->address, p->service);
+        gv_connection_restart(c, &p->address, p->service);
     } else if (!gv_ip_address_equal(&c->address, &p->address)) {
         *n += settle_drop(out + *n, c);
-        restart(c, &p->address, p->service);
+        gv_connection_restart(c, &p->address, p->service);
     }
     return c;
 }
 
-static void finish(struct gv_reading *r, struct connection *c, uint8_t kind, uint32_t attempts)
+void gv_reading_finish(struct gv_reading *r, struct connection *c, uint8_t kind, uint32_t attempts)
 {
     r->observation.kind = kind;
     r->observation.attempts = attempts;
@@ -180,7 +181,7 @@ static void add_sasl_hint(struct gv_assembler *a, struct gv_hint_sum *sum,
 }
 
 /* One failed attempt of a connection, by the line that tells of it. */
-static size_t told_failure(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+size_t gv_assemble_failure(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
                            struct connection *c, const struct gv_parsed *p,
                            const struct gv_moment *m)
 {
@@ -203,10 +204,10 @@ static size_t told_failure(struct gv_assembler *a, struct gv_reading *out, uint6
     else if (sum.wrong)
         kind = GV_KIND_WRONG_PASSWORD;
     struct gv_reading *r = &out[n++];
-    put(r, &p->address, p->service, p->mta, m->line, m->ms);
+    gv_reading_put(r, &p->address, p->service, p->mta, m->line, m->ms);
     r->observation.account = m->account;
     r->observation.refused = p->blame == GV_BLAME_POLICY || sum.refused;
-    finish(r, c, kind, p->attempts);
+    gv_reading_finish(r, c, kind, p->attempts);
     return n;
 }
 
@@ -216,21 +217,21 @@ static size_t smtpd_failure(struct gv_assembler *a, struct gv_reading *out, uint
     size_t n = 0;
     struct connection *c = current(a, out, &n, p, m->connection);
 
-    return n + told_failure(a, out + n, faults, c, p, m);
+    return n + gv_assemble_failure(a, out + n, faults, c, p, m);
 }
 
-static size_t put_success(struct gv_assembler *a, struct gv_reading *out, struct connection *c,
-                          const struct gv_parsed *p, const struct gv_moment *m)
+size_t gv_assemble_success(struct gv_assembler *a, struct gv_reading *out, struct connection *c,
+                           const struct gv_parsed *p, const struct gv_moment *m)
 {
     /* Every mail of a connection repeats the login that it came in with. */
     if (c->success)
         return 0;
     c->success = true;
     gv_hints_forget(a->hints, &c->address);
-    put(out, &c->address, c->service, p->mta, m->line, m->ms);
+    gv_reading_put(out, &c->address, c->service, p->mta, m->line, m->ms);
     out->observation.account = m->account;
     out->observation.success = true;
-    finish(out, c, GV_KIND_UNSPECIFIED, 0);
+    gv_reading_finish(out, c, GV_KIND_UNSPECIFIED, 0);
     return 1;
 }
 
@@ -240,7 +241,7 @@ static size_t smtpd_success(struct gv_assembler *a, struct gv_reading *out,
     size_t n = 0;
     struct connection *c = current(a, out, &n, p, m->connection);
 
-    return n + put_success(a, out + n, c, p, m);
+    return n + gv_assemble_success(a, out + n, c, p, m);
 }
 
 static size_t smtpd_drop(struct gv_assembler *a, struct gv_reading *out, const struct gv_parsed *p,
@@ -273,18 +274,19 @@ static size_t smtpd_untold(struct gv_assembler *a, struct gv_reading *out, uint6
         taken++;
     *faults += sum.faults;
     if (sum.unknown + sum.wrong > 0) {
-        put(&out[n], &c->address, c->service, GV_MTA_POSTFIX, m->line, m->ms);
-        finish(&out[n++], c, sum.unknown ? GV_KIND_UNKNOWN_ACCOUNT : GV_KIND_WRONG_PASSWORD,
-               sum.unknown + sum.wrong);
+        gv_reading_put(&out[n], &c->address, c->service, GV_MTA_POSTFIX, m->line, m->ms);
+        gv_reading_finish(&out[n++], c,
+                          sum.unknown ? GV_KIND_UNKNOWN_ACCOUNT : GV_KIND_WRONG_PASSWORD,
+                          sum.unknown + sum.wrong);
     }
     if (sum.refused > 0) {
-        put(&out[n], &c->address, c->service, GV_MTA_POSTFIX, m->line, m->ms);
+        gv_reading_put(&out[n], &c->address, c->service, GV_MTA_POSTFIX, m->line, m->ms);
         out[n].observation.refused = true;
-        finish(&out[n++], c, GV_KIND_UNSPECIFIED, sum.refused);
+        gv_reading_finish(&out[n++], c, GV_KIND_UNSPECIFIED, sum.refused);
     }
     if (untold > taken) {
-        put(&out[n], &c->address, c->service, GV_MTA_POSTFIX, m->line, m->ms);
-        finish(&out[n++], c, GV_KIND_ABORTED, untold - taken);
+        gv_reading_put(&out[n], &c->address, c->service, GV_MTA_POSTFIX, m->line, m->ms);
+        gv_reading_finish(&out[n++], c, GV_KIND_ABORTED, untold - taken);
     }
     return n;
 }
@@ -293,7 +295,7 @@ static size_t smtpd_disconnect(struct gv_assembler *a, struct gv_reading *out, u
                                const struct gv_parsed *p, const struct gv_moment *m)
 {
     struct connection alone = {.address = p->address, .service = p->service};
-    struct connection *held = find(a, m->connection), *c = held ? held : &alone;
+    struct connection *held = gv_connection_find(a, m->connection), *c = held ? held : &alone;
     size_t n = 0;
 
     if (!gv_ip_address_equal(&c->address, &p->address)) {
@@ -306,12 +308,12 @@ static size_t smtpd_disconnect(struct gv_assembler *a, struct gv_reading *out, u
         uint32_t failed = p->auth_all - p->auth_good;
 
         if (p->auth_good > 0)
-            n += put_success(a, out + n, c, p, m);
+            n += gv_assemble_success(a, out + n, c, p, m);
         if (failed > c->told)
             n += smtpd_untold(a, out + n, faults, c, failed - c->told, m);
     }
     if (held)
-        release(a, held);
+        gv_connection_release(a, held);
     return n;
 }
 
@@ -332,145 +334,6 @@ static size_t assemble_smtpd(struct gv_assembler *a, struct gv_reading *out, uin
     }
 }
 
-/* --- Exim, Sendmail ----------------------------------------------------------------------------
- */
-
-/* How long the lines of one process or port are one visit; those of one address, where Exim logs
- * neither (its default), are one for the five minutes after which it hangs up on a silent client.
- */
-#define GV_VISIT_MS      3600000u
-#define GV_VISIT_BLUR_MS 300000u
-/* Exim writes the two lines of a twin one behind the other. */
-#define GV_TWIN_MS 2000u
-
-static struct connection *visit(struct gv_assembler *a, struct gv_reading *out, size_t *n,
-                                const struct gv_parsed *p, const struct gv_moment *m)
-{
-    bool fresh;
-    struct connection *c = claim(a, out, n, m->connection, &fresh);
-    uint64_t most = m->told_apart ? GV_VISIT_MS : GV_VISIT_BLUR_MS;
-
-    if (c->visit_ms == 0 || gv_ms_apart(m->ms, c->visit_ms) > most) {
-        restart(c, &p->address, p->service);
-        c->visit_ms = m->ms;
-    }
-    return c;
-}
-
-/* Whether this is the second of two lines that say the same. */
-static bool second_twin(struct gv_assembler *a, struct gv_reading *out, size_t *n,
-                        const struct gv_moment *m)
-{
-    bool fresh;
-    struct connection *c = claim(a, out, n, m->twin, &fresh);
-    bool second = c->told == 1 && gv_ms_apart(m->ms, c->visit_ms) <= GV_TWIN_MS;
-
-    c->told = second ? 2 : 1;
-    c->visit_ms = m->ms;
-    return second;
-}
-
-/* Failures whose lines cut the client off wait in an entry of their own for a line that shows it
- * whole. Not one address can be wrong there: the entry is found by the very bytes that were left,
- * and by who wrote them. */
-static struct connection *unnamed(struct gv_assembler *a, uint64_t cut, uint64_t ms)
-{
-    struct connection *c = cut ? find(a, cut) : NULL;
-
-    return c && c->visit_ms != 0 && gv_ms_apart(ms, c->visit_ms) <= GV_VISIT_MS ? c : NULL;
-}
-
-uint64_t gv_assembler_unnamed(const struct gv_assembler *assembler, uint64_t cut, uint64_t ms)
-{
-    const struct connection *c = unnamed((struct gv_assembler *)assembler, cut, ms);
-
-    return c ? c->unnamed : 0;
-}
-
-static size_t hold_unnamed(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
-                           const struct gv_parsed *p, const struct gv_moment *m)
-{
-    bool fault = p->blame == GV_BLAME_BACKEND, fresh;
-    size_t n = 0;
-
-    *faults += fault ? p->attempts : 0;
-    if (m->cut == 0)
-        return 0;
-    struct connection *c = unnamed(a, m->cut, m->ms);
-    if (!c) {
-        c = claim(a, out, &n, m->cut, &fresh);
-        restart(c, &p->address, p->service);
-        c->visit_ms = m->ms;
-    }
-    c->told += p->attempts;
-    if (fault)
-        return n;
-    c->kind = c->unnamed == 0 || c->kind == p->kind ? p->kind : GV_KIND_UNSPECIFIED;
-    c->account = c->unnamed == 0 || c->account == m->account ? m->account : 0;
-    c->unnamed += p->attempts;
-    return n;
-}
-
-/* The client of `held` is the line's. */
-static size_t put_named(struct gv_reading *out, struct connection *c, const struct connection *held,
-                        const struct gv_parsed *p, const struct gv_moment *m)
-{
-    c->told += held->told;
-    if (held->unnamed == 0)
-        return 0;
-    put(out, &p->address, held->service, p->mta, m->line, m->ms);
-    out->observation.account = held->account;
-    finish(out, c, held->kind,
-           held->unnamed < GV_ATTEMPTS_MAX ? (uint32_t)held->unnamed : GV_ATTEMPTS_MAX);
-    return 1;
-}
-
-/* AUTH commands that no line told of: broken off, or refused before a password was asked for. */
-static size_t visit_untold(struct gv_reading *out, struct connection *c, uint32_t untold,
-                           const struct gv_parsed *p, const struct gv_moment *m)
-{
-    if (untold == 0)
-        return 0;
-    put(out, &c->address, c->service, p->mta, m->line, m->ms);
-    finish(out, c, GV_KIND_ABORTED, untold);
-    c->told += untold;
-    return 1;
-}
-
-static size_t assemble_visit(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
-                             const struct gv_parsed *p, const struct gv_moment *m)
-{
-    size_t n = 0;
-
-    if (m->twin != 0 && second_twin(a, out, &n, m))
-        return n;
-    if (p->said == GV_SAID_UNNAMED)
-        return hold_unnamed(a, out, faults, p, m);
-    struct connection held = {0}, *waits = unnamed(a, m->cut, m->ms);
-    if (waits) {
-        held = *waits;
-        release(a, waits);
-    } else if (p->said == GV_SAID_CLIENT) {
-        return 0;
-    }
-    struct connection *c = visit(a, out, &n, p, m);
-    n += put_named(out + n, c, &held, p, m);
-    switch (p->said) {
-    case GV_SAID_FAILURE:
-        return n + told_failure(a, out + n, faults, c, p, m);
-    case GV_SAID_SUCCESS:
-        c->told++;
-        return n + put_success(a, out + n, c, p, m);
-    case GV_SAID_DROP:
-        return n + visit_untold(out + n, c, c->told == 0, p, m);
-    case GV_SAID_COUNTS:
-        return n +
-               visit_untold(out + n, c, p->auth_all > c->told ? p->auth_all - c->told : 0, p, m);
-    default:
-        return n;
-    }
-}
-
 /* --- Dovecot -----------------------------------------------------------------------------------
  */
 
@@ -486,7 +349,7 @@ static size_t login_failure(struct gv_assembler *a, struct gv_reading *out, uint
         *faults += attempts;
         return 0;
     }
-    put(out, &p->address, p->service, GV_MTA_DOVECOT, m->line, m->ms);
+    gv_reading_put(out, &p->address, p->service, GV_MTA_DOVECOT, m->line, m->ms);
     if (kind == GV_KIND_UNSPECIFIED) {
         uint32_t excused = sum.refused + sum.faults;
 
@@ -516,7 +379,7 @@ static size_t login_success(struct gv_assembler *a, struct gv_reading *out,
     struct gv_hint_sum ignored = {0};
 
     gv_hints_take_session(a->hints, &ignored, &p->address, m->session);
-    put(out, &p->address, p->service, GV_MTA_DOVECOT, m->line, m->ms);
+    gv_reading_put(out, &p->address, p->service, GV_MTA_DOVECOT, m->line, m->ms);
     out->observation.account = m->account;
     out->observation.success = true;
     out->observation.new_visit = true;
@@ -572,7 +435,7 @@ size_t gv_assemble(struct gv_assembler *assembler, struct gv_reading *out, uint6
         return assemble_login(assembler, out, faults, parsed, moment);
     case GV_MTA_EXIM:
     case GV_MTA_SENDMAIL:
-        return assemble_visit(assembler, out, faults, parsed, moment);
+        return gv_assemble_visit(assembler, out, faults, parsed, moment);
     case GV_MTA_CYRUS:
     case GV_MTA_COURIER:
         return gv_mailbox_take(&assembler->mailbox, out, faults, assembler->hints, parsed, moment);
@@ -619,12 +482,16 @@ size_t gv_assemble_flush(struct gv_assembler *assembler, struct gv_reading *out)
 {
     size_t n = gv_assemble_release(assembler, out, UINT64_MAX);
 
+    if (!assembler->may_be_drops)
+        return n;
     while (n < GV_READINGS_MAX && assembler->flushed < GV_CONNECTION_SETS * GV_CONNECTION_WAYS) {
         uint32_t i = assembler->flushed++;
         n +=
             settle_drop(out + n, &assembler->table[i / GV_CONNECTION_WAYS][i % GV_CONNECTION_WAYS]);
     }
-    if (n == 0)
+    if (n == 0) {
         assembler->flushed = 0;
+        assembler->may_be_drops = false;
+    }
     return n;
 }

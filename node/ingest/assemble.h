@@ -21,6 +21,7 @@ struct gv_moment {
     uint64_t origin;
     uint64_t cut;    /* Sendmail: which process and which beginning of a client that is too long for
                       * some lines; 0: it is not, or that is not known */
+    uint64_t met;    /* Sendmail: which process, for one line and who was met by it; 0: not known */
     bool told_apart; /* Exim, Sendmail: by pid or port, not by the address alone */
 };
 
@@ -39,6 +40,11 @@ size_t gv_assemble(struct gv_assembler *assembler, struct gv_reading *out, uint6
 
 /* The failed attempts that wait under `cut` for a line at `ms` that names their client. */
 uint64_t gv_assembler_unnamed(const struct gv_assembler *assembler, uint64_t cut, uint64_t ms);
+
+/* The client that this process has met (GV_SAID_MET) and that `left`, the hash of what a line
+ * leaves of a client, is of; NULL: none. Borrowed until the next line. */
+const struct gv_ip_address *gv_assembler_met(const struct gv_assembler *assembler, uint64_t met,
+                                             uint64_t left, uint64_t ms);
 
 /* The connection will be asked for in a moment: its memory is fetched. */
 void gv_assembler_expect(const struct gv_assembler *assembler, uint64_t connection);

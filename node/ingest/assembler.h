@@ -1,4 +1,4 @@
-/* What an assembler consists of; of interest to assemble.c and assemble_memory.c alone. */
+/* What an assembler consists of; of interest to the files assemble*.c alone. */
 #ifndef GV_INGEST_ASSEMBLER_H
 #define GV_INGEST_ASSEMBLER_H
 
@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "node/ingest/assemble.h"
 #include "node/ingest/hints.h"
 #include "node/ingest/mailbox.h"
 
@@ -19,7 +20,8 @@ struct connection {
     _Alignas(64) uint32_t told; /* AUTH commands that lines have told of; of a twin, its lines */
     union {
         uint64_t start_ms; /* 0: its beginning was not seen */
-        uint64_t account;  /* of clients that were cut off: whose, if of one */
+        uint64_t account;  /* of clients that were cut off: whose, if of one; of one that was met:
+                            * what other lines leave of it */
     };
     union {
         uint64_t drop_line;
@@ -61,5 +63,33 @@ struct gv_assembler {
     bool may_be_drops; /* false: there is none in the table */
     bool drops_left;   /* gv_assemble_settle has passed one that is too young */
 };
+
+/* A reading of this client, with nothing of what was tried yet. */
+void gv_reading_put(struct gv_reading *out, const struct gv_ip_address *address, uint8_t service,
+                    uint8_t mta, uint64_t line, uint64_t ms);
+/* What was tried, as the first or another observation of its connection. */
+void gv_reading_finish(struct gv_reading *r, struct connection *c, uint8_t kind, uint32_t attempts);
+
+/* NULL: none has this key. */
+struct connection *gv_connection_find(struct gv_assembler *a, uint64_t key);
+/* The entry of a key, made if need be at the cost of the set's oldest; then *fresh is true and
+ * nothing is in it. What that one left open goes to out[*n]. */
+struct connection *gv_connection_claim(struct gv_assembler *a, struct gv_reading *out, size_t *n,
+                                       uint64_t key, bool *fresh);
+void gv_connection_restart(struct connection *c, const struct gv_ip_address *address,
+                           uint8_t service);
+void gv_connection_release(struct gv_assembler *a, struct connection *c);
+
+/* One failed attempt of a connection, by the line that tells of it; a login. At most one reading.
+ */
+size_t gv_assemble_failure(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+                           struct connection *c, const struct gv_parsed *p,
+                           const struct gv_moment *m);
+size_t gv_assemble_success(struct gv_assembler *a, struct gv_reading *out, struct connection *c,
+                           const struct gv_parsed *p, const struct gv_moment *m);
+
+/* A line of Exim's or Sendmail's. */
+size_t gv_assemble_visit(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+                         const struct gv_parsed *p, const struct gv_moment *m);
 
 #endif

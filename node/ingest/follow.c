@@ -280,6 +280,7 @@ static uint64_t flow_key(const uint8_t account_key[GV_ACCOUNT_KEY_LEN])
 
     crypto_shorthash(hash, purpose, sizeof purpose, account_key);
     memcpy(&key, hash, sizeof key);
+    gv_wipe(hash, sizeof hash);
     return key;
 }
 
@@ -314,7 +315,9 @@ static int open_sources(struct gv_follow *follow, const struct gv_follow_options
     struct gv_mail_flow_config flow = {
         .on_count = on_count, .on_outgoing = on_outgoing, .context = follow};
     flow.key = flow_key(options->account_key);
-    if (options->count && !(follow->flow = gv_mail_flow_new(&flow)))
+    bool lacking = options->count && !(follow->flow = gv_mail_flow_new(&flow));
+    gv_wipe(&flow.key, sizeof flow.key);
+    if (lacking)
         return GV_ERR_MEMORY;
     config.reader.flow = follow->flow;
     memcpy(config.reader.key, options->account_key, sizeof config.reader.key);

@@ -5,11 +5,13 @@
 
 #include "crypto/error.h"
 
-#define NONE      UINT16_MAX
-#define BUCKETS   16384u /* a power of two, as many as messages */
-#define GRAVEYARD 64u    /* messages that were removed and can still be found */
+#define NONE          UINT16_MAX
+#define BUCKETS       16384u /* a power of two, as many as messages */
+#define BUCKETS_FIRST 256u
+#define GRAVEYARD     64u /* messages that were removed and can still be found */
 
 _Static_assert(GV_MAIL_MESSAGES < NONE, "an index is 16 bits");
+_Static_assert(GV_MAIL_MESSAGES <= BUCKETS, "a bucket for each");
 
 enum flag {
     QUEUED = 1,      /* it lies in the queue */
@@ -38,7 +40,10 @@ struct gv_mail_flow {
     char host[64];
     size_t host_len;
     uint64_t host_hash;
-    uint16_t buckets[BUCKETS]; /* follow from the messages */
+    /* They follow from the messages. As many are in use as messages ever were there at once: those
+     * of a small host stay in the cache. */
+    uint16_t buckets[BUCKETS];
+    uint32_t bucket_count;
     struct table {
         uint64_t forgotten;
         /* The first of the free ones; the last freed comes first, as it is in the cache. */
@@ -51,12 +56,31 @@ struct gv_mail_flow {
     struct message messages[GV_MAIL_MESSAGES];
 };
 
+static uint16_t *bucket(struct gv_mail_flow *flow, uint64_t id)
+{
+    return &flow->buckets[id & (flow->bucket_count - 1)];
+}
+
+static void link_all(struct gv_mail_flow *flow)
+{
+    flow->bucket_count = BUCKETS_FIRST;
+    while (flow->bucket_count < flow->table.unused)
+        flow->bucket_count *= 2;
+    memset(flow->buckets, 0xff, sizeof flow->buckets);
+    for (uint16_t i = flow->table.oldest; i != NONE; i = flow->messages[i].newer) {
+        uint16_t *at = bucket(flow, flow->messages[i].id);
+
+        flow->messages[i].chain = *at;
+        *at = i;
+    }
+}
+
 static void forget_all(struct gv_mail_flow *flow)
 {
     memset(&flow->table, 0, sizeof flow->table);
     flow->table.free = flow->table.oldest = flow->table.newest = NONE;
-    memset(flow->buckets, 0xff, sizeof flow->buckets);
     memset(flow->table.graves, 0xff, sizeof flow->table.graves);
+    link_all(flow);
 }
 
 struct gv_mail_flow *gv_mail_flow_new(const struct gv_mail_flow_config *config)
@@ -124,7 +148,7 @@ static void set_host(struct gv_mail_flow *flow, const struct gv_span *host)
 
 static struct message *find(struct gv_mail_flow *flow, uint64_t id)
 {
-    for (uint16_t i = flow->buckets[id % BUCKETS]; i != NONE; i = flow->messages[i].chain)
+    for (uint16_t i = *bucket(flow, id); i != NONE; i = flow->messages[i].chain)
         if (flow->messages[i].id == id)
             return &flow->messages[i];
     return NULL;
@@ -133,7 +157,7 @@ static struct message *find(struct gv_mail_flow *flow, uint64_t id)
 static void unlink_message(struct gv_mail_flow *flow, struct message *m)
 {
     uint16_t self = (uint16_t)(m - flow->messages);
-    uint16_t *at = &flow->buckets[m->id % BUCKETS];
+    uint16_t *at = bucket(flow, m->id);
 
     while (*at != self)
         at = &flow->messages[*at].chain;
@@ -160,10 +184,17 @@ static void leave_grave(struct gv_mail_flow *flow, const struct message *m)
             flow->table.graves[i] = NONE;
 }
 
+static uint16_t one_more(struct gv_mail_flow *flow)
+{
+    if (++flow->table.unused > flow->bucket_count)
+        link_all(flow);
+    return flow->table.unused - 1;
+}
+
 static uint16_t take_free(struct gv_mail_flow *flow)
 {
     if (flow->table.free == NONE && flow->table.unused < GV_MAIL_MESSAGES)
-        return flow->table.unused++;
+        return one_more(flow);
     if (flow->table.free == NONE) {
         struct message *old = &flow->messages[flow->table.oldest];
         if (old->flags & DEAD)
@@ -183,11 +214,12 @@ static struct message *add(struct gv_mail_flow *flow, uint64_t id, uint64_t ms)
 
     *m = (struct message){.id = id,
                           .came_ms = ms,
-                          .chain = flow->buckets[id % BUCKETS],
+                          .chain = *bucket(flow, id),
                           .older = flow->table.newest,
                           .newer = NONE};
-    flow->buckets[id % BUCKETS] = i;
-    *(flow->table.newest == NONE ? &flow->table.oldest : &flow->messages[flow->table.newest].newer) = i;
+    *bucket(flow, id) = i;
+    *(flow->table.newest == NONE ? &flow->table.oldest
+                                 : &flow->messages[flow->table.newest].newer) = i;
     flow->table.newest = i;
     return m;
 }
@@ -460,8 +492,8 @@ static bool graves_are_sound(const struct gv_mail_flow *flow)
     return true;
 }
 
-/* Each of the used ones is once in the order of coming, with links that agree, or else once among the
- * free ones. */
+/* Each of the used ones is once in the order of coming, with links that agree, or else once among
+ * the free ones. */
 static bool is_sound(const struct gv_mail_flow *flow)
 {
     const struct table *t = &flow->table;
@@ -486,13 +518,7 @@ void gv_mail_flow_recall(struct gv_mail_flow *flow, uint64_t now_ms)
         forget_all(flow);
         return;
     }
-    memset(flow->buckets, 0xff, sizeof flow->buckets);
-    for (uint16_t i = flow->table.oldest; i != NONE; i = flow->messages[i].newer) {
-        struct message *m = &flow->messages[i];
-
-        m->chain = flow->buckets[m->id % BUCKETS];
-        flow->buckets[m->id % BUCKETS] = i;
-    }
+    link_all(flow);
     /* If its end was lost with its log it would be in the queue for ever. */
     while (flow->table.oldest != NONE &&
            flow->messages[flow->table.oldest].came_ms + GV_MAIL_STALE_MS < now_ms) {

@@ -19,6 +19,7 @@ enum gv_said {
     GV_SAID_FAILURE,    /* `attempts` failed */
     GV_SAID_UNNAMED,    /* Sendmail: the same, of a client whose address the line cuts off */
     GV_SAID_CLIENT,     /* Sendmail: who such a client is, and nothing else */
+    GV_SAID_MET,        /* Sendmail: the same, before anything else of that client */
     GV_SAID_DROP,       /* Postfix, Sendmail: the connection broke off after AUTH */
     GV_SAID_COUNTS,     /* Sendmail: so many AUTH commands (auth_all) until now, before this one */
     GV_SAID_SUCCESS,

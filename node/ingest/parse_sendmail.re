@@ -4,6 +4,7 @@
 #include "node/ingest/parse.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "crypto/error.h"
 #include "node/ingest/words.h"
@@ -38,6 +39,7 @@ enum opening {
     OPENS_ENCODE,
     OPENS_SERVER,
     OPENS_LOST,
+    OPENS_MET,
     OPENS_FROM
 };
 
@@ -55,6 +57,7 @@ static enum opening lex_opening(const char **at, const char *limit)
         queue_id? "AUTH encode64 error ["              { found = OPENS_ENCODE; goto done; }
         "AUTH=server, relay="                          { found = OPENS_SERVER; goto done; }
         queue_id? "lost input channel from "           { found = OPENS_LOST; goto done; }
+        queue_id "connect from "                       { found = OPENS_MET; goto done; }
         queue_id "from="                               { found = OPENS_FROM; goto done; }
         *                                              { return OPENS_OTHER; }
     */
@@ -311,6 +314,33 @@ static bool parse_idle(struct gv_parsed *out, const char *at, const char *limit)
     return names_client(out, skip_queue_id(at, end), end);
 }
 
+/* "ID: CLIENT: VRFY WORDS", or EXPN, or ETRN, as they came. CLIENT is read from where the line begins, so
+ * nothing in WORDS is taken for it; but an error may begin with an address that the client gave, and has
+ * "... " behind it. */
+static bool parse_command(struct gv_parsed *out, const char *at, const char *limit)
+{
+    static const char *const words[] = {"VRFY ", "EXPN ", "ETRN "};
+    const char *client = skip_queue_id(at, limit);
+    const char *close =
+        limit - client > RELAY_MAX ? memchr(client, ']', (size_t)(limit - client)) : NULL;
+    const char *end = close && client > at ? gv_find(close, limit, ": ") : NULL;
+    const char *said = end ? end + 2 : limit;
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        known |= limit - said > 5 && strncasecmp(said, words[i], 5) == 0;
+    return known && !gv_find(said, limit, "... ") && names_client(out, client, end);
+}
+
+/* "NOQUEUE: connect from CLIENT", at LogLevel 10. */
+static bool parse_met(struct gv_parsed *out, const char *at, const char *limit)
+{
+    bool named = names_client(out, at, limit);
+
+    out->said = GV_SAID_MET;
+    return named;
+}
+
 /* Which of an envelope's lines belong together. */
 static void take_queue_id(struct gv_parsed *out, const char *at, const char *limit)
 {
@@ -352,7 +382,10 @@ bool gv_parse_sendmail(struct gv_parsed *out, const struct gv_line *line, bool h
         return parse_lost(out, at, limit);
     case OPENS_FROM:
         return parse_from(out, at, limit);
+    case OPENS_MET:
+        return parse_met(out, at, limit);
     default:
-        return parse_attack(out, at, limit) || parse_idle(out, at, limit);
+        return parse_attack(out, at, limit) || parse_idle(out, at, limit) ||
+               parse_command(out, at, limit);
     }
 }

@@ -183,6 +183,25 @@ static uint64_t cut_of(const struct gv_reader *reader, const struct gv_line *lin
     return mix_bytes(h, id->at + ID_PROCESS, id->len - ID_PROCESS) | 1;
 }
 
+/* Which process wrote the line, of a server that says whom it has met. */
+static uint64_t met_of(const struct gv_line *line)
+{
+    return line->has_pid ? mix_bytes(0x6d6574u, line->sender, line->sender_len) | 1 : 0;
+}
+
+/* A failure whose line cuts its client off is of the one that this process has met. */
+static void name_client(const struct gv_reader *reader, const struct gv_line *line,
+                        struct gv_parsed *p, uint64_t ms)
+{
+    const struct gv_ip_address *client =
+        gv_assembler_met(reader->assembler, met_of(line), hash_name(reader, &p->origin, false), ms);
+
+    if (!client)
+        return;
+    p->address = *client;
+    p->said = GV_SAID_FAILURE;
+}
+
 /* saslauthd's "user" and "realm" as Cyrus names them together. */
 static uint64_t hash_full_name(const struct gv_reader *reader, const struct gv_parsed *p)
 {
@@ -259,6 +278,7 @@ static void identify(const struct gv_reader *reader, struct gv_moment *moment,
         moment->connection = visit_of(line, p);
         moment->told_apart = line->has_pid || (p->mta == GV_MTA_EXIM && p->session.len > 0);
         moment->cut = p->mta == GV_MTA_SENDMAIL ? cut_of(reader, line, p) : 0;
+        moment->met = p->said == GV_SAID_MET ? met_of(line) : 0;
         if (p->twice && line->program == GV_PROGRAM_EXIM)
             moment->twin = mix_bytes(moment->connection, line->text, line->text_len) | 1;
         break;
@@ -301,7 +321,7 @@ static void ask_others(const struct gv_reader *reader, const struct gv_parsed *p
 
 /* False when the line says nothing after all, or at no time. */
 static bool place(struct gv_reader *reader, struct gv_moment *moment, const struct gv_line *line,
-                  const struct gv_parsed *p, uint64_t now_ms)
+                  struct gv_parsed *p, uint64_t now_ms)
 {
     *moment = (struct gv_moment){.line = reader->counters.lines, .now_ms = now_ms};
     /* Without a pid the address tells connections apart: those that are open at once from one
@@ -310,6 +330,8 @@ static bool place(struct gv_reader *reader, struct gv_moment *moment, const stru
         return false;
     if (!gv_clock_convert(&reader->clock, &moment->ms, &line->stamp, now_ms))
         return false;
+    if (p->said == GV_SAID_UNNAMED)
+        name_client(reader, line, p, moment->ms);
     ask_others(reader, p, moment->ms);
     identify(reader, moment, line, p);
     return true;

@@ -1,7 +1,7 @@
 # bash completion for grapevine(1), grapevined(8), grapevine-firewall(8) and grapevine-registry(8): it asks the programs.
 
 _grapevine_options() { # PROGRAM [COMMAND]
-    "$@" --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]+'
+    "$@" --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]+' | sort -u
 }
 
 _grapevine_commands() { # PROGRAM
@@ -18,7 +18,10 @@ _grapevine() {
 
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        -s | -c) i=$((i + 1)) ;;
+        -s | -c | --socket | --config)
+            i=$((i + 1))
+            [[ ${COMP_WORDS[i]} != = ]] || i=$((i + 1)) # --config=FILE is three words
+            ;;
         -*) ;;
         *) command=${COMP_WORDS[i]} && break ;;
         esac

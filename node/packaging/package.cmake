@@ -45,7 +45,9 @@ install(TARGETS grapevine-firewall RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR} 
 install(FILES ${GV_PACKAGING}/grapevine-firewall.service DESTINATION lib/systemd/system
         COMPONENT grapevine)
 install(TARGETS grapevine RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT grapevine)
-install(FILES ${GV_PACKAGING}/grapevine.conf DESTINATION /etc/grapevine COMPONENT grapevine)
+# What the first installation writes to /etc/grapevine; no conffile, as `grapevine setup` edits it, and an
+# upgrade that asks about every change of ours is none that nobody need think about.
+install(FILES ${GV_PACKAGING}/grapevine.conf DESTINATION share/grapevine COMPONENT grapevine)
 install(FILES ${GV_ZIPPED}/grapevine.1.gz DESTINATION share/man/man1 COMPONENT grapevine)
 install(FILES ${GV_ZIPPED}/grapevine.conf.5.gz DESTINATION share/man/man5 COMPONENT grapevine)
 install(FILES ${GV_ZIPPED}/grapevined.8.gz ${GV_ZIPPED}/grapevine-firewall.8.gz DESTINATION share/man/man8 COMPONENT grapevine)
@@ -100,5 +102,4 @@ foreach(package ${GV_PACKAGES})
   endforeach()
   set(CPACK_DEBIAN_${upper}_PACKAGE_CONTROL_EXTRA ${scripts})
 endforeach()
-list(APPEND CPACK_DEBIAN_GRAPEVINE_PACKAGE_CONTROL_EXTRA ${GV_PACKAGING}/debian/grapevine/conffiles)
 include(CPack)

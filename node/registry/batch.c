@@ -26,21 +26,19 @@ void gv_batch_init(struct gv_registrar *registrar)
     batch->check.data = batch->idle.data = registrar;
     uv_check_start(&batch->check, on_check);
     uv_unref((uv_handle_t *)&batch->check);
-    registrar->batch_handles = 2;
+    registrar->handles += 2;
 }
 
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct gv_registrar *registrar = handle->data;
 
-    registrar->batch_handles--;
+    registrar->handles--;
     gv_registrar_release(registrar);
 }
 
 void gv_batch_close(struct gv_registrar *registrar)
 {
-    if (registrar->batch_handles == 0)
-        return;
     gv_batch_flush(registrar);
     uv_close((uv_handle_t *)&registrar->batch.check, on_handle_closed);
     uv_close((uv_handle_t *)&registrar->batch.idle, on_handle_closed);

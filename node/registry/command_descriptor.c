@@ -15,6 +15,7 @@
 #include "node/base/json.h"
 #include "node/base/keyfile.h"
 #include "node/registry/commands.h"
+#include "node/registry/desk.h"
 #include "node/registry/registrar.h"
 
 #define YEAR_MIN 525600u
@@ -111,7 +112,8 @@ out:
 /* ---- descriptor ----------------------------------------------------------------------------- */
 
 struct change {
-    const char *folder, *root_key, *terms, *url;
+    struct gv_root_options at;
+    const char *terms, *url;
     bool seeds_given, bump;
     struct gv_descriptor seeds; /* only its seeds */
     struct {
@@ -161,19 +163,17 @@ enum {
     OPTION_URL,
     OPTION_TERMS,
     OPTION_BUMP,
-    OPTION_ROOT,
     OPTION_SET
 };
 
 static const struct argp_option options[] = {
-    {"data", 'd', "DIR", 0, "The registry's folder (needed)", 0},
+    GV_ROOT_OPTIONS("The registry's folder (needed)"),
     {"seed", OPTION_SEED, "HOST:PORT", 0, "Replaces the seeds; may be given several times", 0},
     {"no-seeds", OPTION_NO_SEEDS, NULL, 0, "Removes all seeds", 0},
     {"url", OPTION_URL, "URL", 0, "New address of the registry", 0},
     {"terms", OPTION_TERMS, "VERSION", 0, "New version of terms.txt", 0},
     {"set", OPTION_SET, "PARAMETER=N", 0,
      "Sets a parameter of the rule, as show-descriptor names them; may be given several times", 0},
-    {"root-key", OPTION_ROOT, "FILE", 0, "The root key, when it is kept elsewhere", 0},
     {"version-bump", OPTION_BUMP, NULL, 0, "Sign a new version even without a change", 0},
     {0}};
 
@@ -182,9 +182,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct change *change = state->input;
 
     switch (key) {
-    case 'd':
-        change->folder = arg;
-        return 0;
     case OPTION_SEED:
         change->seeds_given = true;
         if (!gv_set_seed(&change->seeds, arg))
@@ -209,18 +206,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "--set %s: write NAME=NUMBER, with a name that show-descriptor has",
                        arg);
         return 0;
-    case OPTION_ROOT:
-        change->root_key = arg;
-        return 0;
     case OPTION_BUMP:
         change->bump = true;
         return 0;
     case ARGP_KEY_END:
-        if (!change->folder)
+        if (!change->at.folder)
             argp_error(state, "--data is needed");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return gv_root_parse(&change->at, key, arg);
     }
 }
 
@@ -273,10 +267,10 @@ static int sign_again(struct gv_descriptor *descriptor, const struct change *cha
     struct gv_signers signers = {.count = 0};
     struct gv_identity root;
     uint32_t now = gv_now_min();
-    int rc = gv_read_root(&root, descriptor, change->folder, change->root_key, why);
+    int rc = gv_read_root(&root, descriptor, change->at.folder, change->at.root_key, why);
 
     if (rc == GV_OK)
-        rc = gv_signers_read(&signers, change->folder, why);
+        rc = gv_signers_read(&signers, change->at.folder, why);
     if (rc == GV_OK) {
         const struct gv_identity *last = gv_signers_last(&signers, descriptor);
         apply(descriptor, change);
@@ -286,7 +280,7 @@ static int sign_again(struct gv_descriptor *descriptor, const struct change *cha
         rc = gv_set_registry_key(descriptor, (last ? last : &signers.items[0])->sign_public, now);
     }
     if (rc == GV_OK)
-        rc = gv_write_descriptor(descriptor, change->folder, root.sign_secret, why);
+        rc = gv_write_descriptor(descriptor, change->at.folder, root.sign_secret, why);
     gv_identity_wipe(&root);
     gv_signers_wipe(&signers);
     return rc;
@@ -305,7 +299,7 @@ int gv_command_descriptor(int argc, char **argv)
     if (!change || !descriptor)
         goto out;
     gv_arguments(&argp, argc, argv, 0, change);
-    path = gv_data_path(change->folder, GV_FILE_DESCRIPTOR);
+    path = gv_data_path(change->at.folder, GV_FILE_DESCRIPTOR);
     if (!path)
         goto out;
     rc = gv_descriptor_read(descriptor, &wire, path, &why);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
@@ -26,10 +27,15 @@
 #define KEY_S     (3 * 365 * 86400)
 #define WAIT_MAX  (90 * 86400)
 
+/* A node takes a descriptor only if its version is higher than that of the one it has, which may have been signed
+ * since the backup, or by an earlier registry from the same backup: so many, and one for each minute. */
+#define VERSIONS_LOST 99
+
 struct keys {
     struct gv_desk_options at;
     const char *root_key, *drop;
     bool rotate, force, json;
+    bool restored; /* from a backup: what was signed since is not known here */
     int64_t lead_s, overlap_s;
 
     struct gv_desk desk;
@@ -40,7 +46,7 @@ struct keys {
     uint32_t now;
 };
 
-enum { OPTION_ROTATE = 256, OPTION_LEAD, OPTION_OVERLAP, OPTION_DROP, OPTION_FORCE, OPTION_ROOT };
+enum { OPTION_ROTATE = 256, OPTION_LEAD, OPTION_OVERLAP, OPTION_DROP, OPTION_FORCE };
 
 static const struct argp_option options[] = {
     GV_DESK_OPTIONS,
@@ -52,7 +58,7 @@ static const struct argp_option options[] = {
     {"drop", OPTION_DROP, "KEY", 0, "Name this key no more: its first 8 hex digits", 0},
     {"force", OPTION_FORCE, NULL, 0,
      "With --drop: also while certificates of it are in use, which end by it", 0},
-    {"root-key", OPTION_ROOT, "FILE", 0, "The root key, when it is kept elsewhere", 0},
+    GV_ROOT_KEY_OPTION,
     {"json", 'j', NULL, 0, "As JSON", 0},
     {0}};
 
@@ -83,7 +89,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPTION_FORCE:
         keys->force = true;
         return 0;
-    case OPTION_ROOT:
+    case GV_OPTION_ROOT_KEY:
         keys->root_key = arg;
         return 0;
     case 'j':
@@ -141,10 +147,8 @@ static int find_out(struct keys *keys, struct gv_text *why)
         rc = gv_descriptor_read(&keys->descriptor, &unused, path, why);
     if (rc == GV_OK)
         rc = gv_signers_read(&keys->signers, keys->desk.place.folder, why);
-    if (rc == GV_OK) {
-        rc = gv_records_each(keys->desk.records, count_instance, keys);
-        gv_fail(why, rc, "the database: %s", gv_strerror(rc));
-    }
+    if (rc == GV_OK)
+        rc = gv_desk_database(gv_records_each(keys->desk.records, count_instance, keys), why);
 out:
     gv_buf_free(&unused);
     free(path);
@@ -252,6 +256,30 @@ static int promote(struct keys *keys, const char *next, struct gv_text *why)
     return rc;
 }
 
+/* The key of a rotation that was under way when the backup was made does not follow: an earlier registry from
+ * the same backup may have signed with it, whose log nobody has here. */
+static int forget_follower(struct keys *keys, struct gv_text *why)
+{
+    size_t at = keys->signers.count == 2
+                    ? gv_signer_place(&keys->descriptor, keys->signers.items[1].sign_public)
+                    : SIZE_MAX;
+    char *next = gv_data_path(keys->desk.place.folder, GV_FILE_NEXT_KEY);
+    int rc = next ? GV_OK : GV_ERR_MEMORY;
+
+    if (at != SIZE_MAX && keys->descriptor.keys[at].from_min <= keys->now) {
+        free(next);
+        return rc; /* it has taken over */
+    }
+    if (next && unlink(next) != 0 && errno != ENOENT)
+        rc = gv_fail(why, GV_ERR_IO, "%s: %s", next, strerror(errno));
+    if (rc == GV_OK && at != SIZE_MAX)
+        gv_drop_key(&keys->descriptor, at);
+    if (rc == GV_OK)
+        keys->signers.count = 1;
+    free(next);
+    return rc;
+}
+
 /* One that was made and then not named, because something came in between, is as good as new. */
 static int make_follower(struct keys *keys, struct gv_text *why)
 {
@@ -283,6 +311,11 @@ static int rotate(struct keys *keys, struct gv_text *why)
     int rc = take_root(keys, why); /* first: or a key would be made for nothing */
 
     gv_drop_old_keys(d, keys->now);
+    if (rc == GV_OK && keys->restored) {
+        d->version += VERSIONS_LOST +
+                      (keys->now > d->activation_min ? keys->now - d->activation_min : 0);
+        rc = forget_follower(keys, why);
+    }
     if (rc == GV_OK && d->key_count == GV_DESCRIPTOR_KEYS)
         rc = gv_fail(why, GV_ERR_FULL, "the descriptor names %d keys: drop one first (--drop)",
                      GV_DESCRIPTOR_KEYS);
@@ -290,6 +323,8 @@ static int rotate(struct keys *keys, struct gv_text *why)
         rc = make_follower(keys, why);
     if (rc != GV_OK)
         return rc;
+    if (until <= keys->now) /* what was signed within this minute stays good (its end is exclusive) */
+        until = keys->now + 1;
     for (size_t i = 0; i < d->key_count; i++) {
         if (d->keys[i].until_min > until)
             d->keys[i].until_min = until;
@@ -352,6 +387,7 @@ int gv_rotate_now(const struct gv_desk_options *at, const char *root_key, struct
         return GV_ERR_MEMORY;
     keys->at = *at;
     keys->root_key = root_key;
+    keys->restored = true;
     int rc = find_out(keys, why);
     if (rc == GV_OK)
         rc = rotate(keys, why);

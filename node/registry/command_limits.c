@@ -282,7 +282,7 @@ int gv_command_limits(int argc, char **argv)
         rc = change(&limits);
         if (rc == GV_OK)
             rc = limits.at.word ? show_one(&limits) : show_all(&limits);
-        gv_fail(&why, rc, "the database: %s", gv_strerror(rc));
+        rc = gv_desk_database(rc, &why);
         gv_config_free(&gv_registry_table, &limits.settings);
     }
     return gv_desk_end(&limits.desk, rc, &why);

@@ -107,10 +107,9 @@ int gv_command_list(int argc, char **argv)
 
     gv_arguments(&list_argp, argc, argv, 0, &options);
     int rc = gv_desk_open(&desk, &options.at, &why);
-    if (rc == GV_OK) {
-        rc = gv_records_each(desk.records, options.json ? print_json : print_instance, &count);
-        gv_fail(&why, rc, "the database: %s", gv_strerror(rc));
-    }
+    if (rc == GV_OK)
+        rc = gv_desk_database(
+            gv_records_each(desk.records, options.json ? print_json : print_instance, &count), &why);
     if (rc == GV_OK && count == 0)
         fprintf(stderr, "nobody is enrolled yet\n");
     return gv_desk_end(&desk, rc, &why);
@@ -172,8 +171,9 @@ static int revoke_instance(const struct gv_desk *desk, const struct gv_revocatio
         rc = gv_sign_revocation(&wire, revocation, desk->place.folder, why);
     if (rc == GV_OK) {
         rc = gv_records_revoke(desk->records, revocation, wire.data, wire.len);
-        gv_fail(why, rc, "%s: %s", text,
-                rc == GV_ERR_DUPLICATE ? "is revoked already" : gv_strerror(rc));
+        if (rc != GV_OK)
+            gv_fail(why, rc, "%s: %s", text,
+                    rc == GV_ERR_DUPLICATE ? "is revoked already" : gv_strerror(rc));
     }
     gv_buf_free(&wire);
     return rc;

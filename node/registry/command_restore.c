@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "crypto/error.h"
@@ -14,22 +15,24 @@
 #include "node/base/file.h"
 #include "node/registry/commands.h"
 #include "node/registry/desk.h"
+#include "node/registry/manifest.h"
 #include "node/registry/registrar.h"
 #include "node/registry/sql.h"
 
 struct restore {
-    const char *from, *folder, *root_key;
+    struct gv_root_options at; /* where it shall be, and the root key */
+    const char *from;
     bool same_key;
+    struct gv_manifest manifest;
     size_t instances, emails;
 };
 
-enum { OPTION_SAME = 256, OPTION_ROOT };
+enum { OPTION_SAME = 256 };
 
 static const struct argp_option options[] = {
-    {"data", 'd', "DIR", 0, "Where the registry shall be: a folder that is no registry yet", 0},
+    GV_ROOT_OPTIONS("Where the registry shall be: a folder that is no registry yet"),
     {"same-key", OPTION_SAME, NULL, 0,
      "Go on with the same registry key: right only if no certificate was signed since the backup", 0},
-    {"root-key", OPTION_ROOT, "FILE", 0, "The root key, when it is kept elsewhere", 0},
     {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -37,14 +40,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct restore *restore = state->input;
 
     switch (key) {
-    case 'd':
-        restore->folder = arg;
-        return 0;
     case OPTION_SAME:
         restore->same_key = true;
-        return 0;
-    case OPTION_ROOT:
-        restore->root_key = arg;
         return 0;
     case ARGP_KEY_ARG:
         if (restore->from)
@@ -52,11 +49,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         restore->from = arg;
         return 0;
     case ARGP_KEY_END:
-        if (!restore->from || !restore->folder)
+        if (!restore->from || !restore->at.folder)
             argp_error(state, "FOLDER and --data DIR are needed");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return gv_root_parse(&restore->at, key, arg);
     }
 }
 
@@ -81,39 +78,58 @@ static bool is_there(const char *folder, const char *name)
     return there;
 }
 
+/* Everything that backup wrote is there and is what it was; the root key may be kept elsewhere. */
+static int check_files(struct restore *restore, struct gv_text *why)
+{
+    static const char *const needed[] = {GV_FILE_DESCRIPTOR, GV_FILE_REGISTRY_KEY, GV_FILE_OWNER_KEY,
+                                         GV_FILE_EMAIL_KEY};
+    struct gv_place place = {NULL, NULL};
+    int rc = gv_manifest_read(&restore->manifest, restore->from, why);
+
+    for (size_t i = 0; rc == GV_OK && i < sizeof needed / sizeof *needed; i++)
+        if (!gv_manifest_find(&restore->manifest, needed[i]))
+            rc = gv_fail(why, GV_ERR_NOT_FOUND, "%s: %s is missing", restore->from, needed[i]);
+    if (rc == GV_OK)
+        rc = gv_manifest_check(&restore->manifest, restore->from, GV_FILE_ROOT_KEY, why);
+    if (rc == GV_OK)
+        rc = gv_place_find(&place, restore->from, NULL);
+    if (rc == GV_OK && !gv_sql_is_server(place.database) &&
+        !gv_manifest_find(&restore->manifest, GV_FILE_DATABASE))
+        rc = gv_fail(why, GV_ERR_NOT_FOUND, "%s: %s is missing", restore->from, GV_FILE_DATABASE);
+    gv_place_free(&place);
+    return rc;
+}
+
 /* Before anything is written: what is there, and what would be missing at the end. */
-static int check(const struct restore *restore, struct gv_text *why)
+static int check(struct restore *restore, struct gv_text *why)
 {
     struct gv_descriptor *descriptor = calloc(1, sizeof *descriptor);
     struct gv_signers signers = {.count = 0};
     struct gv_identity root;
     struct gv_buf unused;
     char *path = gv_data_path(restore->from, GV_FILE_DESCRIPTOR);
-    int rc = GV_ERR_MEMORY;
+    int rc = descriptor && path ? check_files(restore, why) : GV_ERR_MEMORY;
 
     gv_buf_init(&unused);
     memset(&root, 0, sizeof root);
-    if (!descriptor || !path)
-        goto out;
-    rc = gv_descriptor_read(descriptor, &unused, path, why);
+    if (rc == GV_OK)
+        rc = gv_descriptor_read(descriptor, &unused, path, why);
     if (rc == GV_OK)
         rc = gv_signers_read(&signers, restore->from, why);
     if (rc == GV_OK && !gv_signers_last(&signers, descriptor))
         rc = gv_fail(why, GV_ERR_SIGNER, "%s: does not name the key in %s", path,
                      GV_FILE_REGISTRY_KEY);
-    if (rc == GV_OK && (!is_there(restore->from, GV_FILE_OWNER_KEY) ||
-                        !is_there(restore->from, GV_FILE_EMAIL_KEY)))
-        rc = gv_fail(why, GV_ERR_NOT_FOUND, "%s: %s or %s is missing", restore->from,
-                     GV_FILE_OWNER_KEY, GV_FILE_EMAIL_KEY);
     if (rc == GV_OK && !restore->same_key &&
-        gv_read_root(&root, descriptor, restore->from, restore->root_key, why) != GV_OK)
+        gv_read_root(&root, descriptor, restore->from, restore->at.root_key, why) != GV_OK)
         rc = gv_fail(why, GV_ERR_NOT_FOUND,
                      "a new registry key needs the root key: --root-key FILE (or --same-key, if no "
                      "certificate was signed since the backup)");
-    if (rc == GV_OK && is_there(restore->folder, GV_FILE_DESCRIPTOR))
+    if (rc == GV_OK && is_there(restore->at.folder, GV_FILE_DESCRIPTOR))
         rc = gv_fail(why, GV_ERR_DUPLICATE, "%s: there is a registry already; move it away first",
-                     restore->folder);
-out:
+                     restore->at.folder);
+    if (rc == GV_OK && is_there(restore->at.folder, GV_FILE_DATABASE))
+        rc = gv_fail(why, GV_ERR_DUPLICATE, "%s: there is a database already; move it away first",
+                     restore->at.folder);
     gv_identity_wipe(&root);
     gv_signers_wipe(&signers);
     gv_buf_free(&unused);
@@ -122,44 +138,59 @@ out:
     return rc;
 }
 
+static int copy_one(const struct restore *restore, const char *name, struct gv_text *why)
+{
+    char *source = gv_data_path(restore->from, name);
+    int rc = GV_ERR_MEMORY;
+
+    if (source && strcmp(name, GV_FILE_DATABASE) == 0)
+        rc = gv_copy_database(source, restore->at.folder, why);
+    else if (source)
+        rc = gv_copy_file(source, restore->at.folder, name, why);
+    if (rc == GV_ERR_NOT_FOUND && strcmp(name, GV_FILE_ROOT_KEY) == 0)
+        rc = GV_OK;
+    free(source);
+    return rc;
+}
+
 /* The descriptor last: its being there means that all is. */
 static int copy(const struct restore *restore, struct gv_text *why)
 {
-    char *database = gv_data_path(restore->from, GV_FILE_DATABASE);
-    int rc = database ? gv_file_folder(restore->folder, 0700, why) : GV_ERR_MEMORY;
+    int rc = gv_file_folder(restore->at.folder, 0700, why);
 
-    if (rc == GV_OK && is_there(restore->folder, GV_FILE_DATABASE))
-        rc = gv_fail(why, GV_ERR_DUPLICATE, "%s: there is a database already; move it away first",
-                     restore->folder);
-    if (rc == GV_OK && is_there(restore->from, GV_FILE_DATABASE))
-        rc = gv_copy_database(database, restore->folder, why);
-    for (const char *const *name = gv_backup_names; rc == GV_OK && *name; name++)
-        if (strcmp(*name, GV_FILE_DESCRIPTOR) != 0)
-            rc = gv_copy_file(restore->from, restore->folder, *name, why);
-    if (rc == GV_OK)
-        rc = gv_copy_file(restore->from, restore->folder, GV_FILE_DESCRIPTOR, why);
-    free(database);
+    for (size_t i = 0; rc == GV_OK && i < restore->manifest.count; i++)
+        if (strcmp(restore->manifest.items[i].name, GV_FILE_DESCRIPTOR) != 0)
+            rc = copy_one(restore, restore->manifest.items[i].name, why);
+    return rc == GV_OK ? copy_one(restore, GV_FILE_DESCRIPTOR, why) : rc;
+}
+
+static int give_one(const struct restore *restore, const char *name, const struct stat *owner,
+                    struct gv_text *why)
+{
+    char *path = gv_data_path(restore->at.folder, name);
+    int rc = path ? GV_OK : GV_ERR_MEMORY;
+
+    if (path && lchown(path, owner->st_uid, owner->st_gid) != 0 && errno != ENOENT)
+        rc = gv_fail(why, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    free(path);
     return rc;
 }
 
 /* Root copied it, from where only root may read; it is the service's. */
 static int give_away(const struct restore *restore, struct gv_text *why)
 {
+    char folder[GV_MANIFEST_NAME_MAX + 1];
     struct stat owner;
     int rc = GV_OK;
 
-    if (geteuid() != 0 || stat(restore->folder, &owner) != 0 || owner.st_uid == 0)
+    if (geteuid() != 0 || stat(restore->at.folder, &owner) != 0 || owner.st_uid == 0)
         return GV_OK;
-    for (size_t i = 0; rc == GV_OK; i++) {
-        const char *name = i == 0 ? GV_FILE_DATABASE : gv_backup_names[i - 1];
-        char *path = name ? gv_data_path(restore->folder, name) : NULL;
-        if (!name)
-            break;
-        if (!path)
-            rc = GV_ERR_MEMORY;
-        else if (lchown(path, owner.st_uid, owner.st_gid) != 0 && errno != ENOENT)
-            rc = gv_fail(why, GV_ERR_IO, "%s: %s", path, strerror(errno));
-        free(path);
+    for (size_t i = 0; rc == GV_OK && i < restore->manifest.count; i++) {
+        const char *name = restore->manifest.items[i].name;
+        rc = give_one(restore, name, &owner, why);
+        snprintf(folder, sizeof folder, "%.*s", (int)strcspn(name, "/"), name);
+        if (rc == GV_OK && strchr(name, '/'))
+            rc = give_one(restore, folder, &owner, why);
     }
     return rc;
 }
@@ -177,11 +208,11 @@ static int count_one(void *context, const struct gv_instance *instance, const ch
 /* Without a new key it must not start: it would sign with the old one, from an older log. */
 static int rotate(const struct restore *restore, struct gv_text *why)
 {
-    const struct gv_desk_options at = {.folder = restore->folder};
-    int rc = gv_rotate_now(&at, restore->root_key, why);
+    const struct gv_desk_options at = {.folder = restore->at.folder};
+    int rc = gv_rotate_now(&at, restore->at.root_key, why);
 
     if (rc != GV_OK) {
-        char *path = gv_data_path(restore->folder, GV_FILE_DESCRIPTOR);
+        char *path = gv_data_path(restore->at.folder, GV_FILE_DESCRIPTOR);
         if (path)
             unlink(path);
         free(path);
@@ -192,7 +223,7 @@ static int rotate(const struct restore *restore, struct gv_text *why)
 /* Every row is read and every address opened: what is damaged is said now, not to an owner. */
 static int read_through(struct restore *restore, struct gv_text *why)
 {
-    struct gv_desk_options at = {.folder = restore->folder};
+    struct gv_desk_options at = {.folder = restore->at.folder};
     struct gv_desk desk;
     int rc = gv_desk_open(&desk, &at, why);
 
@@ -200,7 +231,7 @@ static int read_through(struct restore *restore, struct gv_text *why)
         fprintf(stderr, "grapevine-registry: its database is PostgreSQL: this reads what is there "
                         "now; a dump of it is for pg_restore\n");
     if (rc == GV_OK && (rc = gv_records_each(desk.records, count_one, restore)) != GV_OK)
-        gv_fail(why, rc, "%s: the database cannot be read through: %s", restore->folder,
+        gv_fail(why, rc, "%s: the database cannot be read through: %s", restore->at.folder,
                 gv_strerror(rc));
     gv_desk_close(&desk);
     return rc;
@@ -208,7 +239,7 @@ static int read_through(struct restore *restore, struct gv_text *why)
 
 int gv_command_restore(int argc, char **argv)
 {
-    struct restore restore = {0};
+    static struct restore restore;
     struct gv_text why = {"out of memory"};
 
     gv_arguments(&argp, argc, argv, 0, &restore);
@@ -220,12 +251,12 @@ int gv_command_restore(int argc, char **argv)
     if (rc == GV_OK && !restore.same_key)
         rc = rotate(&restore, &why);
     if (rc == GV_OK)
-        rc = gv_become_owner(restore.folder, &why);
+        rc = gv_become_owner(restore.at.folder, &why);
     if (rc == GV_OK)
         rc = read_through(&restore, &why);
     if (rc == GV_OK)
         printf("%s: %zu instance%s, %zu with an email address. Nodes that enrolled after the backup "
                "enrol again.\n",
-               restore.folder, restore.instances, restore.instances == 1 ? "" : "s", restore.emails);
-    return rc == GV_OK ? 0 : gv_complain(rc, &why);
+               restore.at.folder, restore.instances, restore.instances == 1 ? "" : "s", restore.emails);
+    return rc == GV_OK ? 0 : rc == GV_ERR_CONFIG ? EX_CONFIG : gv_complain(rc, &why);
 }

@@ -27,10 +27,8 @@ int gv_command_serve(int argc, char **argv);
 int gv_sign_revocation(struct gv_buf *wire, const struct gv_revocation *revocation,
                        const char *folder, struct gv_text *why);
 
-/* What a backup is made of, but for the database; ends with NULL. */
-extern const char *const gv_backup_names[];
-/* One of them, which need not be there. */
-int gv_copy_file(const char *from, const char *to, const char *name, struct gv_text *why);
+/* `source` as TO/NAME, 0600; a folder in NAME is made. GV_ERR_NOT_FOUND: it is not there. */
+int gv_copy_file(const char *source, const char *to, const char *name, struct gv_text *why);
 /* SQLite's own copy into that folder: of one moment, whatever is written meanwhile. */
 int gv_copy_database(const char *from, const char *to, struct gv_text *why);
 

@@ -40,6 +40,19 @@ error_t gv_desk_parse(struct gv_desk_options *out, int key, char *arg, struct ar
     }
 }
 
+error_t gv_root_parse(struct gv_root_options *out, int key, char *arg)
+{
+    if (key != 'd' && key != GV_OPTION_ROOT_KEY)
+        return ARGP_ERR_UNKNOWN;
+    *(key == 'd' ? &out->folder : &out->root_key) = arg;
+    return 0;
+}
+
+int gv_desk_database(int rc, struct gv_text *why)
+{
+    return rc == GV_OK ? GV_OK : gv_fail(why, rc, "the database: %s", gv_strerror(rc));
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     return gv_desk_parse(state->input, key, arg, state);

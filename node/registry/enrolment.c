@@ -422,6 +422,8 @@ static int admit_instance(struct gv_registrar *registrar, const struct gv_http_r
     if (rc != GV_OK)
         return rc;
     rc = gv_records_admit(registrar->records, out, pending);
+    if (rc == GV_OK && registrar->settings->enrolment == GV_ENROLMENT_INVITED)
+        rc = gv_records_bind_invitation(registrar->records, asked->proof.key, pending->owner);
     if (rc != GV_OK)
         gv_batch_spoil(registrar, rc);
     return rc == GV_OK ? GV_OK : GV_ERR_IO;

@@ -13,6 +13,8 @@
 #include "node/registry/signed_request.h"
 #include "node/registry/template.h"
 
+#define ASKED_MAX 1000 /* forms that wait for their second, and mails under way */
+
 /* ---- ending it ------------------------------------------------------------------------------ */
 
 /* Signs and stores a revocation by the owner; GV_ERR_DUPLICATE: there is one. */
@@ -151,6 +153,57 @@ static int mail_link(struct gv_registrar *registrar, const char *email,
     return rc;
 }
 
+/* ---- asked for by a form --------------------------------------------------------------------- */
+
+/* What is done about it begins after the answer has gone out, some time within a second: neither the answer nor
+ * what comes after it takes longer for an address that is held. */
+struct asked {
+    uv_timer_t timer;
+    struct gv_registrar *registrar;
+    char email[GV_EMAIL_MAX + 1]; /* normalised */
+    uint8_t owner[GV_ID_LEN];
+};
+
+static void on_asked_closed(uv_handle_t *handle)
+{
+    struct asked *asked = handle->data;
+    struct gv_registrar *registrar = asked->registrar;
+
+    gv_wipe(asked, sizeof *asked);
+    free(asked);
+    registrar->mails--;
+    gv_registrar_release(registrar);
+}
+
+static void on_asked(uv_timer_t *timer)
+{
+    struct asked *asked = timer->data;
+
+    gv_batch_flush(asked->registrar);
+    int rc = mail_link(asked->registrar, asked->email, asked->owner);
+    if (rc != GV_OK)
+        gv_log_limited(GV_LOG_WARNING, "a link for leaving could not be mailed: %s",
+                       gv_strerror(rc));
+    uv_close((uv_handle_t *)timer, on_asked_closed);
+}
+
+static int mail_link_later(struct gv_registrar *registrar, const char *email,
+                           const uint8_t owner[GV_ID_LEN])
+{
+    struct asked *asked = registrar->mails < ASKED_MAX ? calloc(1, sizeof *asked) : NULL;
+
+    if (!asked)
+        return registrar->mails < ASKED_MAX ? GV_ERR_MEMORY : GV_ERR_BUSY;
+    asked->registrar = registrar;
+    snprintf(asked->email, sizeof asked->email, "%s", email);
+    memcpy(asked->owner, owner, GV_ID_LEN);
+    uv_timer_init(registrar->loop, &asked->timer);
+    asked->timer.data = asked;
+    uv_timer_start(&asked->timer, on_asked, 1 + randombytes_uniform(1000), 0);
+    registrar->mails++;
+    return GV_OK;
+}
+
 /* The value of `email` in a form's body; false: none, or too long. */
 static bool read_form(char out[GV_EMAIL_MAX + 1], const uint8_t *body, size_t len)
 {
@@ -227,8 +280,7 @@ static void ask_for_link(struct gv_registrar *registrar, struct gv_http_request 
         gv_refuse_rate(request, "rate-email", "this email address", wait);
         return;
     }
-    /* Not waited for, and the same answer whatever comes of it. */
-    int rc = mail_link(registrar, email, owner);
+    int rc = mail_link_later(registrar, email, owner);
     if (rc != GV_OK)
         gv_log_limited(GV_LOG_WARNING, "a link for leaving could not be mailed: %s",
                        gv_strerror(rc));

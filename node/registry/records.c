@@ -109,6 +109,34 @@ static int count_pending(struct gv_records *records, const uint8_t key[GV_KEY_LE
     return rc == 1 ? GV_OK : rc < 0 ? rc : GV_ERR_IO;
 }
 
+int gv_records_room(struct gv_records *records, enum gv_records_statement purge,
+                    enum gv_records_statement count, int64_t max, bool with_now, uint32_t now_min)
+{
+    struct gv_sql *sql = records->sql;
+    int rc = gv_sql_run(sql, purge, "i", (int64_t)now_min);
+
+    if (rc == GV_OK)
+        rc = with_now ? gv_sql_query(sql, count, "i", (int64_t)now_min) : gv_sql_query(sql, count, "");
+    if (rc == GV_OK)
+        rc = gv_sql_step(sql, count);
+    int64_t out = rc == 1 ? gv_sql_number(sql, count, 0) : 0;
+    gv_sql_end(sql, count);
+    if (rc != 1)
+        return rc < 0 ? rc : GV_ERR_IO;
+    return out < max ? GV_OK : GV_ERR_FULL;
+}
+
+int gv_records_purge(struct gv_records *records, uint32_t now_min)
+{
+    static const enum gv_records_statement all[] = {PENDING_PURGE, LEAVING_PURGE, INVITATION_PURGE,
+                                                    DOMAIN_PURGE};
+    int rc = GV_OK;
+
+    for (size_t i = 0; rc == GV_OK && i < sizeof all / sizeof *all; i++)
+        rc = gv_sql_run(records->sql, all[i], "i", (int64_t)now_min);
+    return rc;
+}
+
 int gv_records_put_pending(struct gv_records *records, const uint8_t key[GV_KEY_LEN],
                            const struct gv_pending *pending, uint32_t now_min)
 {
@@ -318,6 +346,24 @@ int gv_records_knows_owner(struct gv_records *records, bool *out, const uint8_t 
     return rc < 0 ? rc : GV_OK;
 }
 
+int gv_records_each_held(struct gv_records *records, const uint8_t owner[GV_ID_LEN],
+                         int (*each)(void *context, const struct gv_held *held), void *context)
+{
+    struct gv_sql *sql = records->sql;
+    int rc = gv_sql_query(sql, HELD_ALL, "b", owner, (size_t)GV_ID_LEN);
+
+    while (rc == GV_OK && (rc = gv_sql_step(sql, HELD_ALL)) == 1) {
+        struct gv_held held = {.kind = (enum gv_held_kind)gv_sql_number(sql, HELD_ALL, 0),
+                               .number = gv_sql_number(sql, HELD_ALL, 1),
+                               .has_key = !gv_sql_is_null(sql, HELD_ALL, 2)};
+        rc = held.has_key ? gv_sql_blob(sql, HELD_ALL, 2, held.key, GV_KEY_LEN) : GV_OK;
+        if (rc == GV_OK)
+            rc = each(context, &held);
+    }
+    gv_sql_end(sql, HELD_ALL);
+    return rc;
+}
+
 int gv_records_forget(struct gv_records *records, const uint8_t owner[GV_ID_LEN])
 {
     int rc = gv_sql_begin(records->sql);
@@ -329,6 +375,8 @@ int gv_records_forget(struct gv_records *records, const uint8_t owner[GV_ID_LEN]
         rc = gv_sql_run(records->sql, PENDING_FORGET, "b", owner, (size_t)GV_ID_LEN);
     if (rc == GV_OK)
         rc = gv_sql_run(records->sql, LEAVING_FORGET, "b", owner, (size_t)GV_ID_LEN);
+    if (rc == GV_OK)
+        rc = gv_sql_run(records->sql, INVITATION_FORGET, "b", owner, (size_t)GV_ID_LEN);
     if (rc == GV_OK)
         rc = gv_sql_run(records->sql, ALLOWANCE_DROP, "ib", (int64_t)GV_ALLOWANCE_INSTANCES, owner,
                         (size_t)GV_ID_LEN);

@@ -30,6 +30,9 @@ void gv_records_close(struct gv_records *records); /* NULL is allowed */
 int gv_records_begin(struct gv_records *records);
 int gv_records_finish(struct gv_records *records, int rc);
 
+/* What has expired goes: codes with the addresses they were asked for with, links, invitations, days. */
+int gv_records_purge(struct gv_records *records, uint32_t now_min);
+
 /* ---- codes that are out ----------------------------------------------------------------------
  * One a key; a new one replaces the old. All return GV_OK, GV_ERR_IO, GV_ERR_BUSY, and what is
  * named. */
@@ -65,6 +68,9 @@ int gv_records_invite(struct gv_records *records, const uint8_t code[GV_HASH_LEN
 int gv_records_claim(struct gv_records *records, const uint8_t code[GV_HASH_LEN],
                      const uint8_t owner[GV_ID_LEN], const uint8_t key[GV_KEY_LEN],
                      uint32_t now_min);
+/* Its key was admitted: whoever it was for, it is this owner's. */
+int gv_records_bind_invitation(struct gv_records *records, const uint8_t key[GV_KEY_LEN],
+                               const uint8_t owner[GV_ID_LEN]);
 
 /* ---- leaving by mail (records_leaving.c) -------------------------------------------------------
  * `link`: HMAC of the token in the mail. */
@@ -135,8 +141,18 @@ int gv_records_revoke(struct gv_records *records, const struct gv_revocation *re
                       const uint8_t *wire, size_t len);
 /* Is an email address of this owner's held? */
 int gv_records_knows_owner(struct gv_records *records, bool *out, const uint8_t owner[GV_ID_LEN]);
-/* Erases his address, codes and links that are out, and what the admin allowed him. Instances stay, as
- * revocations must. */
+/* What is held of him beside address and instances. */
+enum gv_held_kind { GV_HELD_CODE = 1, GV_HELD_LINK, GV_HELD_INVITATION, GV_HELD_LIMIT };
+struct gv_held {
+    enum gv_held_kind kind;
+    int64_t number;          /* the minute of its end; a limit's instances */
+    bool has_key;            /* a code's; an invitation's that was handed in */
+    uint8_t key[GV_KEY_LEN];
+};
+int gv_records_each_held(struct gv_records *records, const uint8_t owner[GV_ID_LEN],
+                         int (*each)(void *context, const struct gv_held *held), void *context);
+/* Erases his address, codes and links that are out, his invitations, and what the admin allowed him.
+ * Instances stay, as revocations must. */
 int gv_records_forget(struct gv_records *records, const uint8_t owner[GV_ID_LEN]);
 /* Calls `each` for the revocations from since_min on, oldest first, at most GV_REVOCATIONS_PAGE
  * (proto/wire/revocation.h). */

@@ -31,6 +31,8 @@ enum gv_records_statement {
     INVITATION_PURGE,
     INVITATION_PUT,
     INVITATION_CLAIM,
+    INVITATION_BIND,
+    INVITATION_FORGET,
     INVITATION_COUNT,
     LEAVING_PURGE,
     LEAVING_COUNT,
@@ -40,6 +42,7 @@ enum gv_records_statement {
     ALLOWANCE_PUT,
     ALLOWANCE_DROP,
     ALLOWANCE_ALL,
+    HELD_ALL,
     DOMAIN_PURGE,
     DOMAIN_TAKE,
     DOMAIN_GET,
@@ -59,6 +62,11 @@ struct gv_records {
     uint32_t counted_min;             /* when the codes that are out were last counted; 0: never */
     int64_t pending;                  /* so many then, and those added since */
 };
+
+/* Expired rows go, and then: how many are out, by a statement that counts (`with_now`: those that end later).
+ * GV_ERR_FULL from `max` on. */
+int gv_records_room(struct gv_records *records, enum gv_records_statement purge,
+                    enum gv_records_statement count, int64_t max, bool with_now, uint32_t now_min);
 
 extern const struct gv_sql_schema gv_records_schema;
 

@@ -6,18 +6,11 @@ int gv_records_invite(struct gv_records *records, const uint8_t code[GV_HASH_LEN
                       const uint8_t *owner, uint32_t expires_min, uint32_t now_min)
 {
     struct gv_sql *sql = records->sql;
-    int rc = gv_sql_run(sql, INVITATION_PURGE, "i", (int64_t)now_min);
+    int rc = gv_records_room(records, INVITATION_PURGE, INVITATION_COUNT, GV_INVITATIONS_MAX, true,
+                             now_min);
 
-    if (rc == GV_OK)
-        rc = gv_sql_query(sql, INVITATION_COUNT, "i", (int64_t)now_min);
-    if (rc == GV_OK)
-        rc = gv_sql_step(sql, INVITATION_COUNT);
-    int64_t out = rc == 1 ? gv_sql_number(sql, INVITATION_COUNT, 0) : 0;
-    gv_sql_end(sql, INVITATION_COUNT);
-    if (rc < 0)
+    if (rc != GV_OK)
         return rc;
-    if (out >= GV_INVITATIONS_MAX)
-        return GV_ERR_FULL;
     if (!owner)
         return gv_sql_run(sql, INVITATION_PUT, "bni", code, (size_t)GV_HASH_LEN,
                           (int64_t)expires_min);
@@ -36,4 +29,11 @@ int gv_records_claim(struct gv_records *records, const uint8_t code[GV_HASH_LEN]
     if (rc != GV_OK)
         return rc;
     return gv_sql_changes(sql) == 1 ? GV_OK : GV_ERR_FORBIDDEN;
+}
+
+int gv_records_bind_invitation(struct gv_records *records, const uint8_t key[GV_KEY_LEN],
+                               const uint8_t owner[GV_ID_LEN])
+{
+    return gv_sql_later(records->sql, INVITATION_BIND, "bb", owner, (size_t)GV_ID_LEN, key,
+                        (size_t)GV_KEY_LEN);
 }

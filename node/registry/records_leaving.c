@@ -6,18 +6,10 @@ int gv_records_leaving_put(struct gv_records *records, const uint8_t link[GV_HAS
                            const uint8_t owner[GV_ID_LEN], uint32_t expires_min, uint32_t now_min)
 {
     struct gv_sql *sql = records->sql;
-    int rc = gv_sql_run(sql, LEAVING_PURGE, "i", (int64_t)now_min);
+    int rc = gv_records_room(records, LEAVING_PURGE, LEAVING_COUNT, GV_LEAVING_MAX, false, now_min);
 
-    if (rc == GV_OK)
-        rc = gv_sql_query(sql, LEAVING_COUNT, "");
-    if (rc == GV_OK)
-        rc = gv_sql_step(sql, LEAVING_COUNT);
-    int64_t out = rc == 1 ? gv_sql_number(sql, LEAVING_COUNT, 0) : 0;
-    gv_sql_end(sql, LEAVING_COUNT);
-    if (rc < 0)
+    if (rc != GV_OK)
         return rc;
-    if (out >= GV_LEAVING_MAX)
-        return GV_ERR_FULL;
     return gv_sql_run(sql, LEAVING_PUT, "bbi", link, (size_t)GV_HASH_LEN, owner, (size_t)GV_ID_LEN,
                       (int64_t)expires_min);
 }

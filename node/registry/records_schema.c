@@ -120,20 +120,28 @@ static const char *const statements[STATEMENTS] = {
     [INSTANCE_ALL] = "SELECT certificate, terms, accepted_min, revocation IS NOT NULL, email"
                      " FROM instance LEFT JOIN owner USING (owner) ORDER BY owner, instance",
     [INVITATION_PURGE] = "DELETE FROM invitation WHERE expires_min <= ?1",
-    [INVITATION_PUT] = "INSERT INTO invitation VALUES (?1, ?2, ?3, NULL)",
+    /* Run again after a lost connection, it may stand there already (sql_postgres.c). */
+    [INVITATION_PUT] = "INSERT INTO invitation VALUES (?1, ?2, ?3, NULL) ON CONFLICT DO NOTHING",
     /* The first key that hands it in has it; the same key may do so again. */
     [INVITATION_CLAIM] = "UPDATE invitation SET key = ?1 WHERE code = ?2 AND expires_min > ?3"
                          " AND (owner IS NULL OR owner = ?4) AND (key IS NULL OR key = ?1)",
+    [INVITATION_BIND] = "UPDATE invitation SET owner = ?1 WHERE key = ?2",
+    [INVITATION_FORGET] = "DELETE FROM invitation WHERE owner = ?1",
     [INVITATION_COUNT] = "SELECT count(*) FROM invitation WHERE key IS NULL AND expires_min > ?1",
     [LEAVING_PURGE] = "DELETE FROM leaving WHERE expires_min <= ?1",
     [LEAVING_COUNT] = "SELECT count(*) FROM leaving",
-    [LEAVING_PUT] = "INSERT INTO leaving VALUES (?1, ?2, ?3)",
+    [LEAVING_PUT] = "INSERT INTO leaving VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
     [LEAVING_GET] = "SELECT owner, expires_min FROM leaving WHERE link = ?1",
     [LEAVING_FORGET] = "DELETE FROM leaving WHERE owner = ?1",
     [ALLOWANCE_PUT] = "INSERT INTO allowance VALUES (?1, ?2, ?3)"
                       " ON CONFLICT (kind, who) DO UPDATE SET value = ?3",
     [ALLOWANCE_DROP] = "DELETE FROM allowance WHERE kind = ?1 AND who = ?2",
     [ALLOWANCE_ALL] = "SELECT kind, who, value FROM allowance ORDER BY kind, who",
+    /* The kinds are those of enum gv_held_kind. */
+    [HELD_ALL] = "SELECT 1, expires_min, key FROM pending WHERE owner = ?1 UNION ALL"
+                 " SELECT 2, expires_min, NULL FROM leaving WHERE owner = ?1 UNION ALL"
+                 " SELECT 3, expires_min, key FROM invitation WHERE owner = ?1 UNION ALL"
+                 " SELECT 4, value, NULL FROM allowance WHERE kind = 1 AND who = ?1 ORDER BY 1, 2",
     [DOMAIN_PURGE] = "DELETE FROM domain_day WHERE start_min <= ?1 - 1440",
     /* A clock that was set back ends a day too: it must not last for ever. */
     [DOMAIN_TAKE] = "INSERT INTO domain_day VALUES (?1, ?2, 1) ON CONFLICT (domain) DO UPDATE SET"

@@ -17,6 +17,8 @@
 /* Entries of the tables of limits: 16,384 of 24 bytes are 400 kB each. */
 #define RATES 16384
 
+#define PURGE_MS 60000
+
 static uint64_t system_ms(void)
 {
     struct timespec now;
@@ -261,6 +263,36 @@ static int check_templates(const struct gv_registry_settings *settings, struct g
     return rc == GV_OK ? check_template(settings->mail_leave_template, &leave, error) : rc;
 }
 
+/* ---- what has expired ----------------------------------------------------------------------- */
+
+/* An address that was never confirmed must not stay until somebody else enrols. */
+static void on_purge(uv_timer_t *timer)
+{
+    struct gv_registrar *registrar = timer->data;
+
+    gv_batch_flush(registrar);
+    int rc = gv_records_purge(registrar->records, gv_registrar_now_min(registrar));
+    if (rc != GV_OK)
+        gv_log_limited(GV_LOG_WARNING, "expired codes stay for now: %s", gv_strerror(rc));
+}
+
+static void start_purge(struct gv_registrar *registrar)
+{
+    uv_timer_init(registrar->loop, &registrar->purge);
+    registrar->purge.data = registrar;
+    uv_timer_start(&registrar->purge, on_purge, 0, PURGE_MS);
+    uv_unref((uv_handle_t *)&registrar->purge);
+    registrar->handles++;
+}
+
+static void on_purge_closed(uv_handle_t *handle)
+{
+    struct gv_registrar *registrar = handle->data;
+
+    registrar->handles--;
+    gv_registrar_release(registrar);
+}
+
 int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
                        const struct gv_registry_settings *settings, uint64_t (*unix_ms)(void),
                        struct gv_text *error)
@@ -297,12 +329,13 @@ int gv_registrar_start(struct gv_registrar **out, uv_loop_t *loop,
             error);
     if (rc == GV_OK)
         rc = listen_all(registrar, error);
-    if (rc == GV_OK)
+    if (rc == GV_OK) {
         gv_batch_init(registrar);
-    if (rc == GV_OK)
+        start_purge(registrar);
         *out = registrar;
-    else
+    } else {
         gv_registrar_stop(&registrar);
+    }
     return rc;
 }
 
@@ -313,7 +346,7 @@ uint16_t gv_registrar_port(const struct gv_registrar *registrar, size_t server)
 
 void gv_registrar_release(struct gv_registrar *registrar)
 {
-    if (!registrar->held || registrar->mails > 0 || registrar->batch_handles > 0)
+    if (!registrar->held || registrar->mails > 0 || registrar->handles > 0)
         return;
     *registrar->held = NULL;
     gv_mailer_free(registrar->mailer);
@@ -337,7 +370,10 @@ void gv_registrar_stop(struct gv_registrar **held)
 
     if (!registrar || registrar->held)
         return;
-    gv_batch_close(registrar);
+    if (registrar->handles > 0) { /* it was started */
+        gv_batch_close(registrar);
+        uv_close((uv_handle_t *)&registrar->purge, on_purge_closed);
+    }
     for (size_t i = 0; i < registrar->server_count; i++)
         gv_http_stop(registrar->servers[i]);
     registrar->held = held;

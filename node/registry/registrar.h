@@ -57,8 +57,9 @@ struct gv_registrar {
     uint32_t proxy_hint_min; /* when an unknown proxy was last warned of, 0: never */
 
     struct gv_batch batch; /* what is answered after the next commit */
-    unsigned batch_handles; /* of it, still open */
-    unsigned mails;             /* under way on behalf of a request */
+    uv_timer_t purge;      /* what has expired goes */
+    unsigned handles;      /* of both, still open */
+    unsigned mails;        /* under way on behalf of a request */
     struct gv_registrar **held; /* once it is stopped: set to NULL with the last mail */
 };
 

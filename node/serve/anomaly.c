@@ -15,10 +15,10 @@
 #define SILENT_MIN   15u /* silence is at least so long, */
 #define SILENT_LINES 40u /* and at least so many lines are missing */
 
-/* Below these nothing is worth an alarm, whatever is usual: in four minutes; messages of the queue.
- */
+/* Below these nothing is worth an alarm, whatever is usual: of gv_anomaly_rate; messages of the
+ * queue. */
 static const uint32_t floors[GV_SERIES_COUNT] = {
-    [GV_SERIES_OUTGOING] = 60,       [GV_SERIES_BOUNCED] = 20, [GV_SERIES_REJECTED] = 60,
+    [GV_SERIES_OUTGOING] = 15,       [GV_SERIES_BOUNCED] = 20, [GV_SERIES_REJECTED] = 60,
     [GV_SERIES_LOGIN_FAILURES] = 60, [GV_SERIES_QUEUE] = 60,
 };
 
@@ -56,16 +56,33 @@ void gv_anomaly_free(struct gv_anomaly *anomaly)
     free(anomaly);
 }
 
-uint32_t gv_anomaly_rate(const uint32_t minutes[5])
+static uint32_t capped(uint64_t value)
 {
-    uint64_t sum = 0, most = 0;
+    return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+}
 
-    for (size_t i = 0; i < 5; i++) {
-        sum += minutes[i];
-        if (minutes[i] > most)
-            most = minutes[i];
-    }
-    return sum - most < UINT32_MAX ? (uint32_t)(sum - most) : UINT32_MAX;
+static int compare(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Of outgoing mail a minute counts up to twice the second calmest of the five, and two: letters to
+ * lists may go out in three of them, a surge lifts at least four. So little is left of the bursts
+ * that ten messages a minute are seen where one is usual. What comes in small bursts alone (bounces,
+ * guesses) has no such floor: there the fullest minute is left out. */
+uint32_t gv_anomaly_rate(enum gv_series series, const uint32_t minutes[5])
+{
+    uint32_t sorted[5];
+    uint64_t sum = 0, most;
+
+    memcpy(sorted, minutes, sizeof sorted);
+    qsort(sorted, 5, sizeof *sorted, compare);
+    most = series == GV_SERIES_OUTGOING ? 2 * (uint64_t)sorted[1] + 2 : UINT32_MAX;
+    for (size_t i = 0; i < (series == GV_SERIES_OUTGOING ? 5 : 4); i++)
+        sum += sorted[i] < most ? sorted[i] : most;
+    return capped(sum);
 }
 
 void gv_anomaly_learn(struct gv_anomaly *anomaly, uint64_t hour,
@@ -100,13 +117,6 @@ static void gather(struct samples *out, const struct gv_anomaly *anomaly, uint64
     }
 }
 
-static int compare(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 /* Sorts them; the value at num/den of the way. */
 static uint32_t quantile(struct samples *samples, size_t num, size_t den)
 {
@@ -125,18 +135,14 @@ static uint32_t root(uint32_t value)
     return (uint64_t)r * r < value ? r + 1 : r;
 }
 
-static uint32_t capped(uint64_t value)
-{
-    return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
-}
-
 static void set_limits(struct gv_anomaly_baseline *out, uint32_t deviation, uint32_t high,
                        enum gv_series series)
 {
     /* A MAD of 2 is a standard deviation of 3. With few samples it may be 0 by chance, and what is
      * counted varies by its root at the least. */
     uint64_t spread = (3 * (uint64_t)deviation + 1) / 2, least = root(out->usual);
-    uint64_t limit = (uint64_t)out->usual + 5 * (spread > least ? spread : least);
+    uint64_t far = series == GV_SERIES_OUTGOING ? 4 : 5; /* its bursts are cut already */
+    uint64_t limit = (uint64_t)out->usual + far * (spread > least ? spread : least);
 
     if (limit < 2 * (uint64_t)out->usual)
         limit = 2 * (uint64_t)out->usual;

@@ -30,10 +30,11 @@ static json_t *registry_json(const struct gv_api *api)
     gv_membership_status(api->options.membership, &status);
     gv_membership_audit(api->options.membership, &log);
     json_t *log_json =
-        json_pack("{s:I, s:o, s:o, s:o}", "size", (json_int_t)log.size, "head",
+        json_pack("{s:I, s:o, s:o, s:o, s:o}", "size", (json_int_t)log.size, "head",
                   log.has_head ? gv_api_minute(log.head_min) : json_null(), "looked",
                   gv_api_time(log.looked_ms), "trouble",
-                  *log.trouble ? json_string(log.trouble) : json_null());
+                  *log.trouble ? json_string(log.trouble) : json_null(), "trouble_since",
+                  gv_api_time(log.trouble_ms));
     return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "log", log_json, "finding",
                      log.finding_ms ? json_string(log.finding) : json_null(), "finding_since",
                      gv_api_time(log.finding_ms), "known",
@@ -265,7 +266,7 @@ static void edit_list(struct gv_http_request *request, struct gv_api *api, enum 
     say_not_listed(&nothing, api, &event.command.prefix);
     answer_command(api, request, &event, done, nothing.text);
     if (api->options.lists_changed)
-        api->options.lists_changed(api->options.context);
+        api->options.lists_changed(api->options.context, &event.command.prefix);
 }
 
 static void post_allow(struct gv_http_request *request, void *context)
@@ -405,6 +406,7 @@ static const struct gv_http_route routes[] = {
 #define PUBLISHED 23
     /* On the control socket alone: */
     {"GET", "/api/v1/privacy/export", gv_api_get_privacy_export},
+    {"GET", "/api/v1/transparency", gv_api_get_transparency},
     {"POST", "/api/v1/privacy/erase", gv_api_post_privacy_erase},
     {"GET", "/api/v1/evidence", gv_api_get_evidence},
     {"GET", "/api/v1/owners", gv_api_get_owners},
@@ -478,6 +480,9 @@ int gv_api_start(struct gv_api **out, const struct gv_api_options *options, stru
     rc = gv_http_start(&api->server, options->loop, &http, error);
     if (rc == GV_OK && (rc = set_group(options->socket_path, options->group, error)) != GV_OK)
         gv_http_stop(api->server);
+    if (rc == GV_OK && (rc = gv_looks_new(&api->looks, options->loop,
+                                          gv_driver_persist(options->driver))) != GV_OK)
+        gv_http_stop(api->server);
     if (rc != GV_OK) {
         free(api);
         return rc;
@@ -494,6 +499,7 @@ void gv_api_stop(struct gv_api *api)
     gv_http_stop(api->server);
     gv_token_wipe(&api->token);
     gv_api_attackers_free(api->attackers);
+    gv_looks_free(api->looks);
     json_decref(api->settings);
     free(api);
 }

@@ -13,7 +13,7 @@
  *   POST allow, deny, unlist {"addr": ADDR or PREFIX}   retract, ask {"addr": ADDR}
  * and on the control socket alone
  *   GET  terms, token, trust, bouncers
- *        privacy/export?addr=ADDR
+ *        privacy/export?addr=ADDR   transparency
  *   POST privacy/erase {"addr": ADDR}
  *   POST trust, untrust {"owner": TAG}
  *        network {"registry": URL}   enroll {"email", "terms"}   confirm {"code"}   reload
@@ -56,7 +56,9 @@ struct gv_api_options {
     void (*erase)(void *context, const struct gv_subject *subject);
     void *context;
     json_t *(*enforcement)(void *context); /* new reference: what is enforced; may give NULL */
-    void (*lists_changed)(void *context);  /* the admin's own; may be NULL */
+    /* What is on the admin's lists has changed for this prefix; NULL: who is believed, for all. May
+     * be NULL. */
+    void (*lists_changed)(void *context, const struct gv_prefix *prefix);
     int (*reload)(void *context, struct gv_text *error); /* as on SIGHUP */
 };
 

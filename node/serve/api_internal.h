@@ -3,6 +3,7 @@
 #define GV_NODE_SERVE_API_INTERNAL_H
 
 #include "node/base/http.h"
+#include "node/host/looks.h"
 #include "node/serve/api.h"
 #include "node/serve/api_request.h"
 #include "node/serve/changes.h"
@@ -36,7 +37,16 @@ struct gv_api {
     const struct gv_flow_watch *watch; /* NULL: none */
     json_t *settings;                  /* owned; NULL: none yet */
     struct gv_api_attackers *attackers; /* NULL: nobody has asked yet */
+    struct gv_looks *looks;
 };
+
+/* The owner in the request's body is trusted, distrusted or neither any more; the answer in words of
+ * the list that it goes to or leaves (api_trust.c). */
+struct gv_api_owner_words {
+    const char *done, *known, *unknown, *full;
+};
+void gv_api_edit_owner(struct gv_http_request *request, struct gv_api *api, enum gv_command command,
+                       const struct gv_api_owner_words *words);
 
 /* Handlers of node/serve/api_registry.c, api_import.c, api_trust.c, api_telemetry.c,
  * api_stats.c, api_bouncers.c and api_verdict.c. */
@@ -66,6 +76,7 @@ void gv_api_post_token(struct gv_http_request *request, void *context);
 void gv_api_answer_list(struct gv_http_request *request, uv_loop_t *loop,
                         const struct gv_core *core, const struct gv_api_list_query *query);
 void gv_api_get_privacy(struct gv_http_request *request, void *context);
+void gv_api_get_transparency(struct gv_http_request *request, void *context);
 void gv_api_get_privacy_export(struct gv_http_request *request, void *context);
 void gv_api_post_privacy_erase(struct gv_http_request *request, void *context);
 /* api_attackers.c */

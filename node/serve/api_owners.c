@@ -113,46 +113,27 @@ static json_t *owner_json(const struct gv_core *core, const struct gv_instance_i
                      (int)gv_core_is_silenced(core, all[0].owner));
 }
 
-static void edit(struct gv_http_request *request, struct gv_api *api, enum gv_command command,
-                 const char *done)
-{
-    struct gv_event event = {.kind = GV_EVENT_COMMAND, .command = {.command = command}};
-    struct gv_text error;
-    size_t len;
-    const uint8_t *body = gv_http_body(request, &len);
-
-    if (gv_api_owner_body(event.command.owner, body, len, &error) != GV_OK) {
-        gv_http_error(request, 400, "bad-request", "%s", error.text);
-        return;
-    }
-    int rc = gv_driver_command(api->options.driver, &event);
-    if (rc == GV_OK)
-        gv_http_respond_json(request, 200, json_pack("{s:b, s:s}", "ok", 1, "message", done));
-    else if (rc == GV_ERR_DUPLICATE)
-        gv_http_error(request, 409, "known", "this owner has no vote here already");
-    else if (rc == GV_ERR_FORBIDDEN)
-        gv_http_error(request, 409, "own", "this is the owner of this very node");
-    else if (rc == GV_ERR_NOT_FOUND)
-        gv_http_error(request, 404, "not-found", "this owner has his vote here anyway");
-    else if (rc == GV_ERR_IO)
-        gv_http_error(request, 507, "not-stored",
-                      "it is in force, but would be forgotten by a restart: the store cannot be "
-                      "written; see `grapevine status`");
-    else
-        gv_http_error(request, 507, "full", "no more than %u owners can be distrusted",
-                      GV_TRUSTED_MAX);
-    if (api->options.lists_changed)
-        api->options.lists_changed(api->options.context);
-}
+static const struct gv_api_owner_words silenced = {
+    .done = "has no vote here from now on",
+    .known = "this owner has no vote here already",
+    .unknown = "",
+    .full = "can be distrusted",
+};
+static const struct gv_api_owner_words heard = {
+    .done = "has his vote here again",
+    .known = "",
+    .unknown = "this owner has his vote here anyway",
+    .full = "can be distrusted",
+};
 
 void gv_api_post_distrust(struct gv_http_request *request, void *context)
 {
-    edit(request, context, GV_COMMAND_SILENCE, "has no vote here from now on");
+    gv_api_edit_owner(request, context, GV_COMMAND_SILENCE, &silenced);
 }
 
 void gv_api_post_undistrust(struct gv_http_request *request, void *context)
 {
-    edit(request, context, GV_COMMAND_HEAR, "has his vote here again");
+    gv_api_edit_owner(request, context, GV_COMMAND_HEAR, &heard);
 }
 
 void gv_api_get_owners(struct gv_http_request *request, void *context)

@@ -35,7 +35,11 @@ void gv_api_get_privacy(struct gv_http_request *request, void *context)
     struct gv_persist_held held;
     struct gv_driver_retention kept;
     struct gv_core_status status;
+    struct gv_looks_status looks;
     char until[64];
+
+    (void)gv_looks_read(api->looks);
+    gv_looks_status(api->looks, &looks);
 
     gv_driver_retention(api->options.driver, &kept);
     gv_core_status(core, &status);
@@ -76,10 +80,33 @@ void gv_api_get_privacy(struct gv_http_request *request, void *context)
     item(list, "addresses that were erased, as keyed hashes", "store.db: kept",
          "48 hours after the erasure", held.marks);
     item(list, "who looked closer, when and why (grapevine transparency)", "transparency.log",
-         "it has no end", held.looks);
+         "it has no end", looks.entries);
     gv_answer_json(request, json_pack("{s:s, s:I, s:o}", "share",
                                       gv_share_name(gv_core_settings(core)->share), "bytes",
                                       (json_int_t)held.bytes, "held", list));
+}
+
+static json_t *mark_json(const struct gv_looks_mark *mark)
+{
+    return mark->entry ? json_pack("{s:I, s:s}", "entry", (json_int_t)mark->entry, "hash", mark->hash)
+                       : json_null();
+}
+
+/* What the store knows of the log of closer looks: `grapevine transparency verify` holds it against
+ * the file. */
+void gv_api_get_transparency(struct gv_http_request *request, void *context)
+{
+    struct gv_api *api = context;
+    struct gv_looks_status looks;
+
+    (void)gv_looks_read(api->looks);
+    gv_looks_status(api->looks, &looks);
+    json_t *lost = mark_json(&looks.lost);
+    if (looks.lost_ms > 0)
+        json_object_set_new(lost, "noticed", gv_api_time(looks.lost_ms));
+    gv_answer_json(request, json_pack("{s:I, s:b, s:o, s:o}", "entries", (json_int_t)looks.entries,
+                                      "read", looks.read, "head", mark_json(&looks.head), "lost",
+                                      lost));
 }
 
 /* ---- one address ---------------------------------------------------------------------------- */
@@ -143,8 +170,9 @@ void gv_api_post_privacy_erase(struct gv_http_request *request, void *context)
     uint64_t until_ms = gv_unix_ms() + ERASED_MS;
     int rc = gv_persist_erase(gv_driver_persist(api->options.driver), &event.command.subject,
                               until_ms, &erased, &error);
+    struct gv_prefix erased_prefix = gv_prefix_of_subject(&event.command.subject);
     if (api->options.lists_changed)
-        api->options.lists_changed(api->options.context);
+        api->options.lists_changed(api->options.context, &erased_prefix);
     if (rc != GV_OK || forgotten == GV_ERR_IO || retracted == GV_ERR_IO) {
         gv_http_error(request, 507, "not-stored",
                       "not all of it could be deleted from the disk; do it again: %s",

@@ -61,8 +61,8 @@ void gv_api_get_trust(struct gv_http_request *request, void *context)
                          json_pack("{s:o, s:o}", "own", self_json(core), "trusted", list));
 }
 
-static void edit(struct gv_http_request *request, struct gv_api *api, enum gv_command command,
-                 const char *done)
+void gv_api_edit_owner(struct gv_http_request *request, struct gv_api *api, enum gv_command command,
+                       const struct gv_api_owner_words *words)
 {
     struct gv_event event = {.kind = GV_EVENT_COMMAND, .command = {.command = command}};
     struct gv_text error;
@@ -76,7 +76,8 @@ static void edit(struct gv_http_request *request, struct gv_api *api, enum gv_co
     int rc = gv_driver_command(api->options.driver, &event);
     switch (rc) {
     case GV_OK:
-        gv_http_respond_json(request, 200, json_pack("{s:b, s:s}", "ok", 1, "message", done));
+        gv_http_respond_json(request, 200,
+                             json_pack("{s:b, s:s}", "ok", 1, "message", words->done));
         break;
     case GV_ERR_IO:
         gv_http_error(request, 507, "not-stored",
@@ -84,28 +85,42 @@ static void edit(struct gv_http_request *request, struct gv_api *api, enum gv_co
                       "written; see `grapevine status`");
         break;
     case GV_ERR_DUPLICATE:
-        gv_http_error(request, 409, "known", "this owner is trusted already, or is this node's own");
+        gv_http_error(request, 409, "known", "%s", words->known);
+        break;
+    case GV_ERR_FORBIDDEN:
+        gv_http_error(request, 409, "own", "this is the owner of this very node");
         break;
     case GV_ERR_NOT_FOUND:
-        gv_http_error(request, 404, "not-found",
-                      "this owner is not on the list; `grapevine trust` shows it");
+        gv_http_error(request, 404, "not-found", "%s", words->unknown);
         break;
     default:
-        gv_http_error(request, 507, "full", "no more than %u owners can be trusted",
-                      GV_TRUSTED_MAX);
+        gv_http_error(request, 507, "full", "no more than %u owners %s", GV_TRUSTED_MAX,
+                      words->full);
         break;
     }
     if (api->options.lists_changed)
-        api->options.lists_changed(api->options.context);
+        api->options.lists_changed(api->options.context, NULL);
 }
+
+static const struct gv_api_owner_words trusted = {
+    .done = "what its servers lock is refused here from now on, and their signals are own evidence",
+    .known = "this owner is trusted already, or is this node's own",
+    .unknown = "",
+    .full = "can be trusted",
+};
+static const struct gv_api_owner_words untrusted = {
+    .done = "trusted no more than anybody else",
+    .known = "",
+    .unknown = "this owner is not on the list; `grapevine trust` shows it",
+    .full = "can be trusted",
+};
 
 void gv_api_post_trust(struct gv_http_request *request, void *context)
 {
-    edit(request, context, GV_COMMAND_TRUST,
-         "what its servers lock is refused here from now on, and their signals are own evidence");
+    gv_api_edit_owner(request, context, GV_COMMAND_TRUST, &trusted);
 }
 
 void gv_api_post_untrust(struct gv_http_request *request, void *context)
 {
-    edit(request, context, GV_COMMAND_DISTRUST, "trusted no more than anybody else");
+    gv_api_edit_owner(request, context, GV_COMMAND_DISTRUST, &untrusted);
 }

@@ -209,7 +209,10 @@ static void on_timer(uv_timer_t *timer)
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct gv_bouncers *b = handle->data;
+
+    if (--b->handles == 0)
+        free(b);
 }
 
 int gv_bouncers_start(struct gv_bouncers **out, const struct gv_bouncers_options *options,
@@ -240,7 +243,10 @@ int gv_bouncers_start(struct gv_bouncers **out, const struct gv_bouncers_options
         free(b);
         return rc;
     }
+    gv_slices_init(&b->slices, options->loop, gv_bouncers_slice, b);
+    b->handles = 2;
     gv_bouncers_sync(b);
+    gv_slices_finish(&b->slices); /* nobody is served yet */
     gv_bouncers_watch(b);
     uv_timer_init(options->loop, &b->timer);
     b->timer.data = b;
@@ -255,24 +261,32 @@ void gv_bouncers_stop(struct gv_bouncers *b)
     if (!b)
         return;
     b->stopped = true;
+    gv_bouncers_end_sync(b);
+    free(b->ranges);
+    b->ranges = NULL;
     gv_bans_free(b->bans);
     b->bans = NULL;
     gv_bouncer_keys_close(b->keys);
     b->keys = NULL;
     uv_close((uv_handle_t *)&b->timer, on_closed);
+    gv_slices_close(&b->slices, on_closed);
 }
 
 void gv_bouncers_configure(struct gv_bouncers *b, bool enforced, bool untrusted)
 {
     if (!b)
         return;
+    bool same = b->options.enforced == enforced && b->options.untrusted == untrusted;
     b->options.enforced = enforced;
     b->options.untrusted = untrusted;
-    gv_bouncers_sync(b);
+    if (same)
+        gv_bouncers_tell_ranges(b);
+    else
+        gv_bouncers_sync(b);
 }
 
 void gv_bouncers_lists_changed(struct gv_bouncers *b)
 {
     if (b)
-        gv_bouncers_sync(b);
+        gv_bouncers_tell_ranges(b);
 }

@@ -13,6 +13,7 @@
 #define STILL_S     60u            /* what is past its end and still refused lasts so much longer */
 #define SWEEP_TURNS 40u            /* of the timer, until all have been looked at */
 #define SWEEP_LEAST 1000u
+#define STEPS       16u /* of a slice between two looks at the clock */
 
 uint64_t gv_bouncers_now_ms(const struct gv_bouncers *b)
 {
@@ -203,10 +204,41 @@ static bool holds_allowed(const struct gv_bouncers *b, const struct prefixes *al
     return facts.action.allow_listed;
 }
 
-static void tell_of_ranges(struct gv_bouncers *b)
+/* Whether the range is told from now on. */
+static bool tell_of_range(struct gv_bouncers *b, const struct prefixes *allow,
+                          const struct gv_target *range, uint32_t now_s)
+{
+    if (gv_target_is_address(range))
+        return false; /* the listing has it */
+    if (holds_allowed(b, allow, range)) {
+        char text[GV_PREFIX_TEXT];
+        gv_target_text(text, range);
+        gv_log_limited(GV_LOG_NOTICE,
+                       "%s is denied, but overlaps what is allowed: bouncers are not told", text);
+        return false;
+    }
+    if (gv_bans_set(b->bans, range, GV_BAN_RANGE, GV_SCENARIO_DENY_LIST, now_s + DAY_S, now_s) !=
+        GV_OK)
+        return false;
+    gv_bans_find(b->bans, range)->mark = b->mark;
+    return true;
+}
+
+/* What was told and is no more. */
+static void lift_ranges(struct gv_bouncers *b, uint32_t now_s)
+{
+    for (size_t i = 0; i < b->range_count; i++) {
+        const struct gv_ban *ban = gv_bans_find(b->bans, &b->ranges[i]);
+        if (ban && ban->sources & GV_BAN_RANGE && ban->mark != b->mark)
+            gv_bans_clear(b->bans, &b->ranges[i], GV_BAN_RANGE, now_s);
+    }
+}
+
+void gv_bouncers_tell_ranges(struct gv_bouncers *b)
 {
     struct prefixes allow = {0}, deny = {0};
     uint32_t now_s = gv_bouncers_now_s(b);
+    size_t told = 0;
 
     gather(b, &allow, &deny);
     if (allow.failed || deny.failed) { /* better none than one too many */
@@ -216,59 +248,74 @@ static void tell_of_ranges(struct gv_bouncers *b)
     if (allow.count > 0)
         qsort(allow.items, allow.count, sizeof *allow.items, compare);
     b->mark++;
-    for (size_t i = 0; b->options.enforced && i < deny.count; i++) {
-        const struct gv_target *range = &deny.items[i];
-        if (gv_target_is_address(range))
-            continue; /* the listing has it */
-        if (holds_allowed(b, &allow, range)) {
-            char text[GV_PREFIX_TEXT];
-            gv_target_text(text, range);
-            gv_log_limited(GV_LOG_NOTICE,
-                           "%s is denied, but overlaps what is allowed: bouncers are not told",
-                           text);
-            continue;
-        }
-        if (gv_bans_set(b->bans, range, GV_BAN_RANGE, GV_SCENARIO_DENY_LIST, now_s + DAY_S,
-                        now_s) == GV_OK)
-            gv_bans_find(b->bans, range)->mark = b->mark;
-    }
+    for (size_t i = 0; b->options.enforced && i < deny.count; i++)
+        if (tell_of_range(b, &allow, &deny.items[i], now_s))
+            deny.items[told++] = deny.items[i];
+    lift_ranges(b, now_s);
     free(allow.items);
-    free(deny.items);
-    struct gv_bans_walk walk;
-    gv_bans_walk_begin(&walk, b->bans, false, 0, UINT64_MAX);
-    for (const struct gv_ban *ban; (ban = gv_bans_walk_next(&walk)) != NULL;)
-        if (ban->sources & GV_BAN_RANGE && ban->mark != b->mark) {
-            struct gv_target target = ban->target;
-            gv_bans_clear(b->bans, &target, GV_BAN_RANGE, now_s);
-        }
-    gv_bans_walk_end(&walk);
+    free(b->ranges);
+    b->ranges = deny.items;
+    b->range_count = told;
 }
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
+void gv_bouncers_end_sync(struct gv_bouncers *b)
+{
+    gv_bans_walk_end(&b->sync_bans);
+    gv_listing_free(b->sync);
+    b->sync = NULL;
+}
+
+/* What changes meanwhile is told as always, and what is told already costs one look. */
 void gv_bouncers_sync(struct gv_bouncers *b)
 {
-    const struct gv_listing *listing = gv_feed_listing(b->options.feed);
+    gv_bouncers_end_sync(b);
+    gv_bouncers_tell_ranges(b);
+    b->sync = gv_listing_copy(gv_feed_listing(b->options.feed));
+    b->sync_wanted = !b->sync;
+    if (!b->sync) {
+        gv_log_limited(GV_LOG_ERROR, "out of memory: bouncers are told later");
+        return;
+    }
+    gv_bans_walk_begin(&b->sync_bans, b->bans, false, 0, gv_bans_change(b->bans));
+    b->sync_cursor = 0;
+    gv_slices_begin(&b->slices);
+}
+
+/* What is banned and should not be. */
+static bool sync_ban(struct gv_bouncers *b)
+{
+    const struct gv_ban *ban = gv_bans_walk_next(&b->sync_bans);
     struct gv_subject subject;
-    struct gv_bans_walk walk;
-    size_t cursor = 0;
+
+    if (!ban)
+        return false;
+    subject = subject_of(&ban->target);
+    if (ban->sources & GV_BAN_SUBJECT &&
+        !wanted(b, gv_listing_get(gv_feed_listing(b->options.feed), &subject)))
+        tell_of_subject(b, &subject, 0);
+    return true;
+}
+
+/* What should be banned and is not. */
+static bool sync_listed(struct gv_bouncers *b)
+{
+    struct gv_subject subject;
     unsigned bits;
 
-    gv_bans_walk_begin(&walk, b->bans, false, 0, UINT64_MAX);
-    for (const struct gv_ban *ban; (ban = gv_bans_walk_next(&walk)) != NULL;)
-        if (ban->sources & GV_BAN_SUBJECT) {
-            subject = subject_of(&ban->target);
-            if (!wanted(b, gv_listing_get(listing, &subject)))
-                tell_of_subject(b, &subject, 0);
-        }
-    gv_bans_walk_end(&walk);
-    while (gv_listing_next(listing, &cursor, &subject, &bits)) {
+    if (!gv_listing_next(b->sync, &b->sync_cursor, &subject, &bits)) {
+        gv_bouncers_end_sync(b);
+        return false;
+    }
+    bits = gv_listing_get(gv_feed_listing(b->options.feed), &subject);
+    if (wanted(b, bits)) {
         struct gv_target target = gv_target_of_subject(&subject);
-        const struct gv_ban *ban = wanted(b, bits) ? gv_bans_find(b->bans, &target) : NULL;
-        if (wanted(b, bits) && !(ban && ban->sources & GV_BAN_SUBJECT))
+        const struct gv_ban *ban = gv_bans_find(b->bans, &target);
+        if (!ban || !(ban->sources & GV_BAN_SUBJECT))
             tell_of_subject(b, &subject, bits);
     }
-    tell_of_ranges(b);
+    return true;
 }
 
 static void renew(struct gv_bouncers *b, struct gv_ban *ban, uint32_t now_s)
@@ -293,35 +340,49 @@ static void renew(struct gv_bouncers *b, struct gv_ban *ban, uint32_t now_s)
         gv_bans_renew(b->bans, ban, until, now_s);
 }
 
-void gv_bouncers_renew(struct gv_bouncers *b)
+static bool some_of_sweep(struct gv_bouncers *b)
 {
-    size_t all = gv_bans_count(b->bans) + gv_bans_lifted_count(b->bans);
-    size_t some = all / SWEEP_TURNS > SWEEP_LEAST ? all / SWEEP_TURNS : SWEEP_LEAST;
     uint32_t now_s = gv_bouncers_now_s(b);
 
-    for (size_t i = 0; i < some; i++) {
+    for (unsigned left = STEPS; left > 0 && b->sweep_left > 0; left--, b->sweep_left--) {
         struct gv_ban *ban = gv_bans_next(b->bans, &b->sweep);
         if (!ban) {
-            b->sweep = 0;
+            b->sweep = b->sweep_left = 0;
             break;
         }
         if (ban->sources)
             renew(b, ban, now_s);
     }
-    gv_bans_prune(b->bans, now_s);
+    return b->sweep_left > 0;
+}
+
+bool gv_bouncers_slice(void *bouncers)
+{
+    struct gv_bouncers *b = bouncers;
+
+    if (b->stopped)
+        return false;
+    for (unsigned left = STEPS; b->sync && left > 0; left--)
+        if (!sync_ban(b))
+            (void)sync_listed(b);
+    return b->sync || some_of_sweep(b);
+}
+
+void gv_bouncers_renew(struct gv_bouncers *b)
+{
+    size_t all = gv_bans_count(b->bans) + gv_bans_lifted_count(b->bans);
+
+    b->sweep_left = all / SWEEP_TURNS > SWEEP_LEAST ? all / SWEEP_TURNS : SWEEP_LEAST;
+    gv_slices_begin(&b->slices);
+    if (b->sync_wanted)
+        gv_bouncers_sync(b);
+    gv_bans_prune(b->bans, gv_bouncers_now_s(b));
 }
 
 size_t gv_bouncers_would(const struct gv_bouncers *b)
 {
-    const struct gv_listing *listing = gv_feed_listing(b->options.feed);
-    unsigned mask = GV_LISTED_REFUSED | (b->options.untrusted ? GV_LISTED_UNTRUSTED : 0u);
-    struct gv_subject subject;
-    size_t cursor = 0, count = 0;
-    unsigned bits;
-
     if (b->options.enforced)
         return gv_bans_count(b->bans);
-    while (gv_listing_next(listing, &cursor, &subject, &bits))
-        count += (bits & mask) != 0;
-    return count;
+    return b->options.untrusted ? gv_listing_count(gv_feed_listing(b->options.feed))
+                                : gv_feed_refused(b->options.feed);
 }

@@ -13,6 +13,7 @@ struct gv_dnsbl_server {
     uint32_t (*serial)(void *context);
     struct gv_dnsbl_connection *connections; /* a list, until the last of their handles is closed */
     size_t open;                             /* of them, not closing */
+    uint64_t tcp_turns;                      /* connections and answers so far */
     struct gv_dnsbl_counters counters;
 };
 

@@ -14,6 +14,7 @@ struct gv_dnsbl_connection {
     uv_write_t write;
     unsigned handles;
     bool welcome, writing;
+    uint64_t turn; /* of its last answer, or its coming */
     size_t have;
     uint8_t in[2 + GV_DNS_QUERY_MAX];
     uint8_t out[2 + GV_DNS_ANSWER_MAX];
@@ -64,6 +65,7 @@ static void on_written(uv_write_t *write, int status)
         drop(c);
         return;
     }
+    c->turn = ++c->server->tcp_turns;
     uv_timer_again(&c->idle);
     work(c);
 }
@@ -132,14 +134,14 @@ static void work(struct gv_dnsbl_connection *c)
 }
 
 /* The one goes whose question is the longest in coming, so that who opens many and says nothing shuts
- * nobody out. */
+ * nobody out. By turns, as hundreds come within a millisecond of the loop's clock. */
 static void make_room(struct gv_dnsbl_server *server)
 {
     struct gv_dnsbl_connection *slowest = NULL;
 
     for (struct gv_dnsbl_connection *c = server->connections; c; c = c->next)
         if (!uv_is_closing((uv_handle_t *)&c->tcp) &&
-            (!slowest || uv_timer_get_due_in(&c->idle) <= uv_timer_get_due_in(&slowest->idle)))
+            (!slowest || c->turn < slowest->turn))
             slowest = c;
     if (slowest)
         drop_counted(slowest);
@@ -156,6 +158,7 @@ void gv_dnsbl_accept(struct gv_dnsbl_server *server, uv_stream_t *listener)
     if (server->open >= GV_DNSBL_TCP_MAX)
         make_room(server);
     c->server = server;
+    c->turn = ++server->tcp_turns;
     c->next = server->connections;
     c->at = &server->connections;
     if (c->next)

@@ -7,49 +7,150 @@
 #include "crypto/error.h"
 #include "crypto/wipe.h"
 #include "node/base/log.h"
+#include "node/host/driver.h"
+#include "node/serve/ends.h"
+#include "node/serve/slices.h"
 
-#define LISTS 4 /* the listing, the mesh, local history, locks of own hosts */
+#define DAY_MS    (24ull * 3600 * 1000)
+#define MINUTE_MS 60000ull
+#define STEPS     16u /* of a pass between two looks at the clock */
+
+/* What is gone through: the listing, the deny lists, local history, locks of own hosts, the mesh. Who
+ * is listed is in one of the others as well, or was on a deny list. */
+enum list { LISTED, DENIED, HISTORY, OWN, MESH, LISTS };
+
+struct walk {
+    size_t cursor[LISTS];
+    bool done[LISTS];
+};
+
+/* Once through everything, or through what lies in one prefix. */
+struct pass {
+    bool wanted, whole;
+    struct gv_prefix prefix;
+    struct walk walk;
+};
 
 struct gv_feed {
-    const struct gv_core *core;
+    struct gv_feed_options options;
+    const struct gv_core *core; /* NULL: stopped */
     struct gv_listing *listing;
+    size_t refused;
     struct gv_feed_watcher *watchers;
-    uv_timer_t timer;
-    size_t of_listing, of_mesh, of_history, of_own; /* where the sweep is */
-    bool done[LISTS];                               /* these are gone through */
-    uint64_t round_ms[LISTS];                       /* since when */
+    struct gv_ends *ends;
+    struct gv_slices slices;
+    struct pass now, next; /* next: what changed meanwhile */
+    bool ranges;           /* the deny lists have something */
+    uv_timer_t timer, due; /* of the round; of what ends */
+    unsigned handles;
+    struct walk round;
+    uint64_t round_ms[LISTS]; /* since when */
+    uint64_t turn_ms;         /* of the loop, and how much was told of in it */
+    unsigned told;
 };
+
+/* ---- one subject ----------------------------------------------------------------------------- */
 
 static bool vetoed(enum gv_reason reason)
 {
     return reason == GV_REASON_ALLOW_LISTED || reason == GV_REASON_CLEAN_HERE;
 }
 
-static unsigned decide(const struct gv_core *core, const struct gv_subject *subject)
-{
+struct state {
     struct gv_verdict verdict;
-    struct gv_decision decision = gv_core_decide(core, &verdict, NULL, subject);
+    struct gv_action_facts facts;
+    struct gv_decision decision;
+};
+
+static unsigned decide(const struct gv_core *core, struct state *out,
+                       const struct gv_subject *subject)
+{
     unsigned bits = 0;
 
-    if (decision.action == GV_ACTION_REFUSE)
+    out->decision = gv_core_decide(core, &out->verdict, &out->facts, subject);
+    if (out->decision.action == GV_ACTION_REFUSE)
         bits |= GV_LISTED_REFUSED;
-    if (verdict.state == GV_VERDICT_UNTRUSTED && !vetoed(decision.reason))
+    if (out->verdict.state == GV_VERDICT_UNTRUSTED && !vetoed(out->decision.reason))
         bits |= GV_LISTED_UNTRUSTED;
     return bits;
 }
 
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The first end of all that it may be listed for, unix milliseconds; UINT64_MAX: none is known. What
+ * the core says is so still, although its end has come by this clock, is asked again soon. */
+static uint64_t end_of(const struct gv_core *core, const struct state *state, uint64_t unix_ms,
+                       const struct gv_subject *subject)
+{
+    struct gv_history_summary history;
+    uint8_t instance[GV_ID_LEN];
+    uint64_t end = UINT64_MAX;
+    uint32_t seconds;
+
+    if (gv_core_history(core, &history, subject) == GV_OK) {
+        if (state->facts.locked_here)
+            end = history.locked_until_ms;
+        if (state->facts.failed_lately)
+            end = sooner(end, history.last_visit_ms + DAY_MS);
+    }
+    if (state->facts.locked_by_own && gv_core_own_lock(core, subject, &seconds, instance))
+        end = sooner(end, unix_ms + 1000ull * seconds);
+    if (state->verdict.until_min != GV_NEVER)
+        end = sooner(end, MINUTE_MS * state->verdict.until_min);
+    return end;
+}
+
+static uint64_t unix_now(const struct gv_feed *feed)
+{
+    const struct gv_feed_options *o = &feed->options;
+
+    return o->unix_ms ? o->unix_ms(o->context) : gv_unix_ms();
+}
+
+/* Where that fails, the round comes by. */
+static void await_end(struct gv_feed *feed, const struct state *state,
+                      const struct gv_subject *subject)
+{
+    uint64_t unix_ms = unix_now(feed), end = end_of(feed->core, state, unix_ms, subject);
+
+    if (end == UINT64_MAX)
+        return;
+    uint64_t ms = end > unix_ms ? end - unix_ms : 0;
+    if (gv_ends_put(feed->ends, subject, uv_now(feed->options.loop) + ms) != GV_OK)
+        gv_log_limited(GV_LOG_WARNING, "what ends by itself may stay listed for minutes");
+}
+
 void gv_feed_subject(struct gv_feed *feed, const struct gv_subject *subject)
 {
-    unsigned was = gv_listing_get(feed->listing, subject), is = decide(feed->core, subject);
+    struct state state;
+    unsigned was = gv_listing_get(feed->listing, subject);
+    unsigned is = decide(feed->core, &state, subject);
 
+    if (is != 0)
+        await_end(feed, &state, subject);
     if (was == is)
         return;
     if (gv_listing_set(feed->listing, subject, is) != GV_OK) {
         gv_log_limited(GV_LOG_ERROR, "out of memory: an address is not listed for enforcement");
-        return; /* the sweep tries again */
+        return; /* the round tries again */
     }
+    feed->refused += (is & GV_LISTED_REFUSED) - (size_t)(was & GV_LISTED_REFUSED);
     for (struct gv_feed_watcher *w = feed->watchers; w; w = w->next)
         w->changed(w->context, subject, was, is);
+}
+
+void gv_feed_about(struct gv_feed *feed, const struct gv_subject *subject)
+{
+    uint64_t now = uv_now(feed->options.loop);
+
+    if (now != feed->turn_ms)
+        feed->told = 0;
+    feed->turn_ms = now;
+    if (feed->told++ < GV_FEED_AT_ONCE || gv_ends_put(feed->ends, subject, now) != GV_OK)
+        gv_feed_subject(feed, subject);
 }
 
 void gv_feed_watch(struct gv_feed *feed, struct gv_feed_watcher *watcher)
@@ -58,118 +159,233 @@ void gv_feed_watch(struct gv_feed *feed, struct gv_feed_watcher *watcher)
     feed->watchers = watcher;
 }
 
-/* Where the sweep is within one of the lists: false at its end. */
-typedef bool next_subject(struct gv_feed *feed, struct gv_subject *out);
+/* ---- going through them ---------------------------------------------------------------------- */
 
-static bool next_listed(struct gv_feed *feed, struct gv_subject *out)
+static bool is_single(const struct gv_prefix *prefix)
 {
-    unsigned bits;
-
-    return gv_listing_next(feed->listing, &feed->of_listing, out, &bits);
+    return prefix->bits >= (prefix->family == GV_FAMILY_IPV4 ? 32 : 64);
 }
 
-static bool next_of_mesh(struct gv_feed *feed, struct gv_subject *out)
+/* Of IPv6, whatever lies in one /64. */
+static struct gv_subject subject_of(const struct gv_prefix *prefix)
 {
-    return gv_core_next_subject(feed->core, &feed->of_mesh, out);
+    struct gv_subject subject = {.family = prefix->family};
+
+    memcpy(subject.bytes, prefix->bytes, prefix->family == GV_FAMILY_IPV4 ? 4 : 8);
+    return subject;
 }
 
-static bool next_of_history(struct gv_feed *feed, struct gv_subject *out)
-{
-    return gv_core_next_local(feed->core, &feed->of_history, out);
-}
-
-static bool next_own_lock(struct gv_feed *feed, struct gv_subject *out)
-{
-    return gv_core_next_own_lock(feed->core, &feed->of_own, out);
-}
-
-static next_subject *const lists[LISTS] = {next_listed, next_of_mesh, next_of_history,
-                                           next_own_lock};
-
-static void begin(struct gv_feed *feed, size_t list, uint64_t now_ms)
-{
-    size_t *const cursors[LISTS] = {&feed->of_listing, &feed->of_mesh, &feed->of_history,
-                                    &feed->of_own};
-
-    *cursors[list] = 0;
-    feed->done[list] = false;
-    feed->round_ms[list] = now_ms;
-}
-
-static void sweep(struct gv_feed *feed, size_t count)
-{
-    struct gv_subject subject;
-
-    for (size_t list = 0; list < LISTS; list++)
-        for (size_t i = 0; i < count && !feed->done[list]; i++) {
-            if (lists[list](feed, &subject))
-                gv_feed_subject(feed, &subject);
-            else
-                feed->done[list] = true;
-        }
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-    struct gv_feed *feed = timer->data;
-    uint64_t now_ms = uv_now(timer->loop);
-
-    for (size_t list = 0; list < LISTS; list++)
-        if (feed->done[list] && now_ms - feed->round_ms[list] >= GV_FEED_ROUND_MS)
-            begin(feed, list, now_ms);
-    sweep(feed, GV_FEED_SWEEP_COUNT);
-}
-
-/* Single addresses of the deny list, of IPv6 whatever lies in one /64, so that what enumerates the
- * listing has them. */
-static void list_denied(struct gv_feed *feed)
+/* Single addresses of the deny lists, so that what enumerates the listing has them. A range gives no
+ * subject. */
+static bool next_denied(const struct gv_feed *feed, size_t *cursor, struct gv_subject *out)
 {
     const struct gv_settings *settings = gv_core_settings(feed->core);
     struct gv_prefix prefix;
-    size_t cursor = 0;
-    bool deny;
+    bool deny = true;
 
-    for (size_t i = 0; i < settings->deny_count; i++)
-        if (settings->deny[i].bits >= (settings->deny[i].family == GV_FAMILY_IPV4 ? 32 : 64)) {
-            struct gv_subject subject = {.family = settings->deny[i].family};
-            memcpy(subject.bytes, settings->deny[i].bytes, sizeof subject.bytes);
+    if (*cursor < settings->deny_count) {
+        prefix = settings->deny[(*cursor)++];
+    } else {
+        size_t of_admin = *cursor - settings->deny_count;
+        if (!gv_core_next_listed(feed->core, &of_admin, &prefix, &deny))
+            return false;
+        *cursor = of_admin + settings->deny_count;
+    }
+    *out = (struct gv_subject){.family = GV_FAMILY_NONE};
+    if (deny && is_single(&prefix))
+        *out = subject_of(&prefix);
+    return true;
+}
+
+static bool next_of(const struct gv_feed *feed, enum list list, size_t *cursor,
+                    struct gv_subject *out)
+{
+    unsigned bits;
+
+    switch (list) {
+    case LISTED:
+        return gv_listing_next(feed->listing, cursor, out, &bits);
+    case DENIED:
+        return next_denied(feed, cursor, out);
+    case HISTORY:
+        return gv_core_next_local(feed->core, cursor, out);
+    case OWN:
+        return gv_core_next_own_lock(feed->core, cursor, out);
+    default:
+        return gv_core_next_subject(feed->core, cursor, out);
+    }
+}
+
+/* One step of a walk through one list; false: it is at its end. `prefix` NULL: everything. */
+static bool step(struct gv_feed *feed, struct walk *walk, enum list list,
+                 const struct gv_prefix *prefix)
+{
+    struct gv_subject subject;
+    size_t *cursor = &walk->cursor[list];
+    uint64_t serial = gv_listing_serial(feed->listing);
+
+    if (walk->done[list] || !next_of(feed, list, cursor, &subject)) {
+        walk->done[list] = true;
+        return false;
+    }
+    if (subject.family == GV_FAMILY_NONE || (prefix && !gv_prefix_matches(prefix, &subject)))
+        return true;
+    gv_feed_subject(feed, &subject);
+    /* Another may have moved up into the place of what was taken off. */
+    if (list == LISTED && gv_listing_serial(feed->listing) != serial)
+        --*cursor;
+    return true;
+}
+
+static void begin(struct walk *walk)
+{
+    *walk = (struct walk){.done = {false}};
+}
+
+/* ---- all of them at once --------------------------------------------------------------------- */
+
+/* True: there may be more of it. */
+static bool some_of_pass(struct gv_feed *feed)
+{
+    struct pass *pass = &feed->now;
+    const struct gv_prefix *prefix = pass->whole ? NULL : &pass->prefix;
+    unsigned left = STEPS;
+
+    for (enum list list = LISTED; list < LISTS; list++)
+        while (step(feed, &pass->walk, list, prefix))
+            if (--left == 0)
+                return true;
+    *pass = feed->next;
+    feed->next.wanted = false;
+    return pass->wanted;
+}
+
+static bool some_of_ends(struct gv_feed *feed)
+{
+    uint64_t now = uv_now(feed->options.loop);
+    struct gv_subject subject;
+    unsigned left = STEPS;
+
+    for (; left > 0 && gv_ends_next(feed->ends, &subject, now); left--)
+        gv_feed_subject(feed, &subject);
+    return left == 0;
+}
+
+static bool some(void *context)
+{
+    struct gv_feed *feed = context;
+    bool ends = some_of_ends(feed), pass = feed->now.wanted && some_of_pass(feed);
+
+    return ends || pass;
+}
+
+static void look_for_ranges(struct gv_feed *feed)
+{
+    struct gv_prefix prefix;
+    size_t cursor = 0;
+
+    feed->ranges = gv_core_settings(feed->core)->deny_count > 0;
+    for (bool deny; !feed->ranges && gv_core_next_listed(feed->core, &cursor, &prefix, &deny);)
+        feed->ranges = deny;
+}
+
+/* `prefix` NULL: everything. What changes during a pass is for the one after it. */
+static void go_through(struct gv_feed *feed, const struct gv_prefix *prefix)
+{
+    struct pass *pass = feed->now.wanted ? &feed->next : &feed->now;
+
+    pass->whole = !prefix || pass->wanted;
+    if (prefix)
+        pass->prefix = *prefix;
+    pass->wanted = true;
+    begin(&pass->walk);
+    gv_slices_begin(&feed->slices);
+}
+
+/* Whom a denied range refuses and nothing else is not listed beside it. */
+static bool is_of_range(const struct gv_feed *feed, const struct gv_subject *subject)
+{
+    struct gv_subject denied;
+    struct state state;
+    size_t cursor = 0;
+
+    (void)decide(feed->core, &state, subject);
+    if (state.decision.reason != GV_REASON_DENY_LISTED)
+        return false;
+    while (next_denied(feed, &cursor, &denied))
+        if (gv_subject_equal(&denied, subject))
+            return false;
+    return true;
+}
+
+void gv_feed_prefix(struct gv_feed *feed, const struct gv_prefix *prefix)
+{
+    look_for_ranges(feed);
+    if (is_single(prefix)) {
+        struct gv_subject subject = subject_of(prefix);
+        if (gv_listing_get(feed->listing, &subject) != 0 || !is_of_range(feed, &subject))
             gv_feed_subject(feed, &subject);
-        }
-    while (gv_core_next_listed(feed->core, &cursor, &prefix, &deny))
-        if (deny && prefix.bits >= (prefix.family == GV_FAMILY_IPV4 ? 32 : 64)) {
-            struct gv_subject subject = {.family = prefix.family};
-            memcpy(subject.bytes, prefix.bytes, sizeof subject.bytes);
-            gv_feed_subject(feed, &subject);
-        }
+    } else {
+        go_through(feed, prefix);
+    }
 }
 
 void gv_feed_all(struct gv_feed *feed)
 {
-    for (size_t list = 0; list < LISTS; list++)
-        begin(feed, list, uv_now(feed->timer.loop));
-    sweep(feed, SIZE_MAX);
-    list_denied(feed);
+    look_for_ranges(feed);
+    go_through(feed, NULL);
 }
 
-static bool has_deny_range(const struct gv_core *core)
+bool gv_feed_busy(const struct gv_feed *feed)
 {
-    struct gv_prefix prefix;
-    size_t cursor = 0;
-    bool deny;
-
-    if (gv_core_settings(core)->deny_count > 0)
-        return true;
-    while (gv_core_next_listed(core, &cursor, &prefix, &deny))
-        if (deny)
-            return true;
-    return false;
+    return feed->now.wanted;
 }
+
+void gv_feed_finish(struct gv_feed *feed)
+{
+    gv_slices_finish(&feed->slices);
+}
+
+/* ---- in turn --------------------------------------------------------------------------------- */
+
+static void on_round(uv_timer_t *timer)
+{
+    struct gv_feed *feed = timer->data;
+    uint64_t now_ms = uv_now(timer->loop);
+
+    for (enum list list = LISTED; list < LISTS; list++) {
+        if (feed->round.done[list] && now_ms - feed->round_ms[list] >= GV_FEED_ROUND_MS) {
+            feed->round.cursor[list] = 0;
+            feed->round.done[list] = false;
+            feed->round_ms[list] = now_ms;
+        }
+        for (unsigned i = 0; i < GV_FEED_SWEEP_COUNT && step(feed, &feed->round, list, NULL); i++)
+            ;
+    }
+}
+
+static void on_due(uv_timer_t *timer)
+{
+    struct gv_feed *feed = timer->data;
+
+    if (!gv_ends_due(feed->ends, uv_now(timer->loop)))
+        return;
+    if (feed->options.clock)
+        feed->options.clock(feed->options.context);
+    gv_slices_begin(&feed->slices);
+}
+
+/* ---- questions ------------------------------------------------------------------------------- */
 
 unsigned gv_feed_look(const struct gv_feed *feed, const struct gv_subject *subject)
 {
-    unsigned bits = gv_listing_get(feed->listing, subject);
+    struct state state;
+    unsigned bits;
 
-    return bits == 0 && has_deny_range(feed->core) ? decide(feed->core, subject) : bits;
+    if (feed->now.wanted)
+        return decide(feed->core, &state, subject);
+    bits = gv_listing_get(feed->listing, subject);
+    return bits == 0 && feed->ranges ? decide(feed->core, &state, subject) : bits;
 }
 
 const struct gv_listing *gv_feed_listing(const struct gv_feed *feed)
@@ -177,7 +393,28 @@ const struct gv_listing *gv_feed_listing(const struct gv_feed *feed)
     return feed->listing;
 }
 
-int gv_feed_start(struct gv_feed **out, uv_loop_t *loop, const struct gv_core *core)
+size_t gv_feed_refused(const struct gv_feed *feed)
+{
+    return feed->refused;
+}
+
+size_t gv_feed_bytes(const struct gv_feed *feed)
+{
+    return sizeof *feed + gv_listing_bytes(feed->listing) + gv_ends_bytes(feed->ends);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void start_timer(struct gv_feed *feed, uv_timer_t *timer, uv_timer_cb callback, unsigned ms)
+{
+    uv_timer_init(feed->options.loop, timer);
+    timer->data = feed;
+    uv_timer_start(timer, callback, ms, ms);
+    uv_unref((uv_handle_t *)timer);
+    feed->handles++;
+}
+
+int gv_feed_start(struct gv_feed **out, const struct gv_feed_options *options)
 {
     struct gv_feed *feed = calloc(1, sizeof *feed);
     uint8_t key[16];
@@ -186,18 +423,23 @@ int gv_feed_start(struct gv_feed **out, uv_loop_t *loop, const struct gv_core *c
     if (!feed)
         return GV_ERR_MEMORY;
     randombytes_buf(key, sizeof key);
-    feed->core = core;
+    feed->options = *options;
+    feed->core = options->core;
     feed->listing = gv_listing_new(key);
+    feed->ends = gv_ends_new(key, uv_now(options->loop));
     gv_wipe(key, sizeof key);
-    if (!feed->listing) {
+    if (!feed->listing || !feed->ends) {
+        gv_listing_free(feed->listing);
+        gv_ends_free(feed->ends);
         free(feed);
         return GV_ERR_MEMORY;
     }
-    uv_timer_init(loop, &feed->timer);
-    feed->timer.data = feed;
+    gv_slices_init(&feed->slices, options->loop, some, feed);
+    feed->handles++;
     gv_feed_all(feed);
-    uv_timer_start(&feed->timer, on_timer, GV_FEED_SWEEP_MS, GV_FEED_SWEEP_MS);
-    uv_unref((uv_handle_t *)&feed->timer);
+    gv_feed_finish(feed); /* nobody is served yet */
+    start_timer(feed, &feed->timer, on_round, GV_FEED_SWEEP_MS);
+    start_timer(feed, &feed->due, on_due, GV_ENDS_STEP_MS);
     *out = feed;
     return GV_OK;
 }
@@ -206,7 +448,10 @@ static void on_closed(uv_handle_t *handle)
 {
     struct gv_feed *feed = handle->data;
 
+    if (--feed->handles > 0)
+        return;
     gv_listing_free(feed->listing);
+    gv_ends_free(feed->ends);
     free(feed);
 }
 
@@ -216,4 +461,6 @@ void gv_feed_stop(struct gv_feed *feed)
         return;
     feed->core = NULL;
     uv_close((uv_handle_t *)&feed->timer, on_closed);
+    uv_close((uv_handle_t *)&feed->due, on_closed);
+    gv_slices_close(&feed->slices, on_closed);
 }

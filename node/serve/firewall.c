@@ -9,6 +9,7 @@
 #include "crypto/wipe.h"
 #include "node/base/firewall_record.h"
 #include "node/base/log.h"
+#include "node/serve/slices.h"
 
 #define FLUSH_MS   50u /* changes that come within it are one transaction */
 #define TICK_MS    1000u
@@ -20,6 +21,7 @@
 #define SLACK_S    15u         /* an entry ends this long after its action; the feed is faster */
 #define RENEW_S    (GV_FIREWALL_LEASE_S / 2)
 #define LEASE_UNIT 60u /* of what is remembered of an entry: one byte */
+#define STEPS      16u /* of a slice between two looks at the clock */
 
 struct gv_firewall {
     uv_loop_t *loop;
@@ -27,13 +29,16 @@ struct gv_firewall {
     const struct gv_feed *feed;
     struct gv_feed_watcher watcher;
     struct gv_listing *leases; /* what was told, and until when: the minute modulo 255, plus one */
-    size_t cursor;             /* of the round through leases */
+    size_t cursor, round_left; /* of the round through leases; how many more in this tick */
+    struct gv_slices slices;
+    struct gv_listing *whole; /* owned; what a whole list still has to name. NULL: none is under way */
+    size_t whole_cursor;
     char *path;                /* of the socket; owned */
     struct gv_prefix *lists;   /* owned; [policy] allow, then deny */
     size_t allow_count, deny_count;
     unsigned fed;           /* which of enum gv_listed go there */
     bool enforced, leaving; /* leaving: the empty list is on its way */
-    bool stopping;
+    bool stopping, retry_whole;
 
     uv_timer_t timer, flush;
     uv_pipe_t pipe;
@@ -118,18 +123,9 @@ static void put_prefix(struct gv_firewall *f, enum gv_firewall_op op,
     put(f, &(struct gv_firewall_record){.op = op, .prefix = *prefix, .number = seconds});
 }
 
-static struct gv_prefix prefix_of(const struct gv_subject *subject)
-{
-    struct gv_prefix prefix = {.family = subject->family,
-                               .bits = subject->family == GV_FAMILY_IPV4 ? 32 : 64};
-
-    memcpy(prefix.bytes, subject->bytes, subject->family == GV_FAMILY_IPV4 ? 4 : 8);
-    return prefix;
-}
-
 static void add(struct gv_firewall *f, const struct gv_subject *subject, uint32_t seconds)
 {
-    struct gv_prefix prefix = prefix_of(subject);
+    struct gv_prefix prefix = gv_prefix_of_subject(subject);
     uint64_t until = minute_now(f) + seconds / LEASE_UNIT;
 
     if (seconds > 0 && gv_firewall_may_refuse(&prefix) &&
@@ -139,7 +135,7 @@ static void add(struct gv_firewall *f, const struct gv_subject *subject, uint32_
 
 static void drop(struct gv_firewall *f, const struct gv_subject *subject)
 {
-    struct gv_prefix prefix = prefix_of(subject);
+    struct gv_prefix prefix = gv_prefix_of_subject(subject);
 
     if (gv_listing_get(f->leases, subject) == 0)
         return;
@@ -201,43 +197,60 @@ static void put_allowed(struct gv_firewall *f)
             put_prefix(f, GV_FIREWALL_ALLOW, &prefix, 0);
 }
 
-static void forget_leases(struct gv_firewall *f)
+static void put_lists(struct gv_firewall *f)
 {
-    struct gv_subject subject;
-    unsigned value;
-    size_t cursor = 0;
-
-    while (gv_listing_count(f->leases) > 0) {
-        if (!gv_listing_next(f->leases, &cursor, &subject, &value)) {
-            cursor = 0;
-            continue;
-        }
-        (void)gv_listing_set(f->leases, &subject, 0);
-        cursor = cursor > 0 ? cursor - 1 : 0; /* another may have moved up */
-    }
-    f->cursor = 0;
+    put_allowed(f);
+    put_ranges(f);
 }
 
-/* Everything: whatever the helper has beside it goes. */
-static void put_whole(struct gv_firewall *f)
+static void end_whole(struct gv_firewall *f)
+{
+    gv_listing_free(f->whole);
+    f->whole = NULL;
+}
+
+/* Everything: whatever the helper has beside it goes. What is listed is gone through in slices; what
+ * changes meanwhile is told as always. */
+static void begin_whole(struct gv_firewall *f)
+{
+    end_whole(f);
+    if (f->enforced && !(f->whole = gv_listing_copy(gv_feed_listing(f->feed)))) {
+        gv_log_limited(GV_LOG_ERROR, "out of memory: the firewall keeps what it has");
+        f->retry_whole = true;
+        return;
+    }
+    f->retry_whole = false;
+    gv_listing_clear(f->leases, gv_feed_listing(f->feed));
+    f->cursor = f->whole_cursor = 0;
+    put(f, &(struct gv_firewall_record){.op = GV_FIREWALL_BEGIN});
+    f->lists_sent++;
+    if (f->enforced) {
+        put_lists(f);
+        gv_slices_begin(&f->slices);
+    } else {
+        commit(f);
+    }
+}
+
+static void write_out(struct gv_firewall *f);
+
+static bool some_of_whole(struct gv_firewall *f)
 {
     const struct gv_listing *listing = gv_feed_listing(f->feed);
     struct gv_subject subject;
-    size_t cursor = 0;
     unsigned bits;
 
-    forget_leases(f);
-    put(f, &(struct gv_firewall_record){.op = GV_FIREWALL_BEGIN});
-    if (f->enforced) {
-        put_allowed(f);
-        put_ranges(f);
-        while (gv_listing_next(listing, &cursor, &subject, &bits)) {
-            if (bits & f->fed)
-                add(f, &subject, lasts(f, &subject));
+    for (unsigned left = STEPS; left > 0; left--) {
+        if (!gv_listing_next(f->whole, &f->whole_cursor, &subject, &bits)) {
+            end_whole(f);
+            commit(f);
+            write_out(f);
+            return false;
         }
+        if (gv_listing_get(listing, &subject) & f->fed && gv_listing_get(f->leases, &subject) == 0)
+            add(f, &subject, lasts(f, &subject));
     }
-    commit(f);
-    f->lists_sent++;
+    return true;
 }
 
 static void on_changed(void *context, const struct gv_subject *subject, unsigned was, unsigned is)
@@ -253,29 +266,44 @@ static void on_changed(void *context, const struct gv_subject *subject, unsigned
 }
 
 /* Entries whose end has moved, and those that are half way through. */
-static void renew_some(struct gv_firewall *f)
+static void renew(struct gv_firewall *f, const struct gv_subject *subject, unsigned value)
+{
+    unsigned minutes = (unsigned)((value - 1 + 255 - minute_now(f) % 255) % 255);
+
+    if (minutes > GV_FIREWALL_LEASE_S / LEASE_UNIT)
+        minutes = 0; /* over */
+    if (minutes > RENEW_S / LEASE_UNIT && minutes < GV_FIREWALL_LEASE_S / LEASE_UNIT - 1)
+        return;
+    uint32_t seconds = lasts(f, subject);
+    unsigned fresh = seconds / LEASE_UNIT;
+    if (seconds == 0)
+        drop(f, subject);
+    else if (fresh > minutes + 1 || fresh + 1 < minutes)
+        add(f, subject, seconds);
+}
+
+static bool some_of_round(struct gv_firewall *f)
 {
     struct gv_subject subject;
     unsigned value;
-    uint64_t now = minute_now(f);
 
-    for (size_t left = gv_listing_count(f->leases) / ROUNDS + 64; left > 0; left--) {
+    for (unsigned left = STEPS; left > 0 && f->round_left > 0; left--, f->round_left--) {
         if (!gv_listing_next(f->leases, &f->cursor, &subject, &value)) {
-            f->cursor = 0;
+            f->cursor = f->round_left = 0;
             break;
         }
-        unsigned minutes = (unsigned)((value - 1 + 255 - now % 255) % 255);
-        if (minutes > GV_FIREWALL_LEASE_S / LEASE_UNIT)
-            minutes = 0; /* over */
-        if (minutes > RENEW_S / LEASE_UNIT && minutes < GV_FIREWALL_LEASE_S / LEASE_UNIT - 1)
-            continue;
-        uint32_t seconds = lasts(f, &subject);
-        unsigned fresh = seconds / LEASE_UNIT;
-        if (seconds == 0)
-            drop(f, &subject);
-        else if (fresh > minutes + 1 || fresh + 1 < minutes)
-            add(f, &subject, seconds);
+        renew(f, &subject, value);
     }
+    return f->round_left > 0;
+}
+
+static bool some(void *context)
+{
+    struct gv_firewall *f = context;
+
+    if (!f->connected || !f->enforced || f->stopping)
+        return false;
+    return f->whole ? some_of_whole(f) || f->round_left > 0 : some_of_round(f);
 }
 
 /* ---- the socket ------------------------------------------------------------------------------ */
@@ -304,6 +332,7 @@ static void on_closed(uv_handle_t *handle)
 
 static void hang_up(struct gv_firewall *f)
 {
+    end_whole(f);
     f->connected = false;
     f->leaving = false;
     f->answer_due_ms = 0;
@@ -324,8 +353,6 @@ static void lost(struct gv_firewall *f, const char *why)
            f->path, why);
     hang_up(f);
 }
-
-static void write_out(struct gv_firewall *f);
 
 static void on_written(uv_write_t *write, int status)
 {
@@ -375,7 +402,7 @@ static void on_flush(uv_timer_t *timer)
 
     if (!f->connected)
         return;
-    if (f->uncommitted)
+    if (f->uncommitted && !f->whole)
         commit(f);
     write_out(f);
 }
@@ -451,7 +478,7 @@ static void on_connected(uv_connect_t *connect, int status)
     f->told_absent = false;
     f->connected = true;
     put(f, &(struct gv_firewall_record){.op = GV_FIREWALL_HELLO, .number = GV_FIREWALL_VERSION});
-    put_whole(f);
+    begin_whole(f);
     write_out(f);
 }
 
@@ -480,8 +507,11 @@ static void on_tick(uv_timer_t *timer)
         lost(f, "no answer for a minute");
         return;
     }
-    if (f->enforced) {
-        renew_some(f);
+    if (f->retry_whole)
+        begin_whole(f);
+    if (f->enforced && !f->whole) {
+        f->round_left = gv_listing_count(f->leases) / ROUNDS + 64;
+        gv_slices_begin(&f->slices);
         if (now >= f->ranges_ms)
             put_ranges(f);
     }
@@ -534,7 +564,8 @@ int gv_firewall_start(struct gv_firewall **out, uv_loop_t *loop, const struct gv
     }
     uv_timer_init(loop, &f->timer);
     uv_timer_init(loop, &f->flush);
-    f->handles = 2;
+    gv_slices_init(&f->slices, loop, some, f);
+    f->handles = 3;
     f->timer.data = f->flush.data = f;
     uv_timer_start(&f->timer, on_tick, 0, TICK_MS);
     uv_unref((uv_handle_t *)&f->timer);
@@ -552,13 +583,23 @@ void gv_firewall_stop(struct gv_firewall *firewall)
     hang_up(firewall);
     uv_close((uv_handle_t *)&firewall->timer, on_closed);
     uv_close((uv_handle_t *)&firewall->flush, on_closed);
+    gv_slices_close(&firewall->slices, on_closed);
 }
 
+/* The entries stay: what the lists make of them, the listing tells. */
 void gv_firewall_lists_changed(struct gv_firewall *firewall)
 {
-    if (!firewall || !firewall->connected)
+    if (!firewall || !firewall->connected || !firewall->enforced)
         return;
-    put_whole(firewall);
+    if (firewall->whole) {
+        begin_whole(firewall);
+    } else {
+        put(firewall, &(struct gv_firewall_record){.op = GV_FIREWALL_BEGIN,
+                                                   .number = GV_FIREWALL_LISTS_ONLY});
+        put_lists(firewall);
+        commit(firewall);
+        firewall->lists_sent++;
+    }
     write_out(firewall);
 }
 
@@ -567,13 +608,19 @@ void gv_firewall_configure(struct gv_firewall *firewall, const struct gv_options
     if (!firewall)
         return;
     bool was = firewall->enforced;
+    unsigned fed = firewall->fed;
     if (take_options(firewall, options) != GV_OK) {
         gv_log(GV_LOG_ERROR, "out of memory: the firewall keeps the old lists");
         return;
     }
     firewall->leaving = was && !firewall->enforced && firewall->connected;
     firewall->retry_ms = 0;
-    gv_firewall_lists_changed(firewall);
+    if (was == firewall->enforced && fed == firewall->fed) {
+        gv_firewall_lists_changed(firewall);
+    } else if (firewall->connected) {
+        begin_whole(firewall);
+        write_out(firewall);
+    }
 }
 
 json_t *gv_firewall_json(const struct gv_firewall *firewall)

@@ -35,9 +35,10 @@ static void learn_hours(struct gv_flow_watch *watch, uint64_t hour)
 {
     uint64_t from = hour > GV_ANOMALY_HOURS ? hour - GV_ANOMALY_HOURS + 1 : 0;
 
-    if (watch->learnt >= hour)
+    if (watch->learnt == hour)
         return;
-    if (watch->learnt > from)
+    /* A clock that was ahead has come back: its hours took the places of true ones. */
+    if (watch->learnt > from && watch->learnt < hour)
         from = watch->learnt;
     if (gv_persist_read_statistics(watch->options.persist, GV_STATISTICS_HOUR, from * 60, hour * 60,
                                    learn, watch) == GV_OK)
@@ -121,7 +122,7 @@ void gv_flow_watch_minute(struct gv_flow_watch *watch, uint64_t unix_ms)
                                    minute + 1, look, &window) != GV_OK)
         return; /* the driver says why */
     for (size_t s = 0; s < GV_SERIES_COUNT; s++)
-        values[s] = gv_anomaly_rate(window.of[s]);
+        values[s] = gv_anomaly_rate((enum gv_series)s, window.of[s]);
     values[GV_SERIES_QUEUE] = noted.queue < UINT32_MAX ? (uint32_t)noted.queue : UINT32_MAX;
     values[GV_SERIES_ACTIVITY] = window.of[GV_SERIES_ACTIVITY][4];
     memcpy(noted.peaks, values, sizeof values);
@@ -163,6 +164,7 @@ int gv_flow_watch_start(struct gv_flow_watch **out, const struct gv_flow_watch_o
     }
     watch->options = *options;
     (void)gv_persist_alerts(options->persist, 0, GV_ALERTS_MAX, resume, watch);
+    learn_hours(watch, gv_unix_ms() / 3600000); /* who asks at once is told what it knows */
     uv_timer_init(options->loop, &watch->timer);
     watch->timer.data = watch;
     arm(watch);

@@ -84,6 +84,51 @@ void gv_listing_free(struct gv_listing *listing)
     free(listing);
 }
 
+static bool copy_part(struct part *out, const struct part *part)
+{
+    *out = *part;
+    out->lines = new_lines(part->line_count);
+    if (out->lines)
+        memcpy(out->lines, part->lines, part->line_count * LINE);
+    return out->lines != NULL;
+}
+
+struct gv_listing *gv_listing_copy(const struct gv_listing *listing)
+{
+    struct gv_listing *copy = malloc(sizeof *copy);
+
+    if (!copy)
+        return NULL;
+    *copy = *listing;
+    copy->v4.lines = copy->v6.lines = NULL;
+    if (!copy_part(&copy->v4, &listing->v4) || !copy_part(&copy->v6, &listing->v6)) {
+        gv_listing_free(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+static void clear_part(struct part *part, const struct part *like)
+{
+    uint8_t *lines = part->line_count == like->line_count ? NULL : new_lines(like->line_count);
+
+    if (lines) {
+        free(part->lines);
+        part->lines = lines;
+        part->line_count = like->line_count;
+    } else { /* or there is no memory for another size */
+        memset(part->lines, 0, part->line_count * LINE);
+    }
+    part->count = 0;
+}
+
+void gv_listing_clear(struct gv_listing *listing, const struct gv_listing *like)
+{
+    clear_part(&listing->v4, &like->v4);
+    clear_part(&listing->v6, &like->v6);
+    listing->serial++;
+}
+
 static uint8_t *bits_of(const struct part *part, uint8_t *line)
 {
     return line + (size_t)part->key_len * part->per_line;

@@ -25,6 +25,7 @@
 struct gv_surfaces {
     uv_loop_t *loop;
     const struct gv_core *core;
+    struct gv_driver *driver; /* NULL: the core's clock is another's business */
     struct gv_feed *feed;
     struct gv_watch *watch;
     struct gv_dnsbl *dnsbl;     /* NULL: does not listen */
@@ -264,6 +265,15 @@ static int start_bouncers(struct gv_surfaces *s, const struct gv_surfaces_option
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
+static void tell_clock(void *context)
+{
+    const struct gv_surfaces *s = context;
+    struct gv_event event = {.kind = GV_EVENT_TIMER};
+
+    if (s->driver)
+        (void)gv_driver_event(s->driver, &event);
+}
+
 int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options *options,
                       struct gv_text *error)
 {
@@ -277,7 +287,12 @@ int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options
     s->enforced = options->options->enforced;
     s->api = options->api;
     s->watch = gv_watch_new(options->core);
-    int rc = s->watch ? gv_feed_start(&s->feed, options->loop, options->core) : GV_ERR_MEMORY;
+    s->driver = options->driver;
+    int rc = s->watch ? gv_feed_start(&s->feed, &(struct gv_feed_options){.loop = options->loop,
+                                                                          .core = options->core,
+                                                                          .context = s,
+                                                                          .clock = tell_clock})
+                      : GV_ERR_MEMORY;
     if (rc == GV_OK)
         rc = gv_changes_start(&s->changes, options->loop, s->feed, options->core);
     if (rc != GV_OK) {
@@ -343,7 +358,9 @@ void gv_surfaces_configure(struct gv_surfaces *surfaces, const struct gv_options
     surfaces->enforced = surfaces->metrics.enforced = options->enforced;
     if (surfaces->dovecot)
         gv_dovecot_enforce(surfaces->dovecot, surfaces->enforced & GV_ENFORCE_DOVECOT);
-    gv_surfaces_all(surfaces);
+    gv_feed_all(surfaces->feed);
+    if (surfaces->blocklist)
+        gv_blocklist_ranges_changed(surfaces->blocklist);
     gv_bouncers_configure(surfaces->bouncers, surfaces->enforced & GV_ENFORCE_BOUNCERS,
                           feeds_untrusted(options));
     gv_firewall_configure(surfaces->firewall, options);
@@ -366,16 +383,20 @@ void gv_surfaces_watch(struct gv_surfaces *surfaces, const struct gv_observation
 void gv_surfaces_about(struct gv_surfaces *surfaces, const struct gv_subject *subject)
 {
     if (surfaces && subject->family != GV_FAMILY_NONE)
-        gv_feed_subject(surfaces->feed, subject);
+        gv_feed_about(surfaces->feed, subject);
 }
 
-void gv_surfaces_all(struct gv_surfaces *surfaces)
+void gv_surfaces_lists(struct gv_surfaces *surfaces, const struct gv_prefix *prefix)
 {
     if (!surfaces)
         return;
-    gv_feed_all(surfaces->feed);
+    if (!prefix) {
+        gv_feed_all(surfaces->feed);
+        return;
+    }
+    gv_firewall_lists_changed(surfaces->firewall); /* first: it takes no entry that it has as allowed */
+    gv_feed_prefix(surfaces->feed, prefix);
     gv_bouncers_lists_changed(surfaces->bouncers);
-    gv_firewall_lists_changed(surfaces->firewall);
     if (surfaces->blocklist)
         gv_blocklist_ranges_changed(surfaces->blocklist);
 }

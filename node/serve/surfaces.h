@@ -27,7 +27,7 @@ struct gv_surfaces_options {
     const struct gv_options *options; /* borrowed for the call */
     const uint8_t *account_key;       /* 16 bytes, copied: the log reader's */
     struct gv_api *api; /* borrowed likewise; its token opens the HTTP port. NULL: no API there */
-    const struct gv_driver *driver; /* with `api`: for the metrics */
+    struct gv_driver *driver; /* with `api`: for the metrics, and to tell the core the time */
     const uint8_t *store_key;         /* GV_KEY_LEN bytes, the node's own; not kept */
     void *context;
     void (*observe)(void *context, const struct gv_observation *observation);
@@ -49,8 +49,8 @@ bool gv_surfaces_absorb(struct gv_surfaces *surfaces, struct gv_observation *obs
 void gv_surfaces_watch(struct gv_surfaces *surfaces, const struct gv_observation *observation);
 /* Something happened about this subject. */
 void gv_surfaces_about(struct gv_surfaces *surfaces, const struct gv_subject *subject);
-/* The admin's lists have changed. */
-void gv_surfaces_all(struct gv_surfaces *surfaces);
+/* As gv_api_options.lists_changed. */
+void gv_surfaces_lists(struct gv_surfaces *surfaces, const struct gv_prefix *prefix);
 
 /* An alert began or ended: the hooks tell it. */
 void gv_surfaces_alert(struct gv_surfaces *surfaces, const struct gv_alert *alert);

@@ -106,14 +106,22 @@ static bool is_right(const struct gv_core *core, const uint8_t pair_key[GV_HASH_
 }
 
 /* One of the roster: a MAC, and so many tries a minute, whoever he lends his key to. */
+/* An instance may be at fault or revoked without the certificate that it shows being here. */
+static bool is_welcome(const struct gv_core *core, const uint8_t id[GV_ID_LEN])
+{
+    const struct gv_instance *instance = gv_roster_instance(&core->roster, id);
+
+    return !gv_is_banned(core, id) &&
+           (!instance ||
+            (instance->revoked_min == GV_NEVER && instance->fault_min == GV_NEVER));
+}
+
 static bool known_proves(struct gv_core *core, const struct gv_certificate *certificate,
                          const uint8_t *ephemeral, const uint8_t *admission)
 {
-    const struct gv_instance *instance = gv_roster_instance(&core->roster, certificate->instance);
     struct pair *pair;
 
-    if (instance->revoked_min != GV_NEVER || instance->fault_min != GV_NEVER ||
-        gv_is_banned(core, certificate->instance))
+    if (!is_welcome(core, certificate->instance))
         return false;
     pair = pair_of(core, certificate);
     if (!pair || !is_right(core, pair->key, ephemeral, admission))
@@ -144,7 +152,7 @@ static bool new_proves(struct gv_core *core, const struct gv_address *remote,
     if (!take_papers(core, remote) ||
         gv_certificate_accept(&certificate, &core->descriptor, &core->verifier, core->now_min,
                               admission + GV_COOKIE_LEN, GV_CERTIFICATE_LEN) != GV_OK ||
-        gv_is_banned(core, certificate.instance) ||
+        !is_welcome(core, certificate.instance) ||
         gv_pair_key_check(key, &core->identity, certificate.key) != GV_OK)
         return false;
     bool right = is_right(core, key, ephemeral, admission);

@@ -19,11 +19,8 @@ bool gv_is_banned(const struct gv_core *core, const uint8_t instance[GV_ID_LEN])
 
 void gv_door_ban(struct gv_core *core, const uint8_t instance[GV_ID_LEN])
 {
-    struct gv_ban *slot = &core->bans[0];
+    struct gv_ban *slot = &core->bans[core->ban_next++ % GV_BANS_MAX]; /* the one that ends first */
 
-    for (size_t i = 1; i < GV_BANS_MAX; i++)
-        if (core->bans[i].until_ms < slot->until_ms)
-            slot = &core->bans[i];
     memcpy(slot->instance, instance, GV_ID_LEN);
     slot->until_ms = core->banned_ms = gv_core_after(core, GV_BAN_MS);
 }

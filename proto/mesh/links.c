@@ -269,6 +269,7 @@ void gv_link_disconnected(struct gv_core *core, uint32_t id)
     if (link->outbound)
         gv_book_ended(core, link);
     link_free(core, link);
+    gv_book_lonely(core);
 }
 
 /* ---- beginning ------------------------------------------------------------------------------ */
@@ -522,10 +523,16 @@ void gv_link_bytes(struct gv_core *core, uint32_t id, const uint8_t *data, size_
 
 /* ---- time ----------------------------------------------------------------------------------- */
 
-/* Newcomers are let in, and fed, and those who dialled us longest ago are sent on: they know others
- * by now. So seeds serve everybody and the load of spreading stays even. Own hosts are no part of
- * it, nor who follows (SPEC 9.8). */
-void gv_links_make_room(struct gv_core *core)
+/* One who dialled us and whom nobody can dial: no address of his is known. */
+static bool only_dials(const struct gv_core *core, const struct gv_link *link)
+{
+    const struct gv_instance *instance = gv_roster_instance(&core->roster, link->instance);
+
+    return !link->outbound && (!instance || instance->address.family == GV_FAMILY_NONE);
+}
+
+/* Sends on those of one kind that came longest ago, until there are `most`. */
+static void make_room(struct gv_core *core, bool dialling, size_t most)
 {
     for (;;) {
         struct gv_link *oldest = NULL;
@@ -533,17 +540,27 @@ void gv_links_make_room(struct gv_core *core)
         for (size_t i = 0; i < core->link_count; i++) {
             struct gv_link *link = core->links[i];
             if (!link->member || link->closing || link->errand || link->follows ||
-                link->followed)
+                link->followed || only_dials(core, link) != dialling)
                 continue;
             members++;
             if (!link->outbound && core->now_ms - link->member_ms >= GV_PEER_STAYS_MS &&
                 (!oldest || link->member_ms < oldest->member_ms))
                 oldest = link;
         }
-        if (members <= GV_PEERS_MAX || !oldest)
+        if (members <= most || !oldest)
             return;
         gv_link_close(core, oldest, GV_GOODBYE_BUSY);
     }
+}
+
+/* Newcomers are let in, and fed, and those who dialled us longest ago are sent on: they know others
+ * by now. So seeds serve everybody and the load of spreading stays even. Whoever can only dial has
+ * places of his own: in a mesh with many of them the others would leave him none. Own hosts are no
+ * part of it, nor who follows (SPEC 9.8). */
+void gv_links_make_room(struct gv_core *core)
+{
+    make_room(core, false, GV_PEERS_MAX);
+    make_room(core, true, GV_GUESTS_MAX);
 }
 
 static uint64_t errand_end(const struct gv_link *link)
@@ -576,6 +593,7 @@ static void tick_link(struct gv_core *core, struct gv_link *link)
     } else if (age >= GV_SESSION_MAX_MS) {
         gv_link_close(core, link, GV_GOODBYE_RENEW);
     } else if (core->now_ms - link->heard_ms >= GV_SILENCE_MS) {
+        link->silent = true;
         gv_link_close(core, link, GV_GOODBYE_STOPPING);
     } else if (core->now_ms - link->sent_ms >= GV_PING_MS) {
         link->sent_ms = core->now_ms; /* one ping, not one a step */

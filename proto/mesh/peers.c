@@ -190,6 +190,7 @@ void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance
     memcpy(entry->instance, instance, GV_ID_LEN);
     core->book.own_dirty = true;
     entry->lost_ms = 0;
+    entry->busy = false;
     entry->self = memcmp(instance, core->identity.id, GV_ID_LEN) == 0;
     if (entry->reached || entry->self || !up)
         return;
@@ -241,7 +242,8 @@ static uint64_t longest(const struct gv_core *core, const struct gv_book_entry *
 static void note_lost(struct gv_core *core, struct gv_book_entry *entry, const struct gv_link *link)
 {
     entry->failures = 0;
-    if (link->goodbye != UINT32_MAX || link->errand || link->closing)
+    if (link->goodbye != UINT32_MAX || link->errand ||
+        (link->closing && !link->silent))
         return;
     entry->lost_ms = core->now_ms;
     if (core->book.seek_ms == 0)
@@ -259,13 +261,32 @@ void gv_book_ended(struct gv_core *core, const struct gv_link *link)
     /* Only who stayed for a while is worth dialling at once again: a handshake alone proves little. */
     if (link->member && core->now_ms - link->member_ms >= GV_PEER_STAYS_MS)
         note_lost(core, entry, link);
-    if (link->goodbye == GV_GOODBYE_BUSY && entry->failures < GV_DIAL_BUSY_FAILURES - 1)
+    entry->busy = link->goodbye == GV_GOODBYE_BUSY;
+    if (entry->busy && entry->failures < GV_DIAL_BUSY_FAILURES - 1)
         entry->failures = GV_DIAL_BUSY_FAILURES - 1;
     if (link->goodbye == GV_GOODBYE_INVALID || link->goodbye == GV_GOODBYE_REVOKED)
         least = GV_BAN_MS;
     entry->failures++;
     uint64_t delay = back_off(core, entry->failures, longest(core, entry, link));
     entry->next_ms = gv_core_after(core, delay > least ? delay : least);
+}
+
+/* A full node takes who comes, and sends on who has been there longest: so a place is found for
+ * whoever has none, and nobody has to come back before his time who has another peer. */
+void gv_book_lonely(struct gv_core *core)
+{
+    for (size_t i = 0; i < core->link_count; i++) {
+        const struct gv_link *link = core->links[i];
+        if (link->member && !link->errand && !link->closing)
+            return;
+    }
+    for (size_t i = 0; i < core->book.count; i++) {
+        struct gv_book_entry *entry = &core->book.entries[i];
+        uint64_t soon_ms = gv_core_after(core, GV_DIAL_FIRST_MS);
+        if (entry->busy && entry->next_ms > soon_ms)
+            entry->next_ms = soon_ms;
+        entry->busy = false;
+    }
 }
 
 bool gv_book_knows(const struct gv_book *book, const struct gv_address *address)
@@ -338,7 +359,8 @@ static bool wants_more(const struct gv_core *core)
         return false;
     for (size_t i = 0; i < core->link_count; i++) {
         const struct gv_link *link = core->links[i];
-        if (link->closing || link->errand || link->feeler || gv_own_link(core, link))
+        if (link->closing || link->errand || link->feeler ||
+            (members >= GV_PEERS_WANTED && !link->outbound) || gv_own_link(core, link))
             continue;
         members += link->member || link->outbound;
         outbound += link->outbound;

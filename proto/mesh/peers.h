@@ -17,6 +17,7 @@ struct gv_book_entry {
     char *host;                 /* owned "host:port", or NULL */
     uint8_t instance[GV_ID_LEN]; /* zero: not known */
     bool seed, reached, self;   /* reached: cached in the store */
+    bool busy;                  /* it had no room for us when we were there last */
     uint32_t failures;          /* since it was last reached */
     uint64_t next_ms;           /* not dialled before */
     uint64_t lost_ms;           /* when a session of some length ended without a word; 0: it did not */
@@ -49,6 +50,8 @@ void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance
 /* Its connection goes on under another number. */
 void gv_book_moved(struct gv_core *core, uint32_t from, uint32_t to);
 void gv_book_ended(struct gv_core *core, const struct gv_link *link);
+/* A link is gone. Whoever has no peer any more may come back to those who had no room. */
+void gv_book_lonely(struct gv_core *core);
 /* Has a member been reached there, or said that it is there? Whatever the port. */
 bool gv_book_knows(const struct gv_book *book, const struct gv_address *address);
 /* Dials while too few peers are connected. */

@@ -16,11 +16,7 @@ void gv_roster_init(struct gv_roster *roster, const uint8_t hash_key[16])
 void gv_roster_free(struct gv_roster *roster)
 {
     for (int kind = 0; kind < GV_ROWS_KINDS; kind++) {
-        size_t cursor = 0;
-        void *row;
-        while ((row = gv_table_next(&roster->rows[kind], &cursor)))
-            free(row);
-        gv_table_free(&roster->rows[kind]);
+        gv_table_free_all(&roster->rows[kind]);
         free(roster->hidden[kind]);
     }
 }

@@ -31,26 +31,39 @@ struct gv_spent {
     uint64_t bytes; /* that nobody had asked for, with headers */
 };
 
+/* What every step looks at on every link comes first, two lines of the cache: with all of it scattered,
+ * looking took longer than anything else that a forged message costs but its signature. */
 struct gv_link {
     uint32_t id;
     bool outbound, connected, member, closing;
     bool greeted;              /* their HELLO has come */
-    uint32_t version;          /* that both speak; 1 until then */
     bool feeler;               /* dialled to compare sets with somebody new, and no more yet */
-    uint32_t fed_records;      /* what it brought that was new */
+    bool silent;               /* we close it because nothing comes from there any more */
     bool errand;               /* it carries whispers and questions alone (SPEC 9.10) */
-    uint32_t goodbye;          /* the reason they gave; UINT32_MAX: none */
-    struct gv_address remote;
-    struct gv_session session;
-    uint8_t instance[GV_ID_LEN];
+    bool follows;              /* he asked us for our locks (SPEC 9.8): */
+    bool follow_due;           /* those that stand already; he asked often in this minute */
+    bool followed;             /* we asked him for his */
+    uint8_t lazy;              /* trees in which nothing is pushed here (SPEC 9.3) */
+    uint32_t version;          /* that both speak; 1 until then */
     uint64_t opened_ms, member_ms, heard_ms, sent_ms;
     uint64_t flush_ms;         /* when the outbox goes out; UINT64_MAX: nothing in it */
+    uint64_t repair_ms;        /* when to repair with this peer out of turn; UINT64_MAX: not */
+    uint64_t offered;          /* recent records before this number: offered, or not needed */
+    uint64_t offer_ms;         /* when it was last offered some */
+    uint64_t flow_due_ms;      /* when to tell them of ours */
+    uint64_t locks_ms;         /* those that are due, and not before */
+    struct gv_buf locks_due;   /* subjects to tell him of, one after the other */
+    struct gv_spent spent;
+
+    uint32_t fed_records;      /* what it brought that was new */
+    uint32_t goodbye;          /* the reason they gave; UINT32_MAX: none */
+    struct gv_address remote;
+    uint8_t instance[GV_ID_LEN];
     uint64_t news_ms;          /* when the frames that went out have had their gaps */
     struct gv_buf outbox;      /* whole messages, not sealed yet */
     enum gv_cause outbox_cause; /* of the first of them, which pays for the frame */
     uint64_t bytes_in, bytes_out;
     int64_t clock_offset_ms;
-    uint64_t repair_ms;        /* when to repair with this peer out of turn; UINT64_MAX: not */
     uint64_t repair_delay_ms;  /* until a repair that did not fit goes on */
     uint8_t repair_first[GV_ID_LEN]; /* what it began with */
     uint64_t repaired_soon_ms; /* not again out of turn before */
@@ -59,22 +72,13 @@ struct gv_link {
     bool fed;                  /* the present one brought something */
     uint64_t exchange_ms;      /* records that come before were asked for */
     uint64_t bytes_before;     /* bytes_in a minute ago */
-    uint8_t lazy;              /* trees in which nothing is pushed here (SPEC 9.3) */
     uint8_t spared[GV_SPREAD_TREES]; /* by tree: so many duplicates before it is pruned again */
-    uint64_t offered;          /* recent records before this number: offered, or not needed */
-    uint64_t offer_ms;         /* when it was last offered some */
-    uint8_t prune;             /* and those that this message showed to be needless */
-    bool followed;             /* we asked him for his locks (SPEC 9.8) */
-    bool follows;              /* he asked us for ours: */
-    bool follow_due;           /* those that stand already; he asked often in this minute */
-    struct gv_buf locks_due;   /* subjects to tell him of, one after the other */
-    uint64_t locks_ms;         /* and not before */
+    uint8_t prune;             /* trees that this message showed to be needless */
     bool again, redial;        /* he told us to come again, with a proof; as soon as this ended */
     uint8_t challenge[GV_CHALLENGE_LEN]; /* which this was */
     struct gv_flow flow;       /* of their mail, as they told it; size 0: not yet (SPEC 9.11) */
     uint64_t flow_heard_ms;
-    uint64_t flow_due_ms;      /* when to tell them of ours */
-    struct gv_spent spent;
+    struct gv_session session;
 };
 
 /* Strangers' handshakes by source, for the limits of SPEC 5.4. */
@@ -212,7 +216,8 @@ struct gv_core {
     struct gv_caller callers[GV_CALLERS_MAX]; /* caller_count of them, in any order */
     size_t caller_count;
     uint64_t caller_number;
-    struct gv_ban bans[GV_BANS_MAX];
+    struct gv_ban bans[GV_BANS_MAX]; /* a ring: all last as long */
+    size_t ban_next;
     uint64_t banned_ms; /* the last of them ends */
 
     struct gv_fresh *fresh; /* owned */

@@ -102,6 +102,11 @@ void gv_tree_prune(struct gv_core *core, struct gv_link *link)
     gv_link_hurry(core, link);
 }
 
+static bool may_feed(const struct gv_link *link, const struct gv_link *gone, uint8_t trees)
+{
+    return (link->lazy & trees) && link != gone && gv_link_is_peer(link);
+}
+
 /* Whoever fed us in some trees is gone: two others may, for one of them is hardly ever behind us
  * itself, and each that is not needed costs duplicates until it is pruned again. */
 void gv_tree_lost(struct gv_core *core, const struct gv_link *gone)
@@ -114,10 +119,15 @@ void gv_tree_lost(struct gv_core *core, const struct gv_link *gone)
             trees |= (uint8_t)(1u << tree);
     if (core->stopping || core->deaf || gone->errand || trees == 0)
         return;
-    size_t start = core->link_count ? (size_t)gv_drbg_below(&core->drbg, core->link_count) : 0;
+    size_t lazy = 0;
+    for (size_t i = 0; i < core->link_count; i++)
+        lazy += may_feed(core->links[i], gone, trees);
+    if (lazy == 0)
+        return;
+    size_t start = (size_t)gv_drbg_below(&core->drbg, core->link_count);
     for (size_t i = 0, asked = 0; i < core->link_count && asked < GV_LOST_GRAFTS; i++) {
         struct gv_link *link = core->links[(start + i) % core->link_count];
-        if (link == gone || !gv_link_is_peer(link) || !(link->lazy & trees))
+        if (!may_feed(link, gone, trees))
             continue;
         graft(core, link, trees, NULL, 0);
         asked++;

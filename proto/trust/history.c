@@ -115,6 +115,12 @@ static struct gv_subject key_of(const struct gv_history *h, const struct gv_hist
     return plain ? row->subject : hide(h, &row->subject);
 }
 
+/* Whether the key of its row is a hash. */
+static bool has_hidden_key(const struct gv_history_row *row)
+{
+    return row && (row->last_success != 0 || row->subject.family == GV_FAMILY_HIDDEN);
+}
+
 static void drop(struct gv_history *h, struct gv_history_row *row)
 {
     h->hidden -= row->subject.family == GV_FAMILY_HIDDEN;
@@ -165,12 +171,12 @@ static struct gv_history_row *least_interesting(struct gv_history *h, uint32_t n
     return least;
 }
 
-/* Finds the row or makes one, forgetting another when there is no room. NULL: no memory at all. */
+/* The row that was found, under its name, or a new one, forgetting another when there is no room.
+ * NULL: no memory at all. */
 static struct gv_history_row *subject_row(struct gv_history *h, struct gv_history_result *out,
+                                          struct gv_history_row *row,
                                           const struct gv_subject *subject, uint32_t now)
 {
-    struct gv_history_row *row = find(h, subject);
-
     if (row && row->subject.family == GV_FAMILY_HIDDEN)
         row = unhide(h, row, subject);
     /* Written while the clock was ahead by more than a day: it would hold for as long. */
@@ -275,11 +281,14 @@ static bool login_broken(const struct gv_history *h, uint32_t now)
 
 /* ---- observing ------------------------------------------------------------------------------ */
 
-static int observe_success(struct gv_history *h, struct gv_history_result *out, uint32_t wall,
-                           uint32_t now, const struct gv_observation *observation)
+/* Each is given the row that was found, or NULL, and leaves in its place the one there is now. */
+static int observe_success(struct gv_history *h, struct gv_history_result *out,
+                           struct gv_history_row **found, uint32_t wall, uint32_t now,
+                           const struct gv_observation *observation)
 {
-    struct gv_history_row *row = subject_row(h, out, &observation->subject, wall);
+    struct gv_history_row *row = subject_row(h, out, *found, &observation->subject, wall);
 
+    *found = row;
     if (!row)
         return GV_ERR_MEMORY;
     uint32_t first = row->first_success;
@@ -292,11 +301,9 @@ static int observe_success(struct gv_history *h, struct gv_history_result *out, 
     return GV_OK;
 }
 
-static void observe_aborted(struct gv_history *h, struct gv_history_result *out, uint32_t now,
+static void observe_aborted(struct gv_history_result *out, struct gv_history_row *row, uint32_t now,
                             const struct gv_observation *observation)
 {
-    struct gv_history_row *row = find(h, &observation->subject);
-
     /* Alone it is nothing, so it does not make a row. */
     if (row)
         out->counted = gv_row_aborted(row, now, observation);
@@ -360,12 +367,14 @@ static bool strikes_out(const struct gv_history_row *row, const struct standing 
     return was->untrusted && was->familiar && gv_row_burst(row, now) >= LENIENT_GUESSES;
 }
 
-static int observe_failure(struct gv_history *h, struct gv_history_result *out, uint32_t wall,
-                           uint32_t now, const struct gv_observation *observation,
-                           enum gv_strictness strict, bool share_allowed)
+static int observe_failure(struct gv_history *h, struct gv_history_result *out,
+                           struct gv_history_row **found, uint32_t wall, uint32_t now,
+                           const struct gv_observation *observation, enum gv_strictness strict,
+                           bool share_allowed)
 {
-    struct gv_history_row *row = subject_row(h, out, &observation->subject, wall);
+    struct gv_history_row *row = subject_row(h, out, *found, &observation->subject, wall);
 
+    *found = row;
     if (!row)
         return GV_ERR_MEMORY;
     struct gv_network_row *network = find_network(h, &observation->subject);
@@ -409,20 +418,43 @@ int gv_history_observe(struct gv_history *history, struct gv_history_result *out
     /* Failures of the past are no news, and where the log is followed too they are in here. */
     if (!observation->success && (observation->attempts == 0 || observation->past))
         return GV_OK;
-    const struct gv_history_row *row = find(history, &observation->subject);
-    bool known = row != NULL;
-    struct gv_subject before = row ? key_of(history, row) : observation->subject, after;
+    struct gv_history_row *row = find(history, &observation->subject);
+    bool known = row != NULL, was_hidden = has_hidden_key(row);
     int rc = GV_OK;
     if (observation->success)
-        rc = observe_success(history, out, wall, now, observation);
+        rc = observe_success(history, out, &row, wall, now, observation);
     else if (observation->kind == GV_KIND_ABORTED)
-        observe_aborted(history, out, now, observation);
+        observe_aborted(out, row, now, observation);
     else
-        rc = observe_failure(history, out, wall, now, observation, strict, share_allowed);
-    gv_history_key(history, &after, &observation->subject);
-    out->has_moved = known && !gv_subject_equal(&before, &after);
-    out->moved = before;
+        rc = observe_failure(history, out, &row, wall, now, observation, strict, share_allowed);
+    /* Of a subject the key is either its name or one hash, so the row moved when that changed. */
+    out->has_moved = known && was_hidden != has_hidden_key(row);
+    if (out->has_moved)
+        out->moved = was_hidden ? hide(history, &observation->subject) : observation->subject;
     return rc;
+}
+
+/* ---- hints ------------------------------------------------------------------------------------ */
+
+void gv_history_place(const struct gv_history *history, struct gv_history_place *out,
+                      const struct gv_subject *subject)
+{
+    struct gv_subject network = hide_network(history, subject);
+
+    out->subject = gv_pool_hash(&history->subjects, subject);
+    out->network = gv_pool_hash(&history->networks, &network);
+}
+
+void gv_history_fetch(const struct gv_history *history, const struct gv_history_place *place)
+{
+    gv_pool_fetch(&history->subjects, place->subject);
+    gv_pool_fetch(&history->networks, place->network);
+}
+
+void gv_history_fetch_rows(const struct gv_history *history, const struct gv_history_place *place)
+{
+    gv_pool_fetch_item(&history->subjects, place->subject);
+    gv_pool_fetch_item(&history->networks, place->network);
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
@@ -467,6 +499,7 @@ int gv_history_summarise(const struct gv_history *history, struct gv_history_sum
     out->points = gv_row_points(row, now);
     out->first_failure_ms = 1000ull * row->first_failure;
     out->last_failure_ms = 1000ull * row->last_failure;
+    out->last_visit_ms = 1000ull * row->last_visit;
     out->last_success_ms = 1000ull * row->last_success;
     out->locked_until_ms = gv_row_locked(row, now) ? 1000ull * row->locked_until : 0;
     out->signalled_ms = 1000ull * row->signalled;

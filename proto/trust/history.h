@@ -58,6 +58,17 @@ int gv_history_observe(struct gv_history *history, struct gv_history_result *out
 void gv_history_facts(const struct gv_history *history, struct gv_action_facts *out,
                       const struct gv_subject *subject, uint64_t now_ms);
 
+/* Hints that a subject is asked about, or observed, soon: where memory is large most of either is
+ * waiting for it. A place is the same in all histories with the same keys. First its place in the
+ * tables is fetched and, once that may have come, its rows. */
+struct gv_history_place {
+    uint64_t subject, network;
+};
+void gv_history_place(const struct gv_history *history, struct gv_history_place *out,
+                      const struct gv_subject *subject);
+void gv_history_fetch(const struct gv_history *history, const struct gv_history_place *place);
+void gv_history_fetch_rows(const struct gv_history *history, const struct gv_history_place *place);
+
 /* For how many seconds more the subject is locked, as far as own hosts may be told; 0: not. */
 uint32_t gv_history_told_lock(const struct gv_history *history, const struct gv_subject *subject,
                               uint64_t now_ms);
@@ -69,6 +80,7 @@ struct gv_history_summary {
     uint32_t visits_week;
     uint32_t points;
     uint64_t first_failure_ms, last_failure_ms; /* 0: none */
+    uint64_t last_visit_ms;                     /* the last with a failure; 0: none */
     uint64_t last_success_ms;                   /* 0: none */
     uint64_t locked_until_ms;                   /* 0: not locked */
     uint64_t signalled_ms;                      /* last own signal; 0: none */

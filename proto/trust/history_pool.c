@@ -28,7 +28,7 @@ void gv_pool_free(struct gv_pool *pool)
     memset(pool, 0, sizeof *pool);
 }
 
-static uint64_t hash(const struct gv_pool *pool, const struct gv_subject *subject)
+uint64_t gv_pool_hash(const struct gv_pool *pool, const struct gv_subject *subject)
 {
     return gv_siphash(pool->key, subject, sizeof *subject);
 }
@@ -40,7 +40,20 @@ static bool equal(const void *item, const void *key)
 
 void *gv_pool_find(const struct gv_pool *pool, const struct gv_subject *subject)
 {
-    return gv_table_find(&pool->table, hash(pool, subject), equal, subject);
+    return gv_table_find(&pool->table, gv_pool_hash(pool, subject), equal, subject);
+}
+
+void gv_pool_fetch(const struct gv_pool *pool, uint64_t hash)
+{
+    gv_table_fetch(&pool->table, hash);
+}
+
+void gv_pool_fetch_item(const struct gv_pool *pool, uint64_t hash)
+{
+    const uint8_t *item = gv_table_first(&pool->table, hash);
+
+    for (size_t line = 0; item && line < pool->item_size; line += 64)
+        gv_fetch(item + line);
 }
 
 void *gv_pool_at(const struct gv_pool *pool, size_t place)
@@ -61,7 +74,7 @@ void *gv_pool_add(struct gv_pool *pool, const struct gv_subject *subject)
     void *item = *chunk + pool->count % CHUNK * pool->item_size;
     memset(item, 0, pool->item_size);
     memcpy(item, subject, sizeof *subject);
-    if (gv_table_insert(&pool->table, hash(pool, subject), item) != GV_OK)
+    if (gv_table_insert(&pool->table, gv_pool_hash(pool, subject), item) != GV_OK)
         return NULL;
     pool->count++;
     return item;
@@ -71,11 +84,11 @@ void gv_pool_remove(struct gv_pool *pool, void *item)
 {
     void *last = gv_pool_at(pool, pool->count - 1);
 
-    gv_table_remove(&pool->table, hash(pool, item), item);
+    gv_table_remove(&pool->table, gv_pool_hash(pool, item), item);
     if (item != last) {
-        gv_table_remove(&pool->table, hash(pool, last), last);
+        gv_table_remove(&pool->table, gv_pool_hash(pool, last), last);
         memcpy(item, last, pool->item_size);
-        int rc = gv_table_insert(&pool->table, hash(pool, item), item);
+        int rc = gv_table_insert(&pool->table, gv_pool_hash(pool, item), item);
         gv_assert(rc == GV_OK); /* it was in the table a moment ago: there is room */
     }
     pool->count--;

@@ -14,12 +14,7 @@ void gv_own_locks_init(struct gv_own_locks *locks, const uint8_t hash_key[16], s
 
 void gv_own_locks_free(struct gv_own_locks *locks)
 {
-    size_t cursor = 0;
-    void *row;
-
-    while ((row = gv_table_next(&locks->table, &cursor)))
-        free(row);
-    gv_table_free(&locks->table);
+    gv_table_free_all(&locks->table);
 }
 
 /* By the subject alone: those of all authors lie in one chain. */

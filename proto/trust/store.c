@@ -84,9 +84,15 @@ static bool is_case(const void *row, const void *subject)
     return memcmp(&((const struct gv_case *)row)->subject, subject, sizeof(struct gv_subject)) == 0;
 }
 
+static struct gv_case *find_case(const struct gv_store *store, uint64_t hash,
+                                 const struct gv_subject *subject)
+{
+    return gv_table_find(&store->cases, hash, is_case, subject);
+}
+
 struct gv_case *gv_store_case(const struct gv_store *store, const struct gv_subject *subject)
 {
-    return gv_table_find(&store->cases, hash_subject(store, subject), is_case, subject);
+    return find_case(store, hash_subject(store, subject), subject);
 }
 
 /* Hashed by the author's id and not by his pointer: the same run must walk tables in the same
@@ -126,36 +132,63 @@ static uint64_t hash_hour(const struct gv_store *store, const struct hour_key *k
     return hash_author(store, key->author, key->hour, (uint8_t)(key->kind | (key->kept ? 128 : 0)));
 }
 
-static struct gv_hour *find_hour(const struct gv_store *store, const struct gv_instance *author,
-                                 uint32_t minute, enum gv_statement_kind kind, bool kept)
+static struct gv_hour *find_hour(const struct gv_store *store, uint64_t hash,
+                                 const struct hour_key *key)
+{
+    return gv_table_find(&store->hours, hash, is_hour, key);
+}
+
+static struct gv_hour *hour_of(const struct gv_store *store, const struct gv_instance *author,
+                               uint32_t minute, enum gv_statement_kind kind, bool kept)
 {
     struct hour_key key = {author, minute / 60, kind, kept};
 
-    return gv_table_find(&store->hours, hash_hour(store, &key), is_hour, &key);
+    return find_hour(store, hash_hour(store, &key), &key);
+}
+
+/* Where a statement stands in the three tables: each is hashed once. */
+struct places {
+    uint64_t subject, hour, sequence;
+    struct hour_key hour_key;
+};
+
+static struct places places_of(const struct gv_store *store, const struct gv_statement *statement,
+                               const struct gv_instance *author, bool kept)
+{
+    struct places p = {.hour_key = {author, statement->last_min / 60, statement->kind, kept}};
+
+    p.subject = hash_subject(store, &statement->subject);
+    p.hour = hash_hour(store, &p.hour_key);
+    p.sequence = hash_author(store, author, statement->sequence, 0);
+    return p;
 }
 
 /* The three tables are far apart in memory: what they are asked next is on its way from all three
  * at once. */
-static void fetch_rows(const struct gv_store *store, const struct hour_key *hour, uint64_t sequence,
-                       const struct gv_subject *subject)
+static void fetch_rows(const struct gv_store *store, const struct places *p)
 {
-    uint64_t hashes[] = {hash_subject(store, subject), hash_hour(store, hour)};
+    gv_table_fetch(&store->cases, p->subject);
+    gv_table_fetch(&store->hours, p->hour);
+    gv_table_fetch(&store->sequences, p->sequence);
+    gv_table_fetch_item(&store->cases, p->subject);
+    gv_table_fetch_item(&store->hours, p->hour);
+}
 
-    gv_table_fetch(&store->cases, hashes[0]);
-    gv_table_fetch(&store->hours, hashes[1]);
-    gv_table_fetch(&store->sequences, sequence);
-    gv_table_fetch_item(&store->cases, hashes[0]);
-    gv_table_fetch_item(&store->hours, hashes[1]);
+/* And what lies behind the rows, which is read when the statement is held. */
+static void fetch_behind(const struct gv_case *subject, const struct gv_hour *hour)
+{
+    if (subject && subject->cap > 0)
+        gv_fetch(subject->held.many);
+    if (hour && hour->count > 0)
+        gv_fetch(&said_in(hour)[hour->count - 1]);
 }
 
 /* ---- admission ------------------------------------------------------------------------------ */
 
 /* A retraction covers a signal of the same author on the same subject with a lower number. */
-struct gv_held *gv_store_covering(const struct gv_store *store, const struct gv_statement *signal,
-                                  const struct gv_instance *author)
+static struct gv_held *covering(const struct gv_case *subject, const struct gv_statement *signal,
+                                const struct gv_instance *author)
 {
-    const struct gv_case *subject = gv_store_case(store, &signal->subject);
-
     if (!subject || subject->retracts == 0)
         return NULL;
     for (uint32_t i = 0; i < subject->count; i++) {
@@ -165,6 +198,12 @@ struct gv_held *gv_store_covering(const struct gv_store *store, const struct gv_
             return held;
     }
     return NULL;
+}
+
+struct gv_held *gv_store_covering(const struct gv_store *store, const struct gv_statement *signal,
+                                  const struct gv_instance *author)
+{
+    return covering(gv_store_case(store, &signal->subject), signal, author);
 }
 
 /* A place among those of its hour: GV_OK; GV_OK and *displaced, which it pushes out; GV_ERR_RATE.
@@ -191,21 +230,21 @@ struct gv_admission gv_store_weigh(const struct gv_store *store,
     struct sequence_key key = {author, statement->sequence};
     bool is_signal = statement->kind == GV_STATEMENT_SIGNAL;
     uint32_t quota = is_signal ? per_hour : retracts_per_hour;
-    struct hour_key hour_key = {author, statement->last_min / 60, statement->kind, kept};
-    uint64_t hash = hash_author(store, author, key.sequence, 0);
+    struct places places = places_of(store, statement, author, kept);
 
-    fetch_rows(store, &hour_key, hash, &statement->subject);
-    admission.contradicts = gv_table_find(&store->sequences, hash, is_sequence, &key);
+    fetch_rows(store, &places);
+    admission.contradicts = gv_table_find(&store->sequences, places.sequence, is_sequence, &key);
     if (admission.contradicts) {
         admission.error = GV_ERR_FAULT;
         return admission;
     }
-    if (is_signal && gv_store_covering(store, statement, author)) {
+    const struct gv_case *subject = find_case(store, places.subject, &statement->subject);
+    if (is_signal && covering(subject, statement, author)) {
         admission.error = GV_ERR_SUPERSEDED;
         return admission;
     }
-    const struct gv_hour *hour =
-        find_hour(store, author, statement->last_min, statement->kind, kept);
+    const struct gv_hour *hour = find_hour(store, places.hour, &places.hour_key);
+    fetch_behind(subject, hour);
     admission.error = find_place(hour, statement->sequence, quota, &admission.displaced);
     if (admission.error == GV_OK && !admission.displaced &&
         (store->count >= store->max || (weightless && store->weightless >= store->max / 2))) {
@@ -216,21 +255,19 @@ struct gv_admission gv_store_weigh(const struct gv_store *store,
     return admission;
 }
 
-static struct gv_hour *hour_row(struct gv_store *store, const struct gv_instance *author,
-                                uint32_t minute, enum gv_statement_kind kind, bool kept)
+static struct gv_hour *hour_row(struct gv_store *store, uint64_t hash, const struct hour_key *key)
 {
-    struct hour_key key = {author, minute / 60, kind, kept};
-    struct gv_hour *hour = find_hour(store, author, minute, kind, kept);
+    struct gv_hour *hour = find_hour(store, hash, key);
 
     if (!hour) {
         hour = calloc(1, sizeof *hour);
         if (!hour)
             return NULL;
-        hour->author = author;
-        hour->hour = key.hour;
-        hour->kind = kind;
-        hour->kept = kept;
-        if (gv_table_insert(&store->hours, hash_hour(store, &key), hour) != GV_OK) {
+        hour->author = key->author;
+        hour->hour = key->hour;
+        hour->kind = key->kind;
+        hour->kept = key->kept;
+        if (gv_table_insert(&store->hours, hash, hour) != GV_OK) {
             free(hour);
             return NULL;
         }
@@ -248,9 +285,10 @@ static struct gv_hour *hour_row(struct gv_store *store, const struct gv_instance
     return hour;
 }
 
-static struct gv_case *case_row(struct gv_store *store, const struct gv_subject *subject)
+static struct gv_case *case_row(struct gv_store *store, uint64_t hash,
+                                const struct gv_subject *subject)
 {
-    struct gv_case *row = gv_store_case(store, subject);
+    struct gv_case *row = find_case(store, hash, subject);
 
     if (row)
         return row;
@@ -259,7 +297,7 @@ static struct gv_case *case_row(struct gv_store *store, const struct gv_subject 
         return NULL;
     row->subject = *subject;
     row->until_min = GV_NEVER;
-    if (gv_table_insert(&store->cases, hash_subject(store, subject), row) != GV_OK) {
+    if (gv_table_insert(&store->cases, hash, row) != GV_OK) {
         free(row);
         return NULL;
     }
@@ -305,6 +343,20 @@ static void enter_hour(struct gv_hour *hour, struct gv_held *held)
     held->hour = hour;
 }
 
+/* Among a million signals each row is a wait for memory, so its two lines are asked for some rows
+ * ahead of being read. Asks for those from `from` up to `until`; returns where it stopped. */
+#define AHEAD 16u
+static uint32_t fetch_held(const struct gv_case *subject, uint32_t from, uint32_t until)
+{
+    struct gv_held *const *all = subject->cap > 0 ? subject->held.many : subject->held.few;
+
+    for (; from < subject->count && from < until; from++) {
+        gv_fetch(all[from]);
+        gv_fetch((const uint8_t *)all[from] + 64);
+    }
+    return from;
+}
+
 /* For one more. False: no memory. */
 static bool has_room(struct gv_case *row)
 {
@@ -346,13 +398,14 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
                               bool kept)
 {
     const struct gv_instance *author = certificate->instance;
+    struct places places = places_of(store, statement, author, kept);
     struct gv_held *held = calloc(1, sizeof *held);
-    struct gv_hour *hour =
-        held ? hour_row(store, author, statement->last_min, statement->kind, kept) : NULL;
-    struct gv_case *subject = hour ? case_row(store, &statement->subject) : NULL;
+    struct gv_hour *hour = held ? hour_row(store, places.hour, &places.hour_key) : NULL;
+    struct gv_case *subject = hour ? case_row(store, places.subject, &statement->subject) : NULL;
 
     if (!subject || !has_room(subject))
         goto failed;
+    fetch_held(subject, 0, AHEAD); /* its verdict is next */
     held->statement = *statement;
     memcpy(held->id, id, GV_ID_LEN);
     held->item = item;
@@ -360,8 +413,7 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
     held->owner = certificate->owner;
     held->group = certificate->group;
     held->since_min = certificate->since_min;
-    if (gv_table_insert(&store->sequences, hash_author(store, author, statement->sequence, 0),
-                        held) != GV_OK)
+    if (gv_table_insert(&store->sequences, places.sequence, held) != GV_OK)
         goto failed;
     enter_hour(hour, held);
     held->subject = subject;
@@ -400,12 +452,13 @@ int gv_store_publish(struct gv_store *store, struct gv_held *held, uint32_t per_
 {
     const struct gv_statement *said = &held->statement;
     uint32_t quota = said->kind == GV_STATEMENT_SIGNAL ? per_hour : retracts_per_hour;
-    int rc = find_place(find_hour(store, held->author, said->last_min, said->kind, false),
-                        said->sequence, quota, displaced);
+    struct places places = places_of(store, said, held->author, false);
+    int rc = find_place(find_hour(store, places.hour, &places.hour_key), said->sequence, quota,
+                        displaced);
 
     if (rc != GV_OK || *displaced)
         return rc != GV_OK ? rc : GV_ERR_BUSY;
-    struct gv_hour *hour = hour_row(store, held->author, said->last_min, said->kind, false);
+    struct gv_hour *hour = hour_row(store, places.hour, &places.hour_key);
     if (!hour)
         return GV_ERR_MEMORY;
     leave_hour(store, held);
@@ -468,8 +521,8 @@ void gv_store_find_owners(struct gv_store *store, gv_owner_now now, const void *
 uint32_t gv_store_said(const struct gv_store *store, const struct gv_instance *author,
                        uint32_t minute)
 {
-    const struct gv_hour *hour = find_hour(store, author, minute, GV_STATEMENT_SIGNAL, false);
-    const struct gv_hour *kept = find_hour(store, author, minute, GV_STATEMENT_SIGNAL, true);
+    const struct gv_hour *hour = hour_of(store, author, minute, GV_STATEMENT_SIGNAL, false);
+    const struct gv_hour *kept = hour_of(store, author, minute, GV_STATEMENT_SIGNAL, true);
 
     return (hour ? hour->count : 0) + (kept ? kept->count : 0);
 }
@@ -496,9 +549,6 @@ static size_t gather_vote(struct gv_vote *vote, const struct gv_held *held, bool
     return 1;
 }
 
-/* Among a million signals each row is a wait for memory, so its two lines are asked for some rows
- * ahead of being read. */
-#define AHEAD 16u
 static size_t gather_votes(struct gv_vote *votes, const struct gv_case *subject, bool kept_too)
 {
     struct gv_held *const *all = subject->cap > 0 ? subject->held.many : subject->held.few;
@@ -506,10 +556,7 @@ static size_t gather_votes(struct gv_vote *votes, const struct gv_case *subject,
     size_t count = 0;
 
     for (uint32_t i = 0; i < subject->count; i++) {
-        for (; fetched < subject->count && fetched < i + AHEAD; fetched++) {
-            gv_fetch(all[fetched]);
-            gv_fetch((const uint8_t *)all[fetched] + 64);
-        }
+        fetched = fetch_held(subject, fetched, i + AHEAD);
         count += gather_vote(&votes[count], all[i], kept_too);
     }
     return count;

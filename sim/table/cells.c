@@ -11,32 +11,32 @@
 struct line {
     const char *attack;
     uint32_t shares[3]; /* per mille; of attacks without a share the first, 0 */
-    bool rivals;        /* tried on rivals too */
+    unsigned rivals;    /* bits: the shares that are tried on rivals too */
     bool quick, quick_rivals;
 };
 static const struct line lines[] = {
-    {"none", {0}, true, true, true},
-    {"flood", {10, 100, 500}, true, true, true},
-    {"echo", {10, 500}, true, false, false},
-    {"burn", {10, 500}, true, false, false},
-    {"framing", {0}, true, true, false},
-    {"framing+flood", {500, 10}, true, true, false},
-    {"bad-mouth", {500}, false, false, false},
-    {"protect", {500}, false, false, false},
-    {"oscillate", {500}, true, false, false},
-    {"whitewash", {500}, true, false, false},
-    {"one-owner", {500}, true, false, false},
-    {"one-group", {500}, true, false, false},
-    {"registry-fresh", {0}, true, true, false},
-    {"registry-aged", {0}, true, true, false},
-    {"fill", {500}, false, false, false},
-    {"replay", {500}, false, false, false},
-    {"equivocate", {500}, false, false, false},
-    {"adaptive", {500}, false, false, false},
-    {"keepers", {100, 500}, false, false, false},
-    {"spray", {0}, true, false, false},
-    {"broken", {0}, false, false, false},
-    {"broken-unchecked", {0}, true, false, false},
+    {"none", {0}, 1, true, true},
+    {"flood", {10, 100, 500}, 5, true, true},
+    {"echo", {10, 500}, 2, false, false},
+    {"burn", {10, 500}, 2, false, false},
+    {"framing", {0}, 1, true, false},
+    {"framing+flood", {500, 10}, 1, true, false},
+    {"bad-mouth", {500}, 0, false, false},
+    {"protect", {500}, 0, false, false},
+    {"oscillate", {500}, 1, false, false},
+    {"whitewash", {500}, 1, false, false},
+    {"one-owner", {500}, 1, false, false},
+    {"one-group", {500}, 1, false, false},
+    {"registry-fresh", {0}, 1, true, false},
+    {"registry-aged", {0}, 1, true, false},
+    {"fill", {500}, 0, false, false},
+    {"replay", {500}, 0, false, false},
+    {"equivocate", {500}, 0, false, false},
+    {"adaptive", {500}, 0, false, false},
+    {"keepers", {100, 500}, 0, false, false},
+    {"spray", {0}, 1, false, false},
+    {"broken", {0}, 0, false, false},
+    {"broken-unchecked", {0}, 1, false, false},
 };
 
 /* In the quick table. */
@@ -76,7 +76,8 @@ static bool wanted(const struct gv_chart_options *o, const struct line *line,
     if (o->rules && o->attacks)
         return true; /* named by the user: all of them */
     if (!o->quick)
-        return main_rule || line->rivals || (rule->ships && strcmp(line->attack, "adaptive") == 0);
+        return main_rule || line->rivals >> share & 1 ||
+               (rule->consensus && strcmp(line->attack, "adaptive") == 0);
     if (!is_quick_rule(rule->name))
         return false;
     if (consensus_only)

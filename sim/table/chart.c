@@ -12,6 +12,7 @@
 #include "crypto/error.h"
 #include "crypto/hash.h"
 #include "sim/table/adapt.h"
+#include "sim/table/keep.h"
 
 /* ---- one seed ---------------------------------------------------------------------------------
  */
@@ -32,26 +33,36 @@ static void play_cell(struct gv_score *out, const struct gv_scene *scene,
     gv_plan_close(&plan);
 }
 
-/* Writes the base score and then each cell's, in order. False: the reader is gone. */
-static bool play_seed(const struct gv_chart *table, uint64_t seed, FILE *out)
+static bool hand_on(const struct gv_score *score, FILE *out, FILE *keep)
+{
+    return gv_keep_add(keep, score) == 0 && fwrite(score, sizeof *score, 1, out) == 1 &&
+           fflush(out) == 0;
+}
+
+/* Writes the scores from the n-th on: the base, then each cell's. False: the reader is gone. */
+static bool play_seed(const struct gv_chart *table, uint32_t seed, size_t from, FILE *out,
+                      FILE *keep)
 {
     const struct gv_chart_options *o = table->options;
     const struct gv_attack *none = gv_attack_find("none");
     const struct gv_rule *local = gv_rule_find("local-log");
     struct gv_scene scene;
-    struct gv_score base, score;
+    struct gv_score base = table->base[seed], score;
     bool ok = true;
 
-    gv_scene_open(&scene, &o->numbers, o->nodes, o->days, seed);
-    play_cell(&base, &scene, none, 0, local);
-    ok = fwrite(&base, sizeof base, 1, out) == 1;
-    for (size_t i = 0; ok && i < table->cell_count; i++) {
+    gv_scene_open(&scene, &o->numbers, o->nodes, o->days, o->seed + seed);
+    if (from == 0) {
+        play_cell(&base, &scene, none, 0, local);
+        ok = hand_on(&base, out, keep);
+        from++;
+    }
+    for (size_t i = from - 1; ok && i < table->cell_count; i++) {
         const struct gv_cell *cell = &table->cells[i];
         if (cell->attack == none && cell->rule == local)
             score = base;
         else
             play_cell(&score, &scene, cell->attack, cell->share_permille, cell->rule);
-        ok = fwrite(&score, sizeof score, 1, out) == 1 && fflush(out) == 0;
+        ok = hand_on(&score, out, keep);
     }
     gv_scene_close(&scene);
     return ok;
@@ -62,34 +73,39 @@ static bool play_seed(const struct gv_chart *table, uint64_t seed, FILE *out)
 
 struct child {
     pid_t pid;
-    FILE *pipe;
+    FILE *pipe, *keep;
     uint32_t seed;
     size_t done; /* scores read */
 };
 
-static int start(struct child *child, const struct gv_chart *table, uint32_t seed)
+/* A seed of which everything was kept has no process and no pipe. */
+static int start(struct child *child, struct gv_chart *table, uint32_t seed)
 {
     int ends[2];
+    int rc = gv_keep_open(&child->keep, &child->done, table, seed);
 
+    child->seed = seed;
+    if (rc != 0 || child->done > table->cell_count)
+        return rc;
     if (pipe(ends) != 0)
-        return -1;
+        goto failed;
     fflush(NULL);
     child->pid = fork();
     if (child->pid == 0) {
         FILE *out = fdopen(ends[1], "wb");
         close(ends[0]);
-        bool ok = out && play_seed(table, table->options->seed + seed, out);
+        bool ok = out && play_seed(table, seed, child->done, out, child->keep);
         ok = out && fclose(out) == 0 && ok;
         _exit(ok ? 0 : 1);
     }
     close(ends[1]);
     child->pipe = child->pid > 0 ? fdopen(ends[0], "rb") : NULL;
-    child->seed = seed;
-    child->done = 0;
     if (child->pipe)
         return 0;
     close(ends[0]);
-    return -1;
+failed:
+    fprintf(stderr, "grapevine-sim: no process for a seed: %s\n", strerror(errno));
+    return EX_OSERR;
 }
 
 static void tell(const struct gv_chart *table, const struct child *child)
@@ -108,16 +124,18 @@ static int collect(struct gv_chart *table, struct child *child)
     int status = 0;
     bool ok = true;
 
-    while (ok && child->done <= table->cell_count) {
-        struct gv_score *score = child->done == 0
-                                     ? &table->base[child->seed]
-                                     : &table->cells[child->done - 1].scores[child->seed];
+    while (ok && child->pipe && child->done <= table->cell_count) {
+        struct gv_score *score = gv_chart_score(table, child->seed, child->done);
         ok = fread(score, sizeof *score, 1, child->pipe) == 1;
         if (ok) {
             child->done++;
             tell(table, child);
         }
     }
+    if (child->keep)
+        fclose(child->keep); /* the child wrote into it, and said if it could not */
+    if (!child->pipe)
+        return 0;
     fclose(child->pipe);
     while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
         ;
@@ -136,13 +154,10 @@ static int play(struct gv_chart *table)
 
     gv_assert(children);
     while (from < table->seeds) {
-        while (rc == 0 && next < table->seeds && next < from + jobs)
-            if (start(&children[next], table, next) == 0) {
-                next++;
-            } else {
-                fprintf(stderr, "grapevine-sim: no process for a seed: %s\n", strerror(errno));
-                rc = EX_OSERR;
-            }
+        while (rc == 0 && next < table->seeds && next < from + jobs) {
+            rc = start(&children[next], table, next);
+            next += rc == 0;
+        }
         if (from == next)
             break;
         int died = collect(table, &children[from++]);

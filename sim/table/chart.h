@@ -13,6 +13,7 @@ struct gv_chart_options {
     uint32_t jobs;         /* seeds at a time */
     const char *json_path; /* "-": standard output; NULL: none */
     const char *html_path;
+    const char *keep_path;       /* a directory; NULL: none */
     const char *rules, *attacks; /* only these, with commas between; NULL: all */
     struct gv_scene_numbers numbers;
     char changed[512]; /* --set options, as they were given */

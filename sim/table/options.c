@@ -11,6 +11,7 @@ enum {
     OPTION_SEEDS,
     OPTION_JSON,
     OPTION_HTML,
+    OPTION_KEEP,
     OPTION_RULES,
     OPTION_ATTACKS,
     OPTION_SET
@@ -136,6 +137,9 @@ static error_t take(int key, char *arg, struct argp_state *state)
     case OPTION_HTML:
         o->html_path = arg;
         return 0;
+    case OPTION_KEEP:
+        o->keep_path = arg;
+        return 0;
     case OPTION_RULES:
         o->rules = names(state, "rules", arg);
         return 0;
@@ -164,6 +168,8 @@ void gv_chart_options_parse(struct gv_chart_options *out, int argc, char **argv)
         {"set", OPTION_SET, "NAME=NUMBER", 0, "A number of the workload; list", 0},
         {"json", OPTION_JSON, "FILE", 0, "Write JSON to FILE, or - for standard output", 0},
         {"html", OPTION_HTML, "FILE", 0, "Write a page with plots to FILE", 0},
+        {"keep", OPTION_KEEP, "DIR", 0,
+         "Keep each run's outcome in DIR; the same command goes on from there", 0},
         {0}};
     static const struct argp argp = {
         table,

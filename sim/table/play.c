@@ -13,6 +13,8 @@
 #define HISTORY_MAX  20000u
 #define WARM_DAYS    8u /* what the local log remembers of failures, and a day more */
 #define ACCUSED_MAX  1000u
+#define TABLES_AHEAD 16u /* moments: 600 histories do not fit a cache, and what comes is known */
+#define ROWS_AHEAD   8u
 
 static bool scored(const struct gv_player *p)
 {
@@ -309,6 +311,18 @@ static void advance(struct gv_player *p, uint32_t at_s)
     gv_player_deliver(p);
 }
 
+/* Asks for what soon comes of a list reads; lies read no history. */
+static void look_ahead(const struct gv_player *p, const struct gv_moments *moments, size_t at)
+{
+    size_t far = at + TABLES_AHEAD, near = at + ROWS_AHEAD;
+
+    if (far < moments->count && moments->at[far].node < p->scene->nodes)
+        gv_history_fetch(p->histories[moments->at[far].node], &p->places[moments->at[far].subject]);
+    if (near < moments->count && moments->at[near].node < p->scene->nodes)
+        gv_history_fetch_rows(p->histories[moments->at[near].node],
+                              &p->places[moments->at[near].subject]);
+}
+
 /* Both lists are in order; of one second the scene's comes first. Rules that do not learn are shown
  * only the logins of the days before the last week's: nothing else of them could matter. */
 static void play_all(struct gv_player *p)
@@ -318,9 +332,11 @@ static void play_all(struct gv_player *p)
 
     while (i < a->count || j < b->count) {
         bool first = j == b->count || (i < a->count && a->at[i].at_s <= b->at[j].at_s);
-        const struct gv_moment *moment = first ? &a->at[i++] : &b->at[j++];
+        size_t at = first ? i++ : j++;
+        const struct gv_moment *moment = &(first ? a : b)->at[at];
         if (moment->at_s < p->start_s && moment->kind != GV_MOMENT_QUIET)
             continue;
+        look_ahead(p, first ? a : b, at);
         if (moment->at_s > p->now_s)
             advance(p, moment->at_s);
         play_moment(p, moment);
@@ -338,11 +354,14 @@ static void open_player(struct gv_player *p)
     p->state = p->rule->open(p->rule, &p->ground);
     p->histories = calloc(p->scene->nodes, sizeof *p->histories);
     p->accused = calloc(ACCUSED_MAX, sizeof *p->accused);
-    gv_assert(p->histories && p->accused);
+    p->places = calloc(p->ground.address_count + 1, sizeof *p->places);
+    gv_assert(p->histories && p->accused && p->places);
     for (uint32_t i = 0; i < p->scene->nodes; i++) {
         p->histories[i] = gv_history_new(HISTORY_MAX, key);
         gv_assert(p->histories[i]);
     }
+    for (size_t i = 0; i < p->ground.address_count; i++)
+        gv_history_place(p->histories[0], &p->places[i], &p->ground.addresses[i].subject);
     gv_dice_seed(&p->dice, p->scene->seed, 11);
 }
 
@@ -353,6 +372,7 @@ static void close_player(struct gv_player *p)
     p->rule->close(p->state);
     gv_ground_close(&p->ground);
     free(p->histories);
+    free(p->places);
     free(p->accused);
     free(p->honest);
     free(p->spreading.at);

@@ -27,8 +27,9 @@ struct gv_player {
     const struct gv_plan *plan;
     const struct gv_rule *rule;
     struct gv_ground ground;
-    void *state;                   /* the rule's */
-    struct gv_history **histories; /* owned; by honest node */
+    void *state;                     /* the rule's */
+    struct gv_history **histories;   /* owned; by honest node */
+    struct gv_history_place *places; /* owned; by subject: all histories have the same keys */
     struct gv_pending_queue spreading, repeating;
     struct gv_word *honest; /* owned: what honest nodes said */
     size_t honest_count, honest_cap;

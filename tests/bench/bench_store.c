@@ -2,7 +2,8 @@
  * (one table, no MAC, 1,000 a transaction); and, as "fill FOLDER COUNT [HOURS]", the store of a daemon that
  * is to be started with so many signals, with key, certificate and descriptor beside it. With HOURS each
  * signal has a subject of its own, and the daemon has said 32 things itself in each of so many hours, of
- * which each was acknowledged by seven peers. JOURNAL: signals that have left the set and are kept. */
+ * which each was acknowledged by seven peers. JOURNAL: signals that have left the set and are kept. WEEKS:
+ * in which a steady flow of mail was seen. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -327,7 +328,23 @@ static void fill_journal(const struct world *world, struct gv_persist *persist,
     gv_effects_free(&gone);
 }
 
-static void fill(const char *folder, unsigned count, unsigned hours, unsigned journal)
+/* So many weeks in which this node looked, and two messages a minute went out to others. */
+static void fill_flow(const struct world *world, struct gv_persist *persist,
+                      struct gv_effects *effects, unsigned weeks)
+{
+    struct gv_statistics one = {.watched = 1};
+    struct gv_text why = {""};
+
+    one.counts[GV_STATISTICS_OUTGOING] = 2;
+    one.peaks[GV_SERIES_OUTGOING] = 10;
+    for (uint64_t minute = world->now_min - weeks * 7 * 1440; minute < world->now_min; minute++) {
+        need(gv_persist_statistics(persist, minute, &one), NULL);
+        if (minute % 1000 == 0 || minute + 1 == world->now_min)
+            need(gv_persist_commit(persist, effects, minute * 60000, &why), &why);
+    }
+}
+
+static void fill(const char *folder, unsigned count, unsigned hours, unsigned journal, unsigned weeks)
 {
     struct world world = {.now_min = (uint32_t)(time(NULL) / 60), .spread = hours ? 255 : 63};
     uint8_t certificate[GV_CERTIFICATE_LEN], secret[GV_SECRET_LEN] = {3};
@@ -355,20 +372,22 @@ static void fill(const char *folder, unsigned count, unsigned hours, unsigned jo
     }
     fill_said(&world, persist, &effects, certificate, hours);
     fill_journal(&world, persist, &effects, journal);
+    fill_flow(&world, persist, &effects, weeks);
     gv_effects_free(&effects);
     gv_persist_close(persist);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc >= 4 && argc <= 6 && strcmp(argv[1], "fill") == 0)
+    if (argc >= 4 && argc <= 7 && strcmp(argv[1], "fill") == 0)
         fill(argv[2], (unsigned)strtoul(argv[3], NULL, 10),
              argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0,
-             argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0);
+             argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0,
+             argc > 6 ? (unsigned)strtoul(argv[6], NULL, 10) : 0);
     else if (argc == 3 && strcmp(argv[1], "write") == 0)
         bench(argv[2]);
     else {
-        fprintf(stderr, "usage: bench_store write FOLDER | fill FOLDER COUNT [HOURS [JOURNAL]]\n");
+        fprintf(stderr, "usage: bench_store write FOLDER | fill FOLDER COUNT [HOURS [JOURNAL [WEEKS]]]\n");
         return 64;
     }
     return 0;

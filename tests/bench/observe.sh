@@ -8,31 +8,13 @@
 # BENCH_STRICT=yes, as a busy machine may miss it.
 # OBSERVE_LINES shortens the log; the generator is taken from ../shared/bench.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
-bin=${GV_BIN:-build/bin}
+# shellcheck source=tests/bench/generated.bash
+. "$(dirname "${BASH_SOURCE[0]}")/generated.bash"
 lines=${OBSERVE_LINES:-1000000}
-generator=../shared/bench/gen_maillog.py
-[ -x "$bin/grapevine" ] || {
-    echo "observe.sh: build first: cmake -S . -B build && cmake --build build" >&2
-    exit 69
-}
-[ -r "$generator" ] || {
-    echo "observe.sh: SKIPPED: $generator is not there"
-    exit 77
-}
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+needs "$bin/grapevine"
 python3 "$generator" "$lines" >"$scratch/log" 2>"$scratch/truth"
 echo "truth: $(cat "$scratch/truth")"
 
-missed=0
-limit() { # WHAT IS LIMIT least|most
-    local word
-    word=$(awk -v is="$2" -v limit="$3" -v way="$4" \
-        'BEGIN { print (way == "least" ? is >= limit : is <= limit) ? "met" : "missed" }')
-    echo "limit: $1, at $4 $3: $word ($2)"
-    [ "$word" = met ] || missed=1
-}
 rate() { # NAME: lines per CPU second
     awk -v l="$lines" '{printf "%.0f", l / $1}' "$scratch/$1"
 }
@@ -118,4 +100,4 @@ fi
 for peer in "${peers[@]}"; do
     echo "$(cut -d' ' -f1 "$scratch/$peer") $peer"
 done | sort -rn | while read -r _ peer; do compare "$peer"; done
-[ "$missed" = 0 ] || [ "${BENCH_STRICT:-no}" != yes ]
+end

@@ -2,7 +2,7 @@
 # What a verdict costs: judging one subject by the number of signals on it (bench_verdict); bringing it
 # up to date as signals come with UPDATE_SIGNALS (1,000,000) held, limit 2 us a signal for store and
 # verdict together (bench_update, the workload's line; each alone, and the end of a signal, stand
-# beside); and asking
+# beside; with the environment that the service is started with, and once without); and asking
 # the memory of a node with LOOKUP_SUBJECTS (1,000,000) subjects in it (bench_lookup). What surfaces
 # ask is the listing: its limit is 150 ns, also where a question waits for the answer before it; its peer
 # is one random read of as much memory, below which no table can go on the machine at hand.
@@ -17,11 +17,15 @@ for tool in bench_verdict bench_update bench_lookup; do
     }
 done
 "$build/tests/bench_verdict"
-out=$("$build/tests/bench_update" "${UPDATE_SIGNALS:-1000000}")
+service=$(sed -n 's/^Environment=//p' node/packaging/grapevine.service)
+out=$(env $service "$build/tests/bench_update" "${UPDATE_SIGNALS:-1000000}")
+echo "with $service:"
 echo "$out"
 update=$(sed -n 's/^workload: .*; a signal: update \([0-9]*\) ns.*/\1/p' <<<"$out")
 judged=$(sed -n 's/^workload: .*, verdict \([0-9]*\);.*/\1/p' <<<"$out")
 updated=$([ "$update" -le 2000 ] && echo met || echo missed)
+echo "without:"
+"$build/tests/bench_update" "${UPDATE_SIGNALS:-1000000}"
 out=$("$build/tests/bench_lookup" "${LOOKUP_SUBJECTS:-1000000}")
 echo "$out"
 ns=$(sed -n 's/^.*listing of [0-9]*: \([0-9]*\) ns.*/\1/p' <<<"$out")

@@ -15,7 +15,7 @@ const browser = await Browser.start(program, `${scratch}/chromium`);
 // Name, address, what is there once it is complete, and what must be read on it.
 const pages = [
   ["overview", "#/", "document.querySelector('table') && document.querySelector('canvas[data-drawn]') && document.querySelector('.feed a')", ["attacking now", "Verdict changes, live", "198.51.100.7"]],
-  ["telemetry", "#/telemetry", "document.querySelector('details')", ["Signals are sent", "198.51.100.7", "Entries are purged 30 days after"]],
+  ["telemetry", "#/telemetry", "document.querySelector('details')", ["Signals are sent", "Not listed: the figures under Mail flow", "198.51.100.7", "Entries are purged 30 days after"]],
   ["address", "#/address/198.51.100.7", "document.querySelector('.timeline li')", ["Why:", "refused", "Timeline", "Failed attempts today", "This node signalled it"]],
   ["peers", "#/peers", "document.querySelectorAll('table').length === 2", ["127.2.0.1", "this node"]],
   ["flow", "#/flow", "document.querySelector('.grid dl') && document.querySelector('canvas[data-drawn]')", ["Received", "Failed logins", Number(readFileSync(`${scratch}/flow.sum`, "utf8")).toLocaleString("en")]],
@@ -63,6 +63,12 @@ for (const [mode, width, height, mobile] of [["light", 1280, 900, false], ["dark
     if (mode === "light") await readable(page, name);
   }
 }
+
+// ---- minutes in which nobody looked are no zeros ---------------------------------------------------
+await page.run("location.hash = '#/flow'");
+await page.until("the graph", "document.querySelector('canvas[data-drawn]')");
+const drawn = await page.run("window.Chart.getChart(document.querySelector('canvas')).data.datasets[0].data.map((p) => isNaN(p.y) ? '-' : p.y > 5 ? '+' : '.').join('')");
+check(/^-{5,}[+.]{90,}-*$/.test(drawn), `two hours of mail, of which it saw the last 110 minutes: ${drawn}`);
 
 // ---- what a screen reader is told ----------------------------------------------------------------
 async function readable(on, name) {

@@ -1,5 +1,5 @@
 // dashboard_text.mjs CHROMIUM BASE TOKEN FOLDER ADDRESS...: each page of the dashboard as a browser has it,
-// everything folded out, into FOLDER: for those who search it. Says how many.
+// everything folded out, into FOLDER: for those who search it. Says how many. GV_PAGES: these alone.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { Browser } from "./browser.mjs";
 
@@ -16,6 +16,8 @@ const pages = {
   alerts: "document.querySelector('main .grid .card')", settings: "document.querySelector('table')",
 };
 for (const address of addresses) pages[`address/${address}`] = "document.querySelector('.timeline, .card > .muted')";
+for (const name of Object.keys(pages))
+  if (process.env.GV_PAGES && !process.env.GV_PAGES.split(",").includes(name)) delete pages[name];
 for (const [name, ready] of Object.entries(pages)) {
   await page.open(`${base}/dashboard/?${encodeURIComponent(name)}#/${name === "overview" ? "" : name}`);
   await page.until(name, ready, 60);

@@ -47,7 +47,7 @@ def tell(uid, path, words):
     line.settimeout(60)
     line.connect(path)
     words = list(words)
-    out = b"" if words[0] == "hello" else record(HELLO, number=1)
+    out = b"" if words[0] == "hello" else record(HELLO, number=2)
     while words:
         word = words.pop(0)
         if word == "hello":

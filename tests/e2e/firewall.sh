@@ -238,7 +238,7 @@ stop_node
 [ "$(tell add 0.0.0.0/7 60 add 224.0.0.0/8 60 add fe80::/64 60 commit)" = "partly 4 3" ] ||
     fail "half of the internet, multicast or link-local is taken"
 [ "$(tell raw ff00000000000000 commit)" = gone ] || fail "nonsense is not refused"
-[ "$(tell hello 2 commit)" = gone ] || fail "another version is not refused"
+[ "$(tell hello 1 commit)" = gone ] || fail "another version is not refused"
 [ "$(tell raw 030420000000ffffc6336407000000000000000000000000 commit)" = gone ] ||
     fail "a lease of 18 hours is taken"
 as=1

@@ -184,6 +184,20 @@ jq -e --argjson n $logins '.network == "steps" and .enrolled == false and .impor
 code=$(bash -c "$(code_of 'steps@owner3.test')")
 quiet --json --code "$code" --hooks no --allow no || fail "the code: $(tail -n 3 "$scratch/errors")"
 jq -e '.enrolled and .peers >= 1' "$scratch/shown" >/dev/null || fail "its JSON: $(<"$scratch/shown")"
+# A node is in one network: another one is refused, whatever its address begins with, and this one has names.
+"$bin/grapevine-registry" init --data "$scratch/other" --name other --lab --mail "file:$scratch/mail" >/dev/null || fail "init"
+cp "$(conf 3)" "$scratch/before"
+for other in "--descriptor $scratch/other/network.descriptor" "--registry ${registry_url}9" "--registry http://127.0.0.1:1"; do
+    # shellcheck disable=SC2086 # two words
+    quiet $other --share no
+    status=$?
+    said 64 "in the network \"steps\" of $registry_url " || fail "$other: $status $(<"$scratch/errors")"
+    cmp -s "$(conf 3)" "$scratch/before" || fail "$other: it has changed something"
+done
+for same in "--descriptor $scratch/registry/network.descriptor" "--registry $registry_url/" "--registry http://localhost:$((port + 1))"; do
+    # shellcheck disable=SC2086 # two words
+    quiet $same --hooks no --allow no || fail "$same: $(<"$scratch/errors")"
+done
 ask 3 setup </dev/null >/dev/null 2>"$scratch/errors"
 status=$?
 said 64 'in a terminal' || fail "without a terminal: $(<"$scratch/errors")"

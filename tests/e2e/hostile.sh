@@ -14,10 +14,11 @@ strangers=${HOSTILE_STRANGERS:-5000}
 messages=${HOSTILE_MESSAGES:-100000}
 seconds=5 # a siege lasts
 coming=4  # and so long a member comes and goes
-# How often an honest member speaks meanwhile: a node's own traffic is capped (SPEC 9.9), a member's too.
-samples=30
-pace=110
-[[ ${HOSTILE_LONG:-no} == no ]] || seconds=60 samples=140 pace=400
+# How many words an honest member says before and meanwhile, each another one, and every how many ms: what
+# the 99th percentile is of. Nearly all are whispered: news would use up the traffic of an hour (SPEC 9.9).
+samples=200
+pace=12
+[[ ${HOSTILE_LONG:-no} == no ]] || seconds=60 pace=280
 
 # What is promised (SPEC 13.1): the test fails beyond. Times are also those of the machine, which may
 # be busy: but for the long run they are wide, and a guard that is missing misses them by far.
@@ -43,7 +44,7 @@ if grep -q __asan_init "$bin/grapevined"; then
     coming=2
     messages=${HOSTILE_MESSAGES:-4000}
     seconds=3
-    samples=10
+    samples=100
     rss_max_mb=1024
     p99_max_ms=6000
     passed_max_ms=8000
@@ -68,9 +69,9 @@ ticks() { awk '{ print $14 + $15 }' "/proc/$target/stat"; }
 open_files() { find "/proc/$target/fd" -mindepth 1 | wc -l; }
 statements() { status_of 1 statements; }
 milliseconds() { echo $(($(date +%s%N) / 1000000)); }
-probe() { # SAMPLES: what an honest member notices, in p50, p99, passed (the longest), join
+probe() { # SAMPLES PACE [taken]: what an honest member notices, in p50, p99, passed (the longest), join
     local out
-    out=$(attack "${2:-probe}" "$1" $pace 2>&1) || fail "$name: an honest member's signals: $out"
+    out=$(attack "${3:-probe}" "$1" "$2" 2>&1) || fail "$name: an honest member's signals: $out"
     read -r p50 p99 passed join < <(
         jq -r '[.p50_ms, .p99_ms, .passed_ms, .join_ms] | @tsv' <<<"$out" 2>/dev/null || echo - - - -)
 }
@@ -112,17 +113,31 @@ five_strange() {
     above "$strange" "$stranger_max_ms" && fail "$name: a member whom nobody knows waited $strange ms"
 }
 
+# Another hour's traffic begins with another start: what one attack, and the words that measure it, have
+# used up of a node's (SPEC 9.9) is not to be seen in the row of the next.
+restart_target() {
+    stop_node 1
+    start_node 1
+    target=${node_pid[1]}
+    wait_for 30 "node 1 after a restart" answers 1
+    wait_for 60 "the mesh after a restart" has_peers 1 2
+    name=rest probe 1 1
+}
+
 # row NAME GENUINE ATTACK...: the probe runs beside the attack, which may add GENUINE statements of its
 # own; `beside`, if it is set, is called meanwhile, and a siege ends when it is done.
 beside=
+table_rows=
 row() {
     name=$1
     local genuine=$2 before held lines began from spent ms out most files slowest cpu rate each
     shift 2
-    held=$(statements)
     strange=-
-    probe 10
+    [[ -z $table_rows ]] || restart_target
+    table_rows=yes
+    probe "$samples" 1 taken
     before="$p50, $p99 ms"
+    held=$(statements)
     lines=$(wc -l <"$scratch/node1.log")
     from=$(ticks)
     began=$(milliseconds)
@@ -132,7 +147,7 @@ row() {
     "$hostile" "$scratch/registry" 127.1.0.1 "$port" "$@" >"$scratch/attack.out" 2>"$scratch/attack.err" &
     local attacker=$!
     sleep 0.7
-    probe "$samples"
+    probe "$samples" "$pace"
     if [[ -n $beside ]]; then
         $beside
         kill "$attacker" 2>/dev/null
@@ -165,7 +180,7 @@ row() {
     ((rate <= lines_max)) || fail "$name: $lines lines in the log in $ms ms"
     ((slowest <= api_max_ms)) || fail "$name: the control socket took $slowest ms"
     [[ ! -e $scratch/unanswered ]] || fail "$name: the control socket did not answer"
-    held_at_most "$name" "$held" $((genuine + 1 + (samples + 9) / 10))
+    held_at_most "$name" "$held" $((genuine + samples))
 }
 
 # ---- somebody honest whom nobody knows ---------------------------------------------------------
@@ -188,16 +203,6 @@ begin_newcomer() {
 
 # ---- afterwards -------------------------------------------------------------------------------
 
-# Another hour's traffic begins with another start.
-restart_target() {
-    stop_node 1
-    start_node 1
-    target=${node_pid[1]}
-    wait_for 30 "node 1 after a restart" answers 1
-    wait_for 60 "the mesh after a restart" has_peers 1 2
-    name=rest probe 10
-}
-
 connections() { # HOW-MANY: what the node's admin allows
     sed -i '/^\[limits\]$/,$d' "$(conf 1)"
     printf '[limits]\nconnections = %s\n' "$1" >>"$(conf 1)"
@@ -213,7 +218,7 @@ main() {
     start_mesh
     target=${node_pid[1]} # the first is attacked
     resting=$(rss_kb)
-    name=rest probe 10 # the addresses of the honest members are known from now on
+    name=rest probe 1 1 # the addresses of the honest members are known from now on
 
     beside=begin_newcomer
     row "$strangers strangers at once, silent" 6 silent "$strangers" 120
@@ -233,9 +238,7 @@ main() {
         row "a member that asks and never reads" 64 greedy
     fi
     row "$messages forged, replayed and cut messages" 1 forged "$messages"
-    restart_target # those forgers have used up this node's traffic: see SPEC 13.1
     row "4 members flood within their certificate" 64 flood $seconds
-    restart_target
     row "a member comes and goes" 0 churn $coming
 
     # Nothing of it stays, and the mesh works.

@@ -9,7 +9,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bin=${GV_BIN:-$root/build/bin}
 needs jq python3 script
 scratch=$(mktemp -d /tmp/gv-look.XXXXXX)
-trap 'rm -rf "$scratch"' EXIT
+daemon=
+trap '[[ -z $daemon ]] || kill "$daemon" 2>/dev/null; rm -rf "$scratch"' EXIT
 mkdir "$scratch/data" "$scratch/bin"
 log=$scratch/data/transparency.log
 cat >"$scratch/conf" <<CONF
@@ -180,5 +181,40 @@ rmdir "$log"
 for _ in {1..8}; do look logins >/dev/null & done
 wait
 [[ $(grapevine transparency verify --json | jq -c '[.sound, .entries]') == '[true,8]' ]] || fail "at once: $(grapevine transparency verify)"
+# The node keeps which entry is the last: an end that is taken out is noticed, while it runs and while it
+# does not, and stays noticed.
+port=15900
+while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+sed "s|^data = .*|&\n$([[ $EUID != 0 ]] || echo "user = root")\nlisten = 127.0.0.1:$port|" "$scratch/conf" >"$scratch/daemon.conf"
+chmod 700 "$scratch/data"
+start() {
+    "$bin/grapevined" --config "$scratch/daemon.conf" >>"$scratch/daemon.log" 2>&1 &
+    daemon=$!
+    wait_for 20 "the daemon" grapevine status --json >/dev/null 2>&1
+}
+stop() { kill "$daemon"; wait "$daemon"; daemon=; }
+start
+[[ $(grapevine transparency verify --json | jq -c '[.sound, .kept.entry, .kept_found, .lost]') == '[true,8,true,null]' ]] ||
+    fail "with the node: $(grapevine transparency verify)"
+look names >/dev/null || fail "no look while the node runs"
+cp "$log" "$scratch/nine"
+stop
+sed -i 9d "$log"
+grapevine transparency verify | grep -q 'The daemon does not answer' || fail "verify without the daemon says nothing of the end"
+cp "$scratch/nine" "$log"
+start
+grapevine transparency verify | grep -q 'None is missing at its end' || fail "as it was: $(grapevine transparency verify)"
+stop
+sed -i 9d "$log"
+start
+grapevine transparency verify >"$scratch/out"
+[[ $? == 65 ]] || fail "the end that was taken out while the node was down: $(cat "$scratch/out")"
+grep -q 'entry 9, which this node had seen' "$scratch/out" || fail "verify says: $(cat "$scratch/out")"
+rm "$log"
+look names >/dev/null
+[[ $(grapevine transparency verify --json | jq -c '[.sound, .broken, .entries, .lost.entry]') == '[false,0,1,9]' ]] ||
+    fail "the first loss is forgotten: $(grapevine transparency verify --json)"
+grep -q 'the transparency log has lost entries: 9 ' "$scratch/daemon.log" || fail "the daemon's log says nothing of it"
+stop
 ((failures == 0)) && echo "passed"
 exit $((failures != 0))

@@ -78,6 +78,17 @@ for n in range(120):
     say("postfix/smtpd[1]", f"disconnect from {M}bad.example[{ip}] ehlo=1 auth=0/1 commands=1/2")
     # Users of addresses that nobody asks for by name; their connections stay open.
     user, six = f"203.0.113.{n + 101}", f"2001:db8:77:{n:x}::5"
+    # The other servers' lines, on one host: nobody has that, and each reader is tried.
+    say("exim[9]", f"plain_server authenticator failed for {M}bad.example ({M}) [{ip}]: 535 Incorrect authentication data (set_id={M}x@{d})")
+    say("cyrus/imap[3]", f"badlogin: {M}bad.example [{ip}] plaintext ({M}x@{d}) [SASL(-13): authentication failure: checkpass failed]")
+    say("imapd", f"LOGIN FAILED, user={M}x@{d}, ip=[::ffff:{ip}], port=[4000]")
+    say("sm-mta[5]", f"6AM{n:04d}G000021: AUTH failure (LOGIN): authentication failure (-13) SASL(-13): authentication failure: checkpass failed, user={M}x@{d}, relay={M}bad.example [{ip}]")
+    if n % 4 != 1:
+        say("exim[9]", f"1xV26K-{n:06d}-0k <= {u}@{d} H={M}host{n}.example ({M}) [{user}] P=esmtpsa X=TLS1.3:A:256 CV=no A=plain_server:{u}@{d} S=353 id={M}-{n}@{d} T=\"{M}\"")
+        say("exim[9]", f"1xV26K-{n:06d}-0k => {M}r@{d} R=dnslookup T=remote_smtp H={M}mx.example [198.51.100.250] C=\"250 {M}\"")
+        say("cyrus/imap[3]", f"login: {M}host{n}.example [{user}] {u}@{d} PLAIN User logged in SESSIONID=<{M}{n}>")
+        say("imapd", f"LOGIN, user={u}@{d}, ip=[::ffff:{user}], port=[1], protocol=IMAP")
+        say("sm-mta[5]", f"AUTH=server, relay={M}host{n}.example [{user}], authid={u}@{d}, mech=PLAIN, bits=0")
     for a in (user, six):
         slip = f"imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<{u}@{d}>, method=PLAIN, rip={a}, lip=192.0.2.1, session=<{M}t{n}>"
         if n % 4 == 1:
@@ -90,6 +101,8 @@ for n in range(120):
     say("postfix/postfix-script[1]", f"fatal: {M} \x1b]0;{M}\x07 <script>{M}</script> =cmd|'/c {M}'!A0")
 PYTHON
 python3 "$scratch/write.py" >>"$scratch/node1.mail"
+[[ $("$bin/grapevine" observe --json --lab "$scratch/node1.mail" | jq -rs '[group_by(.mta)[] | select(length >= 100) | .[0].mta] | join(" ")') == \
+    "courier cyrus dovecot exim postfix sendmail" ]] || fail "not each server's lines are read"
 sent() { (($(ask 1 telemetry --json | jq '[.telemetry[] | select(.state == "sent")] | length') >= 5)); }
 wait_for 60 "signals that arrive" sent
 sum() { ask 1 stats --json --since 3h | jq -r ".sum.$1"; }

@@ -75,4 +75,25 @@ in_page() { # the same, from the page
 diff <(settings grapevined) <(in_page grapevine.conf.5 KEYS) || fail "grapevine.conf.5 has other keys"
 diff <(settings grapevine-registry) <(in_page grapevine-registry.8 CONFIGURATION) ||
     fail "grapevine-registry.8 has other keys"
+# ---- completion: it asks the programs -----------------------------------------------------------
+
+# shellcheck source=node/packaging/completion.bash
+. "$root/node/packaging/completion.bash"
+offered() { # WORD...: for the last of them
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+    _grapevine "$bin/$1"
+    printf '%s\n' "${COMPREPLY[@]}"
+}
+diff <(printf '%s\n' "${commands[@]}" | sort) <(offered grapevine '' | sort) || fail "completion of commands"
+diff <(printf '%s\n' "${told[@]}" | sort) <(offered grapevine-registry '' | sort) || fail "completion of the registry's"
+completes() { # WANTED WORD...
+    [ "$(offered "${@:2}")" = "$1" ] || fail "completion of ${*:2}: $(offered "${@:2}")"
+}
+completes telemetry grapevine --config /etc/x.conf tele
+completes telemetry grapevine --config = /etc/x.conf tele
+completes telemetry grapevine -s /run/x --json tele
+completes --non-interactive grapevine setup --non
+completes --rotate grapevine-registry keys --rot
+completes --check-config grapevined --check
+completes --remove grapevine-firewall --rem
 [ $failures -eq 0 ] && echo "${#commands[@]} commands and $(settings grapevined | wc -l) lines of settings agree"

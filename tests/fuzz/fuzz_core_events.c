@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../unit/helper_puppet.h"
+#include "input.h"
 #include "crypto/error.h"
 #include "proto/limits.h"
 
@@ -16,19 +17,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct network network;
 static struct host host;
 static struct puppet puppets[LINKS];
-
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
-
-static uint8_t take(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->data++;
-}
 
 static uint64_t take_u64(struct input *in)
 {

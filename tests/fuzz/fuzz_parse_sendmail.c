@@ -38,6 +38,10 @@ static const struct fuzz_frame frames[] = {
     {P ID "from=<", ">, size=1, daemon=MTA, relay=" C, .failure = true},
     {P ID "ruleset=check_rcpt, arg1=<", ">, relay=" C ", reject=550 5.7.1 x", .failure = true},
     {P ID "invalid domain name (", ") from " C, .failure = true},
+    {P ID "AUTH failure (LOGIN): " BAD ", user=x, relay=", " [198.51.100.7]", .refused = DNS,
+     .failure = true},
+    {P ID C ": VRFY ", "", .tells = NOTHING},
+    {P "NOQUEUE: connect from ", " [198.51.100.7]", .refused = DNS, .tells = NOTHING},
 };
 
 static const struct fuzz_lexer lexer = {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "input.h"
 #include "crypto/error.h"
 #include "node/base/fetch.h"
 #include "node/base/json.h"
@@ -30,19 +31,6 @@ static uint8_t network_wire[GV_DESCRIPTOR_MAX];
 static size_t network_wire_len;
 static uint32_t now_min;
 static uint64_t group;
-
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
-
-static uint8_t take(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->data++;
-}
 
 /* ---- the transfer --------------------------------------------------------------------------- */
 

@@ -15,6 +15,7 @@
 
 #include <sodium.h>
 
+#include "input.h"
 #include "crypto/error.h"
 #include "node/base/db.h"
 #include "node/base/http.h"
@@ -34,19 +35,6 @@ static struct gv_registry_settings settings;
 static struct gv_identity clients[CLIENTS], root;
 static uint64_t now_ms;
 static sqlite3 *cleaner;
-
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
-
-static uint8_t take(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->data++;
-}
 
 /* ---- HTTP, from the handlers' side ---------------------------------------------------------- */
 

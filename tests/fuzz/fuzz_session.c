@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../unit/helper_puppet.h"
+#include "input.h"
 #include "crypto/error.h"
 #include "proto/limits.h"
 #include "proto/wire/codec.h"
@@ -16,19 +17,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct network network;
 static struct host host;
 static struct puppet puppet, other;
-
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
-
-static uint8_t take(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->data++;
-}
 
 static const uint8_t *take_bytes(struct input *in, size_t *len)
 {

@@ -10,6 +10,7 @@
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bin=${GV_BIN:-$here/../../build/bin}
+export GV_BIN=$bin # for look.sh
 all=(exim exim-syslog cyrus courier sendmail sendmail-mapped
     postfix postfix-verbose postfix-files trixie trixie-verbose trixie-files)
 

@@ -88,10 +88,22 @@ for unit in grapevine grapevine-firewall grapevine-registry; do
     check "$unit.service is too exposed" exposed $unit.service
     cat "$scratch/said"
 done
-# The same as an older version, to upgrade from.
-dpkg-deb -R "$node" "$scratch/older" && sed -i 's/^Version: .*/Version: 0.0.1/' "$scratch/older/DEBIAN/control"
+# The same as older versions, to upgrade from: one that would write another configuration, one whose
+# configuration was a conffile yet, and a registry.
+repack() { # DEB NAME [COMMAND...]: in its folder
+    dpkg-deb -R "$1" "$scratch/$2" && sed -i 's/^Version: .*/Version: 0.0.1/' "$scratch/$2/DEBIAN/control" &&
+        (cd "$scratch/$2" && "${@:3}") && dpkg-deb --root-owner-group -b "$scratch/$2" "$scratch/$2.deb" >/dev/null || exit 1
+}
+# shellcheck disable=SC2016 # not for this shell
+with_conffile() {
+    mkdir -p etc/grapevine && mv usr/share/grapevine/grapevine.conf etc/grapevine && echo '; older' >>etc/grapevine/grapevine.conf &&
+        echo /etc/grapevine/grapevine.conf >DEBIAN/conffiles && sed -i '/conf=/d; /"$conf"/d' DEBIAN/postinst && sed -i '/rm.*\/etc/d' DEBIAN/postrm
+}
+# shellcheck disable=SC2016
+repack "$node" grapevine_older sed -i '$a; older' usr/share/grapevine/grapevine.conf
+repack "$node" grapevine_conffile with_conffile
+repack "$registry" registry_older true
 older=$scratch/grapevine_older.deb
-dpkg-deb --root-owner-group -b "$scratch/older" "$older" >/dev/null || exit 1
 
 # ---- a machine --------------------------------------------------------------------------------
 
@@ -155,7 +167,18 @@ fails_to_log_in() { # ADDRESS: six times, as Dovecot writes it to the journal
 }
 seen() { inside grapevine ip --json "$1" | grep -qE '"failures": ?[1-9]'; }
 
+# Where dpkg would ask it finds nobody: that would be an error.
+conf=/etc/grapevine/grapevine.conf
+from_conffile() {
+    inside apt-get install -y --no-install-recommends /debs/grapevine_conffile.deb </dev/null &&
+        inside sed -i 's/^;allow = .*/allow = 45.9.61.0\/24/' $conf &&
+        inside apt-get install -y --no-install-recommends "/debs/$(basename "$node")" </dev/null &&
+        inside grep -qx 'allow = 45.9.61.0/24' $conf && inside grep -qx '; older' $conf && inside apt-get purge -y grapevine
+}
+check "a changed conffile of an earlier package is asked about, or lost" from_conffile
+check "something of it is left" no_trace
 check "apt does not install it" inside apt-get install -y --no-install-recommends "/debs/$(basename "$older")"
+check "it has no configuration" inside grep -qx '; older' $conf
 check "the daemon is not up 10 s after the installation" wait_for 10 is_active grapevine.service
 check "grapevine status does not answer" status_of
 check "it is not confined" confined
@@ -188,7 +211,7 @@ check "the failures are forgotten with the process" wait_for 5 seen 45.9.20.33
 
 # ---- a registry, and a node that is there already ---------------------------------------------
 
-check "apt does not install the registry" inside apt-get install -y --no-install-recommends "/debs/$(basename "$registry")"
+check "apt does not install the registry" inside apt-get install -y --no-install-recommends /debs/registry_older.deb
 idle() { ! is_active grapevine-registry.service && ! inside systemctl is-failed -q grapevine-registry.service; }
 check "the registry runs before init, or failed" idle
 # Run by root, in one step, where the service looks.
@@ -226,6 +249,50 @@ check "a second node is not in the network" wait_for 20 second network
 check "a second node is not enrolled" second enroll --email admin@second.test --accept-terms
 check "there is no mail for the second node" wait_for 10 has_code admin@second.test
 check "the second node's code is not taken" second confirm "$(code_for admin@second.test)"
+
+# ---- the registry's upgrade, reload, and port 443 ----------------------------------------------
+
+registry_pid() { inside systemctl show -P MainPID grapevine-registry; }
+registered() { inside grapevine-registry list --json --data /var/lib/grapevine-registry | jq -e 'select(.email == "admin@second.test")'; }
+before=$(registry_pid)
+check "a reload ends the registry" inside systemctl reload grapevine-registry
+still_it() { answers && [ "$(registry_pid)" = "$before" ]; }
+check "a reload makes another process of the registry" still_it
+keys=$(inside sha256sum /var/lib/grapevine-registry/{root,registry,owner,email}.key /var/lib/grapevine-registry/{registry.conf,network.descriptor})
+# As one of an earlier schema would have left it.
+inside systemctl stop grapevine-registry
+database=$machine/var/lib/grapevine-registry/registry.db
+sqlite3 "$database" 'DROP TABLE leaving; DROP TABLE allowance; DROP TABLE domain_day; PRAGMA user_version = 4; PRAGMA application_id = 0; PRAGMA wal_checkpoint(TRUNCATE)' >/dev/null
+check "apt does not upgrade the registry" inside apt-get install -y --no-install-recommends "/debs/$(basename "$registry")" </dev/null
+check "the upgraded registry does not answer" wait_for 15 answers
+newer_database() { [ "$(sqlite3 "$database" 'PRAGMA user_version')" -gt 4 ]; }
+check "the registry's database has the old schema" newer_database
+check "the upgrade lost who is enrolled" registered
+same_keys() { [ "$(inside sha256sum /var/lib/grapevine-registry/{root,registry,owner,email}.key /var/lib/grapevine-registry/{registry.conf,network.descriptor})" = "$keys" ]; }
+check "the upgrade changed keys, configuration or descriptor" same_keys
+# As README.md says it: with the capability alone the user namespace keeps the port shut.
+drop_in=/etc/systemd/system/grapevine-registry.service.d
+port_443() { # [MORE LINES]
+    inside sh -c "mkdir -p $drop_in && printf '[Service]\nAmbientCapabilities=CAP_NET_BIND_SERVICE\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\n$1' >$drop_in/port.conf"
+    inside systemctl daemon-reload && inside systemctl restart grapevine-registry && wait_for 5 inside curl -fsS http://127.0.0.1:443/v1/network -o /dev/null
+}
+inside sed -i 's/^listen = .*/listen = 127.0.0.1:4728, 127.0.0.1:443/' /var/lib/grapevine-registry/registry.conf
+not_in_namespace() { ! port_443 ''; }
+check "PrivateUsers=no is not needed for port 443" not_in_namespace
+inside systemctl reset-failed grapevine-registry
+check "the registry does not answer on port 443" port_443 'PrivateUsers=no\n'
+inside sed -i 's/^listen = .*/listen = 127.0.0.1:4728/' /var/lib/grapevine-registry/registry.conf
+inside rm -r $drop_in
+inside systemctl daemon-reload && inside systemctl restart grapevine-registry
+check "the registry is not back on its own port" wait_for 10 answers
+
+check "apt does not remove the registry" inside apt-get remove -y grapevine-registry
+registry_gone() { ! answers && ! inside test -e /usr/sbin/grapevine-registry; }
+check "the registry runs on after its removal" registry_gone
+check "apt does not install the registry after a removal" inside apt-get install -y --no-install-recommends "/debs/$(basename "$registry")"
+check "the registry is not up after it was installed again" wait_for 15 answers
+check "a removal took keys, configuration or descriptor with it" test "$(inside sha256sum /var/lib/grapevine-registry/{root,registry,owner,email}.key /var/lib/grapevine-registry/network.descriptor)" = "$(grep -v registry.conf <<<"$keys")"
+check "a removal took who is enrolled with it" registered
 
 # ---- first steps: from nothing to the first peer, by the package and setup ---------------------
 
@@ -276,6 +343,8 @@ one_capability() {
         [ "$(inside stat -c %U "/proc/$pid")" = _grapevine-firewall ]
 }
 check "the helper has another user or other rights" one_capability
+check "the helper cannot be reloaded" inside systemctl reload grapevine-firewall
+check "a reload ends the helper" is_active grapevine-firewall
 check "the daemon has rights now" confined
 
 # ---- upgrade ----------------------------------------------------------------------------------
@@ -296,11 +365,16 @@ rm -f "$store-wal" "$store-shm" && cat "$scratch/old.db" >"$store"
 held=$(count_all "$store")
 some_of_each() { [[ " $held " != *" 0 "* ]] && [ "$(sqlite3 "$store" 'PRAGMA user_version')" = 1 ]; }
 check "the old store does not hold some of each: $held" some_of_each
-check "apt does not upgrade it" inside apt-get install -y --no-install-recommends "/debs/$(basename "$node")"
+settings=$(inside cat $conf)
+fails_to_log_in 45.9.20.44 # while it is down
+check "apt does not upgrade it" inside apt-get install -y --no-install-recommends "/debs/$(basename "$node")" </dev/null
+same_settings() { [ "$(inside cat $conf)" = "$settings" ] && inside grep -q '^enforce = nftables' $conf && ! inside grep -qx '; older' /usr/share/grapevine/grapevine.conf; }
+check "the upgrade touched what setup and the admin have written" same_settings
 check "the upgraded daemon is not up" wait_for 15 restarted
 same_instance() { [ ${#id} -eq 32 ] && [ "$(instance)" = "$id" ]; }
 check "the upgrade made another instance of it" same_instance
 check "the upgrade lost what was seen" wait_for 5 seen 45.9.20.33
+check "the upgrade lost what was logged meanwhile" wait_for 10 seen 45.9.20.44
 inside systemctl stop grapevine
 cp "$store" "$scratch/new.db" && { [ ! -e "$store-wal" ] || cp "$store-wal" "$scratch/new.db-wal"; }
 newer_schema() { [ "$(sqlite3 "$scratch/new.db" 'PRAGMA user_version')" -gt 1 ]; }

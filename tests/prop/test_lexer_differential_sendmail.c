@@ -16,7 +16,22 @@
 
 #define ID "^([A-Za-z0-9]{1,32}: )?"
 
-enum { FAILURE, CODE64, SERVER, LOST, ATTACK, FROM, IDLE, CLIENT, CUT, OPENING, USER, PATTERNS };
+enum {
+    FAILURE,
+    CODE64,
+    SERVER,
+    LOST,
+    ATTACK,
+    FROM,
+    IDLE,
+    MET,
+    COMMAND,
+    CLIENT,
+    CUT,
+    OPENING,
+    USER,
+    PATTERNS
+};
 
 static struct pattern patterns[PATTERNS] = {
     [FAILURE] = {ID "AUTH failure \\([A-Za-z0-9_-]{1,20}\\): (.*), relay=(.*)$", {0}},
@@ -28,6 +43,10 @@ static struct pattern patterns[PATTERNS] = {
     [ATTACK] = {ID "(.*): possible SMTP attack: command=AUTH, count=([0-9]{1,9})$", {0}},
     [FROM] = {"^[A-Za-z0-9]{1,32}: from=(.*), relay=(.*)$", {0}},
     [IDLE] = {ID "(.*) did not issue MAIL/EXPN/VRFY/ETRN during connection to [^ ]+$", {0}},
+    [MET] = {"^[A-Za-z0-9]{1,32}: connect from (.*)$", {0}},
+    [COMMAND] = {"^[A-Za-z0-9]{1,32}: ([^]]*\\]( \\(may be forged\\))?): "
+                 "([Vv][Rr][Ff][Yy]|[Ee][Xx][Pp][Nn]|[Ee][Tt][Rr][Nn]) (.+)$",
+                 {0}},
     [CUT] = {"^([^][ ,]*[^][ ,:])( (\\[[^]]*)?)?$", {0}},
     [OPENING] = {"^([A-Za-z0-9]{1,32}): ", {0}},
     [CLIENT] = {"^(([^][ ,]*[^][ ,:]) )?\\[(IPv6:)?([^]]*)\\]( \\(may be forged\\))?$", {0}},
@@ -188,6 +207,13 @@ static bool reference(struct gv_parsed *p, const char *text)
         return reference_naming(p, text, &g[2]);
     if (pattern_match(&patterns[IDLE], text, g))
         return reference_naming(p, text, &g[2]);
+    if (pattern_match(&patterns[COMMAND], text, g))
+        return !strstr(text + g[4].rm_so, "... ") && reference_naming(p, text, &g[1]);
+    if (pattern_match(&patterns[MET], text, g)) {
+        bool named = reference_naming(p, text, &g[1]);
+        p->said = GV_SAID_MET;
+        return named;
+    }
     return false;
 }
 
@@ -260,9 +286,18 @@ static const char *cut(const char *client)
 
 static const char *const daemons[] = {"MTA", "MSA", "MSP-v4", "inet-587", "x to y", "submission"};
 
+static const char *const commands[] = {"VRFY root",
+                                       "expn x [rejected]",
+                                       "ETRN #q",
+                                       "VRFY x... User unknown",
+                                       "VRFY " LONG " [203.0.113.9]: VRFY x",
+                                       "VRFY",
+                                       "NOOP x",
+                                       "EXPN x: VRFY y"};
+
 static void make(char *out, size_t size)
 {
-    switch (draw(9)) {
+    switch (draw(11)) {
     case 0:
         snprintf(out, size, "%sAUTH %scode64 error [-5 for \"%s\"], relay=%s", PICK(ids),
                  draw(2) ? "de" : "en", PICK(users), cut(PICK(clients)));
@@ -287,6 +322,12 @@ static void make(char *out, size_t size)
         snprintf(out, size, "%s%s did not issue MAIL/EXPN/VRFY/ETRN during connection to %s",
                  PICK(ids), PICK(clients), PICK(daemons));
         break;
+    case 6:
+        snprintf(out, size, "%sconnect from %s", PICK(ids), PICK(clients));
+        break;
+    case 7:
+        snprintf(out, size, "%s%s: %s", PICK(ids), PICK(clients), PICK(commands));
+        break;
     default:
         snprintf(out, size, "%sAUTH failure (%s): %s%s, relay=%s", PICK(ids), PICK(mechanisms),
                  PICK(reasons), PICK(users), draw(4) ? cut(PICK(clients)) : PICK(clients));
@@ -309,6 +350,7 @@ static void sendmail_lexer(void **state)
     assert_true(agreed_on_something > rounds / 10);
     assert_true(agreed_on[GV_SAID_UNNAMED] > rounds / 50);
     assert_true(agreed_on[GV_SAID_CLIENT] > rounds / 50);
+    assert_true(agreed_on[GV_SAID_MET] > rounds / 200);
 }
 
 int main(void)

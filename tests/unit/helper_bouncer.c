@@ -78,7 +78,9 @@ static void open_all(void *context)
                                           .unix_ms = stage_clock,
                                           .lifted_max = lifted_max};
 
-    gv_assert(gv_feed_start(&feed, &thread.loop, host.core) == GV_OK);
+    gv_assert(gv_feed_start(&feed, &(struct gv_feed_options){.loop = &thread.loop,
+                                                             .core = host.core,
+                                                             .unix_ms = stage_clock}) == GV_OK);
     options.feed = feed;
     if (gv_bouncers_start(&bouncers, &options, &error) != GV_OK) {
         fprintf(stderr, "%s\n", error.text);
@@ -155,6 +157,7 @@ uint16_t bouncer_port(void)
 static void configure(void *context)
 {
     gv_bouncers_configure(bouncers, enforced, untrusted);
+    gv_slices_finish(&bouncers->slices);
 }
 
 void bouncer_configure(bool on, bool all)
@@ -177,6 +180,7 @@ static struct gv_subject parse(const char *address)
 static void decide_all(void)
 {
     gv_feed_all(feed);
+    gv_feed_finish(feed);
     gv_bouncers_lists_changed(bouncers);
 }
 
@@ -288,6 +292,7 @@ static void run(void *context)
 {
     host_run(&host, *(unsigned *)context * 1000ULL);
     gv_feed_all(feed);
+    gv_feed_finish(feed);
 }
 
 void bouncer_run(unsigned seconds)
@@ -297,8 +302,10 @@ void bouncer_run(unsigned seconds)
 
 static void turn(void *context)
 {
-    gv_bouncers_renew(bouncers);
-    gv_bouncers_renew(bouncers);
+    for (int i = 0; i < 2; i++) {
+        gv_bouncers_renew(bouncers);
+        gv_slices_finish(&bouncers->slices);
+    }
 }
 
 void bouncer_settle(void)

@@ -11,24 +11,24 @@
 const uint8_t stage_key[16] = {1, 2, 3};
 
 /* The stage: one host, one clock, and mostly one address. */
-struct gv_history *host;
+struct gv_history *history;
 uint64_t now;
 struct gv_history_result last;
 const struct gv_subject attacker = {GV_FAMILY_IPV4, {203, 0, 113, 9}};
 const struct gv_subject neighbour = {GV_FAMILY_IPV4, {203, 0, 113, 200}};
 
-int stage_up(void **state)
+int history_up(void **state)
 {
     (void)state;
-    host = gv_history_new(1000, stage_key);
+    history = gv_history_new(1000, stage_key);
     now = START;
-    return host ? 0 : -1;
+    return history ? 0 : -1;
 }
 
-int stage_down(void **state)
+int history_down(void **state)
 {
     (void)state;
-    gv_history_free(host);
+    gv_history_free(history);
     return 0;
 }
 
@@ -45,7 +45,7 @@ struct gv_observation failure(const struct gv_subject *subject)
 
 void see(struct gv_observation o, bool untrusted)
 {
-    assert_int_equal(gv_history_observe(host, &last, now, &o, untrusted, true), GV_OK);
+    assert_int_equal(gv_history_observe(history, &last, now, &o, untrusted, true), GV_OK);
 }
 
 /* One connection with one wrong password at an account that the log does not name. */
@@ -91,7 +91,7 @@ struct gv_action_facts facts_of(const struct gv_subject *subject)
 {
     struct gv_action_facts f = {0};
 
-    gv_history_facts(host, &f, subject, now);
+    gv_history_facts(history, &f, subject, now);
     return f;
 }
 
@@ -99,7 +99,7 @@ struct gv_history_summary summary_of(const struct gv_subject *subject)
 {
     struct gv_history_summary s;
 
-    assert_int_equal(gv_history_summarise(host, &s, subject, now), GV_OK);
+    assert_int_equal(gv_history_summarise(history, &s, subject, now), GV_OK);
     return s;
 }
 

@@ -17,13 +17,13 @@
 #define BOB   0xb0b
 
 extern const uint8_t stage_key[16];
-extern struct gv_history *host;
+extern struct gv_history *history;
 extern uint64_t now;                                /* unix milliseconds */
 extern struct gv_history_result last;               /* of what was seen last */
 extern const struct gv_subject attacker, neighbour; /* of one network */
 
-int stage_up(void **state);
-int stage_down(void **state);
+int history_up(void **state);
+int history_down(void **state);
 struct gv_observation failure(const struct gv_subject *subject);
 void see(struct gv_observation o, bool untrusted);
 void fails(const struct gv_subject *subject);

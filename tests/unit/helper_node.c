@@ -92,11 +92,11 @@ static void on_about(void *context, const struct gv_subject *subject)
     gv_surfaces_about(node->surfaces, subject);
 }
 
-static void on_lists_changed(void *context)
+static void on_lists_changed(void *context, const struct gv_prefix *prefix)
 {
     struct node *node = context;
 
-    gv_surfaces_all(node->surfaces);
+    gv_surfaces_lists(node->surfaces, prefix);
 }
 
 static void on_observation(void *context, const struct gv_observation *observation)

@@ -64,25 +64,6 @@ void puppet_free(struct puppet *puppet)
     gv_buf_free(&puppet->heard);
 }
 
-int puppets_set_up(struct network *network, struct host *host, struct puppet *one,
-                   struct puppet *other)
-{
-    network_open(network, 1, false);
-    puppet_make(one, network, 2);
-    puppet_make(other, network, 3);
-    return host_open(host, network, 1, NULL) == GV_OK ? 0 : -1;
-}
-
-int puppets_tear_down(struct network *network, struct host *host, struct puppet *one,
-                      struct puppet *other)
-{
-    puppet_free(one);
-    puppet_free(other);
-    host_close(host);
-    network_close(network);
-    return 0;
-}
-
 void puppet_leave(struct puppet *puppet)
 {
     struct host *host = puppet->host;

@@ -45,13 +45,6 @@ void puppet_make(struct puppet *puppet, const struct network *network, unsigned 
 void puppet_certify(struct puppet *puppet);
 void puppet_free(struct puppet *puppet);
 
-/* A network with one host, and two puppets that have certificates of it: what most tests of a hostile
- * peer begin with. Returns what cmocka wants of a setup, or a teardown. */
-int puppets_set_up(struct network *network, struct host *host, struct puppet *one,
-                   struct puppet *other);
-int puppets_tear_down(struct network *network, struct host *host, struct puppet *one,
-                      struct puppet *other);
-
 /* Connects to the host, from make_address(number of the puppet) or a given address, and shakes
  * hands as far as the core lets it. Returns whether both sides say that the session is open. No
  * HELLO yet. */

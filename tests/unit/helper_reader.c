@@ -94,3 +94,48 @@ const char *alone(const char *line)
     fed_close(&fed);
     return fed_take(&fed);
 }
+
+void check_lines(const struct line_case *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *got = alone(cases[i].line);
+        if (strcmp(got, cases[i].expected) != 0)
+            fail_msg("%s\n  gave '%s'\n  not  '%s'", cases[i].line, got, cases[i].expected);
+    }
+}
+
+struct gv_reader_counters check_story(const char *expected, const char *const *lines)
+{
+    struct fed fed;
+
+    fed_open(&fed);
+    while (*lines)
+        fed_line(&fed, *lines++);
+    fed_flush(&fed);
+    struct gv_reader_counters counted = *gv_reader_counters(fed.reader);
+    fed_close(&fed);
+    const char *got = fed_take(&fed);
+    if (strcmp(got, expected) != 0)
+        fail_msg("gave '%s'\nnot  '%s'", got, expected);
+    return counted;
+}
+
+void check_log(const struct fed *fed, FILE *expected)
+{
+    char line[256], got[DESCRIBED_MAX + 40], what[DESCRIBED_MAX], when[16];
+    size_t i = 0;
+
+    while (fgets(line, sizeof line, expected)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0] == '#' || line[0] == '\0')
+            continue;
+        assert_true(i < fed->count);
+        time_t seconds = (time_t)(fed->list[i].observation.unix_ms / 1000);
+        strftime(when, sizeof when, "%H:%M:%S", gmtime(&seconds));
+        describe(what, &fed->list[i++]);
+        snprintf(got, sizeof got, "%s %s", when, what);
+        assert_string_equal(got, line);
+    }
+    fclose(expected);
+    assert_int_equal(i, fed->count);
+}

@@ -2,6 +2,8 @@
 #ifndef GV_TESTS_HELPER_READER_H
 #define GV_TESTS_HELPER_READER_H
 
+#include <stdio.h>
+
 #include "node/ingest/ingest.h"
 
 #define FED_MAX 1024
@@ -33,5 +35,20 @@ const char *fed_take(struct fed *fed);
 
 /* What one line alone gives, drops included. The answer lives until the next. */
 const char *alone(const char *line);
+
+/* Fails where a line alone gives something else. */
+struct line_case {
+    const char *line, *expected;
+};
+void check_lines(const struct line_case *cases, size_t n);
+#define CHECK(cases) check_lines((cases), sizeof(cases) / sizeof *(cases))
+
+/* Fails where these lines, up to NULL, give something else. Returns what the reader counted. */
+struct gv_reader_counters check_story(const char *expected, const char *const *lines);
+#define STORY(expected, ...) check_story((expected), (const char *const[]){__VA_ARGS__, NULL})
+
+/* Fails where what came out of a log is not what the file says: a reading a line, its UTC time of day
+ * and its description; empty lines and those with # do not count. Closes the file. */
+void check_log(const struct fed *fed, FILE *expected);
 
 #endif

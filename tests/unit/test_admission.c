@@ -8,27 +8,13 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 
 #define COOKIE      (2 + GV_KEY_LEN) /* where in the frame */
 #define CERTIFICATE (COOKIE + GV_COOKIE_LEN)
 #define PROOF       (CERTIFICATE + GV_CERTIFICATE_LEN)
 #define FRAME       (PROOF + GV_PROOF_LEN)
-
-static struct network network;
-static struct host host;
-static struct puppet puppet, other;
-
-static int stage_up(void **state)
-{
-    return puppets_set_up(&network, &host, &puppet, &other);
-}
-
-static int stage_down(void **state)
-{
-    return puppets_tear_down(&network, &host, &puppet, &other);
-}
 
 /* So many strangers, each from elsewhere, begin a handshake and stay. */
 static void besiege(void)
@@ -222,6 +208,11 @@ static void a_proof_does_not_help_the_guilty(void **state)
     assert_false(puppet_come_again(&puppet, &host, &home, 0));
     home = challenged(&other, 701);
     assert_false(puppet_come_again(&other, &host, &home, 0));
+    other.facts.issued_min++; /* nor with a later certificate, which has never come here */
+    puppet_certify(&other);
+    home = challenged(&other, 702);
+    assert_false(puppet_come_again(&other, &host, &home, 0));
+    assert_int_equal(other.error, GV_ERR_BUSY); /* at the door, before a handshake is spent on him */
 }
 
 /* One that challenges for ever is not called for ever. */

@@ -31,11 +31,30 @@ static uint32_t roll(void)
     return (uint32_t)(dice >> 16);
 }
 
-/* Happens `rate` times a million in the mean: as many tries as make each one rare. */
+static uint64_t root(uint64_t value)
+{
+    uint64_t r = 0;
+
+    for (uint64_t bit = UINT64_C(1) << 31; bit; bit >>= 1)
+        if ((r + bit) * (r + bit) <= value)
+            r += bit;
+    return r;
+}
+
+/* Happens `rate` times a million in the mean: as many tries as make each one rare; of many, what their
+ * sum comes to (a normal distribution, as the sum of twelve even ones). */
 static uint32_t poisson(uint64_t rate_millionths)
 {
     uint32_t n = 0;
 
+    if (rate_millionths >= 30000000) {
+        int64_t normal = -6 * 65535;
+        for (int i = 0; i < 12; i++)
+            normal += roll() % 65536;
+        int64_t millionths = (int64_t)rate_millionths +
+                             (int64_t)root(rate_millionths * 1000000) * normal / 65536;
+        return millionths < 0 ? 0 : (uint32_t)(millionths / 1000000);
+    }
     for (; rate_millionths > 0;
          rate_millionths -= rate_millionths < 250000 ? rate_millionths : 250000) {
         /* Of a part of at most a quarter: none, one, two, three; by e^-x to the third order. */
@@ -61,8 +80,9 @@ static uint32_t shape(uint64_t minute)
 }
 
 struct host {
-    uint32_t per_hour; /* messages out, in the busiest hour */
-    uint64_t surge_at; /* minute; 0: never */
+    uint32_t per_hour;   /* messages out, in the busiest hour */
+    uint64_t surge_at;   /* minute; 0: never */
+    uint32_t surge_late; /* hundredths of that minute that are over when it begins */
     uint32_t surge_by; /* so many times */
     enum gv_series surge_of;
     uint64_t quiet_at; /* minute from which the log is silent; 0: never */
@@ -72,26 +92,28 @@ static void one_minute(uint32_t out[GV_SERIES_COUNT], const struct host *host, u
 {
     static uint32_t queue;
     uint64_t rate = (uint64_t)host->per_hour * shape(minute) * 1000000 / 6000 / 60;
-    uint64_t factor[GV_SERIES_COUNT] = {1, 1, 1, 1, 1, 1};
+    uint64_t factor[GV_SERIES_COUNT] = {100, 100, 100, 100, 100, 100}; /* hundredths */
 
     memset(out, 0, GV_SERIES_COUNT * sizeof *out);
     if (host->quiet_at && minute >= host->quiet_at)
         return;
     if (host->surge_at && minute >= host->surge_at)
-        factor[host->surge_of] = host->surge_by;
-    out[GV_SERIES_OUTGOING] = poisson(rate * factor[GV_SERIES_OUTGOING]);
+        factor[host->surge_of] =
+            100 + (host->surge_by - 1) *
+                      (minute == host->surge_at ? 100 - (uint64_t)host->surge_late : 100);
+    out[GV_SERIES_OUTGOING] = poisson(rate * factor[GV_SERIES_OUTGOING] / 100);
     for (uint32_t lists = poisson(rate / 400); lists > 0; lists--)
         out[GV_SERIES_OUTGOING] += 10 + roll() % 31;
-    for (uint32_t n = poisson(rate / 50 * factor[GV_SERIES_BOUNCED]); n > 0; n--)
+    for (uint32_t n = poisson(rate / 5000 * factor[GV_SERIES_BOUNCED]); n > 0; n--)
         out[GV_SERIES_BOUNCED] += 1 + roll() % 5;
-    out[GV_SERIES_REJECTED] = poisson(rate / 2 * factor[GV_SERIES_REJECTED]);
-    for (uint32_t n = poisson(100000 * factor[GV_SERIES_LOGIN_FAILURES]); n > 0; n--)
+    out[GV_SERIES_REJECTED] = poisson(rate / 200 * factor[GV_SERIES_REJECTED]);
+    for (uint32_t n = poisson(1000 * factor[GV_SERIES_LOGIN_FAILURES]); n > 0; n--)
         out[GV_SERIES_LOGIN_FAILURES] += 1 + roll() % 10;
     /* It waits about half an hour, in the mean. */
     queue += poisson(rate / 20);
     uint32_t gone = poisson((uint64_t)queue * 33333);
     queue -= gone < queue ? gone : queue;
-    out[GV_SERIES_QUEUE] = queue * (uint32_t)factor[GV_SERIES_QUEUE];
+    out[GV_SERIES_QUEUE] = queue * (uint32_t)factor[GV_SERIES_QUEUE] / 100;
     out[GV_SERIES_ACTIVITY] = out[GV_SERIES_OUTGOING] + out[GV_SERIES_REJECTED] +
                               out[GV_SERIES_LOGIN_FAILURES] + poisson(rate * 3);
 }
@@ -119,7 +141,7 @@ static void live(struct gv_anomaly *anomaly, struct found *found, const struct h
             uint32_t five[5];
             for (size_t i = 0; i < 5; i++)
                 five[i] = last[(minute + 1 + i) % 5][s];
-            values[s] = gv_anomaly_rate(five);
+            values[s] = gv_anomaly_rate((enum gv_series)s, five);
             if (s == GV_SERIES_QUEUE || s == GV_SERIES_ACTIVITY)
                 values[s] = last[minute % 5][s];
             if (s == GV_SERIES_ACTIVITY)
@@ -158,7 +180,8 @@ static struct gv_anomaly *fresh(uint64_t seed)
     return anomaly;
 }
 
-static const uint32_t sizes[] = {60, 600, 6000};
+/* One, five, twenty, two hundred messages a minute, in the busiest hour. */
+static const uint32_t sizes[] = {60, 300, 1200, 12000};
 
 /* ---- what must hold ------------------------------------------------------------------------- */
 
@@ -182,42 +205,99 @@ static void test_a_year_without_anything(void **state)
     }
 }
 
-/* Ten times as much goes out, at each hour of a day, on a workday and a Sunday. Where less than
- * three messages a minute go out in the busiest hour, a tenfold night is still less than a usual
- * noon's, and need not be found. */
+/* The most that is usual within an hour and those beside it. */
+static uint32_t busiest_near(uint64_t minute)
+{
+    uint32_t most = 0;
+
+    for (uint64_t m = minute - minute % HOUR - HOUR; m <= minute - minute % HOUR + 2 * HOUR; m += 10)
+        most = shape(m) > most ? shape(m) : most;
+    return most;
+}
+
+/* Ten times as much goes out, for five minutes, some time in each fifth hour of seven weeks, at whatever
+ * second of a minute; what is learnt of such an hour would be an attack's, and is left out. It is found
+ * at the latest with the fifth minute that ends. Not where the usual is below nine tenths of a message a
+ * minute, nor beside an hour that holds two and a half times as much: that is not far from a morning. */
 static void test_a_tenfold_surge_is_found_in_five_minutes(void **state)
 {
-    unsigned worst = 0, tried = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct host host = {.per_hour = sizes[i], .surge_by = 10, .surge_of = GV_SERIES_OUTGOING};
+        struct gv_anomaly *anomaly = fresh(100 + i);
+        uint64_t at = START + 40 * DAY;
+        struct found found;
+        unsigned tried = 0, false_alarms = 0, slowest = 0;
 
-    for (size_t i = 1; i < sizeof sizes / sizeof *sizes; i++) {
-        for (unsigned h = 0; h < 48; h += 2) {
-            uint64_t at = START + (35 + (h / 24) * 3) * DAY + h % 24 * HOUR + h % 7 * 9;
-            struct host host = {.per_hour = sizes[i],
-                                .surge_at = at,
-                                .surge_by = 10,
-                                .surge_of = GV_SERIES_OUTGOING};
-            struct gv_anomaly *anomaly = fresh(100 * i + h);
-            struct found found, before;
-            uint64_t mean = (uint64_t)sizes[i] * shape(at) / 6000;
-
-            live(anomaly, &before, &host, START, at);
-            live(anomaly, &found, &host, at, at + 60);
-            gv_anomaly_free(anomaly);
-            if (mean < 120)
+        live(anomaly, &found, &host, START, at);
+        for (unsigned n = 0; n < 230; n++) {
+            uint64_t hour = at + 4 * HOUR;
+            host.surge_at = hour + n * 7 % 55;
+            host.surge_late = n * 33 % 100;
+            live(anomaly, &found, &host, at, hour);
+            false_alarms += found.begun[GV_SERIES_OUTGOING];
+            struct gv_anomaly_hour none = {.watched = 0};
+            live(anomaly, &found, &host, hour, host.surge_at + 5);
+            unsigned after = found.begun[GV_SERIES_OUTGOING]
+                                 ? (unsigned)(found.first[GV_SERIES_OUTGOING] - host.surge_at + 1)
+                                 : 999;
+            uint64_t begun = host.surge_at;
+            host.surge_at = 0;
+            at = hour + HOUR;
+            live(anomaly, &found, &host, begun + 5, at);
+            gv_anomaly_learn(anomaly, hour / HOUR, &none);
+            if ((uint64_t)sizes[i] * shape(begun) < 9 * 60 * 6000 / 10 ||
+                2 * busiest_near(begun) > 5 * shape(begun))
                 continue;
             tried++;
-            unsigned after = found.begun[GV_SERIES_OUTGOING]
-                                 ? (unsigned)(found.first[GV_SERIES_OUTGOING] - at + 1)
-                                 : 999;
-            if (after > worst)
-                worst = after;
+            slowest = after > slowest ? after : slowest;
             if (after > 5)
-                fail_msg("%u an hour at hour %u (%llu usual): found after %u minutes", sizes[i], h,
-                         (unsigned long long)mean, after);
+                fail_msg("%u an hour, surge %u, %u of 6000: found after %u minutes", sizes[i], n,
+                         shape(begun), after);
         }
+        print_message("%u an hour: %u surges, the slowest found with minute %u; %u false alarms\n",
+                      sizes[i], tried, slowest, false_alarms);
+        assert_true(tried > 30);
+        assert_true(false_alarms <= 2);
+        gv_anomaly_free(anomaly);
     }
-    print_message("%u surges, the slowest found after %u minutes\n", tried, worst);
-    assert_true(tried > 30);
+}
+
+/* Three a minute all day, and then forty. */
+static void test_a_small_host(void **state)
+{
+    uint64_t at = START + 40 * DAY + 10 * HOUR + 20;
+    struct host host = {
+        .per_hour = 180, .surge_at = at, .surge_by = 13, .surge_late = 90, .surge_of = 0};
+    struct gv_anomaly *anomaly = fresh(5);
+    struct found found;
+
+    live(anomaly, &found, &host, START, at);
+    live(anomaly, &found, &host, at, at + 5);
+    assert_int_equal(found.begun[GV_SERIES_OUTGOING], 1);
+    assert_int_equal(found.total, 1);
+    gv_anomaly_free(anomaly);
+}
+
+/* What is judged: a surge in whole, of bursts little. */
+static void test_what_is_judged(void **state)
+{
+    static const struct {
+        enum gv_series series;
+        uint32_t minutes[5], rate;
+    } cases[] = {
+        {GV_SERIES_OUTGOING, {1, 1, 1, 1, 1}, 5},
+        {GV_SERIES_OUTGOING, {0, 0, 0, 0, 0}, 0},
+        {GV_SERIES_OUTGOING, {40, 0, 0, 0, 0}, 2},    /* a letter to a list */
+        {GV_SERIES_OUTGOING, {40, 1, 30, 1, 35}, 14}, /* to three */
+        {GV_SERIES_OUTGOING, {1, 10, 9, 11, 10}, 41}, /* a surge that has just begun */
+        {GV_SERIES_OUTGOING, {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, 0}, UINT32_MAX},
+        {GV_SERIES_BOUNCED, {1, 40, 2, 3, 4}, 10}, /* without the fullest */
+        {GV_SERIES_BOUNCED, {UINT32_MAX, UINT32_MAX, 1, 0, 0}, UINT32_MAX},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (gv_anomaly_rate(cases[i].series, cases[i].minutes) != cases[i].rate)
+            fail_msg("case %zu: %u", i, gv_anomaly_rate(cases[i].series, cases[i].minutes));
 }
 
 static void test_each_kind_is_found_once_and_ends(void **state)
@@ -298,6 +378,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_year_without_anything),
         cmocka_unit_test(test_a_tenfold_surge_is_found_in_five_minutes),
+        cmocka_unit_test(test_a_small_host),
+        cmocka_unit_test(test_what_is_judged),
         cmocka_unit_test(test_each_kind_is_found_once_and_ends),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_warming_up_and_restart),

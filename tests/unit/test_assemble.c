@@ -23,22 +23,6 @@
     T "dovecot: imap-login: Disconnected: Connection closed (" reason "): user=<bob>, "            \
       "method=PLAIN, rip=" A ", lip=192.0.2.25, session=<" session ">"
 
-/* A story is its lines; NULL ends it. */
-static void story(const char *expected, const char *const *lines)
-{
-    struct fed fed;
-
-    fed_open(&fed);
-    while (*lines)
-        fed_line(&fed, *lines++);
-    fed_flush(&fed);
-    fed_close(&fed);
-    const char *got = fed_take(&fed);
-    if (strcmp(got, expected) != 0)
-        fail_msg("gave '%s'\nnot  '%s'", got, expected);
-}
-#define STORY(expected, ...) story((expected), (const char *const[]){__VA_ARGS__, NULL})
-
 static void failure_and_disconnect_are_one(void **state)
 {
     STORY("2 " A " postfix smtp unspecified 1 visit", S1 "connect from unknown[" A "]",

@@ -25,22 +25,6 @@
     "5AM2: AUTH failure (LOGIN): authentication failure (-13) SASL(-13): x, user=alice, "          \
     "relay=[" client "]"
 
-/* A story is its lines; NULL ends it. */
-static void story(const char *expected, const char *const *lines)
-{
-    struct fed fed;
-
-    fed_open(&fed);
-    while (*lines)
-        fed_line(&fed, *lines++);
-    fed_flush(&fed);
-    fed_close(&fed);
-    const char *got = fed_take(&fed);
-    if (strcmp(got, expected) != 0)
-        fail_msg("gave '%s'\nnot  '%s'", got, expected);
-}
-#define STORY(expected, ...) story((expected), (const char *const[]){__VA_ARGS__, NULL})
-
 static void one_process_is_one_visit(void **state)
 {
     STORY("1 " A " exim smtp unspecified 1 visit; 2 " A " exim smtp unspecified 1; "

@@ -508,10 +508,12 @@ static void a_registry_whose_log_was_set_back_signs_nothing(void **state)
 {
     uint8_t wire[GV_CERTIFICATE_LEN];
     struct gv_fetch_result result;
-    char command[256];
+    struct gv_audit_status status;
+    char command[512];
 
     join(&r, 10, wire);
-    fetch_head(&r, NULL);
+    assert_int_equal(look(&alice).trouble_ms, 0);
+    restart(&alice);
     snprintf(command, sizeof command,
              "sqlite3 %s/registry.db 'DELETE FROM log; DELETE FROM instance'", r.folder);
     registry_stop(&r);
@@ -522,6 +524,24 @@ static void a_registry_whose_log_was_set_back_signs_nothing(void **state)
     registry_fetch(&r, &result, "/v1/log/head", NULL);
     assert_int_equal(result.status, 503);
     gv_fetch_result_free(&result);
+    /* And a node that gets none says so, since when, for as long as it lasts. */
+    status = look(&alice);
+    uint64_t since = registry_clock_ms;
+    assert_string_equal(status.trouble, "the registry answers with HTTP status 503");
+    assert_int_equal(status.trouble_ms, since);
+    assert_true(status.has_head);
+    assert_string_equal(status.finding, "");
+    pass_hour();
+    assert_int_equal(look(&alice).trouble_ms, since);
+    restart(&alice);
+    registry_stop(&r);
+    snprintf(command, sizeof command, "rm -f %s/log.head %s/registry-log*; sqlite3 %s/registry.db 'DELETE FROM log_head'",
+             r.folder, alice.folder, r.folder);
+    assert_int_equal(system(command), 0);
+    registry_start(&r);
+    status = look(&alice);
+    assert_string_equal(status.trouble, "");
+    assert_int_equal(status.trouble_ms, 0);
 }
 
 /* The whole database of an hour ago, heads and all: only the file beside the keys remembers. */

@@ -17,7 +17,9 @@
 
 #include <cmocka.h>
 
+#include "crypto/error.h"
 #include "helper_lives.h"
+#include "node/base/backup_seal.h"
 
 static char said[4096];
 
@@ -95,6 +97,17 @@ static void run(const char *format, const char *a, const char *b)
     snprintf(command, sizeof command, format, a, b);
     if (system(command) != 0)
         fail_msg("%s", command);
+}
+
+/* A copy that others cannot use; as an older version would have written it, without the sum at its end. */
+static void copy_without_seal(const char *copy)
+{
+    struct stat info;
+
+    run("cp %s %s", file, copy);
+    assert_int_equal(chmod(copy, 0600), 0);
+    assert_int_equal(stat(copy, &info), 0);
+    assert_int_equal(truncate(copy, info.st_size - GV_BACKUP_SEAL_LEN), 0);
 }
 
 static int setup(void **state)
@@ -243,8 +256,7 @@ static void test_what_is_refused(void **state)
          "copy: made by a newer version", EX_DATAERR},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        snprintf(command, sizeof command, "cp %s %s && chmod 600 %s", file, copy, copy);
-        assert_int_equal(system(command), 0);
+        copy_without_seal(copy);
         assert_int_equal(sqlite3_open(copy, &db), SQLITE_OK);
         assert_int_equal(sqlite3_exec(db, cases[i].sql, NULL, NULL, NULL), SQLITE_OK);
         sqlite3_close(db);
@@ -292,6 +304,99 @@ static void test_what_is_refused(void **state)
     lives_check_said(&lives);
 }
 
+/* ---- a bad medium ----------------------------------------------------------------------------- */
+
+static void flip(const char *path, off_t at, unsigned bit)
+{
+    unsigned char byte;
+    int fd = open(path, O_RDWR);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= (unsigned char)(1u << bit);
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+}
+
+/* A bit that fell over is seen wherever it is: also where no row is. */
+static void test_a_wrong_bit_anywhere_is_seen(void **state)
+{
+    char copy[160], out[160];
+    struct gv_text why;
+    struct stat info;
+
+    stop(&lives);
+    snprintf(copy, sizeof copy, "%s/copy", lives.folder);
+    snprintf(out, sizeof out, "%s/unsealed", lives.folder);
+    run("cp %s %s", file, copy);
+    assert_int_equal(chmod(copy, 0600), 0);
+    assert_int_equal(stat(copy, &info), 0);
+    for (off_t at = 0; at < info.st_size; at += at < info.st_size - 64 ? 251 : 1) {
+        flip(copy, at, (unsigned)at % 8);
+        assert_int_equal(gv_backup_unseal(out, copy, &why), GV_ERR_MALFORMED);
+        flip(copy, at, (unsigned)at % 8);
+        assert_int_equal(unlink(out), 0);
+    }
+    for (off_t cut = 1; cut < info.st_size; cut += 1021) {
+        assert_int_equal(truncate(copy, info.st_size - cut), 0);
+        if ((info.st_size - cut) % 512 != 0)
+            assert_int_equal(gv_backup_unseal(out, copy, &why), GV_ERR_MALFORMED);
+        unlink(out);
+        run("cp %s %s", file, copy);
+    }
+    assert_int_equal(gv_backup_unseal(out, copy, &why), GV_OK);
+    flip(copy, info.st_size - GV_BACKUP_SEAL_LEN - 5, 3);
+    expect(EX_DATAERR, lives.conf, "restore", copy, "copy: damaged, cut short, or not a backup");
+    flip(copy, info.st_size - GV_BACKUP_SEAL_LEN - 5, 3);
+    expect(0, lives.conf, "restore", copy, "in place");
+    copy_without_seal(copy);
+    expect(0, lives.conf, "restore", copy, "in place"); /* an older one */
+}
+
+/* ---- a restore that was killed ---------------------------------------------------------------- */
+
+static void leave_behind(const char *name)
+{
+    run("head -c 9000 /dev/urandom >%s/%s", lives.data, name);
+}
+
+static void test_a_killed_restore_leaves_nothing_in_the_way(void **state)
+{
+    static const char *const names[] = {
+        "restore.part", "restore.part-journal", "restore.part-wal", "restore.part-shm",
+        "store.db.new", "store.db.new-journal", "store.db.new-wal", "store.db.new-shm"};
+    char command[600];
+
+    stop(&lives);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        leave_behind(names[i]);
+    expect(0, lives.conf, "restore", file, "in place");
+    snprintf(command, sizeof command, "ls %s | grep -E 'part|new'", lives.data);
+    assert_int_not_equal(system(command), 0);
+    assert_int_equal(count(store, "SELECT count(*) FROM sent"), 2);
+    for (unsigned ms = 1; ms < 200; ms += ms / 4 + 1) { /* somewhere, each time elsewhere */
+        pid_t pid = fork();
+        if (pid == 0) {
+            int nowhere = open("/dev/null", O_WRONLY);
+            dup2(nowhere, STDOUT_FILENO);
+            dup2(nowhere, STDERR_FILENO);
+            execl(GV_BIN_DIR "/grapevine", "grapevine", "--config", lives.conf, "restore", file, NULL);
+            _exit(127);
+        }
+        assert_true(pid > 0);
+        usleep(1000 * ms);
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        assert_int_equal(access(store, F_OK), 0); /* there is a store at any moment */
+    }
+    expect(0, lives.conf, "restore", file, "in place");
+    assert_int_not_equal(system(command), 0);
+    assert_int_equal(count(store, "SELECT count(*) FROM sent"), 2);
+    start(&lives);
+    stop(&lives);
+    lives_check_said(&lives);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +404,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_another_machine_gets_a_key_of_its_own, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_what_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_wrong_bit_anywhere_is_seen, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_killed_restore_leaves_nothing_in_the_way, setup,
+                                        teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@ static const char well[] =
     " \"enrolled\": true, \"revoked\": false, \"certificate_expires\": \"2027-01-10T00:00:00Z\","
     " \"mesh\": {\"peers\": 5, \"peers_outbound\": 3, \"instances\": 40, \"clock_offset_ms\": 20},"
     " \"counters\": {\"connections_accepted\": 2}, \"store\": {\"ok\": true, \"error\": null},"
-    " \"registry\": {\"trouble\": null, \"finding\": null, \"log\": {\"head\": \"2026-11-18T10:00:00Z\", \"size\": 9}}, \"logs\": [{\"path\": \"/var/log/mail.log\", \"state\":"
+    " \"registry\": {\"trouble\": null, \"finding\": null, \"log\": {\"trouble\": null, \"head\": \"2026-11-18T10:00:00Z\", \"size\": 9}}, \"logs\": [{\"path\": \"/var/log/mail.log\", \"state\":"
     " \"reading\", \"lines\": 5000, \"matched\": 40, \"failures\": 7}],"
     " \"enforcement\": {\"refused\": 2, \"dovecot\": {\"asked\": 9}, \"dnsbl\": {\"queries\": 4},"
     " \"bouncers\": {\"pulls\": 3}, \"nftables\": {\"state\": \"ok\", \"in_place\": 2}}}";
@@ -102,12 +102,27 @@ static void each_trouble_of_the_daemon_is_found(void **state)
         {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 1000, \"matched\": "
          "0}]}",
          "log", "warning", "none of 1000 lines"},
+        {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 9, \"matched\": 9, "
+         "\"unnamed\": 3}]}",
+         "log", "warning", "/x: 3 failed attempts of clients whom the log does not name"},
         {"{\"network\": null}", "certificate", "warning", "in no network"},
         {"{\"revoked\": true}", "certificate", "failure", "revoked"},
         {"{\"enrolled\": false}", "certificate", "warning", "not enrolled"},
-        {"{\"certificate_expires\": \"2026-12-01T00:00:00Z\", \"registry\": {\"trouble\": "
-         "\"gone\"}}",
-         "certificate", "warning", "not renewed: gone"},
+        {"{\"registry\": {\"trouble\": \"revocations: HTTP status 503\", \"trouble_since\": "
+         "\"2026-11-18T09:00:00Z\", \"retry\": \"2026-11-18T11:00:00Z\"}}",
+         "registry", "warning",
+         "not in reach since 2026-11-18T09:00:00Z: revocations: HTTP status 503; asked again 2026-11-18T11"},
+        {"{\"registry\": {\"log\": {\"trouble\": \"the registry answers with HTTP status 503\", "
+         "\"trouble_since\": \"2026-11-18T10:10:00Z\"}}}",
+         "registry", "warning", "cannot be compared since 2026-11-18T10:10:00Z: the registry answers"},
+        /* Nothing new for more than a day: it hides something. */
+        {"{\"registry\": {\"log\": {\"trouble\": \"the registry answers with HTTP status 503\", "
+         "\"trouble_since\": \"2026-11-18T10:10:00Z\", \"head\": \"2026-11-17T08:00:00Z\"}}}",
+         "registry", "failure", "cannot be compared"},
+        {"{\"registry\": {\"log\": {\"trouble\": \"HTTP status 404\", \"trouble_since\": "
+         "\"2026-11-17T08:00:00Z\", \"head\": null}}}",
+         "registry", "failure", "cannot be compared"},
+        {"{\"registry\": {\"log\": {\"head\": null}}}", "registry", "note", "not looked at yet"},
         {"{\"registry\": {\"finding\": \"it shows two faces\", \"finding_since\": "
          "\"2026-11-18T10:00:00Z\"}}",
          "registry", "failure", "not to be trusted since 2026-11-18T10:00:00Z: it shows two faces"},
@@ -141,6 +156,26 @@ static void each_trouble_of_the_daemon_is_found(void **state)
     }
 }
 
+/* Said twice, as it is two troubles: what does not work, and what comes of it. */
+static void a_certificate_that_a_registry_out_of_reach_did_not_renew(void **state)
+{
+    struct gv_options options = good_options();
+    json_t *status = json_loads(well, 0, NULL),
+           *patch = json_loads("{\"certificate_expires\": \"2026-12-01T00:00:00Z\", \"registry\": "
+                               "{\"trouble\": \"gone\"}}",
+                               0, NULL);
+    char level[16], found[512];
+
+    assert_int_equal(json_object_update_recursive(status, patch), 0);
+    assert_int_equal(judge(&options, &good_host, status, "certificate", level, found), 2);
+    assert_string_equal(level, "warning");
+    assert_non_null(strstr(found, "not renewed: gone"));
+    assert_int_equal(judge(&options, &good_host, status, "registry", level, found), 2);
+    assert_string_equal(level, "warning");
+    json_decref(status);
+    json_decref(patch);
+}
+
 static void each_trouble_of_the_host_is_found(void **state)
 {
     struct gv_options options = good_options();
@@ -169,7 +204,9 @@ static void each_trouble_of_the_host_is_found(void **state)
     host.clock_synchronised = 0;
     assert_int_equal(judge(&options, &host, status, "clock", level, found), 1);
     assert_string_equal(level, "warning");
-    /* Nobody answers: that alone is said of the daemon. */
+    /* Nobody answers: the host is looked at all the same. */
+    assert_int_equal(judge(&options, &host, NULL, "clock", level, found), 2);
+    assert_string_equal(level, "warning");
     assert_int_equal(judge(&options, &good_host, NULL, "daemon", level, found), 1);
     assert_string_equal(level, "failure");
     assert_non_null(strstr(found, control));
@@ -245,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_well_node_has_no_findings),
         cmocka_unit_test(each_trouble_of_the_daemon_is_found),
+        cmocka_unit_test(a_certificate_that_a_registry_out_of_reach_did_not_renew),
         cmocka_unit_test(each_trouble_of_the_host_is_found),
         cmocka_unit_test(what_is_switched_off_is_only_noted),
         cmocka_unit_test(its_own_that_are_on_no_list_are_named),

@@ -67,6 +67,7 @@ static void a_record_survives_the_wire(void **state)
     const struct gv_firewall_record all[] = {
         record(GV_FIREWALL_HELLO, NULL, GV_FIREWALL_VERSION),
         record(GV_FIREWALL_BEGIN, NULL, 0),
+        record(GV_FIREWALL_BEGIN, NULL, GV_FIREWALL_LISTS_ONLY),
         record(GV_FIREWALL_ADD, "192.0.2.7", 3600),
         record(GV_FIREWALL_ADD, "2001:db8:1:2::/64", 1),
         record(GV_FIREWALL_ADD, "198.51.0.0/17", 60),
@@ -308,6 +309,38 @@ static void what_is_protected_is_never_in_a_plan(void **state)
     gv_nft_table_free(table);
 }
 
+/* The admin's lists alone: single entries stay, but for what is allowed now. */
+static void lists_alone_leave_the_entries(void **state)
+{
+    struct gv_nft_table *table = new_table(100);
+    struct gv_plan plan;
+
+    assert_int_equal(apply(table, GV_FIREWALL_BEGIN, NULL, 0), GV_OK);
+    assert_int_equal(apply(table, GV_FIREWALL_ALLOW, "192.0.2.1", 0), GV_OK);
+    assert_int_equal(apply(table, GV_FIREWALL_ADD, "192.0.2.2", 60), GV_OK);
+    assert_int_equal(apply(table, GV_FIREWALL_ADD, "192.0.2.3", 60), GV_OK);
+    assert_int_equal(apply(table, GV_FIREWALL_ADD, "198.51.100.0/24", 60), GV_OK);
+    assert_int_equal(apply(table, GV_FIREWALL_COMMIT, NULL, 1), GV_OK);
+    assert_int_equal(apply(table, GV_FIREWALL_BEGIN, NULL, GV_FIREWALL_LISTS_ONLY), GV_OK);
+    assert_int_equal(apply(table, GV_FIREWALL_ALLOW, "192.0.2.3", 0), GV_OK);
+    assert_int_equal(apply(table, GV_FIREWALL_ADD, "203.0.113.0/25", 60), GV_OK);
+    assert_int_equal(apply(table, GV_FIREWALL_ADD, "203.0.113.0/24", 60), GV_OK);
+    assert_int_equal(apply(table, GV_FIREWALL_COMMIT, NULL, 2), GV_OK);
+    assert_int_equal(look(table, "192.0.2.2"), 60);
+    assert_int_equal(look(table, "192.0.2.3"), 0);
+    assert_int_equal(apply(table, GV_FIREWALL_ADD, "192.0.2.1", 60), GV_OK);
+    assert_int_equal(gv_nft_table_plan(table, &plan, NOW), GV_OK);
+    assert_int_equal(plan.range_count, 1);
+    assert_int_equal(plan.ranges[0].prefix.bytes[0], 203);
+    assert_int_equal(plan.allowed_count, 1);
+    gv_plan_free(&plan);
+    /* And a whole list after it takes what it does not name. */
+    assert_int_equal(apply(table, GV_FIREWALL_BEGIN, NULL, 0), GV_OK);
+    assert_int_equal(apply(table, GV_FIREWALL_COMMIT, NULL, 3), GV_OK);
+    assert_int_equal(gv_nft_table_count(table), 0);
+    gv_nft_table_free(table);
+}
+
 static void ranges_are_told_whole_and_do_not_overlap(void **state)
 {
     struct gv_nft_table *table = new_table(100);
@@ -377,6 +410,7 @@ int main(void)
         cmocka_unit_test(there_is_one_form_of_each_record),
         cmocka_unit_test(the_kernel_gets_what_was_said),
         cmocka_unit_test(what_is_protected_is_never_in_a_plan),
+        cmocka_unit_test(lists_alone_leave_the_entries),
         cmocka_unit_test(ranges_are_told_whole_and_do_not_overlap),
         cmocka_unit_test(it_is_bounded),
     };

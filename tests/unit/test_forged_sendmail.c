@@ -167,25 +167,9 @@ static void a_user_name_cannot_make_it_the_backends_fault(void **state)
 #define IDLE(who) who " did not issue MAIL/EXPN/VRFY/ETRN during connection to MTA"
 #define MINE      "5AM2aQ5D024320"
 
-/* Lines of one log, and what came out; `unnamed` failures stay without a client. */
-static void story(const char *expected, unsigned unnamed, const char *const *lines)
-{
-    struct fed fed;
-
-    fed_open(&fed);
-    while (*lines)
-        fed_line(&fed, *lines++);
-    fed_flush(&fed);
-    uint64_t left = gv_reader_counters(fed.reader)->unnamed;
-    fed_close(&fed);
-    const char *got = fed_take(&fed);
-    if (strcmp(got, expected) != 0)
-        fail_msg("gave '%s'\nnot  '%s'", got, expected);
-    assert_int_equal(left, unnamed);
-}
-#define STORY(expected, unnamed, ...)                                                              \
-    story((expected), (unnamed), (const char *const[]){__VA_ARGS__, NULL})
-#define COME "3 198.51.100.7 sendmail smtp unspecified 2 visit"
+/* Lines of one log, and what came out; `left` failures stay without a client. */
+#define LEAVES(expected, left, ...) assert_int_equal(STORY(expected, __VA_ARGS__).unnamed, left)
+#define COME                        "3 198.51.100.7 sendmail smtp unspecified 2 visit"
 
 /* Whatever line of its process shows the client whole, after a RSET too (another "5D"). */
 static void a_name_that_cuts_the_address_off(void **state)
@@ -197,19 +181,23 @@ static void a_name_that_cuts_the_address_off(void **state)
              " [198.51.100.7]",
         MINE ": " LONG " [198.51.100.7]: possible SMTP attack: command=AUTH, count=3",
         MINE ": lost input channel from " LONG " [198.51.100.7] to MTA after auth",
+        MINE ": " LONG " [198.51.100.7]: VRFY root",
+        MINE ": " LONG " [198.51.100.7] (may be forged): expn staff [rejected]",
+        MINE ": " LONG " [198.51.100.7]: ETRN #q, relay=" EVIL,
+        MINE ": " LONG " [198.51.100.7]: VRFY " LONG " [203.0.113.9]: VRFY x",
     };
 
     assert_int_equal(strlen(LEFT), 100);
     for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
         char line[1024];
         snprintf(line, sizeof line, P "%s", named[i]);
-        STORY(COME, 0, P CUT(MINE), P CUT(MINE), line);
-        STORY(COME, 0, P CUT(MINE), P CUT(MINE), line, P IDLE(MINE ": " LONG " [198.51.100.7]"));
+        LEAVES(COME, 0, P CUT(MINE), P CUT(MINE), line);
+        LEAVES(COME, 0, P CUT(MINE), P CUT(MINE), line, P IDLE(MINE ": " LONG " [198.51.100.7]"));
     }
-    STORY("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
-          "4 198.51.100.7 sendmail smtp unspecified 1",
-          0, P CUT(MINE), P MINE ": " IDLE(LONG " [198.51.100.7]"), P CUT(MINE),
-          P MINE ": " IDLE(LONG " [198.51.100.7]"));
+    LEAVES("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
+           "4 198.51.100.7 sendmail smtp unspecified 1",
+           0, P CUT(MINE), P MINE ": " IDLE(LONG " [198.51.100.7]"), P CUT(MINE),
+           P MINE ": " IDLE(LONG " [198.51.100.7]"));
 }
 
 /* Nobody else is taken for that client, and nothing that the client says names him. */
@@ -217,15 +205,13 @@ static void a_name_that_nothing_completes(void **state)
 {
     static const char *const others[] = {
         /* another client: of another name, or of an address that begins otherwise */
-        P MINE ": " IDLE("x" LONG " " EVIL),
-        P MINE ": " IDLE(LONG " " EVIL),
+        P MINE ": " IDLE("x" LONG " " EVIL), P MINE ": " IDLE(LONG " " EVIL),
         P MINE ": " IDLE(EVIL),
         /* another process: of another number, or later of the same number, or on another host */
         "Nov 22 02:36:27 mx sm-mta[24321]: 5AM2aR5D024321: " IDLE(LONG " [198.51.100.7]"),
         P "5AM2aR5D024320: " IDLE(LONG " [198.51.100.7]"),
         "Nov 22 02:36:27 my sm-mta[24320]: " MINE ": " IDLE(LONG " [198.51.100.7]"),
-        P "NOQUEUE: " IDLE(LONG " [198.51.100.7]"),
-        P IDLE(LONG " [198.51.100.7]"),
+        P "NOQUEUE: " IDLE(LONG " [198.51.100.7]"), P IDLE(LONG " [198.51.100.7]"),
         /* after the hour that a visit takes at most */
         "Nov 22 03:36:27 mx sm-mta[24320]: " MINE ": " IDLE(LONG " [198.51.100.7]"),
         /* an address in the client's own words, before, in and behind Sendmail's */
@@ -235,18 +221,65 @@ static void a_name_that_nothing_completes(void **state)
         P MINE ": from=<x, relay=" LONG " [198.51.100.9]>, size=0, nrcpts=0, relay=x",
         P MINE ": to=<x>, stat=y, relay=" LONG " [198.51.100.9]",
         P MINE ": ruleset=check_rcpt, arg1=<x>, relay=" LONG " [198.51.100.9], reject=553 x",
-        P MINE ": x " IDLE(LONG " [198.51.100.9]"),
-        P MINE "[2]: " IDLE(LONG " [198.51.100.9]"),
+        P MINE ": x " IDLE(LONG " [198.51.100.9]"), P MINE "[2]: " IDLE(LONG " [198.51.100.9]"),
         P MINE ": Milter: helo=" IDLE(LONG " [198.51.100.9]"),
         P MINE ": <-- " IDLE(LONG " [198.51.100.9]"),
+        P MINE ": " LONG " [198.51.100.9]: VRFY x... User unknown",
+        P MINE ": " LONG "\" [198.51.100.9]: VRFY x", P MINE ": x" LONG " [198.51.100.7]: VRFY x",
+        P MINE ": " LONG " [198.51.100.7]x: VRFY x", P MINE ": " LONG " [198.51.100.7]: NOOP x",
+        P LONG " [198.51.100.7]: VRFY x", P "NOQUEUE: " LONG " [198.51.100.7]: VRFY x",
+        P "connect from " LONG " [198.51.100.7]",
+        P "NOQUEUE: connect from " LONG " [198.51.100.7]", /* of the next in this process */
     };
 
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        STORY("", 2, P CUT(MINE), P CUT(MINE), others[i]);
+        LEAVES("", 2, P CUT(MINE), P CUT(MINE), others[i]);
     /* Behind Sendmail's own name for him it is that name that counts. */
-    STORY("", 1, P CUT(MINE),
-          P MINE ": " LONG " [198.51.100.7]: VRFY " IDLE(LONG " [198.51.100.9]"));
-    STORY("", 0, P MINE ": " IDLE(LONG " [198.51.100.7]"), P MINE ": " IDLE(EVIL));
+    LEAVES("2 198.51.100.7 sendmail smtp unspecified 1 visit", 0, P CUT(MINE),
+           P MINE ": " LONG " [198.51.100.7]: VRFY " IDLE(LONG " [198.51.100.9]"));
+    LEAVES("", 0, P MINE ": " IDLE(LONG " [198.51.100.7]"), P MINE ": " IDLE(EVIL));
+}
+
+/* At LogLevel 10 Sendmail says who connects, and then a failure is that client's at once. */
+#define MET(who) P "NOQUEUE: connect from " who
+static void a_name_that_was_met_before(void **state)
+{
+    static const char *const others[] = {
+        MET(LONG " [198.52.100.7]"), /* of an address that begins otherwise */
+        MET("x" LONG " [198.51.100.7]"),
+        "Nov 22 02:36:20 mx sm-mta[24321]: NOQUEUE: connect from " LONG " [198.51.100.9]",
+        "Nov 22 02:36:20 my sm-mta[24320]: NOQUEUE: connect from " LONG " [198.51.100.9]",
+        "Nov 22 02:36:20 mx sm-mta: NOQUEUE: connect from " LONG " [198.51.100.9]",
+        "Nov 22 01:36:20 mx sm-mta[24320]: NOQUEUE: connect from " LONG " [198.51.100.9]",
+        MET(LONG " [198.51.100.9] x"),
+        MET("x [203.0.113.9] " LONG " [198.51.100.9]"),
+        P MINE ": x connect from " LONG " [198.51.100.9]",
+        P MINE ": <-- NOQUEUE: connect from " LONG " [198.51.100.9]",
+    };
+
+    LEAVES("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
+           "3 198.51.100.7 sendmail smtp unspecified 1",
+           0, MET(LONG " [198.51.100.7]"), P CUT(MINE), P CUT(MINE),
+           P MINE ": " IDLE(LONG " [198.51.100.7]"));
+    LEAVES("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
+           "3 198.51.100.7 sendmail smtp unspecified 4",
+           0, MET(LONG " [198.51.100.7] (may be forged)"), P CUT(MINE),
+           "Nov 22 02:36:27 mx last message repeated 4 times");
+    /* the counts know of those */
+    LEAVES("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
+           "3 198.51.100.7 sendmail smtp aborted 1",
+           0, MET(LONG " [198.51.100.7]"), P CUT(MINE),
+           P MINE ": " LONG " [198.51.100.7]: possible SMTP attack: command=AUTH, count=3");
+    /* the next client of a process of the same number */
+    LEAVES("2 198.51.100.7 sendmail smtp unspecified 1 visit; "
+           "4 198.51.100.8 sendmail smtp unspecified 1 visit",
+           0, MET(LONG " [198.51.100.7]"), P CUT(MINE), MET(LONG " [198.51.100.8]"),
+           P CUT("5AM2aR5D024320"));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        LEAVES("", 1, others[i], P CUT(MINE));
+    /* without a number all processes look the same */
+    LEAVES("", 1, "Nov 22 02:36:20 mx sm-mta: NOQUEUE: connect from " LONG " [198.51.100.9]",
+           "Nov 22 02:36:26 mx sm-mta: " CUT(MINE));
 }
 
 /* The 600 attempts of one who knows of it: three a connection, which MAIL without a sender ends,
@@ -268,7 +301,7 @@ static void a_client_that_no_line_names_is_counted(void **state)
     assert_int_equal(gv_reader_counters(fed.reader)->attempts, 0);
     fed_close(&fed);
     /* a relay that is no client's is none of these */
-    STORY("", 0, P MINE ": AUTH failure (LOGIN): " BAD ", relay=" LONG " x198.51");
+    LEAVES("", 0, P MINE ": AUTH failure (LOGIN): " BAD ", relay=" LONG " x198.51");
 }
 
 int main(void)
@@ -283,6 +316,7 @@ int main(void)
         cmocka_unit_test(a_user_name_cannot_make_it_the_backends_fault),
         cmocka_unit_test(a_name_that_cuts_the_address_off),
         cmocka_unit_test(a_name_that_nothing_completes),
+        cmocka_unit_test(a_name_that_was_met_before),
         cmocka_unit_test(a_client_that_no_line_names_is_counted),
     };
 

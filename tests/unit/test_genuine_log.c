@@ -39,25 +39,10 @@ static void feed_log(struct fed *fed)
 static void every_observation_of_the_genuine_log(void **state)
 {
     struct fed fed;
-    FILE *f = open_file("genuine.expected");
-    char expected[256], got[DESCRIBED_MAX + 40], what[DESCRIBED_MAX], when[16];
-    size_t i = 0;
 
     fed_open(&fed);
     feed_log(&fed);
-    while (fgets(expected, sizeof expected, f)) {
-        expected[strcspn(expected, "\n")] = '\0';
-        if (expected[0] == '#' || expected[0] == '\0')
-            continue;
-        assert_true(i < fed.count);
-        time_t seconds = (time_t)(fed.list[i].observation.unix_ms / 1000);
-        strftime(when, sizeof when, "%H:%M:%S", gmtime(&seconds));
-        describe(what, &fed.list[i++]);
-        snprintf(got, sizeof got, "%s %s", when, what);
-        assert_string_equal(got, expected);
-    }
-    fclose(f);
-    assert_int_equal(i, fed.count);
+    check_log(&fed, open_file("genuine.expected"));
     assert_int_equal(gv_reader_counters(fed.reader)->lines, 399);
     assert_int_equal(gv_reader_counters(fed.reader)->faults, 3);
     fed_close(&fed);

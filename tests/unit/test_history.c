@@ -96,7 +96,7 @@ static void aborted_attempts_are_no_visit(void **state)
         see(o, true);
         assert_false(last.signal || last.locked_now || last.counted);
     }
-    assert_int_equal(gv_history_count(host), 0);
+    assert_int_equal(gv_history_count(history), 0);
     /* Where something else fails too, they count no more, but are named. */
     fails(&attacker);
     see(o, false);
@@ -123,7 +123,7 @@ static void refused_attempts_leave_no_trace(void **state)
         assert_false(last.counted || last.signal || last.locked_now);
         after(MINUTE);
     }
-    assert_int_equal(gv_history_count(host), 0);
+    assert_int_equal(gv_history_count(history), 0);
 }
 
 /* ---- the local limit ------------------------------------------------------------------------ */
@@ -410,11 +410,11 @@ static void logins_older_than_clean_history_lives_are_refused(void **state)
     o.past = o.success = true;
     o.attempts = 0;
     o.unix_ms = now - 30 * DAY - 1000;
-    assert_int_equal(gv_history_observe(host, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
     o.unix_ms = now - 29 * DAY;
-    assert_int_equal(gv_history_observe(host, &last, now, &o, GV_STRICT_NOT, true), GV_OK);
+    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true), GV_OK);
     o.past = false; /* a live log that shows such a line teaches nothing */
-    assert_int_equal(gv_history_observe(host, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
 }
 
 static void imported_failures_neither_lock_nor_signal_nor_count(void **state)
@@ -423,7 +423,7 @@ static void imported_failures_neither_lock_nor_signal_nor_count(void **state)
         imported(&attacker, 0, false);
         assert_false(last.signal || last.locked_now || last.counted || last.broken_login);
     }
-    assert_int_equal(gv_history_count(host), 0);
+    assert_int_equal(gv_history_count(history), 0);
     /* Nor do they help a live failure over a limit, which they may be the same lines as. */
     fails(&attacker);
     imported(&attacker, 0, false);
@@ -448,15 +448,15 @@ static void times_that_cannot_be_are_refused(void **state)
     struct gv_observation o = failure(&attacker);
 
     o.unix_ms = now + 10 * MINUTE + 1;
-    assert_int_equal(gv_history_observe(host, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
     o.unix_ms = now - 7 * DAY - 1;
-    assert_int_equal(gv_history_observe(host, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
     o.unix_ms = 0;
-    assert_int_equal(gv_history_observe(host, &last, 5, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(history, &last, 5, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
     o.unix_ms = now;
     o.subject.family = GV_FAMILY_NONE;
-    assert_int_equal(gv_history_observe(host, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
-    assert_int_equal(gv_history_count(host), 0);
+    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_count(history), 0);
     /* A log clock that is ahead of ours does not put anything into the future. */
     o.subject = attacker;
     o.unix_ms = now + 10 * MINUTE;
@@ -472,8 +472,8 @@ static void a_clock_that_was_ahead_is_forgiven(void **state)
     see(failure(&attacker), true);
     see(failure(&neighbour), true);
     now -= 3 * 365 * DAY;
-    assert_true(gv_history_expire(host, &gone, now, 100));
-    assert_false(gv_history_expire(host, &gone, now, 0));
+    assert_true(gv_history_expire(history, &gone, now, 100));
+    assert_false(gv_history_expire(history, &gone, now, 0));
     const struct gv_subject *left = gv_subject_equal(&gone, &attacker) ? &neighbour : &attacker;
     fails(left);
     assert_int_equal(facts_of(left).points, 1);
@@ -504,17 +504,17 @@ static void rows_go_when_they_no_longer_matter(void **state)
     fails(&attacker);
     logs_in(&neighbour, ALICE);
     after(7 * DAY);
-    assert_false(gv_history_expire(host, &gone, now, 100));
+    assert_false(gv_history_expire(history, &gone, now, 100));
     after(SECOND);
-    assert_true(gv_history_expire(host, &gone, now, 100));
+    assert_true(gv_history_expire(history, &gone, now, 100));
     assert_true(gv_subject_equal(&gone, &attacker));
-    assert_false(gv_history_expire(host, &gone, now, 100));
+    assert_false(gv_history_expire(history, &gone, now, 100));
     after(24 * DAY);
-    assert_true(gv_history_expire(host, &gone, now, 100));
-    gv_history_hidden_key(host, &key, &neighbour);
+    assert_true(gv_history_expire(history, &gone, now, 100));
+    gv_history_hidden_key(history, &key, &neighbour);
     assert_true(gv_subject_equal(&gone, &key));
-    assert_false(gv_history_expire(host, &gone, now, 100));
-    assert_int_equal(gv_history_count(host), 0);
+    assert_false(gv_history_expire(history, &gone, now, 100));
+    assert_int_equal(gv_history_count(history), 0);
     assert_false(facts_of(&attacker).network_known_here);
 }
 
@@ -523,9 +523,9 @@ static void forgetting_is_complete(void **state)
     struct gv_history_summary s;
 
     fails(&attacker);
-    assert_true(gv_history_forget(host, &attacker));
-    assert_false(gv_history_forget(host, &attacker));
-    assert_int_equal(gv_history_summarise(host, &s, &attacker, now), GV_ERR_NOT_FOUND);
+    assert_true(gv_history_forget(history, &attacker));
+    assert_false(gv_history_forget(history, &attacker));
+    assert_int_equal(gv_history_summarise(history, &s, &attacker, now), GV_ERR_NOT_FOUND);
     assert_int_equal(s.points, 0);
     assert_int_equal(facts_of(&attacker).points, 0);
 }
@@ -545,7 +545,7 @@ static void a_flood_does_not_push_out_clean_history(void **state)
         struct gv_subject s = {GV_FAMILY_IPV4,
                                {8, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i}};
         fails_unknown(&s);
-        assert_true(gv_history_count(host) <= 1000);
+        assert_true(gv_history_count(history) <= 1000);
         if (last.has_evicted)
             assert_false(gv_subject_equal(&last.evicted, &s));
     }
@@ -575,9 +575,9 @@ static void rows_survive_a_restart(void **state)
     fails(&attacker);
     assert_true(last.locked_now);
     gv_buf_init(&row);
-    while (gv_history_next(host, &cursor, &s)) {
+    while (gv_history_next(history, &cursor, &s)) {
         gv_buf_clear(&row);
-        assert_int_equal(gv_history_pack(host, &row, &s), GV_OK);
+        assert_int_equal(gv_history_pack(history, &row, &s), GV_OK);
         assert_int_equal(gv_history_load(other, row.data, row.len), GV_OK);
         assert_int_equal(gv_history_load(other, row.data, row.len), GV_OK); /* twice is once */
     }
@@ -593,7 +593,7 @@ static void rows_survive_a_restart(void **state)
         assert_memory_equal(&a, &b, sizeof a);
     }
     s.bytes[0] = 1;
-    assert_int_equal(gv_history_pack(host, &row, &s), GV_ERR_NOT_FOUND);
+    assert_int_equal(gv_history_pack(history, &row, &s), GV_ERR_NOT_FOUND);
     gv_buf_free(&row);
     gv_history_free(other);
 }
@@ -605,7 +605,7 @@ static void a_spoilt_row_is_refused(void **state)
 
     fails_unknown(&attacker);
     gv_buf_init(&row);
-    assert_int_equal(gv_history_pack(host, &row, &attacker), GV_OK);
+    assert_int_equal(gv_history_pack(history, &row, &attacker), GV_OK);
     assert_int_equal(gv_history_load(other, row.data, 0), GV_ERR_MALFORMED);
     for (size_t len = 1; len < row.len; len++)
         assert_int_equal(gv_history_load(other, row.data, len), GV_ERR_MALFORMED);
@@ -630,7 +630,7 @@ static void a_spoilt_row_is_refused(void **state)
     gv_history_free(other);
 }
 
-#define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, history_up, history_down)
 
 int main(void)
 {

@@ -23,7 +23,7 @@ static void carry(struct gv_history *to, const struct gv_subject *subject)
     struct gv_buf row;
 
     gv_buf_init(&row);
-    assert_int_equal(gv_history_pack(host, &row, subject), GV_OK);
+    assert_int_equal(gv_history_pack(history, &row, subject), GV_OK);
     assert_int_equal(gv_history_load(to, row.data, row.len), GV_OK);
     gv_buf_free(&row);
 }
@@ -37,29 +37,29 @@ static void who_logged_in_is_stored_as_a_keyed_hash(void **state)
     (void)state;
     gv_buf_init(&row);
     fails(&neighbour);
-    gv_history_key(host, &key, &neighbour);
+    gv_history_key(history, &key, &neighbour);
     assert_true(gv_subject_equal(&key, &neighbour));
-    assert_int_equal(gv_history_pack(host, &row, &neighbour), GV_OK);
+    assert_int_equal(gv_history_pack(history, &row, &neighbour), GV_OK);
     assert_true(names(row.data, row.len, &neighbour));
     assert_false(last.has_moved);
 
     logs_in(&neighbour, ALICE);
     assert_true(last.counted && last.has_moved);
     assert_true(gv_subject_equal(&last.moved, &neighbour));
-    gv_history_key(host, &hidden, &neighbour);
-    gv_history_hidden_key(host, &key, &neighbour);
+    gv_history_key(history, &hidden, &neighbour);
+    gv_history_hidden_key(history, &key, &neighbour);
     assert_true(gv_subject_equal(&key, &hidden));
     assert_false(names(&hidden, sizeof hidden, &neighbour));
     for (int i = 0; i < 3; i++) {
         gv_buf_clear(&row);
-        assert_int_equal(gv_history_pack(host, &row, &neighbour), GV_OK);
+        assert_int_equal(gv_history_pack(history, &row, &neighbour), GV_OK);
         assert_false(names(row.data, row.len, &neighbour));
         assert_null(memmem(row.data, row.len, neighbour.bytes, 3)); /* nor its network */
         after(HOUR);
         fails_unknown(&neighbour);
         assert_false(last.has_moved);
     }
-    gv_history_key(host, &key, &neighbour);
+    gv_history_key(history, &key, &neighbour);
     assert_true(gv_subject_equal(&key, &hidden));
     gv_buf_free(&row);
 }
@@ -71,7 +71,7 @@ static void the_hash_depends_on_the_key(void **state)
 
     (void)state;
     gv_history_hide_under(other, stage_key);
-    gv_history_hidden_key(host, &a, &attacker);
+    gv_history_hidden_key(history, &a, &attacker);
     gv_history_hidden_key(other, &b, &attacker);
     assert_false(gv_subject_equal(&a, &b));
     gv_history_free(other);
@@ -98,17 +98,17 @@ static void a_hidden_subject_is_met_again(void **state)
     gv_history_facts(other, &facts, &third, now);
     assert_true(facts.clean_network && !facts.clean && !facts.known_here);
 
-    gv_history_free(host);
-    host = other;
+    gv_history_free(history);
+    history = other;
     fails(&neighbour);
     assert_false(last.has_moved); /* it is stored as before */
-    assert_int_equal(gv_history_count(host), 2);
+    assert_int_equal(gv_history_count(history), 2);
     cursor = 0;
-    assert_true(gv_history_next(host, &cursor, &s) && gv_history_next(host, &cursor, &s));
+    assert_true(gv_history_next(history, &cursor, &s) && gv_history_next(history, &cursor, &s));
     assert_true(gv_subject_equal(&s, &neighbour));
     assert_true(facts_of(&neighbour).clean);
-    assert_true(gv_history_forget(host, &neighbour));
-    assert_int_equal(gv_history_count(host), 1);
+    assert_true(gv_history_forget(history, &neighbour));
+    assert_int_equal(gv_history_count(history), 1);
 }
 
 static void a_hidden_row_goes_by_its_key(void **state)
@@ -118,18 +118,18 @@ static void a_hidden_row_goes_by_its_key(void **state)
 
     (void)state;
     logs_in(&neighbour, ALICE);
-    gv_history_key(host, &key, &neighbour);
+    gv_history_key(history, &key, &neighbour);
     carry(other, &neighbour);
-    gv_history_free(host);
-    host = other;
+    gv_history_free(history);
+    history = other;
     fails(&attacker); /* there is room for one */
     assert_true(last.has_evicted && !last.has_moved);
     assert_true(gv_subject_equal(&last.evicted, &key));
 
-    gv_history_forget(host, &attacker);
+    gv_history_forget(history, &attacker);
     logs_in(&neighbour, ALICE);
     after(31 * DAY);
-    assert_true(gv_history_expire(host, &gone, now, 10));
+    assert_true(gv_history_expire(history, &gone, now, 10));
     assert_true(gv_subject_equal(&gone, &key));
 }
 
@@ -141,7 +141,7 @@ static void a_spoilt_hidden_row_is_refused(void **state)
     (void)state;
     logs_in(&neighbour, ALICE);
     gv_buf_init(&row);
-    assert_int_equal(gv_history_pack(host, &row, &neighbour), GV_OK);
+    assert_int_equal(gv_history_pack(history, &row, &neighbour), GV_OK);
     for (size_t len = 0; len < row.len; len++)
         assert_int_equal(gv_history_load(other, row.data, len), GV_ERR_MALFORMED);
     row.data[1] = GV_FAMILY_IPV6; /* an address in a row that must have none */
@@ -160,14 +160,14 @@ static struct host stage;
 static int open_core(void **state)
 {
     network_open(&net, 1, false);
-    return stage_up(state) == 0 && host_open(&stage, &net, 1, NULL) == GV_OK ? 0 : -1;
+    return history_up(state) == 0 && host_open(&stage, &net, 1, NULL) == GV_OK ? 0 : -1;
 }
 
 static int close_core(void **state)
 {
     host_close(&stage);
     network_close(&net);
-    return stage_down(state);
+    return history_down(state);
 }
 
 static void load(const struct gv_subject *key, const struct gv_buf *value)
@@ -254,7 +254,7 @@ static void an_old_row_without_a_login_stays(void **state)
     (void)state;
     fails(&attacker);
     gv_buf_init(&value);
-    assert_int_equal(gv_history_pack(host, &value, &attacker), GV_OK);
+    assert_int_equal(gv_history_pack(history, &value, &attacker), GV_OK);
     load(&attacker, &value);
     assert_null(effect(GV_EFFECT_PERSIST));
     assert_null(effect(GV_EFFECT_FORGET));
@@ -292,7 +292,7 @@ static void a_core_never_puts_an_address_that_logged_in(void **state)
     assert_false(names(gv_effect_data(&stage.effects, put), put->data_len, &neighbour));
 }
 
-#define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, history_up, history_down)
 #define CORE(name)  cmocka_unit_test_setup_teardown(name, open_core, close_core)
 
 int main(void)

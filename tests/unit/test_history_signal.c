@@ -122,7 +122,7 @@ static void a_subject_is_signalled_again_after_twelve_hours(void **state)
         after(30 * MINUTE);
     }
     assert_int_equal(signals, 2);
-    gv_history_unsignal(host, &attacker); /* it did not go out */
+    gv_history_unsignal(history, &attacker); /* it did not go out */
     fails(&attacker);
     assert_true(last.signal);
 }
@@ -132,7 +132,7 @@ static void what_may_not_be_shared_is_not_signalled(void **state)
     struct gv_observation o = failure(&attacker);
 
     o.attempts = 50;
-    assert_int_equal(gv_history_observe(host, &last, now, &o, false, false), GV_OK);
+    assert_int_equal(gv_history_observe(history, &last, now, &o, false, false), GV_OK);
     assert_false(last.signal);
     assert_int_equal(summary_of(&attacker).signalled_ms, 0);
     see(o, false);
@@ -327,7 +327,7 @@ static void a_subject_counts_once_an_hour(void **state)
     }
 }
 
-#define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, history_up, history_down)
 
 int main(void)
 {

@@ -8,62 +8,10 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 
 #define NOW STAGE_MINUTE
-
-static struct network network;
-static struct host host, second;
-static struct puppet puppet, other, third;
-
-static void up(bool lab)
-{
-    network_open(&network, 1, lab);
-    puppet_make(&puppet, &network, 2);
-    puppet_make(&other, &network, 3);
-    puppet_make(&third, &network, 5); /* connected to nobody */
-    assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
-    assert_int_equal(host_open(&second, &network, 4, NULL), GV_OK);
-    assert_true(puppet_join(&puppet, &host));
-    assert_true(puppet_join(&other, &host));
-}
-
-static int stage_up(void **state)
-{
-    up(false);
-    return 0;
-}
-
-static int stage_down(void **state)
-{
-    puppet_free(&puppet);
-    puppet_free(&other);
-    puppet_free(&third);
-    host_close(&host);
-    host_close(&second);
-    network_close(&network);
-    return 0;
-}
-
-static void again(bool lab)
-{
-    stage_down(NULL);
-    up(lab);
-}
-
-static void assert_guilty(const char *what)
-{
-    if (!puppet.closed || puppet.goodbye != GV_GOODBYE_INVALID)
-        fail_msg("%s: no offence", what);
-    assert_int_equal(host.notes[GV_NOTE_PEER_REFUSED], 1);
-}
-
-static void assert_no_blame(const char *what)
-{
-    if (puppet.closed || host.notes[GV_NOTE_PEER_REFUSED] != 0)
-        fail_msg("%s: blamed", what);
-}
 
 static void publish(uint32_t version, uint32_t activation)
 {
@@ -94,7 +42,7 @@ static void a_higher_version_is_taken_and_spread(void **state)
     /* The one before comes too late, and that is nobody's fault. */
     publish(1, NOW - 5);
     puppet_hand(&puppet, descriptor_record(&network));
-    assert_no_blame("older");
+    assert_no_offence("older");
     assert_int_equal(version_in_force(), 2);
     gv_buf_free(&record);
 }
@@ -115,7 +63,7 @@ static void a_new_descriptor_waits_for_its_time(void **state)
     gv_certificate_issue(third.certificate, &third.facts, fresh.registry_secret,
                          network.descriptor.network_id);
     puppet_hand(&puppet, certificate_record(&third));
-    assert_no_blame("new key");
+    assert_no_offence("new key");
     assert_false(host_knows(&host, third.identity.id, NULL));
     host_run(&host, 3 * 60000);
     host_run(&host, 59 * 60000);
@@ -134,11 +82,11 @@ static void descriptors_that_are_none(void **state)
     fake.descriptor.version = 5;
     network_publish(&fake);
     puppet_hand(&puppet, descriptor_record(&fake));
-    assert_guilty("of another network");
+    assert_offence("of another network");
     assert_int_equal(version_in_force(), 1);
     for (int i = 0; i < 3; i++) {
         struct gv_buf record;
-        again(false);
+        stage_again(false);
         publish(2, NOW);
         record = descriptor_record(&network);
         if (i == 0)
@@ -148,15 +96,15 @@ static void descriptors_that_are_none(void **state)
         else
             record.len--;
         puppet_hand(&puppet, record);
-        assert_guilty("not as signed");
+        assert_offence("not as signed");
         assert_int_equal(version_in_force(), 1);
     }
     /* By the registry of this very network: only the root may. */
-    again(false);
+    stage_again(false);
     memcpy(network.root_secret, network.registry_secret, sizeof network.root_secret);
     publish(2, NOW);
     puppet_hand(&puppet, descriptor_record(&network));
-    assert_guilty("by the registry");
+    assert_offence("by the registry");
     network_close(&fake);
 }
 
@@ -174,14 +122,14 @@ static void a_later_version_does_not_cancel_the_one_before(void **state)
 /* A node whose file holds the next descriptor already must still start. */
 static void a_node_starts_with_a_descriptor_that_is_not_in_force_yet(void **state)
 {
-    host_close(&second);
+    host_close(&far);
     publish(2, NOW + 60);
-    assert_int_equal(host_open(&second, &network, 4, NULL), GV_OK);
+    assert_int_equal(host_open(&far, &network, 4, NULL), GV_OK);
 }
 
 int main(void)
 {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, joined_up, stage_down)
     const struct CMUnitTest tests[] = {
         STORY(a_higher_version_is_taken_and_spread),
         STORY(a_new_descriptor_waits_for_its_time),

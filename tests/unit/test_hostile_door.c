@@ -8,14 +8,10 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 
 #define NOW STAGE_MINUTE
-
-static struct network network;
-static struct host host;
-static struct puppet puppet, other;
 
 static void reopen(unsigned links)
 {
@@ -23,16 +19,6 @@ static void reopen(unsigned links)
 
     host_close(&host);
     assert_int_equal(host_open(&host, &network, 1, &settings), GV_OK);
-}
-
-static int stage_up(void **state)
-{
-    return puppets_set_up(&network, &host, &puppet, &other);
-}
-
-static int stage_down(void **state)
-{
-    return puppets_tear_down(&network, &host, &puppet, &other);
 }
 
 static bool knocks(unsigned number)
@@ -321,8 +307,8 @@ static void so_many_acknowledgements_are_taken_a_minute(void **state)
 /* Nobody is sent on before his minute is over, however many press in. */
 static void a_guest_stays_a_minute(void **state)
 {
-    static struct puppet guests[GV_PEERS_MAX + 4];
-    unsigned count = GV_PEERS_MAX + 4, gone = 0;
+    static struct puppet guests[GV_GUESTS_MAX + 4];
+    unsigned count = GV_GUESTS_MAX + 4, gone = 0;
 
     reopen(200);
     host_run(&host, 30000); /* so that the minute's work falls into the middle of their stay */

@@ -9,51 +9,13 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 
 #define NOW STAGE_MINUTE
 
-static struct network network;
-static struct host host;
-static struct puppet puppet, other;
-
-static void up(bool lab)
-{
-    network_open(&network, 1, lab);
-    puppet_make(&puppet, &network, 2);
-    puppet_make(&other, &network, 3);
-    assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
-    assert_true(puppet_join(&puppet, &host));
-    assert_true(puppet_join(&other, &host));
-}
-
-static int stage_up(void **state)
-{
-    up(false);
-    return 0;
-}
-
-static int lab_up(void **state)
-{
-    up(true);
-    return 0;
-}
-
-static int stage_down(void **state)
-{
-    puppet_free(&puppet);
-    puppet_free(&other);
-    host_close(&host);
-    network_close(&network);
-    return 0;
-}
-
 static void again(void)
 {
-    bool lab = network.descriptor.lab;
-
-    stage_down(NULL);
-    up(lab);
+    stage_again(network.descriptor.lab);
 }
 
 static size_t held(void)
@@ -220,8 +182,8 @@ static void proofs_that_prove_nothing(void **state)
 
 int main(void)
 {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
-#define LAB(name)   cmocka_unit_test_setup_teardown(name, lab_up, stage_down)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, joined_up, stage_down)
+#define LAB(name)   cmocka_unit_test_setup_teardown(name, joined_lab_up, stage_down)
     const struct CMUnitTest tests[] = {
         STORY(who_contradicts_himself_is_exposed_and_dead),
         STORY(the_same_words_twice_are_no_contradiction),

@@ -10,23 +10,9 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 #include "proto/wire/codec.h"
-
-static struct network network;
-static struct host host;
-static struct puppet puppet, other;
-
-static int stage_up(void **state)
-{
-    return puppets_set_up(&network, &host, &puppet, &other);
-}
-
-static int stage_down(void **state)
-{
-    return puppets_tear_down(&network, &host, &puppet, &other);
-}
 
 /* ---- shapes --------------------------------------------------------------------------------- */
 
@@ -518,29 +504,6 @@ static void a_session_lasts_a_day(void **state)
     assert_true(puppet_join(&puppet, &host));
 }
 
-/* A node with more than 8 peers sends those who dialled it longest ago on, after a minute's stay at
- * least. */
-static void the_oldest_guests_make_room(void **state)
-{
-    static struct puppet guests[10];
-
-    for (unsigned i = 0; i < 10; i++) {
-        puppet_make(&guests[i], &network, 100 + i);
-        assert_true(puppet_join(&guests[i], &host));
-        host_run(&host, 1000);
-    }
-    assert_int_equal(host_status(&host).peers, 10);
-    host_run(&host, 120000);
-    assert_int_equal(host_status(&host).peers, 8);
-    for (unsigned i = 0; i < 10; i++) {
-        puppet_work(&guests[i]);
-        assert_int_equal(guests[i].closed, i < 2);
-        if (i < 2)
-            assert_int_equal(guests[i].goodbye, GV_GOODBYE_BUSY);
-        puppet_free(&guests[i]);
-    }
-}
-
 /* Nobody is given up: back-off doubles from 2 s to 10 minutes and stays there. */
 static void a_dead_seed_is_dialled_for_ever(void **state)
 {
@@ -590,7 +553,6 @@ int main(void)
         STORY(a_handshake_gets_ten_seconds),
         STORY(a_silent_peer_is_pinged_and_given_up_in_time),
         STORY(a_session_lasts_a_day),
-        STORY(the_oldest_guests_make_room),
         STORY(a_dead_seed_is_dialled_for_ever),
     };
 

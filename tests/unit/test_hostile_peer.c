@@ -8,25 +8,11 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 #include "proto/wire/codec.h"
 
 #define DAY (int)STAGE_DAY
-
-static struct network network;
-static struct host host;
-static struct puppet puppet, other;
-
-static int stage_up(void **state)
-{
-    return puppets_set_up(&network, &host, &puppet, &other);
-}
-
-static int stage_down(void **state)
-{
-    return puppets_tear_down(&network, &host, &puppet, &other);
-}
 
 /* The core said why, and went: it never counted this one as a member. */
 static void assert_refused(int error)

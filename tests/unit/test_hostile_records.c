@@ -9,49 +9,15 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 #include "proto/observation.h"
 
 #define NOW STAGE_MINUTE
 
-static struct network network;
-static struct host host, second;
-static struct puppet puppet, other;
-
-static void up(bool lab)
-{
-    network_open(&network, 1, lab);
-    puppet_make(&puppet, &network, 2);
-    puppet_make(&other, &network, 3);
-    assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
-    assert_int_equal(host_open(&second, &network, 4, NULL), GV_OK);
-    assert_true(puppet_join(&puppet, &host));
-    assert_true(puppet_join(&other, &host));
-}
-
-static int stage_up(void **state)
-{
-    up(false);
-    return 0;
-}
-
-static int stage_down(void **state)
-{
-    puppet_free(&puppet);
-    puppet_free(&other);
-    host_close(&host);
-    host_close(&second);
-    network_close(&network);
-    return 0;
-}
-
 static void again(void)
 {
-    bool lab = network.descriptor.lab;
-
-    stage_down(NULL);
-    up(lab);
+    stage_again(network.descriptor.lab);
 }
 
 static size_t held(void)
@@ -271,8 +237,7 @@ static void subjects_that_may_not_be_shared_are_an_offence(void **state)
 
     for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
         bool lab = i % 2, good = lab ? cases[i / 2].lab : cases[i / 2].outside;
-        stage_down(NULL);
-        up(lab);
+        stage_again(lab);
         struct gv_subject any = subject_of(1);
         struct gv_statement s = puppet_signal(&puppet, &any, NOW);
         puppet_hand(&puppet, sign_raw(&puppet, &s, cases[i / 2].bytes, cases[i / 2].len));
@@ -379,10 +344,8 @@ static void a_signal_leaves_after_a_day(void **state)
 /* The roster is repaired with who sent it, within two seconds, and nobody is blamed. */
 static void an_unknown_certificate_makes_the_roster_be_repaired(void **state)
 {
-    struct puppet third;
-
-    puppet_make(&third, &network, 7);
     struct gv_buf record = puppet_signal_on(&third, 1, NOW);
+
     puppet_forget(&puppet);
     puppet_give(&puppet, &record);
     assert_no_blame("unknown certificate", 0);
@@ -396,14 +359,13 @@ static void an_unknown_certificate_makes_the_roster_be_repaired(void **state)
     puppet_give(&puppet, &record);
     assert_no_blame("known now", 1);
     gv_buf_free(&record);
-    puppet_free(&third);
 }
 
 /* ---- the hour's quota (8.3) ------------------------------------------------------------------ */
 
 static void assert_same_statements(void)
 {
-    struct gv_core_status a = host_status(&host), b = host_status(&second);
+    struct gv_core_status a = host_status(&host), b = host_status(&far);
 
     assert_int_equal(a.statements, b.statements);
     assert_memory_equal(a.set_fingerprint, b.set_fingerprint, GV_ID_LEN);
@@ -415,7 +377,7 @@ static void the_thirty_two_smallest_of_an_hour_are_held_in_any_order(void **stat
     struct gv_buf records[40];
 
     puppet_make(&twin, &network, 3);
-    assert_true(puppet_join(&twin, &second));
+    assert_true(puppet_join(&twin, &far));
     for (unsigned i = 0; i < 40; i++)
         records[i] = puppet_signal_on(&other, i, NOW - i % 2);
     puppet_hand(&twin, certificate_record(&other));
@@ -430,7 +392,7 @@ static void the_thirty_two_smallest_of_an_hour_are_held_in_any_order(void **stat
     again();
     puppet_free(&twin);
     puppet_make(&twin, &network, 3);
-    assert_true(puppet_join(&twin, &second));
+    assert_true(puppet_join(&twin, &far));
     for (unsigned i = 0; i < 40; i++)
         records[i] = puppet_signal_on(&other, i, NOW);
     for (unsigned i = 0; i < 40; i++) {
@@ -485,7 +447,7 @@ static void a_retraction_works_before_and_after_the_signal(void **state)
     struct gv_buf signal, retraction, later, foreign;
 
     puppet_make(&twin, &network, 2);
-    assert_true(puppet_join(&twin, &second));
+    assert_true(puppet_join(&twin, &far));
     signal = puppet_signal_on(&puppet, 1, NOW);
     retraction = puppet_retraction_on(&puppet, 1, NOW);
     later = puppet_signal_on(&puppet, 1, NOW);
@@ -512,7 +474,7 @@ static void a_retraction_works_before_and_after_the_signal(void **state)
 
 int main(void)
 {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, joined_up, stage_down)
     const struct CMUnitTest tests[] = {
         STORY(a_good_signal_is_held_acknowledged_and_passed_on_once),
         STORY(an_acknowledgement_counts_for_ones_own_words_only),

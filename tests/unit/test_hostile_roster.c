@@ -9,63 +9,11 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 
 #define NOW STAGE_MINUTE
 #define DAY (int)STAGE_DAY
-
-static struct network network;
-static struct host host, second;
-static struct puppet puppet, other, third;
-
-static void up(bool lab)
-{
-    network_open(&network, 1, lab);
-    puppet_make(&puppet, &network, 2);
-    puppet_make(&other, &network, 3);
-    puppet_make(&third, &network, 5); /* connected to nobody */
-    assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
-    assert_int_equal(host_open(&second, &network, 4, NULL), GV_OK);
-    assert_true(puppet_join(&puppet, &host));
-    assert_true(puppet_join(&other, &host));
-}
-
-static int stage_up(void **state)
-{
-    up(false);
-    return 0;
-}
-
-static int stage_down(void **state)
-{
-    puppet_free(&puppet);
-    puppet_free(&other);
-    puppet_free(&third);
-    host_close(&host);
-    host_close(&second);
-    network_close(&network);
-    return 0;
-}
-
-static void again(bool lab)
-{
-    stage_down(NULL);
-    up(lab);
-}
-
-static void assert_guilty(const char *what)
-{
-    if (!puppet.closed || puppet.goodbye != GV_GOODBYE_INVALID)
-        fail_msg("%s: no offence", what);
-    assert_int_equal(host.notes[GV_NOTE_PEER_REFUSED], 1);
-}
-
-static void assert_no_blame(const char *what)
-{
-    if (puppet.closed || host.notes[GV_NOTE_PEER_REFUSED] != 0)
-        fail_msg("%s: blamed", what);
-}
 
 /* ---- certificates --------------------------------------------------------------------------- */
 
@@ -113,7 +61,7 @@ static void certificates_that_are_not_accepted(void **state)
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        again(false);
+        stage_again(false);
         third.facts.since_min = network.descriptor.genesis_min - 10 * STAGE_DAY;
         third.facts.issued_min = (uint32_t)((int)NOW + cases[i].issued);
         third.facts.expires_min = (uint32_t)((int)NOW + cases[i].expires);
@@ -124,9 +72,9 @@ static void certificates_that_are_not_accepted(void **state)
         if (host_status(&host).instances != 3u + cases[i].taken)
             fail_msg("%s: %zu instances", cases[i].name, host_status(&host).instances);
         if (cases[i].guilty)
-            assert_guilty(cases[i].name);
+            assert_offence(cases[i].name);
         else
-            assert_no_blame(cases[i].name);
+            assert_no_offence(cases[i].name);
         /* A session needs one that has not run out for longer than the grace. */
         bool session = cases[i].taken && cases[i].expires >= -30 * DAY;
         if (puppet_connect(&third, &host) != session)
@@ -164,7 +112,7 @@ static void the_newest_certificate_counts(void **state)
         assert_true(host_knows(&host, third.identity.id, &forth));
         if (later)
             assert_memory_equal(forth.owner, third.facts.owner, GV_ID_LEN);
-        again(false);
+        stage_again(false);
         puppet_give(&puppet, &b);
         puppet_give(&puppet, &a);
         assert_true(host_knows(&host, third.identity.id, &back));
@@ -172,7 +120,7 @@ static void the_newest_certificate_counts(void **state)
         assert_true(forth.group == back.group);
         gv_buf_free(&a);
         gv_buf_free(&b);
-        again(false);
+        stage_again(false);
     }
 }
 
@@ -184,7 +132,7 @@ static void a_fault_is_the_owners_whichever_came_first(void **state)
 
     for (int order = 0; order < 2; order++) {
         struct gv_buf a, b, renewed;
-        again(true);
+        stage_again(true);
         puppet_make(&brother, &network, 8); /* of the owner that the renewed certificate names */
         a = puppet_signal_on(&third, 1, NOW);
         third.sequence--;
@@ -244,12 +192,12 @@ static void an_address_must_be_public_outside_a_lab(void **state)
 
     for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
         bool lab = i % 2, good = lab ? cases[i / 2].lab : cases[i / 2].outside;
-        again(lab);
+        stage_again(lab);
         puppet_hand(&puppet, address_record(&puppet, &cases[i / 2].address, NOW));
         if (good)
-            assert_no_blame(cases[i / 2].name);
+            assert_no_offence(cases[i / 2].name);
         else
-            assert_guilty(cases[i / 2].name);
+            assert_offence(cases[i / 2].name);
         struct gv_address held = address_of(&puppet);
         assert_true(gv_address_equal(&held, &cases[i / 2].address) ==
                     (good || cases[i / 2].address.family == GV_FAMILY_NONE));
@@ -268,7 +216,7 @@ static void the_newest_address_counts(void **state)
     puppet_give(&puppet, &a);
     struct gv_address held = address_of(&puppet);
     assert_true(gv_address_equal(&held, &two));
-    again(false);
+    stage_again(false);
     puppet_give(&puppet, &a);
     puppet_give(&puppet, &b);
     held = address_of(&puppet);
@@ -279,13 +227,13 @@ static void the_newest_address_counts(void **state)
     record_id(b_id, &b);
     struct gv_address *wins = memcmp(a_id, b_id, GV_ID_LEN) < 0 ? &one : &two;
     for (int order = 0; order < 2; order++) {
-        again(false);
+        stage_again(false);
         puppet_give(&puppet, order ? &a : &b);
         puppet_give(&puppet, order ? &b : &a);
         held = address_of(&puppet);
         assert_true(gv_address_equal(&held, wins));
     }
-    assert_no_blame("older");
+    assert_no_offence("older");
     gv_buf_free(&a);
     gv_buf_free(&b);
 }
@@ -299,12 +247,12 @@ static void address_records_in_and_out_of_time(void **state)
     struct gv_address one = make_address(1);
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        again(false);
+        stage_again(false);
         puppet_hand(&puppet, address_record(&puppet, &one, (uint32_t)((int)NOW + cases[i].minute)));
-        assert_no_blame("time");
+        assert_no_offence("time");
         assert_int_equal(address_of(&puppet).family != GV_FAMILY_NONE, cases[i].held);
     }
-    again(false);
+    stage_again(false);
     puppet_hand(&puppet, address_record(&puppet, &one, NOW));
     puppet_leave(&puppet);
     host_run(&host, (3ull * 1440 - 1) * 60000);
@@ -319,19 +267,19 @@ static void addresses_forged_or_of_strangers(void **state)
     struct gv_buf record = address_record(&third, &one, NOW);
 
     puppet_give(&puppet, &record); /* nobody knows him yet */
-    assert_no_blame("unknown");
+    assert_no_offence("unknown");
     puppet_hand(&puppet, certificate_record(&third));
     record.data[5] ^= 1;
     puppet_give(&puppet, &record);
-    assert_guilty("forged");
+    assert_offence("forged");
     assert_int_equal(address_of(&third).family, GV_FAMILY_NONE);
-    again(false);
+    stage_again(false);
     for (size_t len = 2; len < record.len; len++) {
         struct gv_buf cut = record;
         cut.len = len;
-        again(false);
+        stage_again(false);
         puppet_give(&puppet, &cut);
-        assert_guilty("cut");
+        assert_offence("cut");
     }
     gv_buf_free(&record);
 }
@@ -342,7 +290,7 @@ static void a_revoked_peer_is_sent_away_and_stays_out(void **state)
 {
     for (int by_news = 0; by_news < 2; by_news++) {
         struct gv_buf record, before, after;
-        again(false);
+        stage_again(false);
         record = revocation_record(&network, puppet.identity.id, NOW - 10);
         before = puppet_signal_on(&puppet, 1, NOW - 11);
         after = puppet_signal_on(&puppet, 2, NOW - 10);
@@ -380,27 +328,27 @@ static void revocations_that_are_none(void **state)
     /* By a registry that the descriptor does not name: perhaps a newer one does. */
     memcpy(fake.descriptor.network_id, network.descriptor.network_id, GV_KEY_LEN);
     puppet_hand(&puppet, revocation_record(&fake, other.identity.id, NOW));
-    assert_no_blame("unknown registry");
+    assert_no_offence("unknown registry");
     /* Ahead of time: not yet. */
     puppet_hand(&puppet, revocation_record(&network, other.identity.id, NOW + 11));
-    assert_no_blame("early");
+    assert_no_offence("early");
     /* Of somebody unknown. */
     puppet_hand(&puppet, revocation_record(&network, third.identity.id, NOW));
-    assert_no_blame("of nobody");
+    assert_no_offence("of nobody");
     assert_false(other.closed);
     /* Forged. */
     record = revocation_record(&network, other.identity.id, NOW);
     for (size_t at = 1; at < record.len; at++) {
-        again(false);
+        stage_again(false);
         record.data[at] ^= 1;
         puppet_give(&puppet, &record);
         assert_false(other.closed);
         record.data[at] ^= 1;
     }
-    again(false);
+    stage_again(false);
     record.data[20] ^= 1;
     puppet_give(&puppet, &record);
-    assert_guilty("forged");
+    assert_offence("forged");
     assert_false(other.closed);
     gv_buf_free(&record);
     network_close(&fake);
@@ -410,12 +358,12 @@ static void the_earliest_revocation_counts(void **state)
 {
     for (int order = 0; order < 2; order++) {
         struct gv_instance_info info;
-        again(false);
+        stage_again(false);
         puppet_hand(&puppet,
                     revocation_record(&network, other.identity.id, order ? NOW - 9 : NOW - 3));
         puppet_hand(&puppet,
                     revocation_record(&network, other.identity.id, order ? NOW - 3 : NOW - 9));
-        assert_no_blame("twice");
+        assert_no_offence("twice");
         assert_true(host_knows(&host, other.identity.id, &info));
         assert_int_equal(info.revoked_min, NOW - 9);
     }
@@ -459,11 +407,11 @@ static void a_revoked_instances_address_is_held_by_all_or_by_none(void **state)
     size_t counts[2];
 
     for (int order = 0; order < 2; order++) {
-        again(false);
+        stage_again(false);
         puppet_hand(&puppet, certificate_record(&third));
         puppet_give(&puppet, order ? &address : &revocation);
         puppet_give(&puppet, order ? &revocation : &address);
-        assert_no_blame("revoked");
+        assert_no_offence("revoked");
         counts[order] = roster_count(&puppet);
     }
     assert_int_equal(counts[0], counts[1]);
@@ -485,7 +433,7 @@ static void a_proof_without_its_certificate_makes_no_endless_repair(void **state
         puppet_hand(&puppet, fault_record(&a, &b));
         host_run(&host, 1000);
         puppet_work(&puppet);
-        assert_no_blame("unknown");
+        assert_no_offence("unknown");
     }
     /* The puppet answers nothing, so each is a repair begun anew. */
     print_message("repairs begun in a minute: %u\n", puppet.count[GV_MESSAGE_RECONCILE]);
@@ -496,7 +444,7 @@ static void a_proof_without_its_certificate_makes_no_endless_repair(void **state
 
 int main(void)
 {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, joined_up, stage_down)
     const struct CMUnitTest tests[] = {
         STORY(a_certificate_enters_the_roster_and_travels),
         STORY(certificates_that_are_not_accepted),

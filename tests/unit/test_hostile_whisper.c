@@ -8,16 +8,12 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 #include "proto/mesh/state.h"
 
 #define NOW   STAGE_MINUTE
 #define CROWD 10 /* instances that could be keepers: more than seven */
-
-static struct network network;
-static struct host host;
-static struct puppet puppet, other;
 
 /* The roster knows enough nodes that can be reached; none of them is there. */
 static void make_crowd(void)
@@ -36,29 +32,14 @@ static void make_crowd(void)
     }
 }
 
-static int stage_up(void **state)
+static int crowded_up(void **state)
 {
-    network_open(&network, 1, true);
-    puppet_make(&puppet, &network, 2);
-    puppet_make(&other, &network, 3);
-    assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
+    if (lab_up(state) != 0)
+        return -1;
     make_crowd();
     assert_true(puppet_join(&puppet, &host));
     assert_true(puppet_join(&other, &host));
-    host_run(&host, 2 * GV_EXCHANGE_MS);
-    puppet_work(&puppet);
-    puppet_work(&other);
-    puppet_forget(&puppet);
-    puppet_forget(&other);
-    return 0;
-}
-
-static int stage_down(void **state)
-{
-    puppet_free(&puppet);
-    puppet_free(&other);
-    host_close(&host);
-    network_close(&network);
+    stage_settle();
     return 0;
 }
 
@@ -196,11 +177,11 @@ static void what_others_hold_public_is_public_here_too(void **state)
 
 static void contradictions_in_whispers_are_exposed(void **state)
 {
-    struct gv_subject subject = subject_of(1), second = subject_of(2);
+    struct gv_subject subject = subject_of(1);
     struct gv_statement s = puppet_signal(&puppet, &subject, NOW);
     struct gv_buf a = sign_statement(&puppet, &s);
 
-    s.subject = second;
+    s.subject = subject_of(2);
     struct gv_buf b = sign_statement(&puppet, &s);
     whisper(&puppet, &a);
     whisper(&other, &b);
@@ -295,7 +276,7 @@ static void what_is_public_suffices(void **state)
     assert_in_range(untrusted, 20, 119);
 }
 
-#define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, crowded_up, stage_down)
 
 int main(void)
 {

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 
 #define NOW    STAGE_MINUTE
@@ -19,30 +19,6 @@
 #define PROOFS 1000u
 
 static const struct gv_event timer = {.kind = GV_EVENT_TIMER};
-
-static struct network network;
-static struct host host, far;
-static struct puppet puppet, other;
-
-static int stage_up(void **state)
-{
-    network_open(&network, 1, false);
-    puppet_make(&puppet, &network, 2);
-    puppet_make(&other, &network, 3);
-    assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
-    assert_int_equal(host_open(&far, &network, 4, NULL), GV_OK);
-    return 0;
-}
-
-static int stage_down(void **state)
-{
-    puppet_free(&puppet);
-    puppet_free(&other);
-    host_close(&host);
-    host_close(&far);
-    network_close(&network);
-    return 0;
-}
 
 static int tell(struct host *to, struct gv_buf record)
 {
@@ -161,7 +137,7 @@ static void fill(struct host *to, unsigned count)
 }
 
 /* host dials far. */
-static void connect_far(int64_t skew_ms)
+static void connect_second(int64_t skew_ms)
 {
     uint8_t certificate[GV_CERTIFICATE_LEN];
     struct gv_identity identity = far.identity;
@@ -183,7 +159,7 @@ static void who_joins_with_nothing_is_fed_quickly(void **state)
 
     reopen_with_seeds(1, 0);
     fill(&host, MANY);
-    connect_far(0);
+    connect_second(0);
     hosts_run(both, 2, 20000);
     assert_int_equal(host_status(&far).statements, MANY);
 }
@@ -194,7 +170,7 @@ static void who_takes_nothing_is_not_fed_for_ever(void **state)
 
     reopen_with_seeds(1, 0);
     fill(&host, MANY);
-    connect_far(25 * (int64_t)HOUR);
+    connect_second(25 * (int64_t)HOUR);
     uint64_t before = host.bytes_out;
     hosts_run(both, 2, HOUR / 2);
     print_message("to a peer that takes nothing, in 30 minutes: %u bytes\n",

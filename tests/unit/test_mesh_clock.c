@@ -9,16 +9,12 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 
 #define NOW  STAGE_MINUTE
 #define DAY  STAGE_DAY
 #define HOUR 3600000ull
-
-static struct network network;
-static struct host host;
-static struct puppet puppet, other;
 
 /* A host whose wall clock is off by so much, with or without a certificate of its own. */
 static int open_host(int64_t skew_ms, const uint8_t *certificate,
@@ -43,33 +39,6 @@ static void certify_host(uint8_t certificate[GV_CERTIFICATE_LEN], int issued, in
     facts.issued_min = (uint32_t)((int)NOW + issued);
     facts.expires_min = (uint32_t)((int)NOW + expires);
     make_certificate(certificate, &network, &facts);
-}
-
-static int up(bool lab)
-{
-    network_open(&network, 1, lab);
-    puppet_make(&puppet, &network, 2);
-    puppet_make(&other, &network, 3);
-    return host_open(&host, &network, 1, NULL) == GV_OK ? 0 : -1;
-}
-
-static int stage_up(void **state)
-{
-    return up(false);
-}
-
-static int lab_up(void **state)
-{
-    return up(true);
-}
-
-static int stage_down(void **state)
-{
-    puppet_free(&puppet);
-    puppet_free(&other);
-    host_close(&host);
-    network_close(&network);
-    return 0;
 }
 
 static int load(const struct gv_buf *record)

@@ -17,19 +17,6 @@
 #define ONE  "1 198.51.100.7 exim smtp unspecified 1 visit"
 #define IN   "1 198.51.100.7 exim smtp success visit"
 
-struct line_case {
-    const char *line, *expected;
-};
-
-static void check(const struct line_case *cases, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(alone(cases[i].line), cases[i].expected) != 0)
-            fail_msg("%s\n  gave '%s'\n  not  '%s'", cases[i].line, alone(cases[i].line),
-                     cases[i].expected);
-}
-#define CHECK(cases) check((cases), sizeof(cases) / sizeof *(cases))
-
 static void reasons_of_failures(void **state)
 {
     static const struct line_case cases[] = {

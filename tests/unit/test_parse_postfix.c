@@ -13,19 +13,6 @@
 #define P      "Nov 22 02:36:26 vm postfix/smtpd[24320]: "
 #define FAILED "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: "
 
-struct line_case {
-    const char *line, *expected;
-};
-
-static void check(const struct line_case *cases, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(alone(cases[i].line), cases[i].expected) != 0)
-            fail_msg("%s\n  gave '%s'\n  not  '%s'", cases[i].line, alone(cases[i].line),
-                     cases[i].expected);
-}
-#define CHECK(cases) check((cases), sizeof(cases) / sizeof *(cases))
-
 static void reasons_of_failures(void **state)
 {
     static const struct line_case cases[] = {

@@ -14,6 +14,7 @@
 
 #include "crypto/error.h"
 #include "node/base/file.h"
+#include "node/base/transparency.h"
 #include "proto/trust/history_row.h"
 #include "helper_node.h"
 
@@ -253,13 +254,13 @@ static void test_report(void **state)
 {
     size_t sent = 0, looks = 0, i;
     json_t *json, *item;
-    char path[128];
+    struct gv_transparency_chain chain;
+    struct gv_text error;
+    json_t *entry = json_pack("{s:s}", "reason", "a surge");
 
-    snprintf(path, sizeof path, "%s/transparency.log", node.folder);
-    FILE *log = fopen(path, "w");
-    assert_non_null(log);
-    fputs("one\ntwo\n", log);
-    fclose(log);
+    for (i = 0; i < 2; i++)
+        assert_int_equal(gv_transparency_append(node.folder, &chain, entry, &error), GV_OK);
+    json_decref(entry);
 
     node_fails(&node, ATTACKER, 4);
     assert_int_equal(node_get(&node, "privacy", &json), 200);

@@ -194,7 +194,47 @@ static void a_link_ends_in_time_and_is_not_asked_for_without_end(void **state)
         assert_int_equal(post("/leave", wrong[i]), 400);
 }
 
-/* ---- limits --------------------------------------------------------------------------------- */
+/* How many rows of a table are there, read beside the registry. */
+static int rows(const char *table)
+{
+    char path[128], sql[128];
+    sqlite3 *db;
+    sqlite3_stmt *count;
+
+    snprintf(path, sizeof path, "%s/registry.db", r.folder);
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &count, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(count), SQLITE_ROW);
+    int found = sqlite3_column_int(count, 0);
+    sqlite3_finalize(count);
+    sqlite3_close(db);
+    return found;
+}
+
+/* So that its time tells nothing: nothing was looked up or stored before the answer was there. */
+static void the_form_is_answered_before_anything_is_done(void **state)
+{
+    static const char *const addresses[] = {"email=alice%40example.org", "email=nobody%40example.org"};
+    struct gv_fetch_result result;
+
+    join(&alice[0], "alice@example.org");
+    while (r.registrar->mails > 0)
+        uv_run(&r.loop, UV_RUN_ONCE);
+    for (size_t i = 0; i < 2; i++) {
+        registry_fetch(&r, &result, "/leave", addresses[i]);
+        assert_int_equal(result.status, 200);
+        assert_int_equal(rows("leaving"), 0);
+        assert_int_equal(r.registrar->mails, 1);
+        gv_fetch_result_free(&result);
+        while (r.registrar->mails > 0)
+            uv_run(&r.loop, UV_RUN_ONCE);
+        assert_int_equal(rows("leaving"), 1 - (int)i);
+        assert_int_equal(gv_records_purge(r.registrar->records, UINT32_MAX), GV_OK);
+    }
+}
+
+/* ---- what is held --------------------------------------------------------------------------- */
 
 static unsigned enroll(const struct gv_identity *who, const char *email)
 {
@@ -202,6 +242,82 @@ static unsigned enroll(const struct gv_identity *who, const char *email)
 
     return registry_post(&r, "/v1/enroll", registry_signed(&r, who, &proof), word, wire);
 }
+
+/* Nobody else need come for it, as the registry looks by itself. */
+static void an_address_that_is_never_confirmed_goes(void **state)
+{
+    assert_int_equal(enroll(&alice[0], "alice@example.org"), 202);
+    assert_int_equal(rows("pending"), 1);
+    registry_stop(&r);
+    registry_clock_ms += 29 * 60000ULL;
+    registry_start(&r);
+    uv_run(&r.loop, UV_RUN_NOWAIT);
+    assert_int_equal(rows("pending"), 1);
+    registry_clock_ms += 60000ULL;
+    assert_true(uv_is_active((uv_handle_t *)&r.registrar->purge));
+    assert_true(uv_timer_get_repeat(&r.registrar->purge) <= 60000);
+    registry_stop(&r);
+    registry_start(&r);
+    uv_run(&r.loop, UV_RUN_NOWAIT);
+    assert_int_equal(rows("pending"), 0);
+}
+
+struct found {
+    int count[5];
+    int64_t limit;
+};
+
+static int find_held(void *context, const struct gv_held *held)
+{
+    struct found *found = context;
+
+    found->count[held->kind]++;
+    if (held->kind == GV_HELD_LIMIT)
+        found->limit = held->number;
+    assert_int_equal(held->has_key, held->kind == GV_HELD_CODE ||
+                                        (held->kind == GV_HELD_INVITATION && found->count[3] == 2));
+    return GV_OK;
+}
+
+/* All of one owner is shown and erased, and nothing of another; an insert that a lost connection made run
+ * twice is one. */
+static void all_of_an_owner_is_known_and_erased(void **state)
+{
+    struct gv_records *records = r.registrar->records;
+    uint8_t hash[GV_HASH_LEN] = {1}, mine[GV_ID_LEN], other[GV_ID_LEN];
+    struct found found = {.limit = 0};
+    uint32_t now = REGISTRY_NOW;
+
+    gv_owner_tag(mine, r.registrar->owner_secret, "alice@example.org");
+    gv_owner_tag(other, r.registrar->owner_secret, "bob@example.org");
+    for (int twice = 0; twice < 2; twice++) {
+        assert_int_equal(gv_records_invite(records, hash, mine, now + 60, now), GV_OK);
+        assert_int_equal(gv_records_leaving_put(records, hash, mine, now + 30, now), GV_OK);
+    }
+    assert_int_equal(rows("invitation"), 1);
+    assert_int_equal(rows("leaving"), 1);
+    /* For anybody, and handed in by a key of hers: hers from her admission on. */
+    hash[0] = 2;
+    assert_int_equal(gv_records_invite(records, hash, NULL, now + 90, now), GV_OK);
+    assert_int_equal(gv_records_claim(records, hash, mine, alice[0].sign_public, now), GV_OK);
+    assert_int_equal(gv_records_bind_invitation(records, alice[0].sign_public, mine), GV_OK);
+    hash[0] = 3;
+    assert_int_equal(gv_records_invite(records, hash, other, now + 90, now), GV_OK);
+    assert_int_equal(gv_records_allow(records, GV_ALLOWANCE_INSTANCES, mine, sizeof mine, 7), GV_OK);
+    assert_int_equal(enroll(&alice[1], "alice@example.org"), 202);
+    assert_int_equal(gv_records_each_held(records, mine, find_held, &found), GV_OK);
+    for (int kind = GV_HELD_CODE; kind <= GV_HELD_LIMIT; kind++)
+        assert_int_equal(found.count[kind], kind == GV_HELD_INVITATION ? 2 : 1);
+    assert_int_equal(found.limit, 7);
+    assert_int_equal(gv_records_forget(records, mine), GV_OK);
+    memset(&found, 0, sizeof found);
+    assert_int_equal(gv_records_each_held(records, mine, find_held, &found), GV_OK);
+    for (int kind = GV_HELD_CODE; kind <= GV_HELD_LIMIT; kind++)
+        assert_int_equal(found.count[kind], 0);
+    assert_int_equal(rows("invitation"), 1); /* Bob's */
+}
+
+/* ---- limits --------------------------------------------------------------------------------- */
 
 static void a_domain_has_its_own_day(void **state)
 {
@@ -335,6 +451,9 @@ int main(void)
         T(with_the_key),
         T(without_the_machine),
         T(a_link_ends_in_time_and_is_not_asked_for_without_end),
+        T(the_form_is_answered_before_anything_is_done),
+        T(an_address_that_is_never_confirmed_goes),
+        T(all_of_an_owner_is_known_and_erased),
         T(a_domain_has_its_own_day),
         T(an_owner_may_have_more_or_none),
         T(an_older_database_is_brought_up_to_date),

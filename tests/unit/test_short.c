@@ -9,40 +9,18 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 #include "proto/observation.h"
 
 #define NOW     STAGE_MINUTE
 #define GENESIS (STAGE_MINUTE - 100 * STAGE_DAY)
 
-static struct network network;
-static struct host host;
-static struct puppet puppet, other;
-
 static void open_stage(void)
 {
-    assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
     host_run(&host, 1);
     puppet.version = GV_PROTOCOL_VERSION;
     assert_true(puppet_join(&puppet, &host));
-}
-
-static int stage_up(void **state)
-{
-    network_open(&network, 1, true);
-    puppet_make(&puppet, &network, 2);
-    puppet_make(&other, &network, 3);
-    return 0;
-}
-
-static int stage_down(void **state)
-{
-    puppet_free(&puppet);
-    puppet_free(&other);
-    host_close(&host);
-    network_close(&network);
-    return 0;
 }
 
 /* ---- the form -------------------------------------------------------------------------------- */
@@ -394,7 +372,7 @@ static void forgeries_are_looked_at_so_often_a_minute(void **state)
 
 int main(void)
 {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, lab_up, stage_down)
     const struct CMUnitTest tests[] = {
         STORY(every_statement_comes_back_byte_for_byte),
         STORY(what_has_no_short_form_travels_whole),

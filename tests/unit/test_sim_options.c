@@ -5,11 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -108,6 +110,7 @@ static void a_line_is_read_as_it_was_written(void **state)
         "grapevine-sim run --nodes 6 --hours 1.5 --seed 0 --sightings 0.3 --faults loss=3,kill=50 "
         "--attackers 99.5 --plant leak --max-mb-per-hour 1 --behind-nat 20 --offline 10 --known "
         "--public --real-crypto",
+        "grapevine-sim run --nodes 6 --hours 1 --seed 1 --sightings 4 --faults none --attackers 1e+06",
         "grapevine-sim run --nodes 5 --hours 0.1 --seed 7 --sightings 4 --faults none",
     };
     struct gv_sim_options options;
@@ -130,7 +133,9 @@ static void what_cannot_be_done_is_refused(void **state)
         "run --nodes 1", "run --nodes 10001", "run --hours 0", "run --seed -1", "run --sightings 31",
         "run --behind-nat 91", "run --offline x", "run --attackers 0", "run --plant rose",
         "walk", "run run", "replay", "explain 1", "explain 1 -5", "explain a 5", "explain 1 5 6",
-        "minimise --tries 0", "trace --node -1", "trace --from soon", "run --faults kill=91", ""};
+        "minimise --tries 0", "trace --node -1", "trace --from soon", "run --faults kill=91",
+        "run --hours 0x10", "run --hours inf", "run --hours nan", "run --sightings +5",
+        "run --nodes 0x10", "trace --from 0x1", "explain 1 0x5", "run --seed 0x1", ""};
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char line[128];
@@ -290,7 +295,7 @@ static int swarm(enum gv_plant plant, json_t **out)
     if (pid == 0) {
         if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
             _exit(EX_OSERR);
-        _exit(gv_swarm(&options, no_clock));
+        _exit(gv_swarm(&options, no_clock, NULL));
     }
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
     *out = json_load_file(path, 0, NULL);
@@ -345,6 +350,34 @@ static void a_swarm_that_fails_tells_where_and_how(void **state)
     json_decref(object);
 }
 
+/* A run of hours whose report has nowhere to go does not begin. */
+static void a_report_that_cannot_be_written_is_told_before_the_run(void **state)
+{
+    struct gv_sim_options options = {.json_path = "/nonexistent/report"};
+    char folder[] = "/tmp/grapevine-reach-XXXXXX", path[64];
+    int saved = dup(STDERR_FILENO), nowhere = open("/dev/null", O_WRONLY);
+
+    assert_non_null(mkdtemp(folder));
+    assert_true(saved >= 0 && nowhere >= 0 && dup2(nowhere, STDERR_FILENO) >= 0);
+    close(nowhere);
+    assert_int_equal(gv_report_reach(&options), EX_CANTCREAT);
+    options.json_path = folder;
+    assert_int_equal(gv_report_reach(&options), EX_CANTCREAT);
+    options.json_path = "-";
+    options.html_path = "/nonexistent/page";
+    assert_int_equal(gv_report_reach(&options), EX_CANTCREAT);
+    snprintf(path, sizeof path, "%s/report", folder);
+    options.html_path = path;
+    assert_int_equal(gv_report_reach(&options), 0);
+    assert_int_equal(access(path, F_OK), -1); /* asking makes nothing */
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(gv_report_reach(&options), 0); /* nor waits for who reads */
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    close(saved);
+    unlink(path);
+    rmdir(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +385,7 @@ int main(void)
         cmocka_unit_test(no_faults_are_no_faults),
         cmocka_unit_test(the_line_that_is_printed_is_the_same_run),
         cmocka_unit_test(what_cannot_be_done_is_refused),
+        cmocka_unit_test(a_report_that_cannot_be_written_is_told_before_the_run),
         cmocka_unit_test(a_report_that_could_not_be_written_is_told),
         cmocka_unit_test(a_swarm_tells_of_each_seed),
         cmocka_unit_test(a_swarm_that_fails_tells_where_and_how),

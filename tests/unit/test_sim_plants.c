@@ -24,6 +24,15 @@ static void halves_of(struct gv_sim_options *options)
     options->faults.halves = 50;
 }
 
+static void losses_of(struct gv_sim_options *options)
+{
+    options->nodes = 5;
+    options->hours = 2;
+    options->known = false;
+    options->faults = (struct gv_faults){
+        .crashes = 5, .down_s = 60, .disks = 100, .jumps = 5, .jump_s = 3600};
+}
+
 static struct gv_sim_result play(enum gv_plant plant, uint64_t seed)
 {
     struct gv_sim_options options = {.nodes = 7,
@@ -41,6 +50,8 @@ static struct gv_sim_result play(enum gv_plant plant, uint64_t seed)
         options.known = true;
     } else if (gv_plant_is_of_halves(plant)) {
         halves_of(&options);
+    } else if (gv_plant_is_of_losses(plant)) {
+        losses_of(&options);
     } else {
         gv_faults_draw(&options.faults, seed);
     }
@@ -146,6 +157,12 @@ static void nothing_is_found_where_nothing_is_planted(void **state)
     /* Nor where there are halves. */
     for (calm.seed = 1; calm.seed <= 6; calm.seed++) {
         halves_of(&calm);
+        gv_sim_run(&result, &calm, false);
+        assert_int_equal(result.violations, 0);
+    }
+    /* Nor where databases are lost over and over. */
+    for (calm.seed = 1; calm.seed <= 6; calm.seed++) {
+        losses_of(&calm);
         gv_sim_run(&result, &calm, false);
         assert_int_equal(result.violations, 0);
     }

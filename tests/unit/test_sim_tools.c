@@ -5,10 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -260,6 +263,7 @@ static void a_node_is_explained(void **state)
     assert_non_null(strstr(text->out, "node 1 at 360.000 s: up\n"));
     options.node = 4;
     assert_int_equal(ask(gv_explain, &options)->status, EX_USAGE);
+    assert_int_equal(ask(gv_trace_run, &options)->status, EX_USAGE);
 }
 
 /* ---- once more ------------------------------------------------------------------------------- */
@@ -351,6 +355,26 @@ static void a_run_that_does_not_fail_has_no_smaller_one(void **state)
     assert_non_null(strstr(text->err, "does not fail"));
 }
 
+/* A process that cannot leave its result, or has none without having died, is no failing run. */
+static void a_trial_without_a_result_is_none(void **state)
+{
+    struct rlimit before, none;
+    struct gv_trial trial;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    fflush(NULL);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    int rc = gv_trial(&trial, &small), error = errno;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    assert_int_equal(rc, -1);
+    assert_int_equal(error, EIO);
+    assert_int_equal(gv_trial(&trial, &small), 0);
+    assert_true(trial.ended && trial.signal == 0 && trial.exit_status == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +390,7 @@ int main(void)
         cmocka_unit_test(what_is_no_report_is_refused),
         cmocka_unit_test(a_run_that_fails_gets_smaller_and_fails_alike),
         cmocka_unit_test(a_run_that_does_not_fail_has_no_smaller_one),
+        cmocka_unit_test(a_trial_without_a_result_is_none),
     };
 
     gv_assert(sodium_init() >= 0);

@@ -339,11 +339,37 @@ static void test_the_watch_notes_and_notices(void **state)
     assert_int_equal(found[0].number, 1);
     assert_int_equal(found[1].number, 0);
     assert_int_equal(found[0].series, GV_SERIES_OUTGOING);
-    assert_int_equal(found[0].value, 400);
+    assert_int_equal(found[0].value, 500);
     assert_in_range(found[0].began_ms, (uint64_t)now - 300 * 60000, (uint64_t)now - 295 * 60000);
     struct read hours = read_all(s, GV_STATISTICS_HOUR);
     assert_int_equal(hours.sum.queue_max, 4);
     assert_int_equal(hours.sum.queue_age_s, 120);
+    drop(watch, &loop);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+/* The clock is a year ahead for a minute, and then right again: what comes after is learnt. */
+static void test_a_clock_that_was_ahead(void **state)
+{
+    struct store *s = *state;
+    uv_loop_t loop;
+    uint64_t now = NOW - NOW % 3600000 + 65000, minutes = 5 * 7 * 1440;
+    struct gv_statistics looked = {.watched = 1};
+    struct gv_flow_watch *watch;
+
+    queue_now = 0;
+    uv_loop_init(&loop);
+    store_open(s);
+    watch = watch_of(s, &loop, &now);
+    gv_flow_watch_minute(watch, now + UINT64_C(365) * 86400000);
+    for (uint64_t i = 0; i < minutes; i++, now += 60000) {
+        assert_int_equal(gv_persist_statistics(s->persist, now / 60000 - 1, &looked), GV_OK);
+        if (i % 60 == 59)
+            store_commit(s, now);
+    }
+    store_commit(s, now);
+    gv_flow_watch_minute(watch, now);
+    assert_int_equal(gv_flow_watch_state(watch, now), GV_ANOMALY_KNOWING);
     drop(watch, &loop);
     assert_int_equal(uv_loop_close(&loop), 0);
 }
@@ -360,6 +386,7 @@ int main(void)
         STORE_TEST(test_retention),
         STORE_TEST(test_alerts_are_numbered_and_few),
         STORE_TEST(test_the_watch_notes_and_notices),
+        STORE_TEST(test_a_clock_that_was_ahead),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,42 +8,22 @@
 #include <string.h>
 
 #include "crypto/error.h"
-#include "helper_puppet.h"
+#include "helper_stage.h"
 #include "proto/limits.h"
 #include "proto/mesh/state.h"
 #include "sim/world.h"
 
 #define NOW STAGE_MINUTE
 
-static struct network network;
-static struct host host;
-static struct puppet puppet, other;
-
-static int stage_up(void **state)
+static int settled_up(void **state)
 {
-    network_open(&network, 1, true);
-    puppet_make(&puppet, &network, 2);
-    puppet_make(&other, &network, 3);
+    if (lab_up(state) != 0)
+        return -1;
     puppet.version = other.version = GV_PROTOCOL_VERSION;
-    assert_int_equal(host_open(&host, &network, 1, NULL), GV_OK);
     host_run(&host, 1);
     assert_true(puppet_join(&puppet, &host));
     assert_true(puppet_join(&other, &host));
-    /* The sessions' first repair is behind them: what comes now was not asked for. */
-    host_run(&host, 2 * GV_EXCHANGE_MS);
-    puppet_work(&puppet);
-    puppet_work(&other);
-    puppet_forget(&puppet);
-    puppet_forget(&other);
-    return 0;
-}
-
-static int stage_down(void **state)
-{
-    puppet_free(&puppet);
-    puppet_free(&other);
-    host_close(&host);
-    network_close(&network);
+    stage_settle();
     return 0;
 }
 
@@ -355,9 +335,7 @@ static void the_verdict_goes_first(void **state)
 {
     struct gv_buf first = puppet_signal_on(&puppet, 1, NOW);
     struct gv_buf second = puppet_signal_on(&other, 1, NOW);
-    struct puppet third;
 
-    puppet_make(&third, &network, 4);
     assert_true(puppet_join(&third, &host));
     host_run(&host, 2 * GV_EXCHANGE_MS);
     host.core->traffic.tokens = host.core->traffic.depth / 8;
@@ -372,7 +350,6 @@ static void the_verdict_goes_first(void **state)
     run(GV_COALESCE_MS);
     assert_int_equal(host_status(&host).statements, 3);
     assert_false(puppet_heard_record(&puppet, &more));
-    puppet_free(&third);
     gv_buf_free(&first);
     gv_buf_free(&second);
     gv_buf_free(&more);
@@ -490,34 +467,27 @@ static void settled_trees_bring_each_record_once(void **state)
     gv_world_free(world);
 }
 
+#define STORY(name) cmocka_unit_test_setup_teardown(name, settled_up, stage_down)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_duplicate_prunes_its_tree_alone, stage_up, stage_down),
-        cmocka_unit_test_setup_teardown(a_link_that_is_of_use_survives_a_duplicate, stage_up,
-                                        stage_down),
-        cmocka_unit_test_setup_teardown(who_pruned_is_offered_what_he_missed, stage_up,
-                                        stage_down),
-        cmocka_unit_test_setup_teardown(a_case_goes_along_one_tree, stage_up, stage_down),
-        cmocka_unit_test_setup_teardown(offers_go_along, stage_up, stage_down),
-        cmocka_unit_test_setup_teardown(a_case_is_offered_by_one_mark, stage_up, stage_down),
-        cmocka_unit_test_setup_teardown(there_are_no_marks_between_versions, stage_up, stage_down),
-        cmocka_unit_test_setup_teardown(a_graft_makes_a_link_eager_again, stage_up, stage_down),
-        cmocka_unit_test_setup_teardown(what_is_offered_and_missing_is_asked_for, stage_up,
-                                        stage_down),
-        cmocka_unit_test_setup_teardown(when_a_link_is_lost_the_others_may_feed_again, stage_up,
-                                        stage_down),
-        cmocka_unit_test_setup_teardown(offers_of_nothing_are_answered_so_often_a_minute, stage_up,
-                                        stage_down),
-        cmocka_unit_test_setup_teardown(grafts_of_everything_end_at_the_minutes_budget, stage_up,
-                                        stage_down),
-        cmocka_unit_test_setup_teardown(nobody_can_talk_another_out_of_the_news, stage_up,
-                                        stage_down),
-        cmocka_unit_test_setup_teardown(
-            a_node_whose_peers_are_quiet_stays_in_the_trees, stage_up, stage_down),
-        cmocka_unit_test_setup_teardown(
-            a_node_that_may_move_no_more_leaves_the_trees_and_comes_back, stage_up, stage_down),
-        cmocka_unit_test_setup_teardown(the_verdict_goes_first, stage_up, stage_down),
+        STORY(a_duplicate_prunes_its_tree_alone),
+        STORY(a_link_that_is_of_use_survives_a_duplicate),
+        STORY(who_pruned_is_offered_what_he_missed),
+        STORY(a_case_goes_along_one_tree),
+        STORY(offers_go_along),
+        STORY(a_case_is_offered_by_one_mark),
+        STORY(there_are_no_marks_between_versions),
+        STORY(a_graft_makes_a_link_eager_again),
+        STORY(what_is_offered_and_missing_is_asked_for),
+        STORY(when_a_link_is_lost_the_others_may_feed_again),
+        STORY(offers_of_nothing_are_answered_so_often_a_minute),
+        STORY(grafts_of_everything_end_at_the_minutes_budget),
+        STORY(nobody_can_talk_another_out_of_the_news),
+        STORY(a_node_whose_peers_are_quiet_stays_in_the_trees),
+        STORY(a_node_that_may_move_no_more_leaves_the_trees_and_comes_back),
+        STORY(the_verdict_goes_first),
         cmocka_unit_test(settled_trees_bring_each_record_once),
     };
 
