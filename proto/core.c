@@ -82,6 +82,8 @@ static int begin(struct gv_core *core, const struct gv_core_options *options)
     gv_drbg_init(&core->drbg, options->seed);
     gv_drbg_fill(&core->drbg, core->hash_key, sizeof core->hash_key);
     gv_set_init(&core->set, core->hash_key);
+    if (core->common)
+        core->set.shelf = &core->common->shelf;
     gv_roster_init(&core->roster, core->hash_key);
     gv_store_init(&core->store, core->hash_key,
                   options->statements_max ? options->statements_max : GV_STATEMENTS_MAX);
@@ -96,9 +98,17 @@ static int begin(struct gv_core *core, const struct gv_core_options *options)
         rc = admit_kind(core, GV_RECORD_DESCRIPTOR, options->descriptor, options->descriptor_len);
     if (rc == GV_OK && options->descriptor && !core->has_descriptor)
         rc = GV_ERR_MEMORY; /* it is good, and there was no room to open it again */
+    if (rc == GV_OK && options->known) {
+        rc = gv_common_begin(core);
+        core->began_known = rc == GV_OK;
+        rc = rc == GV_ERR_NOT_FOUND ? GV_OK : rc;
+    }
     if (rc == GV_OK && options->certificate)
         rc = admit_kind(core, GV_RECORD_CERTIFICATE, options->certificate, GV_CERTIFICATE_LEN);
-    core->certificate_stored = false; /* next time it may be another that is given */
+    bool stored = rc == GV_ERR_DUPLICATE; /* with the roster */
+    if (stored)
+        rc = gv_take_known_certificate(core, options->certificate);
+    core->certificate_stored = stored; /* next time it may be another that is given */
     /* One that has run out is as good as none: the node starts, and has to enrol again. */
     return rc == GV_ERR_EXPIRED || rc == GV_ERR_SIGNER ? GV_OK : rc;
 }
@@ -123,6 +133,7 @@ int gv_core_new(struct gv_core **out, const struct gv_core_options *options, uin
     gv_traffic_init(&core->traffic,
                     options->bytes_per_hour ? options->bytes_per_hour : GV_TRAFFIC_CAP, now_ms);
     core->public_only = options->public_only;
+    core->common = options->common;
     core->feeler_ms = now_ms + GV_FEELER_MS;
     set_clock(core, unix_ms);
     rc = begin(core, options);
@@ -170,6 +181,11 @@ void gv_core_free(struct gv_core *core)
     gv_identity_wipe(&core->identity);
     gv_wipe(core, sizeof *core);
     free(core);
+}
+
+bool gv_core_began_known(const struct gv_core *core)
+{
+    return core->began_known;
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -561,6 +577,7 @@ int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *e
     bool loaded = core->set.loading && event->kind != GV_EVENT_LOADED;
     gv_set_loading(&core->set, event->kind == GV_EVENT_LOADED);
     if (loaded) {
+        gv_common_settle(core);
         gv_rejudge_all(core);
         gv_keep_look_all(core);
         gv_errands_resume(core);

@@ -18,6 +18,11 @@
 #include "proto/wire/log_head.h"
 
 struct gv_core;
+/* What several cores of one process hold together (mesh/common.h): bytes that each of them has, and
+ * that never change. */
+struct gv_common;
+struct gv_common *gv_common_new(void); /* NULL without memory */
+void gv_common_free(struct gv_common *common); /* after the cores that were given it */
 
 struct gv_core_options {
     const struct gv_identity *identity; /* copied */
@@ -31,6 +36,8 @@ struct gv_core_options {
     size_t history_max;                 /* subjects with local history; 0: GV_HISTORY_MAX */
     bool public_only;                   /* every word goes to everybody, as in a small mesh */
     uint64_t bytes_per_hour;            /* cap of traffic, in and out; 0: GV_TRAFFIC_CAP */
+    struct gv_common *common;           /* NULL: it shares nothing */
+    bool known; /* to begin with the roster that the common has, as if its rows had been loaded */
 };
 
 /* Returns GV_OK, GV_ERR_MEMORY, or why the descriptor or the certificate is not valid. now_ms: a
@@ -39,6 +46,8 @@ struct gv_core_options {
 int gv_core_new(struct gv_core **out, const struct gv_core_options *options, uint64_t now_ms,
                 uint64_t unix_ms);
 void gv_core_free(struct gv_core *core);
+/* Whether it began `known`: else the rows are to be loaded. */
+bool gv_core_began_known(const struct gv_core *core);
 
 /* The one door. Appends to *effects (the caller clears it). now_ms never goes back. Returns GV_OK,
  * or an error of the event itself: a command that is not valid, news that is not, a row that is

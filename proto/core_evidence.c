@@ -49,7 +49,8 @@ static bool concerns(const struct gv_case *subject, const struct gv_certificate_
 {
     for (uint32_t i = 0; i < subject->count; i++) {
         const struct gv_held *held = gv_case_at(subject, i);
-        if (held->owner == row->owner || held->author == row->instance)
+        if (memcmp(held->owner->tag, row->owner->tag, GV_ID_LEN) == 0 ||
+            gv_same_author(held->author, row->instance))
             return true;
     }
     return false;
@@ -62,12 +63,13 @@ static void put_roster(struct gathering *g, const struct gv_case *subject, enum 
     const struct gv_certificate_row *row;
     size_t cursor = 0;
 
-    while ((row = gv_table_next(&g->core->roster.certificates, &cursor))) {
+    while ((row = gv_roster_next(&g->core->roster, GV_ROWS_CERTIFICATES, &cursor))) {
         if (!concerns(subject, row))
             continue;
+        const struct gv_instance *instance = gv_roster_author(&g->core->roster, row);
         put(g, part == CERTIFICATES  ? row->item
-               : part == REVOCATIONS ? row->instance->revocation
-                                     : row->instance->fault);
+               : part == REVOCATIONS ? instance->revocation
+                                     : instance->fault);
     }
 }
 

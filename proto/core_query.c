@@ -156,7 +156,7 @@ bool gv_core_next_peer(const struct gv_core *core, size_t *cursor, struct gv_pee
 bool gv_core_next_instance(const struct gv_core *core, size_t *cursor,
                            struct gv_instance_info *out)
 {
-    const struct gv_instance *instance = gv_table_next(&core->roster.instances, cursor);
+    const struct gv_instance *instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, cursor);
 
     if (!instance)
         return false;
@@ -216,7 +216,7 @@ void gv_core_status(const struct gv_core *core, struct gv_core_status *out)
     out->certificate_expires_min = core->certificate.expires_min;
     count_links(core, out);
     out->known_addresses = core->book.count;
-    out->instances = core->roster.instances.count;
+    out->instances = gv_roster_count(&core->roster, GV_ROWS_INSTANCES);
     out->statements = core->set.trees[GV_TREE_STATEMENTS].count;
     out->kept = core->set.trees[GV_TREE_KEPT].count;
     out->errands = core->errand_count;
@@ -238,7 +238,7 @@ void gv_core_status(const struct gv_core *core, struct gv_core_status *out)
                        core->set.trees[GV_TREE_STATEMENTS].count);
     gv_set_fingerprint(out->kept_fingerprint, &core->set, GV_TREE_KEPT, 0, out->kept);
     gv_set_fingerprint(out->roster_fingerprint, &core->set, GV_TREE_ROSTER, 0,
-                       core->set.trees[GV_TREE_ROSTER].count);
+                       gv_set_count(&core->set, GV_TREE_ROSTER));
     out->clock_offset_ms = gv_core_clock_offset(core);
 }
 

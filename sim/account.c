@@ -22,6 +22,12 @@ bool gv_account_counts(void)
     return __real_malloc != NULL;
 }
 
+void gv_account_prepare(void)
+{
+    /* Set by hand, it does not grow with what is freed. */
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+}
+
 int64_t *gv_account_switch(int64_t *to)
 {
     int64_t *before = open_account;

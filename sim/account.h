@@ -9,6 +9,9 @@
 
 /* Whether this program counts at all. */
 bool gv_account_counts(void);
+/* Before the first core: its rarely used tables lie in pages of their own, so that those it never
+ * touches cost nothing, as in a daemon. */
+void gv_account_prepare(void);
 /* Opens this account (NULL: none) and returns the one that was open. */
 int64_t *gv_account_switch(int64_t *to);
 

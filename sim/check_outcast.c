@@ -75,6 +75,9 @@ void gv_check_guest(struct gv_checks *checks, size_t node, const uint8_t instanc
 {
     const struct gv_world *world = checks->world;
 
+    if (node_minute(checks, node) <=
+        (uint64_t)world->first_end_min + world->descriptor.policy.grace_min + 1)
+        return; /* nobody's is */
     for (size_t i = 0; i < world->members; i++) {
         uint64_t end = (uint64_t)world->nodes[i].facts.expires_min +
                        world->descriptor.policy.grace_min;
@@ -121,6 +124,8 @@ void gv_check_heard(struct gv_checks *checks, size_t node)
     struct gv_struck struck;
     size_t cursor = 0;
 
+    if (checks->world->revocation_count == 0)
+        return;
     while (gv_core_next_instance(checks->world->nodes[node].core, &cursor, &info)) {
         size_t index = gv_world_revocation(checks->world, info.instance);
         if (index < checks->world->revocation_count &&

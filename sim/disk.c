@@ -34,19 +34,74 @@ static bool is_row(const void *item, const void *key)
            memcmp(row->key, wanted->key, wanted->len) == 0;
 }
 
+/* ---- rows that many disks have ----------------------------------------------------------------- */
+
+struct content {
+    struct row_key key;
+    const uint8_t *value;
+    size_t value_len;
+};
+
+static bool has_content(const void *item, const void *content)
+{
+    const struct gv_disk_row *row = item;
+    const struct content *wanted = content;
+
+    return is_row(row, &wanted->key) && row->value_len == wanted->value_len &&
+           memcmp(row->value, wanted->value, wanted->value_len) == 0;
+}
+
+static void let_go(struct gv_disk *disk, struct gv_disk_row *row)
+{
+    struct row_key key;
+
+    if (!row || --row->holders > 0)
+        return;
+    key = (struct row_key){row->row, row->key, row->key_len};
+    if (row->shelved)
+        gv_table_remove(disk->shelf, hash_of(&key), row);
+    free(row);
+}
+
+static struct gv_disk_row *make_row(struct gv_disk *disk, const struct row_key *key,
+                                    const uint8_t *value, size_t value_len)
+{
+    struct content content = {*key, value, value_len};
+    bool shelved = disk->shelf && key->row == GV_ROW_RECORD && value_len > 0;
+    struct gv_disk_row *row =
+        shelved ? gv_table_find(disk->shelf, hash_of(key), has_content, &content) : NULL;
+
+    if (row) {
+        row->holders++;
+        return row;
+    }
+    row = calloc(1, sizeof *row + value_len);
+    gv_assert(row && key->len <= sizeof row->key);
+    row->holders = 1;
+    row->row = key->row;
+    row->shelved = shelved;
+    row->key_len = (uint8_t)key->len;
+    memcpy(row->key, key->key, key->len);
+    row->value_len = value_len;
+    if (value_len)
+        memcpy(row->value, value, value_len);
+    if (shelved)
+        gv_assert(gv_table_insert(disk->shelf, hash_of(key), row) == GV_OK);
+    return row;
+}
+
 /* ---- what a power cut takes back ------------------------------------------------------------- */
 
 static void drop_undo(struct gv_disk *disk, size_t from_start)
 {
     for (size_t i = 0; i < from_start; i++)
-        free(disk->undo[i].before.value);
+        let_go(disk, disk->undo[i].before);
     disk->undo_count -= from_start;
     if (disk->undo_count > 0)
         memmove(disk->undo, disk->undo + from_start, disk->undo_count * sizeof *disk->undo);
 }
 
-static void remember(struct gv_disk *disk, const struct row_key *key,
-                     const struct gv_disk_row *before)
+static void remember(struct gv_disk *disk, const struct row_key *key, struct gv_disk_row *before)
 {
     if (disk->undo_count == disk->undo_cap) {
         disk->undo_cap = disk->undo_cap ? 2 * disk->undo_cap : 16;
@@ -57,15 +112,12 @@ static void remember(struct gv_disk *disk, const struct row_key *key,
     memset(undo, 0, sizeof *undo);
     undo->commit = disk->commit;
     undo->at_ms = disk->now_ms;
-    undo->before.row = key->row;
-    undo->before.key_len = key->len;
-    memcpy(undo->before.key, key->key, key->len);
-    if (!before)
-        return;
-    undo->before.value_len = before->value_len;
-    undo->before.value = malloc(before->value_len + 1);
-    gv_assert(undo->before.value);
-    memcpy(undo->before.value, before->value, before->value_len);
+    undo->row = key->row;
+    undo->key_len = key->len;
+    memcpy(undo->key, key->key, key->len);
+    undo->before = before;
+    if (before)
+        before->holders++;
 }
 
 static void write_back(struct gv_disk *disk, uint64_t now_ms)
@@ -104,36 +156,26 @@ uint64_t gv_disk_unsafe(const struct gv_disk *disk, uint64_t now_ms)
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 
-static void put(struct gv_disk *disk, const struct row_key *wanted, const uint8_t *value,
-                size_t value_len)
+static struct gv_disk_row *find(const struct gv_disk *disk, const struct row_key *wanted)
 {
-    struct gv_disk_row *found = gv_table_find(&disk->rows, hash_of(wanted), is_row, wanted);
-
-    if (!found) {
-        found = calloc(1, sizeof *found);
-        gv_assert(found && wanted->len <= sizeof found->key);
-        found->row = wanted->row;
-        found->key_len = wanted->len;
-        memcpy(found->key, wanted->key, wanted->len);
-        gv_assert(gv_table_insert(&disk->rows, hash_of(wanted), found) == GV_OK);
-    }
-    free(found->value);
-    found->value = malloc(value_len + 1);
-    gv_assert(found->value);
-    if (value_len)
-        memcpy(found->value, value, value_len);
-    found->value_len = value_len;
+    return gv_table_find(&disk->rows, hash_of(wanted), is_row, wanted);
 }
 
 static void take_out(struct gv_disk *disk, const struct row_key *wanted)
 {
-    struct gv_disk_row *found = gv_table_find(&disk->rows, hash_of(wanted), is_row, wanted);
+    struct gv_disk_row *found = find(disk, wanted);
 
     if (!found)
         return;
     gv_table_remove(&disk->rows, hash_of(wanted), found);
-    free(found->value);
-    free(found);
+    let_go(disk, found);
+}
+
+/* The hold on it is handed over. */
+static void put(struct gv_disk *disk, const struct row_key *wanted, struct gv_disk_row *row)
+{
+    take_out(disk, wanted);
+    gv_assert(gv_table_insert(&disk->rows, hash_of(wanted), row) == GV_OK);
 }
 
 void gv_disk_put(struct gv_disk *disk, enum gv_row row, const uint8_t *key, size_t key_len,
@@ -141,15 +183,14 @@ void gv_disk_put(struct gv_disk *disk, enum gv_row row, const uint8_t *key, size
 {
     struct row_key wanted = {row, key, key_len};
 
-    remember(disk, &wanted, gv_table_find(&disk->rows, hash_of(&wanted), is_row, &wanted));
-    put(disk, &wanted, value, value_len);
+    remember(disk, &wanted, find(disk, &wanted));
+    put(disk, &wanted, make_row(disk, &wanted, value, value_len));
 }
 
 void gv_disk_remove(struct gv_disk *disk, enum gv_row row, const uint8_t *key, size_t key_len)
 {
     struct row_key wanted = {row, key, key_len};
-    const struct gv_disk_row *found =
-        gv_table_find(&disk->rows, hash_of(&wanted), is_row, &wanted);
+    struct gv_disk_row *found = find(disk, &wanted);
 
     if (!found)
         return;
@@ -162,7 +203,7 @@ const struct gv_disk_row *gv_disk_find(const struct gv_disk *disk, enum gv_row r
 {
     struct row_key wanted = {row, key, key_len};
 
-    return gv_table_find(&disk->rows, hash_of(&wanted), is_row, &wanted);
+    return find(disk, &wanted);
 }
 
 size_t gv_disk_power_cut(struct gv_disk *disk, uint64_t lost)
@@ -175,12 +216,11 @@ size_t gv_disk_power_cut(struct gv_disk *disk, uint64_t lost)
         if (undo->commit != last && lost-- == 0)
             break;
         last = undo->commit;
-        struct row_key key = {undo->before.row, undo->before.key, undo->before.key_len};
-        if (undo->before.value)
-            put(disk, &key, undo->before.value, undo->before.value_len);
+        struct row_key key = {undo->row, undo->key, undo->key_len};
+        if (undo->before)
+            put(disk, &key, undo->before);
         else
             take_out(disk, &key);
-        free(undo->before.value);
         disk->undo_count--;
         rows++;
     }
@@ -193,10 +233,8 @@ void gv_disk_wipe(struct gv_disk *disk)
     size_t cursor = 0;
     struct gv_disk_row *row;
 
-    while ((row = gv_table_next(&disk->rows, &cursor))) {
-        free(row->value);
-        free(row);
-    }
+    while ((row = gv_table_next(&disk->rows, &cursor)))
+        let_go(disk, row);
     gv_table_free(&disk->rows);
     gv_disk_sync(disk);
     free(disk->undo);

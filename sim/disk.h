@@ -5,6 +5,7 @@
 #ifndef GV_SIM_DISK_H
 #define GV_SIM_DISK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,20 +14,28 @@
 
 #define GV_DISK_WRITEBACK_MS 30000u
 
+/* Never changes: another value is another row. What many disks have, a record of the mesh, they have
+ * together. */
 struct gv_disk_row {
-    enum gv_row row;
-    size_t key_len, value_len;
-    uint8_t *value;                 /* owned */
-    uint8_t key[40];
+    uint32_t holders; /* disks and what may be taken back on them */
+    uint32_t row;     /* enum gv_row */
+    bool shelved;     /* found again by whoever puts the same */
+    uint8_t key_len, key[40];
+    size_t value_len;
+    uint8_t value[];
 };
 
 /* How a row was before a commit that is not synced yet. */
 struct gv_disk_undo {
-    struct gv_disk_row before;      /* value owned; NULL: there was none */
+    struct gv_disk_row *before;     /* held; NULL: there was none */
+    enum gv_row row;
+    size_t key_len;
+    uint8_t key[40];
     uint64_t commit, at_ms;
 };
 
 struct gv_disk {
+    struct gv_table *shelf;         /* of the records on all disks; NULL: this one shares none */
     struct gv_table rows;
     /* The file `number` beside the database (SPEC 8.6), synced when it is written: the loss of the
      * database leaves it. 0: there is none. */

@@ -332,6 +332,10 @@ void gv_world_fail(struct gv_world *world, size_t index, const struct gv_subject
     gv_node_happen(world, &event);
 }
 
+/* Subjects that a node remembers: more than any run shows it, and a list of pages for ten times as many,
+ * as in a daemon, is 50 kB. */
+#define HISTORY_MAX 20000u
+
 /* ---- lives ---------------------------------------------------------------------------------- */
 
 static void load_roster(struct gv_world *world, size_t index)
@@ -388,6 +392,12 @@ static void number_anew(struct gv_world *world, size_t index, bool lost)
     gv_world_step(world, index, &event);
 }
 
+/* `known`: it is on each disk, from the first day, and gone with it. */
+static bool has_roster(const struct gv_world *world, const struct gv_sim_node *node)
+{
+    return world->roster_count > 0 && (node->lives == 0 || node->disk.rows.count > 0);
+}
+
 void gv_world_start(struct gv_world *world, size_t index)
 {
     struct gv_sim_node *node = &world->nodes[index];
@@ -395,10 +405,14 @@ void gv_world_start(struct gv_world *world, size_t index)
                                       .descriptor = world->descriptor_wire.data,
                                       .descriptor_len = world->descriptor_wire.len,
                                       .certificate = node->certificate,
-                                      .verifier = gv_memo_verifier(&world->memo)};
+                                      .verifier = gv_memo_verifier(&world->memo),
+                                      .history_max = HISTORY_MAX,
+                                      .common = world->options.apart ? NULL : world->common};
     struct gv_event timer = {.kind = GV_EVENT_TIMER};
 
     gv_assert(!node->core);
+    bool loads = has_roster(world, node);
+    options.known = loads;
     options.public_only = world->options.public_only || gv_plant_tells_all();
     options.settings.share = GV_SHARE_YES;
     if (!node->outbound)
@@ -417,7 +431,7 @@ void gv_world_start(struct gv_world *world, size_t index)
     gv_story_say(world, index, "starts, for the %u. time", (unsigned)node->lives);
     node->wake_ms = UINT64_MAX;
     node->loading = true;
-    if (node->lives == 1 || node->disk.rows.count > 0)
+    if (loads && !gv_core_began_known(node->core))
         load_roster(world, index);
     bool numbers_known = load_disk(world, index);
     node->loading = false;

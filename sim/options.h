@@ -38,6 +38,7 @@ struct gv_sim_options {
     bool real_crypto;
     bool public_only;      /* no keepers */
     bool known;            /* everybody knows everybody from the start */
+    bool apart;            /* cores share nothing; no option of the command line: for comparing */
     double mb_per_hour;    /* cap of any node's bytes, in and out; 0: none */
     size_t jobs;           /* swarm: at a time; 0: as many as there are processors */
     size_t tries;          /* minimise: runs at most */

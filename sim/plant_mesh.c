@@ -84,10 +84,12 @@ static int admit_revoked(struct gv_core *core, const struct gv_incoming *in)
 
     if (gv_statement_parse(&statement, in->wire, in->wire_len) != GV_OK)
         return GV_ERR_REVOKED;
-    struct gv_certificate_row *papers = gv_roster_certificate(&core->roster, statement.certificate);
+    const struct gv_certificate_row *papers = gv_roster_certificate(&core->roster, statement.certificate);
     if (!papers)
         return GV_ERR_REVOKED;
-    struct gv_instance *author = papers->instance;
+    struct gv_instance *author =
+        gv_roster_own(&core->roster, gv_roster_author(&core->roster, papers));
+    gv_assert(author);
     uint32_t revoked_min = author->revoked_min;
     author->revoked_min = GV_NEVER;
     int rc = __real_gv_admit_statement(core, in);

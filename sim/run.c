@@ -7,10 +7,12 @@
 
 #define LOOK_MS 60000u
 
-/* In a large world the checks would cost more than the run. */
+/* In a large world the looks at what each node holds would cost more than the run. */
 static uint64_t check_every(const struct gv_world *world)
 {
-    return world->options.nodes <= 50 ? GV_SIM_CHECK_MS : 5 * GV_SIM_CHECK_MS;
+    size_t nodes = world->options.nodes;
+
+    return (nodes <= 50 ? 1 : nodes <= 2000 ? 5 : 15) * GV_SIM_CHECK_MS;
 }
 
 struct play {
@@ -211,6 +213,7 @@ static struct gv_world_options world_options(const struct gv_sim_options *option
                                      .public_only = options->public_only,
                                      .behind_nat = (uint32_t)options->behind_nat,
                                      .offline = (uint32_t)options->offline,
+                                     .apart = options->apart,
                                      .real_crypto = options->real_crypto,
                                      .story = watch ? watch->story : NULL};
 }

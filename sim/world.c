@@ -7,6 +7,8 @@
 #include "proto/limits.h"
 #include "proto/registry.h"
 #include "proto/wire/record.h"
+#include "sim/account.h"
+#include "sim/agree.h"
 #include "sim/latency.h"
 #include "sim/liar.h"
 #include "sim/net.h"
@@ -78,6 +80,8 @@ static uint32_t certificate_life(const struct gv_world *world)
 
 static void certify(struct gv_world *world, struct gv_sim_node *node)
 {
+    if (world->first_end_min == 0 || node->facts.expires_min < world->first_end_min)
+        world->first_end_min = node->facts.expires_min;
     gv_certificate_issue(node->certificate, &node->facts, world->registry_secret,
                          world->descriptor.network_id);
 }
@@ -100,6 +104,7 @@ static void make_node(struct gv_world *world, size_t index)
     uint8_t number[2] = {(uint8_t)(owner >> 8), (uint8_t)owner};
 
     make_key(world, node);
+    node->disk.shelf = &world->shelf;
     node->address = node_address(index);
     if (world->options.skew_max_ms > 0)
         node->clock_skew_ms =
@@ -183,6 +188,8 @@ struct gv_world *gv_world_new(const struct gv_world_options *options)
     size_t n = options->nodes + options->faults.liars;
 
     gv_assert(world && options->nodes > 0 && n <= 10000);
+    gv_account_prepare();
+    gv_agree_begin(!options->real_crypto);
     world->options = *options;
     world->members = n;
     world->start_unix_ms = START_UNIX_MS;
@@ -195,6 +202,8 @@ struct gv_world *gv_world_new(const struct gv_world_options *options)
     gv_trace_init(&world->trace, options->seed);
     gv_effects_init(&world->effects);
     make_descriptor(world);
+    world->common = gv_common_new();
+    gv_assert(world->common);
     world->nodes = calloc(n, sizeof *world->nodes);
     world->cut = calloc(n * n, 1);
     world->latency = calloc(n * n, sizeof *world->latency);
@@ -220,12 +229,15 @@ void gv_world_free(struct gv_world *world)
         return;
     for (size_t i = 0; i < world->members; i++)
         gv_node_wipe(&world->nodes[i]);
+    gv_table_free(&world->shelf);
+    gv_common_free(world->common);
     for (size_t i = 0; i < world->queued; i++)
         free(world->queue[i].data);
     gv_net_free(world);
     gv_effects_free(&world->effects);
     gv_buf_free(&world->descriptor_wire);
     gv_memo_free(&world->memo);
+    gv_agree_end();
     for (size_t i = 0; i < world->roster_count; i++)
         gv_buf_free(&world->roster[i]);
     free(world->roster);

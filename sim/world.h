@@ -26,6 +26,7 @@ struct gv_world_options {
     bool known;           /* everybody knows everybody from the start: a mesh that has lived */
     bool public_only;     /* no keepers: every word goes to everybody */
     uint32_t behind_nat, offline; /* percent of the nodes: dial out only; are down all the time */
+    bool apart;           /* cores share nothing, as daemons do */
     bool real_crypto;     /* every signature is checked again at every node */
     struct gv_story *story; /* who is told what happens (story.h); NULL: nobody. Borrowed */
 };
@@ -158,6 +159,8 @@ struct gv_world {
     struct gv_descriptor descriptor;
     struct gv_buf descriptor_wire;
     struct gv_sim_node *nodes; /* members */
+    struct gv_table shelf;     /* of all disks */
+    struct gv_common *common;  /* what all cores hold once */
     struct gv_buf *roster;     /* `known`: what every node's disk holds of it, once for all; owned */
     size_t roster_count;
     struct gv_sim_event *queue; /* binary heap */
@@ -174,6 +177,7 @@ struct gv_world {
     struct gv_weather_event *actions; /* weather.c: what breaks and heals, by time; owned */
     size_t action_count;
     bool registry_dead;
+    uint32_t first_end_min; /* no certificate that was ever issued ends before */
     struct gv_sim_revocation revocations[GV_SIM_REVOCATIONS];
     size_t revocation_count;
     bool calm; /* all is healed: nothing breaks any more */

@@ -35,10 +35,14 @@ void gv_author_budget(struct gv_instance *author, uint32_t now_min)
     author->displaced = author->replaced = 0;
 }
 
-bool gv_may_replace(const struct gv_core *core, struct gv_instance *author)
+bool gv_may_replace(struct gv_core *core, const struct gv_instance *author)
 {
-    gv_author_budget(author, core->now_min);
-    return author->replaced++ < GV_REPLACED_PER_HOUR;
+    struct gv_instance *own = gv_own_row(core, author);
+
+    if (!own)
+        return false;
+    gv_author_budget(own, core->now_min);
+    return own->replaced++ < GV_REPLACED_PER_HOUR;
 }
 
 /* An honest node checks before it passes on. These it could not have let through, whatever its

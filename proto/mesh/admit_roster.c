@@ -17,9 +17,27 @@ static void take_as_own(struct gv_core *core, const struct gv_certificate *certi
     memcpy(core->certificate_wire, wire, GV_CERTIFICATE_LEN);
     core->has_certificate = true;
     core->certificate_stored = true; /* entered with this step, or read */
+    core->book.own_seen = 0;
     struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_CERTIFICATE);
     note->number = certificate->expires_min;
     memcpy(note->instance, certificate->instance, GV_ID_LEN);
+}
+
+/* Of an owner who was not known yet. */
+static void take_silence(struct gv_core *core, const struct gv_certificate *certificate)
+{
+    const struct gv_certificate_row *row = gv_roster_certificate(&core->roster, certificate->id);
+    const struct gv_owner *owner = gv_roster_owner(&core->roster, row->owner);
+    bool silenced = gv_is_silenced(core, certificate->owner);
+
+    if (owner->silenced == silenced)
+        return;
+    struct gv_owner *own = gv_roster_own_owner(&core->roster, owner);
+    if (own)
+        own->silenced = silenced;
+    else
+        gv_effect_note(core->effects, GV_NOTE_MEMORY);
+    gv_owners_moved(core);
 }
 
 int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in)
@@ -41,7 +59,7 @@ int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in)
         rc = GV_OK;
     if (rc != GV_OK)
         return rc;
-    if (core->roster.certificates.count >= GV_CERTIFICATES_MAX)
+    if (gv_roster_count(&core->roster, GV_ROWS_CERTIFICATES) >= GV_CERTIFICATES_MAX)
         return GV_ERR_FULL;
     struct gv_item *item = gv_admit_enter(core, in, GV_TREE_ROSTER, certificate.issued_min);
     if (!item)
@@ -51,15 +69,25 @@ int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in)
         gv_admit_leave(core, item);
         return rc;
     }
-    gv_roster_certificate(&core->roster, certificate.id)->owner->silenced =
-        gv_is_silenced(core, certificate.owner);
+    take_silence(core, &certificate);
     if (gv_roster_instance(&core->roster, certificate.instance)->fault_min != GV_NEVER) {
-        gv_roster_blame(&core->roster);
+        gv_blame(core);
         gv_rejudge_all(core);
     }
     if (own && !ended)
         take_as_own(core, &certificate, in->wire);
     return GV_OK;
+}
+
+int gv_take_known_certificate(struct gv_core *core, const uint8_t wire[GV_CERTIFICATE_LEN])
+{
+    struct gv_certificate certificate;
+    int rc = gv_certificate_accept(&certificate, &core->descriptor, &core->verifier, core->now_min,
+                                   wire, GV_CERTIFICATE_LEN);
+
+    if (rc == GV_OK || rc == GV_ERR_EARLY)
+        take_as_own(core, &certificate, wire);
+    return rc == GV_ERR_EARLY ? GV_OK : rc;
 }
 
 /* ---- revocations ---------------------------------------------------------------------------- */
@@ -75,15 +103,18 @@ int gv_admit_revocation(struct gv_core *core, const struct gv_incoming *in)
     /* One that was taken before is not doubted because this start's clock is slow. */
     if (in->source != GV_FROM_STORE && revocation.revoked_min > core->now_min + GV_AHEAD_MIN)
         return GV_ERR_EARLY;
-    struct gv_instance *instance = gv_roster_instance(&core->roster, revocation.instance);
-    if (!instance)
+    const struct gv_instance *known = gv_roster_instance(&core->roster, revocation.instance);
+    if (!known)
         return GV_ERR_NO_CERTIFICATE;
     /* The earliest counts, then the smaller id: not the first to arrive. */
-    if (instance->revocation &&
-        (revocation.revoked_min > instance->revoked_min ||
-         (revocation.revoked_min == instance->revoked_min &&
-          memcmp(in->id, instance->revocation->key.id, GV_ID_LEN) > 0)))
+    if (known->revocation &&
+        (revocation.revoked_min > known->revoked_min ||
+         (revocation.revoked_min == known->revoked_min &&
+          memcmp(in->id, known->revocation->key.id, GV_ID_LEN) > 0)))
         return GV_ERR_SUPERSEDED;
+    struct gv_instance *instance = gv_own_row(core, known);
+    if (!instance)
+        return GV_ERR_MEMORY;
     struct gv_item *item = gv_admit_enter(core, in, GV_TREE_ROSTER, revocation.revoked_min);
     if (!item)
         return GV_ERR_MEMORY;
@@ -123,8 +154,9 @@ static bool may_be_dialled(const struct gv_core *core, const struct gv_address *
     return gv_subject_scope(&subject) == GV_SCOPE_PUBLIC;
 }
 
-static int check_address(const struct gv_core *core, const struct gv_incoming *in,
-                         const struct gv_address_record *record, struct gv_instance **instance)
+static int check_address(struct gv_core *core, const struct gv_incoming *in,
+                         const struct gv_address_record *record,
+                         const struct gv_instance **instance)
 {
     if (!may_be_dialled(core, &record->address))
         return GV_ERR_RANGE;
@@ -153,13 +185,17 @@ static int check_address(const struct gv_core *core, const struct gv_incoming *i
 int gv_admit_address(struct gv_core *core, const struct gv_incoming *in)
 {
     struct gv_address_record record;
-    struct gv_instance *instance = NULL;
+    const struct gv_instance *known = NULL;
     int rc = gv_address_record_parse(&record, in->wire, in->wire_len);
 
     if (rc == GV_OK)
-        rc = check_address(core, in, &record, &instance);
+        rc = check_address(core, in, &record, &known);
     if (rc != GV_OK)
         return rc;
+    struct gv_instance *instance =
+        gv_own_row(core, gv_roster_instance(&core->roster, record.instance));
+    if (!instance)
+        return GV_ERR_MEMORY;
     struct gv_item *item = gv_admit_enter(core, in, GV_TREE_ROSTER, record.minute);
     if (!item)
         return GV_ERR_MEMORY;
@@ -230,10 +266,10 @@ static void drop_signed_under(struct gv_core *core, const struct gv_certificate_
  * shifts it. */
 static void drop_unsigned(struct gv_core *core)
 {
-    struct gv_certificate_row *row;
+    const struct gv_certificate_row *row;
     size_t cursor = 0, dropped = 0;
 
-    while ((row = gv_table_next(&core->roster.certificates, &cursor))) {
+    while ((row = gv_roster_next(&core->roster, GV_ROWS_CERTIFICATES, &cursor))) {
         struct gv_certificate parsed;
         (void)gv_certificate_parse(&parsed, row->item->record + 1, row->item->len - 1);
         if (gv_descriptor_key(&core->descriptor, parsed.signer, parsed.issued_min))
@@ -244,7 +280,7 @@ static void drop_unsigned(struct gv_core *core)
     }
     if (dropped == 0)
         return;
-    gv_roster_blame(&core->roster);
+    gv_blame(core);
     drop_unsigned(core);
 }
 

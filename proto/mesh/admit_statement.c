@@ -6,10 +6,14 @@
 #include "proto/limits.h"
 
 /* What is refused here comes back with repair, when the author has calmed down. */
-bool gv_may_displace(const struct gv_core *core, struct gv_instance *author)
+bool gv_may_displace(struct gv_core *core, const struct gv_instance *author)
 {
-    gv_author_budget(author, core->now_min);
-    return author->displaced++ < GV_DISPLACED_PER_HOUR;
+    struct gv_instance *own = gv_own_row(core, gv_roster_instance(&core->roster, author->id));
+
+    if (!own)
+        return false;
+    gv_author_budget(own, core->now_min);
+    return own->displaced++ < GV_DISPLACED_PER_HOUR;
 }
 
 /* The same sequence number twice: the proof is built here and goes out as a record. */
@@ -83,6 +87,7 @@ static int hold(struct gv_core *core, const struct gv_incoming *in,
         gv_effect_note(core->effects, GV_NOTE_MEMORY);
         return GV_ERR_MEMORY;
     }
+    ((struct gv_held *)item->row)->owner = gv_roster_owner(&core->roster, certificate->owner);
     if (statement->kind == GV_STATEMENT_RETRACT) {
         bool was_public = cancel(core, statement, certificate->instance);
         before = gv_state_of(core, &statement->subject); /* noted there */
@@ -129,7 +134,7 @@ int gv_admit_statement(struct gv_core *core, const struct gv_incoming *in)
         gv_roster_certificate(&core->roster, statement.certificate);
     if (!certificate)
         return GV_ERR_NO_CERTIFICATE;
-    struct gv_instance *author = certificate->instance;
+    const struct gv_instance *author = gv_roster_author(&core->roster, certificate);
     rc = check_time(core, &statement, certificate);
     if (rc == GV_OK && author->revoked_min <= statement.last_min)
         rc = GV_ERR_REVOKED;
@@ -179,16 +184,16 @@ static bool is_better_proof(const struct gv_instance *author, const struct gv_fa
 }
 
 static int check_fault(const struct gv_core *core, const struct gv_incoming *in,
-                       const struct gv_fault *fault, struct gv_instance **author)
+                       const struct gv_fault *fault, const struct gv_instance **author)
 {
     const struct gv_certificate_row *a = gv_roster_certificate(&core->roster, fault->a.certificate);
     const struct gv_certificate_row *b = gv_roster_certificate(&core->roster, fault->b.certificate);
 
     if (!a || !b)
         return GV_ERR_NO_CERTIFICATE;
-    if (a->instance != b->instance)
+    *author = gv_roster_author(&core->roster, a);
+    if (*author != gv_roster_author(&core->roster, b))
         return GV_ERR_MALFORMED;
-    *author = a->instance;
     /* Its time is the author's word: one far ahead would keep the owner out for ever. */
     if (fault->later_min > core->now_min + GV_AHEAD_MIN)
         return GV_ERR_EARLY;
@@ -207,15 +212,19 @@ static int check_fault(const struct gv_core *core, const struct gv_incoming *in,
 int gv_admit_fault(struct gv_core *core, const struct gv_incoming *in)
 {
     struct gv_fault fault;
-    struct gv_instance *author = NULL;
+    const struct gv_instance *known = NULL;
+    struct gv_instance *author;
     int rc = gv_fault_parse(&fault, in->wire, in->wire_len);
 
     if (rc == GV_OK)
-        rc = check_fault(core, in, &fault, &author);
-    if (rc == GV_OK && author->fault && !gv_may_replace(core, author))
+        rc = check_fault(core, in, &fault, &known);
+    if (rc == GV_OK && known->fault && !gv_may_replace(core, known))
         rc = GV_ERR_RATE;
     if (rc != GV_OK)
         return rc;
+    author = gv_own_row(core, known);
+    if (!author)
+        return GV_ERR_MEMORY;
     bool first = !author->fault, longer = first || fault.later_min != author->fault_min;
     struct gv_item *item = gv_admit_enter(core, in, GV_TREE_ROSTER, fault.later_min);
     if (!item)
@@ -226,7 +235,7 @@ int gv_admit_fault(struct gv_core *core, const struct gv_incoming *in)
     author->fault_min = fault.later_min;
     if (!longer)
         return GV_OK;
-    gv_roster_blame(&core->roster);
+    gv_blame(core);
     gv_rejudge_all(core); /* other instances of the same owner weigh nothing now */
     if (!first)
         return GV_OK;

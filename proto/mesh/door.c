@@ -10,7 +10,7 @@
 
 bool gv_is_banned(const struct gv_core *core, const uint8_t instance[GV_ID_LEN])
 {
-    for (size_t i = 0; i < GV_BANS_MAX; i++)
+    for (size_t i = 0; core->banned_ms > core->now_ms && i < GV_BANS_MAX; i++)
         if (core->bans[i].until_ms > core->now_ms &&
             memcmp(core->bans[i].instance, instance, GV_ID_LEN) == 0)
             return true;
@@ -22,7 +22,7 @@ void gv_door_ban(struct gv_core *core, const uint8_t instance[GV_ID_LEN])
     struct gv_ban *slot = &core->bans[core->ban_next++ % GV_BANS_MAX]; /* the one that ends first */
 
     memcpy(slot->instance, instance, GV_ID_LEN);
-    slot->until_ms = gv_core_after(core, GV_BAN_MS);
+    slot->until_ms = core->banned_ms = gv_core_after(core, GV_BAN_MS);
 }
 
 /* ---- addresses ------------------------------------------------------------------------------ */

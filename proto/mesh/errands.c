@@ -50,7 +50,7 @@ void gv_errands_resume(struct gv_core *core)
 /* ---- to whom ---------------------------------------------------------------------------------- */
 
 struct targets {
-    struct gv_instance *to[GV_KEEPERS_RANKED + GV_KIN_MAX];
+    const struct gv_instance *to[GV_KEEPERS_RANKED + GV_KIN_MAX];
     size_t count, held; /* held: of the first seven, those that hold it */
     size_t keepers;     /* of the first seven there are so many */
     bool enough;        /* no keeper need hear it now: another vote would change nothing */
@@ -70,7 +70,7 @@ static bool is_self(const struct gv_core *core, const struct gv_instance *instan
 }
 
 static void add(const struct gv_core *core, const struct gv_errand *errand,
-                struct targets *targets, struct gv_instance *instance)
+                struct targets *targets, const struct gv_instance *instance)
 {
     if (is_self(core, instance) || has_acked(errand, instance->id))
         return;
@@ -84,10 +84,10 @@ static void add(const struct gv_core *core, const struct gv_errand *errand,
 static void add_kin(const struct gv_core *core, const struct gv_errand *errand,
                     struct targets *targets)
 {
-    struct gv_instance *instance;
+    const struct gv_instance *instance;
     size_t cursor = 0, kin = 0;
 
-    while (kin < GV_KIN_MAX && (instance = gv_table_next(&core->roster.instances, &cursor))) {
+    while (kin < GV_KIN_MAX && (instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor))) {
         if (!instance->owner || instance->address.family == GV_FAMILY_NONE ||
             memcmp(instance->owner->tag, core->certificate.owner, GV_ID_LEN) != 0 ||
             instance->revoked_min != GV_NEVER)
@@ -102,7 +102,7 @@ static void add_kin(const struct gv_core *core, const struct gv_errand *errand,
 static struct targets find_targets(struct gv_core *core, const struct gv_errand *errand,
                                    const struct gv_held *held)
 {
-    struct gv_instance *ranked[GV_KEEPERS_RANKED];
+    const struct gv_instance *ranked[GV_KEEPERS_RANKED];
     size_t count = gv_keepers_of(core, ranked, &held->statement.subject), holders = 0;
     struct targets targets = {.keepers = count < GV_KEEPERS ? count : GV_KEEPERS,
                               .enough = held->statement.kind == GV_STATEMENT_SIGNAL &&
@@ -249,7 +249,7 @@ static void put_question(struct gv_core *core, struct gv_link *link,
 
 int gv_errand_ask(struct gv_core *core, const struct gv_subject *subject)
 {
-    struct gv_instance *keepers[GV_KEEPERS_RANKED];
+    const struct gv_instance *keepers[GV_KEEPERS_RANKED];
     struct gv_question *question = NULL;
 
     if (!core->has_descriptor || !core->has_certificate)
@@ -282,7 +282,7 @@ int gv_errand_ask(struct gv_core *core, const struct gv_subject *subject)
 static void serve_questions(struct gv_core *core, struct gv_link *link)
 {
     for (size_t i = 0; i < GV_QUESTIONS_MAX; i++) {
-        struct gv_instance *keepers[GV_KEEPERS_RANKED];
+        const struct gv_instance *keepers[GV_KEEPERS_RANKED];
         const struct gv_question *question = &core->questions[i];
         if (question->until_ms <= core->now_ms)
             continue;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "proto/mesh/base.h"
 #include "proto/mesh/state.h"
 #include "proto/limits.h"
 
@@ -83,16 +84,25 @@ void gv_rejudge_all(struct gv_core *core)
         judge(core, row, row->state, false);
 }
 
+/* Lets go of an instance of which nothing is held any more. */
+static void release(struct gv_core *core, const struct gv_instance *instance)
+{
+    if (instance && gv_roster_is_idle(instance) && !gv_store_holds(&core->store, instance))
+        gv_roster_release(&core->roster, instance);
+}
+
 void gv_drop_statement(struct gv_core *core, struct gv_held *held)
 {
     struct gv_subject subject = held->statement.subject;
     enum gv_verdict_state before = held->subject->state;
-    struct gv_instance *author = held->author;
+    uint8_t author[GV_ID_LEN];
     struct gv_item *item = held->item;
+
+    memcpy(author, held->author->id, GV_ID_LEN);
 
     gv_store_drop(&core->store, held);
     gv_admit_leave(core, item);
-    gv_roster_release(&core->roster, author);
+    release(core, gv_roster_instance(&core->roster, author));
     gv_rejudge(core, &subject, before);
 }
 
@@ -107,7 +117,7 @@ void gv_drop_author(struct gv_core *core, const struct gv_instance *author, uint
             if (item->key.minute < from_min)
                 break;
             held = item->row;
-            if (held->author == author)
+            if (gv_same_author(held->author, author))
                 gv_drop_statement(core, held);
         }
 }
@@ -125,21 +135,54 @@ static void expire_statements(struct gv_core *core)
     }
 }
 
-static void drop_address(struct gv_core *core, struct gv_instance *instance)
+/* A row that may be changed. NULL: no memory, and the next minute tries again. */
+struct gv_instance *gv_own_row(struct gv_core *core, const struct gv_instance *instance)
 {
-    if (!instance->address_item)
-        return;
-    gv_admit_leave(core, instance->address_item);
-    instance->address_item = NULL;
-    instance->address = (struct gv_address){0};
+    struct gv_instance *own = gv_roster_own(&core->roster, instance);
+
+    if (!own)
+        gv_effect_note(core->effects, GV_NOTE_MEMORY);
+    return own;
 }
 
-static void drop_fault(struct gv_core *core, struct gv_instance *instance)
+static void drop_address(struct gv_core *core, const struct gv_instance *instance)
 {
-    gv_admit_leave(core, instance->fault);
-    instance->fault = NULL;
-    instance->fault_min = GV_NEVER;
-    gv_roster_blame(&core->roster);
+    struct gv_instance *own = instance->address_item ? gv_own_row(core, instance) : NULL;
+
+    if (!own)
+        return;
+    gv_admit_leave(core, own->address_item);
+    own->address_item = NULL;
+    own->address = (struct gv_address){0};
+}
+
+static const struct gv_owner *owner_now(const void *roster, const struct gv_owner *before)
+{
+    return gv_roster_owner(roster, before);
+}
+
+void gv_owners_moved(struct gv_core *core)
+{
+    gv_store_find_owners(&core->store, owner_now, &core->roster);
+}
+
+void gv_blame(struct gv_core *core)
+{
+    if (gv_roster_blame(&core->roster) != GV_OK)
+        gv_effect_note(core->effects, GV_NOTE_MEMORY);
+    gv_owners_moved(core);
+}
+
+static void drop_fault(struct gv_core *core, const struct gv_instance *instance)
+{
+    struct gv_instance *own = gv_own_row(core, instance);
+
+    if (!own)
+        return;
+    gv_admit_leave(core, own->fault);
+    own->fault = NULL;
+    own->fault_min = GV_NEVER;
+    gv_blame(core);
 }
 
 /* Nobody can read what is left of an instance without a certificate, and newcomers would refuse it:
@@ -154,49 +197,67 @@ static void drop_orphaned(struct gv_core *core, struct gv_instance *instance)
         drop_fault(core, instance);
 }
 
-void gv_drop_certificate(struct gv_core *core, struct gv_certificate_row *row)
+void gv_drop_certificate(struct gv_core *core, const struct gv_certificate_row *row)
 {
-    struct gv_instance *instance = row->instance;
+    struct gv_item *item = row->item;
+    struct gv_instance *instance = gv_roster_drop(&core->roster, row);
 
-    gv_admit_leave(core, row->item);
-    gv_roster_drop(&core->roster, row);
+    if (!instance) {
+        gv_effect_note(core->effects, GV_NOTE_MEMORY);
+        return;
+    }
+    gv_admit_leave(core, item);
     if (instance->certificates == 0)
         drop_orphaned(core, instance);
-    gv_roster_release(&core->roster, instance);
+    release(core, instance);
 }
 
-static void expire_instance(struct gv_core *core, struct gv_instance *instance)
+static void expire_instance(struct gv_core *core, const struct gv_instance *instance)
 {
     if (instance->fault && (uint64_t)instance->fault_min + core->descriptor.policy.fault_min <=
                                core->now_min)
         drop_fault(core, instance);
+    instance = gv_roster_instance(&core->roster, instance->id);
     if (instance->address_item &&
         instance->address_item->key.minute + GV_ADDRESS_LIFE_MIN < core->now_min)
         drop_address(core, instance);
 }
 
+/* Has anything of what the base holds run out? Mostly not, and then its rows are not looked at. */
+static bool base_is_due(const struct gv_core *core)
+{
+    const struct gv_base *base = core->roster.base;
+
+    return base && ((uint64_t)base->address_min + GV_ADDRESS_LIFE_MIN < core->now_min ||
+                    gv_certificate_held_until(&core->descriptor, base->expires_min) <
+                        core->now_min);
+}
+
 /* Removing shifts a table's rows, so a walk may skip some: the next minute finds them. */
 static void expire_roster(struct gv_core *core)
 {
+    gv_next_row next = base_is_due(core) ? gv_roster_next : gv_roster_next_own;
     size_t cursor = 0;
-    struct gv_certificate_row *row;
-    struct gv_instance *instance;
+    const struct gv_certificate_row *row;
+    const struct gv_instance *instance;
 
-    while ((row = gv_table_next(&core->roster.certificates, &cursor))) {
+    while ((row = next(&core->roster, GV_ROWS_CERTIFICATES, &cursor))) {
         if (gv_certificate_held_until(&core->descriptor, row->expires_min) >= core->now_min)
             continue;
         gv_drop_certificate(core, row);
     }
-    for (cursor = 0; (instance = gv_table_next(&core->roster.instances, &cursor));) {
+    for (cursor = 0; (instance = next(&core->roster, GV_ROWS_INSTANCES, &cursor));) {
+        uint8_t id[GV_ID_LEN];
+        memcpy(id, instance->id, GV_ID_LEN);
         expire_instance(core, instance);
-        gv_roster_release(&core->roster, instance);
+        release(core, gv_roster_instance(&core->roster, id));
     }
 }
 
 void gv_forget_ahead(struct gv_core *core)
 {
     uint32_t latest = core->now_min + GV_AHEAD_MIN;
-    struct gv_instance *instance;
+    const struct gv_instance *instance;
     size_t cursor = 0;
 
     for (int tree = GV_TREE_STATEMENTS; tree < GV_TREES_HELD; tree++) {
@@ -204,9 +265,10 @@ void gv_forget_ahead(struct gv_core *core)
         while (order->count > 0 && order->items[order->count - 1]->key.minute > latest)
             gv_drop_statement(core, order->items[order->count - 1]->row);
     }
-    while ((instance = gv_table_next(&core->roster.instances, &cursor))) {
+    while ((instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor))) {
         if (instance->address_item && instance->address_item->key.minute > latest)
             drop_address(core, instance);
+        instance = gv_roster_instance(&core->roster, instance->id);
         if (instance->fault && instance->fault_min > latest)
             drop_fault(core, instance);
     }

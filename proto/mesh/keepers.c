@@ -23,7 +23,7 @@ bool gv_keepers_in_force(const struct gv_core *core)
 
     if (core->public_only || !core->has_descriptor)
         return false;
-    while (found <= GV_KEEPERS && (instance = gv_table_next(&core->roster.instances, &cursor)))
+    while (found <= GV_KEEPERS && (instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor)))
         found += may_keep(core, instance);
     return found > GV_KEEPERS;
 }
@@ -49,16 +49,16 @@ uint64_t gv_keeper_score(const uint8_t key[GV_ID_LEN], uint64_t placement)
     return gv_siphash(key, bytes, sizeof bytes);
 }
 
-size_t gv_keepers_of(const struct gv_core *core, struct gv_instance *out[GV_KEEPERS_RANKED],
+size_t gv_keepers_of(const struct gv_core *core, const struct gv_instance *out[GV_KEEPERS_RANKED],
                      const struct gv_subject *subject)
 {
     uint64_t scores[GV_KEEPERS_RANKED];
     uint8_t key[GV_ID_LEN];
-    struct gv_instance *instance;
+    const struct gv_instance *instance;
     size_t cursor = 0, count = 0;
 
     rank_key(key, core, subject);
-    while ((instance = gv_table_next(&core->roster.instances, &cursor))) {
+    while ((instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor))) {
         if (!may_keep(core, instance))
             continue;
         uint64_t score = gv_keeper_score(key, instance->placement);
@@ -204,7 +204,7 @@ static void publish_case(struct gv_core *core, const struct gv_subject *subject)
 
 static uint64_t rank_here(const struct gv_core *core, const struct gv_subject *subject)
 {
-    struct gv_instance *keepers[GV_KEEPERS_RANKED];
+    const struct gv_instance *keepers[GV_KEEPERS_RANKED];
     size_t count = gv_keepers_of(core, keepers, subject), rank = 0;
 
     while (rank < count && memcmp(keepers[rank]->id, core->identity.id, GV_ID_LEN) != 0)

@@ -127,7 +127,7 @@ bool gv_core_next_log_head(const struct gv_core *core, size_t *cursor, struct gv
 bool gv_core_next_certificate(const struct gv_core *core, size_t *cursor,
                               struct gv_certificate *out)
 {
-    const struct gv_certificate_row *row = gv_table_next(&core->roster.certificates, cursor);
+    const struct gv_certificate_row *row = gv_roster_next(&core->roster, GV_ROWS_CERTIFICATES, cursor);
 
     return row && gv_certificate_parse(out, row->item->record + 1, row->item->len - 1) == GV_OK;
 }

@@ -269,6 +269,7 @@ static void follow_all(struct gv_core *core)
             follow(core, link, gv_own_link(core, link));
     }
     core->book.own_dirty = true;
+    core->book.own_seen = 0;
 }
 
 static void forget_owner(struct gv_core *core, const uint8_t owner[GV_ID_LEN])
@@ -276,7 +277,7 @@ static void forget_owner(struct gv_core *core, const uint8_t owner[GV_ID_LEN])
     const struct gv_instance *instance;
     size_t cursor = 0;
 
-    while ((instance = gv_table_next(&core->roster.instances, &cursor)))
+    while ((instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor)))
         if (memcmp(instance->owner->tag, owner, GV_ID_LEN) == 0 && !gv_own_is(core, owner))
             gv_own_forget(core, instance->id);
 }

@@ -47,6 +47,24 @@ static bool is_own(const struct gv_core *core, const struct gv_book_entry *entry
     return instance && gv_own_is(core, instance->owner->tag);
 }
 
+/* Whether the roster has any: most owners run one host, and then nobody is looked up for it. */
+static bool has_own(struct gv_core *core)
+{
+    const struct gv_instance *instance;
+    struct gv_book *book = &core->book;
+    size_t cursor = 0;
+
+    if (book->own_seen == core->roster.changes + 1)
+        return book->own_any;
+    book->own_seen = core->roster.changes + 1;
+    book->own_any = false;
+    while (!book->own_any &&
+           (instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor)))
+        book->own_any = instance->owner && gv_own_is(core, instance->owner->tag) &&
+                        memcmp(instance->id, core->identity.id, GV_ID_LEN) != 0;
+    return book->own_any;
+}
+
 /* A full book gives up the address that failed most and was never reached; seeds and own hosts
  * stay. */
 static struct gv_book_entry *weakest(struct gv_core *core)
@@ -56,10 +74,9 @@ static struct gv_book_entry *weakest(struct gv_core *core)
 
     for (size_t i = 0; i < book->count; i++) {
         struct gv_book_entry *entry = &book->entries[i];
-        if (entry->seed || entry->link || is_own(core, entry))
-            continue;
-        if (!worst || (worst->reached && !entry->reached) ||
-            (worst->reached == entry->reached && entry->failures > worst->failures))
+        bool worse = !worst || (worst->reached && !entry->reached) ||
+                     (worst->reached == entry->reached && entry->failures > worst->failures);
+        if (worse && !entry->seed && !entry->link && !is_own(core, entry))
             worst = entry;
     }
     return worst;
@@ -371,7 +388,7 @@ static void dial_own(struct gv_core *core)
         return;
     book->own_dirty = false;
     book->own_ms = UINT64_MAX;
-    if (!core->has_descriptor || !core->has_certificate || core->self_revoked)
+    if (!core->has_descriptor || !core->has_certificate || core->self_revoked || !has_own(core))
         return;
     links = own_links(core);
     for (size_t i = 0; i < book->count && links < GV_OWN_LINKS_MAX; i++) {

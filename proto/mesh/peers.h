@@ -30,6 +30,8 @@ struct gv_book {
     size_t count, cap;
     uint64_t pause_ms; /* nobody is dialled before: there was no room */
     bool own_dirty;    /* which own hosts there are to dial may have changed */
+    uint64_t own_seen; /* changes of the roster, and one, when it was looked for own hosts, */
+    bool own_any;      /* and whether there was any */
     uint64_t own_ms;   /* when to dial one next; UINT64_MAX: none is left */
     uint64_t seek_ms;  /* when to look for one that was lost; 0: none is */
 };

@@ -38,7 +38,7 @@ static size_t index_of(const struct answer *answer, const struct gv_key *key)
     const struct gv_set *set = &answer->core->set;
 
     if (gv_key_compare(key, &the_end) >= 0)
-        return set->trees[answer->tree].count;
+        return gv_set_count(set, answer->tree);
     return gv_set_lower(set, answer->tree, key);
 }
 
@@ -80,7 +80,7 @@ static void add_ids(struct answer *answer, const struct gv_key *high, size_t fro
 
     for (size_t i = from; i < to; i++) {
         memcpy(answer->ids + answer->ids_len,
-               answer->core->set.trees[answer->tree].items[i]->key.id, GV_ID_LEN);
+               gv_set_at(&answer->core->set, answer->tree, i)->key.id, GV_ID_LEN);
         answer->ids_len += GV_ID_LEN;
     }
     add_range(answer, &range, range.count * GV_ID_LEN);
@@ -95,7 +95,7 @@ static void add_split(struct answer *answer, const struct gv_key *high, size_t f
         size_t end = from + count * (part + 1) / GV_REPAIR_SPLIT;
         const struct gv_key *border =
             part + 1 == GV_REPAIR_SPLIT ? high
-                                        : &answer->core->set.trees[answer->tree].items[end]->key;
+                                        : &gv_set_at(&answer->core->set, answer->tree, end)->key;
         add_fingerprint(answer, border, begin, end);
     }
 }
@@ -145,7 +145,7 @@ static void settle_ids(struct answer *answer, const struct gv_range *range, size
     memcpy(theirs, range->data, range->count * GV_ID_LEN);
     qsort(theirs, range->count, GV_ID_LEN, compare_ids);
     for (size_t i = from; i < to; i++) {
-        struct gv_item *item = core->set.trees[answer->tree].items[i];
+        struct gv_item *item = gv_set_at(&core->set, answer->tree, i);
         if (!bsearch(item->key.id, theirs, range->count, GV_ID_LEN, compare_ids))
             push(answer, item);
     }
@@ -300,7 +300,7 @@ void gv_repair_answer(struct gv_core *core, struct gv_link *link)
             from = to;
     }
     if (answer->cut)
-        add_fingerprint(answer, &the_end, from, core->set.trees[answer->tree].count);
+        add_fingerprint(answer, &the_end, from, gv_set_count(&core->set, answer->tree));
     send_answer(answer, message->low_minute);
     answer_free(answer);
 }
@@ -320,7 +320,7 @@ void gv_repair_begin(struct gv_core *core, struct gv_link *link, enum gv_tree tr
         low.minute = core->now_min > alive ? core->now_min - alive + margin : 0;
     }
     gv_set_fingerprint(fingerprint, &core->set, tree, gv_set_lower(&core->set, tree, &low),
-                       core->set.trees[tree].count);
+                       gv_set_count(&core->set, tree));
     all.data = fingerprint;
     gv_account_exchange(core, link);
     gv_buf_clear(&core->scratch);

@@ -18,13 +18,24 @@ struct gv_item {
     enum gv_tree tree;
     void *row; /* for who entered it: what it means there (trust/store.c); borrowed */
     size_t len;
-    uint8_t record[]; /* kind byte || wire */
+    const uint8_t *record; /* kind byte || wire: on the set's shelf, or here: */
+    uint8_t bytes[];
 };
+
+struct gv_base;
+struct gv_shelf;
 
 struct gv_set {
     uint8_t hash_key[16];
+    struct gv_shelf *shelf; /* of the cores that share their records; borrowed; NULL: none */
+    struct gv_base *base; /* held: items of the roster's tree beside those below; NULL: none */
+    struct gv_gone {      /* those of them that have left */
+        uint64_t *bits;   /* owned; NULL: none has */
+        uint32_t *before; /* of each word: how many in the words before; owned */
+        size_t count;
+    } gone;
     struct gv_table by_id;
-    struct gv_tree_order {
+    struct gv_tree_order { /* read by gv_set_count and gv_set_at where there may be a base */
         struct gv_item **items; /* ascending; within base */
         size_t count;
         struct gv_item **base; /* owned, of cap places */
@@ -37,6 +48,12 @@ struct gv_set {
 
 void gv_set_init(struct gv_set *set, const uint8_t hash_key[16]);
 void gv_set_free(struct gv_set *set); /* and every item */
+/* Begins with what a base has of it; the hold on it is handed over. False: no memory. For base.c, as
+ * is the hash by which its table finds an item. */
+bool gv_set_stand_on(struct gv_set *set, struct gv_base *base);
+uint64_t gv_set_hash(const uint8_t hash_key[16], const uint8_t *id);
+/* Adds an id to a sum of ids, or takes it off (SPEC 9.5). */
+void gv_set_add_id(uint32_t sum[GV_ID_LEN / 4], const uint8_t id[GV_ID_LEN], bool off);
 
 /* While loading, items come in any order and are sorted at its end: a hundred thousand insertions
  * in the middle would move gigabytes. */
@@ -59,6 +76,9 @@ void gv_set_move(struct gv_set *set, struct gv_item *item, enum gv_tree tree);
 void gv_set_remove(struct gv_set *set, struct gv_item *item);
 
 int gv_key_compare(const struct gv_key *a, const struct gv_key *b);
+size_t gv_set_count(const struct gv_set *set, enum gv_tree tree);
+/* The item with this index, in the tree's order. */
+struct gv_item *gv_set_at(const struct gv_set *set, enum gv_tree tree, size_t index);
 /* Index of the first item of the tree that is not below the key. */
 size_t gv_set_lower(const struct gv_set *set, enum gv_tree tree, const struct gv_key *key);
 

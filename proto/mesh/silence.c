@@ -22,12 +22,20 @@ bool gv_is_silenced(const struct gv_core *core, const uint8_t owner[GV_ID_LEN])
 
 static void apply(struct gv_core *core, const uint8_t owner[GV_ID_LEN], bool silenced)
 {
-    struct gv_owner *row;
+    const struct gv_owner *row;
     size_t cursor = 0;
 
-    while ((row = gv_table_next(&core->roster.owners, &cursor)))
-        if (memcmp(row->tag, owner, GV_ID_LEN) == 0)
-            row->silenced = silenced;
+    while ((row = gv_roster_next(&core->roster, GV_ROWS_OWNERS, &cursor))) {
+        if (memcmp(row->tag, owner, GV_ID_LEN) != 0)
+            continue;
+        struct gv_owner *own = gv_roster_own_owner(&core->roster, row);
+        if (own)
+            own->silenced = silenced;
+        else
+            gv_effect_note(core->effects, GV_NOTE_MEMORY);
+        break;
+    }
+    gv_owners_moved(core);
     gv_rejudge_all(core);
 }
 

@@ -8,6 +8,7 @@
 #include "crypto/identity.h"
 #include "proto/effect.h"
 #include "proto/event.h"
+#include "proto/mesh/common.h"
 #include "proto/mesh/peers.h"
 #include "proto/mesh/roster.h"
 #include "proto/mesh/session.h"
@@ -156,6 +157,8 @@ struct gv_core {
     uint64_t now_ms, unix_ms;
     uint32_t now_min;
     struct gv_effects *effects; /* only during a step */
+    struct gv_common *common;   /* borrowed; NULL: none */
+    bool began_known;
 
     struct gv_identity identity;
     uint8_t certificate_wire[GV_CERTIFICATE_LEN];
@@ -215,6 +218,7 @@ struct gv_core {
     uint64_t caller_number;
     struct gv_ban bans[GV_BANS_MAX]; /* a ring: all last as long */
     size_t ban_next;
+    uint64_t banned_ms; /* the last of them ends */
 
     struct gv_fresh *fresh; /* owned */
     size_t fresh_count, fresh_cap;
@@ -271,7 +275,7 @@ int gv_admit(struct gv_core *core, const uint8_t *record, size_t len, enum gv_so
 void gv_author_budget(struct gv_instance *author, uint32_t now_min);
 /* Whether an instance may put another address record or proof in the place of one this hour; what
  * is refused now comes back with repair. */
-bool gv_may_replace(const struct gv_core *core, struct gv_instance *author);
+bool gv_may_replace(struct gv_core *core, const struct gv_instance *author);
 /* The minute to which a certificate is held: what it signed may count so long (SPEC 8). */
 uint64_t gv_certificate_held_until(const struct gv_descriptor *descriptor, uint32_t expires_min);
 bool gv_error_is_guilt(int error);
@@ -291,6 +295,8 @@ int gv_admit_statement(struct gv_core *core, const struct gv_incoming *in);
 int gv_admit_fault(struct gv_core *core, const struct gv_incoming *in);
 int gv_admit_revocation(struct gv_core *core, const struct gv_incoming *in);
 int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in);
+/* Own, and in the roster that the core began with. */
+int gv_take_known_certificate(struct gv_core *core, const uint8_t wire[GV_CERTIFICATE_LEN]);
 int gv_admit_address(struct gv_core *core, const struct gv_incoming *in);
 int gv_admit_descriptor(struct gv_core *core, const struct gv_incoming *in);
 int gv_admit_log_head(struct gv_core *core, const struct gv_incoming *in); /* mesh/log_heads.c */
@@ -301,7 +307,7 @@ struct gv_item *gv_admit_enter(struct gv_core *core, const struct gv_incoming *i
                                enum gv_tree tree, uint32_t minute);
 bool gv_is_stored(enum gv_source_kind source);
 /* Pushing others out of the quota costs everybody a message, so it has a quota of its own. */
-bool gv_may_displace(const struct gv_core *core, struct gv_instance *author);
+bool gv_may_displace(struct gv_core *core, const struct gv_instance *author);
 /* Takes an item out of the set and the store of rows. */
 void gv_admit_leave(struct gv_core *core, struct gv_item *item);
 /* The descriptor in force may have changed: takes the newest held that is active. */
@@ -323,7 +329,12 @@ void gv_drop_statement(struct gv_core *core, struct gv_held *held);
 /* Drops every statement of the author at or after this minute. */
 void gv_drop_author(struct gv_core *core, const struct gv_instance *author, uint32_t from_min);
 /* Lets go of a certificate; with the last one, of what else is held of its instance. */
-void gv_drop_certificate(struct gv_core *core, struct gv_certificate_row *row);
+void gv_drop_certificate(struct gv_core *core, const struct gv_certificate_row *row);
+/* A row that may be changed (roster.h); NULL without memory, which is noted. */
+struct gv_instance *gv_own_row(struct gv_core *core, const struct gv_instance *instance);
+/* Who is at fault has changed; rows of owners were copied. */
+void gv_blame(struct gv_core *core);
+void gv_owners_moved(struct gv_core *core);
 /* The minute's work: what expired leaves, what lapsed is judged anew. */
 void gv_expire(struct gv_core *core);
 
@@ -457,7 +468,7 @@ void gv_door_forget_pairs(struct gv_core *core);
 /* False in a mesh of up to seven nodes that can be reached: there every word is public. */
 bool gv_keepers_in_force(const struct gv_core *core);
 /* The keepers of a subject by rank, first those seven, then those that stand in; how many. */
-size_t gv_keepers_of(const struct gv_core *core, struct gv_instance *out[GV_KEEPERS_RANKED],
+size_t gv_keepers_of(const struct gv_core *core, const struct gv_instance *out[GV_KEEPERS_RANKED],
                      const struct gv_subject *subject);
 /* The lowest is the first. */
 uint64_t gv_keeper_score(const uint8_t key[GV_ID_LEN], uint64_t placement);

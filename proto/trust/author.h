@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "crypto/hash.h"
 #include "crypto/identity.h"
@@ -13,16 +14,23 @@
 
 struct gv_item;
 
+/* All three rows begin with their id and with their number in a base (mesh/base.h), where nothing
+ * changes; GV_NO_BASE: they are this core's own. */
+#define GV_NO_BASE UINT32_MAX
+
 struct gv_owner {
     uint8_t tag[GV_ID_LEN];
+    uint32_t number;
     uint32_t fault_min; /* the latest fault of any instance; GV_NEVER: none */
     bool silenced;      /* by this host's admin: no vote here (SPEC 11.5) */
 };
 
 struct gv_instance {
     uint8_t id[GV_ID_LEN];
+    uint32_t number;
     uint8_t key[GV_KEY_LEN];
-    struct gv_owner *owner;
+    uint32_t came; /* in this order were they made */
+    const struct gv_owner *owner;
     uint64_t group;         /* of the newest certificate */
     uint64_t placement;     /* of the first: renewals keep it */
     uint32_t since_min;     /* the earliest that a certificate of it says */
@@ -39,13 +47,19 @@ struct gv_instance {
     uint32_t displaced;   /* signals that pushed others out */
     uint32_t replaced;    /* address records and fault proofs that took the place of one */
     size_t certificates; /* held */
-    size_t statements;   /* held in trust/store.c: the row must stay */
 };
+
+/* The same instance, whose row may have been copied out of a base in between. */
+static inline bool gv_same_author(const struct gv_instance *a, const struct gv_instance *b)
+{
+    return a == b || memcmp(a->id, b->id, GV_ID_LEN) == 0;
+}
 
 struct gv_certificate_row {
     uint8_t id[GV_ID_LEN];
-    struct gv_instance *instance;
-    struct gv_owner *owner;
+    uint32_t number;
+    const struct gv_instance *instance; /* by gv_roster_author and gv_roster_owner: as they are now */
+    const struct gv_owner *owner;
     uint64_t group;
     uint32_t since_min, issued_min, expires_min;
     struct gv_item *item;

@@ -12,12 +12,17 @@ struct gv_hour {
     uint32_t hour;
     enum gv_statement_kind kind;
     bool kept; /* what is not public must not take a public place: sets would differ */
-    uint32_t count, cap;
+    uint32_t count, cap; /* cap 0: it is in `one` */
     struct gv_place {
         uint64_t sequence; /* held's: what is compared lies together, not in as many places */
         struct gv_held *held;
-    } * said; /* owned */
+    } one, *many; /* owned */
 };
+
+static inline struct gv_place *said_in(const struct gv_hour *hour)
+{
+    return hour->cap > 0 ? hour->many : (struct gv_place *)(uintptr_t)&hour->one;
+}
 
 struct hour_key {
     const struct gv_instance *author;
@@ -40,7 +45,7 @@ void gv_store_init(struct gv_store *store, const uint8_t hash_key[16], size_t ma
 
 static void free_hour(struct gv_hour *hour)
 {
-    free(hour->said);
+    free(hour->many);
     free(hour);
 }
 
@@ -109,7 +114,8 @@ static bool is_sequence(const void *row, const void *key)
     const struct gv_held *held = row;
     const struct sequence_key *wanted = key;
 
-    return held->author == wanted->author && held->statement.sequence == wanted->sequence;
+    return held->statement.sequence == wanted->sequence &&
+           gv_same_author(held->author, wanted->author);
 }
 
 static bool is_hour(const void *row, const void *key)
@@ -117,8 +123,8 @@ static bool is_hour(const void *row, const void *key)
     const struct gv_hour *hour = row;
     const struct hour_key *wanted = key;
 
-    return hour->author == wanted->author && hour->hour == wanted->hour &&
-           hour->kind == wanted->kind && hour->kept == wanted->kept;
+    return hour->hour == wanted->hour && hour->kind == wanted->kind &&
+           hour->kept == wanted->kept && gv_same_author(hour->author, wanted->author);
 }
 
 static uint64_t hash_hour(const struct gv_store *store, const struct hour_key *key)
@@ -174,7 +180,7 @@ static void fetch_behind(const struct gv_case *subject, const struct gv_hour *ho
     if (subject && subject->cap > 0)
         gv_fetch(subject->held.many);
     if (hour && hour->count > 0)
-        gv_fetch(&hour->said[hour->count - 1]);
+        gv_fetch(&said_in(hour)[hour->count - 1]);
 }
 
 /* ---- admission ------------------------------------------------------------------------------ */
@@ -187,8 +193,8 @@ static struct gv_held *covering(const struct gv_case *subject, const struct gv_s
         return NULL;
     for (uint32_t i = 0; i < subject->count; i++) {
         struct gv_held *held = gv_case_at(subject, i);
-        if (held->author == author && held->statement.kind == GV_STATEMENT_RETRACT &&
-            held->statement.sequence > signal->sequence)
+        if (held->statement.kind == GV_STATEMENT_RETRACT &&
+            held->statement.sequence > signal->sequence && gv_same_author(held->author, author))
             return held;
     }
     return NULL;
@@ -208,7 +214,7 @@ static int find_place(const struct gv_hour *hour, uint64_t sequence, uint32_t qu
     *displaced = NULL;
     if (!hour || hour->count < quota)
         return GV_OK;
-    const struct gv_place *largest = &hour->said[hour->count - 1];
+    const struct gv_place *largest = &said_in(hour)[hour->count - 1];
     if (largest->sequence < sequence)
         return GV_ERR_RATE;
     *displaced = largest->held;
@@ -266,12 +272,14 @@ static struct gv_hour *hour_row(struct gv_store *store, uint64_t hash, const str
             return NULL;
         }
     }
-    if (hour->count == hour->cap) {
+    if (hour->count > 0 && hour->count >= hour->cap) {
         uint32_t cap = hour->cap ? 2 * hour->cap : 4;
-        struct gv_place *grown = realloc(hour->said, cap * sizeof *grown);
+        struct gv_place *grown = realloc(hour->many, cap * sizeof *grown);
         if (!grown)
-            return NULL; /* an empty row may stay: it is found and used again */
-        hour->said = grown;
+            return NULL;
+        if (hour->cap == 0)
+            grown[0] = hour->one; /* most say one thing in an hour */
+        hour->many = grown;
         hour->cap = cap;
     }
     return hour;
@@ -318,18 +326,19 @@ static void release_hour(struct gv_store *store, struct gv_hour *hour)
 
 static void enter_hour(struct gv_hour *hour, struct gv_held *held)
 {
+    struct gv_place *said = said_in(hour);
     uint32_t low = 0, high = hour->count;
 
     /* By halves: after a restart they come in any order. */
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (hour->said[middle].sequence < held->statement.sequence)
+        if (said[middle].sequence < held->statement.sequence)
             low = middle + 1;
         else
             high = middle;
     }
-    memmove(hour->said + low + 1, hour->said + low, (hour->count - low) * sizeof *hour->said);
-    hour->said[low] = (struct gv_place){held->statement.sequence, held};
+    memmove(said + low + 1, said + low, (hour->count - low) * sizeof *said);
+    said[low] = (struct gv_place){held->statement.sequence, held};
     hour->count++;
     held->hour = hour;
 }
@@ -388,7 +397,7 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
                               const struct gv_certificate_row *certificate, bool weightless,
                               bool kept)
 {
-    struct gv_instance *author = certificate->instance;
+    const struct gv_instance *author = certificate->instance;
     struct places places = places_of(store, statement, author, kept);
     struct gv_held *held = calloc(1, sizeof *held);
     struct gv_hour *hour = held ? hour_row(store, places.hour, &places.hour_key) : NULL;
@@ -409,7 +418,6 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
     enter_hour(hour, held);
     held->subject = subject;
     enter_case(subject, held);
-    author->statements++;
     store->count++;
     held->kept = kept;
     subject->kept += kept;
@@ -429,12 +437,13 @@ failed:
 static void leave_hour(struct gv_store *store, struct gv_held *held)
 {
     struct gv_hour *hour = held->hour;
+    struct gv_place *said = said_in(hour);
     uint32_t at = 0;
 
-    while (hour->said[at].held != held)
+    while (said[at].held != held)
         at++;
     hour->count--;
-    memmove(hour->said + at, hour->said + at + 1, (hour->count - at) * sizeof *hour->said);
+    memmove(said + at, said + at + 1, (hour->count - at) * sizeof *said);
     release_hour(store, hour);
 }
 
@@ -470,7 +479,6 @@ void gv_store_drop(struct gv_store *store, struct gv_held *held)
     release_case(store, subject);
     gv_table_remove(&store->sequences,
                     hash_author(store, held->author, held->statement.sequence, 0), held);
-    held->author->statements--;
     store->count--;
     store->weightless -= held->weightless;
     free(held);
@@ -483,11 +491,31 @@ struct gv_held *gv_store_cancelled(const struct gv_store *store, const struct gv
 
     for (uint32_t i = 0; subject && i < subject->count; i++) {
         struct gv_held *held = gv_case_at(subject, i);
-        if (held->author == author && held->statement.kind == GV_STATEMENT_SIGNAL &&
-            held->statement.sequence < retract->sequence)
+        if (held->statement.kind == GV_STATEMENT_SIGNAL &&
+            held->statement.sequence < retract->sequence && gv_same_author(held->author, author))
             return held;
     }
     return NULL;
+}
+
+bool gv_store_holds(const struct gv_store *store, const struct gv_instance *author)
+{
+    const struct gv_hour *hour;
+    size_t cursor = 0;
+
+    while ((hour = gv_table_next(&store->hours, &cursor)))
+        if (hour->count > 0 && gv_same_author(hour->author, author))
+            return true;
+    return false;
+}
+
+void gv_store_find_owners(struct gv_store *store, gv_owner_now now, const void *context)
+{
+    struct gv_held *held;
+    size_t cursor = 0;
+
+    while ((held = gv_table_next(&store->sequences, &cursor)))
+        held->owner = now(context, held->owner);
 }
 
 uint32_t gv_store_said(const struct gv_store *store, const struct gv_instance *author,

@@ -15,8 +15,8 @@
 
 /* What judging reads comes first and together: among a million each line is a wait for memory. */
 struct gv_held {
-    struct gv_instance *author;
-    const struct gv_owner *owner; /* of the certificate it names */
+    const struct gv_instance *author; /* as it was then: who it is, and not how he stands */
+    const struct gv_owner *owner; /* of the certificate it names; gv_store_find_owners */
     uint64_t group;               /* likewise */
     uint32_t since_min;           /* likewise */
     bool weightless;              /* it had no standing when it came */
@@ -81,6 +81,11 @@ struct gv_held *gv_store_hold(struct gv_store *store, const struct gv_statement 
                               const uint8_t id[GV_ID_LEN], struct gv_item *item,
                               const struct gv_certificate_row *certificate, bool weightless,
                               bool kept);
+/* Whether anything of this author is held: looks at everything. */
+bool gv_store_holds(const struct gv_store *store, const struct gv_instance *author);
+/* The rows of owners have changed places (mesh/roster.h): `now` tells where each is. */
+typedef const struct gv_owner *(*gv_owner_now)(const void *context, const struct gv_owner *before);
+void gv_store_find_owners(struct gv_store *store, gv_owner_now now, const void *context);
 /* Makes a kept one public. Returns GV_OK, GV_ERR_RATE (beyond the public quota of its hour),
  * GV_ERR_BUSY (*displaced is to be dropped first) or GV_ERR_MEMORY. */
 int gv_store_publish(struct gv_store *store, struct gv_held *held, uint32_t per_hour,

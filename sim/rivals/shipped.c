@@ -101,8 +101,9 @@ static void convict(struct shipped *s, struct gv_instance *instance, uint32_t fi
     uint32_t later = first_min > second_min ? first_min : second_min;
 
     instance->fault_min = later;
-    if (instance->owner->fault_min == GV_NEVER || later > instance->owner->fault_min)
-        instance->owner->fault_min = later;
+    struct gv_owner *owner = &s->owners[instance->owner - s->owners];
+    if (owner->fault_min == GV_NEVER || later > owner->fault_min)
+        owner->fault_min = later;
     s->epoch++;
 }
 

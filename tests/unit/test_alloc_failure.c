@@ -103,6 +103,8 @@ static bool open_both(void)
     return up;
 }
 
+static bool reads_roster;
+
 static bool alive(void)
 {
     return !one.stopped && !two.stopped;
@@ -131,6 +133,31 @@ static void give(struct host *host, struct gv_buf record)
     if (alive())
         (void)host_news(host, record.data, record.len);
     gv_buf_free(&record);
+}
+
+/* Both read from their disks who is who, the stranger among them: what they hear of them after that
+ * changes rows of a base. */
+static void load(struct host *host, struct gv_buf record)
+{
+    struct gv_event event = {.kind = GV_EVENT_LOADED};
+
+    event.loaded.row = GV_ROW_RECORD;
+    event.loaded.key = record.data; /* not looked at */
+    event.loaded.value = record.data;
+    event.loaded.value_len = record.len;
+    if (alive())
+        (void)host_step(host, &event);
+    gv_buf_free(&record);
+}
+
+static void load_roster(void)
+{
+    struct gv_address address = make_address(76);
+
+    for (size_t i = 0; reads_roster && i < 2; i++) {
+        load(both[i], certificate_record(&stranger));
+        load(both[i], address_record(&stranger, &address, STAGE_MINUTE - 10));
+    }
 }
 
 static void tell(void)
@@ -174,6 +201,7 @@ static void story(void)
     network_publish(&network);
     if (!open_both())
         goto out;
+    load_roster();
     host_run(&one, 10);
     host_run(&two, 10);
     reconnect(1);
@@ -245,10 +273,20 @@ static void memory_may_be_gone_for_a_while(void **state)
     fail_each(40, 17);
 }
 
+static void each_may_fail_where_a_roster_was_read(void **state)
+{
+    reads_roster = true;
+    fail_each(1, 3);
+    fail_each(7, 11);
+    reads_roster = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_allocation_may_fail, stage_up, stage_down),
+        cmocka_unit_test_setup_teardown(each_may_fail_where_a_roster_was_read, stage_up,
+                                        stage_down),
         cmocka_unit_test_setup_teardown(memory_may_be_gone_for_a_while, stage_up, stage_down),
     };
 

@@ -72,7 +72,7 @@ static size_t node_of(const uint8_t instance[GV_ID_LEN])
 /* The ranking as this node sees it, as node numbers. */
 static size_t ranked(size_t seen_by, size_t out[GV_KEEPERS_RANKED])
 {
-    struct gv_instance *keepers[GV_KEEPERS_RANKED];
+    const struct gv_instance *keepers[GV_KEEPERS_RANKED];
     size_t count = gv_keepers_of(world->nodes[seen_by].core, keepers, &attacker);
 
     for (size_t i = 0; i < count; i++)
