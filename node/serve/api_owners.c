@@ -1,4 +1,5 @@
 /* GET /api/v1/owners: whose word weighs what here, and what that is made of (SPEC 11.1). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,6 +114,18 @@ static json_t *owner_json(const struct gv_core *core, const struct gv_instance_i
                      (int)gv_core_is_silenced(core, all[0].owner));
 }
 
+/* A tag may be mistyped, or an owner come later: both are taken, and it is said. */
+static bool is_known(const struct gv_core *core, const uint8_t owner[GV_ID_LEN])
+{
+    struct gv_instance_info who;
+    size_t cursor = 0;
+
+    while (gv_core_next_instance(core, &cursor, &who))
+        if (memcmp(who.owner, owner, GV_ID_LEN) == 0)
+            return true;
+    return false;
+}
+
 static void edit(struct gv_http_request *request, struct gv_api *api, enum gv_command command,
                  const char *done)
 {
@@ -126,9 +139,13 @@ static void edit(struct gv_http_request *request, struct gv_api *api, enum gv_co
         return;
     }
     int rc = gv_driver_command(api->options.driver, &event);
-    if (rc == GV_OK)
-        gv_http_respond_json(request, 200, json_pack("{s:b, s:s}", "ok", 1, "message", done));
-    else if (rc == GV_ERR_DUPLICATE)
+    if (rc == GV_OK) {
+        bool known = is_known(gv_driver_core(api->options.driver), event.command.owner);
+        char message[120];
+        snprintf(message, sizeof message, "%s%s", done,
+                 known ? "" : "; nobody of this tag is known at the moment");
+        gv_http_respond_json(request, 200, json_pack("{s:b, s:s}", "ok", 1, "message", message));
+    } else if (rc == GV_ERR_DUPLICATE)
         gv_http_error(request, 409, "known", "this owner has no vote here already");
     else if (rc == GV_ERR_FORBIDDEN)
         gv_http_error(request, 409, "own", "this is the owner of this very node");
