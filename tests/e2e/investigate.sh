@@ -210,6 +210,8 @@ start
 grapevine transparency verify >"$scratch/out"
 [[ $? == 65 ]] || fail "the end that was taken out while the node was down: $(cat "$scratch/out")"
 grep -q 'entry 9, which this node had seen' "$scratch/out" || fail "verify says: $(cat "$scratch/out")"
+[[ $(grapevine doctor --json | jq -r '[.. | objects | select(.check? == "transparency")][0].level') == failure ]] ||
+    fail "the doctor says nothing of it: $(grapevine doctor)"
 rm "$log"
 look names >/dev/null
 [[ $(grapevine transparency verify --json | jq -c '[.sound, .broken, .entries, .lost.entry]') == '[false,0,1,9]' ]] ||
