@@ -73,13 +73,13 @@ static void a_row_from_the_future_moves_back(void **state)
     (void)state;
     after(300 * DAY);
     logs_in(&neighbour, ALICE);
-    gv_history_key(host, &hidden, &neighbour);
+    gv_history_key(history, &hidden, &neighbour);
     assert_false(gv_subject_equal(&hidden, &neighbour));
     now -= 300 * DAY;
     fails(&neighbour);
     assert_true(last.has_moved);
     assert_true(gv_subject_equal(&last.moved, &hidden));
-    gv_history_key(host, &hidden, &neighbour);
+    gv_history_key(history, &hidden, &neighbour);
     assert_true(gv_subject_equal(&hidden, &neighbour));
 }
 
