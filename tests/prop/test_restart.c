@@ -1,6 +1,6 @@
 /* A restart between any two lines of a log changes nothing: genuine logs of every server, and lines
- * shuffled from them, are read once in one go and once by readers that begin where another was left,
- * with what that one stored. Both must see the same. (SPEC 10.5) */
+ * shuffled from them, are read once in one go and once by readers that begin where another was
+ * left, with what that one stored. Both must see the same. (SPEC 10.5) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -282,9 +282,9 @@ static size_t check(const struct text *text, const char *name, size_t step)
     return cut_once(text, name, step);
 }
 
-static const char *const logs[] = {"genuine.log",         "genuine-exim.log",
-                                   "genuine-exim-syslog.log", "genuine-sendmail.log",
-                                   "genuine-cyrus.log",   "genuine-courier.log"};
+static const char *const logs[] = {
+    "genuine.log",          "genuine-exim.log",  "genuine-exim-syslog.log",
+    "genuine-sendmail.log", "genuine-cyrus.log", "genuine-courier.log"};
 #define LOGS (sizeof logs / sizeof *logs)
 
 static void test_genuine_logs(void **state)
@@ -380,6 +380,11 @@ static const char *const cases[][6] = {
      "relay=" LONG " [198.51",
      "Nov 22 02:36:29 mx sm-mta[9]: 5AM2aQ5F000009: " LONG " [198.51.100.7] did not issue "
      "MAIL/EXPN/VRFY/ETRN during connection to MTA"},
+    {/* or before */
+     "Nov 22 02:36:25 mx sm-mta[9]: NOQUEUE: connect from " LONG " [198.51.100.7]",
+     "Nov 22 02:36:26 mx sm-mta[9]: 5AM2aQ5D000009: AUTH failure (LOGIN): user not found (-20) x, "
+     "relay=" LONG " [198.51",
+     "Nov 22 02:36:27 mx last message repeated 2 times"},
 };
 
 static void test_named_cases(void **state)
@@ -399,7 +404,8 @@ static void test_named_cases(void **state)
     }
 }
 
-/* ---- two logs whose lines explain each other's ------------------------------------------------ */
+/* ---- two logs whose lines explain each other's ------------------------------------------------
+ */
 
 struct pair {
     struct gv_hints *hints;
@@ -421,8 +427,8 @@ static void begin_pair(struct pair *pair)
         memcpy(config.key, key, sizeof key);
         if (i < 2)
             assert_non_null(pair->readers[i] = gv_reader_new(&config));
-        size_t n = i < 2 ? gv_reader_memory(pair->readers[i], areas)
-                         : gv_hints_memory(pair->hints, areas);
+        size_t n =
+            i < 2 ? gv_reader_memory(pair->readers[i], areas) : gv_hints_memory(pair->hints, areas);
         pair->memories[i] = gv_memory_new(names[i], GV_READER_FORM, areas, n);
         assert_non_null(pair->memories[i]);
         if (!gv_memory_load(pair->memories[i], kept, NULL))
@@ -528,6 +534,7 @@ static void test_erased(void **state)
         "2026-11-22T02:00:00+00:00 vm postfix/smtpd[7]: connect from unknown[198.51.100.7]",
         "2026-11-22T02:00:00+00:00 vm postfix/smtpd[8]: connect from unknown[198.51.100.8]",
         "2026-11-22T02:00:01+00:00 vm dovecot: auth: sql(bob,198.51.100.7,<s1>): unknown user",
+        "Nov 22 02:36:25 mx sm-mta[9]: NOQUEUE: connect from " LONG " [198.51.100.7]",
         "Nov 22 02:00:01 vm imapd: LOGIN FAILED, user=u, ip=[198.51.100.7], port=[40000]"};
     static const char seven[] = {(char)198, 51, 100, 7, 0}, eight[] = {(char)198, 51, 100, 8, 0};
     struct gv_subject subject;
