@@ -482,8 +482,10 @@ int gv_api_start(struct gv_api **out, const struct gv_api_options *options, stru
     if (rc == GV_OK && (rc = set_group(options->socket_path, options->group, error)) != GV_OK)
         gv_http_stop(api->server);
     if (rc == GV_OK && (rc = gv_looks_new(&api->looks, options->loop,
-                                          gv_driver_persist(options->driver))) != GV_OK)
+                                          gv_driver_persist(options->driver))) != GV_OK) {
+        gv_fail(error, rc, "out of memory");
         gv_http_stop(api->server);
+    }
     if (rc != GV_OK) {
         free(api);
         return rc;
