@@ -74,19 +74,25 @@ int gv_manifest_add(struct gv_manifest *manifest, const char *folder, const char
     return rc;
 }
 
-int gv_manifest_write(const struct gv_manifest *manifest, const char *folder, struct gv_text *why)
+void gv_manifest_text(const struct gv_manifest *manifest, struct gv_buf *out)
 {
     char line[HEX + GV_MANIFEST_NAME_MAX + 4];
+
+    for (size_t i = 0; i < manifest->count; i++) {
+        gv_hex(line, manifest->items[i].hash, 32);
+        snprintf(line + HEX, sizeof line - HEX, "  %s\n", manifest->items[i].name);
+        gv_buf_append(out, line, strlen(line));
+    }
+}
+
+int gv_manifest_write(const struct gv_manifest *manifest, const char *folder, struct gv_text *why)
+{
     char *path = gv_data_path(folder, GV_FILE_MANIFEST);
     struct gv_buf text;
     int rc = GV_ERR_MEMORY;
 
     gv_buf_init(&text);
-    for (size_t i = 0; i < manifest->count; i++) {
-        gv_hex(line, manifest->items[i].hash, 32);
-        snprintf(line + HEX, sizeof line - HEX, "  %s\n", manifest->items[i].name);
-        gv_buf_append(&text, line, strlen(line));
-    }
+    gv_manifest_text(manifest, &text);
     if (path && !text.failed)
         rc = gv_file_write(path, text.data, text.len, 0600, why);
     gv_buf_free(&text);
@@ -108,28 +114,35 @@ static bool read_line(struct gv_manifest_item *out, const char *line, size_t len
            gv_manifest_name_fits(out->name);
 }
 
+int gv_manifest_parse(struct gv_manifest *out, const char *text, size_t len)
+{
+    out->count = 0;
+    while (len > 0) {
+        const char *end = memchr(text, '\n', len);
+        if (!end || out->count == GV_MANIFEST_MAX ||
+            !read_line(&out->items[out->count], text, (size_t)(end - text)) ||
+            gv_manifest_find(out, out->items[out->count].name))
+            return GV_ERR_MALFORMED;
+        out->count++;
+        len -= (size_t)(end - text) + 1;
+        text = end + 1;
+    }
+    return GV_OK;
+}
+
 int gv_manifest_read(struct gv_manifest *out, const char *folder, struct gv_text *why)
 {
     char *path = gv_data_path(folder, GV_FILE_MANIFEST);
     struct gv_buf text;
     int rc = GV_ERR_MEMORY;
 
-    out->count = 0;
     gv_buf_init(&text);
     if (path)
         rc = gv_file_read(&text, path, GV_MANIFEST_MAX * sizeof out->items[0], why);
     if (rc == GV_ERR_NOT_FOUND)
         gv_fail(why, rc, "%s: is missing: this is no complete backup", path);
-    for (size_t at = 0; rc == GV_OK && at < text.len;) {
-        const char *line = (const char *)text.data + at;
-        const char *end = memchr(line, '\n', text.len - at);
-        size_t len = end ? (size_t)(end - line) : 0;
-        if (out->count == GV_MANIFEST_MAX || !read_line(&out->items[out->count], line, len))
-            rc = gv_fail(why, GV_ERR_MALFORMED, "%s: is not what backup wrote", path);
-        else
-            out->count++;
-        at += len + 1;
-    }
+    if (rc == GV_OK && gv_manifest_parse(out, (const char *)text.data, text.len) != GV_OK)
+        rc = gv_fail(why, GV_ERR_MALFORMED, "%s: is not what backup wrote", path);
     gv_buf_free(&text);
     free(path);
     return rc;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "node/base/text.h"
+#include "proto/buf.h"
 
 #define GV_FILE_MANIFEST     "SHA256SUMS"
 #define GV_MANIFEST_MAX      24  /* fixed names, and the six files that registry.conf can name */
@@ -28,6 +29,9 @@ const struct gv_manifest_item *gv_manifest_find(const struct gv_manifest *manife
 /* With the hash of what stands in the folder under that name. Twice the same is once. */
 int gv_manifest_add(struct gv_manifest *manifest, const char *folder, const char *name,
                     struct gv_text *why);
+/* Appended; and back: GV_OK or GV_ERR_MALFORMED, also for a name twice. */
+void gv_manifest_text(const struct gv_manifest *manifest, struct gv_buf *out);
+int gv_manifest_parse(struct gv_manifest *out, const char *text, size_t len);
 int gv_manifest_write(const struct gv_manifest *manifest, const char *folder, struct gv_text *why);
 /* GV_ERR_NOT_FOUND: none there; GV_ERR_MALFORMED. */
 int gv_manifest_read(struct gv_manifest *out, const char *folder, struct gv_text *why);
