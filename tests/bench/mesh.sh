@@ -9,8 +9,8 @@
 # In the same run, on messages of 200 bytes, where they can be had: js-libp2p gossipsub, from npm (MESH_NPM: a
 # folder in which its packages are installed already), and serf, from Debian; the programs that drive
 # them are those of ../shared/bench/peers (MESH_PEERS: another folder). BENCH_STRICT=yes: a missed limit makes
-# the exit status 1. BENCH_ALONE=yes: all three run before all others of this machine (real time), for
-# a machine that has other work. GV_BIN, GV_TESTS: folders of the built programs.
+# the exit status 1. BENCH_ALONE=yes: ours and gossipsub run before all others of this machine (real
+# time), for a machine that has other work; serf does not, for its probes fail then. GV_BIN, GV_TESTS: folders of the built programs.
 # shellcheck disable=SC2317 # functions that are called by name
 set -uo pipefail
 [ "$(id -u)" -eq 0 ] || {
@@ -114,7 +114,7 @@ for each in python3 /usr/bin/python3; do
     "$each" -c 'import msgpack' 2>/dev/null && python=$each && break
 done
 if command -v serf >/dev/null && [ -n "$python" ] && [ -r "$MESH_PEERS/serf.py" ]; then
-    serf=$(SETTLE=15 IDLE=$drain DRAIN=$drain "${urgent[@]}" timeout 240 "$python" "$MESH_PEERS/serf.py" "$NODES" "$messages" "$rate" 200 lan \
+    serf=$(SETTLE=15 IDLE=$drain DRAIN=$drain timeout 240 "$python" "$MESH_PEERS/serf.py" "$NODES" "$messages" "$rate" 200 lan \
         2>"$scratch/serf.err") || { tail -n 3 "$scratch/serf.err"; serf=''; }
     echo "serf: ${serf:-FAILED}"
 else
