@@ -435,6 +435,7 @@ static int start_driver(struct node *node, struct gv_text *error)
         .core = {.identity = &node->identity,
                  .certificate = gv_membership_certificate(node->membership),
                  .statements_max = (size_t)options->statements,
+                 .bytes_per_hour = (uint64_t)options->traffic_kb * 1000,
                  .history_max = (size_t)options->history},
         .net = {.listen = options->listen_at,
                 .listen_count = options->listen.count,

@@ -572,6 +572,7 @@ int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *e
     set_clock(core, core->unix_ms + (now_ms - core->now_ms));
     core->now_ms = now_ms;
     core->effects = effects;
+    core->step++;
     gv_traffic_tick(&core->traffic, now_ms);
     core->busy = gv_traffic_is_busy(&core->traffic);
     bool loaded = core->set.loading && event->kind != GV_EVENT_LOADED;

@@ -140,6 +140,8 @@
 /* Keepers. */
 #define GV_KEEPERS 7u                   /* 0.2^7: at 20% malicious nodes one subject in 78,000 has
                                            none that is honest */
+#define GV_KEEPERS_BUSY 6u              /* told by a node that is busy: at 20% malicious nodes one case
+                                           in 15,600 has no honest one of six, in 78,000 of seven */
 #define GV_KEEPERS_RANKED 14u           /* with those that stand in */
 #define GV_KEEPER_ACKS 5u               /* while fewer hold it, they do */
 #define GV_KIN_MAX 8u                   /* other instances of one's owner: the registry allows 5 */

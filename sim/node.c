@@ -74,6 +74,31 @@ static void commit(struct gv_world *world, size_t index, const struct gv_effects
         gv_disk_sync(disk);
 }
 
+static bool is_send(const struct gv_effect *effect, uint32_t link)
+{
+    return effect->kind == GV_EFFECT_SEND && effect->link == link;
+}
+
+/* What one step sends on a connection goes in one go, as the daemon writes it, up to its end: with
+ * the first, all that follow. */
+static void send_all(struct gv_world *world, size_t index, const struct gv_effects *effects, size_t at)
+{
+    uint32_t link = effects->list[at].link;
+    struct gv_buf bytes;
+
+    for (size_t i = 0; i < at; i++)
+        if (is_send(&effects->list[i], link))
+            return; /* it went with that one */
+    gv_buf_init(&bytes);
+    for (size_t i = at; i < effects->count; i++)
+        if (is_send(&effects->list[i], link))
+            gv_buf_append(&bytes, gv_effect_data(effects, &effects->list[i]),
+                          effects->list[i].data_len);
+    gv_assert(!bytes.failed);
+    gv_net_send(world, index, link, bytes.data, bytes.len);
+    gv_buf_free(&bytes);
+}
+
 static void carry_out(struct gv_world *world, size_t index, const struct gv_effects *effects)
 {
     for (size_t i = 0; i < effects->count; i++) {
@@ -86,7 +111,7 @@ static void carry_out(struct gv_world *world, size_t index, const struct gv_effe
             break;
         case GV_EFFECT_SEND:
             tell_effect(world, index, effects, effect, true);
-            gv_net_send(world, index, effect->link, data, effect->data_len);
+            send_all(world, index, effects, i);
             break;
         case GV_EFFECT_CLOSE:
             gv_net_close(world, index, effect->link);

@@ -115,6 +115,8 @@ static const struct gv_config_key keys[] = {
      "Signals held in memory at most; about 300 bytes each."},
     {"limits", "history", GV_CONFIG_INT, FIELD(history), "200000", 1000, 5000000, NULL, false,
      "Addresses with local history at most; about 250 bytes each."},
+    {"limits", "traffic", GV_CONFIG_INT, FIELD(traffic_kb), "1000", 1000, 1000000, NULL, false,
+     "kB an hour at most, in and out, with headers; more lets a node with a good line carry more."},
     {"limits", "telemetry", GV_CONFIG_DURATION, FIELD(telemetry_s), "30d", 86400, 31536000, NULL,
      false, "How long the record of what was sent is kept."},
     {"limits", "journal", GV_CONFIG_DURATION, FIELD(journal_s), "30d", 86400, 31536000, NULL, false,

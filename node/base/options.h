@@ -60,7 +60,7 @@ struct gv_options {
     char *alert_mail, *alert_smtp;
     int64_t hook_timeout_s, hook_queue;
     /* [limits] */
-    int64_t connections, statements, history, telemetry_s, journal_s, statistics_s;
+    int64_t connections, statements, history, traffic_kb, telemetry_s, journal_s, statistics_s;
 
     struct gv_config_said *said; /* what the file said of each key; owned; NULL: not from a file */
 

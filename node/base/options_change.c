@@ -69,6 +69,8 @@ const char *gv_options_fixed_change(const struct gv_options *now, const struct g
         return "[http] names";
     if (now->statements != next->statements)
         return "[limits] statements";
+    if (now->traffic_kb != next->traffic_kb)
+        return "[limits] traffic";
     if (now->history != next->history)
         return "[limits] history";
     if (now->telemetry_s != next->telemetry_s)

@@ -96,15 +96,30 @@ void gv_account_challenge(struct gv_core *core, size_t in, size_t out)
     count_stranger(core, gv_traffic_wire(in), gv_traffic_wire(out));
 }
 
+/* What a step sends on a link goes in one go, and what came with one event came so: frames share
+ * their segments. */
+static uint64_t headers(const struct gv_core *core, struct gv_link *link, bool out, size_t bytes)
+{
+    if (link->going[out].step != core->step) {
+        link->going[out].step = core->step;
+        link->going[out].bytes = 0;
+    }
+    uint64_t before = gv_traffic_wire(link->going[out].bytes);
+    link->going[out].bytes += bytes;
+    return gv_traffic_wire(link->going[out].bytes) - before - bytes;
+}
+
 void gv_account_handshake(struct gv_core *core, struct gv_link *link, bool out, size_t bytes)
 {
-    count(core, link, GV_CAUSE_SESSIONS, out, gv_traffic_wire(bytes));
+    count(core, link, GV_CAUSE_SESSIONS, out, bytes + headers(core, link, out, bytes));
 }
 
 void gv_account_frame(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
                       size_t plain)
 {
-    count(core, link, cause, out, gv_traffic_wire(plain + 2 + GV_NOISE_TAG) - plain);
+    const size_t own = 2 + GV_NOISE_TAG;
+
+    count(core, link, cause, out, own + headers(core, link, out, plain + own));
 }
 
 void gv_account_message(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,

@@ -97,21 +97,22 @@ static void add_kin(const struct gv_core *core, const struct gv_errand *errand,
     }
 }
 
-/* The first seven; those that stand in while fewer than five hold it, and for a retraction always,
+/* The first seven, of a busy node the first six; those that stand in while fewer than five hold it, and for a retraction always,
  * for they may hold what it takes back. */
 static struct targets find_targets(struct gv_core *core, const struct gv_errand *errand,
                                    const struct gv_held *held)
 {
     const struct gv_instance *ranked[GV_KEEPERS_RANKED];
     size_t count = gv_keepers_of(core, ranked, &held->statement.subject), holders = 0;
-    struct targets targets = {.keepers = count < GV_KEEPERS ? count : GV_KEEPERS,
+    size_t keepers = core->busy ? GV_KEEPERS_BUSY : GV_KEEPERS;
+    struct targets targets = {.keepers = count < keepers ? count : keepers,
                               .enough = held->statement.kind == GV_STATEMENT_SIGNAL &&
                                         gv_keep_is_enough(core, &held->statement.subject)};
 
     for (size_t i = 0; i < count; i++) {
         bool holds = is_self(core, ranked[i]) || has_acked(errand, ranked[i]->id);
         holders += holds;
-        targets.held += holds && i < GV_KEEPERS;
+        targets.held += holds && i < targets.keepers;
     }
     bool stand_in = held->statement.kind == GV_STATEMENT_RETRACT ||
                     (errand->attempts > 0 && holders < GV_KEEPER_ACKS);

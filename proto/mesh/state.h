@@ -63,6 +63,10 @@ struct gv_link {
     struct gv_buf outbox;      /* whole messages, not sealed yet */
     enum gv_cause outbox_cause; /* of the first of them, which pays for the frame */
     uint64_t bytes_in, bytes_out;
+    struct {
+        uint64_t step; /* in which it came (0) or went (1): so much in one go */
+        size_t bytes;
+    } going[2];
     int64_t clock_offset_ms;
     uint64_t repair_delay_ms;  /* until a repair that did not fit goes on */
     uint8_t repair_first[GV_ID_LEN]; /* what it began with */
@@ -236,6 +240,7 @@ struct gv_core {
     } questions[GV_QUESTIONS_MAX];
     bool public_only; /* no keepers: for comparing */
     struct gv_traffic traffic;
+    uint64_t step; /* counts them */
     bool busy; /* gv_traffic_is_busy, in this step */
     bool deaf; /* out of all trees until the bucket has filled again */
     bool answering; /* what is posted now was asked for */

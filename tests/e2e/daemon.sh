@@ -62,6 +62,9 @@ listen = 127.0.0.1:$port
 [share]
 mode = ${1:-preview}
 
+[limits]
+traffic = 2000
+
 [log]
 file = $log
 from_start = yes
@@ -134,6 +137,7 @@ bad policy 'allow = 192.0.2.1/24' 'write 192.0.2.0/24'
 bad network 'registry = http://x y' 'https://HOST'
 bad network 'descriptor = /nonexistent' 'No such file'
 bad node 'control_group = nosuchgroup' 'groupadd'
+bad limits 'traffic = 999' 'from 1000 to 1000000'
 
 # ---- what stands in the way of a start --------------------------------------------------------
 
@@ -147,6 +151,7 @@ expect 69 "$bin/grapevine" --socket "$scratch/none.sock" ip 192.0.2.1
 start
 wait_for logged "$log is not there yet"
 (($(grep -c "is not there yet" "$scratch/daemon.log") == 1)) || fail "warned more than once"
+[[ $(ask traffic --json | tr -d ' ') == *'"cap_per_hour":2000000,'* ]] || fail "[limits] traffic is not the cap: $(ask traffic --json)"
 [[ $(stat -c %a "$scratch/data/key") == 600 ]] || fail "the key file has the wrong mode"
 [[ $(stat -c %a "$scratch/data") == 700 ]] || fail "the data folder has the wrong mode"
 [[ $(stat -c %a "$scratch/data/control.sock") == 660 ]] || fail "the socket has the wrong mode"

@@ -15,6 +15,9 @@ struct lab {
     struct network network; /* of the registry's folder; root_secret is not known */
     struct sockaddr_in target;
 };
+/* Reads descriptor and key out of the registry's folder; the target is the caller's. Ends the program
+ * with a message when it cannot. */
+void lab_open(struct lab *lab, const char *folder);
 
 void die(const char *what) __attribute__((noreturn));
 uint64_t now_us(void); /* steady */
@@ -36,7 +39,7 @@ struct member {
 
 /* A fresh identity of an owner of its own. */
 void member_make(struct member *member, const struct lab *lab);
-/* Connects, shakes hands, twice if he is told to, says HELLO. receive_buffer: of the kernel; 0: as it comes. */
+/* Connects, shakes hands, twice if he is told to, says HELLO (of version 1, if puppet.version names no other). receive_buffer: of the kernel; 0: as it comes. */
 bool member_join(struct member *member, const struct lab *lab, const struct sockaddr_in *source,
                  int receive_buffer);
 bool member_say(struct member *member, const struct gv_buf *plain);

@@ -8,8 +8,6 @@
 #include <sodium.h>
 
 #include "hostile.h"
-#include "node/base/keyfile.h"
-#include "node/registry/registrar.h"
 
 static void usage(void)
 {
@@ -20,33 +18,6 @@ static void usage(void)
                     "  newcomers MEMBERS | forged MESSAGES | flood SECONDS |\n"
                     "  greedy | churn SECONDS\n");
     exit(64);
-}
-
-static void lab_open(struct lab *lab, const char *folder, const char *address, const char *port)
-{
-    struct network *network = &lab->network;
-    uint8_t secret[GV_SECRET_LEN];
-    struct gv_identity registry;
-    struct gv_text error = {""};
-    char path[4096];
-
-    snprintf(path, sizeof path, "%s/%s", folder, GV_FILE_DESCRIPTOR);
-    gv_buf_init(&network->wire);
-    if (gv_descriptor_read(&network->descriptor, &network->wire, path, &error) != 0) {
-        fprintf(stderr, "hostile: %s\n", error.text);
-        exit(1);
-    }
-    snprintf(path, sizeof path, "%s/%s", folder, GV_FILE_REGISTRY_KEY);
-    if (gv_keyfile_read(secret, path, &error) != 0) {
-        fprintf(stderr, "hostile: %s\n", error.text);
-        exit(1);
-    }
-    gv_identity_from_secret(&registry, secret);
-    memcpy(network->registry_secret, registry.sign_secret, sizeof network->registry_secret);
-    lab->target = (struct sockaddr_in){.sin_family = AF_INET,
-                                       .sin_port = htons((uint16_t)atoi(port))};
-    if (inet_pton(AF_INET, address, &lab->target.sin_addr) != 1)
-        usage();
 }
 
 int main(int argc, char **argv)
@@ -60,7 +31,11 @@ int main(int argc, char **argv)
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    lab_open(&lab, argv[1], argv[2], argv[3]);
+    lab_open(&lab, argv[1]);
+    lab.target = (struct sockaddr_in){.sin_family = AF_INET,
+                                      .sin_port = htons((uint16_t)atoi(argv[3]))};
+    if (inet_pton(AF_INET, argv[2], &lab.target.sin_addr) != 1)
+        usage();
     const char *what = argv[4];
     unsigned first = argc > 5 ? (unsigned)atoi(argv[5]) : 0;
     unsigned second = argc > 6 ? (unsigned)atoi(argv[6]) : 0;

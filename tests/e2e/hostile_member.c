@@ -12,6 +12,8 @@
 
 #include "crypto/error.h"
 #include "hostile.h"
+#include "node/base/keyfile.h"
+#include "node/registry/registrar.h"
 
 void die(const char *what)
 {
@@ -38,6 +40,29 @@ struct sockaddr_in source_of_number(unsigned net, unsigned number)
 
     in.sin_addr.s_addr = htonl(127u << 24 | net << 16 | (number + 1));
     return in;
+}
+
+void lab_open(struct lab *lab, const char *folder)
+{
+    struct network *network = &lab->network;
+    uint8_t secret[GV_SECRET_LEN];
+    struct gv_identity registry;
+    struct gv_text error = {""};
+    char path[4096];
+
+    snprintf(path, sizeof path, "%s/%s", folder, GV_FILE_DESCRIPTOR);
+    gv_buf_init(&network->wire);
+    if (gv_descriptor_read(&network->descriptor, &network->wire, path, &error) != 0) {
+        fprintf(stderr, "hostile: %s\n", error.text);
+        exit(1);
+    }
+    snprintf(path, sizeof path, "%s/%s", folder, GV_FILE_REGISTRY_KEY);
+    if (gv_keyfile_read(secret, path, &error) != 0) {
+        fprintf(stderr, "hostile: %s\n", error.text);
+        exit(1);
+    }
+    gv_identity_from_secret(&registry, secret);
+    memcpy(network->registry_secret, registry.sign_secret, sizeof network->registry_secret);
 }
 
 void member_make(struct member *member, const struct lab *lab)
@@ -239,7 +264,8 @@ bool member_join(struct member *member, const struct lab *lab, const struct sock
         member->proved = open;
     }
     gv_buf_init(&wire);
-    gv_message_hello(&wire, 1, (uint64_t)time(NULL) * 1000, "hostile");
+    gv_message_hello(&wire, member->puppet.version ? member->puppet.version : 1,
+                     (uint64_t)time(NULL) * 1000, "hostile");
     open = open && member_say(member, &wire);
     gv_buf_free(&wire);
     if (!open)

@@ -332,6 +332,23 @@ static void a_busy_node_keeps_what_changes_no_verdict(void **state)
         assert_int_equal(status_of(node).statements, 3);
 }
 
+/* Each session costs 1.5 kB: who moves much already opens one less, and is done with that. */
+static void a_busy_node_tells_six(void **state)
+{
+    size_t reporters[2];
+
+    find_reporters(reporters);
+    gv_traffic_count(&world->nodes[reporters[0]].core->traffic, GV_CAUSE_SPREAD, true, 100000);
+    gv_world_fail(world, reporters[0], &attacker, 5);
+    gv_world_run(world, 80000);
+    assert_int_equal(who_holds(), 1 + GV_KEEPERS_BUSY);
+    assert_int_equal(status_of(reporters[0]).errands, 0);
+    gv_world_fail(world, reporters[1], &attacker, 5);
+    gv_world_run(world, 90000);
+    for (size_t node = 0; node < NODES; node++)
+        assert_int_equal(verdict_at(node), GV_VERDICT_UNTRUSTED);
+}
+
 static void without_a_drop_in_the_bucket_a_signal_waits(void **state)
 {
     size_t reporters[2];
@@ -464,6 +481,7 @@ int main(void)
         STORY(a_partition_heals),
         STORY(no_more_is_published_than_is_needed),
         STORY(a_busy_node_keeps_what_changes_no_verdict),
+        STORY(a_busy_node_tells_six),
         STORY(without_a_drop_in_the_bucket_a_signal_waits),
         STORY(whoever_asks_the_keepers_is_told),
         STORY(not_everything_may_be_asked),
