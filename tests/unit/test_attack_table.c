@@ -247,6 +247,12 @@ static void test_two_runs_are_equal(void **state)
     assert_string_equal(one, same);
     assert_non_null(strstr(one, "table hash"));
     assert_non_null(strstr(one, SMALL_HASH));
+    const char *worst = strstr(one, "The worst of each rule");
+    assert_non_null(worst);
+    const char *line = strstr(worst, "\n  eigentrust ");
+    assert_non_null(line);
+    assert_non_null(strstr(line, ") flood 50%"));
+    assert_null(memmem(line, strcspn(line + 1, "\n"), "10%", 3)); /* a tenth refuses fewer */
     assert_null(strstr(other, SMALL_HASH));
     free(one);
     free(same);
