@@ -85,7 +85,12 @@ static void a_record_survives_the_wire(void **state)
         struct gv_firewall_record back;
         gv_firewall_record_write(wire, &all[i]);
         assert_int_equal(gv_firewall_record_read(&back, wire), GV_OK);
-        assert_memory_equal(&back, &all[i], sizeof back);
+        assert_int_equal(back.op, all[i].op); /* one by one: what lies between them is nobody's */
+        assert_int_equal(back.number, all[i].number);
+        assert_memory_equal(&back.prefix, &all[i].prefix, sizeof back.prefix);
+        assert_int_equal(back.result, all[i].result);
+        assert_int_equal(back.in_place, all[i].in_place);
+        assert_int_equal(back.not_taken, all[i].not_taken);
         gv_firewall_record_write(again, &back);
         assert_memory_equal(again, wire, sizeof wire);
     }

@@ -52,7 +52,7 @@ static void test_the_api_wants_the_token(void **state)
         assert_non_null(strstr(port_answer, "WWW-Authenticate: Bearer"));
         assert_non_null(strstr(port_body(), "{\"error\":\"no-token\",\"message\":\"send the header"));
         assert_int_equal(port_ask("GET", target, port_token), 200);
-        for (size_t at = 23; at < 23 + 64; at += 21) { /* one digit of it is wrong */
+        for (size_t at = 22; at < 22 + 64; at += 21) { /* one digit of it is wrong */
             strcpy(wrong, port_token);
             wrong[at] = wrong[at] == '0' ? '1' : '0';
             assert_int_equal(port_ask("GET", target, wrong), 401);
