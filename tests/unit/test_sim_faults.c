@@ -157,18 +157,21 @@ static void a_certificate_may_live_one_minute(void **state)
 }
 
 /* A crash during a slow commit can leave an own signal on the disk and lose the note of it. It is
- * said all the same, and spreads: in seed 31 four commits go so. */
+ * said all the same, and spreads. About every second seed has such a commit. */
 static void a_signal_that_is_on_disk_is_said_though_its_note_was_lost(void **state)
 {
-    struct gv_sim_options options = {
-        .nodes = 6, .hours = 2, .seed = 31, .last_seed = 31, .sightings = 4};
-    struct gv_sim_result result;
+    struct gv_sim_options options = {.nodes = 6, .hours = 2, .sightings = 4};
+    struct gv_sim_result result = {0};
     const char *where;
 
     assert_null(gv_faults_parse(&options.faults, "slow_ms=4000,crashes=6,power=100", &where));
-    gv_sim_run(&result, &options, false);
-    assert_true(result.weather.void_commits > 0 && result.published > 0);
-    assert_int_equal(result.violations, 0);
+    for (uint64_t seed = 1; seed <= 20 && result.weather.void_commits == 0; seed++) {
+        options.seed = options.last_seed = seed;
+        gv_sim_run(&result, &options, false);
+        assert_true(result.published > 0);
+        assert_int_equal(result.violations, 0);
+    }
+    assert_true(result.weather.void_commits > 0);
 }
 
 /* ---- the seed is the run --------------------------------------------------------------------- */
