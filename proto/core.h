@@ -76,6 +76,8 @@ bool gv_core_next_listed(const struct gv_core *core, size_t *cursor, struct gv_p
 
 /* An owner who has no vote here, by the admin's word (SPEC 11.5). */
 bool gv_core_is_silenced(const struct gv_core *core, const uint8_t owner[GV_ID_LEN]);
+/* How many such owners report this subject now. */
+uint32_t gv_core_unheard(const struct gv_core *core, const struct gv_subject *subject);
 /* Owners whom the admin trusts (SPEC 9.8). */
 bool gv_core_next_trusted(const struct gv_core *core, size_t *cursor, uint8_t owner[GV_ID_LEN]);
 /* Whether a session with another server of this admin has told that it has locked the subject: for

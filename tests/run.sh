@@ -118,9 +118,10 @@ alerts() { # one that waits for a minute to end
     GV_LONG=yes GV_BIN=build-asan/bin bash tests/e2e/alerts.sh
 }
 
-dovecot24() { # the suite may have come before there was a Debian 13
+dovecot24() { # makes the Debian 13 that it needs
     local status=0
-    GV_BIN=build-asan/bin bash tests/e2e/dovecot24.sh || status=$?
+    GV_MAKE_ROOT=yes GV_BIN=build-asan/bin bash tests/e2e/dovecot24.sh || status=$?
+    [ $status -ne 77 ] || echo "NOT DONE: Dovecot 2.4 (the line above says why)"
     [ $status -eq 77 ] && status=0
     return $status
 }

@@ -300,6 +300,18 @@ static void check_share(struct examination *e)
              "nothing of this host is shared");
 }
 
+/* Only what speaks against it: most admins never look closer. */
+static void check_transparency(struct examination *e)
+{
+    if (json_is_object(gv_cli_member(e->status, "transparency.lost")))
+        find(e, "transparency", GV_FINDING_FAILURE,
+             "find out who did it: each entry is in the system's log (authpriv), too; `grapevine "
+             "transparency verify`",
+             "entry %s of the log of closer looks was there, and on %s was not any more",
+             gv_cli_text(e->status, "transparency.lost.entry"),
+             gv_cli_text(e->status, "transparency.lost.noticed"));
+}
+
 /* A node that is switched on and never asked protects nobody. */
 static void check_asked(struct examination *e, const char *who, int64_t asked, const char *advice)
 {
@@ -398,6 +410,7 @@ int gv_doctor_judge(json_t *findings, const struct gv_options *options,
     check_share(&e);
     check_enforcement(&e);
     check_own(&e);
+    check_transparency(&e);
     return e.worst;
 }
 

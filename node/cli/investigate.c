@@ -280,12 +280,12 @@ static int print(const struct gv_cli *cli, const struct gv_look *look, enum gv_l
 
     switch (view) {
     case GV_LOOK_TOP_SENDERS:
-        rc = show(cli, look, GV_LOOK_ACCOUNTS, "accounts that logged in to send", "none", 1,
-                  COLUMNS(sent));
+        rc = show(cli, look, GV_LOOK_ACCOUNTS, "accounts that logged in to send",
+                  "none, in the lines of Postfix and Exim", 1, COLUMNS(sent));
         return rc ? rc
                   : show(cli, look, GV_LOOK_OTHERS,
-                         "senders without a login: other hosts, and programs here", "none", 1,
-                         COLUMNS(sent));
+                         "senders without a login: other hosts, and programs here",
+                         "none, in the lines of Postfix and Exim", 1, COLUMNS(sent));
     case GV_LOOK_QUEUE:
         rc = show(cli, look, GV_LOOK_ACCOUNTS, "whose mail is in the queue", "the queue is empty",
                   1, COLUMNS(queued));

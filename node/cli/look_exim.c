@@ -66,10 +66,10 @@ static struct gv_span take_address(const char *at, const char *limit)
     return (struct gv_span){at, (size_t)(p - at)};
 }
 
-/* " H=name (helo) [ip] U=ident P=protocol X=cipher DN="subject" A=login S=size id=... T="subject"", behind
- * the sender. A HELO name stands in parentheses, where one that pretends to close them shows; what an
- * ident server or a certificate says may hold a size of its own, so with them there must be one alone.
- * 0 where it is not clear. */
+/* " H=name (helo) [ip] U=ident P=protocol X=cipher DN="subject" A=login S=size id=... T="subject"",
+ * behind the sender. A HELO name stands in parentheses, where one that pretends to close them
+ * shows; what an ident server or a certificate says may hold a size of its own, so with them there
+ * must be one alone. 0 where it is not clear. */
 static uint64_t size_in(const char *at, const char *limit)
 {
     bool far = gv_begins(at, limit, " H="); /* of a local message U= is a user of this host */

@@ -93,13 +93,13 @@ static void print_others(FILE *out, const struct gv_options *o)
 
     if (!hook && !hosts)
         return;
-    snprintf(text, sizeof text,
-             "Besides.%s%.*s%s%s Say here who runs them, and what they do with it.",
-             hook ? " Each change in which addresses are untrusted or refused here is told to " : "",
-             len, host, hook ? ", as it happens." : "",
-             hosts ? " Hosts that the configuration of this server names may ask it which addresses "
-                     "those are."
-                   : "");
+    snprintf(
+        text, sizeof text, "Besides.%s%.*s%s%s Say here who runs them, and what they do with it.",
+        hook ? " Each change in which addresses are untrusted or refused here is told to " : "",
+        len, host, hook ? ", as it happens." : "",
+        hosts ? " Hosts that the configuration of this server names may ask it which addresses "
+                "those are."
+              : "");
     paragraph(out, text);
 }
 

@@ -117,6 +117,10 @@ static void print_stats(const struct gv_cli *cli, const json_t *json)
     gv_cli_print_heading(cli, heading);
     if (json_array_size(json_object_get(json, "rows")) == 0)
         puts("  nothing is stored of that time; is a mail log followed? (grapevine status)");
+    const json_t *all = json_object_get(json, "sum");
+    if (gv_cli_number(all, "received") + gv_cli_number(all, "delivered") == 0 &&
+        gv_cli_number(all, "logins") + gv_cli_number(all, "login_failures") > 0)
+        puts("  mail is counted in Postfix's log alone; logins in that of every server");
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
         draw(&line, json, shown[i].name);
         const json_t *sum = json_object_get(json, "sum");

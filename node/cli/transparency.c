@@ -181,8 +181,8 @@ static void ask_daemon(struct reading *r)
 
 struct verdict {
     bool sound;
-    bool head_lost; /* the hash that was asked for */
-    bool end_lost;  /* what the node keeps as its last entry */
+    bool head_lost;     /* the hash that was asked for */
+    bool end_lost;      /* what the node keeps as its last entry */
     const json_t *lost; /* what it has noticed before; NULL: nothing */
 };
 
@@ -244,8 +244,8 @@ static int verify(struct reading *r)
         return rc;
     const json_t *lost = json_object_get(r->daemon, "lost");
     struct verdict v = {.head_lost = r->arguments->head && !r->head_seen,
-                        .end_lost = json_is_object(json_object_get(r->daemon, "head")) &&
-                                    !r->kept_seen,
+                        .end_lost =
+                            json_is_object(json_object_get(r->daemon, "head")) && !r->kept_seen,
                         .lost = json_is_object(lost) ? lost : NULL};
     v.sound = chain.broken == 0 && !v.head_lost && !v.end_lost && !v.lost;
     if (r->cli->json)

@@ -12,6 +12,7 @@ function findings(s, alerts) {
   for (const log of s.logs)
     if (log.state !== "reading") bad(`The log ${log.path}: ${log.state}.`);
   if (s.advice) bad(clean(s.advice));
+  if (s.transparency.lost) bad("The transparency log lost entries.");
   if (!s.network) warn("This node is in no network yet.");
   else if (s.certificate_state === "none") warn("This node is not enrolled yet: ", command("grapevine enroll"), ".");
   else if (!s.mesh.peers) warn("No peer is connected: what others report does not come.");

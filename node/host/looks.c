@@ -128,11 +128,12 @@ static void conclude(struct gv_looks *looks)
 
     looks->read = true;
     if (!looks->found) {
-        gv_log(GV_LOG_ERROR,
-               "the transparency log has lost entries: %llu (%s) was its last, and is not in it any "
-               "more; now there are %llu",
-               (unsigned long long)looks->head.entry, looks->head.hash,
-               (unsigned long long)looks->chain.entries);
+        gv_log(
+            GV_LOG_ERROR,
+            "the transparency log has lost entries: %llu (%s) was its last, and is not in it any "
+            "more; now there are %llu",
+            (unsigned long long)looks->head.entry, looks->head.hash,
+            (unsigned long long)looks->chain.entries);
         if (looks->lost_ms == 0) {
             looks->lost = looks->head;
             looks->lost_ms = gv_unix_ms();
@@ -178,8 +179,8 @@ bool gv_looks_read(struct gv_looks *looks)
         fd = -1;
         st = (struct stat){.st_size = 0};
     }
-    bool written = st.st_mtim.tv_sec != looks->written.tv_sec ||
-                   st.st_mtim.tv_nsec != looks->written.tv_nsec;
+    bool written =
+        st.st_mtim.tv_sec != looks->written.tv_sec || st.st_mtim.tv_nsec != looks->written.tv_nsec;
     if (st.st_dev != looks->device || st.st_ino != looks->inode || st.st_size < looks->offset ||
         (written && st.st_size == looks->offset))
         begin(looks);

@@ -1,7 +1,7 @@
 /* Watches the transparency log (node/base/transparency.h), which the admin's command writes and the
- * daemon only reads: the number and hash of its last entry are kept in the store, so that an end that
- * is cut off, a log that is removed and one that is written anew are noticed. What was lost once stays
- * noted. (SPEC 15.2) */
+ * daemon only reads: the number and hash of its last entry are kept in the store, so that an end
+ * that is cut off, a log that is removed and one that is written anew are noticed. What was lost
+ * once stays noted. (SPEC 15.2) */
 #ifndef GV_NODE_HOST_LOOKS_H
 #define GV_NODE_HOST_LOOKS_H
 
@@ -12,12 +12,13 @@
 #include "node/base/transparency.h"
 #include "node/host/persist.h"
 
-#define GV_LOOKS_MS    30000u        /* between two looks at its size */
+#define GV_LOOKS_MS    30000u       /* between two looks at its size */
 #define GV_LOOKS_SLICE (256u << 10) /* bytes in one turn of the loop: about 700 entries, 1 ms */
 
 struct gv_looks;
 
-/* The log is beside the store, which is borrowed. Begins to read at once. GV_OK or GV_ERR_MEMORY. */
+/* The log is beside the store, which is borrowed. Begins to read at once. GV_OK or GV_ERR_MEMORY.
+ */
 int gv_looks_new(struct gv_looks **out, uv_loop_t *loop, struct gv_persist *persist);
 /* The loop must run on until its handle is closed. NULL is allowed. */
 void gv_looks_free(struct gv_looks *looks);

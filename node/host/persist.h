@@ -66,7 +66,8 @@ int gv_persist_keep(struct gv_persist *persist, const char *name, const void *da
 bool gv_persist_dirty(const struct gv_persist *persist); /* something is kept and not stored yet */
 /* GV_OK, or GV_ERR_NOT_FOUND: no such name, another length, or a bad MAC. */
 int gv_persist_kept(struct gv_persist *persist, const char *name, void *out, size_t len);
-/* As gv_persist_keep, but stored now, in a transaction of its own. GV_OK, GV_ERR_BUSY, GV_ERR_IO. */
+/* As gv_persist_keep, but stored now, in a transaction of its own. GV_OK, GV_ERR_BUSY, GV_ERR_IO.
+ */
 int gv_persist_put(struct gv_persist *persist, const char *name, const void *data, size_t len);
 /* The same of what is to be stored with the next commit, where there is something. */
 int gv_persist_latest(struct gv_persist *persist, const char *name, void *out, size_t len);

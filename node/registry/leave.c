@@ -127,25 +127,39 @@ static void leave_hash(uint8_t out[GV_HASH_LEN], const struct gv_registrar *regi
             GV_LINK_LEN);
 }
 
+/* The same writes whether the address is held or not: who asks something else meanwhile waits as long. */
+static int store_link(struct gv_registrar *registrar, bool *known, const uint8_t hash[GV_HASH_LEN],
+                      const uint8_t owner[GV_ID_LEN])
+{
+    struct gv_records *records = registrar->records;
+    uint32_t now = gv_registrar_now_min(registrar);
+    int rc = gv_records_begin(records);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = gv_records_knows_owner(records, known, owner);
+    if (rc == GV_OK)
+        rc = gv_records_leaving_put(records, hash, owner,
+                                    now + (uint32_t)(registrar->settings->code_life_s / 60), now);
+    if (rc == GV_OK && !*known)
+        rc = gv_records_leaving_drop(records, hash);
+    return gv_records_finish(records, rc);
+}
+
 /* Stores a link and mails it, if the address is held. */
 static int mail_link(struct gv_registrar *registrar, const char *email,
                      const uint8_t owner[GV_ID_LEN])
 {
     char link[GV_HOST_MAX + 64], hex[2 * GV_LINK_LEN + 1];
     uint8_t token[GV_LINK_LEN], hash[GV_HASH_LEN];
-    uint32_t now = gv_registrar_now_min(registrar);
     bool known = false;
-    int rc = gv_records_knows_owner(registrar->records, &known, owner);
 
-    if (rc != GV_OK || !known)
-        return rc;
     randombytes_buf(token, sizeof token);
     leave_hash(hash, registrar, token);
-    rc = gv_records_leaving_put(registrar->records, hash, owner,
-                                now + (uint32_t)(registrar->settings->code_life_s / 60), now);
+    int rc = store_link(registrar, &known, hash, owner);
     gv_hex(hex, token, sizeof token);
     snprintf(link, sizeof link, "%s" GV_LEAVE_PATH "/%s", registrar->descriptor.registry_url, hex);
-    if (rc == GV_OK)
+    if (rc == GV_OK && known)
         rc = send_link(registrar, email, link);
     gv_wipe(link, sizeof link);
     gv_wipe(hex, sizeof hex);

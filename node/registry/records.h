@@ -78,6 +78,7 @@ int gv_records_bind_invitation(struct gv_records *records, const uint8_t key[GV_
 /* GV_ERR_FULL. Expired ones are removed first. */
 int gv_records_leaving_put(struct gv_records *records, const uint8_t link[GV_HASH_LEN],
                            const uint8_t owner[GV_ID_LEN], uint32_t expires_min, uint32_t now_min);
+int gv_records_leaving_drop(struct gv_records *records, const uint8_t link[GV_HASH_LEN]);
 /* GV_ERR_NOT_FOUND, also when it has expired. */
 int gv_records_leaving(struct gv_records *records, uint8_t owner[GV_ID_LEN],
                        const uint8_t link[GV_HASH_LEN], uint32_t now_min);

@@ -37,6 +37,7 @@ enum gv_records_statement {
     LEAVING_PURGE,
     LEAVING_COUNT,
     LEAVING_PUT,
+    LEAVING_DROP,
     LEAVING_GET,
     LEAVING_FORGET,
     ALLOWANCE_PUT,

@@ -14,6 +14,11 @@ int gv_records_leaving_put(struct gv_records *records, const uint8_t link[GV_HAS
                       (int64_t)expires_min);
 }
 
+int gv_records_leaving_drop(struct gv_records *records, const uint8_t link[GV_HASH_LEN])
+{
+    return gv_sql_run(records->sql, LEAVING_DROP, "b", link, (size_t)GV_HASH_LEN);
+}
+
 int gv_records_leaving(struct gv_records *records, uint8_t owner[GV_ID_LEN],
                        const uint8_t link[GV_HASH_LEN], uint32_t now_min)
 {

@@ -131,6 +131,7 @@ static const char *const statements[STATEMENTS] = {
     [LEAVING_PURGE] = "DELETE FROM leaving WHERE expires_min <= ?1",
     [LEAVING_COUNT] = "SELECT count(*) FROM leaving",
     [LEAVING_PUT] = "INSERT INTO leaving VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+    [LEAVING_DROP] = "DELETE FROM leaving WHERE link = ?1",
     [LEAVING_GET] = "SELECT owner, expires_min FROM leaving WHERE link = ?1",
     [LEAVING_FORGET] = "DELETE FROM leaving WHERE owner = ?1",
     [ALLOWANCE_PUT] = "INSERT INTO allowance VALUES (?1, ?2, ?3)"

@@ -70,8 +70,8 @@ static int compare(const void *a, const void *b)
 
 /* Of outgoing mail a minute counts up to twice the second calmest of the five, and two: letters to
  * lists may go out in three of them, a surge lifts at least four. So little is left of the bursts
- * that ten messages a minute are seen where one is usual. What comes in small bursts alone (bounces,
- * guesses) has no such floor: there the fullest minute is left out. */
+ * that ten messages a minute are seen where one is usual. What comes in small bursts alone
+ * (bounces, guesses) has no such floor: there the fullest minute is left out. */
 uint32_t gv_anomaly_rate(enum gv_series series, const uint32_t minutes[5])
 {
     uint32_t sorted[5];

@@ -57,8 +57,8 @@ struct gv_anomaly_change {
     bool begins;
     uint32_t value, usual, limit; /* value: now, or at its end the most; of silence, minutes */
 };
-/* What is judged of a count: its sum in five minutes, without their bursts, so that letters to whole
- * mailing lists are no surge. */
+/* What is judged of a count: its sum in five minutes, without their bursts, so that letters to
+ * whole mailing lists are no surge. */
 uint32_t gv_anomaly_rate(enum gv_series series, const uint32_t minutes[5]);
 /* A minute that is over. `values`: gv_anomaly_rate of the five that end with it; of QUEUE what it
  * holds; of ACTIVITY the sum of this minute alone. Minutes come in order; one that does not follow

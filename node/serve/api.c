@@ -98,6 +98,7 @@ static void get_status(struct gv_http_request *request, void *context)
         json_t *enforcement =
             api->options.enforcement ? api->options.enforcement(api->options.context) : NULL;
         json_object_set_new(json, "enforcement", enforcement ? enforcement : json_null());
+        json_object_set_new(json, "transparency", gv_api_transparency_json(api));
     }
     gv_answer_json(request, json);
 }

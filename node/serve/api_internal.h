@@ -76,6 +76,7 @@ void gv_api_post_token(struct gv_http_request *request, void *context);
 void gv_api_answer_list(struct gv_http_request *request, uv_loop_t *loop,
                         const struct gv_core *core, const struct gv_api_list_query *query);
 void gv_api_get_privacy(struct gv_http_request *request, void *context);
+json_t *gv_api_transparency_json(const struct gv_api *api); /* new reference */
 void gv_api_get_transparency(struct gv_http_request *request, void *context);
 void gv_api_get_privacy_export(struct gv_http_request *request, void *context);
 void gv_api_post_privacy_erase(struct gv_http_request *request, void *context);

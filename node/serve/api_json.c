@@ -144,6 +144,7 @@ json_t *gv_api_ip_json(const struct gv_core *core, const struct gv_subject *subj
     gv_why_text(&why, &(struct gv_why){.subject = subject,
                                        .lab = lab,
                                        .verdict = &verdict,
+                                       .unheard = gv_core_unheard(core, subject),
                                        .facts = &facts,
                                        .decision = decision,
                                        .history = &history,

@@ -88,8 +88,21 @@ void gv_api_get_privacy(struct gv_http_request *request, void *context)
 
 static json_t *mark_json(const struct gv_looks_mark *mark)
 {
-    return mark->entry ? json_pack("{s:I, s:s}", "entry", (json_int_t)mark->entry, "hash", mark->hash)
-                       : json_null();
+    return mark->entry
+               ? json_pack("{s:I, s:s}", "entry", (json_int_t)mark->entry, "hash", mark->hash)
+               : json_null();
+}
+
+json_t *gv_api_transparency_json(const struct gv_api *api)
+{
+    struct gv_looks_status looks;
+
+    gv_looks_status(api->looks, &looks);
+    json_t *lost = mark_json(&looks.lost);
+    if (looks.lost_ms > 0)
+        json_object_set_new(lost, "noticed", gv_api_time(looks.lost_ms));
+    return json_pack("{s:I, s:b, s:o, s:o}", "entries", (json_int_t)looks.entries, "read",
+                     looks.read, "head", mark_json(&looks.head), "lost", lost);
 }
 
 /* What the store knows of the log of closer looks: `grapevine transparency verify` holds it against
@@ -97,16 +110,9 @@ static json_t *mark_json(const struct gv_looks_mark *mark)
 void gv_api_get_transparency(struct gv_http_request *request, void *context)
 {
     struct gv_api *api = context;
-    struct gv_looks_status looks;
 
     (void)gv_looks_read(api->looks);
-    gv_looks_status(api->looks, &looks);
-    json_t *lost = mark_json(&looks.lost);
-    if (looks.lost_ms > 0)
-        json_object_set_new(lost, "noticed", gv_api_time(looks.lost_ms));
-    gv_answer_json(request, json_pack("{s:I, s:b, s:o, s:o}", "entries", (json_int_t)looks.entries,
-                                      "read", looks.read, "head", mark_json(&looks.head), "lost",
-                                      lost));
+    gv_answer_json(request, gv_api_transparency_json(api));
 }
 
 /* ---- one address ---------------------------------------------------------------------------- */

@@ -194,8 +194,8 @@ int gv_api_owner_body(uint8_t out[GV_ID_LEN], const void *body, size_t len, stru
     rc = take(text, sizeof text, json, "owner", false, error);
     if (rc == GV_OK && gv_unhex(out, GV_ID_LEN, text) != GV_OK)
         rc = gv_fail(error, GV_ERR_MALFORMED,
-                     "\"%s\" is not an owner's tag; give its 32 hex digits, as `grapevine peers` "
-                     "or `grapevine ip` show them",
+                     "\"%s\" is not an owner's tag; give its 32 hex digits, as `grapevine "
+                     "owners` shows them",
                      show(&shown, text));
     json_decref(json);
     return rc;

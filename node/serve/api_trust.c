@@ -1,4 +1,5 @@
 /* Owners whose servers count as this admin's own (SPEC 9.8). */
+#include <stdio.h>
 #include <string.h>
 
 #include "crypto/error.h"
@@ -61,6 +62,22 @@ void gv_api_get_trust(struct gv_http_request *request, void *context)
                          json_pack("{s:o, s:o}", "own", self_json(core), "trusted", list));
 }
 
+/* A tag may be mistyped, or an owner come later: both are taken, and it is said. */
+static void answer_done(struct gv_http_request *request, const struct gv_core *core,
+                        const uint8_t owner[GV_ID_LEN], const char *done)
+{
+    struct gv_instance_info who;
+    size_t cursor = 0;
+    char message[160];
+    bool known = false;
+
+    while (!known && gv_core_next_instance(core, &cursor, &who))
+        known = memcmp(who.owner, owner, GV_ID_LEN) == 0;
+    snprintf(message, sizeof message, "%s%s", done,
+             known ? "" : "; nobody of this tag is known at the moment");
+    gv_http_respond_json(request, 200, json_pack("{s:b, s:s}", "ok", 1, "message", message));
+}
+
 void gv_api_edit_owner(struct gv_http_request *request, struct gv_api *api, enum gv_command command,
                        const struct gv_api_owner_words *words)
 {
@@ -76,8 +93,8 @@ void gv_api_edit_owner(struct gv_http_request *request, struct gv_api *api, enum
     int rc = gv_driver_command(api->options.driver, &event);
     switch (rc) {
     case GV_OK:
-        gv_http_respond_json(request, 200,
-                             json_pack("{s:b, s:s}", "ok", 1, "message", words->done));
+        answer_done(request, gv_driver_core(api->options.driver), event.command.owner,
+                    words->done);
         break;
     case GV_ERR_IO:
         gv_http_error(request, 507, "not-stored",

@@ -184,7 +184,10 @@ static bool may_overtake(struct gv_dovecot_client *client, uint64_t now)
 }
 
 /* Dovecot asks again after a right password: that is the login that flies already. Where guesses are
- * alike (a challenge, by way of Postfix, which names no session) that can be so once in a flight. */
+ * alike (a challenge, by way of Postfix, which names no session) that can be so once in a flight, and
+ * another guess looks the same. Where it matters, the report tells which it was: of a wrong password it
+ * comes at once, before a right one's second question is answered never. So such a question waits for
+ * GV_DOVECOT_AGAIN_MS; if there is a report by then, it was a guess, and takes its turn. */
 static struct gv_dovecot_flight *asked_before(struct gv_dovecot_client *client, uint64_t token,
                                               bool alike)
 {
@@ -206,6 +209,8 @@ static bool decide(struct gv_dovecot *d, struct gv_dovecot_client *client,
     struct gv_dovecot_flight *before = client ? asked_before(client, token, alike) : NULL;
 
     if (before) {
+        if (alike && patient && limit != SIZE_MAX && gv_dovecot_flying(client, now) >= limit)
+            return false;
         before->again = true;
     } else if (client && limit != SIZE_MAX) {
         bool crowded = gv_dovecot_flying(client, now) >= limit;
@@ -298,11 +303,29 @@ static void release(struct gv_dovecot *d, struct gv_dovecot_client *client)
     }
 }
 
+/* No report has come of the login that they are like: the first of each is its second question. */
+static void answer_again(struct gv_dovecot *d, uint64_t now)
+{
+    struct gv_dovecot_waiting *newer;
+
+    for (struct gv_dovecot_waiting *w = d->oldest; w; w = newer) {
+        newer = w->newer;
+        if (now - w->since_ms < GV_DOVECOT_AGAIN_MS)
+            return;
+        struct gv_dovecot_client *client = gv_dovecot_client(d->clients, &w->subject, now, false);
+        if (!w->alike || !client || !asked_before(client, w->token, true))
+            continue;
+        (void)decide(d, client, w->request, &w->subject, w->token, true, false);
+        forget_waiting(w);
+    }
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct gv_dovecot *d = timer->data;
     uint64_t now = uv_now(d->loop);
 
+    answer_again(d, now);
     while (d->oldest && now - d->oldest->since_ms >= GV_DOVECOT_WAIT_MS) {
         struct gv_dovecot_waiting *w = d->oldest;
         struct gv_dovecot_client *client = gv_dovecot_client(d->clients, &w->subject, now, false);

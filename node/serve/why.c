@@ -43,6 +43,14 @@ static void what_the_mesh_says(char *out, size_t cap, const struct gv_why *why)
     }
 }
 
+/* Who is not heard is not nobody. */
+static void what_is_not_heard(char *out, size_t cap, const struct gv_why *why)
+{
+    if (why->unheard > 0)
+        snprintf(out, cap, ", besides %u owner%s that you distrust", why->unheard,
+                 plural(why->unheard));
+}
+
 static void what_failed_here(char *out, size_t cap, const struct gv_why *why)
 {
     const struct gv_history_summary *h = why->history;
@@ -130,9 +138,10 @@ static void what_this_host_does(char *out, size_t cap, const struct gv_why *why)
 
 void gv_why_text(struct gv_text *out, const struct gv_why *why)
 {
-    char mesh[240], host[240] = "";
+    char mesh[200], unheard[60] = "", host[240] = "";
 
     what_the_mesh_says(mesh, sizeof mesh, why);
+    what_is_not_heard(unheard, sizeof unheard, why);
     what_this_host_does(host, sizeof host, why);
-    snprintf(out->text, sizeof out->text, "%s; %s.", mesh, host);
+    snprintf(out->text, sizeof out->text, "%s%s; %s.", mesh, unheard, host);
 }

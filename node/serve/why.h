@@ -11,6 +11,7 @@ struct gv_why {
     const struct gv_subject *subject;
     bool lab; /* documentation ranges are shared */
     const struct gv_verdict *verdict;
+    uint32_t unheard; /* owners that report it, and have no vote here */
     const struct gv_action_facts *facts;
     struct gv_decision decision;
     const struct gv_history_summary *history;

@@ -62,3 +62,24 @@ int gv_hear_again(struct gv_core *core, const uint8_t owner[GV_ID_LEN])
     apply(core, owner, false);
     return GV_OK;
 }
+
+uint32_t gv_core_unheard(const struct gv_core *core, const struct gv_subject *subject)
+{
+    const struct gv_case *row = gv_store_case(&core->store, subject);
+    const struct gv_owner *owners[GV_TRUSTED_MAX];
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; row && i < row->count; i++) {
+        const struct gv_held *held = gv_case_at(row, i);
+        uint64_t last = (uint64_t)held->statement.last_min + core->descriptor.policy.alive_min;
+        uint32_t at = 0;
+        if (!held->owner->silenced || held->statement.kind != GV_STATEMENT_SIGNAL ||
+            last < core->now_min)
+            continue;
+        while (at < count && owners[at] != held->owner)
+            at++;
+        if (at == count && count < GV_TRUSTED_MAX)
+            owners[count++] = held->owner;
+    }
+    return count;
+}

@@ -96,15 +96,42 @@ static void row(FILE *out, const struct gv_chart *table, const struct gv_cell *c
     fputc('\n', out);
 }
 
-static void say_worst(FILE *out, const struct gv_chart *table, enum gv_figure figure,
-                      const char *what)
+/* The attack under which this figure is largest, and how large. */
+static void say_worst(FILE *out, const struct gv_chart *table, const char *rule,
+                      enum gv_figure figure)
 {
-    const struct gv_cell *worst = gv_chart_worst(table, "grapevine", figure);
+    const struct gv_cell *worst = gv_chart_worst(table, rule, figure);
+    char text[96] = "0";
 
-    if (worst)
-        fprintf(out, "Against grapevine, %s most: %s, %.0f%% hostile (%" PRId64 ")\n", what,
-                worst->attack->name, worst->share_permille / 10.0,
-                gv_chart_spread(table, worst, figure).median);
+    if (worst) {
+        struct gv_spread s = gv_chart_spread(table, worst, figure);
+        size_t used = (size_t)snprintf(text, sizeof text, "%" PRId64, s.median);
+        if (s.least != s.most)
+            used += (size_t)snprintf(text + used, sizeof text - used, " (%" PRId64 "-%" PRId64 ")",
+                                     s.least, s.most);
+        used += (size_t)snprintf(text + used, sizeof text - used, " %s", worst->attack->name);
+        if (worst->share_permille > 0)
+            snprintf(text + used, sizeof text - used, " %g%%", worst->share_permille / 10.0);
+    }
+    fprintf(out, " %-36s", text);
+}
+
+/* One line a rule: what it is good for, and the worst that is done to it. */
+static void summary(FILE *out, const struct gv_chart *table)
+{
+    fprintf(out, "\nThe worst of each rule\n  %-20s %-20s %-36s %-36s\n", "rule",
+            "through in peace", "refused most", "locked out most");
+    for (size_t i = 0; i < gv_rule_count; i++) {
+        const char *rule = gv_rules[i].name;
+        const struct gv_cell *peace = gv_chart_find(table, rule, "none", 0);
+        if (!peace)
+            continue;
+        fprintf(out, "  %-20s", rule);
+        shares(out, gv_chart_spread(table, peace, GV_FIGURE_THROUGH), 20);
+        say_worst(out, table, rule, GV_FIGURE_REFUSED);
+        say_worst(out, table, rule, GV_FIGURE_LOCKOUTS);
+        fputc('\n', out);
+    }
 }
 
 void gv_chart_text(FILE *out, const struct gv_chart *table)
@@ -127,8 +154,6 @@ void gv_chart_text(FILE *out, const struct gv_chart *table)
         row(out, table, cell);
         before = cell;
     }
-    fputc('\n', out);
-    say_worst(out, table, GV_FIGURE_REFUSED, "logins refused");
-    say_worst(out, table, GV_FIGURE_LOCKOUTS, "users locked out");
+    summary(out, table);
     fprintf(out, "table hash %016" PRIx64 "\n", table->hash);
 }

@@ -1,9 +1,9 @@
 /* What the store costs: signals persisted a second, against raw upserts with the same file settings
- * (one table, no MAC, 1,000 a transaction); and, as "fill FOLDER COUNT [HOURS]", the store of a daemon that
- * is to be started with so many signals, with key, certificate and descriptor beside it. With HOURS each
- * signal has a subject of its own, and the daemon has said 32 things itself in each of so many hours, of
- * which each was acknowledged by seven peers. JOURNAL: signals that have left the set and are kept. WEEKS:
- * in which a steady flow of mail was seen. */
+ * (one table, no MAC, 1,000 a transaction); and, as "fill FOLDER COUNT [HOURS]", the store of a
+ * daemon that is to be started with so many signals, with key, certificate and descriptor beside
+ * it. With HOURS each signal has a subject of its own, and the daemon has said 32 things itself in
+ * each of so many hours, of which each was acknowledged by seven peers. JOURNAL: signals that have
+ * left the set and are kept. WEEKS: in which a steady flow of mail was seen. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -344,7 +344,8 @@ static void fill_flow(const struct world *world, struct gv_persist *persist,
     }
 }
 
-static void fill(const char *folder, unsigned count, unsigned hours, unsigned journal, unsigned weeks)
+static void fill(const char *folder, unsigned count, unsigned hours, unsigned journal,
+                 unsigned weeks)
 {
     struct world world = {.now_min = (uint32_t)(time(NULL) / 60), .spread = hours ? 255 : 63};
     uint8_t certificate[GV_CERTIFICATE_LEN], secret[GV_SECRET_LEN] = {3};
@@ -387,7 +388,8 @@ int main(int argc, char **argv)
     else if (argc == 3 && strcmp(argv[1], "write") == 0)
         bench(argv[2]);
     else {
-        fprintf(stderr, "usage: bench_store write FOLDER | fill FOLDER COUNT [HOURS [JOURNAL [WEEKS]]]\n");
+        fprintf(stderr,
+                "usage: bench_store write FOLDER | fill FOLDER COUNT [HOURS [JOURNAL [WEEKS]]]\n");
         return 64;
     }
     return 0;

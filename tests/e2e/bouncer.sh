@@ -275,6 +275,10 @@ grep -iE 'level=(error|fatal)|panic' "$scratch/bouncer.log" | grep -v 'forbidden
     sort -u | head -n 5 >"$scratch/errors"
 [ -s "$scratch/errors" ] && fail "the bouncer says: $(cat "$scratch/errors")"
 stop_bouncer
+# What it wrote meanwhile, but for the hundreds of lines that say how it asked.
+echo "---- the log of crowdsec-firewall-bouncer ----"
+grep -vE '\[headers\]|(req|resp)-api|Response:|buffer|commit' "$scratch/bouncer.log" | head -n 80
+echo "---- $(wc -l <"$scratch/bouncer.log") lines in all ----"
 
 # ---- the same with ipsets, which know ranges --------------------------------------------------------
 tools=$scratch/tools

@@ -109,6 +109,8 @@ PYTHON
 out=$(look top-senders "$scratch/exim/mainlog") || fail "top-senders of Exim: $(cat "$scratch/err")"
 grep -Eq '^ +150 +30 +30 +60 .* heavy@example.org$' <<<"$out" || fail "Exim's heaviest sender: $out"
 grep -Eq '^ +1 +1 .* news@lists.example$' <<<"$out" || fail "Exim's senders without a login: $out"
+grep dovecot "$scratch/mail.log" >"$scratch/no-mail.log"
+look top-senders "$scratch/no-mail.log" | grep -q 'none, in the lines of Postfix and Exim' || fail "of a log without mail"
 if [[ -x /usr/sbin/postqueue || -x /usr/sbin/exim4 || -x /usr/sbin/exim ]]; then
     echo "investigate.sh: SKIPPED: Exim's queue; a mail server is installed here, whose queue it would be"
 else
@@ -210,6 +212,8 @@ start
 grapevine transparency verify >"$scratch/out"
 [[ $? == 65 ]] || fail "the end that was taken out while the node was down: $(cat "$scratch/out")"
 grep -q 'entry 9, which this node had seen' "$scratch/out" || fail "verify says: $(cat "$scratch/out")"
+[[ $(grapevine doctor --json | jq -r '[.. | objects | select(.check? == "transparency")][0].level') == failure ]] ||
+    fail "the doctor says nothing of it: $(grapevine doctor)"
 rm "$log"
 look names >/dev/null
 [[ $(grapevine transparency verify --json | jq -c '[.sound, .broken, .entries, .lost.entry]') == '[false,0,1,9]' ]] ||

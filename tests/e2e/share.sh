@@ -57,5 +57,6 @@ mode no
 fails_at 1 198.51.100.5
 wait_for 20 "node 1 to see the failures" failures_at 1 198.51.100.5
 is_state 198.51.100.5 "" || fail "after yes, no: a signal was made"
+ask 1 stats | grep -q "mail is counted in Postfix's log alone" || fail "stats of a log without mail: $(ask 1 stats)"
 ((failures == 0)) && echo "passed"
 exit $((failures != 0))

@@ -68,7 +68,7 @@ status=0
 python3 "$here/attack.py" "$name" "$root" "$scratch/names" "$scratch/out/truth.json" \
     >"$scratch/out/attack.txt" 2>&1 || status=$?
 case $name in
-exim*) bash "$here/look.sh" "$root" "$scratch" >>"$scratch/out/attack.txt" 2>&1 || status=1 ;;
+exim* | postfix* | trixie*) bash "$here/look.sh" "$name" "$root" "$scratch" >>"$scratch/out/attack.txt" 2>&1 || status=1 ;;
 esac
 sleep 3 # the last lines are written
 server stop >>"$scratch/out/start.txt" 2>&1 || true

@@ -41,8 +41,8 @@ static uint64_t root(uint64_t value)
     return r;
 }
 
-/* Happens `rate` times a million in the mean: as many tries as make each one rare; of many, what their
- * sum comes to (a normal distribution, as the sum of twelve even ones). */
+/* Happens `rate` times a million in the mean: as many tries as make each one rare; of many, what
+ * their sum comes to (a normal distribution, as the sum of twelve even ones). */
 static uint32_t poisson(uint64_t rate_millionths)
 {
     uint32_t n = 0;
@@ -51,8 +51,8 @@ static uint32_t poisson(uint64_t rate_millionths)
         int64_t normal = -6 * 65535;
         for (int i = 0; i < 12; i++)
             normal += roll() % 65536;
-        int64_t millionths = (int64_t)rate_millionths +
-                             (int64_t)root(rate_millionths * 1000000) * normal / 65536;
+        int64_t millionths =
+            (int64_t)rate_millionths + (int64_t)root(rate_millionths * 1000000) * normal / 65536;
         return millionths < 0 ? 0 : (uint32_t)(millionths / 1000000);
     }
     for (; rate_millionths > 0;
@@ -210,15 +210,17 @@ static uint32_t busiest_near(uint64_t minute)
 {
     uint32_t most = 0;
 
-    for (uint64_t m = minute - minute % HOUR - HOUR; m <= minute - minute % HOUR + 2 * HOUR; m += 10)
+    for (uint64_t m = minute - minute % HOUR - HOUR; m <= minute - minute % HOUR + 2 * HOUR;
+         m += 10)
         most = shape(m) > most ? shape(m) : most;
     return most;
 }
 
-/* Ten times as much goes out, for five minutes, some time in each fifth hour of seven weeks, at whatever
- * second of a minute; what is learnt of such an hour would be an attack's, and is left out. It is found
- * at the latest with the fifth minute that ends. Not where the usual is below nine tenths of a message a
- * minute, nor beside an hour that holds two and a half times as much: that is not far from a morning. */
+/* Ten times as much goes out, for five minutes, some time in each fifth hour of seven weeks, at
+ * whatever second of a minute; what is learnt of such an hour would be an attack's, and is left
+ * out. It is found at the latest with the fifth minute that ends. Not where the usual is below nine
+ * tenths of a message a minute, nor beside an hour that holds two and a half times as much: that is
+ * not far from a morning. */
 static void test_a_tenfold_surge_is_found_in_five_minutes(void **state)
 {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {

@@ -198,7 +198,11 @@ static void test_distrusting(void **state)
     const char *other = "{\"owner\":\"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a\"}";
     const char *own = "{\"owner\":\"09090909090909090909090909090909\"}";
 
-    assert_int_equal(node_post(&node, "distrust", other, NULL), 200);
+    json_t *json;
+
+    assert_int_equal(node_post(&node, "distrust", other, &json), 200);
+    assert_non_null(strstr(text_of(json, "message"), "nobody of this tag"));
+    json_decref(json);
     assert_int_equal(node_post(&node, "distrust", other, NULL), 409);
     assert_int_equal(node_post(&node, "undistrust", other, NULL), 200);
     assert_int_equal(node_post(&node, "undistrust", other, NULL), 404);
@@ -503,7 +507,15 @@ static void test_each_reason_is_told_as_it_is(void **state)
         const char *host = strstr(why.text, "; this host");
         assert_non_null(host);
         assert_string_equal(host + 2, reasons[i].host);
+        assert_null(strstr(why.text, "distrust"));
     }
+    gv_why_text(&why, &(struct gv_why){.subject = &subject,
+                                       .verdict = &verdict,
+                                       .unheard = 3,
+                                       .facts = &reasons[0].facts,
+                                       .history = &reasons[0].history,
+                                       .policy = &policy});
+    assert_non_null(strstr(why.text, "besides 3 owners that you distrust; this host"));
 }
 
 /* ---- the certificate ------------------------------------------------------------------------ */

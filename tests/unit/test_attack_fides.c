@@ -69,7 +69,7 @@ static int64_t published_case(enum strategy strategy, uint32_t reputation, uint6
     return distance / 2;
 }
 
-static void test_distance_holds_against_three_quarters(void **state)
+static void test_published_case_of_eight_peers_by_distance(void **state)
 {
     const uint32_t reputations[] = {0, ONE / 2, ONE * 95 / 100};
     uint32_t trust;
@@ -79,7 +79,7 @@ static void test_distance_holds_against_three_quarters(void **state)
             assert_true(published_case(DISTANCE, reputations[r], seed, &trust) < ONE);
 }
 
-static void test_threshold_is_taken_over(void **state)
+static void test_published_case_of_eight_peers_by_threshold(void **state)
 {
     uint32_t trust;
     int wrong = 0;
@@ -114,8 +114,8 @@ static void test_trust_is_of_own_experience(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_distance_holds_against_three_quarters),
-        cmocka_unit_test(test_threshold_is_taken_over),
+        cmocka_unit_test(test_published_case_of_eight_peers_by_distance),
+        cmocka_unit_test(test_published_case_of_eight_peers_by_threshold),
         cmocka_unit_test(test_trust_is_of_own_experience),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,6 +138,8 @@ static void each_trouble_of_the_daemon_is_found(void **state)
         {"{\"enforcement\": {\"nftables\": {\"state\": \"kernel\"}}}", "enforcement", "failure",
          "kernel"},
         {"{\"enforcement\": {\"nftables\": null}}", "enforcement", "failure", "does not run"},
+        {"{\"transparency\": {\"lost\": {\"entry\": 7, \"noticed\": \"2026-11-18T10:00:00Z\"}}}",
+         "transparency", "failure", "entry 7 of the log of closer looks"},
         {"{\"uptime_s\": 30, \"enforcement\": {\"dnsbl\": {\"queries\": 0}}}", "enforcement",
          "note", "by DNS"},
     };

@@ -255,8 +255,12 @@ static void hundred_parallel_guesses_get_one_answer(void **state)
         close(guesses[i]);
 }
 
+#define ALIKE                                                                                      \
+    "{\"login\":\"bob\",\"pwhash\":\"same\",\"remote\":\"" CLIENT                                        \
+    "\",\"mech\":\"CRAM-MD5\",\"session_id\":\"\""
+
 /* By way of Postfix and with a challenge every guess at a name looks the same, and like the second
- * question of the first: one of them may be taken for that. */
+ * question of the first. Its report says that it was none. */
 static void guesses_that_look_alike_are_guesses_all_the_same(void **state)
 {
     int guesses[100];
@@ -264,19 +268,44 @@ static void guesses_that_look_alike_are_guesses_all_the_same(void **state)
 
     tell(CLIENT, "nobody", "x", "y", UNKNOWN);
     for (int i = 0; i < 100; i++)
-        guesses[i] = post("allow", "{\"login\":\"bob\",\"pwhash\":\"same\",\"remote\":\"" CLIENT
-                                   "\",\"mech\":\"CRAM-MD5\",\"session_id\":\"\"}");
+        guesses[i] = post("allow", ALIKE "}");
     for (int i = 0; i < 100; i++)
-        answered += status(guesses[i], i < 2 ? 2000 : 20) == 0;
-    assert_int_equal(answered, 2);
-    close(post("report", "{\"login\":\"bob\",\"pwhash\":\"same\",\"remote\":\"" CLIENT
-                         "\",\"mech\":\"CRAM-MD5\",\"session_id\":\"\""
-                         ",\"success\":false,\"fail_type\":\"credentials\"}"));
-    for (int i = 2; i < 100; i++)
+        answered += status(guesses[i], i == 0 ? 2000 : 0) == 0;
+    assert_int_equal(answered, 1);
+    close(post("report", ALIKE ",\"success\":false,\"fail_type\":\"credentials\"}"));
+    for (int i = 1; i < 100; i++)
         refused += status(guesses[i], 2000) == -1;
-    assert_int_equal(refused, 98);
+    assert_int_equal(refused, 99);
     for (int i = 0; i < 100; i++)
         close(guesses[i]);
+}
+
+/* A right password: there is no report before the second question is answered, so it is, late. */
+static void a_second_question_that_looks_like_a_guess_is_answered(void **state)
+{
+    tell(CLIENT, "nobody", "x", "y", UNKNOWN);
+    int first = post("allow", ALIKE "}");
+    assert_int_equal(status(first, 2000), 0);
+    int second = post("allow", ALIKE "}"), third = post("allow", ALIKE "}");
+    assert_int_equal(status(second, 5000), 0);
+    assert_int_equal(status(third, 0), 99); /* there is one second question, and no third */
+    close(post("report", ALIKE ",\"success\":true}"));
+    assert_int_equal(status(third, 2000), 0); /* the next login, of an address that is good again */
+    assert_true(last.success);
+    close(first);
+    close(second);
+    close(third);
+}
+
+/* An address with nothing against it does not wait at all. */
+static void who_is_not_suspected_is_answered_at_once(void **state)
+{
+    for (int i = 0; i < 4; i++) {
+        int question = post("allow", ALIKE "}");
+        assert_int_equal(status(question, 5000), 0);
+        close(question);
+    }
+    assert_int_equal(counters().waited, 0);
 }
 
 /* A mail client opens ten connections at once, from an address never seen before. */
@@ -439,6 +468,8 @@ int main(void)
         TEST(what_is_not_the_clients_fault_is_no_failure),
         TEST(hundred_parallel_guesses_get_one_answer),
         TEST(guesses_that_look_alike_are_guesses_all_the_same),
+        TEST(a_second_question_that_looks_like_a_guess_is_answered),
+        TEST(who_is_not_suspected_is_answered_at_once),
         TEST(a_right_password_lets_all_in_who_wait),
         TEST(nobody_waits_for_a_report_that_never_comes),
         TEST(a_slow_backend_does_not_let_guesses_through),

@@ -64,6 +64,25 @@ static void who_logged_in_is_stored_as_a_keyed_hash(void **state)
     gv_buf_free(&row);
 }
 
+/* A login that the clock dates years ahead is forgotten at the next failure: the row goes back from
+ * its hash to its name. */
+static void a_row_from_the_future_moves_back(void **state)
+{
+    struct gv_subject hidden;
+
+    (void)state;
+    after(300 * DAY);
+    logs_in(&neighbour, ALICE);
+    gv_history_key(host, &hidden, &neighbour);
+    assert_false(gv_subject_equal(&hidden, &neighbour));
+    now -= 300 * DAY;
+    fails(&neighbour);
+    assert_true(last.has_moved);
+    assert_true(gv_subject_equal(&last.moved, &hidden));
+    gv_history_key(host, &hidden, &neighbour);
+    assert_true(gv_subject_equal(&hidden, &neighbour));
+}
+
 static void the_hash_depends_on_the_key(void **state)
 {
     struct gv_history *other = gv_history_new(10, stage_key);
@@ -299,6 +318,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORY(who_logged_in_is_stored_as_a_keyed_hash),
+        STORY(a_row_from_the_future_moves_back),
         STORY(the_hash_depends_on_the_key),
         STORY(a_hidden_subject_is_met_again),
         STORY(a_hidden_row_goes_by_its_key),

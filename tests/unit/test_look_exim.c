@@ -20,18 +20,24 @@ static void test_lines_of_the_log(void **state)
         const char *address;
         uint64_t bytes;
     } cases[] = {
-        {ID " <= a@x.example H=(c) [192.0.2.1] P=esmtpa A=plain:a S=353", GV_EXIM_CAME, "a@x.example", 353},
-        {"2026-11-22 07:35:20.912 [193] " ID " <= a@x.example P=local S=7", GV_EXIM_CAME, "a@x.example", 7},
+        {ID " <= a@x.example H=(c) [192.0.2.1] P=esmtpa A=plain:a S=353", GV_EXIM_CAME,
+         "a@x.example", 353},
+        {"2026-11-22 07:35:20.912 [193] " ID " <= a@x.example P=local S=7", GV_EXIM_CAME,
+         "a@x.example", 7},
         {"[193] " ID " <= <> R=" ID " U=exim P=local S=9", GV_EXIM_CAME, "<>", 9},
         {"1t5C6f-0000000012h-0abc <= a@x P=esmtp S=1", GV_EXIM_CAME, "a@x", 1},
-        {ID " <= \"a <= b\\\" c\"@x.example P=esmtp S=5", GV_EXIM_CAME, "\"a <= b\\\" c\"@x.example", 5},
+        {ID " <= \"a <= b\\\" c\"@x.example P=esmtp S=5", GV_EXIM_CAME,
+         "\"a <= b\\\" c\"@x.example", 5},
         {ID " <= a@x H=(y S=9) [192.0.2.1] P=esmtp S=12 T=\"x S=77\"", GV_EXIM_CAME, "a@x", 12},
-        /* A size that somebody else wrote: the sender, a HELO name, an ident server, a certificate. */
+        /* A size that somebody else wrote: the sender, a HELO name, an ident server, a certificate.
+         */
         {ID " <= \"x H=y P=y S=99999\"@x H=(h) [192.0.2.1] P=esmtp S=12", GV_EXIM_CAME,
          "\"x H=y P=y S=99999\"@x", 12},
-        {ID " <= \"x\\\" P=y S=99999\"@x P=esmtp S=12", GV_EXIM_CAME, "\"x\\\" P=y S=99999\"@x", 12},
+        {ID " <= \"x\\\" P=y S=99999\"@x P=esmtp S=12", GV_EXIM_CAME, "\"x\\\" P=y S=99999\"@x",
+         12},
         {ID " <= a@x H=(y P=z S=9) [192.0.2.1] P=esmtp S=12", GV_EXIM_CAME, "a@x", 12},
-        {ID " <= a@x H=h.example (y P=z S=9) [192.0.2.1]:25 P=esmtp S=12 id=S=4", GV_EXIM_CAME, "a@x", 12},
+        {ID " <= a@x H=h.example (y P=z S=9) [192.0.2.1]:25 P=esmtp S=12 id=S=4", GV_EXIM_CAME,
+         "a@x", 12},
         {ID " <= a@x H=(y) [192.0.2.9] P=z S=9) [192.0.2.1] P=esmtp S=12", GV_EXIM_CAME, "a@x", 0},
         {ID " <= a@x H=[192.0.2.1] U=i P=z S=9 P=esmtp S=12", GV_EXIM_CAME, "a@x", 0},
         {ID " <= a@x H=[192.0.2.1] P=esmtps X=T DN=\"CN=a S=9\" S=12", GV_EXIM_CAME, "a@x", 0},

@@ -1,5 +1,6 @@
-/* What the node keeps of the transparency log (SPEC 15.2): its last entry, over restarts; that an end
- * which is cut off, a log that is gone and one that is written anew are noticed, and stay noticed. */
+/* What the node keeps of the transparency log (SPEC 15.2): its last entry, over restarts; that an
+ * end which is cut off, a log that is gone and one that is written anew are noticed, and stay
+ * noticed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -100,8 +101,8 @@ static void test_the_last_entry_is_kept(void **state)
     says(3, 0);
     again();
     assert_int_equal(node_get(&node, "transparency", &json), 200);
-    assert_string_equal(
-        json_string_value(json_object_get(json_object_get(json, "head"), "hash")), head);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(json, "head"), "hash")),
+                        head);
     json_decref(json);
     look_closer(1);
     says(4, 0);

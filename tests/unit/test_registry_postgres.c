@@ -420,11 +420,18 @@ static unsigned enroll_invited(struct registry *at, const struct gv_identity *wh
     return registry_post(at, "/v1/enroll", json, word, wire);
 }
 
+static int count_held(void *context, const struct gv_held *held)
+{
+    ((int *)context)[held->kind]++;
+    return GV_OK;
+}
+
 /* Stored at the one, claimed at the other, good for the first key alone; and for its owner alone. */
 static void invitations_are_shared(void **state)
 {
     struct gv_identity alice, bob;
     uint8_t hash[GV_HASH_LEN], owner[GV_ID_LEN];
+    int held[GV_HELD_LIMIT + 1];
     uint32_t now;
 
     NEEDS_SERVER;
@@ -442,6 +449,12 @@ static void invitations_are_shared(void **state)
     assert_string_equal(word, "invitation");
     assert_int_equal(enroll_invited(&one, &alice, "alice@example.org", "ABCDE-FGHJK"), 202);
     assert_int_equal(confirm(&two, &alice), 200);
+    /* It was for anybody, and is hers from now on: it is shown to her who asks what is held. */
+    gv_owner_tag(owner, one.registrar->owner_secret, "alice@example.org");
+    memset(held, 0, sizeof held);
+    assert_int_equal(gv_records_each_held(one.registrar->records, owner, count_held, held), GV_OK);
+    assert_int_equal(held[GV_HELD_INVITATION], 1);
+    assert_int_equal(held[GV_HELD_CODE], 0);
     /* For one owner */
     assert_int_equal(gv_invitation_hash(hash, one.registrar->owner_secret, "BBBBB-BBBBB"), GV_OK);
     gv_owner_tag(owner, one.registrar->owner_secret, "bob@example.org");

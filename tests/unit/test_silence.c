@@ -97,7 +97,10 @@ static void an_owner_loses_his_vote_here_alone(void **state)
     for (unsigned i = 0; i < PUPPETS; i++)
         hear(puppet_signal_on(&puppets[i], 9, NOW));
     assert_int_equal(weight_at(&host), 3000);
+    assert_int_equal(gv_core_unheard(host.core, &subject), 0);
     assert_int_equal(silence(0), GV_OK);
+    assert_int_equal(gv_core_unheard(host.core, &subject), 1);
+    assert_int_equal(gv_core_unheard(neighbour.core, &subject), 0);
     assert_true(gv_core_is_silenced(host.core, puppets[0].facts.owner));
     assert_int_equal(weight_at(&host), 2000);
     assert_int_equal(host_status(&host).untrusted, 1);
