@@ -239,7 +239,7 @@ int gv_base_freeze(struct gv_roster *roster, struct gv_set *set)
     mark_fit(roster);
     mark_items(roster, true);
     for (int kind = 0; done && kind < GV_ROWS_KINDS; kind++)
-        done = divide_rows(&made, roster, kind);
+        done = divide_rows(&made, roster, (enum gv_rows)kind);
     done = done && divide_items(&made, set) && add_up(made.base);
     if (done && gv_roster_stand_on(roster, made.base)) {
         if (gv_set_stand_on(set, made.base)) {
