@@ -24,8 +24,8 @@ void gv_hash_tree(uint8_t out[GV_HASH_LEN], uint8_t prefix, const uint8_t *a, si
 void gv_hmac(uint8_t out[GV_HASH_LEN], const uint8_t *key, size_t key_len, const char *domain,
              const uint8_t *data, size_t len);
 
-/* The same in pieces. A state that was begun may be copied: whoever makes thousands of MACs under one
- * key works it in once, a third of the cost of a short one. As secret as the key. */
+/* The same in pieces. A state that was begun may be copied: whoever makes thousands of MACs under
+ * one key works it in once, a third of the cost of a short one. As secret as the key. */
 struct gv_hmac_state {
     uint64_t opaque[26];
 };

@@ -35,8 +35,9 @@ void gv_instance_id(uint8_t out[GV_ID_LEN], const uint8_t sign_public[GV_KEY_LEN
 
 /* A secret that two instances share before they have spoken, from X25519 between the Ed25519 key of
  * the one who proves himself (converted) and the session key of the one who checks:
- *   HMAC(X25519, "grapevine pair 1" || 00 || sign public of the first || session public of the other)
- * Each costs about two verifications. Returns GV_OK or GV_ERR_PROTOCOL (no key of the curve). */
+ *   HMAC(X25519, "grapevine pair 1" || 00 || sign public of the first || session public of the
+ * other) Each costs about two verifications. Returns GV_OK or GV_ERR_PROTOCOL (no key of the
+ * curve). */
 int gv_pair_key_prove(uint8_t out[GV_HASH_LEN], const struct gv_identity *self,
                       const uint8_t session_public[GV_KEY_LEN]);
 int gv_pair_key_check(uint8_t out[GV_HASH_LEN], const struct gv_identity *self,

@@ -171,8 +171,8 @@ static void log_lines(enum gv_log_level level, const struct gv_buf *lines)
 
 /* `become`: also gives up what the configuration's user may not, before anything of others' is
  * looked at. The host is looked at as that user. */
-static int load_options(struct gv_options *options, const char *path, const char *user,
-                        bool become, struct gv_buf *errors)
+static int load_options(struct gv_options *options, const char *path, const char *user, bool become,
+                        struct gv_buf *errors)
 {
     struct gv_text why = {""};
     int rc = gv_options_load_own(options, path, errors);
@@ -655,7 +655,8 @@ int main(int argc, char **argv)
     gv_arguments(&argp, argc, argv, 0, &arguments);
     gv_buf_init(&errors);
     node.config_path = arguments.config;
-    int rc = load_options(&node.options, arguments.config, arguments.user, !arguments.check, &errors);
+    int rc =
+        load_options(&node.options, arguments.config, arguments.user, !arguments.check, &errors);
     int code = rc == GV_OK ? 0 : gv_options_refused(rc, &errors, "grapevined");
     gv_buf_free(&errors);
     if (code != 0)
@@ -675,8 +676,9 @@ int main(int argc, char **argv)
     tzset();
     gv_log_open("grapevined", GV_LOG_LEVEL_OF_INDEX(node.options.level));
     if (geteuid() == 0)
-        gv_log(GV_LOG_WARNING, "running as root, without its rights, because [node] user says so; a "
-                               "user of its own is safer");
+        gv_log(GV_LOG_WARNING,
+               "running as root, without its rights, because [node] user says so; a "
+               "user of its own is safer");
     gv_fetch_init();
     rc = run(&node);
     gv_options_free(&node.options);

@@ -47,7 +47,8 @@ static void later(void *context, bool again)
         gv_driver_hurry(logs->driver);
 }
 
-/* What readers know of connections names the addresses of those that are open; a position does not. */
+/* What readers know of connections names the addresses of those that are open; a position does not.
+ */
 _Static_assert(GV_MEMORY_ROW != GV_CURSOR_MAX && GV_MEMORY_ROW != sizeof(struct gv_position),
                "what is kept is told apart by its length");
 
@@ -125,11 +126,12 @@ static int watch(struct gv_logs *logs, struct gv_text *error)
 {
     if (logs->watch)
         return GV_OK;
-    int rc = gv_flow_watch_start(&logs->watch, &(struct gv_flow_watch_options){.loop = logs->loop,
-                                                                     .persist = logs->persist,
-                                                                     .context = logs,
-                                                                     .queue = gv_logs_queue,
-                                                                     .alerted = on_alert});
+    int rc =
+        gv_flow_watch_start(&logs->watch, &(struct gv_flow_watch_options){.loop = logs->loop,
+                                                                          .persist = logs->persist,
+                                                                          .context = logs,
+                                                                          .queue = gv_logs_queue,
+                                                                          .alerted = on_alert});
     if (rc != GV_OK)
         return gv_fail(error, rc, "out of memory");
     if (logs->api)

@@ -14,14 +14,15 @@
 
 struct gv_logs {
     uv_loop_t *loop;
-    struct gv_driver *driver;   /* borrowed; set before gv_logs_follow, and there until gv_logs_stop */
+    struct gv_driver
+        *driver; /* borrowed; set before gv_logs_follow, and there until gv_logs_stop */
     struct gv_persist *persist; /* borrowed, likewise */
-    const uint8_t *store_key;   /* GV_KEY_LEN, borrowed. Accounts are told apart under a key of it */
-    struct gv_api *api;           /* borrowed; who follows alerts hears of them there; may be NULL */
-    struct gv_flow_watch *watch;       /* of the flow of mail; NULL until a log is followed */
+    const uint8_t *store_key; /* GV_KEY_LEN, borrowed. Accounts are told apart under a key of it */
+    struct gv_api *api;       /* borrowed; who follows alerts hears of them there; may be NULL */
+    struct gv_flow_watch *watch;  /* of the flow of mail; NULL until a log is followed */
     struct gv_surfaces *surfaces; /* borrowed; NULL: none are told */
-    struct gv_follow *follow;   /* NULL: none is followed */
-    struct gv_import *import;   /* NULL: none was asked for yet */
+    struct gv_follow *follow;     /* NULL: none is followed */
+    struct gv_import *import;     /* NULL: none was asked for yet */
 };
 
 /* Follows the logs that `options` name, instead of those before. The errors of gv_follow_start;

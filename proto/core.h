@@ -21,22 +21,22 @@ struct gv_core;
 /* What several cores of one process hold together (mesh/common.h): bytes that each of them has, and
  * that never change. */
 struct gv_common;
-struct gv_common *gv_common_new(void); /* NULL without memory */
+struct gv_common *gv_common_new(void);         /* NULL without memory */
 void gv_common_free(struct gv_common *common); /* after the cores that were given it */
 
 struct gv_core_options {
     const struct gv_identity *identity; /* copied */
     const uint8_t *descriptor;          /* signed wire; NULL: none yet, the mesh waits for NEWS */
     size_t descriptor_len;
-    const uint8_t *certificate;         /* own, GV_CERTIFICATE_LEN bytes; NULL: not enrolled yet */
-    uint8_t seed[GV_SEED_LEN];          /* all randomness of the core comes from here */
-    struct gv_verifier verifier;        /* zero: libsodium */
+    const uint8_t *certificate;  /* own, GV_CERTIFICATE_LEN bytes; NULL: not enrolled yet */
+    uint8_t seed[GV_SEED_LEN];   /* all randomness of the core comes from here */
+    struct gv_verifier verifier; /* zero: libsodium */
     struct gv_settings settings;
-    size_t statements_max;              /* signals and retractions held; 0: GV_STATEMENTS_MAX */
-    size_t history_max;                 /* subjects with local history; 0: GV_HISTORY_MAX */
-    bool public_only;                   /* every word goes to everybody, as in a small mesh */
-    uint64_t bytes_per_hour;            /* cap of traffic, in and out; 0: GV_TRAFFIC_CAP */
-    struct gv_common *common;           /* NULL: it shares nothing */
+    size_t statements_max;    /* signals and retractions held; 0: GV_STATEMENTS_MAX */
+    size_t history_max;       /* subjects with local history; 0: GV_HISTORY_MAX */
+    bool public_only;         /* every word goes to everybody, as in a small mesh */
+    uint64_t bytes_per_hour;  /* cap of traffic, in and out; 0: GV_TRAFFIC_CAP */
+    struct gv_common *common; /* NULL: it shares nothing */
     bool known; /* to begin with the roster that the common has, as if its rows had been loaded */
 };
 
@@ -90,20 +90,20 @@ bool gv_core_next_own_lock(const struct gv_core *core, size_t *cursor, struct gv
 struct gv_peer_info {
     uint32_t link;
     bool outbound;
-    bool member;                 /* the handshake is done; what follows is only valid then */
-    bool own;                    /* of this admin, or trusted: SPEC 9.8 */
+    bool member; /* the handshake is done; what follows is only valid then */
+    bool own;    /* of this admin, or trusted: SPEC 9.8 */
     struct gv_address remote;
     uint8_t instance[GV_ID_LEN], owner[GV_ID_LEN];
     uint64_t group;
-    uint64_t since_ms;           /* of the step clock */
+    uint64_t since_ms;            /* of the step clock */
     uint64_t bytes_in, bytes_out; /* payload of TCP */
-    int64_t clock_offset_ms;     /* peer's clock minus ours, at hello */
+    int64_t clock_offset_ms;      /* peer's clock minus ours, at hello */
 };
 /* Links, in table order: *cursor starts at 0. */
 bool gv_core_next_peer(const struct gv_core *core, size_t *cursor, struct gv_peer_info *out);
 
-/* What direct peers told of their mail in the last three hours, one for each owner; *mine is what this
- * node tells, size 0: nothing. Returns how many, at most `cap`. (SPEC 9.11) */
+/* What direct peers told of their mail in the last three hours, one for each owner; *mine is what
+ * this node tells, size 0: nothing. Returns how many, at most `cap`. (SPEC 9.11) */
 size_t gv_core_flows(const struct gv_core *core, struct gv_flow *mine, struct gv_flow *out,
                      size_t cap);
 
@@ -124,19 +124,19 @@ struct gv_core_status {
     uint32_t certificate_expires_min;
     size_t peers, peers_outbound, links; /* members connected; of them dialled; all links */
     size_t known_addresses;
-    size_t instances;                    /* in the roster */
-    size_t statements, subjects;         /* public ones in the set; all that are spoken of here */
-    size_t kept, errands;                /* held and not public; own words not at their keepers */
-    size_t reported, untrusted;          /* subjects by verdict */
+    size_t instances;            /* in the roster */
+    size_t statements, subjects; /* public ones in the set; all that are spoken of here */
+    size_t kept, errands;        /* held and not public; own words not at their keepers */
+    size_t reported, untrusted;  /* subjects by verdict */
     size_t local_subjects;
-    size_t own_hosts, own_locks;         /* connected; told by them */
-    uint64_t bytes_in, bytes_out;        /* all links since the start */
+    size_t own_hosts, own_locks;  /* connected; told by them */
+    uint64_t bytes_in, bytes_out; /* all links since the start */
     uint64_t signals_made, signals_accepted, signals_refused, records_duplicate;
-    uint64_t last_repair_ms;             /* step clock; 0: none yet */
+    uint64_t last_repair_ms;               /* step clock; 0: none yet */
     uint8_t set_fingerprint[GV_ID_LEN];    /* of the statements: equal on nodes with equal sets */
     uint8_t kept_fingerprint[GV_ID_LEN];   /* of what is not public */
     uint8_t roster_fingerprint[GV_ID_LEN]; /* of the other records */
-    int64_t clock_offset_ms;             /* median of the peers' clocks minus ours */
+    int64_t clock_offset_ms;               /* median of the peers' clocks minus ours */
 };
 void gv_core_status(const struct gv_core *core, struct gv_core_status *out);
 /* What this node moved and why: counted with headers (SPEC 9.9). */

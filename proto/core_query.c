@@ -104,8 +104,7 @@ bool gv_core_next_trusted(const struct gv_core *core, size_t *cursor, uint8_t ow
 bool gv_core_own_lock(const struct gv_core *core, const struct gv_subject *subject,
                       uint32_t *seconds, uint8_t instance[GV_ID_LEN])
 {
-    const struct gv_own_lock *lock =
-        gv_own_locks_find(&core->own_locks, subject, core->now_ms);
+    const struct gv_own_lock *lock = gv_own_locks_find(&core->own_locks, subject, core->now_ms);
 
     if (!lock)
         return false;
@@ -153,8 +152,7 @@ bool gv_core_next_peer(const struct gv_core *core, size_t *cursor, struct gv_pee
     return true;
 }
 
-bool gv_core_next_instance(const struct gv_core *core, size_t *cursor,
-                           struct gv_instance_info *out)
+bool gv_core_next_instance(const struct gv_core *core, size_t *cursor, struct gv_instance_info *out)
 {
     const struct gv_instance *instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, cursor);
 

@@ -51,8 +51,7 @@ bool gv_effect_is_preview(const struct gv_effects *effects, const struct gv_effe
 bool gv_effect_is_own_word(const struct gv_effects *effects, const struct gv_effect *effect)
 {
     return gv_effect_is_row(effect) && !gv_effect_is_preview(effects, effect) &&
-           (effect->row == GV_ROW_SELF || effect->row == GV_ROW_SENT ||
-            effect->row == GV_ROW_LIST);
+           (effect->row == GV_ROW_SELF || effect->row == GV_ROW_SENT || effect->row == GV_ROW_LIST);
 }
 
 /* The number in a row of one's own: its first 8 bytes. */

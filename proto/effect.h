@@ -14,14 +14,14 @@
 #include "proto/trust/verdict.h"
 
 enum gv_effect_kind {
-    GV_EFFECT_PERSIST, /* row, key, data = value */
-    GV_EFFECT_FORGET,  /* row, key */
-    GV_EFFECT_CONNECT, /* link; address, or data = "host:port" (not terminated) when it has none */
-    GV_EFFECT_SEND,    /* link, data */
-    GV_EFFECT_CLOSE,   /* link: flush what was sent, then close. DISCONNECTED follows */
-    GV_EFFECT_NOTE,    /* something the admin may want to know: note */
-    GV_EFFECT_TURN_AWAY /* link, data: these last bytes to a stranger, who is owed no more patience; it
-                           depends on nothing before it. The link is forgotten already, and no
+    GV_EFFECT_PERSIST,  /* row, key, data = value */
+    GV_EFFECT_FORGET,   /* row, key */
+    GV_EFFECT_CONNECT,  /* link; address, or data = "host:port" (not terminated) when it has none */
+    GV_EFFECT_SEND,     /* link, data */
+    GV_EFFECT_CLOSE,    /* link: flush what was sent, then close. DISCONNECTED follows */
+    GV_EFFECT_NOTE,     /* something the admin may want to know: note */
+    GV_EFFECT_TURN_AWAY /* link, data: these last bytes to a stranger, who is owed no more patience;
+                           it depends on nothing before it. The link is forgotten already, and no
                            DISCONNECTED need follow */
 };
 
@@ -51,7 +51,8 @@ enum gv_effect_kind {
     X(GV_NOTE_SET_FULL, "the set of signals is full")                                              \
     X(GV_NOTE_MEMORY, "out of memory, something was left undone")                                  \
     X(GV_NOTE_NEWS_REFUSED, "what the registry sent is not valid")                                 \
-    X(GV_NOTE_TWO_FACES, "the registry shows two faces: two heads of its log contradict each other") \
+    X(GV_NOTE_TWO_FACES,                                                                           \
+      "the registry shows two faces: two heads of its log contradict each other")                  \
     X(GV_NOTE_ROW_REFUSED, "a stored row is not valid and was ignored")
 
 enum gv_note {
@@ -64,17 +65,17 @@ struct gv_effect {
     enum gv_effect_kind kind;
     enum gv_row row;
     uint32_t link;
-    struct gv_address address;         /* CONNECT; NOTE about a peer */
-    size_t key_at, key_len;            /* into gv_effects.bytes */
+    struct gv_address address; /* CONNECT; NOTE about a peer */
+    size_t key_at, key_len;    /* into gv_effects.bytes */
     size_t data_at, data_len;
     /* NOTE: */
     enum gv_note note;
-    int error;                         /* enum gv_error: why */
+    int error; /* enum gv_error: why */
     struct gv_subject subject;
-    uint8_t id[GV_ID_LEN];             /* record id */
-    uint8_t instance[GV_ID_LEN];       /* of the peer or author */
-    enum gv_verdict_state from, to;    /* VERDICT */
-    int64_t number;                    /* weight; clock offset in ms; count; seconds: as the note has it */
+    uint8_t id[GV_ID_LEN];          /* record id */
+    uint8_t instance[GV_ID_LEN];    /* of the peer or author */
+    enum gv_verdict_state from, to; /* VERDICT */
+    int64_t number; /* weight; clock offset in ms; count; seconds: as the note has it */
 };
 
 struct gv_effects {

@@ -58,9 +58,10 @@ enum gv_command {
     GV_COMMAND_RETRACT,     /* retract own signals on a subject */
     GV_COMMAND_FORGET,      /* forget this host's own history of a subject (SPEC 15.1) */
     GV_COMMAND_ASK,         /* ask its keepers what they hold of a subject (SPEC 9.10) */
-    GV_COMMAND_NUMBER_ANEW, /* no row holds the last sequence number: after loading, before all else */
-    GV_COMMAND_FLOW,        /* what to tell direct peers of this host's mail, from now on (SPEC 9.11) */
-    GV_COMMAND_DISCONNECT   /* close every link with a goodbye: the node stops */
+    GV_COMMAND_NUMBER_ANEW, /* no row holds the last sequence number: after loading, before all else
+                             */
+    GV_COMMAND_FLOW, /* what to tell direct peers of this host's mail, from now on (SPEC 9.11) */
+    GV_COMMAND_DISCONNECT /* close every link with a goodbye: the node stops */
 };
 
 struct gv_event {

@@ -36,7 +36,8 @@ enum gv_scope {
     GV_SCOPE_PRIVATE,       /* RFC 1918, fc00::/7, 100.64.0.0/10 is shared space, counted here */
     GV_SCOPE_LOOPBACK,      /* 127.0.0.0/8, ::1 */
     GV_SCOPE_LINK_LOCAL,    /* 169.254.0.0/16, fe80::/10 */
-    GV_SCOPE_DOCUMENTATION, /* 192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, 2001:db8::/32, 3fff::/20 */
+    GV_SCOPE_DOCUMENTATION, /* 192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, 2001:db8::/32,
+                               3fff::/20 */
     GV_SCOPE_SPECIAL        /* multicast, unspecified, reserved, benchmarking, translation, ... */
 };
 enum gv_scope gv_subject_scope(const struct gv_subject *subject);

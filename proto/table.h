@@ -12,16 +12,17 @@ struct gv_table {
     struct gv_table_slot {
         uint64_t hash;
         void *item; /* NULL: free */
-    } *slots;       /* owned */
+    } * slots;      /* owned */
     size_t cap;     /* a power of two, or 0 */
     size_t count;
 };
 
 typedef bool (*gv_table_equal)(const void *item, const void *key);
 
-void gv_table_free(struct gv_table *table); /* frees the table, not the items */
+void gv_table_free(struct gv_table *table);     /* frees the table, not the items */
 void gv_table_free_all(struct gv_table *table); /* and the items, which malloc gave */
-/* A hint that this memory is read soon: in tables of millions of rows most of the work is waiting. */
+/* A hint that this memory is read soon: in tables of millions of rows most of the work is waiting.
+ */
 static inline void gv_fetch(const void *soon)
 {
     __builtin_prefetch(soon);

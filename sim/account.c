@@ -7,7 +7,8 @@
 
 static int64_t *open_account;
 
-/* Weak: in a program that is linked without --wrap they do not exist, and nobody calls the wraps. */
+/* Weak: in a program that is linked without --wrap they do not exist, and nobody calls the wraps.
+ */
 void *__real_malloc(size_t size) __attribute__((weak));
 void *__real_calloc(size_t count, size_t size) __attribute__((weak));
 void *__real_realloc(void *old, size_t size) __attribute__((weak));

@@ -10,7 +10,8 @@
 #include "proto/table.h"
 #include "sim/account.h"
 
-/* Weak: in a program that is linked without --wrap they do not exist, and nobody calls the wraps. */
+/* Weak: in a program that is linked without --wrap they do not exist, and nobody calls the wraps.
+ */
 int __real_crypto_scalarmult(unsigned char *q, const unsigned char *n, const unsigned char *p)
     __attribute__((weak));
 int __real_crypto_scalarmult_base(unsigned char *q, const unsigned char *n) __attribute__((weak));
@@ -77,7 +78,7 @@ static bool has_secret(const void *item, const void *secret)
 
 static bool has_keys(const void *item, const void *keys)
 {
-    return memcmp(((const struct pair *)item)->keys, keys, sizeof ((struct pair *)0)->keys) == 0;
+    return memcmp(((const struct pair *)item)->keys, keys, sizeof((struct pair *)0)->keys) == 0;
 }
 
 static const struct pair *public_of(const uint8_t *secret)

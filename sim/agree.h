@@ -1,6 +1,6 @@
-/* Both ends of a session work out the same X25519 secrets; in one process the second may be told what
- * the first found. Around libsodium's functions by the linker (--wrap), in grapevine-sim and its
- * tests; what comes out is what libsodium gives. */
+/* Both ends of a session work out the same X25519 secrets; in one process the second may be told
+ * what the first found. Around libsodium's functions by the linker (--wrap), in grapevine-sim and
+ * its tests; what comes out is what libsodium gives. */
 #ifndef GV_SIM_AGREE_H
 #define GV_SIM_AGREE_H
 

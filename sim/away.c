@@ -14,7 +14,8 @@ static size_t share(const struct gv_world *world, uint32_t percent)
 void gv_world_draw_away(struct gv_world *world)
 {
     size_t n = world->options.nodes, count = n > SEEDS ? n - SEEDS : 0;
-    size_t away = share(world, world->options.offline), nat = share(world, world->options.behind_nat);
+    size_t away = share(world, world->options.offline),
+           nat = share(world, world->options.behind_nat);
     uint8_t seed[GV_SEED_LEN] = {'a', 'w', 'a', 'y'};
     size_t *order = malloc((count + 1) * sizeof *order);
     struct gv_drbg drbg;

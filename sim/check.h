@@ -21,7 +21,7 @@ struct gv_known_record {
     uint8_t signature[GV_SIGNATURE_LEN]; /* the one that was checked */
     const struct gv_known_author *author;
     uint64_t public_ms; /* when it was public anywhere for the first time; 0: not yet */
-    bool wanted; /* held somewhere when all was healed: must be everywhere at the end */
+    bool wanted;        /* held somewhere when all was healed: must be everywhere at the end */
     uint32_t standing;
 };
 
@@ -54,20 +54,21 @@ struct gv_checks {
     struct gv_world *world;
     uint64_t violations;
     struct gv_broken broken;
-    bool quiet;               /* count only */
-    uint64_t bytes_per_hour;  /* at most, in and out, of any node in any hour; 0: no cap */
+    bool quiet;              /* count only */
+    uint64_t bytes_per_hour; /* at most, in and out, of any node in any hour; 0: no cap */
     size_t attackers;
     uint32_t *first_reporter; /* by attacker: node + 1; 0: nobody yet */
-    uint64_t *published_ms;   /* by attacker: when the second owner's signal was on disk; 0: not yet */
-    uint8_t *untrusted;       /* by attacker and node: it said untrusted */
-    uint8_t *told;            /* likewise: it took a word on him */
-    uint64_t *delays_ms;      /* one per node and published attacker */
+    uint64_t
+        *published_ms;   /* by attacker: when the second owner's signal was on disk; 0: not yet */
+    uint8_t *untrusted;  /* by attacker and node: it said untrusted */
+    uint8_t *told;       /* likewise: it took a word on him */
+    uint64_t *delays_ms; /* one per node and published attacker */
     size_t delay_count, delay_cap;
-    struct gv_table authors;  /* by certificate id */
-    struct gv_table records;  /* by record id */
-    struct gv_table numbers;  /* the same rows, by instance and sequence number */
-    uint64_t *safe_sequence;  /* by node: the highest that was ever safe */
-    uint64_t *disk_sequence;  /* by node: what its present disk has promised to keep */
+    struct gv_table authors;      /* by certificate id */
+    struct gv_table records;      /* by record id */
+    struct gv_table numbers;      /* the same rows, by instance and sequence number */
+    uint64_t *safe_sequence;      /* by node: the highest that was ever safe */
+    uint64_t *disk_sequence;      /* by node: what its present disk has promised to keep */
     struct gv_promises *promises; /* by node */
     const struct gv_known_record **retractions; /* all that anybody took; owned */
     size_t retraction_count, retraction_cap;
@@ -76,13 +77,14 @@ struct gv_checks {
     struct gv_left_out {
         size_t node;
         const struct gv_known_record *record;
-    } *left_out;
+    } * left_out;
     size_t left_out_count, left_out_cap;
     uint64_t signals;
     int64_t most_bytes_held;
-    uint64_t agreed_ms, equal_ms; /* when, after the healing, verdicts and sets were the same; 0: not */
-    size_t disputed;          /* attacker on whom they differed last */
-    size_t reference;         /* the node whose set the others' are compared with */
+    uint64_t agreed_ms,
+        equal_ms;     /* when, after the healing, verdicts and sets were the same; 0: not */
+    size_t disputed;  /* attacker on whom they differed last */
+    size_t reference; /* the node whose set the others' are compared with */
     /* The last set whose verdicts were computed. */
     uint8_t expected_key[3 * GV_ID_LEN + 4];
     struct gv_expected *expected;
@@ -108,7 +110,8 @@ void gv_check_liveness(struct gv_checks *checks);
 void gv_check_healing(struct gv_checks *checks);
 /* Behind the last look: it was so within a minute, where nothing else was wrong. */
 void gv_check_agreed(struct gv_checks *checks, uint64_t healed_ms);
-/* Of those whom one owner alone reported: how many other nodes were told, on average and at most. */
+/* Of those whom one owner alone reported: how many other nodes were told, on average and at most.
+ */
 void gv_checks_told(const struct gv_checks *checks, double *mean, size_t *most);
 /* traffic.c: the core's counts are the world's, and no hour was over the cap. */
 void gv_check_traffic(struct gv_checks *checks, size_t node);
@@ -143,8 +146,8 @@ void gv_check_forgotten(struct gv_checks *checks, size_t node, const uint8_t id[
 void gv_check_kept(struct gv_checks *checks, size_t node);
 
 /* check_verdict.c. SPEC 11.1. */
-uint32_t gv_check_standing(const struct gv_policy *policy, uint32_t genesis_min,
-                           uint32_t since_min, uint32_t t);
+uint32_t gv_check_standing(const struct gv_policy *policy, uint32_t genesis_min, uint32_t since_min,
+                           uint32_t t);
 /* Fills checks->expected from checks->held, as of this minute. */
 void gv_check_expect(struct gv_checks *checks, uint32_t now_min);
 /* Compares them with what this node's core says. */

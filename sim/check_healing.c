@@ -68,9 +68,8 @@ static bool same_sets(const struct gv_world *world)
     return true;
 }
 
-
-/* After halves and deaths alone: whoever broke off in the middle of something besides, or dated what he
- * said by a wrong clock, waits for the next repair. */
+/* After halves and deaths alone: whoever broke off in the middle of something besides, or dated
+ * what he said by a wrong clock, waits for the next repair. */
 static bool must_be_soon(struct gv_faults faults)
 {
     faults.halves = faults.kill = faults.kill_min = 0;

@@ -8,7 +8,7 @@
 #include "proto/wire/record.h"
 
 #define SETTLED_MS 30000u
-#define TOLD_MOST 10 /* newly, of a subject a day (SPEC 9.10) */
+#define TOLD_MOST  10 /* newly, of a subject a day (SPEC 9.10) */
 
 static uint32_t world_minute(const struct gv_world *world)
 {
@@ -50,7 +50,8 @@ static bool is_public_on(const struct gv_disk *disk, const struct gv_known_recor
     return row && !(row->value[0] & GV_RECORD_KEPT);
 }
 
-/* Nothing that an honest node said, and that was public anywhere when all was healed, is missing. */
+/* Nothing that an honest node said, and that was public anywhere when all was healed, is missing.
+ */
 static void check_complete(struct gv_checks *checks, size_t node)
 {
     const struct gv_disk *disk = &checks->world->nodes[node].disk;
@@ -58,8 +59,8 @@ static void check_complete(struct gv_checks *checks, size_t node)
     size_t cursor = 0;
 
     while ((known = gv_table_next(&checks->records, &cursor)))
-        if (known->wanted && is_timely(checks->world, known) &&
-            !gv_checks_is_void(checks, known) && !is_public_on(disk, known))
+        if (known->wanted && is_timely(checks->world, known) && !gv_checks_is_void(checks, known) &&
+            !is_public_on(disk, known))
             gv_violation(checks, "never got what another held when all was healed", node,
                          known->author->node);
 }
@@ -116,9 +117,8 @@ static void check_roster(struct gv_checks *checks, size_t node)
         memcpy(known[count++], info.instance, GV_ID_LEN);
     qsort(known, count, sizeof *known, compare_instances);
     for (size_t other = 0; other < world->options.nodes; other++)
-        if (!gv_world_is_outcast(world, other) &&
-            !bsearch(world->nodes[other].identity.id, known, count, sizeof *known,
-                     compare_instances))
+        if (!gv_world_is_outcast(world, other) && !bsearch(world->nodes[other].identity.id, known,
+                                                           count, sizeof *known, compare_instances))
             gv_violation(checks, "does not know everybody", node, other);
     free(known);
 }
@@ -157,8 +157,7 @@ static void check_node(struct gv_checks *checks, size_t node, const struct gv_co
     sum_settled(checks, node, mine);
     if (memcmp(status.set_fingerprint, first->set_fingerprint, GV_ID_LEN) != 0 &&
         (sum_settled(checks, checks->reference, firsts), memcmp(mine, firsts, GV_ID_LEN) != 0))
-        gv_violation(checks, "holds other statements than the first node", node,
-                     status.statements);
+        gv_violation(checks, "holds other statements than the first node", node, status.statements);
     if (memcmp(status.roster_fingerprint, first->roster_fingerprint, GV_ID_LEN) != 0)
         gv_violation(checks, "holds another roster than the first node", node, status.instances);
     check_complete(checks, node);
@@ -173,8 +172,7 @@ static void check_told(struct gv_checks *checks)
     size_t most;
 
     gv_checks_told(checks, &mean, &most);
-    if (!world->options.public_only && world->options.nodes > GV_KEEPERS_RANKED &&
-        most > TOLD_MOST)
+    if (!world->options.public_only && world->options.nodes > GV_KEEPERS_RANKED && most > TOLD_MOST)
         gv_violation(checks, "too many were told of an address that one owner reported", 0, most);
 }
 

@@ -33,8 +33,8 @@ static bool is_struck(const struct gv_struck *struck, const struct gv_known_reco
 
 static bool is_too_late(const struct gv_checks *checks, const struct gv_known_record *known)
 {
-    return known->said.last_min > (uint64_t)known->author->papers.expires_min +
-                                      checks->world->descriptor.policy.grace_min;
+    return known->said.last_min >
+           (uint64_t)known->author->papers.expires_min + checks->world->descriptor.policy.grace_min;
 }
 
 void gv_check_author(struct gv_checks *checks, size_t node, const struct gv_known_record *known)
@@ -66,8 +66,7 @@ void gv_check_revocation(struct gv_checks *checks, size_t node, const uint8_t *r
     }
     index = gv_world_revocation(world, struck.instance);
     if (index == world->revocation_count || world->revocations[index].revoked_min != struck.minute)
-        gv_violation(checks, "took a revocation that the registry never made", node,
-                     struck.minute);
+        gv_violation(checks, "took a revocation that the registry never made", node, struck.minute);
 }
 
 /* Somebody came in. His present certificate is the one that he shows. */
@@ -79,8 +78,8 @@ void gv_check_guest(struct gv_checks *checks, size_t node, const uint8_t instanc
         (uint64_t)world->first_end_min + world->descriptor.policy.grace_min + 1)
         return; /* nobody's is */
     for (size_t i = 0; i < world->members; i++) {
-        uint64_t end = (uint64_t)world->nodes[i].facts.expires_min +
-                       world->descriptor.policy.grace_min;
+        uint64_t end =
+            (uint64_t)world->nodes[i].facts.expires_min + world->descriptor.policy.grace_min;
         /* A minute more: a slow disk may have kept the news back. */
         if (memcmp(world->nodes[i].identity.id, instance, GV_ID_LEN) == 0 &&
             node_minute(checks, node) > end + 1)

@@ -1,5 +1,5 @@
-/* A disk that is not lost keeps what it promised: after a synced commit, what the node ever sent and
- * all statements that it held (SPEC 9.7). */
+/* A disk that is not lost keeps what it promised: after a synced commit, what the node ever sent
+ * and all statements that it held (SPEC 9.7). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,8 +40,8 @@ void gv_check_promise(struct gv_checks *checks, size_t node)
     }
 }
 
-/* While it ran: expired, retracted, displaced, revoked. What is forgotten while the disk is read has
- * to be justified (below). */
+/* While it ran: expired, retracted, displaced, revoked. What is forgotten while the disk is read
+ * has to be justified (below). */
 void gv_check_forgotten(struct gv_checks *checks, size_t node, const uint8_t id[GV_ID_LEN])
 {
     struct gv_promises *promises = &checks->promises[node];
@@ -53,8 +53,8 @@ void gv_check_forgotten(struct gv_checks *checks, size_t node, const uint8_t id[
             promises->rows[i - 1] = promises->rows[--promises->count];
 }
 
-/* A certificate from the future is not taken, and without it nothing can be read: by a clock that is
- * slow at the start. Repair brings it back. */
+/* A certificate from the future is not taken, and without it nothing can be read: by a clock that
+ * is slow at the start. Repair brings it back. */
 static bool is_readable(const struct gv_known_record *known, uint32_t now_min)
 {
     return known->author->papers.issued_min <= now_min + GV_AHEAD_MIN;
@@ -71,9 +71,10 @@ void gv_check_kept(struct gv_checks *checks, size_t node)
         if (gv_disk_find(&world->nodes[node].disk, known ? GV_ROW_RECORD : GV_ROW_SENT,
                          promises->rows[i].id, GV_ID_LEN))
             continue;
-        bool alive = !known || ((uint64_t)known->said.last_min +
-                                        world->descriptor.policy.alive_min >= now_min &&
-                                is_readable(known, now_min) && !gv_checks_is_void(checks, known));
+        bool alive =
+            !known ||
+            ((uint64_t)known->said.last_min + world->descriptor.policy.alive_min >= now_min &&
+             is_readable(known, now_min) && !gv_checks_is_void(checks, known));
         if (alive)
             gv_violation(checks, "came back without what was safe on its disk", node,
                          known ? known->author->node : node);

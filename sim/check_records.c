@@ -142,10 +142,9 @@ static bool is_signed(const struct gv_checks *checks, const struct gv_known_auth
 {
     const size_t head = 1 + GV_SIGNATURE_LEN;
 
-    return gv_record_signed(author->papers.key,
-                            record[0] == 1 ? "grapevine signal 1" : "grapevine retract 1",
-                            checks->world->descriptor.network_id, record + head, len - head,
-                            record + 1);
+    return gv_record_signed(
+        author->papers.key, record[0] == 1 ? "grapevine signal 1" : "grapevine retract 1",
+        checks->world->descriptor.network_id, record + head, len - head, record + 1);
 }
 
 static void remember_retraction(struct gv_checks *checks, const struct gv_known_record *known)
@@ -170,9 +169,8 @@ static struct gv_known_record *enter(struct gv_checks *checks, const struct gv_s
     known->said = *said;
     known->author = author;
     memcpy(known->signature, record + 1, GV_SIGNATURE_LEN);
-    known->standing =
-        gv_check_standing(&world->descriptor.policy, world->descriptor.genesis_min,
-                          author->papers.since_min, said->last_min);
+    known->standing = gv_check_standing(&world->descriptor.policy, world->descriptor.genesis_min,
+                                        author->papers.since_min, said->last_min);
     if (said->kind == GV_RECORD_RETRACT)
         remember_retraction(checks, known);
     if (!author->liar &&
@@ -214,8 +212,8 @@ static void take_statement(struct gv_checks *checks, size_t node, const uint8_t 
         gv_violation(checks, "took a statement that cannot be read", node, len);
         return;
     }
-    author = gv_table_find(&checks->authors, hash_id(said.certificate), is_author,
-                           said.certificate);
+    author =
+        gv_table_find(&checks->authors, hash_id(said.certificate), is_author, said.certificate);
     if (!author) {
         gv_violation(checks, "took the word of somebody without a certificate", node, len);
         return;

@@ -43,9 +43,9 @@ void gv_violation(struct gv_checks *checks, const char *what, size_t node, uint6
 
 /* ---- notes ---------------------------------------------------------------------------------- */
 
-/* An own signal lies on its author's disk: from now on he has said it, and it may go out, even if he
- * dies before he can note it (a crash during a slow commit). Only who has standing makes a second
- * owner. */
+/* An own signal lies on its author's disk: from now on he has said it, and it may go out, even if
+ * he dies before he can note it (a crash during a slow commit). Only who has standing makes a
+ * second owner. */
 static void note_own_signal(struct gv_checks *checks, size_t node, const uint8_t id[GV_ID_LEN])
 {
     const struct gv_known_record *known = gv_checks_record(checks, id);
@@ -115,8 +115,7 @@ static void note_refused(struct gv_checks *checks, size_t node, const struct gv_
         checks->world->counts.cut_off_grave +=
             note->error == GV_ERR_SIGNATURE || note->error == GV_ERR_SUBJECT;
     } else if (!is_about_outcast(checks, node, note)) {
-        gv_violation(checks, "an honest node cut off an honest node", node,
-                     (uint64_t)-note->error);
+        gv_violation(checks, "an honest node cut off an honest node", node, (uint64_t)-note->error);
     }
 }
 
@@ -176,8 +175,7 @@ void gv_checks_init(struct gv_checks *checks, struct gv_world *world, size_t att
     checks->disk_sequence = calloc(world->members, sizeof *checks->disk_sequence);
     checks->promises = calloc(world->members, sizeof *checks->promises);
     gv_assert(checks->promises && checks->first_reporter && checks->published_ms &&
-              checks->untrusted && checks->told &&
-              checks->safe_sequence && checks->disk_sequence);
+              checks->untrusted && checks->told && checks->safe_sequence && checks->disk_sequence);
     world->on_note = on_note;
     world->on_effect = on_effect;
     world->on_start = on_start;
@@ -309,10 +307,8 @@ static void check_ages(struct gv_checks *checks, size_t node)
     uint32_t now_min = (uint32_t)(gv_world_unix_ms(world, node) / GV_MINUTE_MS);
 
     for (size_t i = 0; i < checks->held_count; i++)
-        if ((uint64_t)checks->held[i]->said.last_min + world->descriptor.policy.alive_min <
-            now_min)
-            gv_violation(checks, "holds an expired statement", node,
-                         checks->held[i]->author->node);
+        if ((uint64_t)checks->held[i]->said.last_min + world->descriptor.policy.alive_min < now_min)
+            gv_violation(checks, "holds an expired statement", node, checks->held[i]->author->node);
 }
 
 static void check_memory(struct gv_checks *checks, size_t node, const struct gv_core_status *status)

@@ -6,8 +6,8 @@
 #include "sim/check.h"
 #include "sim/plant.h"
 
-uint32_t gv_check_standing(const struct gv_policy *policy, uint32_t genesis_min,
-                           uint32_t since_min, uint32_t t)
+uint32_t gv_check_standing(const struct gv_policy *policy, uint32_t genesis_min, uint32_t since_min,
+                           uint32_t t)
 {
     if (t < genesis_min || t < since_min)
         return 0;
@@ -89,7 +89,8 @@ static void judge(struct gv_expected *out, const struct gv_policy *policy,
     for (size_t i = 0; i < owners; i++) {
         bool new_group = true;
         for (size_t j = 0; j < i; j++)
-            new_group = new_group && votes[j]->author->papers.group != votes[i]->author->papers.group;
+            new_group =
+                new_group && votes[j]->author->papers.group != votes[i]->author->papers.group;
         if (!new_group)
             continue;
         groups++;

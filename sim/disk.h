@@ -14,8 +14,8 @@
 
 #define GV_DISK_WRITEBACK_MS 30000u
 
-/* Never changes: another value is another row. What many disks have, a record of the mesh, they have
- * together. */
+/* Never changes: another value is another row. What many disks have, a record of the mesh, they
+ * have together. */
 struct gv_disk_row {
     uint32_t holders; /* disks and what may be taken back on them */
     uint32_t row;     /* enum gv_row */
@@ -27,7 +27,7 @@ struct gv_disk_row {
 
 /* How a row was before a commit that is not synced yet. */
 struct gv_disk_undo {
-    struct gv_disk_row *before;     /* held; NULL: there was none */
+    struct gv_disk_row *before; /* held; NULL: there was none */
     enum gv_row row;
     size_t key_len;
     uint8_t key[40];
@@ -35,14 +35,14 @@ struct gv_disk_undo {
 };
 
 struct gv_disk {
-    struct gv_table *shelf;         /* of the records on all disks; NULL: this one shares none */
+    struct gv_table *shelf; /* of the records on all disks; NULL: this one shares none */
     struct gv_table rows;
     /* The file `number` beside the database (SPEC 8.6), synced when it is written: the loss of the
      * database leaves it. 0: there is none. */
     uint64_t ceiling;
-    struct gv_disk_undo *undo;      /* owned */
+    struct gv_disk_undo *undo; /* owned */
     size_t undo_count, undo_cap;
-    uint64_t commit;                /* the current one */
+    uint64_t commit; /* the current one */
     uint64_t now_ms;
 };
 

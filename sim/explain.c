@@ -26,8 +26,8 @@ int gv_trace_run(const struct gv_sim_options *options)
     struct gv_story story = {.out = stdout,
                              .node = options->node,
                              .from_ms = (uint64_t)(options->from_s * 1000),
-                             .to_ms = options->to_s > 0 ? (uint64_t)(options->to_s * 1000)
-                                                        : UINT64_MAX,
+                             .to_ms =
+                                 options->to_s > 0 ? (uint64_t)(options->to_s * 1000) : UINT64_MAX,
                              .all = options->all};
     struct gv_sim_watch watch = {.story = &story, .stop_ms = story.to_ms};
     struct gv_sim_result result;
@@ -39,7 +39,8 @@ int gv_trace_run(const struct gv_sim_options *options)
     return result.violations > 0;
 }
 
-/* ---- one node at one moment ------------------------------------------------------------------- */
+/* ---- one node at one moment -------------------------------------------------------------------
+ */
 
 struct question {
     const struct gv_sim_options *options;
@@ -53,10 +54,10 @@ static void show_self(const struct gv_world *world, size_t index)
 
     gv_address_text(address, &node->address);
     printf("node %zu at %.3f s: %s%s%s\n", index, (double)world->now_ms / 1000,
-           node->away                            ? "away all the time"
-           : node->liar                          ? "a liar"
-           : node->core                          ? "up"
-                                                 : "down",
+           node->away   ? "away all the time"
+           : node->liar ? "a liar"
+           : node->core ? "up"
+                        : "down",
            node->busy ? ", waiting for its disk" : "",
            gv_world_is_outcast(world, index) && !node->away ? ", not a member any more" : "");
     printf("  address              %s%s\n", address, node->outbound ? ", behind NAT" : "");
@@ -195,10 +196,9 @@ static void ask(void *context, const struct gv_checks *checks, uint64_t end_ms)
 
 int gv_explain(const struct gv_sim_options *options)
 {
-    struct question question = {.options = options,
-                                .story = {.node = options->node,
-                                          .to_ms = UINT64_MAX,
-                                          .all = options->all}};
+    struct question question = {
+        .options = options,
+        .story = {.node = options->node, .to_ms = UINT64_MAX, .all = options->all}};
     struct gv_sim_watch watch = {.context = &question,
                                  .story = &question.story,
                                  .stop_ms = (uint64_t)(options->to_s * 1000),

@@ -30,7 +30,8 @@
     X(alive, 1440, "minutes that a signal lives (0: 24 hours)")                                    \
     X(liars, 5, "members that lie: forged, stale, early, private, contradicting, too many")        \
     X(revoke, 5, "instances that the registry revokes, honest ones and liars; one node is told")   \
-    X(grace, 1440, "minutes of grace (0: 30 days); a member's certificate ends and is not renewed") \
+    X(grace, 1440,                                                                                 \
+      "minutes of grace (0: 30 days); a member's certificate ends and is not renewed")             \
     X(retract, 60, "own signals that a node takes back, per node and hour")                        \
     X(kill, 90, "percent of the nodes that die at one moment, and are back when all is healed")    \
     X(kill_min, 1440, "minutes between their death and the healing (0: 10)")                       \
@@ -43,8 +44,12 @@ struct gv_faults {
 #undef GV_FAULT_FIELD
 };
 
-enum { GV_PARTITION_HALVES = 1, GV_PARTITION_PAIRS = 2, GV_PARTITION_ONE_WAY = 4,
-       GV_PARTITION_SILENT = 8 };
+enum {
+    GV_PARTITION_HALVES = 1,
+    GV_PARTITION_PAIRS = 2,
+    GV_PARTITION_ONE_WAY = 4,
+    GV_PARTITION_SILENT = 8
+};
 
 /* Draws which exist, and how strong: about half of them in each run. */
 void gv_faults_draw(struct gv_faults *out, uint64_t seed);

@@ -6,7 +6,7 @@
 
 #define MAP       1000u /* a square of so many */
 #define DIAGONAL  1414u
-#define ACROSS_MS 116u  /* the diagonal: half around the world in fibre */
+#define ACROSS_MS 116u /* the diagonal: half around the world in fibre */
 #define END_MS    4u
 
 struct place {

@@ -11,10 +11,10 @@
 #include "proto/wire/record.h"
 #include "sim/net.h"
 
-#define SESSIONS 4
-#define HEARD 64            /* records kept for repeating */
+#define SESSIONS     4
+#define HEARD        64     /* records kept for repeating */
 #define PAUSE_MAX_MS 60000u /* between two lies */
-#define FLOOD 40u           /* more than a quota */
+#define FLOOD        40u    /* more than a quota */
 #define OWN_SUBJECTS 0x100000u
 
 struct talk {
@@ -44,12 +44,12 @@ static struct gv_session_self self_of(struct gv_world *world, size_t node,
                                       struct gv_verifier *verifier)
 {
     *verifier = gv_memo_verifier(&world->memo);
-    return (struct gv_session_self){
-        .identity = &world->nodes[node].identity,
-        .certificate = world->nodes[node].certificate,
-        .descriptor = &world->descriptor,
-        .verifier = verifier,
-        .now_min = (uint32_t)(gv_world_unix_ms(world, node) / GV_MINUTE_MS)};
+    return (struct gv_session_self){.identity = &world->nodes[node].identity,
+                                    .certificate = world->nodes[node].certificate,
+                                    .descriptor = &world->descriptor,
+                                    .verifier = verifier,
+                                    .now_min =
+                                        (uint32_t)(gv_world_unix_ms(world, node) / GV_MINUTE_MS)};
 }
 
 static struct talk *talk_of(struct gv_liar *liar, uint32_t link)
@@ -248,8 +248,19 @@ static void repeat(struct gv_world *world, size_t node, struct talk *talk, bool 
         gv_buf_clear(record); /* never to be told as if it were true */
 }
 
-enum { TRUE_WORD, FORGED, STALE, EARLY, PRIVATE, FLOODED, REPEATED, CHANGED, RUBBISH, UNKNOWN,
-       LIES };
+enum {
+    TRUE_WORD,
+    FORGED,
+    STALE,
+    EARLY,
+    PRIVATE,
+    FLOODED,
+    REPEATED,
+    CHANGED,
+    RUBBISH,
+    UNKNOWN,
+    LIES
+};
 
 static void mischief(struct gv_world *world, size_t node, struct talk *talk)
 {

@@ -158,9 +158,8 @@ static void shrink(struct search *search)
 
 int gv_minimise(const struct gv_sim_options *options)
 {
-    struct search search = {.best = *options,
-                            .most = options->tries,
-                            .terminal = isatty(STDERR_FILENO)};
+    struct search search = {
+        .best = *options, .most = options->tries, .terminal = isatty(STDERR_FILENO)};
     char line[GV_SIM_LINE];
     struct gv_trial trial;
     char death[GV_TRIAL_DEATH];

@@ -8,9 +8,9 @@
 #include "sim/plant.h"
 #include "sim/story.h"
 
-#define REFUSED_MS 3000u /* until a connection that goes nowhere is given up */
-#define RESEND_MS 200u      /* the first time-out of TCP, doubling */
-#define PIECES_MAX 4u
+#define REFUSED_MS   3000u /* until a connection that goes nowhere is given up */
+#define RESEND_MS    200u  /* the first time-out of TCP, doubling */
+#define PIECES_MAX   4u
 #define WIRES_LOOKED 64u
 
 static uint16_t latency(const struct gv_world *world, size_t a, size_t b)
@@ -200,7 +200,8 @@ static uint64_t trouble(struct gv_world *world, size_t segments)
         world->counts.delayed += late > 0;
     }
     for (size_t i = 0; faults->loss > 0 && i < segments; i++)
-        for (uint64_t wait = RESEND_MS; wait < 60000 && dice(world, 100) < faults->loss; wait *= 2) {
+        for (uint64_t wait = RESEND_MS; wait < 60000 && dice(world, 100) < faults->loss;
+             wait *= 2) {
             world->counts.lost++;
             late += wait;
         }
@@ -227,7 +228,8 @@ static void arrive(struct gv_world *world, size_t w, int side, uint64_t at_ms, c
                                                 .len = len});
 }
 
-/* When the last of these bytes has left the sender's line, behind all that was given to it before. */
+/* When the last of these bytes has left the sender's line, behind all that was given to it before.
+ */
 static uint64_t off_line(struct gv_world *world, struct gv_sim_node *from, size_t len)
 {
     uint32_t kbit = world->calm ? 0 : world->options.faults.kbit;
@@ -254,8 +256,7 @@ static void transmit(struct gv_world *world, size_t w, int side, const uint8_t *
     while (len > 0) {
         size_t take = pieces > 1 ? 1 + (size_t)dice(world, len) : len;
         struct gv_sim_node *from = &world->nodes[wire->node[!side]];
-        uint64_t at = off_line(world, from, take) +
-                      latency(world, wire->node[0], wire->node[1]) +
+        uint64_t at = off_line(world, from, take) + latency(world, wire->node[0], wire->node[1]) +
                       trouble(world, (take + GV_SEGMENT - 1) / GV_SEGMENT);
         if (at < wire->last_arrival_ms[side])
             at = wire->last_arrival_ms[side];
@@ -274,8 +275,7 @@ static void stall(struct gv_world *world, size_t w, int side, const uint8_t *dat
     struct gv_sim_wire *wire = &world->wires[w];
     size_t count = wire->stalled_count[side]++;
 
-    wire->stalled[side] =
-        realloc(wire->stalled[side], (count + 1) * sizeof *wire->stalled[side]);
+    wire->stalled[side] = realloc(wire->stalled[side], (count + 1) * sizeof *wire->stalled[side]);
     gv_assert(wire->stalled[side]);
     struct gv_sim_stalled *stalled = &wire->stalled[side][count];
     *stalled = (struct gv_sim_stalled){.data = malloc(len + 1), .len = len, .end = data == NULL};

@@ -81,7 +81,8 @@ static bool is_send(const struct gv_effect *effect, uint32_t link)
 
 /* What one step sends on a connection goes in one go, as the daemon writes it, up to its end: with
  * the first, all that follow. */
-static void send_all(struct gv_world *world, size_t index, const struct gv_effects *effects, size_t at)
+static void send_all(struct gv_world *world, size_t index, const struct gv_effects *effects,
+                     size_t at)
 {
     uint32_t link = effects->list[at].link;
     struct gv_buf bytes;
@@ -357,8 +358,8 @@ void gv_world_fail(struct gv_world *world, size_t index, const struct gv_subject
     gv_node_happen(world, &event);
 }
 
-/* Subjects that a node remembers: more than any run shows it, and a list of pages for ten times as many,
- * as in a daemon, is 50 kB. */
+/* Subjects that a node remembers: more than any run shows it, and a list of pages for ten times as
+ * many, as in a daemon, is 50 kB. */
 #define HISTORY_MAX 20000u
 
 /* ---- lives ---------------------------------------------------------------------------------- */
@@ -445,8 +446,7 @@ void gv_world_start(struct gv_world *world, size_t index)
     gv_drbg_fill(&world->drbg, options.seed, sizeof options.seed);
     node->bytes_held = 0;
     int64_t *account = gv_account_switch(&node->bytes_held);
-    int rc =
-        gv_core_new(&node->core, &options, world->now_ms, gv_world_unix_ms(world, index));
+    int rc = gv_core_new(&node->core, &options, world->now_ms, gv_world_unix_ms(world, index));
     gv_account_switch(account);
     gv_assert(rc == GV_OK);
     gv_plant_started(index);
@@ -475,8 +475,8 @@ static void forget_inbox(struct gv_sim_node *node)
     node->inbox_count = 0;
 }
 
-/* A commit under way is there or not, never half; so is what is written before it, which is there if
- * the commit is. */
+/* A commit under way is there or not, never half; so is what is written before it, which is there
+ * if the commit is. */
 static void settle_writing(struct gv_world *world, size_t index)
 {
     struct gv_sim_node *node = &world->nodes[index];

@@ -12,8 +12,19 @@
 #include "sim/knobs.h"
 #include "sim/scenario.h"
 
-enum { OPTION_KNOB = 256, OPTION_JSON = 512, OPTION_HTML, OPTION_SEEDS, OPTION_FAULTS,
-       OPTION_SCENARIO, OPTION_TRIES, OPTION_NODE, OPTION_FROM, OPTION_TO, OPTION_ALL };
+enum {
+    OPTION_KNOB = 256,
+    OPTION_JSON = 512,
+    OPTION_HTML,
+    OPTION_SEEDS,
+    OPTION_FAULTS,
+    OPTION_SCENARIO,
+    OPTION_TRIES,
+    OPTION_NODE,
+    OPTION_FROM,
+    OPTION_TO,
+    OPTION_ALL
+};
 #define KNOBS_MAX 32
 #define OTHERS    12
 #define TRIES     300
@@ -23,9 +34,8 @@ static const struct {
     enum gv_sim_command command;
     unsigned words; /* behind it */
 } commands[] = {
-    {"run", GV_SIM_RUN, 0},           {"swarm", GV_SIM_SWARM, 0},
-    {"replay", GV_SIM_REPLAY, 1},     {"minimise", GV_SIM_MINIMISE, 0},
-    {"trace", GV_SIM_TRACE, 0},       {"explain", GV_SIM_EXPLAIN, 2},
+    {"run", GV_SIM_RUN, 0},           {"swarm", GV_SIM_SWARM, 0}, {"replay", GV_SIM_REPLAY, 1},
+    {"minimise", GV_SIM_MINIMISE, 0}, {"trace", GV_SIM_TRACE, 0}, {"explain", GV_SIM_EXPLAIN, 2},
 };
 
 static uint64_t parse_whole(struct argp_state *state, const char *name, const char *text,
@@ -62,8 +72,7 @@ static void parse_seeds(struct argp_state *state, struct gv_sim_options *options
     options->last_seed = options->seed;
     if (end != text && end[0] == '.' && end[1] == '.' && end[2] >= '0' && end[2] <= '9')
         options->last_seed = strtoull(end + 2, &end, 10);
-    if (errno || *text < '0' || *text > '9' || *end ||
-        options->last_seed < options->seed)
+    if (errno || *text < '0' || *text > '9' || *end || options->last_seed < options->seed)
         argp_error(state, "--seeds %s: must be FROM..TO, two whole numbers, the smaller first",
                    text);
 }
@@ -126,8 +135,10 @@ static void parse_word(struct argp_state *state, struct gv_sim_options *options,
         while (i < count && strcmp(commands[i].name, text) != 0)
             i++;
         if (i == count)
-            argp_error(state, "'%s': the commands are run, swarm, replay, minimise, trace, explain "
-                              "and attack-table", text);
+            argp_error(state,
+                       "'%s': the commands are run, swarm, replay, minimise, trace, explain "
+                       "and attack-table",
+                       text);
         options->command = commands[i].command;
     } else if (options->command == GV_SIM_REPLAY && state->arg_num == 1) {
         options->report = text;
@@ -235,7 +246,8 @@ static void make_table(struct argp_option table[KNOBS_MAX + OTHERS])
         const struct gv_knob *knob = gv_knob(count);
         gv_assert(count < KNOBS_MAX);
         table[count] = (struct argp_option){
-            knob->name, knob->letter ? knob->letter : (int)(OPTION_KNOB + count), knob->unit, 0,
+            knob->name, knob->letter ? knob->letter : (int)(OPTION_KNOB + count),
+            knob->unit, 0,
             knob->text, 0};
     }
     memcpy(table + count, others, sizeof others);
@@ -269,17 +281,21 @@ void gv_sim_options_parse(struct gv_sim_options *out, int argc, char **argv)
 {
     struct argp_option table[KNOBS_MAX + OTHERS];
     const struct argp argp = {
-        table, take,
+        table,
+        take,
         "run\nswarm\nreplay REPORT\nminimise\ntrace\nexplain NODE TIME\nattack-table [OPTION...]",
         "Runs the protocol's own code among simulated nodes, with faults if asked for, and checks "
         "from outside what must hold.\v"
         "run: one seed. swarm: many, each with faults of its own, up to the first that fails. "
-        "replay: repeats what a report (--json) of either tells of, and compares. minimise: makes a "
+        "replay: repeats what a report (--json) of either tells of, and compares. minimise: makes "
+        "a "
         "run that fails as small as it can be. trace: tells what happens in a run, line by line. "
         "explain: tells all of one node at one second.\n\n"
         "The exit status is 0 when nothing was violated, 1 when something was. A run that was "
         "violated is printed as a command line that repeats it.",
-        NULL, NULL, NULL};
+        NULL,
+        NULL,
+        NULL};
 
     memset(out, 0, sizeof *out);
     out->node = SIZE_MAX;

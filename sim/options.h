@@ -26,14 +26,14 @@ struct gv_sim_options {
     size_t nodes;
     double hours;
     uint64_t seed, last_seed; /* swarm: from, to */
-    double sightings;      /* per node and hour: addresses that fail here often enough to signal */
-    double attackers;      /* an hour, that share these sightings; 0: as their victims are drawn */
+    double sightings; /* per node and hour: addresses that fail here often enough to signal */
+    double attackers; /* an hour, that share these sightings; 0: as their victims are drawn */
     size_t behind_nat, offline; /* percent of the nodes */
-    size_t networks;       /* that they lie in, for latency; 0: each pair is drawn alike */
+    size_t networks;            /* that they lie in, for latency; 0: each pair is drawn alike */
     struct gv_faults faults;
-    bool seeded;           /* a seed was given; 0 is one */
-    bool faults_given;     /* so was --faults, none perhaps */
-    bool drawn;            /* the faults are those that each seed draws */
+    bool seeded;       /* a seed was given; 0 is one */
+    bool faults_given; /* so was --faults, none perhaps */
+    bool drawn;        /* the faults are those that each seed draws */
     enum gv_plant plant;
     bool real_crypto;
     bool public_only;      /* no keepers */

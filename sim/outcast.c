@@ -11,9 +11,9 @@
 #include "sim/world.h"
 #include "sim/plant.h"
 
-#define HONEST_LEFT 4u        /* so many stay in: they still can find each other and agree */
+#define HONEST_LEFT       4u  /* so many stay in: they still can find each other and agree */
 #define BACKDATED_MAX_MIN 30u /* a key is found out to have been stolen a while ago */
-#define LAST_MINUTES 30u      /* from the start to the end of an abandoned certificate */
+#define LAST_MINUTES      30u /* from the start to the end of an abandoned certificate */
 
 static uint32_t world_minute(const struct gv_world *world)
 {
@@ -64,8 +64,8 @@ static void issue(struct gv_sim_revocation *out, const struct gv_world *world)
     memcpy(body.instance, out->instance, GV_ID_LEN);
     gv_buf_init(&record);
     gv_buf_append(&record, &kind, 1);
-    int rc = gv_revocation_issue(&record, &body, world->registry_secret,
-                                 world->descriptor.network_id);
+    int rc =
+        gv_revocation_issue(&record, &body, world->registry_secret, world->descriptor.network_id);
     gv_assert(rc == GV_OK && !record.failed && record.len <= sizeof out->record);
     memcpy(out->record, record.data, record.len);
     out->len = record.len;
@@ -135,8 +135,7 @@ static struct gv_subject *said_of(const struct gv_disk *disk, size_t *said)
 
 void gv_world_retract(struct gv_world *world, size_t node, uint64_t dice)
 {
-    struct gv_event event = {.kind = GV_EVENT_COMMAND,
-                             .command = {.command = GV_COMMAND_RETRACT}};
+    struct gv_event event = {.kind = GV_EVENT_COMMAND, .command = {.command = GV_COMMAND_RETRACT}};
     bool done = false;
     size_t count;
 

@@ -9,7 +9,7 @@
 #include "crypto/error.h"
 #include "sim/plot.h"
 
-#define POINTS 400u /* of a curve over nodes or delays: more than are seen */
+#define POINTS 400u   /* of a curve over nodes or delays: more than are seen */
 #define CAP_KB 1000.0 /* what is promised of any node, an hour */
 
 /* A column of the samples; the caller frees it. */
@@ -58,8 +58,8 @@ static void plot_causes(FILE *out, const struct gv_samples *samples)
         for (size_t i = 0; i < samples->count; i++)
             sums[c + 1][i] += sums[c][i];
     }
-    struct gv_plot plot = over_time(samples, "Traffic of a node by cause, on average", "kB a minute",
-                                    largest(sums[GV_CAUSE_COUNT], samples->count));
+    struct gv_plot plot = over_time(samples, "Traffic of a node by cause, on average",
+                                    "kB a minute", largest(sums[GV_CAUSE_COUNT], samples->count));
     gv_plot_begin(out, &plot);
     for (size_t c = 0; c < GV_CAUSE_COUNT; c++) {
         gv_plot_area(out, &plot, x, sums[c], sums[c + 1], samples->count, c);
@@ -105,12 +105,11 @@ static void plot_nodes(FILE *out, const struct gv_samples *samples)
 static void plot_delays(FILE *out, const struct gv_samples *samples)
 {
     size_t count = samples->delay_count;
-    struct gv_plot plot = {
-        .title = "From the second owner's signal to the verdict on a node",
-        .x_name = "seconds (up to the 99.5th percentile)",
-        .y_name = "percent of nodes and addresses",
-        .x_most = count ? samples->delays_s[(count - 1) * 995 / 1000] : 1,
-        .y_most = 100};
+    struct gv_plot plot = {.title = "From the second owner's signal to the verdict on a node",
+                           .x_name = "seconds (up to the 99.5th percentile)",
+                           .y_name = "percent of nodes and addresses",
+                           .x_most = count ? samples->delays_s[(count - 1) * 995 / 1000] : 1,
+                           .y_most = 100};
 
     gv_plot_begin(out, &plot);
     plot_row(out, &plot, samples->delays_s, count, 1, true);

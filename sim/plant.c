@@ -190,7 +190,8 @@ bool gv_plant_keeps_quiet(const struct gv_effect *effect, size_t node)
 }
 
 /* ---- around functions of proto/ --------------------------------------------------------------
- * Weak, because a program without the --wrap options has no __real_ ones; there the wraps are dead. */
+ * Weak, because a program without the --wrap options has no __real_ ones; there the wraps are dead.
+ */
 
 #define WEAK __attribute__((weak))
 

@@ -1,5 +1,5 @@
-/* Planted bugs around the functions of proto/mesh that say who meets whom, what is taken of whom, and
- * what is counted (see plant.h). */
+/* Planted bugs around the functions of proto/mesh that say who meets whom, what is taken of whom,
+ * and what is counted (see plant.h). */
 #include "crypto/error.h"
 #include "proto/mesh/state.h"
 #include "sim/plant.h"
@@ -13,8 +13,7 @@ uint32_t __wrap_gv_link_dial(struct gv_core *core, const struct gv_address *addr
                              const char *host);
 int __real_gv_door_knock(struct gv_core *core, const struct gv_address *remote) WEAK;
 int __wrap_gv_door_knock(struct gv_core *core, const struct gv_address *remote);
-void __real_gv_link_close(struct gv_core *core, struct gv_link *link,
-                          enum gv_goodbye reason) WEAK;
+void __real_gv_link_close(struct gv_core *core, struct gv_link *link, enum gv_goodbye reason) WEAK;
 void __wrap_gv_link_close(struct gv_core *core, struct gv_link *link, enum gv_goodbye reason);
 int __real_gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in) WEAK;
 int __wrap_gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in);
@@ -84,7 +83,8 @@ static int admit_revoked(struct gv_core *core, const struct gv_incoming *in)
 
     if (gv_statement_parse(&statement, in->wire, in->wire_len) != GV_OK)
         return GV_ERR_REVOKED;
-    const struct gv_certificate_row *papers = gv_roster_certificate(&core->roster, statement.certificate);
+    const struct gv_certificate_row *papers =
+        gv_roster_certificate(&core->roster, statement.certificate);
     if (!papers)
         return GV_ERR_REVOKED;
     struct gv_instance *author =
@@ -105,7 +105,7 @@ int __wrap_gv_admit_statement(struct gv_core *core, const struct gv_incoming *in
         return GV_ERR_SUPERSEDED;
     int rc = __real_gv_admit_statement(core, in);
     return heard && rc == GV_ERR_REVOKED && gv_plant_is(GV_PLANT_HEEDLESS) ? admit_revoked(core, in)
-                                                                          : rc;
+                                                                           : rc;
 }
 
 void __wrap_gv_rejudge(struct gv_core *core, const struct gv_subject *subject,
@@ -118,5 +118,6 @@ void __wrap_gv_rejudge(struct gv_core *core, const struct gv_subject *subject,
 void __wrap_gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out,
                              uint64_t bytes)
 {
-    __real_gv_traffic_count(traffic, cause, out, gv_plant_is(GV_PLANT_MISCOUNT) ? bytes / 4 : bytes);
+    __real_gv_traffic_count(traffic, cause, out,
+                            gv_plant_is(GV_PLANT_MISCOUNT) ? bytes / 4 : bytes);
 }

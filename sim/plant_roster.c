@@ -6,12 +6,10 @@
 
 #define WEAK __attribute__((weak))
 
-int __real_gv_certificate_accept(struct gv_certificate *out,
-                                 const struct gv_descriptor *descriptor,
+int __real_gv_certificate_accept(struct gv_certificate *out, const struct gv_descriptor *descriptor,
                                  const struct gv_verifier *verifier, uint32_t now_min,
                                  const uint8_t *wire, size_t len) WEAK;
-int __wrap_gv_certificate_accept(struct gv_certificate *out,
-                                 const struct gv_descriptor *descriptor,
+int __wrap_gv_certificate_accept(struct gv_certificate *out, const struct gv_descriptor *descriptor,
                                  const struct gv_verifier *verifier, uint32_t now_min,
                                  const uint8_t *wire, size_t len);
 int __real_gv_roster_add(struct gv_roster *roster, const struct gv_certificate *certificate,
@@ -40,8 +38,7 @@ bool gv_plant_wraps_roster(void)
     return __real_gv_admit != NULL;
 }
 
-int __wrap_gv_certificate_accept(struct gv_certificate *out,
-                                 const struct gv_descriptor *descriptor,
+int __wrap_gv_certificate_accept(struct gv_certificate *out, const struct gv_descriptor *descriptor,
                                  const struct gv_verifier *verifier, uint32_t now_min,
                                  const uint8_t *wire, size_t len)
 {

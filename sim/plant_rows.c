@@ -8,9 +8,10 @@
 
 #define WEAK __attribute__((weak))
 
-#define KEPT     0x80u
-#define ROW_MAX  4096u
-/* Behind the kind and the signature of a statement: array head, its kind, and the head of the id. */
+#define KEPT    0x80u
+#define ROW_MAX 4096u
+/* Behind the kind and the signature of a statement: array head, its kind, and the head of the id.
+ */
 #define PAPERS_AT (1 + GV_SIGNATURE_LEN + 4)
 
 void __real_gv_effect_persist(struct gv_effects *effects, enum gv_row row, const void *key,

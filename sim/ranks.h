@@ -1,6 +1,7 @@
-/* A swarm in several processes, here and on other machines: each takes every so many seeds, the first
- * hears of all that have ended, and has the whole report. MPI is one way to do it (ranks_mpi.c), and the
- * only file that knows it; without ranks a swarm is one process and its children. */
+/* A swarm in several processes, here and on other machines: each takes every so many seeds, the
+ * first hears of all that have ended, and has the whole report. MPI is one way to do it
+ * (ranks_mpi.c), and the only file that knows it; without ranks a swarm is one process and its
+ * children. */
 #ifndef GV_SIM_RANKS_H
 #define GV_SIM_RANKS_H
 
@@ -10,8 +11,8 @@ struct gv_ranks {
     uint64_t rank, size; /* this process, from 0; how many there are, 1 or more */
     /* Tells the first that a seed has ended, here. */
     void (*ended)(bool failed);
-    /* Waits a moment. `done` (of the first alone): seeds that have ended elsewhere since the last call.
-     * Returns whether a seed has failed, anywhere: then nobody starts another. */
+    /* Waits a moment. `done` (of the first alone): seeds that have ended elsewhere since the last
+     * call. Returns whether a seed has failed, anywhere: then nobody starts another. */
     bool (*look)(uint64_t *done);
     /* After the last of this process. The first gets the runs of all; the others return when it has
      * them. Returns 0, or -1 with a message. */

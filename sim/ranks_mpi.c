@@ -59,7 +59,8 @@ static void hear_ended(const MPI_Status *status, uint64_t *done)
 {
     uint8_t failed = 0;
 
-    MPI_Recv(&failed, 1, MPI_BYTE, status->MPI_SOURCE, TAG_ENDED, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    MPI_Recv(&failed, 1, MPI_BYTE, status->MPI_SOURCE, TAG_ENDED, MPI_COMM_WORLD,
+             MPI_STATUS_IGNORE);
     ++*done;
     if (failed)
         stop_all();
@@ -192,7 +193,8 @@ static int gather(struct gv_swarm_runs *runs)
         MPI_Abort(MPI_COMM_WORLD, EX_OSERR);
     tell(0, TAG_RUNS, data, len);
     free(data);
-    while (!came(TAG_OVER, &status)) { /* not in MPI's own wait, which would take a whole processor */
+    while (
+        !came(TAG_OVER, &status)) { /* not in MPI's own wait, which would take a whole processor */
         look(&done);
         usleep(PAUSE_US);
     }

@@ -86,8 +86,8 @@ int gv_replay(const struct gv_sim_options *options)
     const char *path = options->report;
     json_error_t error;
     struct wanted wanted;
-    json_t *object = strcmp(path, "-") == 0 ? json_loadf(stdin, 0, &error)
-                                            : json_load_file(path, 0, &error);
+    json_t *object =
+        strcmp(path, "-") == 0 ? json_loadf(stdin, 0, &error) : json_load_file(path, 0, &error);
     const json_t *runs = json_object_get(object, "runs");
     int rc = EX_DATAERR;
 

@@ -41,7 +41,8 @@ void gv_report_text(FILE *out, const struct gv_sim_options *options,
             result->bytes_mean, result->bytes_max);
     for (int cause = 0; cause < GV_CAUSE_COUNT; cause++)
         fprintf(out, "  %-18s mean %.0f, max %.0f: %s\n", gv_cause_name((enum gv_cause)cause),
-                result->cause_mean[cause], result->cause_max[cause], gv_cause_text((enum gv_cause)cause));
+                result->cause_mean[cause], result->cause_max[cause],
+                gv_cause_text((enum gv_cause)cause));
     fprintf(out, "records              mean %.0f came to a node, and %.0f that it knew already\n",
             result->records_mean, result->again_mean);
     fprintf(out, "second owner's signal to untrusted on a node  p50 %.3f s, p99 %.3f s\n",
@@ -99,12 +100,12 @@ static json_t *pack(const struct gv_sim_options *options, const struct gv_sim_re
     gv_sim_options_line(line, options);
     /* A string: 64 bits without a sign are more than a number in JSON holds. */
     snprintf(seed, sizeof seed, "%" PRIu64, options->seed);
-    json_t *of_run = json_pack(
-        "{s:s, s:s, s:I, s:I, s:f, s:s, s:s, s:s, s:I, s:o}", "command", line, "seed", seed,
-        "nodes", (json_int_t)options->nodes, "online", (json_int_t)result->online, "hours",
-        options->hours, "faults", faults, "plant", gv_plant_name(options->plant), "trace_hash",
-        result->trace_hash, "violations", (json_int_t)result->violations, "weather",
-        pack_weather(&result->weather));
+    json_t *of_run =
+        json_pack("{s:s, s:s, s:I, s:I, s:f, s:s, s:s, s:s, s:I, s:o}", "command", line, "seed",
+                  seed, "nodes", (json_int_t)options->nodes, "online", (json_int_t)result->online,
+                  "hours", options->hours, "faults", faults, "plant", gv_plant_name(options->plant),
+                  "trace_hash", result->trace_hash, "violations", (json_int_t)result->violations,
+                  "weather", pack_weather(&result->weather));
     json_t *of_mesh = json_pack(
         "{s:f, s:f, s:o, s:o, s:f, s:f, s:o, s:o, s:f, s:I}", "bytes_per_hour_mean",
         result->bytes_mean, "bytes_per_hour_max", result->bytes_max, "bytes_by_cause_mean",
@@ -116,9 +117,8 @@ static json_t *pack(const struct gv_sim_options *options, const struct gv_sim_re
     json_t *of_cost = json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "attackers", (json_int_t)result->attackers,
         "published", (json_int_t)result->published, "signals", (json_int_t)result->signals,
-        "events", (json_int_t)result->events, "core_bytes_max",
-        (json_int_t)result->core_bytes_max, "wall_s", cost->wall_s, "cpu_s", cost->cpu_s,
-        "peak_mb", cost->peak_mb);
+        "events", (json_int_t)result->events, "core_bytes_max", (json_int_t)result->core_bytes_max,
+        "wall_s", cost->wall_s, "cpu_s", cost->cpu_s, "peak_mb", cost->peak_mb);
     gv_assert(of_run && of_mesh && of_cost);
     json_object_update(of_run, of_mesh);
     json_object_update(of_run, of_cost);
@@ -167,8 +167,8 @@ static int write_json(const char *path, const json_t *object)
 
     if (!file)
         return tell_unwritten(path, errno);
-    written = json_dumpf(object, file, JSON_COMPACT) == 0 && fputc('\n', file) >= 0 &&
-              fflush(file) == 0;
+    written =
+        json_dumpf(object, file, JSON_COMPACT) == 0 && fputc('\n', file) >= 0 && fflush(file) == 0;
     int error = errno;
     if (fclose(file) != 0 && written) {
         error = errno;

@@ -12,8 +12,8 @@ struct gv_sim_cost {
     double wall_s, cpu_s, peak_mb;
 };
 
-/* Whether the files that the options name can be written: asked before a run of hours, not behind it.
- * Leaves them as they are. Returns 0, or EX_CANTCREAT with a message on standard error. */
+/* Whether the files that the options name can be written: asked before a run of hours, not behind
+ * it. Leaves them as they are. Returns 0, or EX_CANTCREAT with a message on standard error. */
 int gv_report_reach(const struct gv_sim_options *options);
 /* Prints the report to standard output, and the JSON object where the options ask for it. Returns
  * 0, or EX_CANTCREAT with a message on standard error. */

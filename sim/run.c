@@ -156,8 +156,7 @@ static void gather_bytes(struct gv_sim_result *out, const struct gv_world *world
         count_records(out, world->nodes[i].core, nodes);
         /* Here nobody floods but the attackers of a plant, so what honest nodes call excess is
          * their own load, and is judged. */
-        double excess =
-            (double)(sum.in[GV_CAUSE_EXCESS] + sum.out[GV_CAUSE_EXCESS]) / hours;
+        double excess = (double)(sum.in[GV_CAUSE_EXCESS] + sum.out[GV_CAUSE_EXCESS]) / hours;
         /* A run of less than an hour is judged as if it went on. */
         double busiest = (double)most / (hours < 1 ? hours : 1) + excess;
         out->bytes_max = busiest > out->bytes_max ? busiest : out->bytes_max;

@@ -5,12 +5,12 @@
 #include "sim/check.h"
 #include "sim/options.h"
 
-#define GV_SIM_WARMUP_MS 30000u  /* time to find each other */
-#define GV_SIM_CALM_MS   30000u  /* without faults: everything must have arrived */
+#define GV_SIM_WARMUP_MS 30000u /* time to find each other */
+#define GV_SIM_CALM_MS   30000u /* without faults: everything must have arrived */
 /* With faults, after all is healed: the longest back-off of a dialler is 12.5 minutes, a repair
  * comes every 5 at most, and one that did not fit goes on. */
 #define GV_SIM_SETTLE_MS 1500000u
-#define GV_SIM_PROBE_MS  20000u  /* then two owners report one address, and everybody must know */
+#define GV_SIM_PROBE_MS  20000u /* then two owners report one address, and everybody must know */
 #define GV_SIM_CHECK_MS  60000u
 
 struct gv_sim_result {
@@ -25,19 +25,19 @@ struct gv_sim_result {
     double agreed_s, equal_s;        /* after the healing, all say the same; hold the same public
                                         set. Negative: there was none, or they never did */
     size_t attackers, published;
-    size_t online;                   /* nodes */
-    double told_mean;                /* nodes told of an address that one owner alone reported */
+    size_t online;    /* nodes */
+    double told_mean; /* nodes told of an address that one owner alone reported */
     size_t told_max;
     uint64_t signals, events, verifications, verifications_computed;
-    int64_t core_bytes_max;          /* the most memory that one core held; 0: not counted */
+    int64_t core_bytes_max; /* the most memory that one core held; 0: not counted */
     struct gv_weather_counts weather;
 };
 
 /* Somebody who looks on. What he does changes nothing of the run. */
 struct gv_sim_watch {
     void *context;
-    struct gv_story *story;  /* who is told what happens; NULL: nobody */
-    uint64_t stop_ms;        /* the run ends here, unjudged; UINT64_MAX: at its end */
+    struct gv_story *story; /* who is told what happens; NULL: nobody */
+    uint64_t stop_ms;       /* the run ends here, unjudged; UINT64_MAX: at its end */
     /* Each simulated minute, and at the end. May be NULL. */
     void (*look)(void *context, const struct gv_checks *checks, uint64_t end_ms);
 };

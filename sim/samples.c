@@ -28,8 +28,9 @@ static void look_at_nodes(struct gv_samples *samples, struct gv_sample *sample,
         uint64_t most;
         gv_world_traffic(world, i, &sum, &most);
         for (int cause = 0; cause < GV_CAUSE_COUNT; cause++)
-            sample->cause[cause] += (double)(sum.in[cause] - before->in[cause] + sum.out[cause] -
-                                             before->out[cause]) / online;
+            sample->cause[cause] +=
+                (double)(sum.in[cause] - before->in[cause] + sum.out[cause] - before->out[cause]) /
+                online;
         *before = sum;
         if (!world->nodes[i].core)
             continue;

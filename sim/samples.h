@@ -6,8 +6,8 @@
 
 struct gv_sample {
     double minute;
-    double cause[GV_CAUSE_COUNT]; /* bytes since the sample before, per node that is on line */
-    double known;                 /* of whom two owners had reported, on all nodes: 0..1 */
+    double cause[GV_CAUSE_COUNT];    /* bytes since the sample before, per node that is on line */
+    double known;                    /* of whom two owners had reported, on all nodes: 0..1 */
     double memory_mean, memory_most; /* bytes that cores hold */
 };
 

@@ -143,8 +143,10 @@ void gv_scenario_help(FILE *out)
     const char *text;
     int at;
 
-    fputs("; A scenario of grapevine-sim: each key with its meaning. What the command line says as\n"
-          "; well, it says last.\n[run]\n", out);
+    fputs(
+        "; A scenario of grapevine-sim: each key with its meaning. What the command line says as\n"
+        "; well, it says last.\n[run]\n",
+        out);
     for (size_t i = 0; (knob = gv_knob(i)); i++)
         fprintf(out, "; %s\n;%s = %s\n", knob->text, knob->name, knob->unit ? knob->unit : "no");
     fputs("\n[faults]\n", out);

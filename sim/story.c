@@ -106,11 +106,11 @@ static void say_note(const struct gv_world *world, size_t node, const struct gv_
 static void say_row(const struct gv_world *world, size_t node, const struct gv_effects *effects,
                     const struct gv_effect *effect)
 {
-    static const char *const kinds[] = {"?",           "signal",  "retraction",      "fault",
-                                        "revocation",  "certificate", "address", "descriptor",
-                                        "log head"};
-    static const char *const rows[] = {"?", "record", "history", "list", "number", "peer", "sent",
-                                       "acknowledgement"};
+    static const char *const kinds[] = {"?",       "signal",     "retraction",
+                                        "fault",   "revocation", "certificate",
+                                        "address", "descriptor", "log head"};
+    static const char *const rows[] = {"?",      "record", "history", "list",
+                                       "number", "peer",   "sent",    "acknowledgement"};
     const uint8_t *data = gv_effect_data(effects, effect);
     const char *kind = rows[effect->row < sizeof rows / sizeof *rows ? effect->row : 0];
     size_t record = effect->row == GV_ROW_RECORD && effect->data_len ? data[0] & 0x7f : 0;

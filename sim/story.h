@@ -15,10 +15,10 @@
 struct gv_world;
 
 struct gv_story {
-    FILE *out;              /* NULL: the last lines are kept instead */
-    size_t node;            /* what concerns this one; SIZE_MAX: everything */
+    FILE *out;   /* NULL: the last lines are kept instead */
+    size_t node; /* what concerns this one; SIZE_MAX: everything */
     uint64_t from_ms, to_ms;
-    bool all;               /* connections, bytes and rows, too */
+    bool all; /* connections, bytes and rows, too */
     uint64_t lines;
     char kept[GV_STORY_KEPT][GV_STORY_LINE]; /* line n at n % GV_STORY_KEPT */
 };

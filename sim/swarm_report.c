@@ -59,8 +59,8 @@ static json_t *pack_run(const struct gv_swarm_run *run)
                      "signal", run->signal, "command", run->line[0] ? run->line : NULL);
 }
 
-int gv_swarm_report(const struct gv_sim_options *options, struct gv_swarm_runs *runs, uint64_t ranks,
-                    double wall_s)
+int gv_swarm_report(const struct gv_sim_options *options, struct gv_swarm_runs *runs,
+                    uint64_t ranks, double wall_s)
 {
     json_t *list = json_array();
     uint64_t violations = 0;
@@ -75,11 +75,11 @@ int gv_swarm_report(const struct gv_sim_options *options, struct gv_swarm_runs *
         json_array_append_new(list, pack_run(run));
     }
     json_t *object = json_pack(
-        "{s:o, s:o, s:I, s:f, s:s, s:I, s:I, s:I, s:I, s:f, s:o}", "seed_first", seed_text(options->seed),
-        "seed_last", seed_text(options->last_seed), "nodes", (json_int_t)options->nodes, "hours",
-        options->hours, "plant", gv_plant_name(options->plant), "done", (json_int_t)runs->count,
-        "failed", (json_int_t)failed, "violations", (json_int_t)violations, "ranks",
-        (json_int_t)ranks, "wall_s", wall_s, "runs", list);
+        "{s:o, s:o, s:I, s:f, s:s, s:I, s:I, s:I, s:I, s:f, s:o}", "seed_first",
+        seed_text(options->seed), "seed_last", seed_text(options->last_seed), "nodes",
+        (json_int_t)options->nodes, "hours", options->hours, "plant", gv_plant_name(options->plant),
+        "done", (json_int_t)runs->count, "failed", (json_int_t)failed, "violations",
+        (json_int_t)violations, "ranks", (json_int_t)ranks, "wall_s", wall_s, "runs", list);
     gv_assert(object);
     int rc = gv_report_json(options->json_path, object);
     json_decref(object);

@@ -6,13 +6,14 @@
 
 struct gv_trial {
     int signal;      /* that ended it; 0: none */
-    int exit_status; /* with which it ended by itself before it was through, as a sanitizer ends it; 0: not */
+    int exit_status; /* with which it ended by itself before it was through, as a sanitizer ends it;
+                        0: not */
     bool ended;      /* the result is there */
     struct gv_sim_result result;
 };
 
-/* Runs it; what it says goes nowhere. Returns 0, or -1 with errno: there was no process, or it could
- * not leave its result, which says nothing of the run. */
+/* Runs it; what it says goes nowhere. Returns 0, or -1 with errno: there was no process, or it
+ * could not leave its result, which says nothing of the run. */
 int gv_trial(struct gv_trial *out, const struct gv_sim_options *options);
 
 /* What one that has no result ended with. */

@@ -14,8 +14,7 @@
 
 static void add(struct gv_world *world, struct gv_weather_event action)
 {
-    world->actions =
-        realloc(world->actions, (world->action_count + 1) * sizeof *world->actions);
+    world->actions = realloc(world->actions, (world->action_count + 1) * sizeof *world->actions);
     gv_assert(world->actions);
     world->actions[world->action_count] = action;
     gv_world_queue(world, (struct gv_sim_event){.at_ms = action.at_ms,
@@ -101,8 +100,8 @@ static int64_t draw_skew(const struct gv_world *world, size_t index, uint64_t va
 {
     int64_t most_ms = (int64_t)most_s * 1000;
 
-    return world->nodes[index].usual_skew_ms +
-           (int64_t)(value % (2 * (uint64_t)most_ms + 1)) - most_ms;
+    return world->nodes[index].usual_skew_ms + (int64_t)(value % (2 * (uint64_t)most_ms + 1)) -
+           most_ms;
 }
 
 /* So many minutes before the healing, or at the start. */
@@ -140,10 +139,11 @@ void gv_weather_draw(struct gv_world *world, uint64_t heal_ms)
             plan_next_renewal(world, i);
     }
     for (uint32_t i = 0; i < faults->revoke; i++)
-        add(world, (struct gv_weather_event){.at_ms = heal_ms / 8 + gv_drbg_below(&drbgs[5], heal_ms / 2),
-                                             .kind = GV_WEATHER_REVOKE,
-                                             .node = gv_drbg_below(&drbgs[5], world->members),
-                                             .value = gv_drbg_u64(&drbgs[5])});
+        add(world,
+            (struct gv_weather_event){.at_ms = heal_ms / 8 + gv_drbg_below(&drbgs[5], heal_ms / 2),
+                                      .kind = GV_WEATHER_REVOKE,
+                                      .node = gv_drbg_below(&drbgs[5], world->members),
+                                      .value = gv_drbg_u64(&drbgs[5])});
     if (faults->kill > 0)
         add_before(world, &drbgs[6], GV_WEATHER_KILL, faults->kill_min ? faults->kill_min : 10,
                    heal_ms);
@@ -152,7 +152,7 @@ void gv_weather_draw(struct gv_world *world, uint64_t heal_ms)
     if (faults->registry > 0) {
         world->registry_dead = true;
         add(world, (struct gv_weather_event){.at_ms = heal_ms * faults->registry / 100,
-                                      .kind = GV_WEATHER_REGISTRY});
+                                             .kind = GV_WEATHER_REGISTRY});
     }
 }
 
@@ -197,9 +197,9 @@ static bool parts(const struct gv_faults *faults, uint64_t value, size_t a, size
 static void cut_or_mend(struct gv_world *world, const struct gv_weather_event *action, bool cut)
 {
     bool halves = action->kind == GV_WEATHER_HALVES;
-    const struct gv_faults faults = {
-        .partition_kinds = halves ? GV_PARTITION_HALVES | GV_PARTITION_SILENT
-                                  : world->options.faults.partition_kinds};
+    const struct gv_faults faults = {.partition_kinds =
+                                         halves ? GV_PARTITION_HALVES | GV_PARTITION_SILENT
+                                                : world->options.faults.partition_kinds};
     bool silent = (faults.partition_kinds & GV_PARTITION_SILENT) && (action->value >> 32 & 1);
 
     gv_story_say(world, SIZE_MAX, "a partition %s", cut ? "begins" : "ends");
@@ -310,11 +310,11 @@ static void kill_many(struct gv_world *world, const struct gv_weather_event *act
  * mesh has to bring it to all the others. */
 static void plan_tell(struct gv_world *world, size_t revocation, uint64_t delay_ms)
 {
-    add(world, (struct gv_weather_event){
-                   .at_ms = world->now_ms + delay_ms,
-                   .kind = GV_WEATHER_TELL,
-                   .node = gv_drbg_below(&world->fault_drbg, world->options.nodes),
-                   .partner = revocation});
+    add(world,
+        (struct gv_weather_event){.at_ms = world->now_ms + delay_ms,
+                                  .kind = GV_WEATHER_TELL,
+                                  .node = gv_drbg_below(&world->fault_drbg, world->options.nodes),
+                                  .partner = revocation});
 }
 
 static void revoke(struct gv_world *world, const struct gv_weather_event *action)
@@ -393,8 +393,7 @@ void gv_weather_heal(struct gv_world *world)
     if (gv_faults_any(&world->options.faults))
         gv_story_say(world, SIZE_MAX, "all is healed");
     for (size_t i = 0; i < world->action_count; i++)
-        if (world->actions[i].kind == GV_WEATHER_CUT ||
-            world->actions[i].kind == GV_WEATHER_HALVES)
+        if (world->actions[i].kind == GV_WEATHER_CUT || world->actions[i].kind == GV_WEATHER_HALVES)
             mend(world, i);
     world->registry_dead = false;
     world->calm = true;

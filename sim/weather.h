@@ -6,8 +6,8 @@
 #include "sim/world.h"
 
 enum gv_weather_kind {
-    GV_WEATHER_CUT,      /* of a partition */
-    GV_WEATHER_MEND,     /* of the same */
+    GV_WEATHER_CUT,  /* of a partition */
+    GV_WEATHER_MEND, /* of the same */
     GV_WEATHER_CRASH,
     GV_WEATHER_START,
     GV_WEATHER_JUMP,     /* of a clock */

@@ -19,8 +19,8 @@ static int compare_visits(const void *a, const void *b)
 }
 
 /* How many nodes this attacker visits: a heavy tail for the fifth that visits more than one, Pareto
- * with exponent 1.1 from 2 up to a third of all. In integers, the same on every machine: from 2 to 3,
- * 4, 6, 8, 12 and so on, each with its conditional chance, and evenly within the last step. */
+ * with exponent 1.1 from 2 up to a third of all. In integers, the same on every machine: from 2 to
+ * 3, 4, 6, 8, 12 and so on, each with its conditional chance, and evenly within the last step. */
 static uint32_t draw_victims(struct gv_drbg *drbg, size_t nodes)
 {
     static const uint64_t chances[2] = {41943, 47756}; /* 65536 times (2/3)^1.1, (3/4)^1.1 */
@@ -38,10 +38,10 @@ static uint32_t draw_victims(struct gv_drbg *drbg, size_t nodes)
 }
 
 /* Ten minutes from `start` on, this attacker visits so many nodes, neighbours of each other. What
- * would come after the last moment comes as much after the first one: no moment has more of them than
- * another, least of all the last, behind which everything is to have arrived. */
-static void add_visits(struct gv_workload *out, struct gv_drbg *drbg, size_t nodes, uint32_t victims,
-                       uint64_t start_ms, uint64_t first_ms, uint64_t last_ms)
+ * would come after the last moment comes as much after the first one: no moment has more of them
+ * than another, least of all the last, behind which everything is to have arrived. */
+static void add_visits(struct gv_workload *out, struct gv_drbg *drbg, size_t nodes,
+                       uint32_t victims, uint64_t start_ms, uint64_t first_ms, uint64_t last_ms)
 {
     uint64_t span = last_ms - first_ms;
     uint32_t first = (uint32_t)gv_drbg_below(drbg, nodes);

@@ -22,7 +22,8 @@ struct gv_workload {
  * an hour, and their shares are stretched or cut until the visits are full. Nothing happens in the
  * first warmup_ms or the last calm_ms. */
 void gv_workload_draw(struct gv_workload *out, const struct gv_world *world,
-                      const struct gv_sim_options *options, uint64_t end_ms, uint64_t warmup_ms, uint64_t calm_ms);
+                      const struct gv_sim_options *options, uint64_t end_ms, uint64_t warmup_ms,
+                      uint64_t calm_ms);
 void gv_workload_free(struct gv_workload *workload);
 
 #endif

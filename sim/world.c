@@ -15,9 +15,9 @@
 #include "sim/weather.h"
 
 #define START_UNIX_MS 1790000000000u /* 2026-09-21; any fixed moment would do */
-#define DAY_MIN 1440u
+#define DAY_MIN       1440u
 /* A core that wants to be woken at once, again and again, would stop the world. */
-#define AT_ONCE_MAX 1000000u
+#define AT_ONCE_MAX   1000000u
 #define FIRST_SUBJECT 0x40000000u
 
 /* ---- making a world ------------------------------------------------------------------------- */
@@ -140,7 +140,8 @@ static void draw_latencies(struct gv_world *world)
     }
     uint16_t *network_of = calloc(world->members, sizeof *network_of);
     gv_assert(network_of);
-    gv_latency_networks(world->latency, network_of, world->members, options->networks, &world->drbg);
+    gv_latency_networks(world->latency, network_of, world->members, options->networks,
+                        &world->drbg);
     free(network_of);
 }
 
@@ -171,9 +172,7 @@ static void make_roster(struct gv_world *world)
         uint32_t age = (uint32_t)gv_drbg_below(&world->drbg, DAY_MIN), due = DAY_MIN - age;
         if (due + 3 > world->options.run_min && due <= world->options.run_min + 1)
             age += due > 5 ? 5 : 0;
-        struct gv_address_record said = {
-            .minute = now_min - age,
-            .address = node->address};
+        struct gv_address_record said = {.minute = now_min - age, .address = node->address};
         memcpy(said.instance, node->identity.id, GV_ID_LEN);
         int rc = gv_address_record_sign(record, &said, node->identity.sign_secret,
                                         world->descriptor.network_id);
@@ -277,8 +276,7 @@ void gv_world_renew(struct gv_world *world, size_t index)
     gv_registry_rules_default(&rules);
     rules.certificate_life_min = certificate_life(world);
     rules.grace_min = world->descriptor.policy.grace_min;
-    bool revoked =
-        gv_world_revocation(world, node->identity.id) < world->revocation_count;
+    bool revoked = gv_world_revocation(world, node->identity.id) < world->revocation_count;
     if (gv_registry_renew(&renewed, &rules, node->facts.group, now_min, &node->facts, revoked) !=
         GV_OK)
         return;

@@ -16,19 +16,19 @@ struct gv_world_options {
     size_t nodes;
     uint64_t seed;
     uint32_t latency_min_ms, latency_max_ms; /* one way, drawn per pair */
-    size_t networks;    /* not 0: the members lie in so many, and latency is by these (latency.h) */
-    bool lab;           /* a lab network: standing at once, documentation addresses count */
-    uint32_t age_min;   /* how long ago the network and all instances began */
-    size_t per_owner;   /* instances an owner runs; 0: 1 */
+    size_t networks;  /* not 0: the members lie in so many, and latency is by these (latency.h) */
+    bool lab;         /* a lab network: standing at once, documentation addresses count */
+    uint32_t age_min; /* how long ago the network and all instances began */
+    size_t per_owner; /* instances an owner runs; 0: 1 */
     uint32_t skew_max_ms; /* each clock is off by up to so much, either way */
     struct gv_faults faults;
-    uint32_t run_min;     /* `known`: no address is renewed in the last minutes of the run */
-    bool known;           /* everybody knows everybody from the start: a mesh that has lived */
-    bool public_only;     /* no keepers: every word goes to everybody */
+    uint32_t run_min; /* `known`: no address is renewed in the last minutes of the run */
+    bool known;       /* everybody knows everybody from the start: a mesh that has lived */
+    bool public_only; /* no keepers: every word goes to everybody */
     uint32_t behind_nat, offline; /* percent of the nodes: dial out only; are down all the time */
-    bool apart;           /* cores share nothing, as daemons do */
-    bool real_crypto;     /* every signature is checked again at every node */
-    struct gv_story *story; /* who is told what happens (story.h); NULL: nobody. Borrowed */
+    bool apart;                   /* cores share nothing, as daemons do */
+    bool real_crypto;             /* every signature is checked again at every node */
+    struct gv_story *story;       /* who is told what happens (story.h); NULL: nobody. Borrowed */
 };
 
 enum gv_sim_event_kind {
@@ -51,9 +51,9 @@ struct gv_sim_event {
     uint32_t generation; /* of the node: what was for a life before a crash is void */
     size_t wire;         /* DIALLED: target; CONNECTED: other node; ARRIVED: wire; WEATHER: index */
     uint64_t wire_serial; /* ARRIVED: of the connection in that place */
-    uint8_t *data;       /* ARRIVED: bytes; OBSERVED: the observation. Owned */
-    size_t len;          /* CONNECTED: the dialler's number */
-    int64_t skew_ms;     /* CLOCK */
+    uint8_t *data;        /* ARRIVED: bytes; OBSERVED: the observation. Owned */
+    size_t len;           /* CONNECTED: the dialler's number */
+    int64_t skew_ms;      /* CLOCK */
 };
 
 /* What was sent across a silent cut waits here for its end, as TCP sends it again and again. */
@@ -85,11 +85,11 @@ struct gv_sim_revocation {
 
 struct gv_sim_node {
     struct gv_identity identity;
-    bool abandoned;       /* its certificate ends within the run, and is not renewed */
-    bool loading;         /* its disk is being read */
-    bool fresh_key;       /* it has not lived with it yet */
-    bool away;            /* down all the time: it is in the roster and nowhere else */
-    bool outbound;        /* behind NAT: nobody can dial it, and it says so */
+    bool abandoned; /* its certificate ends within the run, and is not renewed */
+    bool loading;   /* its disk is being read */
+    bool fresh_key; /* it has not lived with it yet */
+    bool away;      /* down all the time: it is in the roster and nowhere else */
+    bool outbound;  /* behind NAT: nobody can dial it, and it says so */
     uint8_t certificate[GV_CERTIFICATE_LEN];
     struct gv_certificate facts;
     struct gv_address address;
@@ -98,9 +98,9 @@ struct gv_sim_node {
     struct gv_disk disk;
     int64_t clock_skew_ms, usual_skew_ms;
     uint32_t generation, next_incoming;
-    uint64_t wake_ms;          /* the wake that is in the queue; UINT64_MAX: none */
+    uint64_t wake_ms; /* the wake that is in the queue; UINT64_MAX: none */
     uint64_t bytes_in, bytes_out;
-    uint64_t line_free_ms; /* when its line has carried off what it was given (`kbit`) */
+    uint64_t line_free_ms;       /* when its line has carried off what it was given (`kbit`) */
     struct gv_traffic_sum moved; /* by cause, of the lives before */
     uint64_t most;               /* likewise: in an hour, under the cap */
     size_t *wires;               /* where its connections are, some of them gone; owned */
@@ -108,10 +108,10 @@ struct gv_sim_node {
     uint32_t lives;
     uint64_t started_ms; /* the present one */
     uint32_t renew_failures;
-    int64_t bytes_held;        /* by its core, by the allocator's count (account.h) */
+    int64_t bytes_held; /* by its core, by the allocator's count (account.h) */
     /* A slow disk: while a batch is being written the node does nothing else. */
     bool busy;
-    struct gv_effects writing; /* the batch */
+    struct gv_effects writing;  /* the batch */
     struct gv_sim_event *inbox; /* what happened meanwhile; owned */
     size_t inbox_count, inbox_cap;
 };
@@ -138,7 +138,7 @@ struct gv_sim_node {
     X(abandoned, "certificates that ended")                                                        \
     X(retracted, "signals taken back")                                                             \
     X(killed, "nodes killed at one moment")                                                        \
-    X(queued, "sends that waited for a slow line")                                              \
+    X(queued, "sends that waited for a slow line")                                                 \
     X(lies, "lies told")                                                                           \
     X(grave_lies, "of them forged, or on private addresses")                                       \
     X(cut_off, "times that a liar was cut off")                                                    \
@@ -161,15 +161,15 @@ struct gv_world {
     struct gv_sim_node *nodes; /* members */
     struct gv_table shelf;     /* of all disks */
     struct gv_common *common;  /* what all cores hold once */
-    struct gv_buf *roster;     /* `known`: what every node's disk holds of it, once for all; owned */
+    struct gv_buf *roster; /* `known`: what every node's disk holds of it, once for all; owned */
     size_t roster_count;
     struct gv_sim_event *queue; /* binary heap */
     size_t queued, queue_cap;
     struct gv_sim_wire *wires;
     size_t wire_count, wire_cap, wire_hint;
     uint64_t wire_serial;
-    uint8_t *cut;       /* members * members, [from][to]: cuts there; bytes get through at 0 */
-    uint16_t *latency;  /* members * members, ms */
+    uint8_t *cut;      /* members * members, [from][to]: cuts there; bytes get through at 0 */
+    uint16_t *latency; /* members * members, ms */
     struct gv_effects effects;
     struct gv_trace trace;
     uint64_t events;

@@ -119,10 +119,9 @@ static int write_facts(sqlite3 *db, const struct gv_identity *identity, struct g
                         error);
     if (rc == GV_OK)
         rc = gv_db_prepare(db, &insert, "INSERT INTO backup VALUES (?1, ?2, ?3, ?4)", error);
-    if (rc == GV_OK &&
-        (rc = gv_db_run(insert, "bbib", facts.instance, (size_t)GV_ID_LEN, facts.store_key,
-                        (size_t)GV_KEY_LEN, facts.made_ms, facts.digest,
-                        sizeof facts.digest)) != GV_OK)
+    if (rc == GV_OK && (rc = gv_db_run(insert, "bbib", facts.instance, (size_t)GV_ID_LEN,
+                                       facts.store_key, (size_t)GV_KEY_LEN, facts.made_ms,
+                                       facts.digest, sizeof facts.digest)) != GV_OK)
         gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), gv_db_said(db));
     sqlite3_finalize(insert);
     gv_wipe(&facts, sizeof facts);
@@ -133,7 +132,8 @@ static int read_facts(struct facts *out, sqlite3 *db, const char *path, struct g
 {
     sqlite3_stmt *row = NULL;
     uint8_t told[GV_HASH_LEN];
-    int rc = gv_db_prepare(db, &row, "SELECT instance, store_key, made_ms, digest FROM backup", NULL);
+    int rc =
+        gv_db_prepare(db, &row, "SELECT instance, store_key, made_ms, digest FROM backup", NULL);
 
     if (rc == GV_OK && gv_db_step(row) == 1 &&
         gv_db_blob(row, 0, out->instance, GV_ID_LEN) == GV_OK &&
@@ -174,7 +174,8 @@ static int copy_database(sqlite3 *to, sqlite3 *from, struct gv_text *error)
         return gv_fail(error, GV_ERR_MALFORMED, "%s: the file is damaged",
                        sqlite3_db_filename(from, "main"));
     return gv_fail(error, GV_ERR_IO, "%s: %s", sqlite3_db_filename(to, "main"),
-                   code == SQLITE_FULL ? "the disk is full; make room on it" : sqlite3_errstr(code));
+                   code == SQLITE_FULL ? "the disk is full; make room on it"
+                                       : sqlite3_errstr(code));
 }
 
 static int open_plain(sqlite3 **out, const char *path, int flags, struct gv_text *error)
@@ -254,8 +255,10 @@ int gv_backup_make(const char *folder, const char *path, struct gv_text *error)
         return gv_fail(error, GV_ERR_RANGE, "the name of a file is missing");
     int rc = read_identity(&identity, folder, error);
     if (rc == GV_ERR_NOT_FOUND)
-        gv_fail(error, rc, "%s: there is no key in it, and nothing to back up yet; start grapevined "
-                           "first, or see [node] data", folder);
+        gv_fail(error, rc,
+                "%s: there is no key in it, and nothing to back up yet; start grapevined "
+                "first, or see [node] data",
+                folder);
     if (rc != GV_OK)
         return rc;
     snprintf(store, sizeof store, "%s/store.db", folder);
@@ -308,13 +311,14 @@ static int check_backup_file(const char *path, struct gv_text *error)
                        "changed it; if you are sure that nobody did, run: chmod 600 %s",
                        path, (unsigned)(info.st_mode & 07777), path);
     if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0)
-        return gv_fail(error, GV_ERR_FORBIDDEN, "%s: %s; run it as the user that the backup belongs to",
-                       path, strerror(errno));
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s: %s; run it as the user that the backup belongs to", path,
+                       strerror(errno));
     return GV_OK;
 }
 
-/* A database of ours that is no store yet, with what belongs to it: a restore that was killed leaves
- * them, and SQLite would play an old log into the new file. */
+/* A database of ours that is no store yet, with what belongs to it: a restore that was killed
+ * leaves them, and SQLite would play an old log into the new file. */
 static void remove_database(const char *path)
 {
     static const char *const suffixes[] = {"", "-journal", "-wal", "-shm"};
@@ -354,8 +358,8 @@ static int take_apart(struct facts *facts, struct gv_buf *log, const char *stage
     return rc;
 }
 
-/* The backup as it is, verified, in a file of the data folder, with today's schema; its transparency
- * log apart. */
+/* The backup as it is, verified, in a file of the data folder, with today's schema; its
+ * transparency log apart. */
 static int stage(sqlite3 **out, struct facts *facts, struct gv_buf *log, const char *staged,
                  const char *path, size_t *rows, struct gv_text *error)
 {
@@ -485,8 +489,10 @@ int gv_backup_restore(struct gv_backup_report *out, const char *folder, const ch
         return rc;
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == EACCES)
-        return gv_fail(error, GV_ERR_FORBIDDEN, "%s: not for the user with id %u; run it as root or as "
-                                                "the daemon's user", folder, (unsigned)geteuid());
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s: not for the user with id %u; run it as root or as "
+                       "the daemon's user",
+                       folder, (unsigned)geteuid());
     if (fd < 0)
         return gv_fail(error, GV_ERR_IO, "%s: %s", folder, strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)

@@ -1,8 +1,9 @@
 /* Backups of a node's store. A backup is one SQLite file, 0600: the store as it was at one moment,
- * the transparency log, and who made it. It holds the key that authenticates its rows, so that it can be verified
- * anywhere, and not the secret that signs: who finds a backup reads it, and cannot speak for the
- * node. A digest over everything shows what was cut, left out or mixed in by accident, or by
- * somebody who cannot read the file; who can read and write it could make another one. */
+ * the transparency log, and who made it. It holds the key that authenticates its rows, so that it
+ * can be verified anywhere, and not the secret that signs: who finds a backup reads it, and cannot
+ * speak for the node. A digest over everything shows what was cut, left out or mixed in by
+ * accident, or by somebody who cannot read the file; who can read and write it could make another
+ * one. */
 #ifndef GV_NODE_BASE_BACKUP_H
 #define GV_NODE_BASE_BACKUP_H
 

@@ -55,9 +55,9 @@ int gv_backup_log_take(sqlite3 *to, const char *folder, struct gv_text *error)
         rc = read_log(&log, path, error);
     if (rc != GV_OK || log.len == 0)
         goto out;
-    rc = gv_db_exec(to,
-                    "BEGIN; CREATE TABLE transparency (line INTEGER PRIMARY KEY, text BLOB NOT NULL)",
-                    error);
+    rc = gv_db_exec(
+        to, "BEGIN; CREATE TABLE transparency (line INTEGER PRIMARY KEY, text BLOB NOT NULL)",
+        error);
     if (rc == GV_OK)
         rc = gv_db_prepare(to, &insert, "INSERT INTO transparency VALUES (?1, ?2)", error);
     if (rc == GV_OK && (rc = put_lines(insert, &log)) != GV_OK)
@@ -82,7 +82,8 @@ int gv_backup_log_read(struct gv_buf *out, sqlite3 *db, struct gv_text *error)
         gv_buf_append(out, sqlite3_column_blob(row, 0), (size_t)sqlite3_column_bytes(row, 0));
         rc = out->failed ? gv_fail(error, GV_ERR_MEMORY, "out of memory") : GV_OK;
         if (out->len > LOG_MAX)
-            rc = gv_fail(error, GV_ERR_RANGE, "its transparency log has more than %u bytes", (unsigned)LOG_MAX);
+            rc = gv_fail(error, GV_ERR_RANGE, "its transparency log has more than %u bytes",
+                         (unsigned)LOG_MAX);
     }
     sqlite3_finalize(row);
     if (rc == GV_OK)

@@ -11,9 +11,10 @@
 #include "crypto/hash.h"
 #include "node/base/file.h"
 
-#define PIECE        16384
-#define MAGIC_LEN    (GV_BACKUP_SEAL_LEN - GV_HASH_LEN)
-#define LEAST_PAGE   512 /* of SQLite: a file of whole pages is a multiple of it, and one with a seal is not */
+#define PIECE     16384
+#define MAGIC_LEN (GV_BACKUP_SEAL_LEN - GV_HASH_LEN)
+#define LEAST_PAGE                                                                                 \
+    512 /* of SQLite: a file of whole pages is a multiple of it, and one with a seal is not */
 
 static void begin(struct gv_hmac_state *sum)
 {
@@ -90,10 +91,11 @@ int gv_backup_seal(const char *path, struct gv_text *error)
 
 static int damaged(const char *path, struct gv_text *error)
 {
-    return gv_fail(error, GV_ERR_MALFORMED,
-                   "%s: damaged, cut short, or not a backup at all; give a whole file that `grapevine "
-                   "backup` has made",
-                   path);
+    return gv_fail(
+        error, GV_ERR_MALFORMED,
+        "%s: damaged, cut short, or not a backup at all; give a whole file that `grapevine "
+        "backup` has made",
+        path);
 }
 
 int gv_backup_unseal(const char *to, const char *path, struct gv_text *error)
@@ -122,7 +124,8 @@ int gv_backup_unseal(const char *to, const char *path, struct gv_text *error)
     int failed = pass(&sum, out, in, info.st_size - (sealed ? GV_BACKUP_SEAL_LEN : 0));
     gv_hmac_end(wanted, &sum);
     if (failed) {
-        rc = gv_fail(error, GV_ERR_IO, "%s, to be copied to %s: %s", path, to, gv_file_error(failed));
+        rc = gv_fail(error, GV_ERR_IO, "%s, to be copied to %s: %s", path, to,
+                     gv_file_error(failed));
         goto out;
     }
     if (sealed && (read_piece(in, seal, GV_BACKUP_SEAL_LEN) != GV_BACKUP_SEAL_LEN ||

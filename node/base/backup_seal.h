@@ -1,6 +1,6 @@
-/* The end of a backup's file: a checksum over all bytes before it, those that no row uses included, so
- * that whatever went wrong with the medium is seen, wherever it is (SPEC 9.7). No key is in it: it shows
- * accidents, not intent. */
+/* The end of a backup's file: a checksum over all bytes before it, those that no row uses included,
+ * so that whatever went wrong with the medium is seen, wherever it is (SPEC 9.7). No key is in it:
+ * it shows accidents, not intent. */
 #ifndef GV_NODE_BASE_BACKUP_SEAL_H
 #define GV_NODE_BASE_BACKUP_SEAL_H
 

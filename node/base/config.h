@@ -89,8 +89,8 @@ struct gv_config_said {
     char *text;    /* as written there, a list's lines joined by newlines; owned; NULL: not given */
 };
 /* gv_config_load, and on GV_OK *said receives table->count entries; gv_config_said_free. */
-int gv_config_load_said(const struct gv_config_table *table, void *out, struct gv_config_said **said,
-                        const char *path, struct gv_buf *errors);
+int gv_config_load_said(const struct gv_config_table *table, void *out,
+                        struct gv_config_said **said, const char *path, struct gv_buf *errors);
 void gv_config_said_free(const struct gv_config_table *table, struct gv_config_said *said);
 /* The same from memory; `name` stands for the file's in errors and for relative paths. */
 int gv_config_parse(const struct gv_config_table *table, void *out, const char *name,

@@ -184,7 +184,8 @@ static bool head_sound(int fd, off_t size)
 }
 
 /* What stands where SQLite wants its own files. It would say no more than that it cannot open the
- * database. Looked at by name: closing a file that this process has open already drops its locks. */
+ * database. Looked at by name: closing a file that this process has open already drops its locks.
+ */
 static int check_beside(const char *path, struct gv_text *error)
 {
     static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
@@ -241,8 +242,8 @@ static int ready_file(const char *path, struct gv_text *error)
     return rc;
 }
 
-/* When the file or its -shm cannot be opened for writing, SQLite opens it for reading alone and says
- * nothing; every write would fail for as long as the program runs. */
+/* When the file or its -shm cannot be opened for writing, SQLite opens it for reading alone and
+ * says nothing; every write would fail for as long as the program runs. */
 static int check_writable(sqlite3 *db, const char *path, struct gv_text *error)
 {
     if (sqlite3_db_readonly(db, "main") != 0)
@@ -359,10 +360,11 @@ static int check_last(sqlite3 *db, const char *path, const char *const *migratio
     if (rc == GV_OK)
         rc = check_version(path, version, mark, count, error);
     if (rc == GV_OK && (size_t)version < count)
-        rc = gv_fail(error, GV_ERR_VERSION,
-                     "%s: made by an older version of this program, and cannot be brought up to date "
-                     "as long as the disk is full",
-                     path);
+        rc = gv_fail(
+            error, GV_ERR_VERSION,
+            "%s: made by an older version of this program, and cannot be brought up to date "
+            "as long as the disk is full",
+            path);
     if (rc == GV_OK)
         rc = check_schema(db, path, migrations, count, error);
     return rc;

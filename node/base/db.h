@@ -14,23 +14,23 @@
 
 /* Opens or creates `path` (0600) and runs migrations[user_version..count-1], each in a transaction
  * of its own: one that is interrupted has not happened. A file that others may use is closed to
- * them (chmod 600), and so are its -wal, -shm and -journal. Returns GV_OK, GV_ERR_VERSION (made by a
- * newer program), GV_ERR_FORBIDDEN (one of the four is a symbolic link or no regular file),
+ * them (chmod 600), and so are its -wal, -shm and -journal. Returns GV_OK, GV_ERR_VERSION (made by
+ * a newer program), GV_ERR_FORBIDDEN (one of the four is a symbolic link or no regular file),
  * GV_ERR_MALFORMED (damaged, or no database), GV_ERR_SPACE (the disk is full), GV_ERR_IO (also: it
  * can be read, and not written). */
 int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, size_t count,
                struct gv_text *error);
-/* After GV_ERR_SPACE: what can be read without a byte being written, for reading alone. Without a log
- * the file is taken for unchanging; with one, the index over it that SQLite wants beside them is kept
- * in memory, and nobody else can open the file meanwhile. Where there is no file, or an empty one, an
- * empty database in memory. Returns GV_OK; GV_ERR_VERSION (not of the last schema: that takes room),
- * GV_ERR_MALFORMED, GV_ERR_MEMORY, GV_ERR_IO. */
+/* After GV_ERR_SPACE: what can be read without a byte being written, for reading alone. Without a
+ * log the file is taken for unchanging; with one, the index over it that SQLite wants beside them
+ * is kept in memory, and nobody else can open the file meanwhile. Where there is no file, or an
+ * empty one, an empty database in memory. Returns GV_OK; GV_ERR_VERSION (not of the last schema:
+ * that takes room), GV_ERR_MALFORMED, GV_ERR_MEMORY, GV_ERR_IO. */
 int gv_db_open_reading(sqlite3 **out, const char *path, const char *const *migrations, size_t count,
                        struct gv_text *error);
 void gv_db_close(sqlite3 *db); /* NULL is allowed; all statements must be finalised */
 
-/* What was wrong the last time, for the admin: "the disk is full; make room on it", or SQLite's word,
- * which for a file that could not grow is no more than "disk I/O error". Borrowed. */
+/* What was wrong the last time, for the admin: "the disk is full; make room on it", or SQLite's
+ * word, which for a file that could not grow is no more than "disk I/O error". Borrowed. */
 const char *gv_db_said(sqlite3 *db);
 bool gv_db_full(sqlite3 *db); /* whether that was it */
 

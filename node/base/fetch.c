@@ -254,7 +254,8 @@ int gv_fetch_lines(struct gv_fetch_result *result, const struct gv_fetch_request
 struct gv_fetch {
     uv_work_t work;
     struct gv_fetch_request request;
-    char *url, *method, *type, *header, *bind_address, *ca_file, *unix_path; /* owned, as is request.body */
+    char *url, *method, *type, *header, *bind_address, *ca_file,
+        *unix_path; /* owned, as is request.body */
     atomic_bool cancelled;
     gv_fetch_done done;
     void *context;

@@ -18,7 +18,7 @@ struct gv_fetch_request {
     const char *type;         /* of the body; NULL: application/json */
     const char *header;       /* one more line, "Name: value"; may be NULL */
     const char *bind_address; /* source address, numeric; NULL: any */
-    const char *ca_file;      /* PEM: who may have signed the server's certificate; NULL: the system's */
+    const char *ca_file; /* PEM: who may have signed the server's certificate; NULL: the system's */
     const char *unix_path; /* connect to this socket instead; the URL's host is then a name only */
     uint32_t connect_ms;   /* 0: 10 s */
     uint32_t total_ms;     /* 0: 30 s; in gv_fetch_lines 0: no limit */

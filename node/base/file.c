@@ -162,15 +162,17 @@ int gv_file_check_writers(const char *path, struct gv_text *error)
     if (stat(path, &info) != 0)
         return gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
     if ((info.st_mode & S_IWOTH) || (root && info.st_gid != 0 && (info.st_mode & S_IWGRP)))
-        return gv_fail(error, GV_ERR_FORBIDDEN,
-                       "%s: others than its owner can write to it (mode %04o), and so say what this "
-                       "program does; run: chmod go-w %s",
-                       path, (unsigned)(info.st_mode & 07777), path);
+        return gv_fail(
+            error, GV_ERR_FORBIDDEN,
+            "%s: others than its owner can write to it (mode %04o), and so say what this "
+            "program does; run: chmod go-w %s",
+            path, (unsigned)(info.st_mode & 07777), path);
     if (root && info.st_uid != 0)
-        return gv_fail(error, GV_ERR_FORBIDDEN,
-                       "%s belongs to another user (id %u), who could say what this program, started "
-                       "as root, does; run: chown root %s",
-                       path, (unsigned)info.st_uid, path);
+        return gv_fail(
+            error, GV_ERR_FORBIDDEN,
+            "%s belongs to another user (id %u), who could say what this program, started "
+            "as root, does; run: chown root %s",
+            path, (unsigned)info.st_uid, path);
     return GV_OK;
 }
 

@@ -33,7 +33,8 @@ int gv_file_check_writers(const char *path, struct gv_text *error);
 bool gv_file_is_full(int number);
 /* strerror, but that it tells the admin what to do about that. */
 const char *gv_file_error(int number);
-/* Whether nothing more can be written beside `path` for that reason: tried with a file that goes. */
+/* Whether nothing more can be written beside `path` for that reason: tried with a file that goes.
+ */
 bool gv_file_no_room(const char *path);
 
 /* mkdir -p for the last component only; an existing folder is fine. */

@@ -17,8 +17,8 @@
 
 #define SWEEP_MS 1000
 #define TURN_NS  500000u /* of one turn of the loop */
-#define RUNS     2u      /* of MHD_run, from one request of a connection to the one right behind it */
-#define PAUSE    63u     /* answers at most between two corks that gather nothing */
+#define RUNS     2u  /* of MHD_run, from one request of a connection to the one right behind it */
+#define PAUSE    63u /* answers at most between two corks that gather nothing */
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
@@ -167,13 +167,14 @@ static void on_timer(uv_timer_t *timer);
 
 static void cork(struct gv_http_connection *connection, int on)
 {
-    (void)setsockopt(connection->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on); /* not of TCP: no harm */
+    (void)setsockopt(connection->fd, IPPROTO_TCP, TCP_CORK, &on,
+                     sizeof on); /* not of TCP: no harm */
     connection->corked = on;
 }
 
-/* libmicrohttpd sends each answer by itself, which is most of what one costs. A client that asks again as
- * soon as it has its answer looks like one that sends many in one go: its corks gather one answer each,
- * and are tried ever less often. */
+/* libmicrohttpd sends each answer by itself, which is most of what one costs. A client that asks
+ * again as soon as it has its answer looks like one that sends many in one go: its corks gather one
+ * answer each, and are tried ever less often. */
 void gv_http_gather(struct gv_http_server *server, struct gv_http_connection *connection)
 {
     bool behind = connection->answered + RUNS >= server->runs;
@@ -235,8 +236,8 @@ static void run(struct gv_http_server *server)
     } while ((server->woken || (timed && wait == 0) || requests != server->counters.requests) &&
              uv_hrtime() - start < TURN_NS);
     let_go(server, true);
-    /* Never 0 from here: libuv runs a timer that is due again at once before anything else, and a flood
-     * of requests would keep the loop for itself. */
+    /* Never 0 from here: libuv runs a timer that is due again at once before anything else, and a
+     * flood of requests would keep the loop for itself. */
     if (server->woken || (timed && wait == 0))
         uv_timer_start(&server->timer, on_timer, 1, 0);
     else if (timed)
@@ -391,7 +392,8 @@ static struct MHD_Daemon *start_daemon(struct gv_http_server *server, int fd)
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
             (options->tls ? (unsigned)MHD_USE_TLS : 0),
-        0, NULL, NULL, gv_http_access, server, MHD_OPTION_ARRAY, options->tls ? secure : plain, MHD_OPTION_EXTERNAL_LOGGER, log_line, server,
+        0, NULL, NULL, gv_http_access, server, MHD_OPTION_ARRAY, options->tls ? secure : plain,
+        MHD_OPTION_EXTERNAL_LOGGER, log_line, server,
         /* At 1 it would refuse a missing Host by itself, with two heads; see check_head. */
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_CONNECTION_LIMIT,
         options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, options->timeout_s,

@@ -52,7 +52,7 @@ struct gv_http_options {
     uint16_t port;
     const struct gv_http_route *routes; /* borrowed until gv_http_stop; the first match wins */
     size_t route_count;
-    void *context; /* handed to every handler of these */
+    void *context;                           /* handed to every handler of these */
     const struct gv_http_bound_route *bound; /* looked at after them; borrowed too */
     size_t bound_count;
     /* Accepted Host names, compared without case and port; NULL: any. IP addresses of the
@@ -67,7 +67,7 @@ struct gv_http_options {
     bool guarded;
     const struct gv_config_address *clients;
     size_t client_count;
-    bool tls; /* with the pair of node/base/http_tls.h */
+    bool tls;                    /* with the pair of node/base/http_tls.h */
     size_t head_max;             /* 0: GV_HTTP_HEAD_MAX; cleared anew for each request */
     size_t body_max;             /* 0: 64 KiB */
     unsigned connections_max;    /* 0: 256 */
@@ -119,7 +119,8 @@ bool gv_http_proxied(const struct gv_http_request *request);
 /* ---- the answer, exactly one per request ---------------------------------------------------- */
 /* An extra header, before the answer. */
 void gv_http_add_header(struct gv_http_request *request, const char *name, const char *value);
-/* Copies data. `type` is a media type; NULL for an answer without a body. The request is gone for the caller afterwards. */
+/* Copies data. `type` is a media type; NULL for an answer without a body. The request is gone for
+ * the caller afterwards. */
 void gv_http_respond(struct gv_http_request *request, unsigned status, const char *type,
                      const void *data, size_t len);
 
@@ -135,16 +136,17 @@ void gv_http_respond_shared(struct gv_http_request *request, unsigned status, co
 
 /* Takes over the reference to `json` (NULL: 500). */
 void gv_http_respond_json(struct gv_http_request *request, unsigned status, json_t *json);
-/* A long answer, read from its owner as fast as the client takes it, so that it never lies in memory
- * as a whole. One that fits into GV_HTTP_PIECE bytes goes out with a Content-Length, another chunked.
- * After this call the owner has `read` and `done` called from the same loop, in no handler. */
+/* A long answer, read from its owner as fast as the client takes it, so that it never lies in
+ * memory as a whole. One that fits into GV_HTTP_PIECE bytes goes out with a Content-Length, another
+ * chunked. After this call the owner has `read` and `done` called from the same loop, in no
+ * handler. */
 #define GV_HTTP_PIECE 16384
 struct gv_http_source {
     void *context;
     /* At most `room` bytes (1 or more) into out; 0: this was all. */
     size_t (*read)(void *context, char *out, size_t room);
-    /* Once, in the end. complete: the last byte was handed to the kernel; otherwise the client left,
-     * or the server stopped. */
+    /* Once, in the end. complete: the last byte was handed to the kernel; otherwise the client
+     * left, or the server stopped. */
     void (*done)(void *context, bool complete);
 };
 void gv_http_respond_source(struct gv_http_request *request, unsigned status, const char *type,

@@ -137,8 +137,7 @@ void gv_http_error(struct gv_http_request *request, unsigned status, const char 
     va_end(args);
     /* It may quote a stranger, and be cut within a character: JSON would not take that. */
     gv_log_safe(safe, sizeof safe, message, strlen(message));
-    gv_http_respond_json(request, status,
-                         json_pack("{s:s,s:s}", "error", word, "message", safe));
+    gv_http_respond_json(request, status, json_pack("{s:s,s:s}", "error", word, "message", safe));
 }
 
 void gv_http_on_closed(struct gv_http_request *request, void (*closed)(void *context),

@@ -1,5 +1,5 @@
-/* The head of a request, byte by byte: what libmicrohttpd reads in one way and somebody before us might
- * read in another is refused. */
+/* The head of a request, byte by byte: what libmicrohttpd reads in one way and somebody before us
+ * might read in another is refused. */
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -29,9 +29,11 @@ static void cut_off(struct gv_http_server *server, int fd, const char *answer)
     shutdown(fd, SHUT_RDWR);
 }
 
-/* Each argument takes a record of libmicrohttpd's memory for a connection, beside the head itself. When
- * that is used up while it reads them it neither answers nor closes: so this is done here, before. */
-static void refuse_target(struct gv_http_server *server, const struct gv_http_connection *connection)
+/* Each argument takes a record of libmicrohttpd's memory for a connection, beside the head itself.
+ * When that is used up while it reads them it neither answers nor closes: so this is done here,
+ * before. */
+static void refuse_target(struct gv_http_server *server,
+                          const struct gv_http_connection *connection)
 {
     static const char answer[] =
         "HTTP/1.1 414 URI Too Long\r\nContent-Type: application/json\r\nContent-Length: 78\r\n"
@@ -50,9 +52,9 @@ static bool is_length(const char *value, size_t len)
     return len > 0 && len <= 15;
 }
 
-/* libmicrohttpd itself answers a Content-Length that is no number, and writes the head of that answer
- * twice. It says so in its log first, though not of which connection: of those whose head is being read,
- * it is the one that has such a header. */
+/* libmicrohttpd itself answers a Content-Length that is no number, and writes the head of that
+ * answer twice. It says so in its log first, though not of which connection: of those whose head is
+ * being read, it is the one that has such a header. */
 void gv_http_refuse_lengths(struct gv_http_server *server)
 {
     static const char answer[] =
@@ -96,7 +98,8 @@ void *gv_http_check_uri(void *context, const char *uri, struct MHD_Connection *m
         if (*at <= 0x20 || *at >= 0x7f || (at[0] == '%' && at[1] == '0' && at[2] == '0'))
             return &gv_http_bad_uri;
     }
-    if (arguments >= ARGUMENTS_MAX || (arguments > 0 && strlen(uri) > server->options.head_max / 2)) {
+    if (arguments >= ARGUMENTS_MAX ||
+        (arguments > 0 && strlen(uri) > server->options.head_max / 2)) {
         refuse_target(server, connection);
         return &gv_http_bad_uri;
     }
@@ -119,9 +122,10 @@ static bool token(const char *name, size_t len)
     return len > 0;
 }
 
-/* libmicrohttpd puts two zero bytes in the place of a line's end, in its buffer, and lends us pointers
- * into that. So whoever sent a zero byte, which hides the rest of a line, ended a line with less than
- * CR LF or folded one into the next is found out: the next does not begin where it should. */
+/* libmicrohttpd puts two zero bytes in the place of a line's end, in its buffer, and lends us
+ * pointers into that. So whoever sent a zero byte, which hides the rest of a line, ended a line
+ * with less than CR LF or folded one into the next is found out: the next does not begin where it
+ * should. */
 static const char *line_after(const char *text, size_t len)
 {
     return text[len] == '\0' && text[len + 1] == '\0' ? text + len + 2 : NULL;
@@ -138,8 +142,8 @@ static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, co
         return MHD_NO;
     }
     head->at = line_after(value, value_len);
-    /* A name with a blank before the colon is read differently by different servers, and so is a value
-     * with a control character in it (RFC 9110, section 5.5). */
+    /* A name with a blank before the colon is read differently by different servers, and so is a
+     * value with a control character in it (RFC 9110, section 5.5). */
     head->malformed |= !head->at || !token(name, name_len);
     for (size_t i = 0; i < value_len; i++)
         head->malformed |= ((uint8_t)value[i] < 0x20 && value[i] != '\t') || value[i] == 0x7f;

@@ -9,16 +9,17 @@
 #include "proto/buf.h"
 
 #define GV_HTTP_BEAT_MS 15000
-#define GV_HTTP_TAKE_MS 120000 /* for an answer to be taken: 1 million addresses at 130 KB a second */
+#define GV_HTTP_TAKE_MS                                                                            \
+    120000 /* for an answer to be taken: 1 million addresses at 130 KB a second */
 
 struct gv_http_connection {
     LIST_ENTRY(gv_http_connection) list;
     struct MHD_Connection *mhd;
     int fd;
-    uint8_t key[16];      /* client address, IPv6 by its /64: what the limit counts */
-    bool counted;         /* false on a unix socket */
-    bool refused;         /* over the limit: on its way out */
-    bool local_known;     /* `local` holds the address it came in on, IPv4 as ::ffff:a.b.c.d */
+    uint8_t key[16];  /* client address, IPv6 by its /64: what the limit counts */
+    bool counted;     /* false on a unix socket */
+    bool refused;     /* over the limit: on its way out */
+    bool local_known; /* `local` holds the address it came in on, IPv4 as ::ffff:a.b.c.d */
     uint8_t local[16];
     bool in_head;         /* its first line has come, not yet all of its headers */
     const char *version;  /* where that line's version must be, in libmicrohttpd's buffer */
@@ -26,9 +27,10 @@ struct gv_http_connection {
     uint64_t deadline_ms; /* the request must have come, the answer be taken by then; 0: none */
     uint64_t answered;    /* the server's `runs` at its last answer */
     LIST_ENTRY(gv_http_connection) corked_list; /* while `corked` */
-    bool corked;          /* answers wait for those to the requests behind */
-    unsigned gathered;    /* answers since it was corked */
-    unsigned pause, spare; /* answers that go out at once, after a cork that gathered one; how many are left */
+    bool corked;                                /* answers wait for those to the requests behind */
+    unsigned gathered;                          /* answers since it was corked */
+    unsigned pause,
+        spare; /* answers that go out at once, after a cork that gathered one; how many are left */
 };
 
 enum gv_http_state {
@@ -128,8 +130,8 @@ bool gv_http_trusts(const struct gv_http_server *server, const struct sockaddr *
 /* What a suspended connection waited for is there. */
 void gv_http_wake(struct gv_http_request *request);
 
-/* Before a short answer: if the one before went out in the run before this, more requests came in one
- * go, and their answers go out together. */
+/* Before a short answer: if the one before went out in the run before this, more requests came in
+ * one go, and their answers go out together. */
 void gv_http_gather(struct gv_http_server *server, struct gv_http_connection *connection);
 
 /* After MHD_resume_connection, which by itself makes nothing run in this mode. */

@@ -22,8 +22,7 @@ static bool local_address(const struct gv_http_request *request, const char *hos
     const struct gv_http_connection *connection = gv_http_connection_of(request->mhd);
     uint8_t family, bytes[16], mapped[16] = {[10] = 0xff, [11] = 0xff};
 
-    if (!connection || !connection->local_known ||
-        gv_ip_parse(&family, bytes, host, len) != GV_OK)
+    if (!connection || !connection->local_known || gv_ip_parse(&family, bytes, host, len) != GV_OK)
         return false;
     if (family == GV_FAMILY_IPV4)
         memcpy(mapped + 12, bytes, 4);
@@ -270,7 +269,8 @@ static void check_head(struct gv_http_request *request, const char *url, const c
 
     gv_http_read_head(&head, request->mhd, url, request->method, version);
     if (uri_refused)
-        gv_http_error(request, 400, "bad-request", "the path is none, or holds a control character");
+        gv_http_error(request, 400, "bad-request",
+                      "the path is none, or holds a control character");
     else if (head.malformed || head.lengths > 1 || head.hosts > 1 ||
              (head.encodings && head.lengths))
         gv_http_error(request, 400, "bad-request",

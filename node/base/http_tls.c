@@ -256,6 +256,7 @@ void *gv_tls_callback(void)
     gnutls_certificate_retrieve_function2 *callback = retrieve;
     void *pointer;
 
-    memcpy(&pointer, &callback, sizeof pointer); /* ISO C has no cast for it, and POSIX says it fits */
+    memcpy(&pointer, &callback,
+           sizeof pointer); /* ISO C has no cast for it, and POSIX says it fits */
     return pointer;
 }

@@ -1,6 +1,6 @@
-/* The TLS of this program's HTTP servers (GnuTLS, through libmicrohttpd): one certificate chain and its
- * key from two PEM files, read anew when they change. One for the process: libmicrohttpd hands its
- * callback no context. Used from the loop's thread alone. */
+/* The TLS of this program's HTTP servers (GnuTLS, through libmicrohttpd): one certificate chain and
+ * its key from two PEM files, read anew when they change. One for the process: libmicrohttpd hands
+ * its callback no context. Used from the loop's thread alone. */
 #ifndef GV_NODE_BASE_HTTP_TLS_H
 #define GV_NODE_BASE_HTTP_TLS_H
 

@@ -39,8 +39,8 @@ static int check_folder(const char *path, struct stat *folder, struct gv_text *e
     return GV_OK;
 }
 
-/* Who may rename what is in a folder above can put another one in the key's place: its owner, and all
- * who can write to it, but with the sticky bit (/tmp) those only what is theirs. */
+/* Who may rename what is in a folder above can put another one in the key's place: its owner, and
+ * all who can write to it, but with the sticky bit (/tmp) those only what is theirs. */
 static int check_one_above(const char *name, uid_t owner, struct gv_text *error)
 {
     struct stat info;
@@ -148,9 +148,9 @@ int gv_keyfile_create(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv
     randombytes_buf(secret, GV_SECRET_LEN);
     int rc = write_key(fd, path, secret, error);
     if (rc == GV_OK && link(fresh, path) != 0)
-        rc = errno == EEXIST ? gv_fail(error, GV_ERR_DUPLICATE,
-                                       "%s: there is a key already; it is kept", path)
-                             : gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
+        rc = errno == EEXIST
+                 ? gv_fail(error, GV_ERR_DUPLICATE, "%s: there is a key already; it is kept", path)
+                 : gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
     else if (rc == GV_OK && gv_file_sync_folder(path) != 0) {
         rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
         unlink(path);

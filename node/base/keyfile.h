@@ -18,8 +18,8 @@ int gv_keyfile_own_folder(const char *folder, struct gv_text *error);
 
 /* GV_ERR_NOT_FOUND; GV_ERR_FORBIDDEN when anybody else can use or replace it: group or others have
  * a right on it, or may write to its folder or to one above that has no sticky bit; it, or one of
- * these folders, belongs to another user than this one and root; it is no regular file, or a symbolic
- * link; GV_ERR_MALFORMED; GV_ERR_IO. The caller wipes `secret` (gv_wipe). */
+ * these folders, belongs to another user than this one and root; it is no regular file, or a
+ * symbolic link; GV_ERR_MALFORMED; GV_ERR_IO. The caller wipes `secret` (gv_wipe). */
 int gv_keyfile_read(uint8_t secret[GV_SECRET_LEN], const char *path, struct gv_text *error);
 
 /* Reads it, or creates it when absent: *fresh. */

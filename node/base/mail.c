@@ -386,8 +386,8 @@ out:
     curl_slist_free_all(recipients);
 }
 
-/* A server may hang up on a connection that was kept, at the very moment it is used again: then once
- * more, on a new one. */
+/* A server may hang up on a connection that was kept, at the very moment it is used again: then
+ * once more, on a new one. */
 static void send_by_smtp(struct mail *mail)
 {
     bool kept;
@@ -401,7 +401,6 @@ static void send_by_smtp(struct mail *mail)
     send_over(mail, curl);
     give_back(mail->mailer, curl, mail->error == GV_OK);
 }
-
 
 static void in_thread(uv_work_t *work)
 {

@@ -41,8 +41,8 @@ void gv_mailer_free(struct gv_mailer *mailer);
  * GV_ERR_IO: it could not be reached or is out of order, trying again may help. */
 typedef void (*gv_mail_done)(void *context, int error, const char *why);
 
-/* `to` is a normalised address, `subject` UTF-8 without control characters, `body` UTF-8, lines that
- * end in "\n". Everything is copied. Returns GV_OK, GV_ERR_BUSY, GV_ERR_MEMORY (no callback
+/* `to` is a normalised address, `subject` UTF-8 without control characters, `body` UTF-8, lines
+ * that end in "\n". Everything is copied. Returns GV_OK, GV_ERR_BUSY, GV_ERR_MEMORY (no callback
  * then). */
 int gv_mail_send(struct gv_mailer *mailer, const char *to, const char *subject, const char *body,
                  gv_mail_done done, void *context);

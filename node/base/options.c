@@ -44,7 +44,8 @@ static const struct gv_config_key keys[] = {
      "folder is closed to it, so set control to a path elsewhere then, such as "
      "/run/grapevine/control.sock."},
     {"node", "user", GV_CONFIG_STRING, FIELD(user), "", 0, 32, NULL, false,
-     "User to run as when started as root; made once with `useradd --system`. Empty: _grapevine, or "
+     "User to run as when started as root; made once with `useradd --system`. Empty: _grapevine, "
+     "or "
      "whoever starts it when that is not root. root: its id without its rights; not advised."},
     {"node", "groups", GV_CONFIG_STRINGS, FIELD(groups), "", 0, 16, NULL, false,
      "Groups to keep for reading logs, beside those that user is in: adm, systemd-journal."},
@@ -63,7 +64,8 @@ static const struct gv_config_key keys[] = {
      "yes: this node's signals are sent. preview: they are only shown by `grapevine telemetry`. "
      "no: none are made. Signals of others are received in any case."},
     {"share", "share_statistics", GV_CONFIG_BOOL, FIELD(share_statistics), "yes", 0, 0, NULL, false,
-     "With mode = yes: once an hour tells direct peers, and nobody else, a size class of this host's "
+     "With mode = yes: once an hour tells direct peers, and nobody else, a size class of this "
+     "host's "
      "mail and how many per cent bounced, were deferred or rejected."},
     {"log", "file", GV_CONFIG_STRINGS, FIELD(logs), "", 0, 16, NULL, true,
      "Mail logs to follow, several allowed: the absolute path of a file; journal (journal:FOLDER "
@@ -94,7 +96,8 @@ static const struct gv_config_key keys[] = {
      "Where this host really refuses: some of dovecot, dnsbl, bouncers, nftables. no: it only "
      "watches, and `grapevine status` says how much it would have refused."},
     {"policy", "feed", GV_CONFIG_ENUM, FIELD(feed), "refuse", 0, 0, feed_names, false,
-     "What bouncers and nftables get: refuse, what is refused here; consensus, all that is untrusted "
+     "What bouncers and nftables get: refuse, what is refused here; consensus, all that is "
+     "untrusted "
      "as well."},
     {"dnsbl", "listen", GV_CONFIG_HOSTS, FIELD(dnsbl_listen), "", 0, 4, NULL, false,
      "ADDRESS:PORT where the DNS zones refuse.grapevine and untrusted.grapevine are answered, such "
@@ -122,8 +125,9 @@ static const struct gv_config_key keys[] = {
     {"limits", "journal", GV_CONFIG_DURATION, FIELD(journal_s), "30d", 86400, 31536000, NULL, false,
      "How long signals that have ceased to count are kept for `grapevine ip`, 500000 at most."},
     {"limits", "statistics", GV_CONFIG_DURATION, FIELD(statistics_s), "90d", 172800, 31536000, NULL,
-     false, "How long the hourly sums of this host's mail flow, and alerts, are kept. Those of each "
-            "minute are kept for 48 h."},
+     false,
+     "How long the hourly sums of this host's mail flow, and alerts, are kept. Those of each "
+     "minute are kept for 48 h."},
 };
 /* These, and the sections that have a file of their own. */
 const struct gv_config_table *gv_options_table(void)
@@ -321,7 +325,8 @@ static struct gv_prefix *to_prefixes(const struct gv_config_addresses *from)
 
 static void check_enforce(struct check *check)
 {
-    static const char *const names[] = {"dovecot", "dnsbl", "bouncers", "nftables"}; /* bit by bit */
+    static const char *const names[] = {"dovecot", "dnsbl", "bouncers",
+                                        "nftables"}; /* bit by bit */
     struct gv_options *o = check->options;
 
     for (size_t i = 0; i < o->enforce.count; i++) {
@@ -331,13 +336,13 @@ static void check_enforce(struct check *check)
             bit |= strcmp(word, names[j]) == 0 ? 1u << j : 0;
         o->enforced |= bit;
         if (bit == 0 && !(strcmp(word, "no") == 0 && o->enforce.count == 1))
-            wrong(check, "policy", "enforce",
-                  "\"%s\" will not do here, write no, or some of dovecot, dnsbl, bouncers, nftables",
-                  word);
+            wrong(
+                check, "policy", "enforce",
+                "\"%s\" will not do here, write no, or some of dovecot, dnsbl, bouncers, nftables",
+                word);
     }
     if (o->enforced & (GV_ENFORCE_DOVECOT | GV_ENFORCE_BOUNCERS) && o->http_listen.count == 0)
-        wrong(check, "policy", "enforce",
-              "%s a place to ask; set [http] listen = 127.0.0.1:4729",
+        wrong(check, "policy", "enforce", "%s a place to ask; set [http] listen = 127.0.0.1:4729",
               o->enforced & GV_ENFORCE_DOVECOT ? "dovecot needs" : "bouncers need");
     if (o->enforced & GV_ENFORCE_DNSBL && o->dnsbl_listen.count == 0)
         wrong(check, "policy", "enforce",
@@ -379,7 +384,8 @@ static void check_surfaces(struct check *check)
         wrong(check, "http", "listen",
               "\"%s\" is not an address; write it as 127.0.0.1:4729 or [::1]:4729",
               o->http_listen.items[0].host);
-    else if (o->http_listen.count && !gv_log_source_is_loopback(&http) && o->http_clients.count == 0)
+    else if (o->http_listen.count && !gv_log_source_is_loopback(&http) &&
+             o->http_clients.count == 0)
         wrong(check, "http", "listen",
               "\"%s\" is open to other hosts, but [http] clients lists none; list them, or listen "
               "on 127.0.0.1",

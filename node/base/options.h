@@ -31,7 +31,7 @@ struct gv_options {
     char *registry, *registry_ca, *descriptor, *id;
     struct gv_config_hosts seeds;
     /* [share] */
-    int share; /* enum gv_share */
+    int share;             /* enum gv_share */
     bool share_statistics; /* where `share` is yes */
     /* [log] */
     struct gv_config_strings logs;
@@ -106,9 +106,9 @@ int gv_options_check_host(const struct gv_options *options, const char *path,
                           struct gv_buf *errors);
 void gv_options_help(FILE *out);
 const struct gv_config_table *gv_options_table(void);
-/* {"file", "settings": [{"section", "key", "value", "line" (null: not given), "default", "doc"}]}: every
- * key as it is in force, and where it comes from. A webhook's path is left out: it may be a secret.
- * NULL when out of memory. (options_shown.c) */
+/* {"file", "settings": [{"section", "key", "value", "line" (null: not given), "default", "doc"}]}:
+ * every key as it is in force, and where it comes from. A webhook's path is left out: it may be a
+ * secret. NULL when out of memory. (options_shown.c) */
 json_t *gv_options_json(const struct gv_options *options, const char *path);
 
 /* Whether [node] advertise names an address that others cannot dial: a private one, outside a lab.

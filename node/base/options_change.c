@@ -61,9 +61,9 @@ const char *gv_options_fixed_change(const struct gv_options *now, const struct g
           now->http_listen.items[0].port != next->http_listen.items[0].port)))
         return "[http] listen";
     if (now->http_clients.count != next->http_clients.count ||
-        (now->http_clients.count && memcmp(now->http_clients.items, next->http_clients.items,
-                                           now->http_clients.count *
-                                               sizeof *now->http_clients.items) != 0))
+        (now->http_clients.count &&
+         memcmp(now->http_clients.items, next->http_clients.items,
+                now->http_clients.count * sizeof *now->http_clients.items) != 0))
         return "[http] clients";
     if (!same_strings(&now->http_names, &next->http_names))
         return "[http] names";

@@ -53,10 +53,11 @@ static int drop_capabilities(uint32_t keep, struct gv_text *error)
     kept[0].effective = kept[0].permitted = keep;
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     if ((keep || has_capabilities()) && syscall(SYS_capset, &head, kept) != 0)
-        return keep ? gv_fail(error, GV_ERR_FORBIDDEN,
-                              "a capability is missing that is needed: %s; start it as root, or with "
-                              "AmbientCapabilities= of systemd",
-                              strerror(errno))
+        return keep ? gv_fail(
+                          error, GV_ERR_FORBIDDEN,
+                          "a capability is missing that is needed: %s; start it as root, or with "
+                          "AmbientCapabilities= of systemd",
+                          strerror(errno))
                     : gv_fail(error, GV_ERR_IO, "capabilities cannot be dropped: %s",
                               strerror(errno));
     return GV_OK;

@@ -9,7 +9,8 @@
 
 struct gv_privileges {
     const char *user; /* to become, when started as root; NULL or "": _grapevine then */
-    /* Groups to keep beside those that the user is in; a number may stand for a name. Not root's. */
+    /* Groups to keep beside those that the user is in; a number may stand for a name. Not root's.
+     */
     const char *const *groups;
     size_t group_count;
     const char *control_group; /* one more; may be NULL or "" */
@@ -18,11 +19,11 @@ struct gv_privileges {
 };
 
 /* To be called once, before threads, sockets and files of others. Whoever started it: umask 077, no
- * core dumps, not traceable, no new privileges by exec, and no capability but those to keep; started
- * as root: the user, its groups, and no way back, which is tried out. "root" has to be written out,
- * and keeps the id and nothing else: no capability, so that files of others stay closed to it.
- * Returns GV_OK; GV_ERR_NOT_FOUND (no such user or group; root, and no user), GV_ERR_FORBIDDEN
- * (this is somebody else who is not root; root's group), GV_ERR_IO. */
+ * core dumps, not traceable, no new privileges by exec, and no capability but those to keep;
+ * started as root: the user, its groups, and no way back, which is tried out. "root" has to be
+ * written out, and keeps the id and nothing else: no capability, so that files of others stay
+ * closed to it. Returns GV_OK; GV_ERR_NOT_FOUND (no such user or group; root, and no user),
+ * GV_ERR_FORBIDDEN (this is somebody else who is not root; root's group), GV_ERR_IO. */
 int gv_privileges_drop(const struct gv_privileges *options, struct gv_text *error);
 
 #endif

@@ -1,6 +1,6 @@
-/* Rows of the store that hold addresses for as long as a connection is open: sealed, so that neither
- * the file nor a copy of it names who logged in (SPEC 15). Not authenticated: each row of the store
- * has a MAC. */
+/* Rows of the store that hold addresses for as long as a connection is open: sealed, so that
+ * neither the file nor a copy of it names who logged in (SPEC 15). Not authenticated: each row of
+ * the store has a MAC. */
 #ifndef GV_NODE_BASE_SEALED_H
 #define GV_NODE_BASE_SEALED_H
 

@@ -94,8 +94,8 @@ static int check_pages(sqlite3 *db, struct gv_text *error)
         if (rc < 0)
             gv_fail(error, rc, "%s: %s", sqlite3_db_filename(db, "main"), gv_db_said(db));
         else if (rc == 1 && !sqlite3_column_text(row, 0)) /* damage must not be guessed */
-            rc = gv_fail(error, GV_ERR_MEMORY, "%s: out of memory",
-                         sqlite3_db_filename(db, "main"));
+            rc =
+                gv_fail(error, GV_ERR_MEMORY, "%s: out of memory", sqlite3_db_filename(db, "main"));
         else if (rc == 1 && strcmp((const char *)sqlite3_column_text(row, 0), "ok") == 0)
             rc = GV_OK;
         else

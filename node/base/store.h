@@ -13,7 +13,7 @@
 #include "crypto/identity.h"
 #include "node/base/text.h"
 
-#define GV_STORE_MAC  16
+#define GV_STORE_MAC 16
 /* Numbers of the tables `kept` and `statistic`; the others have those of enum gv_row. */
 #define GV_STORE_KEPT      0xff
 #define GV_STORE_STATISTIC 0xfe
@@ -55,7 +55,7 @@ struct gv_store_carry {
                                            on one of these pages and whose MAC verifies; `from`
                                            may be NULL then */
     const uint8_t *from_key, *to_key;
-    bool damaged;  /* what cannot be read is left behind, instead of failing */
+    bool damaged;   /* what cannot be read is left behind, instead of failing */
     bool positions; /* also where the logs were left, which means nothing on another machine */
     /* Out: */
     size_t carried, bad; /* rows; those whose MAC does not verify are left behind */

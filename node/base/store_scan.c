@@ -8,14 +8,14 @@
 #include "crypto/error.h"
 #include "proto/buf.h"
 
-#define HEAD_LEN      100 /* of the file, at the start of page 1 */
-#define LOG_HEAD      32
-#define FRAME_HEAD    24
-#define PAYLOAD_MAX   131072
-#define PAGE_DEFAULT  4096
-#define INDEX_INNER   0x02
-#define INDEX_LEAF    0x0a
-#define TABLE_LEAF    0x0d
+#define HEAD_LEN     100 /* of the file, at the start of page 1 */
+#define LOG_HEAD     32
+#define FRAME_HEAD   24
+#define PAYLOAD_MAX  131072
+#define PAGE_DEFAULT 4096
+#define INDEX_INNER  0x02
+#define INDEX_LEAF   0x0a
+#define TABLE_LEAF   0x0d
 
 static uint32_t get16(const uint8_t *at)
 {
@@ -287,8 +287,8 @@ static size_t page_size_of(const uint8_t *file, size_t len)
     return page_size_sound(size) ? size : PAGE_DEFAULT;
 }
 
-/* Cells of pages that are sound as far as their list of cells goes. Pages taken for larger than they
- * are: half of them or less are seen. For smaller: their cells lie beyond the end. */
+/* Cells of pages that are sound as far as their list of cells goes. Pages taken for larger than
+ * they are: half of them or less are seen. For smaller: their cells lie beyond the end. */
 static size_t sound_cells(const struct scan *scan)
 {
     size_t sound = 0;
@@ -312,7 +312,8 @@ static size_t sound_cells(const struct scan *scan)
     return sound;
 }
 
-/* What the head says may be wrong, and still be a size. What it says goes when another is as good. */
+/* What the head says may be wrong, and still be a size. What it says goes when another is as good.
+ */
 static bool find_page_size(struct scan *scan, size_t log_len)
 {
     size_t said = page_size_of(scan->file, scan->file_len), best = said, most = 0;

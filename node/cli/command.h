@@ -93,8 +93,8 @@ int gv_cli_follow(struct gv_cli *cli, const char *path,
 /* Appends name=value to a path, escaped; the first with '?'. Cuts at cap. */
 void gv_cli_query(char *path, size_t cap, const char *name, const char *value);
 
-/* What is asked of a list that may go on: --follow ('f'), --since ('t') and --limit ('n'), as far as
- * the command offers them, in the path. For gv_cli_spec: the parser, and its input. */
+/* What is asked of a list that may go on: --follow ('f'), --since ('t') and --limit ('n'), as far
+ * as the command offers them, in the path. For gv_cli_spec: the parser, and its input. */
 struct gv_cli_stream {
     bool follow;
     char path[512];

@@ -204,8 +204,8 @@ static void check_certificate(struct examination *e)
     }
 }
 
-/* Its log is compared every 15 minutes. Once a day it signs a new head: without one for longer, it hides
- * what it signs, or is down for good. */
+/* Its log is compared every 15 minutes. Once a day it signs a new head: without one for longer, it
+ * hides what it signs, or is down for good. */
 static void check_registry_log(struct examination *e)
 {
     const char *head = gv_cli_text(e->status, "registry.log.head");
@@ -222,12 +222,14 @@ static void check_registry_log(struct examination *e)
                  "its log of certificates was not looked at yet");
         return;
     }
-    bool parsed = gv_rfc3339_parse(&then_ms, head) == GV_OK || gv_rfc3339_parse(&then_ms, since) == GV_OK;
+    bool parsed =
+        gv_rfc3339_parse(&then_ms, head) == GV_OK || gv_rfc3339_parse(&then_ms, since) == GV_OK;
     bool long_ago = parsed && e->host->now_unix - (int64_t)(then_ms / 1000) > LOG_HEAD_S;
     find(e, "registry", long_ago ? GV_FINDING_FAILURE : GV_FINDING_WARNING,
-         long_ago ? "ask who runs it, and the other admins: while it shows no log, nobody sees what it "
-                    "signs"
-                  : "tried again every 15 minutes; should it stay so for a day, ask who runs it",
+         long_ago
+             ? "ask who runs it, and the other admins: while it shows no log, nobody sees what it "
+               "signs"
+             : "tried again every 15 minutes; should it stay so for a day, ask who runs it",
          "its log of certificates cannot be compared since %s: %s", since,
          gv_cli_text(e->status, "registry.log.trouble"));
 }
@@ -246,7 +248,8 @@ static void check_registry(struct examination *e)
     }
     if (json_is_string(gv_cli_member(e->status, "registry.trouble")))
         find(e, "registry", GV_FINDING_WARNING,
-             "the mesh works without it, and it is asked again by itself. Does another host reach it? "
+             "the mesh works without it, and it is asked again by itself. Does another host reach "
+             "it? "
              "then look at this one's DNS, firewall and [network] registry; else tell who runs it",
              "not in reach since %s: %s; asked again %s",
              gv_cli_text(e->status, "registry.trouble_since"),

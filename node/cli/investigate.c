@@ -361,7 +361,8 @@ int gv_cli_investigate(struct gv_cli *cli, int argc, char **argv)
             .arguments = "top-senders|queue|logins|names [LOG...]",
             .doc =
                 "A closer look, for a reason that goes on record first: who sends most; whose mail "
-                "is stuck in Postfix's or Exim's queue; accounts that log in from many networks; series of "
+                "is stuck in Postfix's or Exim's queue; accounts that log in from many networks; "
+                "series of "
                 "account names such as name plus number. Reads the logs of the configuration, or "
                 "LOG, on the spot, prints to the terminal and keeps nothing but the entry in the "
                 "transparency log. To be run as root.",

@@ -26,11 +26,13 @@ static bool ask_consent(const char *instance)
 {
     char answer[16] = "";
 
-    fprintf(stderr,
-            "Instance %s leaves the network for good: its certificate is revoked, at the registry and\n"
-            "in the mesh, and what it said counts no more. With your last instance the registry erases\n"
-            "your email address. What this node has stored stays here, and can be read.\n",
-            instance);
+    fprintf(
+        stderr,
+        "Instance %s leaves the network for good: its certificate is revoked, at the registry and\n"
+        "in the mesh, and what it said counts no more. With your last instance the registry "
+        "erases\n"
+        "your email address. What this node has stored stays here, and can be read.\n",
+        instance);
     if (!isatty(STDIN_FILENO)) {
         fprintf(stderr, "grapevine: nothing was done; run it again with --yes\n");
         return false;
@@ -50,9 +52,10 @@ int gv_cli_leave(struct gv_cli *cli, int argc, char **argv)
     gv_cli_parse(cli,
                  &(struct gv_cli_spec){
                      .options = options,
-                     .doc = "Ends the registration of this node: the registry revokes its certificate "
-                            "and, with the last one of its owner, erases his email address. Without "
-                            "the machine it is done at the registry's page /leave, by mail.",
+                     .doc =
+                         "Ends the registration of this node: the registry revokes its certificate "
+                         "and, with the last one of its owner, erases his email address. Without "
+                         "the machine it is done at the registry's page /leave, by mail.",
                      .parse = parse,
                      .input = &yes},
                  argc, argv, NULL);

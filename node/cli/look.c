@@ -34,7 +34,7 @@ struct gv_look {
     struct message messages[MESSAGES]; /* one place each: a later message takes it */
     uint64_t seen[SEEN];
     size_t seen_count;
-    struct { /* Exim's queue: the message whose recipients come */
+    struct {                      /* Exim's queue: the message whose recipients come */
         uint64_t sender, came_ms; /* its hash; 0: of none that was asked for */
         bool frozen;
     } queued;
@@ -195,7 +195,8 @@ static void take_mail(struct gv_look *look, const struct gv_line *line, uint64_t
     }
 }
 
-/* ---- senders, as Exim has them ----------------------------------------------------------------- */
+/* ---- senders, as Exim has them -----------------------------------------------------------------
+ */
 
 static struct gv_tally_entry *entry_of(struct gv_look *look, const struct message *m)
 {

@@ -142,8 +142,8 @@ static uint64_t size_of(const char *at, const char *limit)
     return whole * unit + tenths * unit / 10;
 }
 
-/* " 4m  2.9K 1xV26K-000039-0k <SENDER> (login) *** frozen ***". The sender ends at the last '>' that
- * can be its end: what stands behind has none. */
+/* " 4m  2.9K 1xV26K-000039-0k <SENDER> (login) *** frozen ***". The sender ends at the last '>'
+ * that can be its end: what stands behind has none. */
 static bool take_message(struct gv_exim_queued *out, const char *at, const char *limit)
 {
     while (at < limit && *at == ' ')

@@ -1,5 +1,5 @@
-/* What Exim's log and its queue say, for `grapevine investigate` (log.c, receive.c, deliver.c and queue.c of
- * 4.96). Pure; borrows from the line. */
+/* What Exim's log and its queue say, for `grapevine investigate` (log.c, receive.c, deliver.c and
+ * queue.c of 4.96). Pure; borrows from the line. */
 #ifndef GV_NODE_CLI_LOOK_EXIM_H
 #define GV_NODE_CLI_LOOK_EXIM_H
 

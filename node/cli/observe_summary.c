@@ -296,8 +296,7 @@ static void first_failure(struct gv_summary *s, struct row *row)
 {
     struct gv_observation login = {.subject = gv_subject_network(&row->subject), .success = true};
     struct gv_history_result ignored;
-    const struct network *network =
-        network_at(s, &login.subject, slot_of(s, &login.subject));
+    const struct network *network = network_at(s, &login.subject, slot_of(s, &login.subject));
 
     /* Whoever logged in from the network stands in for all who did: 12.3 asks for no more. */
     if (network->prefix.family != GV_FAMILY_NONE) {

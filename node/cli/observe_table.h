@@ -10,11 +10,11 @@
 #include "node/cli/observe_summary.h"
 #include "proto/trust/history.h"
 
-/* 16384 subjects in sets of eight: 1 MB. A subject has two sets where it may be, and goes where more
- * is free; with one only, sets are full long before the table is. Where both are full the least
- * interesting of the sixteen is forgotten: the one with the fewest attempts, the longest ago. Like
- * local history it keeps who logs in before a flood of strays, lest users be called attackers; but in
- * half of the places, as this is a report on attackers. */
+/* 16384 subjects in sets of eight: 1 MB. A subject has two sets where it may be, and goes where
+ * more is free; with one only, sets are full long before the table is. Where both are full the
+ * least interesting of the sixteen is forgotten: the one with the fewest attempts, the longest ago.
+ * Like local history it keeps who logs in before a flood of strays, lest users be called attackers;
+ * but in half of the places, as this is a report on attackers. */
 #define SETS             2048
 #define WAYS             8
 #define CHOICES          2
@@ -22,7 +22,7 @@
 #define LOGIN_PLACES     (PLACES / 2)
 #define HISTORY_SUBJECTS 8192
 #define DAY_MS           86400000u
-#define MTAS         16u /* of enum gv_mta, with room */
+#define MTAS             16u /* of enum gv_mta, with room */
 
 /* One cache line. */
 struct row {
@@ -57,9 +57,9 @@ struct waiting {
     bool allowed;
 };
 
-/* The latest login from each network, where the local history does not know it: no address of it has
- * failed. Open addressing, 256 KB; when all are taken, the half that was seen the longest ago is
- * forgotten, and how many were is said. */
+/* The latest login from each network, where the local history does not know it: no address of it
+ * has failed. Open addressing, 256 KB; when all are taken, the half that was seen the longest ago
+ * is forgotten, and how many were is said. */
 #define NETWORK_SLOTS 16384u
 #define NETWORKS      12288u
 struct network {

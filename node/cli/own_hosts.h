@@ -42,13 +42,14 @@ void gv_own_hosts_words(struct gv_own_hosts *out, const char *source, const char
 /* Every `ignoreip` of one of fail2ban's files, of any jail. */
 void gv_own_hosts_fail2ban(struct gv_own_hosts *out, const char *text, size_t len);
 
-/* A host list as `exim -bP` prints it, "hostlist relay_from_hosts = 192.0.2.1 : 2001::db8::::1": items
- * between colons, a doubled one is part of the item; "<;" at the beginning makes it ';'. This host
+/* A host list as `exim -bP` prints it, "hostlist relay_from_hosts = 192.0.2.1 : 2001::db8::::1":
+ * items between colons, a doubled one is part of the item; "<;" at the beginning makes it ';'. This
+ * host
  * ("@", "@[]", "localhost") is passed over. */
 void gv_own_hosts_exim(struct gv_own_hosts *out, const char *source, const char *text, size_t len);
 
-/* Asks postconf, exim4 and doveconf (found by PATH, 5 s at most each), and reads ROOT/etc/fail2ban. ROOT
- * is
+/* Asks postconf, exim4 and doveconf (found by PATH, 5 s at most each), and reads ROOT/etc/fail2ban.
+ * ROOT is
  * "" on a living host. Starts from nothing. */
 void gv_own_hosts_find(struct gv_own_hosts *out, const char *root);
 

@@ -70,8 +70,8 @@ static void ask_exim(struct gv_own_hosts *out)
         return;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         gv_buf_init(&value);
-        if (gv_cli_run(&value, VALUE_MAX, (const char *const[]){program, "-bP", names[i][0], NULL}) ==
-                0 &&
+        if (gv_cli_run(&value, VALUE_MAX,
+                       (const char *const[]){program, "-bP", names[i][0], NULL}) == 0 &&
             value.len > 0)
             gv_own_hosts_exim(out, names[i][1], (const char *)value.data, value.len);
         gv_buf_free(&value);

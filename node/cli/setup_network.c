@@ -104,8 +104,8 @@ static bool same_address(const char *a, const char *b)
     return a_len == b_len && strncasecmp(a, b, a_len) == 0;
 }
 
-/* Is the network that was asked for the one that the node is in? Another address may be of the same one: what
- * counts is its id. */
+/* Is the network that was asked for the one that the node is in? Another address may be of the same
+ * one: what counts is its id. */
 static int check_wanted(struct gv_setup *setup)
 {
     const struct gv_setup_answers *answers = &setup->answers;
@@ -132,7 +132,8 @@ static int check_wanted(struct gv_setup *setup)
     const char *given = answers->descriptor ? answers->descriptor : answers->registry;
     gv_log_safe(wanted, sizeof wanted, given, strlen(given));
     fprintf(stderr,
-            "grapevine setup: this node is in the network \"%s\" of %s (id %s); %s is %s. A node is in one "
+            "grapevine setup: this node is in the network \"%s\" of %s (id %s); %s is %s. A node "
+            "is in one "
             "network: another one takes another data folder ([node] data)\n",
             joined->name, safe, id, wanted,
             code == 0 ? "of another network" : "not known to be the same");

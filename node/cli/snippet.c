@@ -152,14 +152,15 @@ static int rspamd(const struct gv_options *options, const struct choice *choice)
     (void)choice;
     if (rc != 0)
         return rc;
-    printf("# /etc/rspamd/local.d/rbl.conf\n"
-           "rbls {\n  grapevine {\n    rbl = \"untrusted.grapevine\";\n    ipv6 = true;\n"
-           "    from = true;\n    symbol = \"GRAPEVINE_UNTRUSTED\";\n"
-           "    returncodes { GRAPEVINE_UNTRUSTED = \"127.0.0.2\"; }\n  }\n}\n"
-           "# rspamd asks the system's resolver: see `grapevine snippet unbound`. Where it needs no "
-           "other name,\n# in /etc/rspamd/local.d/options.inc:\n"
-           "#dns { nameserver = [\"%s\"]; }\n",
-           place);
+    printf(
+        "# /etc/rspamd/local.d/rbl.conf\n"
+        "rbls {\n  grapevine {\n    rbl = \"untrusted.grapevine\";\n    ipv6 = true;\n"
+        "    from = true;\n    symbol = \"GRAPEVINE_UNTRUSTED\";\n"
+        "    returncodes { GRAPEVINE_UNTRUSTED = \"127.0.0.2\"; }\n  }\n}\n"
+        "# rspamd asks the system's resolver: see `grapevine snippet unbound`. Where it needs no "
+        "other name,\n# in /etc/rspamd/local.d/options.inc:\n"
+        "#dns { nameserver = [\"%s\"]; }\n",
+        place);
     return 0;
 }
 

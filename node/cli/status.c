@@ -134,13 +134,11 @@ static void print_hooks(const struct gv_cli *cli, const json_t *json)
     json_object_foreach((json_t *)(uintptr_t)gv_cli_member(json, "enforcement.hooks"), name, hook)
     {
         if (json_is_object(hook))
-            gv_cli_print_pair(name, "%s changes delivered, %s waiting, %s lost%s%s",
-                              gv_cli_text(hook, "delivered"), gv_cli_text(hook, "waiting"),
-                              gv_cli_text(hook, "lost"),
-                              json_is_string(gv_cli_member(hook, "error")) ? ": " : "",
-                              json_is_string(gv_cli_member(hook, "error"))
-                                  ? gv_cli_text(hook, "error")
-                                  : "");
+            gv_cli_print_pair(
+                name, "%s changes delivered, %s waiting, %s lost%s%s",
+                gv_cli_text(hook, "delivered"), gv_cli_text(hook, "waiting"),
+                gv_cli_text(hook, "lost"), json_is_string(gv_cli_member(hook, "error")) ? ": " : "",
+                json_is_string(gv_cli_member(hook, "error")) ? gv_cli_text(hook, "error") : "");
     }
 }
 
@@ -152,12 +150,14 @@ static void print_enforcement(const struct gv_cli *cli, const json_t *json)
     if (!json_is_object(gv_cli_member(json, "enforcement")))
         return;
     gv_cli_print_heading(cli, "Enforcement");
-    gv_cli_print_pair("enforced by", "%s", on ? gv_cli_text(json, "enforcement.enforced")
-                                              : "nobody: this node only watches, see [policy] enforce");
+    gv_cli_print_pair("enforced by", "%s",
+                      on ? gv_cli_text(json, "enforcement.enforced")
+                         : "nobody: this node only watches, see [policy] enforce");
     gv_cli_print_pair("listed", "%s to refuse, %s untrusted",
                       gv_cli_text(json, "enforcement.refused"),
                       gv_cli_text(json, "enforcement.untrusted"));
-    gv_cli_print_pair("came through", "%s failed attempts and %s logins from %s addresses to refuse",
+    gv_cli_print_pair("came through",
+                      "%s failed attempts and %s logins from %s addresses to refuse",
                       gv_cli_text(json, "enforcement.would_have_refused.failures"),
                       gv_cli_text(json, "enforcement.would_have_refused.logins"),
                       gv_cli_text(json, "enforcement.would_have_refused.addresses"));

@@ -153,8 +153,8 @@ static int follow(struct gv_cli *cli, const char *path)
     return rc;
 }
 
-/* One answer after the other, until there are as many as were asked for: the daemon has other things
- * to do between two of them. */
+/* One answer after the other, until there are as many as were asked for: the daemon has other
+ * things to do between two of them. */
 static int ask_pages(struct gv_cli *cli, const char *path, json_t **out)
 {
     char page[600];

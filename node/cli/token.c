@@ -28,9 +28,10 @@ int gv_cli_token(struct gv_cli *cli, int argc, char **argv)
     gv_cli_parse(cli,
                  &(struct gv_cli_spec){
                      .options = options,
-                     .doc = "Prints the token of the HTTP API, for the header \"Authorization: "
-                            "Bearer TOKEN\" and for the dashboard. Who has it can read all that this "
-                            "command shows, and allow, deny and retract addresses.",
+                     .doc =
+                         "Prints the token of the HTTP API, for the header \"Authorization: "
+                         "Bearer TOKEN\" and for the dashboard. Who has it can read all that this "
+                         "command shows, and allow, deny and retract addresses.",
                      .parse = parse,
                      .input = &fresh},
                  argc, argv, NULL);

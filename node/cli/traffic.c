@@ -16,17 +16,18 @@ static void print_sums(const json_t *json)
     int64_t repair = gv_cli_number(json, "waited.repair");
     int64_t roster = gv_cli_number(json, "waited.roster");
     if (news != 0 || repair != 0 || roster != 0)
-        gv_cli_print_pair("waited", "%" PRId64 " signals of others, %" PRId64 " repairs, %" PRId64
-                                    " changes of the roster, to stay under the cap",
+        gv_cli_print_pair("waited",
+                          "%" PRId64 " signals of others, %" PRId64 " repairs, %" PRId64
+                          " changes of the roster, to stay under the cap",
                           news, repair, roster);
 }
 
 int gv_cli_traffic(struct gv_cli *cli, int argc, char **argv)
 {
     static const struct gv_cli_column columns[] = {
-        {"CAUSE", "cause", false, false},     {"HOUR IN", "hour_in", true, false},
+        {"CAUSE", "cause", false, false},      {"HOUR IN", "hour_in", true, false},
         {"HOUR OUT", "hour_out", true, false}, {"DAY IN", "day_in", true, false},
-        {"DAY OUT", "day_out", true, false},  {"WHAT", "what", false, false},
+        {"DAY OUT", "day_out", true, false},   {"WHAT", "what", false, false},
     };
     json_t *json;
 

@@ -182,7 +182,8 @@ static void finish(struct gv_audit *audit, const char *trouble)
                    1000ULL * (GV_AUDIT_S + randombytes_uniform(GV_AUDIT_S / 10)), 0);
 }
 
-/* A registry that does not show its log is said to its admins' faces: what is hidden is compared by nobody. */
+/* A registry that does not show its log is said to its admins' faces: what is hidden is compared by
+ * nobody. */
 static void fail_look(struct gv_audit *audit, const char *why)
 {
     gv_log_limited(GV_LOG_WARNING,
@@ -267,8 +268,8 @@ static void on_entries(void *context, struct gv_fetch_result *result)
     if (rc != GV_OK || result->len == 0) {
         gv_mirror_back(&audit->mirror);
         fail_look(audit, rc == GV_ERR_FULL ? "the registry's log is too long to be copied here"
-                      : rc == GV_OK     ? "the registry does not give the entries of its log"
-                                        : gv_strerror(rc));
+                         : rc == GV_OK     ? "the registry does not give the entries of its log"
+                                           : gv_strerror(rc));
         return;
     }
     ask_entries(audit);

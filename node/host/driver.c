@@ -52,9 +52,9 @@ int gv_driver_step(struct gv_driver *driver, const struct gv_event *event)
         return GV_ERR_STATE;
     int rc = gv_core_step(driver->core, now_ms(), event, &driver->pending);
     if (driver->pending.failed)
-        gv_driver_break(driver,
-                        "out of memory: the node stops, because a row or a message is missing; give "
-                        "it more memory, or lower [limits] in its configuration");
+        gv_driver_break(
+            driver, "out of memory: the node stops, because a row or a message is missing; give "
+                    "it more memory, or lower [limits] in its configuration");
     return rc;
 }
 
@@ -278,8 +278,8 @@ void gv_driver_count(struct gv_driver *driver, unsigned count, int64_t delta, ui
 
 /* ---- the net's callbacks -------------------------------------------------------------------- */
 
-/* Whoever is turned away goes now and not at the end of the turn: a siege brings hundreds in one, and
- * each would hold a place that a member needs. Nothing that has to be safe first depends on it.
+/* Whoever is turned away goes now and not at the end of the turn: a siege brings hundreds in one,
+ * and each would hold a place that a member needs. Nothing that has to be safe first depends on it.
  * `before`: effects that were pending before this event. */
 static void turn_away(struct gv_driver *driver, size_t before)
 {
@@ -288,8 +288,7 @@ static void turn_away(struct gv_driver *driver, size_t before)
     for (size_t i = before; i < pending->count; i++)
         if (pending->list[i].kind == GV_EFFECT_TURN_AWAY)
             gv_net_turn_away(driver->net, pending->list[i].link,
-                             gv_effect_data(pending, &pending->list[i]),
-                             pending->list[i].data_len);
+                             gv_effect_data(pending, &pending->list[i]), pending->list[i].data_len);
 }
 
 static void on_connected(void *context, uint32_t link, const struct gv_address *remote)
@@ -413,8 +412,7 @@ int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *option
     driver->storing = options->storing;
     driver->telemetry_ms =
         options->telemetry_ms ? options->telemetry_ms : GV_TELEMETRY_DAYS * 86400000ULL;
-    driver->journal_ms =
-        options->journal_ms ? options->journal_ms : GV_JOURNAL_DAYS * 86400000ULL;
+    driver->journal_ms = options->journal_ms ? options->journal_ms : GV_JOURNAL_DAYS * 86400000ULL;
     driver->statistics_ms =
         options->statistics_ms ? options->statistics_ms : GV_STATISTICS_DAYS * 86400000ULL;
     driver->status.started_ms = now_ms();

@@ -21,15 +21,15 @@
 #include "node/host/persist.h"
 #include "proto/core.h"
 
-#define GV_STORE_RETRY_MS 5000u
-#define GV_STORE_FIRST_RETRY_MS 500u /* what passes at once need not cost the mesh 5 s */
-#define GV_BACKLOG_MAX    (8u << 20) /* bytes of rows waiting for a store that fails */
-#define GV_TELEMETRY_DAYS 30
-#define GV_JOURNAL_DAYS   30
-#define GV_STATISTICS_DAYS 90
-#define GV_CLOCK_JUMP_MS  1000  /* the wall clock was set: told to the core */
-#define GV_STOP_MS        3000u /* goodbyes get this long */
-#define GV_NOTE_COUNT     (GV_NOTE_ROW_REFUSED + 1)
+#define GV_STORE_RETRY_MS       5000u
+#define GV_STORE_FIRST_RETRY_MS 500u       /* what passes at once need not cost the mesh 5 s */
+#define GV_BACKLOG_MAX          (8u << 20) /* bytes of rows waiting for a store that fails */
+#define GV_TELEMETRY_DAYS       30
+#define GV_JOURNAL_DAYS         30
+#define GV_STATISTICS_DAYS      90
+#define GV_CLOCK_JUMP_MS        1000  /* the wall clock was set: told to the core */
+#define GV_STOP_MS              3000u /* goodbyes get this long */
+#define GV_NOTE_COUNT           (GV_NOTE_ROW_REFUSED + 1)
 
 struct gv_driver;
 
@@ -50,8 +50,8 @@ struct gv_driver_options {
     void (*recorded)(void *context, const uint8_t id[GV_ID_LEN]);
     /* Something happened about a subject: its verdict or what is known of it here. May be NULL. */
     void (*about)(void *context, const struct gv_subject *subject);
-    /* Before a commit, if gv_driver_later was called since the last: the moment to hand gv_driver_keep
-     * what belongs with the rows. May be NULL. */
+    /* Before a commit, if gv_driver_later was called since the last: the moment to hand
+     * gv_driver_keep what belongs with the rows. May be NULL. */
     void (*storing)(void *context);
     /* The core took a network descriptor or this node's certificate. May be NULL. */
     void (*noted)(void *context, enum gv_note note);
@@ -71,12 +71,13 @@ int gv_driver_event(struct gv_driver *driver, const struct gv_event *event);
 /* The same for a line of a log whose position is stored with what the line led to: after a crash it
  * would be read again, so if it led to nothing but the local history's rows they may wait. */
 int gv_driver_read(struct gv_driver *driver, const struct gv_event *event);
-/* Something is to be kept with the next commit, within GV_HOLD_MS: `storing` will be asked for it. */
+/* Something is to be kept with the next commit, within GV_HOLD_MS: `storing` will be asked for it.
+ */
 void gv_driver_later(struct gv_driver *driver);
 /* What was gathered so far may not wait: it could not be read again. */
 void gv_driver_hurry(struct gv_driver *driver);
-/* As gv_driver_event, and carries out the effects now: for an admin who waits for it. GV_ERR_IO when it was
- * taken but could not be stored yet. */
+/* As gv_driver_event, and carries out the effects now: for an admin who waits for it. GV_ERR_IO
+ * when it was taken but could not be stored yet. */
 int gv_driver_command(struct gv_driver *driver, const struct gv_event *event);
 /* A count of the flow of mail, likewise (gv_persist_count). */
 void gv_driver_count(struct gv_driver *driver, unsigned count, int64_t delta, uint64_t unix_ms);

@@ -40,7 +40,8 @@ void gv_enroll_free(struct gv_enroll *enroll);
  * Returns as gv_descriptor_open, or GV_ERR_NETWORK. */
 int gv_enroll_set_descriptor(struct gv_enroll *enroll, const uint8_t *wire, size_t len);
 const struct gv_descriptor *gv_enroll_descriptor(const struct gv_enroll *enroll); /* or NULL */
-/* Where requests go: what was configured, or what the descriptor says; NULL: not known. Borrowed. */
+/* Where requests go: what was configured, or what the descriptor says; NULL: not known. Borrowed.
+ */
 const char *gv_enroll_url(const struct gv_enroll *enroll);
 
 /* Every call below starts one request and answers through `done` on the loop, exactly once, and
@@ -99,9 +100,9 @@ int gv_enroll_fetch_revocations(struct gv_enroll *enroll, gv_enroll_revocation e
                                 gv_enroll_done done, void *context);
 
 /* ---- keeping up by itself --------------------------------------------------------------------
- * From now on: renews the certificate from half life on; fetches the revocations every 15 minutes and
- * the descriptor every 6 hours, each with jitter; on failure backs off from 1 minute to 6 hours,
- * doubling, with jitter. Any callback may be NULL. */
+ * From now on: renews the certificate from half life on; fetches the revocations every 15 minutes
+ * and the descriptor every 6 hours, each with jitter; on failure backs off from 1 minute to 6
+ * hours, doubling, with jitter. Any callback may be NULL. */
 struct gv_enroll_keep {
     void *context;
     /* A renewed certificate, verified. To be stored, then used. */
@@ -121,10 +122,10 @@ void gv_enroll_look(struct gv_enroll *enroll);
 /* The back-off rule, exposed for its test: seconds to wait after `failures` >= 1 failures in a
  * row, given 32 random bits: 60 s doubling up to 6 h, times 0.75 .. 1.25. */
 uint32_t gv_enroll_backoff(unsigned failures, uint32_t random);
-/* Likewise: when (unix seconds) this certificate is renewed: at half life, or once the descriptor (may
- * be NULL) has a later key than its own in force, and up to a twentieth of the life (a day at most)
- * later, decided by the certificate itself so that a restart does not draw anew and a mesh that
- * enrolled in one hour does not renew in one. At once when its key is not named any more. */
+/* Likewise: when (unix seconds) this certificate is renewed: at half life, or once the descriptor
+ * (may be NULL) has a later key than its own in force, and up to a twentieth of the life (a day at
+ * most) later, decided by the certificate itself so that a restart does not draw anew and a mesh
+ * that enrolled in one hour does not renew in one. At once when its key is not named any more. */
 uint64_t gv_enroll_renewal_s(const struct gv_certificate *certificate,
                              const struct gv_descriptor *descriptor);
 

@@ -71,8 +71,9 @@ static void not_started(struct gv_enroll_task *task, int error)
 
 /* ---- renewal -------------------------------------------------------------------------------- */
 
-/* The minute from which on a certificate of this signer ought to be replaced because of the registry's
- * keys (SPEC 4.2): when a later key comes into force; 0 when its own is not named; UINT32_MAX: never. */
+/* The minute from which on a certificate of this signer ought to be replaced because of the
+ * registry's keys (SPEC 4.2): when a later key comes into force; 0 when its own is not named;
+ * UINT32_MAX: never. */
 static uint32_t followed_min(const struct gv_descriptor *descriptor, uint32_t signer)
 {
     const struct gv_registry_key *own = NULL, *last = NULL;
@@ -134,7 +135,8 @@ static void on_renewed(void *context, const struct gv_enroll_answer *answer)
     struct gv_enroll *enroll = task->enroll;
 
     if (answer->error != GV_OK) {
-        if (answer->error == GV_ERR_SIGNER) /* a new key: the descriptor that names it comes first */
+        if (answer->error ==
+            GV_ERR_SIGNER) /* a new key: the descriptor that names it comes first */
             again_in(&enroll->tasks[DESCRIPTOR], 1);
         failed(task, answer);
         return;

@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-/* A failure that was seen, the local history's row about it, and what would be said of it if sharing
- * were switched on: nobody is told of these, and the surfaces have heard of the subject already. */
+/* A failure that was seen, the local history's row about it, and what would be said of it if
+ * sharing were switched on: nobody is told of these, and the surfaces have heard of the subject
+ * already. */
 static bool may_wait(const struct gv_effects *effects, const struct gv_effect *effect)
 {
     if (effect->kind == GV_EFFECT_NOTE)

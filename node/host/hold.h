@@ -1,8 +1,8 @@
 /* How long what was gathered may wait for its commit. What a log that is followed led to would be
- * read again, as the same transaction says where the log was left: so it need not be stored at once,
- * and one commit in two seconds is enough for whatever comes in it. What is said to anybody, what the
- * admin waits for, and what could not be read again is stored in its own turn, and all that was
- * gathered before it with it, in its order (SPEC 9.6). No clock: the time comes in. */
+ * read again, as the same transaction says where the log was left: so it need not be stored at
+ * once, and one commit in two seconds is enough for whatever comes in it. What is said to anybody,
+ * what the admin waits for, and what could not be read again is stored in its own turn, and all
+ * that was gathered before it with it, in its order (SPEC 9.6). No clock: the time comes in. */
 #ifndef GV_HOST_HOLD_H
 #define GV_HOST_HOLD_H
 
@@ -17,15 +17,15 @@
 #define GV_HOLD_COUNT 256u        /* effects, likewise */
 
 struct gv_hold {
-    bool now;        /* something may not wait */
-    bool waits;      /* something is gathered, since since_ms */
+    bool now;   /* something may not wait */
+    bool waits; /* something is gathered, since since_ms */
     uint64_t since_ms;
-    size_t looked;   /* of the effects, so many were looked at */
+    size_t looked; /* of the effects, so many were looked at */
 };
 
-/* True when what is gathered is to be stored now; false while it may wait, or when there is nothing.
- * `effects`: those that are gathered, which may only have grown since the last call; `kept`: there
- * is something beside them. */
+/* True when what is gathered is to be stored now; false while it may wait, or when there is
+ * nothing. `effects`: those that are gathered, which may only have grown since the last call;
+ * `kept`: there is something beside them. */
 bool gv_hold_over(struct gv_hold *hold, const struct gv_effects *effects, bool kept,
                   uint64_t now_ms);
 /* It is being stored. */

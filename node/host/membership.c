@@ -34,7 +34,8 @@ struct gv_membership {
     bool has_certificate;
     uint8_t certificate[GV_CERTIFICATE_LEN];
     struct asking join, request, confirm, leave;
-    struct gv_waiting *waiting; /* for the button behind the link; NULL before gv_membership_start */
+    struct gv_waiting
+        *waiting; /* for the button behind the link; NULL before gv_membership_start */
     void (*network_known)(void *context);
     void *context;
     struct gv_membership_status status;
@@ -76,7 +77,8 @@ static void pass_over(const char *path, const struct gv_text *unread, const char
                strerror(errno), then);
 }
 
-/* Opens the file's bytes. Another network than the one that is wanted is a mistake of the admin's. */
+/* Opens the file's bytes. Another network than the one that is wanted is a mistake of the admin's.
+ */
 static int open_descriptor(struct gv_descriptor *out, struct gv_buf *wire,
                            const struct gv_membership *membership, const char *path,
                            struct gv_text *error)
@@ -557,7 +559,8 @@ int gv_membership_request(struct gv_membership *membership, const char *email, c
     if (membership->request.done)
         return GV_ERR_BUSY;
     membership->request = (struct asking){done, context};
-    int rc = gv_enroll_request(membership->enroll, email, terms, invitation, on_requested, membership);
+    int rc =
+        gv_enroll_request(membership->enroll, email, terms, invitation, on_requested, membership);
     if (rc != GV_OK)
         membership->request = (struct asking){NULL, NULL};
     return rc;

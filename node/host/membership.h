@@ -59,7 +59,8 @@ int gv_membership_request(struct gv_membership *membership, const char *email, c
                           const char *invitation, gv_enroll_done done, void *context);
 int gv_membership_confirm(struct gv_membership *membership, const char *code, gv_enroll_done done,
                           void *context);
-/* Gives this instance up, at the registry and in the mesh. GV_ERR_NO_CERTIFICATE: it is not enrolled. */
+/* Gives this instance up, at the registry and in the mesh. GV_ERR_NO_CERTIFICATE: it is not
+ * enrolled. */
 int gv_membership_leave(struct gv_membership *membership, gv_enroll_done done, void *context);
 
 struct gv_membership_status {

@@ -61,8 +61,8 @@ static bool make_way(struct gv_net *net)
 
     for (struct gv_net_link *l = net->links; l; l = l->next) {
         struct gv_net_link **oldest = l->state == GV_NET_LINK_CLOSING ? &done : &silent;
-        if (!l->incoming || (l->state != GV_NET_LINK_CLOSING &&
-                             (l->state != GV_NET_LINK_UP || l->heard)))
+        if (!l->incoming ||
+            (l->state != GV_NET_LINK_CLOSING && (l->state != GV_NET_LINK_UP || l->heard)))
             continue;
         if (!*oldest || l->deadline < (*oldest)->deadline)
             *oldest = l;

@@ -80,8 +80,8 @@ void gv_net_set_incoming_max(struct gv_net *net, unsigned incoming_max);
 size_t gv_net_links(const struct gv_net *net);  /* in any state, the closing ones included */
 uint16_t gv_net_port(const struct gv_net *net); /* of the first listener; 0: none */
 /* accepted: connections that got a place in the table. turned_away: that got none, or were closed
- * again without having been said a word (gv_net_close: what they said first was nonsense), or with one
- * at most (gv_net_turn_away). */
+ * again without having been said a word (gv_net_close: what they said first was nonsense), or with
+ * one at most (gv_net_turn_away). */
 struct gv_net_counters {
     uint64_t accepted, turned_away, slow, silent, throttled;
 };

@@ -21,10 +21,10 @@ struct gv_net_link {
     uint32_t number;
     enum gv_net_link_state state;
     bool incoming, heard, dirty;
-    bool counted;      /* among net->incoming */
-    bool said;         /* we have sent something on it */
-    bool paused;       /* not read: it has used up its credit */
-    int64_t credit;    /* bytes that may be read at credit_at (loop time) */
+    bool counted;   /* among net->incoming */
+    bool said;      /* we have sent something on it */
+    bool paused;    /* not read: it has used up its credit */
+    int64_t credit; /* bytes that may be read at credit_at (loop time) */
     uint64_t credit_at;
     bool silent;       /* the driver never heard of it, and is not told that it goes */
     bool redial;       /* the handle is being closed to try the next address */
@@ -54,7 +54,7 @@ struct gv_net {
     struct gv_address bind[GV_NET_BIND_MAX];
     size_t bind_count;
     uv_timer_t sweep, drip;
-    size_t paused; /* links */
+    size_t paused;  /* links */
     size_t handles; /* listeners and the timers, not closed yet */
     struct gv_net_link *links;
     size_t link_count;

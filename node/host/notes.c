@@ -88,7 +88,8 @@ static void describe(struct line *line, const struct gv_effect *note)
 
     add(line, "%s", gv_note_text(note->note));
     if (note->note == GV_NOTE_OBSERVED) {
-        /* A user's slip of the finger is one, too: his address is no matter of the log (SPEC 15). */
+        /* A user's slip of the finger is one, too: his address is no matter of the log (SPEC 15).
+         */
         add(line, ": %" PRId64 " attempts", note->number);
     } else if (note->subject.family != GV_FAMILY_NONE) {
         gv_subject_text(subject, &note->subject);

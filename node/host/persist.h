@@ -9,8 +9,8 @@
  * How safe is "committed"? In WAL mode SQLite survives a killed process either way; a power cut may
  * cost the last transactions unless the log is synced. A batch with this node's own word in it
  * (SELF, SENT) is therefore committed with synchronous=FULL: one fsync, at most 32 times an hour by
- * the rate limit (what is only previewed is no word). All other rows can be had again from the mesh or are worth little, and go with
- * synchronous=NORMAL: 40,000 rows a second need no fsync each. */
+ * the rate limit (what is only previewed is no word). All other rows can be had again from the mesh
+ * or are worth little, and go with synchronous=NORMAL: 40,000 rows a second need no fsync each. */
 #ifndef GV_NODE_HOST_PERSIST_H
 #define GV_NODE_HOST_PERSIST_H
 
@@ -26,17 +26,17 @@
 
 #define GV_PERSIST_MAC      16
 #define GV_PERSIST_KEY_MAX  64
-#define GV_PERSIST_NAME_MAX 1024 /* of what is kept beside the rows: a log's path fits */
-#define GV_PERSIST_ACKS_MAX 64   /* named per statement; more are counted */
-#define GV_JOURNAL_MAX 500000    /* signals that left the set; about 150 MB */
+#define GV_PERSIST_NAME_MAX 1024   /* of what is kept beside the rows: a log's path fits */
+#define GV_PERSIST_ACKS_MAX 64     /* named per statement; more are counted */
+#define GV_JOURNAL_MAX      500000 /* signals that left the set; about 150 MB */
 
 struct gv_persist;
 
 /* Opens or creates the file and looks through all of it. A damaged one is mended: what can be read
  * goes into a new file, the damaged one is set aside as PATH.corrupt-STAMP, and the log says so.
- * On a full disk what can be read is read, and each commit tries to open it anew: gv_persist_reading.
- * `store_key` is copied. Returns GV_OK, GV_ERR_VERSION (made by a newer program), GV_ERR_FORBIDDEN
- * (a symbolic link), GV_ERR_IO, GV_ERR_MEMORY. */
+ * On a full disk what can be read is read, and each commit tries to open it anew:
+ * gv_persist_reading. `store_key` is copied. Returns GV_OK, GV_ERR_VERSION (made by a newer
+ * program), GV_ERR_FORBIDDEN (a symbolic link), GV_ERR_IO, GV_ERR_MEMORY. */
 int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t store_key[GV_KEY_LEN],
                     struct gv_text *error);
 void gv_persist_close(struct gv_persist *persist); /* NULL is allowed */
@@ -46,8 +46,8 @@ bool gv_persist_reading(const struct gv_persist *persist, struct gv_text *why);
  * core must be asked for them (GV_COMMAND_NUMBER_ANEW). After an error it may be tried again. */
 int gv_persist_mend(struct gv_persist *persist, struct gv_text *error);
 
-/* No number above this one was used by this key: from the file `number` in the store's folder, which
- * a commit raises before a number passes it. 0: not known. */
+/* No number above this one was used by this key: from the file `number` in the store's folder,
+ * which a commit raises before a number passes it. 0: not known. */
 uint64_t gv_persist_ceiling(const struct gv_persist *persist);
 
 /* ---- writing: one transaction --------------------------------------------------------------- */
@@ -77,11 +77,12 @@ int gv_persist_latest(struct gv_persist *persist, const char *name, void *out, s
 int gv_persist_expire(struct gv_persist *persist, uint64_t sent_before_ms,
                       uint64_t journal_before_ms, struct gv_text *error);
 
-/* ---- the flow of mail (SPEC 10.8) ------------------------------------------------------------- */
+/* ---- the flow of mail (SPEC 10.8) -------------------------------------------------------------
+ */
 
-/* A change of the minute that begins at minute * 60 s, to be stored with the next commit: in its row,
- * unless that is older than 48 h or ahead by more than a day, and in that of its hour. Peaks go to
- * the hour alone. GV_OK, GV_ERR_MEMORY. */
+/* A change of the minute that begins at minute * 60 s, to be stored with the next commit: in its
+ * row, unless that is older than 48 h or ahead by more than a day, and in that of its hour. Peaks
+ * go to the hour alone. GV_OK, GV_ERR_MEMORY. */
 int gv_persist_statistics(struct gv_persist *persist, uint64_t minute,
                           const struct gv_statistics *change);
 /* The same of one count. */
@@ -103,8 +104,7 @@ int gv_persist_alerts(struct gv_persist *persist, uint64_t after, size_t limit,
 
 /* Deletes minutes older than 48 h, and hours and alerts from before that moment; and what lies more
  * than a day ahead: the clock was wrong. */
-int gv_persist_expire_statistics(struct gv_persist *persist, uint64_t unix_ms,
-                                 uint64_t before_ms);
+int gv_persist_expire_statistics(struct gv_persist *persist, uint64_t unix_ms, uint64_t before_ms);
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
@@ -149,30 +149,31 @@ typedef void (*gv_persist_each_left)(void *context, const uint8_t *record, size_
 int gv_persist_journal(struct gv_persist *persist, const struct gv_subject *subject, size_t limit,
                        gv_persist_each_left each, void *context);
 
-/* ---- what is held of one subject (SPEC 15.1) -------------------------------------------------- */
+/* ---- what is held of one subject (SPEC 15.1) --------------------------------------------------
+ */
 
 struct gv_persist_erased {
     size_t sent, acks, journal; /* rows deleted */
 };
 /* Deletes what is stored of a subject beside the core's own rows: own statements, who acknowledged
- * them, signals that have left the set. Until `until_ms` none that leaves the set is kept either; what
- * remembers that is a keyed hash of the subject. GV_OK, GV_ERR_IO, ... */
+ * them, signals that have left the set. Until `until_ms` none that leaves the set is kept either;
+ * what remembers that is a keyed hash of the subject. GV_OK, GV_ERR_IO, ... */
 int gv_persist_erase(struct gv_persist *persist, const struct gv_subject *subject,
                      uint64_t until_ms, struct gv_persist_erased *out, struct gv_text *error);
-/* The log of writes holds what rows said before, until this empties it. GV_OK also where a reader is in
- * the way. */
+/* The log of writes holds what rows said before, until this empties it. GV_OK also where a reader
+ * is in the way. */
 int gv_persist_empty_log(struct gv_persist *persist, struct gv_text *error);
 /* Deletes the marks of erasures that have ended. */
 int gv_persist_expire_marks(struct gv_persist *persist, uint64_t unix_ms);
 /* The newest `limit` own statements on a subject, oldest first. */
-int gv_persist_sent_about(struct gv_persist *persist, const struct gv_subject *subject, size_t limit,
-                          gv_persist_each_sent each, void *context);
+int gv_persist_sent_about(struct gv_persist *persist, const struct gv_subject *subject,
+                          size_t limit, gv_persist_each_sent each, void *context);
 
 /* How much there is. */
 struct gv_persist_held {
     size_t records, history, lists, peers, sent, acks, journal, minutes, hours, alerts;
     size_t visits, marks; /* rows of open connections, sealed; of erasures */
-    uint64_t bytes; /* of the file */
+    uint64_t bytes;       /* of the file */
 };
 int gv_persist_held(struct gv_persist *persist, struct gv_persist_held *out);
 

@@ -1,6 +1,6 @@
-/* The file `number` beside the store: a number that this key's statements have not passed yet. It is
- * raised a day at a time before one may pass it, so that a store that is lost, and lost again, under
- * whatever clock, never leads to a number that was used (SPEC 8.6). */
+/* The file `number` beside the store: a number that this key's statements have not passed yet. It
+ * is raised a day at a time before one may pass it, so that a store that is lost, and lost again,
+ * under whatever clock, never leads to a number that was used (SPEC 8.6). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,8 @@ static uint64_t get_number(const uint8_t bytes[NUMBER_LEN])
 static void mac_of(const struct gv_persist *persist, uint8_t out[GV_PERSIST_MAC],
                    const uint8_t bytes[NUMBER_LEN])
 {
-    gv_persist_mac(persist, out, GV_STORE_CEILING, mac_name, sizeof mac_name - 1, bytes, NUMBER_LEN);
+    gv_persist_mac(persist, out, GV_STORE_CEILING, mac_name, sizeof mac_name - 1, bytes,
+                   NUMBER_LEN);
 }
 
 int gv_persist_number_open(struct gv_persist *persist)
@@ -62,8 +63,10 @@ int gv_persist_number_open(struct gv_persist *persist)
 uint64_t gv_persist_ceiling(const struct gv_persist *persist)
 {
     if (persist->number_bad)
-        gv_log(GV_LOG_WARNING, "%s: cannot be read, or was not written with this key: it is not "
-                               "believed, and is written anew", persist->number_path);
+        gv_log(GV_LOG_WARNING,
+               "%s: cannot be read, or was not written with this key: it is not "
+               "believed, and is written anew",
+               persist->number_path);
     return persist->ceiling;
 }
 

@@ -229,7 +229,7 @@ int gv_persist_held(struct gv_persist *persist, struct gv_persist_held *out)
     if (rc == GV_OK && (rc = gv_db_step(row)) == 1) {
         size_t *const to[] = {&out->records, &out->history, &out->lists,   &out->peers,
                               &out->sent,    &out->acks,    &out->journal, &out->minutes,
-                              &out->hours,   &out->alerts, &out->visits,  &out->marks};
+                              &out->hours,   &out->alerts,  &out->visits,  &out->marks};
         for (int i = 0; i < 12; i++)
             *to[i] = (size_t)sqlite3_column_int64(row, i);
         rc = GV_OK;

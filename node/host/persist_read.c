@@ -47,8 +47,8 @@ static int load_pass(struct gv_persist *persist, const struct pass *pass, gv_per
             (*bad)++;
     }
     if (rc < 0)
-        rc = gv_fail(error, rc, "%s: %s",
-                     sqlite3_db_filename(persist->db, "main"), gv_db_said(persist->db));
+        rc = gv_fail(error, rc, "%s: %s", sqlite3_db_filename(persist->db, "main"),
+                     gv_db_said(persist->db));
     sqlite3_finalize(row);
     return rc;
 }

@@ -61,8 +61,8 @@ struct gv_persist {
     struct gv_persist_minute *minutes; /* of the flow of mail, waiting for a commit; in no order */
     size_t minute_count, minute_cap;
     char *path, *number_path;
-    uint64_t ceiling; /* what the file at number_path says; 0: nothing */
-    bool number_bad;  /* it is there and cannot be believed */
+    uint64_t ceiling;    /* what the file at number_path says; 0: nothing */
+    bool number_bad;     /* it is there and cannot be believed */
     struct gv_text full; /* not "": the disk is, the file is open for reading alone, and why */
 };
 

@@ -1,5 +1,5 @@
-/* After a code was asked for: asks the registry now and then whether somebody has confirmed behind the
- * link in the mail, so that nobody needs to come back with the code. */
+/* After a code was asked for: asks the registry now and then whether somebody has confirmed behind
+ * the link in the mail, so that nobody needs to come back with the code. */
 #ifndef GV_NODE_HOST_WAITING_H
 #define GV_NODE_HOST_WAITING_H
 

@@ -24,14 +24,15 @@ struct gv_follow_options {
     uint8_t account_key[GV_ACCOUNT_KEY_LEN]; /* secret */
     void *context;
     void (*observation)(void *context, const struct gv_observation *observation);
-    /* After each batch: what it led to is to be stored, together with what gv_follow_keep says then,
-     * within seconds; `again` false: in this turn, as the batch could not be read again, or not be
-     * found. */
+    /* After each batch: what it led to is to be stored, together with what gv_follow_keep says
+     * then, within seconds; `again` false: in this turn, as the batch could not be read again, or
+     * not be found. */
     void (*later)(void *context, bool again);
     /* By gv_follow_keep and gv_follow_erase: to be stored under the name. */
     void (*keep)(void *context, const char *name, const void *data, size_t len);
-    /* The changes of a count, GV_STATISTICS_..., that belong to one minute, with its beginning; at the
-     * latest from gv_follow_keep, before its `keep`. NULL: the flow of mail is not looked at. */
+    /* The changes of a count, GV_STATISTICS_..., that belong to one minute, with its beginning; at
+     * the latest from gv_follow_keep, before its `keep`. NULL: the flow of mail is not looked at.
+     */
     void (*count)(void *context, unsigned count, int64_t delta, uint64_t unix_ms);
     /* What was stored under the name; false when there is nothing. */
     bool (*kept)(void *context, const char *name, void *data, size_t len);
@@ -49,15 +50,15 @@ void gv_follow_stop(struct gv_follow *follow);
  * gv_follow_stop. NULL is allowed. */
 void gv_follow_keep(struct gv_follow *follow);
 
-/* Forgets what its readers know of a subject and stores that, with the next of what is kept. NULL is
- * allowed. */
+/* Forgets what its readers know of a subject and stores that, with the next of what is kept. NULL
+ * is allowed. */
 void gv_follow_erase(struct gv_follow *follow, const struct gv_subject *subject);
 
 /* One object a log, for status: path, state, counters. A new reference. */
 json_t *gv_follow_json(const struct gv_follow *follow);
 
-/* The mail queue, as far as the logs have told of it (oldest: 0 when it is empty); false when none is
- * followed. */
+/* The mail queue, as far as the logs have told of it (oldest: 0 when it is empty); false when none
+ * is followed. */
 bool gv_follow_queue(const struct gv_follow *follow, uint64_t *messages, uint64_t *oldest_ms);
 
 /* What all of them told of the flow of mail since the start, see mail_flow_json.h. A new reference,

@@ -73,7 +73,8 @@ struct gv_reader_counters {
     uint64_t successes; /* observations of successful logins */
     uint64_t refused;   /* observations of attempts that our own policy refused */
     uint64_t faults;    /* failures left out: the login backend's fault */
-    uint64_t unnamed;   /* failed attempts whose client no line has named; such a line takes off again */
+    uint64_t
+        unnamed; /* failed attempts whose client no line has named; such a line takes off again */
 };
 
 struct gv_reader;
@@ -123,8 +124,8 @@ size_t gv_reader_memory(struct gv_reader *reader, struct gv_memory_area out[GV_R
  * waits for its time waits from now on. */
 void gv_reader_recall(struct gv_reader *reader, uint64_t now_ms);
 
-/* Forgets what it knows of a subject: nothing of it is in the memory any more. What it settles later
- * it settles without. */
+/* Forgets what it knows of a subject: nothing of it is in the memory any more. What it settles
+ * later it settles without. */
 void gv_reader_erase(struct gv_reader *reader, const struct gv_subject *subject);
 
 /* '?' for every control character, as Postfix writes them: what stands in one line stays one. */

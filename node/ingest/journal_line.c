@@ -7,8 +7,9 @@
 /* People who log in. A line of theirs (`logger -t postfix/smtpd ...`, a web page's script that runs
  * as its owner) is no mail server's; mail servers run as root or as a system user. */
 /* Who is no service of the system may write whatever he likes to the journal: people of all kinds
- * (local, systemd-homed, of a directory) and nobody. Services with a dynamic user are in between. */
-#define USERS_FIRST    1000
+ * (local, systemd-homed, of a directory) and nobody. Services with a dynamic user are in between.
+ */
+#define USERS_FIRST   1000
 #define DYNAMIC_FIRST 61184
 #define DYNAMIC_LAST  65519
 

@@ -21,14 +21,16 @@ struct gv_mail_queue {
 };
 
 struct gv_mail_flow_config {
-    /* For the hashes of queue ids, any; kept as long as the flow, and the same one over a restart. */
+    /* For the hashes of queue ids, any; kept as long as the flow, and the same one over a restart.
+     */
     uint64_t key;
     /* Called for each change of a count, with the moment that it belongs to; a count that turns
      * out to be a filter's round trip is taken back with a negative `delta` at that same moment.
      * May be NULL. */
     void (*on_count)(void *context, enum gv_mail_count which, int64_t delta, uint64_t unix_ms);
     /* A recipient on another host was served or given up by smtp(8). It is no count of its own,
-     * because pflogsumm has none; a surge of it is what a stolen account looks like. May be NULL. */
+     * because pflogsumm has none; a surge of it is what a stolen account looks like. May be NULL.
+     */
     void (*on_outgoing)(void *context, uint64_t unix_ms);
     void *context;
 };
@@ -58,7 +60,8 @@ void gv_mail_flow_queue(const struct gv_mail_flow *flow, struct gv_mail_queue *o
 #define GV_MAIL_FLOW_AREAS 2
 #define GV_MAIL_FLOW_FORM  1u
 #define GV_MAIL_STALE_MS   (30ull * 86400000u)
-size_t gv_mail_flow_memory(struct gv_mail_flow *flow, struct gv_memory_area out[GV_MAIL_FLOW_AREAS]);
+size_t gv_mail_flow_memory(struct gv_mail_flow *flow,
+                           struct gv_memory_area out[GV_MAIL_FLOW_AREAS]);
 void gv_mail_flow_recall(struct gv_mail_flow *flow, uint64_t now_ms);
 
 #endif

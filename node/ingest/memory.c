@@ -7,7 +7,7 @@
 #include "crypto/wipe.h"
 
 #define CELL      64u
-#define CELLS     13u /* in a row */
+#define CELLS     13u   /* in a row */
 #define ROWS_MAX  4096u /* more than any memory fills */
 #define ROWS_FREE 64u   /* before they are written anew, at least */
 
@@ -41,8 +41,8 @@ struct gv_memory {
     uint32_t rows;    /* that are stored */
     uint32_t written; /* of them, when all was written anew */
     uint16_t generation;
-    bool broken;      /* they are not what was stored */
-    struct row row;   /* that is being filled */
+    bool broken;    /* they are not what was stored */
+    struct row row; /* that is being filled */
 };
 
 static size_t cells_of(const struct gv_memory_area *area)
@@ -220,7 +220,8 @@ static void give_changes(struct gv_memory *m, const struct out *out)
     give_row(m, out);
 }
 
-/* All that is not zero, in as few rows as it takes; the rest is emptied: nothing outlives its use. */
+/* All that is not zero, in as few rows as it takes; the rest is emptied: nothing outlives its use.
+ */
 static void write_anew(struct gv_memory *m, const struct out *out)
 {
     static const uint8_t zero[CELL];

@@ -107,8 +107,8 @@ static inline const char *gv_find_last(const char *at, const char *limit, const 
 bool gv_take_client(struct gv_ip_address *out, const char **at, const char *limit, char end);
 
 /* Dovecot's "elements": `user=<NAME>, method=M, rip=ADDR, lip=ADDR, ...` from behind "user=<". The
- * name may hold all of that too, so the address is the last; and the line must end as Dovecot ends it,
- * with ", session=<...>", or what was cut could be it. */
+ * name may hold all of that too, so the address is the last; and the line must end as Dovecot ends
+ * it, with ", session=<...>", or what was cut could be it. */
 bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit);
 
 /* The identity in front of `end` in an auth line: "NAME(USER,ADDR[,master][,<SESSION>])" of 2.3, or

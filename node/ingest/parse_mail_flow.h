@@ -39,10 +39,10 @@ struct gv_queue_id {
 };
 
 struct gv_mail_parsed {
-    uint8_t said; /* enum gv_mail_said */
-    bool local;   /* the client or the relay is this host: loopback, or a unix socket */
+    uint8_t said;  /* enum gv_mail_said */
+    bool local;    /* the client or the relay is this host: loopback, or a unix socket */
     bool outgoing; /* of a delivery: sent to another host by smtp(8), or given up by it */
-    bool content; /* of a hold: by cleanup, which has the message */
+    bool content;  /* of a hold: by cleanup, which has the message */
     struct gv_queue_id id;
     struct gv_queue_id other; /* another id; see enum gv_mail_said */
     uint64_t size;            /* of GV_MAIL_SAID_ACTIVE */

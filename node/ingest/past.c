@@ -113,9 +113,9 @@ ssize_t gv_past_read(struct gv_past *past, char *into, size_t cap)
 
 const char *gv_past_error(ssize_t answer)
 {
-    return answer == -ENODATA   ? "the compressed data ends too early"
-           : answer == -EBADMSG ? "the compressed data is damaged"
-           : answer == -EMEDIUMTYPE
-               ? "compressed by something other than gzip; unpack it into a pipe: xzcat FILE | ... -"
-                                : strerror((int)-answer);
+    return answer == -ENODATA       ? "the compressed data ends too early"
+           : answer == -EBADMSG     ? "the compressed data is damaged"
+           : answer == -EMEDIUMTYPE ? "compressed by something other than gzip; unpack it into a "
+                                      "pipe: xzcat FILE | ... -"
+                                    : strerror((int)-answer);
 }

@@ -17,8 +17,8 @@
 
 /* How often a quiet file or journal is looked at: half of this is what a verdict comes later. */
 #define POLL_MS 250
-/* How soon a source that let another one go first, or has more, is its turn again. Not 0: libuv runs
- * a timer that is due again at once before anything else of the loop. */
+/* How soon a source that let another one go first, or has more, is its turn again. Not 0: libuv
+ * runs a timer that is due again at once before anything else of the loop. */
 #define WAIT_MS 1
 /* How often a socket that could not be bound is tried again. */
 #define RETRY_MS 5000

@@ -69,8 +69,7 @@ static void on_closed(void *context)
     ((struct gv_batch_item *)context)->request = NULL;
 }
 
-struct gv_batch_item *gv_batch_wait(struct gv_registrar *registrar,
-                                    struct gv_http_request *request,
+struct gv_batch_item *gv_batch_wait(struct gv_registrar *registrar, struct gv_http_request *request,
                                     void (*done)(struct gv_registrar *registrar,
                                                  struct gv_batch_item *item, int rc))
 {

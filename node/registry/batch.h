@@ -1,6 +1,6 @@
 /* Many answers, one commit. What is issued is on disk before it is answered, and that takes a disk
- * milliseconds: so all requests of one turn of the loop share a transaction, and are answered once it
- * is committed. When it fails, all of them are refused. */
+ * milliseconds: so all requests of one turn of the loop share a transaction, and are answered once
+ * it is committed. When it fails, all of them are refused. */
 #ifndef GV_NODE_REGISTRY_BATCH_H
 #define GV_NODE_REGISTRY_BATCH_H
 
@@ -41,8 +41,7 @@ int gv_batch_enter(struct gv_registrar *registrar);
 /* A statement failed half-way. */
 void gv_batch_spoil(struct gv_registrar *registrar, int rc);
 /* A new item for the request, which it answers after the commit. NULL without memory. */
-struct gv_batch_item *gv_batch_wait(struct gv_registrar *registrar,
-                                    struct gv_http_request *request,
+struct gv_batch_item *gv_batch_wait(struct gv_registrar *registrar, struct gv_http_request *request,
                                     void (*done)(struct gv_registrar *registrar,
                                                  struct gv_batch_item *item, int rc));
 /* Commits and answers now. What reads, or writes by itself, begins with it. */

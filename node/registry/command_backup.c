@@ -25,7 +25,8 @@ static const char *const kept[] = {GV_FILE_ROOT_KEY,  GV_FILE_REGISTRY_KEY, GV_F
                                    GV_FILE_OWNER_KEY, GV_FILE_EMAIL_KEY,    GV_FILE_DESCRIPTOR,
                                    GV_FILE_TERMS};
 
-/* Files that registry.conf names, and what one that lies outside the data folder is called in the copy. */
+/* Files that registry.conf names, and what one that lies outside the data folder is called in the
+ * copy. */
 static const struct {
     const char *section, *key, *name;
     size_t offset;
@@ -64,7 +65,8 @@ int gv_copy_file(const char *source, const char *to, const char *name, struct gv
     if (rc == GV_OK)
         rc = gv_file_read(&data, source, FILE_MAX, why);
     if (rc == GV_OK)
-        rc = gv_file_write(target, data.data ? data.data : (const uint8_t *)"", data.len, 0600, why);
+        rc =
+            gv_file_write(target, data.data ? data.data : (const uint8_t *)"", data.len, 0600, why);
     if (data.data)
         gv_wipe(data.data, data.cap);
     gv_buf_free(&data);
@@ -112,8 +114,8 @@ static int add(struct backup *backup, const char *source, const char *name, stru
     /* One file for two settings, or two files of one name. */
     rc = gv_manifest_add(&now, backup->out, name, why);
     if (rc == GV_OK && memcmp(now.items[0].hash, there->hash, sizeof there->hash) != 0)
-        rc = gv_fail(why, GV_ERR_DUPLICATE, "%s: the copy has another file named %s; rename one of them",
-                     source, name);
+        rc = gv_fail(why, GV_ERR_DUPLICATE,
+                     "%s: the copy has another file named %s; rename one of them", source, name);
     return rc;
 }
 
@@ -142,7 +144,8 @@ static int add_database(struct backup *backup, struct gv_text *why)
     gv_records_close(records);
     if (rc == GV_OK)
         rc = gv_copy_database(backup->place.database, backup->out, why);
-    return rc == GV_OK ? gv_manifest_add(&backup->manifest, backup->out, GV_FILE_DATABASE, why) : rc;
+    return rc == GV_OK ? gv_manifest_add(&backup->manifest, backup->out, GV_FILE_DATABASE, why)
+                       : rc;
 }
 
 /* Where the copy of it lies: as in the data folder, or else under a name of its own. */
@@ -150,7 +153,8 @@ static const char *name_in_copy(const char *folder, const char *path, const char
 {
     size_t len = strlen(folder);
 
-    while (len > 1 && (folder[len - 1] == '/' || (folder[len - 1] == '.' && folder[len - 2] == '/')))
+    while (len > 1 &&
+           (folder[len - 1] == '/' || (folder[len - 1] == '.' && folder[len - 2] == '/')))
         len--;
     if (strncmp(path, folder, len) != 0 || path[len] != '/')
         return otherwise;
@@ -168,7 +172,8 @@ static int edit(struct gv_buf *text, const char *section, const char *key, const
     int rc = gv_config_edit(&out, (const char *)text->data, text->len, section, key, value, false);
     if (rc != GV_OK) {
         gv_buf_free(&out);
-        return gv_fail(why, rc, "[%s] %s: \"%s\" cannot stand in a configuration", section, key, value);
+        return gv_fail(why, rc, "[%s] %s: \"%s\" cannot stand in a configuration", section, key,
+                       value);
     }
     gv_buf_free(text);
     *text = out;
@@ -238,11 +243,11 @@ static int check_unchanged(const struct backup *backup, struct gv_text *why)
                                       *was = gv_manifest_find(&backup->manifest, kept[i]);
         same = same && (is ? was && memcmp(is->hash, was->hash, sizeof is->hash) == 0 : !was);
     }
-    return rc == GV_OK && !same
-               ? gv_fail(why, GV_ERR_BUSY,
-                         "the keys were changed meanwhile: %s is not complete, remove it and begin again",
-                         backup->out)
-               : rc;
+    return rc == GV_OK && !same ? gv_fail(why, GV_ERR_BUSY,
+                                          "the keys were changed meanwhile: %s is not complete, "
+                                          "remove it and begin again",
+                                          backup->out)
+                                : rc;
 }
 
 static int copy_all(struct backup *backup, struct gv_text *why)
@@ -267,11 +272,12 @@ int gv_command_backup(int argc, char **argv)
     struct gv_text why = {"out of memory"};
     struct gv_desk desk = {0};
 
-    gv_desk_arguments(&given, argc, argv, "FOLDER",
-                      "Copies keys, descriptor, terms, configuration with the files that it names, and "
-                      "the SQLite database into a new folder, from which restore makes a registry "
-                      "again. It holds all secrets of the registry. A PostgreSQL database is for "
-                      "pg_dump.");
+    gv_desk_arguments(
+        &given, argc, argv, "FOLDER",
+        "Copies keys, descriptor, terms, configuration with the files that it names, and "
+        "the SQLite database into a new folder, from which restore makes a registry "
+        "again. It holds all secrets of the registry. A PostgreSQL database is for "
+        "pg_dump.");
     backup = (struct backup){.config = given.config, .out = given.word};
     int rc = gv_place_find(&backup.place, given.folder, given.config);
     bool server = rc == GV_OK && gv_sql_is_server(backup.place.database);

@@ -157,14 +157,7 @@ static bool take_parameter(struct change *change, const char *text)
     return false;
 }
 
-enum {
-    OPTION_SEED = 256,
-    OPTION_NO_SEEDS,
-    OPTION_URL,
-    OPTION_TERMS,
-    OPTION_BUMP,
-    OPTION_SET
-};
+enum { OPTION_SEED = 256, OPTION_NO_SEEDS, OPTION_URL, OPTION_TERMS, OPTION_BUMP, OPTION_SET };
 
 static const struct argp_option options[] = {
     GV_ROOT_OPTIONS("The registry's folder (needed)"),

@@ -27,8 +27,9 @@
 #define KEY_S     (3 * 365 * 86400)
 #define WAIT_MAX  (90 * 86400)
 
-/* A node takes a descriptor only if its version is higher than that of the one it has, which may have been signed
- * since the backup, or by an earlier registry from the same backup: so many, and one for each minute. */
+/* A node takes a descriptor only if its version is higher than that of the one it has, which may
+ * have been signed since the backup, or by an earlier registry from the same backup: so many, and
+ * one for each minute. */
 #define VERSIONS_LOST 99
 
 struct keys {
@@ -41,7 +42,7 @@ struct keys {
     struct gv_desk desk;
     struct gv_descriptor descriptor;
     struct gv_signers signers;
-    struct gv_identity root; /* secret; of take_root */
+    struct gv_identity root;           /* secret; of take_root */
     size_t in_use[GV_DESCRIPTOR_KEYS]; /* certificates of each that are accepted */
     uint32_t now;
 };
@@ -108,8 +109,10 @@ static const struct argp argp = {
     options,
     parse,
     NULL,
-    "Shows the keys that certificates are signed with, and how many certificates of each are in use. "
-    "With --rotate a new key follows the present one: nodes learn of it from a new descriptor, renew "
+    "Shows the keys that certificates are signed with, and how many certificates of each are in "
+    "use. "
+    "With --rotate a new key follows the present one: nodes learn of it from a new descriptor, "
+    "renew "
     "by themselves, and take certificates of both keys until the old one is dropped. A running "
     "registry changes over by itself.",
     NULL,
@@ -125,7 +128,8 @@ static int count_instance(void *context, const struct gv_instance *instance, con
     uint64_t end = (uint64_t)c->expires_min + keys->descriptor.policy.grace_min;
 
     (void)email;
-    for (size_t i = 0; !instance->revoked && end >= keys->now && i < keys->descriptor.key_count; i++)
+    for (size_t i = 0; !instance->revoked && end >= keys->now && i < keys->descriptor.key_count;
+         i++)
         if (gv_certificate_signer(keys->descriptor.keys[i].key) == c->signer)
             keys->in_use[i]++;
     return GV_OK;
@@ -158,8 +162,7 @@ out:
 static const char *role_of(const struct keys *keys, size_t i)
 {
     const struct gv_registry_key *key = &keys->descriptor.keys[i];
-    const struct gv_identity *now =
-        gv_signers_at(&keys->signers, &keys->descriptor, keys->now);
+    const struct gv_identity *now = gv_signers_at(&keys->signers, &keys->descriptor, keys->now);
 
     if (now && memcmp(now->sign_public, key->key, GV_KEY_LEN) == 0)
         return "signs";
@@ -190,21 +193,22 @@ static int show(const struct keys *keys)
         if (!keys->json)
             printf("%.8s  %-8s from %s  until %s  %zu certificate%s in use\n", hex,
                    role_of(keys, i), from, until, keys->in_use[i], keys->in_use[i] == 1 ? "" : "s");
-        json_array_append_new(
-            list, json_pack("{s:s,s:s,s:I,s:I,s:I}", "key", hex, "role", role_of(keys, i),
-                            "from_minute", (json_int_t)key->from_min, "until_minute",
-                            (json_int_t)key->until_min, "certificates",
-                            (json_int_t)keys->in_use[i]));
+        json_array_append_new(list,
+                              json_pack("{s:s,s:s,s:I,s:I,s:I}", "key", hex, "role",
+                                        role_of(keys, i), "from_minute", (json_int_t)key->from_min,
+                                        "until_minute", (json_int_t)key->until_min, "certificates",
+                                        (json_int_t)keys->in_use[i]));
     }
-    int rc = !list || (keys->json && json_dumpf(list, stdout, JSON_INDENT(2)) != 0) ? GV_ERR_IO
-                                                                                    : GV_OK;
+    int rc =
+        !list || (keys->json && json_dumpf(list, stdout, JSON_INDENT(2)) != 0) ? GV_ERR_IO : GV_OK;
     if (keys->json)
         putchar('\n');
     json_decref(list);
     return rc;
 }
 
-/* The root key may be root's own; what is made with it is the service's, who must be able to read it. */
+/* The root key may be root's own; what is made with it is the service's, who must be able to read
+ * it. */
 static int take_root(struct keys *keys, struct gv_text *why)
 {
     const char *folder = keys->desk.place.folder;
@@ -256,8 +260,8 @@ static int promote(struct keys *keys, const char *next, struct gv_text *why)
     return rc;
 }
 
-/* The key of a rotation that was under way when the backup was made does not follow: an earlier registry from
- * the same backup may have signed with it, whose log nobody has here. */
+/* The key of a rotation that was under way when the backup was made does not follow: an earlier
+ * registry from the same backup may have signed with it, whose log nobody has here. */
 static int forget_follower(struct keys *keys, struct gv_text *why)
 {
     size_t at = keys->signers.count == 2
@@ -312,8 +316,8 @@ static int rotate(struct keys *keys, struct gv_text *why)
 
     gv_drop_old_keys(d, keys->now);
     if (rc == GV_OK && keys->restored) {
-        d->version += VERSIONS_LOST +
-                      (keys->now > d->activation_min ? keys->now - d->activation_min : 0);
+        d->version +=
+            VERSIONS_LOST + (keys->now > d->activation_min ? keys->now - d->activation_min : 0);
         rc = forget_follower(keys, why);
     }
     if (rc == GV_OK && d->key_count == GV_DESCRIPTOR_KEYS)
@@ -323,7 +327,8 @@ static int rotate(struct keys *keys, struct gv_text *why)
         rc = make_follower(keys, why);
     if (rc != GV_OK)
         return rc;
-    if (until <= keys->now) /* what was signed within this minute stays good (its end is exclusive) */
+    if (until <=
+        keys->now) /* what was signed within this minute stays good (its end is exclusive) */
         until = keys->now + 1;
     for (size_t i = 0; i < d->key_count; i++) {
         if (d->keys[i].until_min > until)

@@ -1,5 +1,5 @@
-/* grapevine-registry limits: what is allowed, to all and to one owner or domain, and how much of it is
- * used. Works beside a running registry, which goes by it from its next request on. */
+/* grapevine-registry limits: what is allowed, to all and to one owner or domain, and how much of it
+ * is used. Works beside a running registry, which goes by it from its next request on. */
 #include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,16 +74,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-static const struct argp argp = {
-    options,
-    parse,
-    "[EMAIL|DOMAIN]",
-    "Shows the limits of registry.conf and what is allowed to single owners and domains beside them; "
-    "of an EMAIL or a DOMAIN also how much is used. With --instances or --codes it is changed for that "
-    "one.",
-    NULL,
-    NULL,
-    NULL};
+static const struct argp argp = {options,
+                                 parse,
+                                 "[EMAIL|DOMAIN]",
+                                 "Shows the limits of registry.conf and what is allowed to single "
+                                 "owners and domains beside them; "
+                                 "of an EMAIL or a DOMAIN also how much is used. With --instances "
+                                 "or --codes it is changed for that "
+                                 "one.",
+                                 NULL,
+                                 NULL,
+                                 NULL};
 
 /* ---- whose ---------------------------------------------------------------------------------- */
 
@@ -135,11 +136,10 @@ static int change(struct limits *limits)
 
     if (!limits->at.word || value == UNSAID)
         return GV_OK;
-    return limits->is_domain
-               ? gv_records_allow(limits->desk.records, GV_ALLOWANCE_CODES, limits->name,
-                                  strlen(limits->name), value)
-               : gv_records_allow(limits->desk.records, GV_ALLOWANCE_INSTANCES, limits->tag,
-                                  GV_ID_LEN, value);
+    return limits->is_domain ? gv_records_allow(limits->desk.records, GV_ALLOWANCE_CODES,
+                                                limits->name, strlen(limits->name), value)
+                             : gv_records_allow(limits->desk.records, GV_ALLOWANCE_INSTANCES,
+                                                limits->tag, GV_ID_LEN, value);
 }
 
 static int add(void *context, enum gv_allowance kind, const void *who, size_t len, int64_t value)
@@ -149,9 +149,9 @@ static int add(void *context, enum gv_allowance kind, const void *who, size_t le
     json_t *name = owner ? gv_json_new_hex(who, len) : json_stringn(who, len);
 
     return json_array_append_new(limits->list,
-                                 json_pack("{s:s,s:o,s:I}", "limit",
-                                           owner ? "instances" : "codes", owner ? "owner" : "domain",
-                                           name, "value", (json_int_t)value)) == 0
+                                 json_pack("{s:s,s:o,s:I}", "limit", owner ? "instances" : "codes",
+                                           owner ? "owner" : "domain", name, "value",
+                                           (json_int_t)value)) == 0
                ? GV_OK
                : GV_ERR_MEMORY;
 }
@@ -265,8 +265,7 @@ static int show_one(struct limits *limits)
 
 int gv_command_limits(int argc, char **argv)
 {
-    struct limits limits = {
-        .at = {.takes_word = true}, .instances = UNSAID, .codes = UNSAID};
+    struct limits limits = {.at = {.takes_word = true}, .instances = UNSAID, .codes = UNSAID};
     struct gv_text why = {"out of memory"};
     bool loaded = false;
 

@@ -18,9 +18,9 @@ struct owner {
     char email[GV_EMAIL_MAX + 1]; /* normalised */
     uint8_t tag[GV_ID_LEN];
     json_t *instances, *codes, *links, *invitations; /* of export */
-    int64_t limit; /* what the admin allows him; < 0: as all */
-    size_t held;   /* beside address and instances */
-    uint8_t (*ids)[GV_ID_LEN]; /* of forget: not revoked yet; owned */
+    int64_t limit;                                   /* what the admin allows him; < 0: as all */
+    size_t held;                                     /* beside address and instances */
+    uint8_t (*ids)[GV_ID_LEN];                       /* of forget: not revoked yet; owned */
     size_t id_count;
 };
 

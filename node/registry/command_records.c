@@ -20,9 +20,7 @@ struct options {
 };
 
 static const struct argp_option list_options[] = {
-    GV_DESK_OPTIONS,
-    {"json", 'j', NULL, 0, "One JSON object a line", 0},
-    {0}};
+    GV_DESK_OPTIONS, {"json", 'j', NULL, 0, "One JSON object a line", 0}, {0}};
 static const struct argp_option revoke_options[] = {
     GV_DESK_OPTIONS,
     {"reason", 'r', "REASON", 0, "unspecified, by-owner, compromised or abuse", 0},
@@ -109,7 +107,8 @@ int gv_command_list(int argc, char **argv)
     int rc = gv_desk_open(&desk, &options.at, &why);
     if (rc == GV_OK)
         rc = gv_desk_database(
-            gv_records_each(desk.records, options.json ? print_json : print_instance, &count), &why);
+            gv_records_each(desk.records, options.json ? print_json : print_instance, &count),
+            &why);
     if (rc == GV_OK && count == 0)
         fprintf(stderr, "nobody is enrolled yet\n");
     return gv_desk_end(&desk, rc, &why);
@@ -142,8 +141,7 @@ int gv_sign_revocation(struct gv_buf *wire, const struct gv_revocation *revocati
         rc = gv_signers_read(&signers, folder, why);
     if (rc != GV_OK)
         goto out;
-    const struct gv_identity *signer =
-        gv_signers_at(&signers, descriptor, revocation->revoked_min);
+    const struct gv_identity *signer = gv_signers_at(&signers, descriptor, revocation->revoked_min);
     rc = signer ? gv_revocation_issue(wire, revocation, signer->sign_secret, descriptor->network_id)
                 : gv_fail(why, GV_ERR_SIGNER,
                           "%s: names none of this registry's keys for today; run: "

@@ -1,6 +1,6 @@
-/* grapevine-registry restore: a registry again, from what backup wrote. Certificates signed since are
- * missing in the copy of the log, which every node would take for a registry that cheats; so a new key
- * signs from now on, whose log begins empty (SPEC 14.7). */
+/* grapevine-registry restore: a registry again, from what backup wrote. Certificates signed since
+ * are missing in the copy of the log, which every node would take for a registry that cheats; so a
+ * new key signs from now on, whose log begins empty (SPEC 14.7). */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -32,7 +32,8 @@ enum { OPTION_SAME = 256 };
 static const struct argp_option options[] = {
     GV_ROOT_OPTIONS("Where the registry shall be: a folder that is no registry yet"),
     {"same-key", OPTION_SAME, NULL, 0,
-     "Go on with the same registry key: right only if no certificate was signed since the backup", 0},
+     "Go on with the same registry key: right only if no certificate was signed since the backup",
+     0},
     {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -57,16 +58,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-static const struct argp argp = {
-    options,
-    parse,
-    "FOLDER",
-    "Makes a registry again from the FOLDER that backup wrote, in a new folder, and gives it a new key, "
-    "because certificates signed since the backup are missing in its log. Nothing is changed in FOLDER. "
-    "A PostgreSQL database is for pg_restore.",
-    NULL,
-    NULL,
-    NULL};
+static const struct argp argp = {options,
+                                 parse,
+                                 "FOLDER",
+                                 "Makes a registry again from the FOLDER that backup wrote, in a "
+                                 "new folder, and gives it a new key, "
+                                 "because certificates signed since the backup are missing in its "
+                                 "log. Nothing is changed in FOLDER. "
+                                 "A PostgreSQL database is for pg_restore.",
+                                 NULL,
+                                 NULL,
+                                 NULL};
 
 /* Of the folder; malloc'd paths are freed by the caller. */
 static bool is_there(const char *folder, const char *name)
@@ -81,8 +83,8 @@ static bool is_there(const char *folder, const char *name)
 /* Everything that backup wrote is there and is what it was; the root key may be kept elsewhere. */
 static int check_files(struct restore *restore, struct gv_text *why)
 {
-    static const char *const needed[] = {GV_FILE_DESCRIPTOR, GV_FILE_REGISTRY_KEY, GV_FILE_OWNER_KEY,
-                                         GV_FILE_EMAIL_KEY};
+    static const char *const needed[] = {GV_FILE_DESCRIPTOR, GV_FILE_REGISTRY_KEY,
+                                         GV_FILE_OWNER_KEY, GV_FILE_EMAIL_KEY};
     struct gv_place place = {NULL, NULL};
     int rc = gv_manifest_read(&restore->manifest, restore->from, why);
 
@@ -255,8 +257,10 @@ int gv_command_restore(int argc, char **argv)
     if (rc == GV_OK)
         rc = read_through(&restore, &why);
     if (rc == GV_OK)
-        printf("%s: %zu instance%s, %zu with an email address. Nodes that enrolled after the backup "
-               "enrol again.\n",
-               restore.at.folder, restore.instances, restore.instances == 1 ? "" : "s", restore.emails);
+        printf(
+            "%s: %zu instance%s, %zu with an email address. Nodes that enrolled after the backup "
+            "enrol again.\n",
+            restore.at.folder, restore.instances, restore.instances == 1 ? "" : "s",
+            restore.emails);
     return rc == GV_OK ? 0 : rc == GV_ERR_CONFIG ? EX_CONFIG : gv_complain(rc, &why);
 }

@@ -161,16 +161,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-static const struct argp argp = {
-    options,
-    parse,
-    NULL,
-    "The registry of a grapevine network.\v"
-    "Other commands, each with --help: init, serve, descriptor, show-descriptor, keys, list, revoke, "
-    "export, forget, limits, invite, backup, restore.",
-    NULL,
-    NULL,
-    NULL};
+static const struct argp argp = {options,
+                                 parse,
+                                 NULL,
+                                 "The registry of a grapevine network.\v"
+                                 "Other commands, each with --help: init, serve, descriptor, "
+                                 "show-descriptor, keys, list, revoke, "
+                                 "export, forget, limits, invite, backup, restore.",
+                                 NULL,
+                                 NULL,
+                                 NULL};
 
 int gv_command_serve(int argc, char **argv)
 {

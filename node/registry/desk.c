@@ -82,8 +82,8 @@ static void make_database(const struct gv_place *place)
 {
     struct stat folder;
 
-    if (geteuid() != 0 || gv_sql_is_server(place->database) ||
-        stat(place->folder, &folder) != 0 || folder.st_uid == 0)
+    if (geteuid() != 0 || gv_sql_is_server(place->database) || stat(place->folder, &folder) != 0 ||
+        folder.st_uid == 0)
         return;
     char *path = gv_data_path(place->folder, GV_FILE_DATABASE);
     int fd = path ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;

@@ -1,4 +1,5 @@
-/* What the admin's commands beside a running registry have in common: where the registry is (--data or
+/* What the admin's commands beside a running registry have in common: where the registry is (--data
+ * or
  * --config), one word, its records and its owner secret. */
 #ifndef GV_NODE_REGISTRY_DESK_H
 #define GV_NODE_REGISTRY_DESK_H
@@ -16,7 +17,9 @@ struct gv_desk_options {
 
 #define GV_DESK_OPTIONS                                                                            \
     {"data", 'd', "DIR", 0, "The registry's folder", 0},                                           \
-        {"config", 'c', "FILE", 0, "Or its config file", 0}
+    {                                                                                              \
+        "config", 'c', "FILE", 0, "Or its config file", 0                                          \
+    }
 
 /* Of commands that work on the folder itself, with the root key where it is kept elsewhere. */
 struct gv_root_options {
@@ -24,7 +27,9 @@ struct gv_root_options {
 };
 #define GV_OPTION_ROOT_KEY 512
 #define GV_ROOT_KEY_OPTION                                                                         \
-    {"root-key", GV_OPTION_ROOT_KEY, "FILE", 0, "The root key, when it is kept elsewhere", 0}
+    {                                                                                              \
+        "root-key", GV_OPTION_ROOT_KEY, "FILE", 0, "The root key, when it is kept elsewhere", 0    \
+    }
 #define GV_ROOT_OPTIONS(folder) {"data", 'd', "DIR", 0, folder, 0}, GV_ROOT_KEY_OPTION
 
 /* For the `default:` of a command's own parser. */
@@ -50,9 +55,9 @@ int gv_desk_end(struct gv_desk *desk, int rc, const struct gv_text *why);
 /* rc; when it is an error, its sentence about the database. */
 int gv_desk_database(int rc, struct gv_text *why);
 
-/* A new registry key that signs from now on, as `keys --rotate --lead 0s --overlap 0s` makes it: for a
- * registry from a backup. One of a rotation under way is dropped; and the
- * descriptor's version is higher than any that may have been signed since the backup. */
+/* A new registry key that signs from now on, as `keys --rotate --lead 0s --overlap 0s` makes it:
+ * for a registry from a backup. One of a rotation under way is dropped; and the descriptor's
+ * version is higher than any that may have been signed since the backup. */
 int gv_rotate_now(const struct gv_desk_options *at, const char *root_key, struct gv_text *why);
 
 #endif

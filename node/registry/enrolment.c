@@ -326,7 +326,8 @@ static void refuse_code(struct gv_http_request *request, int error, uint32_t lef
                       "grapevine enroll");
 }
 
-/* No code: the node asks whether somebody pressed the button behind the link. GV_OK, or answered. */
+/* No code: the node asks whether somebody pressed the button behind the link. GV_OK, or answered.
+ */
 static int check_link(struct gv_registrar *registrar, struct gv_http_request *request,
                       const struct gv_pending *pending)
 {
@@ -413,8 +414,8 @@ static int admit_instance(struct gv_registrar *registrar, const struct gv_http_r
         rules.instances_per_owner = (uint32_t)known.allowed;
     memset(out, 0, sizeof *out);
     randombytes_buf(&placement, sizeof placement);
-    rc = gv_registry_admit(&out->certificate, &rules, asked->proof.key, pending->owner,
-                           placement, network_group(request), issue_minute(registrar),
+    rc = gv_registry_admit(&out->certificate, &rules, asked->proof.key, pending->owner, placement,
+                           network_group(request), issue_minute(registrar),
                            known.known ? &known.held.certificate : NULL,
                            known.known && known.held.revoked, known.count);
     if (rc == GV_OK)
@@ -506,8 +507,7 @@ static int renew_instance(struct gv_registrar *registrar, const struct gv_http_r
     if (rc != GV_OK)
         return rc;
     rc = gv_registry_renew(&fresh, &registrar->rules, network_group(request),
-                           issue_minute(registrar), &instance->certificate,
-                           instance->revoked);
+                           issue_minute(registrar), &instance->certificate, instance->revoked);
     /* He holds an older one: our last answer was lost on its way. It is given once more, or he
      * would have to wait for the half life of a certificate that he never saw. */
     if (rc == GV_ERR_EARLY &&

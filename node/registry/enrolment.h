@@ -21,8 +21,8 @@ void gv_link_hash(uint8_t out[GV_HASH_LEN], const struct gv_registrar *registrar
 extern const char gv_page_head[];
 void gv_page_answer(struct gv_http_request *request, unsigned status, const char *body);
 
-/* Leaving (leave.c): by the instance's key; and by mail: a form that asks for the address, the link's
- * page, and its button. */
+/* Leaving (leave.c): by the instance's key; and by mail: a form that asks for the address, the
+ * link's page, and its button. */
 #define GV_LEAVE_PATH "/leave"
 void gv_leave_handle(struct gv_registrar *registrar, struct gv_http_request *request);
 void gv_leave_show(struct gv_registrar *registrar, struct gv_http_request *request);

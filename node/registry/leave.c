@@ -1,5 +1,6 @@
-/* How an owner ends his registration himself (SPEC 14.4): from the machine, with the instance's key; and
- * without it, by a link in a mail. What is asked says nothing about whether an address is known. */
+/* How an owner ends his registration himself (SPEC 14.4): from the machine, with the instance's
+ * key; and without it, by a link in a mail. What is asked says nothing about whether an address is
+ * known. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 
 /* Signs and stores a revocation by the owner; GV_ERR_DUPLICATE: there is one. */
 static int revoke_by_owner(struct gv_registrar *registrar, struct gv_buf *wire,
-                  const uint8_t instance[GV_ID_LEN])
+                           const uint8_t instance[GV_ID_LEN])
 {
     struct gv_revocation revocation = {.revoked_min = gv_registrar_now_min(registrar),
                                        .reason = GV_REVOKED_BY_OWNER};
@@ -71,8 +72,9 @@ void gv_leave_handle(struct gv_registrar *registrar, struct gv_http_request *req
     if (rc == GV_OK)
         rc = revoke_by_owner(registrar, &wire, asked.instance);
     if (rc == GV_OK)
-        gv_http_respond_json(request, 200,
-                             json_pack("{s:o}", "revocation", gv_json_new_base64(wire.data, wire.len)));
+        gv_http_respond_json(
+            request, 200,
+            json_pack("{s:o}", "revocation", gv_json_new_base64(wire.data, wire.len)));
     else if (rc == GV_ERR_NOT_FOUND)
         gv_http_error(request, 404, "unknown", "no instance with this key is enrolled here");
     else if (rc == GV_ERR_DUPLICATE)
@@ -107,7 +109,8 @@ static int send_link(struct gv_registrar *registrar, const char *email, const ch
 
     gv_buf_init(&mail);
     snprintf(minutes, sizeof minutes, "%lld", (long long)registrar->settings->code_life_s / 60);
-    int rc = gv_template_fill(&mail, &body_at, registrar->settings->mail_leave_template, &words, &why);
+    int rc =
+        gv_template_fill(&mail, &body_at, registrar->settings->mail_leave_template, &words, &why);
     if (rc != GV_OK) /* it was good at the start */
         gv_log_limited(GV_LOG_ERROR, "[mail] leave_template: %s", why.text);
     else
@@ -127,7 +130,8 @@ static void leave_hash(uint8_t out[GV_HASH_LEN], const struct gv_registrar *regi
             GV_LINK_LEN);
 }
 
-/* The same writes whether the address is held or not: who asks something else meanwhile waits as long. */
+/* The same writes whether the address is held or not: who asks something else meanwhile waits as
+ * long. */
 static int store_link(struct gv_registrar *registrar, bool *known, const uint8_t hash[GV_HASH_LEN],
                       const uint8_t owner[GV_ID_LEN])
 {
@@ -169,8 +173,8 @@ static int mail_link(struct gv_registrar *registrar, const char *email,
 
 /* ---- asked for by a form --------------------------------------------------------------------- */
 
-/* What is done about it begins after the answer has gone out, some time within a second: neither the answer nor
- * what comes after it takes longer for an address that is held. */
+/* What is done about it begins after the answer has gone out, some time within a second: neither
+ * the answer nor what comes after it takes longer for an address that is held. */
 struct asked {
     uv_timer_t timer;
     struct gv_registrar *registrar;
@@ -261,13 +265,14 @@ static void page(struct gv_http_request *request, unsigned status, const char *t
 
 static void show_form(struct gv_http_request *request)
 {
-    page(request, 200, "Leave this mesh",
-         "<p>From the mail server itself, <code>grapevine leave</code> does it at once. Without it: "
-         "give the email address that your servers are enrolled with. If it is known here, a mail "
-         "comes with a link that ends it.</p>\n"
-         "<form method=\"post\" action=\"" GV_LEAVE_PATH "\"><label>Email address "
-         "<input type=\"email\" name=\"email\" required></label> "
-         "<button type=\"submit\">Send me the link</button></form>\n");
+    page(
+        request, 200, "Leave this mesh",
+        "<p>From the mail server itself, <code>grapevine leave</code> does it at once. Without it: "
+        "give the email address that your servers are enrolled with. If it is known here, a mail "
+        "comes with a link that ends it.</p>\n"
+        "<form method=\"post\" action=\"" GV_LEAVE_PATH "\"><label>Email address "
+        "<input type=\"email\" name=\"email\" required></label> "
+        "<button type=\"submit\">Send me the link</button></form>\n");
 }
 
 static void ask_for_link(struct gv_registrar *registrar, struct gv_http_request *request)
@@ -281,8 +286,7 @@ static void ask_for_link(struct gv_registrar *registrar, struct gv_http_request 
     if (!gv_client_allowed(registrar, request, &registrar->enroll_by_client,
                            registrar->settings->enroll_per_client_hour))
         return;
-    if (!read_form(typed, body, len) ||
-        gv_email_normalise(email, typed, strlen(typed)) != GV_OK) {
+    if (!read_form(typed, body, len) || gv_email_normalise(email, typed, strlen(typed)) != GV_OK) {
         page(request, 400, "That is not an email address",
              "<p>Write it like name@example.org, as you did when you enrolled.</p>\n");
         return;
@@ -353,10 +357,11 @@ void gv_leave_show(struct gv_registrar *registrar, struct gv_http_request *reque
         gv_hex(id, ids[i], GV_ID_LEN);
         used += (size_t)snprintf(text + used, sizeof text - used, "<li><code>%s</code>\n", id);
     }
-    snprintf(text + used, sizeof text - used,
-             "%s</ul>\n<form method=\"post\"><button type=\"submit\">End my registration</button>"
-             "</form>\n<p>If you did not ask for this, close this page. Then nothing happens.</p>\n",
-             count == sizeof ids / sizeof *ids ? "<li>and all others\n" : "");
+    snprintf(
+        text + used, sizeof text - used,
+        "%s</ul>\n<form method=\"post\"><button type=\"submit\">End my registration</button>"
+        "</form>\n<p>If you did not ask for this, close this page. Then nothing happens.</p>\n",
+        count == sizeof ids / sizeof *ids ? "<li>and all others\n" : "");
     page(request, 200, "Leave this mesh?", text);
 }
 

@@ -21,8 +21,8 @@ struct gv_logs {
     struct gv_buf head_wire;
     uint32_t looked_min;  /* when it was last looked at whether a new one is due */
     uint32_t guarded_min; /* of the head in that file, as far as this process wrote it */
-    char *guard_path; /* owned; NULL: none. Beside the keys: a copy of the last head, which a database
-                         that was set back to an old backup does not take along */
+    char *guard_path;     /* owned; NULL: none. Beside the keys: a copy of the last head, which a
+                             database     that was set back to an old backup does not take along */
 };
 
 void gv_logs_init(struct gv_logs *logs);

@@ -43,7 +43,10 @@ static int hash_file(uint8_t out[32], const char *folder, const char *name, stru
     int rc = GV_OK;
 
     if (!file) {
-        rc = gv_fail(why, !path ? GV_ERR_MEMORY : errno == ENOENT ? GV_ERR_NOT_FOUND : GV_ERR_IO,
+        rc = gv_fail(why,
+                     !path             ? GV_ERR_MEMORY
+                     : errno == ENOENT ? GV_ERR_NOT_FOUND
+                                       : GV_ERR_IO,
                      "%s/%s: %s", folder, name, strerror(errno));
         goto out;
     }
@@ -162,8 +165,9 @@ int gv_manifest_check(const struct gv_manifest *manifest, const char *folder, co
         else if (rc == GV_ERR_NOT_FOUND)
             gv_fail(why, rc, "%s/%s: is missing in this backup", folder, item->name);
         else if (rc == GV_OK && memcmp(hash, item->hash, sizeof hash) != 0)
-            rc = gv_fail(why, GV_ERR_MALFORMED, "%s/%s: is not what backup wrote (damaged, cut, changed)",
-                         folder, item->name);
+            rc = gv_fail(why, GV_ERR_MALFORMED,
+                         "%s/%s: is not what backup wrote (damaged, cut, changed)", folder,
+                         item->name);
     }
     return rc;
 }

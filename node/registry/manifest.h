@@ -1,5 +1,6 @@
-/* What a backup of a registry is made of: the file SHA256SUMS in its folder, written last, so that a copy that
- * was cut short, or lost or changed a file, is no backup. The form is that of sha256sum(1). */
+/* What a backup of a registry is made of: the file SHA256SUMS in its folder, written last, so that
+ * a copy that was cut short, or lost or changed a file, is no backup. The form is that of
+ * sha256sum(1). */
 #ifndef GV_NODE_REGISTRY_MANIFEST_H
 #define GV_NODE_REGISTRY_MANIFEST_H
 

@@ -1,5 +1,5 @@
-/* The page behind the link in the mail (SPEC 14.4). GET only shows it, so that whatever looks at links
- * in mails confirms nothing; its button POSTs. No script, nothing from elsewhere. */
+/* The page behind the link in the mail (SPEC 14.4). GET only shows it, so that whatever looks at
+ * links in mails confirms nothing; its button POSTs. No script, nothing from elsewhere. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,10 +8,9 @@
 #include "node/registry/enrolment.h"
 #include "node/registry/registrar.h"
 
-const char gv_page_head[] =
-    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-    "<meta name=\"viewport\" content=\"width=device-width\">\n"
-    "<meta name=\"color-scheme\" content=\"light dark\">\n";
+const char gv_page_head[] = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+                            "<meta name=\"viewport\" content=\"width=device-width\">\n"
+                            "<meta name=\"color-scheme\" content=\"light dark\">\n";
 
 void gv_page_answer(struct gv_http_request *request, unsigned status, const char *body)
 {
@@ -55,15 +54,16 @@ static void show_question(struct gv_http_request *request, const char *network,
 {
     char page[2048];
 
-    snprintf(page, sizeof page,
-             "%s<title>Join the mesh %s?</title>\n<h1>Join the mesh \"%s\"?</h1>\n"
-             "<p>A mail server asks to be enrolled with your email address. Its instance is</p>\n"
-             "<p><code>%s</code></p>\n"
-             "<p>Confirm only if it was you who asked, and if <code>grapevine status</code> shows "
-             "this instance on your server: whoever runs it speaks in your name.</p>\n"
-             "<form method=\"post\"><button type=\"submit\">Yes, this is my server</button></form>\n"
-             "<p>If you did not ask for this, close this page. Then nothing happens.</p>\n",
-             gv_page_head, network, network, instance);
+    snprintf(
+        page, sizeof page,
+        "%s<title>Join the mesh %s?</title>\n<h1>Join the mesh \"%s\"?</h1>\n"
+        "<p>A mail server asks to be enrolled with your email address. Its instance is</p>\n"
+        "<p><code>%s</code></p>\n"
+        "<p>Confirm only if it was you who asked, and if <code>grapevine status</code> shows "
+        "this instance on your server: whoever runs it speaks in your name.</p>\n"
+        "<form method=\"post\"><button type=\"submit\">Yes, this is my server</button></form>\n"
+        "<p>If you did not ask for this, close this page. Then nothing happens.</p>\n",
+        gv_page_head, network, network, instance);
     gv_page_answer(request, 200, page);
 }
 

@@ -116,7 +116,8 @@ int gv_records_room(struct gv_records *records, enum gv_records_statement purge,
     int rc = gv_sql_run(sql, purge, "i", (int64_t)now_min);
 
     if (rc == GV_OK)
-        rc = with_now ? gv_sql_query(sql, count, "i", (int64_t)now_min) : gv_sql_query(sql, count, "");
+        rc = with_now ? gv_sql_query(sql, count, "i", (int64_t)now_min)
+                      : gv_sql_query(sql, count, "");
     if (rc == GV_OK)
         rc = gv_sql_step(sql, count);
     int64_t out = rc == 1 ? gv_sql_number(sql, count, 0) : 0;
@@ -151,15 +152,15 @@ int gv_records_put_pending(struct gv_records *records, const uint8_t key[GV_KEY_
     records->pending++;
     seal(email, records, pending->email, pending->owner);
     return gv_sql_later(sql, PENDING_PUT, "bbbtibiib", key, (size_t)GV_KEY_LEN, pending->owner,
-                      (size_t)GV_ID_LEN, email, sizeof email, pending->terms,
-                      (int64_t)pending->accepted_min, pending->code.hash, (size_t)GV_HASH_LEN,
-                      (int64_t)pending->code.expires_min, (int64_t)pending->code.tries, pending->link,
-                      (size_t)GV_HASH_LEN);
+                        (size_t)GV_ID_LEN, email, sizeof email, pending->terms,
+                        (int64_t)pending->accepted_min, pending->code.hash, (size_t)GV_HASH_LEN,
+                        (int64_t)pending->code.expires_min, (int64_t)pending->code.tries,
+                        pending->link, (size_t)GV_HASH_LEN);
 }
 
 /* By key or by link: the same columns. */
-static int read_pending(struct gv_records *records, struct gv_pending *out,
-                        uint8_t key[GV_KEY_LEN], unsigned get, const uint8_t *by, size_t by_len)
+static int read_pending(struct gv_records *records, struct gv_pending *out, uint8_t key[GV_KEY_LEN],
+                        unsigned get, const uint8_t *by, size_t by_len)
 {
     struct gv_sql *sql = records->sql;
     int rc = gv_sql_query(sql, get, "b", by, by_len);
@@ -314,7 +315,7 @@ int gv_records_admit(struct gv_records *records, const struct gv_instance *insta
 int gv_records_renew(struct gv_records *records, const struct gv_instance *instance)
 {
     int rc = gv_sql_later(records->sql, INSTANCE_RENEW, "bb", instance->wire, sizeof instance->wire,
-                        instance->certificate.instance, (size_t)GV_ID_LEN);
+                          instance->certificate.instance, (size_t)GV_ID_LEN);
 
     return rc == GV_OK ? gv_records_log_append(records, &instance->certificate) : rc;
 }

@@ -30,7 +30,8 @@ void gv_records_close(struct gv_records *records); /* NULL is allowed */
 int gv_records_begin(struct gv_records *records);
 int gv_records_finish(struct gv_records *records, int rc);
 
-/* What has expired goes: codes with the addresses they were asked for with, links, invitations, days. */
+/* What has expired goes: codes with the addresses they were asked for with, links, invitations,
+ * days. */
 int gv_records_purge(struct gv_records *records, uint32_t now_min);
 
 /* ---- codes that are out ----------------------------------------------------------------------
@@ -83,11 +84,15 @@ int gv_records_leaving_drop(struct gv_records *records, const uint8_t link[GV_HA
 int gv_records_leaving(struct gv_records *records, uint8_t owner[GV_ID_LEN],
                        const uint8_t link[GV_HASH_LEN], uint32_t now_min);
 
-/* ---- limits that the admin has changed, and the day of a domain (records_limits.c) -------------- */
-enum gv_allowance { GV_ALLOWANCE_INSTANCES = 1 /* who: an owner tag */, GV_ALLOWANCE_CODES /* a domain */ };
+/* ---- limits that the admin has changed, and the day of a domain (records_limits.c) --------------
+ */
+enum gv_allowance {
+    GV_ALLOWANCE_INSTANCES = 1 /* who: an owner tag */,
+    GV_ALLOWANCE_CODES /* a domain */
+};
 /* value < 0: as in registry.conf again. */
-int gv_records_allow(struct gv_records *records, enum gv_allowance kind, const void *who, size_t len,
-                     int64_t value);
+int gv_records_allow(struct gv_records *records, enum gv_allowance kind, const void *who,
+                     size_t len, int64_t value);
 int gv_records_each_allowance(struct gv_records *records,
                               int (*each)(void *context, enum gv_allowance kind, const void *who,
                                           size_t len, int64_t value),
@@ -97,7 +102,8 @@ struct gv_domain_day {
     uint32_t wait_min; /* until the day ends */
     int64_t allowed;   /* by the admin; < 0: as in registry.conf */
 };
-/* Counts one code more. Within a transaction. `domain`: an HMAC of its name, which alone is stored. */
+/* Counts one code more. Within a transaction. `domain`: an HMAC of its name, which alone is stored.
+ */
 int gv_records_domain_take(struct gv_records *records, struct gv_domain_day *out, const char *name,
                            const uint8_t domain[GV_ID_LEN], uint32_t now_min);
 /* The codes of its day so far. */
@@ -146,14 +152,14 @@ int gv_records_knows_owner(struct gv_records *records, bool *out, const uint8_t 
 enum gv_held_kind { GV_HELD_CODE = 1, GV_HELD_LINK, GV_HELD_INVITATION, GV_HELD_LIMIT };
 struct gv_held {
     enum gv_held_kind kind;
-    int64_t number;          /* the minute of its end; a limit's instances */
-    bool has_key;            /* a code's; an invitation's that was handed in */
+    int64_t number; /* the minute of its end; a limit's instances */
+    bool has_key;   /* a code's; an invitation's that was handed in */
     uint8_t key[GV_KEY_LEN];
 };
 int gv_records_each_held(struct gv_records *records, const uint8_t owner[GV_ID_LEN],
                          int (*each)(void *context, const struct gv_held *held), void *context);
-/* Erases his address, codes and links that are out, his invitations, and what the admin allowed him.
- * Instances stay, as revocations must. */
+/* Erases his address, codes and links that are out, his invitations, and what the admin allowed
+ * him. Instances stay, as revocations must. */
 int gv_records_forget(struct gv_records *records, const uint8_t owner[GV_ID_LEN]);
 /* Calls `each` for the revocations from since_min on, oldest first, at most GV_REVOCATIONS_PAGE
  * (proto/wire/revocation.h). */

@@ -64,8 +64,8 @@ struct gv_records {
     int64_t pending;                  /* so many then, and those added since */
 };
 
-/* Expired rows go, and then: how many are out, by a statement that counts (`with_now`: those that end later).
- * GV_ERR_FULL from `max` on. */
+/* Expired rows go, and then: how many are out, by a statement that counts (`with_now`: those that
+ * end later). GV_ERR_FULL from `max` on. */
 int gv_records_room(struct gv_records *records, enum gv_records_statement purge,
                     enum gv_records_statement count, int64_t max, bool with_now, uint32_t now_min);
 

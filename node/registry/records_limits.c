@@ -1,12 +1,12 @@
-/* What the admin allows an owner or a domain beside registry.conf, and the codes of a domain's day, which
- * all processes of a registry count together. */
+/* What the admin allows an owner or a domain beside registry.conf, and the codes of a domain's day,
+ * which all processes of a registry count together. */
 #include <string.h>
 
 #include "crypto/error.h"
 #include "node/registry/records_internal.h"
 
-int gv_records_allow(struct gv_records *records, enum gv_allowance kind, const void *who, size_t len,
-                     int64_t value)
+int gv_records_allow(struct gv_records *records, enum gv_allowance kind, const void *who,
+                     size_t len, int64_t value)
 {
     if (value < 0)
         return gv_sql_run(records->sql, ALLOWANCE_DROP, "ib", (int64_t)kind, who, len);
@@ -36,8 +36,8 @@ int gv_records_domain_take(struct gv_records *records, struct gv_domain_day *out
                            const uint8_t domain[GV_ID_LEN], uint32_t now_min)
 {
     struct gv_sql *sql = records->sql;
-    int rc = gv_sql_query(sql, DOMAIN_TAKE, "bib", domain, (size_t)GV_ID_LEN, (int64_t)now_min, name,
-                          strlen(name));
+    int rc = gv_sql_query(sql, DOMAIN_TAKE, "bib", domain, (size_t)GV_ID_LEN, (int64_t)now_min,
+                          name, strlen(name));
 
     *out = (struct gv_domain_day){.allowed = -1};
     if (rc == GV_OK)

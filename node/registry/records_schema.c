@@ -104,7 +104,8 @@ static const char *const statements[STATEMENTS] = {
     /* One row always: the instance, if it is there, and what its owner has and may have. */
     [INSTANCE_ADMISSION] =
         "SELECT held.certificate, held.terms, held.accepted_min, held.revocation IS NOT NULL,"
-        " (SELECT count(*) FROM instance WHERE owner = ?1 AND instance <> ?2 AND revocation IS NULL),"
+        " (SELECT count(*) FROM instance WHERE owner = ?1 AND instance <> ?2 AND revocation IS "
+        "NULL),"
         " (SELECT value FROM allowance WHERE kind = 1 AND who = ?1)"
         " FROM (SELECT 1 AS one) AS one LEFT JOIN instance AS held ON held.instance = ?2",
     [INSTANCE_OF_OWNER] = "SELECT instance FROM instance WHERE owner = ?1 AND revocation IS NULL"

@@ -63,12 +63,12 @@ int gv_descriptor_read(struct gv_descriptor *out, struct gv_buf *wire, const cha
     return rc;
 }
 
-/* Which of our keys signs now. Another one has a log of its own, which has no head yet. Where none is in
- * force the one before stays, and what it would sign is refused where it is signed. */
+/* Which of our keys signs now. Another one has a log of its own, which has no head yet. Where none
+ * is in force the one before stays, and what it would sign is refused where it is signed. */
 static void choose_signer(struct gv_registrar *registrar)
 {
-    const struct gv_identity *now = gv_signers_at(&registrar->signers, &registrar->descriptor,
-                                                  gv_registrar_now_min(registrar));
+    const struct gv_identity *now =
+        gv_signers_at(&registrar->signers, &registrar->descriptor, gv_registrar_now_min(registrar));
     uint32_t before = registrar->rules.signer;
 
     if (!now && !registrar->signer)
@@ -81,7 +81,8 @@ static void choose_signer(struct gv_registrar *registrar)
         return;
     gv_logs_forget_head(&registrar->logs);
     if (before)
-        gv_log(GV_LOG_NOTICE, "certificates are signed with the key %08x from now on, not with %08x",
+        gv_log(GV_LOG_NOTICE,
+               "certificates are signed with the key %08x from now on, not with %08x",
                registrar->rules.signer, before);
 }
 
@@ -256,7 +257,8 @@ static int check_templates(const struct gv_registry_settings *settings, struct g
 {
     /* A text each: which words were filled in is told by their place in memory. */
     static const struct gv_mail_words code = {"network", "code", "minutes", "instance", "link"},
-                                      leave = {.network = "network", .minutes = "minutes",
+                                      leave = {.network = "network",
+                                               .minutes = "minutes",
                                                .link = "link"};
     int rc = check_template(settings->mail_template, &code, error);
 

@@ -56,10 +56,10 @@ struct gv_registrar {
 
     uint32_t proxy_hint_min; /* when an unknown proxy was last warned of, 0: never */
 
-    struct gv_batch batch; /* what is answered after the next commit */
-    uv_timer_t purge;      /* what has expired goes */
-    unsigned handles;      /* of both, still open */
-    unsigned mails;        /* under way on behalf of a request */
+    struct gv_batch batch;      /* what is answered after the next commit */
+    uv_timer_t purge;           /* what has expired goes */
+    unsigned handles;           /* of both, still open */
+    unsigned mails;             /* under way on behalf of a request */
     struct gv_registrar **held; /* once it is stopped: set to NULL with the last mail */
 };
 
@@ -82,8 +82,9 @@ uint32_t gv_registrar_now_min(const struct gv_registrar *registrar);
 /* registrar->logs.head is then the newest (gv_logs_sign). */
 int gv_registrar_sign_head(struct gv_registrar *registrar);
 
-/* Reads the descriptor, and the keys, anew when its file has changed. One that does not verify, is of
- * another network, older, or without our key is logged and left alone. Then sees which key signs now. */
+/* Reads the descriptor, and the keys, anew when its file has changed. One that does not verify, is
+ * of another network, older, or without our key is logged and left alone. Then sees which key signs
+ * now. */
 void gv_registrar_refresh(struct gv_registrar *registrar);
 
 /* DIR "/" NAME, malloc'd. */

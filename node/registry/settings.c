@@ -56,8 +56,9 @@ static const struct gv_config_key keys[] = {
      .type = GV_CONFIG_PATH,
      .offset = AT(tls_certificate),
      .fallback = "",
-     .doc = "Certificate chain in PEM: everything on `listen` is HTTPS then. Read anew when the file "
-            "changes. Empty: HTTP, for a proxy on this host that does TLS."},
+     .doc =
+         "Certificate chain in PEM: everything on `listen` is HTTPS then. Read anew when the file "
+         "changes. Empty: HTTP, for a proxy on this host that does TLS."},
     {.section = "registry",
      .key = "tls_key",
      .type = GV_CONFIG_PATH,
@@ -108,8 +109,9 @@ static const struct gv_config_key keys[] = {
      .type = GV_CONFIG_PATH,
      .offset = AT(mail_ca_file),
      .fallback = "",
-     .doc = "Certificates in PEM, one of which must have signed the mail server's. Empty: those that "
-            "this system trusts."},
+     .doc =
+         "Certificates in PEM, one of which must have signed the mail server's. Empty: those that "
+         "this system trusts."},
     {.section = "mail",
      .key = "template",
      .type = GV_CONFIG_PATH,
@@ -123,8 +125,9 @@ static const struct gv_config_key keys[] = {
      .type = GV_CONFIG_PATH,
      .offset = AT(mail_leave_template),
      .fallback = "",
-     .doc = "Likewise the mail by which an owner ends his registration; {network} {minutes} {link}. "
-            "Empty: the built-in one."},
+     .doc =
+         "Likewise the mail by which an owner ends his registration; {network} {minutes} {link}. "
+         "Empty: the built-in one."},
     {.section = "mail",
      .key = "user",
      .type = GV_CONFIG_STRING,
@@ -299,8 +302,9 @@ int gv_registry_settings_load(struct gv_registry_settings *out, const char *path
                  errors);
     else if (is_set(out->tls_certificate) != is_set(out->tls_key))
         rc = say(path,
-                 is_set(out->tls_key) ? "[registry] tls_certificate is missing: it belongs to tls_key"
-                                      : "[registry] tls_key is missing: it belongs to tls_certificate",
+                 is_set(out->tls_key)
+                     ? "[registry] tls_certificate is missing: it belongs to tls_key"
+                     : "[registry] tls_key is missing: it belongs to tls_certificate",
                  errors);
     if (rc != GV_OK)
         gv_config_free(&gv_registry_table, out);

@@ -15,15 +15,16 @@ struct gv_registry_settings {
     struct gv_config_hosts listen;
     struct gv_config_strings names;             /* accepted in the Host header; none: any */
     struct gv_config_addresses trusted_proxies; /* believed about their client's address */
-    char *tls_certificate, *tls_key; /* PEM files; NULL or "": plain HTTP */
-    int enrolment; /* enum gv_enrolment */
+    char *tls_certificate, *tls_key;            /* PEM files; NULL or "": plain HTTP */
+    int enrolment;                              /* enum gv_enrolment */
     int log_level;
 
     char *mail_url; /* smtp://HOST[:PORT], smtps://HOST[:PORT], or file:/FOLDER */
     char *mail_from;
     char *mail_user, *mail_password_file; /* NULL: without authentication */
-    char *mail_template, *mail_leave_template, *mail_ca_file; /* NULL or "": built in, the system's */
-    int mail_starttls;                    /* enum gv_starttls */
+    char *mail_template, *mail_leave_template,
+        *mail_ca_file; /* NULL or "": built in, the system's */
+    int mail_starttls; /* enum gv_starttls */
     int64_t mail_timeout_s;
 
     int64_t instances_per_owner;

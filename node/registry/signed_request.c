@@ -52,7 +52,7 @@ static void refuse_proof(struct gv_http_request *request, int error)
 }
 
 bool gv_signed_request_open(struct gv_signed_request *out, struct gv_registrar *registrar,
-                         struct gv_http_request *request, enum gv_proof_kind kind)
+                            struct gv_http_request *request, enum gv_proof_kind kind)
 {
     struct gv_text why = {""};
     uint32_t now = gv_registrar_now_min(registrar);

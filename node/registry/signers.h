@@ -16,8 +16,8 @@ struct gv_signers {
 int gv_signers_read(struct gv_signers *out, const char *folder, struct gv_text *why);
 void gv_signers_wipe(struct gv_signers *signers);
 
-/* Of those that the descriptor has in force at this minute, the one that came into force last; NULL:
- * none is. */
+/* Of those that the descriptor has in force at this minute, the one that came into force last;
+ * NULL: none is. */
 const struct gv_identity *gv_signers_at(const struct gv_signers *signers,
                                         const struct gv_descriptor *descriptor, uint32_t minute);
 /* The one that the descriptor names with the latest beginning, in force or not yet; NULL: none. */

@@ -10,7 +10,7 @@
 
 #include "node/base/text.h"
 
-#define GV_SQL_VALUES 12/* parameters of a statement */
+#define GV_SQL_VALUES 12 /* parameters of a statement */
 
 struct gv_sql_schema {
     const char *const *statements;
@@ -34,8 +34,8 @@ bool gv_sql_is_server(const char *database);
 int gv_sql_run(struct gv_sql *sql, unsigned statement, const char *types, ...);
 uint64_t gv_sql_changes(const struct gv_sql *sql); /* rows that the last run changed */
 
-/* A write whose outcome is that of its transaction: it goes out with the next query or the commit, which
- * saves a way to the server and back. Outside a transaction it is run at once. */
+/* A write whose outcome is that of its transaction: it goes out with the next query or the commit,
+ * which saves a way to the server and back. Outside a transaction it is run at once. */
 int gv_sql_later(struct gv_sql *sql, unsigned statement, const char *types, ...);
 
 /* A query, its rows one by one (1: a row stands; 0: no more), and its end, always. */

@@ -18,8 +18,8 @@
 /* One number for "grapevine registry": who holds it is the only writer. */
 #define BEGIN "BEGIN; SELECT pg_advisory_xact_lock(7381240501168453)"
 
-/* Writes that wait for the next query or the commit. Few enough that their answers, some 40 bytes each,
- * fit into the socket while nobody reads them. */
+/* Writes that wait for the next query or the commit. Few enough that their answers, some 40 bytes
+ * each, fit into the socket while nobody reads them. */
 #define LATER_MAX 64
 
 struct later {
@@ -141,8 +141,8 @@ static int ensure(struct gv_postgres *self)
     return GV_OK;
 }
 
-/* The server ended the connection since the last statement (a restart, a balancer's idle limit): once
- * more on a new one, unless half of a transaction went with it. */
+/* The server ended the connection since the last statement (a restart, a balancer's idle limit):
+ * once more on a new one, unless half of a transaction went with it. */
 static bool may_retry(struct gv_postgres *self)
 {
     return !self->in_transaction && PQstatus(self->connection) != CONNECTION_OK &&
@@ -247,7 +247,8 @@ static bool send_later(struct gv_postgres *self)
     return true;
 }
 
-/* The answer to one of what was sent, NULL when the connection is lost; the empty one after it is taken. */
+/* The answer to one of what was sent, NULL when the connection is lost; the empty one after it is
+ * taken. */
 static PGresult *take_answer(struct gv_postgres *self)
 {
     PGresult *result = PQgetResult(self->connection);
@@ -257,8 +258,8 @@ static PGresult *take_answer(struct gv_postgres *self)
     return result;
 }
 
-/* All that waits, and then one more: a statement, or COMMIT (values NULL). One way to the server and back.
- * *out is the answer to the last; the first that failed is the error. */
+/* All that waits, and then one more: a statement, or COMMIT (values NULL). One way to the server
+ * and back. *out is the answer to the last; the first that failed is the error. */
 static int send_all(struct gv_postgres *self, PGresult **out, unsigned statement,
                     const struct gv_sql_value *values, size_t count)
 {
@@ -274,8 +275,7 @@ static int send_all(struct gv_postgres *self, PGresult **out, unsigned statement
         sent = sent && PQsendQueryPrepared(self->connection, p.name, (int)count, p.data, p.lengths,
                                            p.formats, 1);
     } else {
-        sent = sent &&
-               PQsendQueryParams(self->connection, "COMMIT", 0, NULL, NULL, NULL, NULL, 1);
+        sent = sent && PQsendQueryParams(self->connection, "COMMIT", 0, NULL, NULL, NULL, NULL, 1);
     }
     sent = sent && PQpipelineSync(self->connection);
     for (size_t i = 0; sent && i < self->later_count; i++) {
@@ -293,8 +293,8 @@ static int send_all(struct gv_postgres *self, PGresult **out, unsigned statement
         note_why(self, PQerrorMessage(self->connection));
         PQclear(*out);
         *out = NULL;
-        /* Half a conversation cannot go on; and nothing more of this transaction may run, on whatever
-         * connection (see ensure). */
+        /* Half a conversation cannot go on; and nothing more of this transaction may run, on
+         * whatever connection (see ensure). */
         PQfinish(self->connection);
         self->connection = NULL;
         return GV_ERR_IO;
@@ -321,8 +321,8 @@ static int query_once(struct gv_sql *sql, unsigned statement, const struct gv_sq
         rc = send_all(self, &result, statement, values, count);
     } else {
         fill_in(&p, statement, values, count);
-        result = PQexecPrepared(self->connection, p.name, (int)count, p.data, p.lengths, p.formats,
-                                1);
+        result =
+            PQexecPrepared(self->connection, p.name, (int)count, p.data, p.lengths, p.formats, 1);
         rc = went_well(result) ? GV_OK : failed(self, result);
     }
     if (rc != GV_OK) {
@@ -492,7 +492,8 @@ static void close_connection(struct gv_sql *sql)
 }
 
 static const struct gv_sql_backend backend = {
-    close_connection, query, later, step, end, bytes, number, is_null, changes, begin, commit, rollback,
+    close_connection, query,   later,   step,  end,    bytes,
+    number,           is_null, changes, begin, commit, rollback,
 };
 
 /* The version of the schema is a row; the lock keeps two that start together apart. */

@@ -113,7 +113,8 @@ int gv_template_fill_text(struct gv_buf *out, size_t *body_at, const char *path,
     if (!end || (size_t)(end - text) < mark || memcmp(text, subject_mark, mark) != 0 ||
         (size_t)(end - text) + 1 >= len || end[1] != '\n')
         return gv_fail(error, GV_ERR_MALFORMED,
-                       "%s:1: write \"Subject: ...\" here, then an empty line, then the text", path);
+                       "%s:1: write \"Subject: ...\" here, then an empty line, then the text",
+                       path);
     if ((size_t)(end - text) > SUBJECT_MAX || has_control(text, (size_t)(end - text)))
         return gv_fail(error, GV_ERR_MALFORMED,
                        "%s:1: a subject has at most %d bytes, and no control characters", path,
@@ -144,8 +145,8 @@ int gv_template_fill(struct gv_buf *out, size_t *body_at, const char *path,
     gv_buf_init(&file);
     int rc = gv_file_read(&file, path, GV_TEMPLATE_MAX, error);
     if (rc == GV_OK)
-        rc = gv_template_fill_text(out, body_at, path, file.data ? (const char *)file.data : "", file.len,
-                       words, error);
+        rc = gv_template_fill_text(out, body_at, path, file.data ? (const char *)file.data : "",
+                                   file.len, words, error);
     gv_buf_free(&file);
     return rc;
 }

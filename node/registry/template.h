@@ -1,5 +1,6 @@
-/* The mails to an owner, with his code and with the link by which he leaves: each a text with {words} in braces, the admin's own or the built-in one. The
- * first line is "Subject: ...", then an empty line, then the body; UTF-8. */
+/* The mails to an owner, with his code and with the link by which he leaves: each a text with
+ * {words} in braces, the admin's own or the built-in one. The first line is "Subject: ...", then an
+ * empty line, then the body; UTF-8. */
 #ifndef GV_NODE_REGISTRY_TEMPLATE_H
 #define GV_NODE_REGISTRY_TEMPLATE_H
 
@@ -14,8 +15,9 @@ struct gv_template_word {
     const char *name, *value;
 };
 
-/* What a mail is made of: {network} {code} {minutes} {instance} {link}, and {code} must be in it. In the
- * one for leaving code and instance are NULL, cannot be written, and {link} must be in it. */
+/* What a mail is made of: {network} {code} {minutes} {instance} {link}, and {code} must be in it.
+ * In the one for leaving code and instance are NULL, cannot be written, and {link} must be in it.
+ */
 struct gv_mail_words {
     const char *network, *code, *minutes, *instance, *link;
 };

@@ -140,8 +140,8 @@ static void failed(struct letter *letter, int error, const char *why)
         drop(letter);
         return;
     }
-    gv_log(GV_LOG_WARNING, "an alert could not be mailed (%s); it is tried again in %u minutes", why,
-           (unsigned)(wait / MINUTE_MS));
+    gv_log(GV_LOG_WARNING, "an alert could not be mailed (%s); it is tried again in %u minutes",
+           why, (unsigned)(wait / MINUTE_MS));
     letter->due_ms = uv_now(letter->owner->loop) + wait;
 }
 
@@ -260,7 +260,8 @@ void gv_alert_mail_tell(struct gv_alert_mail *mail, const struct gv_alert *alert
             *c = '?';
     gv_rfc3339(began, alert->began_ms);
     gv_rfc3339(ended, alert->ended_ms);
-    snprintf(letter->subject, sizeof letter->subject, "%s: %s%s", host, alert->ended_ms ? "over: " : "", text);
+    snprintf(letter->subject, sizeof letter->subject, "%s: %s%s", host,
+             alert->ended_ms ? "over: " : "", text);
     snprintf(letter->body, sizeof letter->body,
              "%s\n\nBegan: %s\nEnded: %s\n\nThis is about the totals of %s and names nobody. "
              "`grapevine alerts` and\n`grapevine stats` show more; `grapevine investigate` looks "

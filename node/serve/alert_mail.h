@@ -19,9 +19,9 @@ void gv_alert_mail_configure(struct gv_alert_mail *mail, const struct gv_options
 /* Mails under way still end, those that wait are given up; the loop must run for them. */
 void gv_alert_mail_stop(struct gv_alert_mail *mail);
 
-/* An alert began or ended. A letter that no server takes for now waits in memory, GV_ALERT_LETTERS at
- * most, the oldest going first, and is tried again for a day; one that is refused is not. What became
- * of it is logged. */
+/* An alert began or ended. A letter that no server takes for now waits in memory, GV_ALERT_LETTERS
+ * at most, the oldest going first, and is tried again for a day; one that is refused is not. What
+ * became of it is logged. */
 #define GV_ALERT_LETTERS 32
 void gv_alert_mail_tell(struct gv_alert_mail *mail, const struct gv_alert *alert);
 

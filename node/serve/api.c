@@ -29,12 +29,11 @@ static json_t *registry_json(const struct gv_api *api)
 
     gv_membership_status(api->options.membership, &status);
     gv_membership_audit(api->options.membership, &log);
-    json_t *log_json =
-        json_pack("{s:I, s:o, s:o, s:o, s:o}", "size", (json_int_t)log.size, "head",
-                  log.has_head ? gv_api_minute(log.head_min) : json_null(), "looked",
-                  gv_api_time(log.looked_ms), "trouble",
-                  *log.trouble ? json_string(log.trouble) : json_null(), "trouble_since",
-                  gv_api_time(log.trouble_ms));
+    json_t *log_json = json_pack("{s:I, s:o, s:o, s:o, s:o}", "size", (json_int_t)log.size, "head",
+                                 log.has_head ? gv_api_minute(log.head_min) : json_null(), "looked",
+                                 gv_api_time(log.looked_ms), "trouble",
+                                 *log.trouble ? json_string(log.trouble) : json_null(),
+                                 "trouble_since", gv_api_time(log.trouble_ms));
     return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "log", log_json, "finding",
                      log.finding_ms ? json_string(log.finding) : json_null(), "finding_since",
                      gv_api_time(log.finding_ms), "known",
@@ -107,8 +106,8 @@ static void get_peers(struct gv_http_request *request, void *context)
 {
     struct gv_api *api = context;
 
-    gv_answer_json(request, gv_api_peers_json(core_of(api), gv_driver_now(api->options.driver),
-                                              gv_unix_ms()));
+    gv_answer_json(
+        request, gv_api_peers_json(core_of(api), gv_driver_now(api->options.driver), gv_unix_ms()));
 }
 
 static void get_traffic(struct gv_http_request *request, void *context)
@@ -317,8 +316,9 @@ static void post_ask(struct gv_http_request *request, void *context)
     struct gv_api *api = context;
     switch (gv_driver_command(api->options.driver, &event)) {
     case GV_OK:
-        gv_http_respond_json(request, 200, json_pack("{s:b, s:s}", "ok", 1, "message",
-                                                     "its keepers are being asked"));
+        gv_http_respond_json(
+            request, 200,
+            json_pack("{s:b, s:s}", "ok", 1, "message", "its keepers are being asked"));
         break;
     case GV_ERR_DUPLICATE:
         gv_http_respond_json(request, 200,
@@ -465,7 +465,8 @@ int gv_api_start(struct gv_api **out, const struct gv_api_options *options, stru
     if (!api)
         return gv_fail(error, GV_ERR_MEMORY, "out of memory");
     api->options = *options;
-    int rc = options->token_folder ? gv_token_open(&api->token, options->token_folder, error) : GV_OK;
+    int rc =
+        options->token_folder ? gv_token_open(&api->token, options->token_folder, error) : GV_OK;
     if (rc != GV_OK) {
         free(api);
         return rc;

@@ -43,9 +43,9 @@ struct gv_api_options {
     struct gv_driver *driver; /* borrowed until gv_api_stop, as is all below */
     struct gv_membership *membership;
     const char *socket_path;
-    const char *group; /* may use the socket; NULL or "": the daemon's own */
+    const char *group;        /* may use the socket; NULL or "": the daemon's own */
     const char *token_folder; /* where the token of the HTTP port lies; NULL: there is no port */
-    void *logs_context; /* of logs, mail and import */
+    void *logs_context;       /* of logs, mail and import */
     json_t *(*logs)(void *context); /* new reference: the logs that are read, for status */
     /* Begins to read old logs; `import_json`: a new reference to how far it is, or NULL. */
     int (*import)(void *context, const char *const *paths, size_t count, struct gv_text *error);
@@ -68,7 +68,8 @@ int gv_api_start(struct gv_api **out, const struct gv_api_options *options, stru
 /* The loop must run on until its handles are closed. NULL is allowed. */
 void gv_api_stop(struct gv_api *api);
 
-/* All routes of the socket; their context is the api. The first `published` are on the port, too. */
+/* All routes of the socket; their context is the api. The first `published` are on the port, too.
+ */
 const struct gv_http_route *gv_api_routes(size_t *count, size_t *published);
 const struct gv_token *gv_api_token(const struct gv_api *api);
 /* Borrowed; NULL: no more, before they are stopped. */

@@ -56,8 +56,8 @@ static void offer(struct gv_api_attackers *a, const struct attacker *one)
     a->count += a->count < TOP;
 }
 
-/* A user's slip of the finger is no attack, and his address on no page (SPEC 15); one that is locked
- * here is shown, whoever logged in from it. */
+/* A user's slip of the finger is no attack, and his address on no page (SPEC 15); one that is
+ * locked here is shown, whoever logged in from it. */
 static bool attacks(const struct gv_history_summary *h, uint64_t now)
 {
     return h->last_failure_ms != 0 && h->last_failure_ms + HOUR_MS >= now &&

@@ -31,17 +31,17 @@ struct gv_api {
     struct gv_api_follower followers[GV_API_FOLLOWERS_MAX];
     struct gv_api_asking asking[GV_API_ASKING_MAX];
     bool stopped;
-    struct gv_token token; /* text "": none, nothing listens for HTTP */
-    struct gv_changes *changes; /* NULL: none */
-    struct gv_bouncers *bouncers; /* likewise */
-    const struct gv_flow_watch *watch; /* NULL: none */
-    json_t *settings;                  /* owned; NULL: none yet */
+    struct gv_token token;              /* text "": none, nothing listens for HTTP */
+    struct gv_changes *changes;         /* NULL: none */
+    struct gv_bouncers *bouncers;       /* likewise */
+    const struct gv_flow_watch *watch;  /* NULL: none */
+    json_t *settings;                   /* owned; NULL: none yet */
     struct gv_api_attackers *attackers; /* NULL: nobody has asked yet */
     struct gv_looks *looks;
 };
 
-/* The owner in the request's body is trusted, distrusted or neither any more; the answer in words of
- * the list that it goes to or leaves (api_trust.c). */
+/* The owner in the request's body is trusted, distrusted or neither any more; the answer in words
+ * of the list that it goes to or leaves (api_trust.c). */
 struct gv_api_owner_words {
     const char *done, *known, *unknown, *full;
 };
@@ -86,12 +86,12 @@ void gv_api_attackers_free(struct gv_api_attackers *attackers);
 void gv_api_get_stats_peers(struct gv_http_request *request, void *context);
 void gv_api_get_stats(struct gv_http_request *request, void *context);
 void gv_api_get_alerts(struct gv_http_request *request, void *context);
-/* Keeps the request open and begins its stream; NULL: it was answered, too many follow. Its `request`
- * is NULL again once whoever asked has gone, perhaps at the first line. */
+/* Keeps the request open and begins its stream; NULL: it was answered, too many follow. Its
+ * `request` is NULL again once whoever asked has gone, perhaps at the first line. */
 struct gv_api_follower *gv_api_follow(struct gv_api *api, struct gv_http_request *request,
                                       bool alerts);
-/* Whoever follows or waits for changes on the HTTP port was let in by a token that is worth nothing any
- * more: it ends for them. */
+/* Whoever follows or waits for changes on the HTTP port was let in by a token that is worth nothing
+ * any more: it ends for them. */
 void gv_api_dismiss(struct gv_api *api);
 /* One line of it; takes the reference. False: whoever read it is gone. */
 bool gv_api_push_line(struct gv_http_request *request, json_t *json);

@@ -151,16 +151,16 @@ json_t *gv_api_ip_json(const struct gv_core *core, const struct gv_subject *subj
                                        .policy = descriptor ? &descriptor->policy : NULL});
     gv_subject_text(text, subject);
     bool known = verdict.state != GV_VERDICT_UNKNOWN;
-    json_t *json = json_pack("{s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:s, s:i, s:i, s:i, s:b, s:b, s:b}",
-                     "subject", text, "verdict", gv_verdict_state_name(verdict.state), "weight",
-                     (int)verdict.weight, "action", gv_action_name(decision.action), "since",
-                     known ? gv_api_minute(verdict.since_min) : json_null(), "until",
-                     known ? gv_api_minute(verdict.until_min) : json_null(), "reporters",
-                     reporters_json(&verdict), "local", local_json(&history, &facts), "why",
-                     why.text, "needed", descriptor ? (int)descriptor->policy.untrusted_weight : 0,
-                     "owners", (int)verdict.owners, "groups", (int)verdict.groups, "shareable",
-                     (int)gv_subject_shareable(subject, lab), "allow_listed",
-                     (int)facts.allow_listed, "deny_listed", (int)facts.deny_listed);
+    json_t *json = json_pack(
+        "{s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:o, s:s, s:i, s:i, s:i, s:b, s:b, s:b}", "subject",
+        text, "verdict", gv_verdict_state_name(verdict.state), "weight", (int)verdict.weight,
+        "action", gv_action_name(decision.action), "since",
+        known ? gv_api_minute(verdict.since_min) : json_null(), "until",
+        known ? gv_api_minute(verdict.until_min) : json_null(), "reporters",
+        reporters_json(&verdict), "local", local_json(&history, &facts), "why", why.text, "needed",
+        descriptor ? (int)descriptor->policy.untrusted_weight : 0, "owners", (int)verdict.owners,
+        "groups", (int)verdict.groups, "shareable", (int)gv_subject_shareable(subject, lab),
+        "allow_listed", (int)facts.allow_listed, "deny_listed", (int)facts.deny_listed);
     json_object_set_new(json, "own_lock", own_lock_json(core, subject));
     return json;
 }

@@ -18,7 +18,7 @@
 #define GV_API_LIMIT_MAX     10000
 #define GV_API_OFFSET_MAX    100000000
 #define GV_API_RECEIVED_MAX  1000 /* subjects in one page of signals: a few ms */
-#define GV_API_EMAIL_MAX     254 /* RFC 5321 */
+#define GV_API_EMAIL_MAX     254  /* RFC 5321 */
 #define GV_API_TEXT_MAX      255
 
 /* An argument that is absent is NULL. All return GV_OK or GV_ERR_MALFORMED. */

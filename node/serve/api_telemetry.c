@@ -9,8 +9,8 @@
 
 /* ---- what there is -------------------------------------------------------------------------- */
 
-/* An entry takes 50 us to read, verify and decode: so many hold the loop for 25 ms, and who wants more
- * asks for the page before. */
+/* An entry takes 50 us to read, verify and decode: so many hold the loop for 25 ms, and who wants
+ * more asks for the page before. */
 #define PAGE 500u
 
 struct page {

@@ -6,10 +6,9 @@ static json_t *cause_json(enum gv_cause cause, const struct gv_traffic_sum *hour
 {
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "cause", gv_cause_name(cause),
                      "what", gv_cause_text(cause), "hour_in", (json_int_t)hour->in[cause],
-                     "hour_out", (json_int_t)hour->out[cause], "day_in",
-                     (json_int_t)day->in[cause], "day_out", (json_int_t)day->out[cause],
-                     "total_in", (json_int_t)total->in[cause], "total_out",
-                     (json_int_t)total->out[cause]);
+                     "hour_out", (json_int_t)hour->out[cause], "day_in", (json_int_t)day->in[cause],
+                     "day_out", (json_int_t)day->out[cause], "total_in",
+                     (json_int_t)total->in[cause], "total_out", (json_int_t)total->out[cause]);
 }
 
 json_t *gv_api_traffic_json(const struct gv_core *core)

@@ -93,8 +93,7 @@ void gv_api_edit_owner(struct gv_http_request *request, struct gv_api *api, enum
     int rc = gv_driver_command(api->options.driver, &event);
     switch (rc) {
     case GV_OK:
-        answer_done(request, gv_driver_core(api->options.driver), event.command.owner,
-                    words->done);
+        answer_done(request, gv_driver_core(api->options.driver), event.command.owner, words->done);
         break;
     case GV_ERR_IO:
         gv_http_error(request, 507, "not-stored",

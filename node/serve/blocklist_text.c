@@ -22,12 +22,11 @@ static void head(struct gv_buf *out, enum gv_blocklist_format format, bool untru
 
     if (format == GV_BLOCKLIST_MAP)
         text(out, untrusted ? "# grapevine: untrusted by the mesh, for scoring\n"
-                                     : "# grapevine: refused by this host\n");
+                            : "# grapevine: refused by this host\n");
     if (format != GV_BLOCKLIST_JSON)
         return;
     snprintf(number, sizeof number, "%zu", count);
-    text(out, untrusted ? "{\"list\":\"untrusted\",\"count\":"
-                                 : "{\"list\":\"refuse\",\"count\":");
+    text(out, untrusted ? "{\"list\":\"untrusted\",\"count\":" : "{\"list\":\"refuse\",\"count\":");
     text(out, number);
     text(out, ",\"entries\":[");
 }

@@ -12,8 +12,8 @@
 #include "node/host/driver.h"
 #include "proto/core.h"
 
-#define TICK_MS      250u /* how often those who have waited long enough are looked for */
-#define SERIAL_TEXT  32
+#define TICK_MS     250u /* how often those who have waited long enough are looked for */
+#define SERIAL_TEXT 32
 
 struct change {
     struct gv_subject subject;
@@ -35,7 +35,7 @@ struct gv_changes {
     struct gv_feed_watcher watcher;
     /* A serial of another run of the daemon, or of a server before, is told by this. */
     uint32_t run;
-    uint64_t count; /* changes so far: the serial */
+    uint64_t count;                      /* changes so far: the serial */
     struct change kept[GV_CHANGES_KEPT]; /* the last of them, change n at n % GV_CHANGES_KEPT */
     uint64_t changed_ms;
     TAILQ_HEAD(, waiter) waiters; /* in the order they came */
@@ -111,8 +111,8 @@ static struct gv_http_shared *render(const struct gv_changes *c, uint64_t since,
 {
     json_t *list = json_array();
     char serial[SERIAL_TEXT];
-    uint64_t end = reset || c->count - since <= GV_CHANGES_ANSWER ? c->count
-                                                                  : since + GV_CHANGES_ANSWER;
+    uint64_t end =
+        reset || c->count - since <= GV_CHANGES_ANSWER ? c->count : since + GV_CHANGES_ANSWER;
 
     for (uint64_t n = reset ? end : since; n < end; n++)
         json_array_append_new(list, change_json(c, &c->kept[n % GV_CHANGES_KEPT]));
@@ -195,11 +195,8 @@ static void changed(void *context, const struct gv_subject *subject, unsigned wa
 {
     struct gv_changes *c = context;
 
-    c->kept[c->count++ % GV_CHANGES_KEPT] =
-        (struct change){.subject = *subject,
-                        .was = (uint8_t)was,
-                        .is = (uint8_t)is,
-                        .at_ms = gv_unix_ms()};
+    c->kept[c->count++ % GV_CHANGES_KEPT] = (struct change){
+        .subject = *subject, .was = (uint8_t)was, .is = (uint8_t)is, .at_ms = gv_unix_ms()};
     c->refused += ((is & GV_LISTED_REFUSED) != 0) - (size_t)((was & GV_LISTED_REFUSED) != 0);
     c->untrusted += ((is & GV_LISTED_UNTRUSTED) != 0) - (size_t)((was & GV_LISTED_UNTRUSTED) != 0);
     uint64_t now = uv_now(c->loop);

@@ -9,12 +9,12 @@
 #include "node/base/http.h"
 #include "node/serve/feed.h"
 
-#define GV_CHANGES_KEPT     4096u /* of the latest; who is further behind reads the list anew */
-#define GV_CHANGES_ANSWER   256u /* changes in one answer; its serial says where to go on */
-#define GV_CHANGES_WAITING  512u  /* requests that wait, of all clients */
-#define GV_CHANGES_WAIT_S   60u
-#define GV_CHANGES_GATHER   50u /* ms: a burst is one answer, not hundreds */
-#define GV_CHANGES_AT_ONCE  16u /* answers in one turn of the loop, so that 512 disturb nobody */
+#define GV_CHANGES_KEPT    4096u /* of the latest; who is further behind reads the list anew */
+#define GV_CHANGES_ANSWER  256u  /* changes in one answer; its serial says where to go on */
+#define GV_CHANGES_WAITING 512u  /* requests that wait, of all clients */
+#define GV_CHANGES_WAIT_S  60u
+#define GV_CHANGES_GATHER  50u /* ms: a burst is one answer, not hundreds */
+#define GV_CHANGES_AT_ONCE 16u /* answers in one turn of the loop, so that 512 disturb nobody */
 
 struct gv_changes;
 

@@ -9,12 +9,23 @@
 #define LABELS_MAX 128
 #define UDP_MAX    1232 /* what we say we can take: no fragment on any path (DNS flag day 2020) */
 
-enum { RCODE_OK = 0, RCODE_FORMAT = 1, RCODE_NO_NAME = 3, RCODE_NOT_IMPLEMENTED = 4,
-       RCODE_REFUSED = 5, RCODE_BAD_VERSION = 16 };
+enum {
+    RCODE_OK = 0,
+    RCODE_FORMAT = 1,
+    RCODE_NO_NAME = 3,
+    RCODE_NOT_IMPLEMENTED = 4,
+    RCODE_REFUSED = 5,
+    RCODE_BAD_VERSION = 16
+};
 enum { TYPE_A = 1, TYPE_NS = 2, TYPE_SOA = 6, TYPE_TXT = 16, TYPE_OPT = 41, TYPE_ANY = 255 };
 enum { CLASS_IN = 1, CLASS_ANY = 255 };
-enum { FLAG_ANSWER = 0x8000, FLAG_AUTHORITY = 0x0400, FLAG_RECURSE = 0x0100, FLAG_CHECKED = 0x0010,
-       MASK_OPCODE = 0x7800 };
+enum {
+    FLAG_ANSWER = 0x8000,
+    FLAG_AUTHORITY = 0x0400,
+    FLAG_RECURSE = 0x0100,
+    FLAG_CHECKED = 0x0010,
+    MASK_OPCODE = 0x7800
+};
 
 /* What the question's name is. */
 enum place {
@@ -230,7 +241,7 @@ static void put_soa(struct writer *w, const struct question *q, uint32_t serial)
     put(w, server_name, sizeof server_name);
     put(w, contact_name, sizeof contact_name);
     put32(w, serial);
-    put32(w, 600);    /* refresh, retry, expire: nobody transfers this zone */
+    put32(w, 600); /* refresh, retry, expire: nobody transfers this zone */
     put32(w, 60);
     put32(w, 86400);
     put32(w, GV_DNS_NOT_TTL_S);

@@ -123,9 +123,8 @@ static size_t turn(struct listener *listener)
     d->server.source.serial = d->server.serial(d->server.source.context);
     for (size_t i = 0; i < (size_t)n; i++) {
         const struct sockaddr *from = (const struct sockaddr *)&b->from[i];
-        size_t len =
-            gv_dnsbl_answer(&d->server, b->answer[answers], b->query[i], b->in[i].msg_len,
-                            gv_dnsbl_welcome(&d->server, from));
+        size_t len = gv_dnsbl_answer(&d->server, b->answer[answers], b->query[i], b->in[i].msg_len,
+                                     gv_dnsbl_welcome(&d->server, from));
         if (len == 0)
             continue;
         b->out_at[answers] = (struct iovec){b->answer[answers], len};
@@ -209,8 +208,8 @@ static int open_udp(struct gv_dnsbl *d, struct listener *listener, const struct 
     if (to.ss_family == AF_INET6)
         (void)setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
     (void)setsockopt(listener->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-    socklen_t size = to.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                              : sizeof(struct sockaddr_in);
+    socklen_t size =
+        to.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     if (bind(listener->fd, (const struct sockaddr *)&to, size) != 0 ||
         getsockname(listener->fd, (struct sockaddr *)&to, &len) != 0)
         return uv_translate_sys_error(errno);
@@ -261,10 +260,8 @@ int gv_dnsbl_start(struct gv_dnsbl **out, const struct gv_dnsbl_options *options
     *out = NULL;
     if (!d)
         return gv_fail(error, GV_ERR_MEMORY, "out of memory");
-    d->server = (struct gv_dnsbl_server){.dnsbl = d,
-                                         .loop = options->loop,
-                                         .source = options->source,
-                                         .serial = options->serial};
+    d->server = (struct gv_dnsbl_server){
+        .dnsbl = d, .loop = options->loop, .source = options->source, .serial = options->serial};
     d->listeners = calloc(options->listen_count ? options->listen_count : 1, sizeof *d->listeners);
     d->clients = calloc(options->client_count ? options->client_count : 1, sizeof *d->clients);
     if (!d->listeners || !d->clients) {

@@ -133,15 +133,14 @@ static void work(struct gv_dnsbl_connection *c)
         (void)uv_read_start((uv_stream_t *)&c->tcp, on_room, on_read);
 }
 
-/* The one goes whose question is the longest in coming, so that who opens many and says nothing shuts
- * nobody out. By turns, as hundreds come within a millisecond of the loop's clock. */
+/* The one goes whose question is the longest in coming, so that who opens many and says nothing
+ * shuts nobody out. By turns, as hundreds come within a millisecond of the loop's clock. */
 static void make_room(struct gv_dnsbl_server *server)
 {
     struct gv_dnsbl_connection *slowest = NULL;
 
     for (struct gv_dnsbl_connection *c = server->connections; c; c = c->next)
-        if (!uv_is_closing((uv_handle_t *)&c->tcp) &&
-            (!slowest || c->turn < slowest->turn))
+        if (!uv_is_closing((uv_handle_t *)&c->tcp) && (!slowest || c->turn < slowest->turn))
             slowest = c;
     if (slowest)
         drop_counted(slowest);

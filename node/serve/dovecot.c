@@ -19,7 +19,7 @@
 struct gv_dovecot_waiting {
     struct gv_dovecot *dovecot;
     struct gv_http_request *request;
-    struct gv_dovecot_waiting *next;       /* of the same client, in order */
+    struct gv_dovecot_waiting *next;          /* of the same client, in order */
     struct gv_dovecot_waiting *newer, *older; /* of all, for the sweep */
     struct gv_subject subject;
     uint64_t token, since_ms;
@@ -45,7 +45,7 @@ struct login {
     struct gv_subject subject;
     uint64_t account, password, session; /* 0: not known */
     uint64_t token;                      /* of this login, in `allow` and `report` alike */
-    bool alike; /* another guess at this name would have the same token */
+    bool alike;                          /* another guess at this name would have the same token */
     uint8_t service, kind;
     bool success, refused, fault;
 };
@@ -173,8 +173,9 @@ static size_t guesses(const struct gv_dovecot *d, struct gv_decision decision,
     return decision.action == GV_ACTION_ONE_STRIKE || facts->points > 0 ? 1 : GV_DOVECOT_GUESSES;
 }
 
-/* Of those that have waited long enough behind a login of which no report came (a slow login backend,
- * a lost report) one may go; were it all of them, a hundred guesses would only have to wait. */
+/* Of those that have waited long enough behind a login of which no report came (a slow login
+ * backend, a lost report) one may go; were it all of them, a hundred guesses would only have to
+ * wait. */
 static bool may_overtake(struct gv_dovecot_client *client, uint64_t now)
 {
     if (client->overtaken_ms != 0 && now - client->overtaken_ms < GV_DOVECOT_WAIT_MS)
@@ -183,11 +184,12 @@ static bool may_overtake(struct gv_dovecot_client *client, uint64_t now)
     return true;
 }
 
-/* Dovecot asks again after a right password: that is the login that flies already. Where guesses are
- * alike (a challenge, by way of Postfix, which names no session) that can be so once in a flight, and
- * another guess looks the same. Where it matters, the report tells which it was: of a wrong password it
- * comes at once, before a right one's second question is answered never. So such a question waits for
- * GV_DOVECOT_AGAIN_MS; if there is a report by then, it was a guess, and takes its turn. */
+/* Dovecot asks again after a right password: that is the login that flies already. Where guesses
+ * are alike (a challenge, by way of Postfix, which names no session) that can be so once in a
+ * flight, and another guess looks the same. Where it matters, the report tells which it was: of a
+ * wrong password it comes at once, before a right one's second question is answered never. So such
+ * a question waits for GV_DOVECOT_AGAIN_MS; if there is a report by then, it was a guess, and takes
+ * its turn. */
 static struct gv_dovecot_flight *asked_before(struct gv_dovecot_client *client, uint64_t token,
                                               bool alike)
 {
@@ -254,8 +256,7 @@ static void on_gone(void *context)
 static bool wait(struct gv_dovecot *d, struct gv_dovecot_client *client,
                  struct gv_http_request *request, const struct login *login)
 {
-    struct gv_dovecot_waiting *w =
-        d->waiting < GV_DOVECOT_WAITING ? calloc(1, sizeof *w) : NULL;
+    struct gv_dovecot_waiting *w = d->waiting < GV_DOVECOT_WAITING ? calloc(1, sizeof *w) : NULL;
 
     if (!w)
         return false;
@@ -354,8 +355,9 @@ static bool is_new_visit(struct gv_dovecot *d, const struct login *login)
 {
     const uint64_t visit[2] = {login->session, 2};
 
-    return login->session == 0 || !gv_dovecot_mark(d->clients, gv_siphash(d->key, visit, sizeof visit),
-                                                   uv_now(d->loop), GV_DOVECOT_REPEAT_MS);
+    return login->session == 0 ||
+           !gv_dovecot_mark(d->clients, gv_siphash(d->key, visit, sizeof visit), uv_now(d->loop),
+                            GV_DOVECOT_REPEAT_MS);
 }
 
 static void report(struct gv_dovecot *d, const struct login *login, uint64_t unix_ms)
@@ -404,8 +406,8 @@ bool gv_dovecot_absorb(struct gv_dovecot *dovecot, struct gv_observation *observ
         client->successes -= known;
         return !known;
     }
-    uint32_t told = observation->attempts < client->failures ? observation->attempts
-                                                             : client->failures;
+    uint32_t told =
+        observation->attempts < client->failures ? observation->attempts : client->failures;
     client->failures -= told;
     observation->attempts -= told;
     dovecot->counters.absorbed += told;

@@ -16,16 +16,19 @@
 #include "node/base/http.h"
 #include "proto/core.h"
 
-#define GV_DOVECOT_GUESSES    5u       /* under way at once from an address without failures */
-#define GV_DOVECOT_WAIT_MS    5000u    /* for a report; then one question of an address is decided as it
-                                          stands, and from a one-strike address no other */
-#define GV_DOVECOT_AGAIN_MS   1500u    /* what may be another guess or a second question waits so long for
-                                          a report; below the 2 s that Dovecot waits by itself */
-#define GV_DOVECOT_FLIGHT_MS  60000u   /* a login that was never reported is forgotten */
-#define GV_DOVECOT_WAITING    1024u    /* questions that wait, of all addresses */
-#define GV_DOVECOT_ABSORB_MS  900000u  /* so long the log may come late */
-#define GV_DOVECOT_REPEAT_MS  86400000u /* an old password that a client repeats counts once a day */
-#define GV_DOVECOT_REFUSAL    "Refused by grapevine" /* known to the log reader (SPEC 10.2) */
+#define GV_DOVECOT_GUESSES 5u /* under way at once from an address without failures */
+#define GV_DOVECOT_WAIT_MS                                                                         \
+    5000u /* for a report; then one question of an address is decided as it                        \
+             stands, and from a one-strike address no other */
+#define GV_DOVECOT_AGAIN_MS                                                                        \
+    1500u /* what may be another guess or a second question waits so long for                      \
+             a report; below the 2 s that Dovecot waits by itself */
+#define GV_DOVECOT_FLIGHT_MS 60000u    /* a login that was never reported is forgotten */
+#define GV_DOVECOT_WAITING   1024u     /* questions that wait, of all addresses */
+#define GV_DOVECOT_ABSORB_MS 900000u   /* so long the log may come late */
+#define GV_DOVECOT_REPEAT_MS 86400000u /* an old password that a client repeats counts once a day  \
+                                        */
+#define GV_DOVECOT_REFUSAL "Refused by grapevine" /* known to the log reader (SPEC 10.2) */
 
 struct gv_dovecot;
 
@@ -39,12 +42,12 @@ struct gv_dovecot_options {
 };
 
 struct gv_dovecot_counters {
-    uint64_t asked, refused;  /* refused: told -1 */
-    uint64_t would_refuse;    /* if it were enforced */
-    uint64_t waited;          /* for another login of the same address */
-    uint64_t crowded;         /* of those refused: one-strike, and behind another for too long */
+    uint64_t asked, refused;     /* refused: told -1 */
+    uint64_t would_refuse;       /* if it were enforced */
+    uint64_t waited;             /* for another login of the same address */
+    uint64_t crowded;            /* of those refused: one-strike, and behind another for too long */
     uint64_t reported, repeated; /* repeated: failures with a password that had failed before */
-    uint64_t absorbed;        /* attempts that the log told of again */
+    uint64_t absorbed;           /* attempts that the log told of again */
     uint64_t malformed;
 };
 

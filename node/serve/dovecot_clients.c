@@ -46,8 +46,7 @@ struct gv_dovecot_client *gv_dovecot_client(struct gv_dovecot_clients *clients,
     struct gv_dovecot_client *set = clients->table[hash % SETS], *quiet = NULL;
 
     for (size_t i = 0; i < WAYS; i++) {
-        if (set[i].subject.family != GV_FAMILY_NONE &&
-            gv_subject_equal(&set[i].subject, subject)) {
+        if (set[i].subject.family != GV_FAMILY_NONE && gv_subject_equal(&set[i].subject, subject)) {
             set[i].seen_ms = now_ms;
             return &set[i];
         }

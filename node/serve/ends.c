@@ -5,11 +5,12 @@
 #include "crypto/error.h"
 #include "node/serve/listing.h"
 
-#define NEAR    128u
-#define FAR     127u
-#define FAR_MS  15000u
-#define MOVED_MAX 65536u /* entries whose subject has moved to an earlier slot, beyond as many as wait */
-#define KEEP      1024u  /* a slot that was larger gives its memory back */
+#define NEAR   128u
+#define FAR    127u
+#define FAR_MS 15000u
+#define MOVED_MAX                                                                                  \
+    65536u         /* entries whose subject has moved to an earlier slot, beyond as many as wait */
+#define KEEP 1024u /* a slot that was larger gives its memory back */
 
 struct slot {
     struct gv_subject *items; /* owned */

@@ -1,7 +1,7 @@
 /* When what is listed has to be decided again, because a lock or a verdict ends then: two wheels of
- * slots, the near one of 128 quarters of a second, the far one of 127 times 15 seconds, through which
- * an entry goes to the near one, again and again until its time is near. 19 bytes or so an IPv4
- * entry. No clock and no socket. (SPEC 18.1) */
+ * slots, the near one of 128 quarters of a second, the far one of 127 times 15 seconds, through
+ * which an entry goes to the near one, again and again until its time is near. 19 bytes or so an
+ * IPv4 entry. No clock and no socket. (SPEC 18.1) */
 #ifndef GV_NODE_SERVE_ENDS_H
 #define GV_NODE_SERVE_ENDS_H
 
@@ -19,9 +19,9 @@ struct gv_ends;
 struct gv_ends *gv_ends_new(const uint8_t key[16], uint64_t now_ms);
 void gv_ends_free(struct gv_ends *ends);
 
-/* The subject is to be decided again at at_ms, or at the time that was said before if that is sooner:
- * gv_ends_next has it then, at most two steps later, or long before it, and then once. Returns GV_OK,
- * GV_ERR_MEMORY, or GV_ERR_FULL: far too many times have been moved. */
+/* The subject is to be decided again at at_ms, or at the time that was said before if that is
+ * sooner: gv_ends_next has it then, at most two steps later, or long before it, and then once.
+ * Returns GV_OK, GV_ERR_MEMORY, or GV_ERR_FULL: far too many times have been moved. */
 int gv_ends_put(struct gv_ends *ends, const struct gv_subject *subject, uint64_t at_ms);
 /* Whether there is one whose time has come. */
 bool gv_ends_due(struct gv_ends *ends, uint64_t now_ms);

@@ -15,8 +15,8 @@
 #define MINUTE_MS 60000ull
 #define STEPS     16u /* of a pass between two looks at the clock */
 
-/* What is gone through: the listing, the deny lists, local history, locks of own hosts, the mesh. Who
- * is listed is in one of the others as well, or was on a deny list. */
+/* What is gone through: the listing, the deny lists, local history, locks of own hosts, the mesh.
+ * Who is listed is in one of the others as well, or was on a deny list. */
 enum list { LISTED, DENIED, HISTORY, OWN, MESH, LISTS };
 
 struct walk {
@@ -80,8 +80,8 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* The first end of all that it may be listed for, unix milliseconds; UINT64_MAX: none is known. What
- * the core says is so still, although its end has come by this clock, is asked again soon. */
+/* The first end of all that it may be listed for, unix milliseconds; UINT64_MAX: none is known.
+ * What the core says is so still, although its end has come by this clock, is asked again soon. */
 static uint64_t end_of(const struct gv_core *core, const struct state *state, uint64_t unix_ms,
                        const struct gv_subject *subject)
 {
@@ -175,8 +175,8 @@ static struct gv_subject subject_of(const struct gv_prefix *prefix)
     return subject;
 }
 
-/* Single addresses of the deny lists, so that what enumerates the listing has them. A range gives no
- * subject. */
+/* Single addresses of the deny lists, so that what enumerates the listing has them. A range gives
+ * no subject. */
 static bool next_denied(const struct gv_feed *feed, size_t *cursor, struct gv_subject *out)
 {
     const struct gv_settings *settings = gv_core_settings(feed->core);

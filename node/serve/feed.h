@@ -1,7 +1,7 @@
 /* Keeps the listing (listing.h) true to the core: a subject is decided anew at once when something
  * happens about it; when its lock or verdict ends (ends.h); and all of them in turn, because clean
- * history begins and ends by itself, too. What concerns many subjects is done in slices of a turn of
- * the loop (slices.h). (SPEC 18.1) */
+ * history begins and ends by itself, too. What concerns many subjects is done in slices of a turn
+ * of the loop (slices.h). (SPEC 18.1) */
 #ifndef GV_NODE_SERVE_FEED_H
 #define GV_NODE_SERVE_FEED_H
 
@@ -16,7 +16,8 @@
 #define GV_FEED_SWEEP_MS    250u
 #define GV_FEED_SWEEP_COUNT 250u
 #define GV_FEED_ROUND_MS    2000u
-/* What the core tells of in one turn, at about 2 microseconds each; the rest half a second later. */
+/* What the core tells of in one turn, at about 2 microseconds each; the rest half a second later.
+ */
 #define GV_FEED_AT_ONCE 128u
 
 struct gv_feed;
@@ -51,8 +52,8 @@ void gv_feed_watch(struct gv_feed *feed, struct gv_feed_watcher *watcher);
 void gv_feed_subject(struct gv_feed *feed, const struct gv_subject *subject);
 /* The same, but when a turn of the loop brings hundreds of them, within a second. */
 void gv_feed_about(struct gv_feed *feed, const struct gv_subject *subject);
-/* An entry of the admin's lists came or went: what it names is decided anew, a single subject now, the
- * subjects of a range in slices. gv_feed_look is right at once. */
+/* An entry of the admin's lists came or went: what it names is decided anew, a single subject now,
+ * the subjects of a range in slices. gv_feed_look is right at once. */
 void gv_feed_prefix(struct gv_feed *feed, const struct gv_prefix *prefix);
 /* The settings have changed, or who is believed: everything is decided anew, likewise. */
 void gv_feed_all(struct gv_feed *feed);

@@ -31,10 +31,11 @@ struct gv_firewall {
     struct gv_listing *leases; /* what was told, and until when: the minute modulo 255, plus one */
     size_t cursor, round_left; /* of the round through leases; how many more in this tick */
     struct gv_slices slices;
-    struct gv_listing *whole; /* owned; what a whole list still has to name. NULL: none is under way */
+    struct gv_listing
+        *whole; /* owned; what a whole list still has to name. NULL: none is under way */
     size_t whole_cursor;
-    char *path;                /* of the socket; owned */
-    struct gv_prefix *lists;   /* owned; [policy] allow, then deny */
+    char *path;              /* of the socket; owned */
+    struct gv_prefix *lists; /* owned; [policy] allow, then deny */
     size_t allow_count, deny_count;
     unsigned fed;           /* which of enum gv_listed go there */
     bool enforced, leaving; /* leaving: the empty list is on its way */
@@ -209,8 +210,8 @@ static void end_whole(struct gv_firewall *f)
     f->whole = NULL;
 }
 
-/* Everything: whatever the helper has beside it goes. What is listed is gone through in slices; what
- * changes meanwhile is told as always. */
+/* Everything: whatever the helper has beside it goes. What is listed is gone through in slices;
+ * what changes meanwhile is told as always. */
 static void begin_whole(struct gv_firewall *f)
 {
     end_whole(f);

@@ -8,23 +8,23 @@
 #include "crypto/hash.h"
 #include "crypto/wipe.h"
 
-/* A subject is looked for in one line of the processor's cache, and in the next ones only while those
- * are full. A line holds keys of one family, then a byte of bits for each, 0: free; what is taken
- * comes first. Small is fast: a million IPv4 subjects are 7 to 11 MB, which caches hold. */
+/* A subject is looked for in one line of the processor's cache, and in the next ones only while
+ * those are full. A line holds keys of one family, then a byte of bits for each, 0: free; what is
+ * taken comes first. Small is fast: a million IPv4 subjects are 7 to 11 MB, which caches hold. */
 #define LINE      64u
 #define LINES_MIN 16u
 #define HUGE_PAGE ((size_t)2 << 20)
 
 struct part {
-    uint8_t *lines;          /* owned; aligned */
+    uint8_t *lines;           /* owned; aligned */
     size_t line_count, count; /* at most three quarters are taken: there is always one with room */
     unsigned key_len, per_line;
 };
 
-/* Simple tabulation: one secret random word for each value of each byte. An ordinary keyed hash takes
- * as long as the memory does; this one keeps searches short as well, whatever is listed, as long as
- * whoever chooses it does not see the words (Patrascu and Thorup, The power of simple tabulation
- * hashing, 2012). */
+/* Simple tabulation: one secret random word for each value of each byte. An ordinary keyed hash
+ * takes as long as the memory does; this one keeps searches short as well, whatever is listed, as
+ * long as whoever chooses it does not see the words (Patrascu and Thorup, The power of simple
+ * tabulation hashing, 2012). */
 struct gv_listing {
     struct part v4, v6;
     uint64_t serial;
@@ -144,11 +144,12 @@ static uint8_t *next_line(const struct part *part, const uint8_t *line)
 /* Where a key's search begins. */
 static uint8_t *home_of(const struct gv_listing *l, const struct part *part, const uint8_t *key)
 {
-    uint32_t hash = l->words[0][key[0]] ^ l->words[1][key[1]] ^ l->words[2][key[2]] ^
-                    l->words[3][key[3]];
+    uint32_t hash =
+        l->words[0][key[0]] ^ l->words[1][key[1]] ^ l->words[2][key[2]] ^ l->words[3][key[3]];
 
     if (part->key_len == 8)
-        hash ^= l->words[4][key[4]] ^ l->words[5][key[5]] ^ l->words[6][key[6]] ^ l->words[7][key[7]];
+        hash ^=
+            l->words[4][key[4]] ^ l->words[5][key[5]] ^ l->words[6][key[6]] ^ l->words[7][key[7]];
     return part->lines + (size_t)((uint64_t)hash * part->line_count >> 32) * LINE;
 }
 
@@ -171,8 +172,8 @@ static struct part *part_of(const struct gv_listing *l, const struct gv_subject 
     return (struct part *)(uintptr_t)part;
 }
 
-/* The bits of the key in this line, or 0. Without a branch that hangs on what the memory says: so the
- * processor goes on to the next question while a line is still on its way. */
+/* The bits of the key in this line, or 0. Without a branch that hangs on what the memory says: so
+ * the processor goes on to the next question while a line is still on its way. */
 static unsigned bits_in4(const uint8_t *line, const uint8_t *key)
 {
     uint32_t wanted, have;
@@ -205,8 +206,8 @@ unsigned gv_listing_get(const struct gv_listing *listing, const struct gv_subjec
     uint8_t *line = home_of(listing, part, subject->bytes);
 
     for (;;) {
-        unsigned found = part->key_len == 4 ? bits_in4(line, subject->bytes)
-                                            : bits_in6(line, subject->bytes);
+        unsigned found =
+            part->key_len == 4 ? bits_in4(line, subject->bytes) : bits_in6(line, subject->bytes);
         if (bits_of(part, line)[part->per_line - 1] == 0 || found != 0)
             return found;
         line = next_line(part, line);
@@ -250,8 +251,8 @@ static size_t distance(const struct part *part, const uint8_t *home, const uint8
     return to >= from ? to - from : to + part->line_count - from;
 }
 
-/* A line that was full has turned some away: one of those takes the gap, and leaves another, so that
- * no search ends too early. */
+/* A line that was full has turned some away: one of those takes the gap, and leaves another, so
+ * that no search ends too early. */
 static void take_off(struct gv_listing *l, struct part *part, struct place gap)
 {
     unsigned last = part->per_line - 1;
@@ -308,8 +309,8 @@ int gv_listing_set(struct gv_listing *listing, const struct gv_subject *subject,
 }
 
 /* What is taken comes first in its line, so the first free place ends it. */
-static bool next_of(const struct part *part, size_t *cursor, size_t first, struct gv_subject *subject,
-                    unsigned *bits)
+static bool next_of(const struct part *part, size_t *cursor, size_t first,
+                    struct gv_subject *subject, unsigned *bits)
 {
     size_t index = (*cursor - first) / part->per_line;
     unsigned at = (unsigned)((*cursor - first) % part->per_line);
@@ -319,8 +320,8 @@ static bool next_of(const struct part *part, size_t *cursor, size_t first, struc
         *bits = bits_of(part, line)[at];
         if (*bits == 0)
             continue;
-        *subject = (struct gv_subject){
-            .family = part->key_len == 4 ? GV_FAMILY_IPV4 : GV_FAMILY_IPV6};
+        *subject =
+            (struct gv_subject){.family = part->key_len == 4 ? GV_FAMILY_IPV4 : GV_FAMILY_IPV6};
         memcpy(subject->bytes, line + (size_t)at * part->key_len, part->key_len);
         *cursor = first + index * part->per_line + at + 1;
         return true;

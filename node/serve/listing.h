@@ -1,6 +1,6 @@
-/* What the surfaces list: every subject that this host refuses, or that the mesh calls untrusted, in
- * 7 to 11 bytes an IPv4 entry, 12 to 18 an IPv6 one. feed.c keeps it; DNSBL and the like read it, so
- * that one query never costs a verdict. (SPEC 18.1) */
+/* What the surfaces list: every subject that this host refuses, or that the mesh calls untrusted,
+ * in 7 to 11 bytes an IPv4 entry, 12 to 18 an IPv6 one. feed.c keeps it; DNSBL and the like read
+ * it, so that one query never costs a verdict. (SPEC 18.1) */
 #ifndef GV_NODE_SERVE_LISTING_H
 #define GV_NODE_SERVE_LISTING_H
 

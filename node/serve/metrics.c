@@ -110,11 +110,11 @@ static void write_host(struct gv_buf *out, const struct gv_driver *driver)
     struct gv_driver_status s;
 
     gv_driver_status(driver, &s);
-    two(out, "grapevine_connections_total", "Incoming connections of the mesh, by what became of "
-        "them.", "result", "accepted", (double)s.net.accepted, "turned_away",
-        (double)s.net.turned_away);
-    one(out, "grapevine_store_failing", "Whether the store cannot be written to.",
-        s.store_failing);
+    two(out, "grapevine_connections_total",
+        "Incoming connections of the mesh, by what became of "
+        "them.",
+        "result", "accepted", (double)s.net.accepted, "turned_away", (double)s.net.turned_away);
+    one(out, "grapevine_store_failing", "Whether the store cannot be written to.", s.store_failing);
     one(out, "grapevine_store_backlog_bytes", "Bytes of rows that wait to be stored.",
         (double)s.backlog);
     one(out, "grapevine_store_transactions_total", "Transactions of the store.", (double)s.turns);
@@ -131,8 +131,10 @@ static void write_listing(struct gv_buf *out, const struct gv_metrics *m)
 
     two(out, "grapevine_enforced", "Whether a surface really refuses.", "surface", "dnsbl",
         (m->enforced & GV_ENFORCE_DNSBL) != 0, "dovecot", (m->enforced & GV_ENFORCE_DOVECOT) != 0);
-    value(out, "grapevine_enforced", "surface", "bouncers", (m->enforced & GV_ENFORCE_BOUNCERS) != 0);
-    value(out, "grapevine_enforced", "surface", "nftables", (m->enforced & GV_ENFORCE_NFTABLES) != 0);
+    value(out, "grapevine_enforced", "surface", "bouncers",
+          (m->enforced & GV_ENFORCE_BOUNCERS) != 0);
+    value(out, "grapevine_enforced", "surface", "nftables",
+          (m->enforced & GV_ENFORCE_NFTABLES) != 0);
     if (!m->changes)
         return;
     gv_changes_counters(m->changes, &c);

@@ -28,8 +28,8 @@ struct gv_port {
     char etag[GV_ETAG_TEXT]; /* of openapi.json */
 };
 
-/* Did a browser send it for a page of somebody else's? Such a page has no token, so it could do nothing
- * in any case; a token must not be enough for it either. */
+/* Did a browser send it for a page of somebody else's? Such a page has no token, so it could do
+ * nothing in any case; a token must not be enough for it either. */
 static bool cross_site(const struct gv_http_request *request)
 {
     const char *site = gv_http_header(request, "Sec-Fetch-Site");
@@ -82,8 +82,7 @@ static void add(struct gv_port *port, const char *method, const char *path, gv_h
     gv_assert(port->count < ROUTES_MAX);
     struct guard *guard = &port->guards[port->count];
     *guard = (struct guard){port, handler, context, open};
-    port->routes[port->count++] =
-        (struct gv_http_bound_route){{method, path, guarded}, guard};
+    port->routes[port->count++] = (struct gv_http_bound_route){{method, path, guarded}, guard};
 }
 
 /* For whoever may ask at all. */
@@ -105,8 +104,8 @@ int gv_port_start(struct gv_port **out, const struct gv_port_options *options)
     gv_answer_etag(port->etag, gv_openapi, gv_openapi_len);
     const struct gv_http_route *routes = gv_api_routes(&count, &published);
     for (size_t i = 0; i < published; i++)
-        add(port, routes[i].method, routes[i].path, routes[i].handler, (void *)(uintptr_t)options->api,
-            false);
+        add(port, routes[i].method, routes[i].path, routes[i].handler,
+            (void *)(uintptr_t)options->api, false);
     add(port, "GET", "/api/v1/openapi.json", get_openapi, port, true);
     add_public(port, "/", gv_dashboard_find);
     add_public(port, "/dashboard", gv_dashboard_find);

@@ -1,6 +1,7 @@
 /* What the HTTP port serves beside Dovecot and bouncers, and to whom: the API to who has the token;
- * its description, block lists and metrics also without it to this host itself; the dashboard's files
- * to anybody who may ask. What a browser sends for a page of another site is refused. (SPEC 18.4) */
+ * its description, block lists and metrics also without it to this host itself; the dashboard's
+ * files to anybody who may ask. What a browser sends for a page of another site is refused.
+ * (SPEC 18.4) */
 #ifndef GV_NODE_SERVE_PORT_H
 #define GV_NODE_SERVE_PORT_H
 

@@ -1,5 +1,5 @@
-/* Work that would hold the loop for too long is done a quarter of a millisecond a turn, so that who asks
- * meanwhile waits no longer than that. */
+/* Work that would hold the loop for too long is done a quarter of a millisecond a turn, so that who
+ * asks meanwhile waits no longer than that. */
 #ifndef GV_NODE_SERVE_SLICES_H
 #define GV_NODE_SERVE_SLICES_H
 

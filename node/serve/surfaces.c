@@ -129,10 +129,8 @@ static void on_bouncer(struct gv_http_request *request, void *context)
 }
 
 static const struct gv_http_route routes[] = {
-    {"POST", "/dovecot", on_dovecot},
-    {"GET", "/v1/decisions/stream", on_bouncer},
-    {"GET", "/v1/decisions", on_bouncer},
-    {"POST", "/v1/usage-metrics", on_bouncer},
+    {"POST", "/dovecot", on_dovecot},     {"GET", "/v1/decisions/stream", on_bouncer},
+    {"GET", "/v1/decisions", on_bouncer}, {"POST", "/v1/usage-metrics", on_bouncer},
     {"GET", "/health", on_bouncer},
 };
 
@@ -249,18 +247,18 @@ static int start_bouncers(struct gv_surfaces *s, const struct gv_surfaces_option
 {
     const struct gv_config_hosts *listen = &o->options->http_listen;
 
-    return gv_bouncers_start(&s->bouncers,
-                             &(struct gv_bouncers_options){
-                                 .loop = o->loop,
-                                 .core = o->core,
-                                 .feed = s->feed,
-                                 .folder = o->options->data,
-                                 .store_key = o->store_key,
-                                 .host = listen->count ? listen->items[0].host : NULL,
-                                 .port = listen->count ? listen->items[0].port : 0,
-                                 .enforced = s->enforced & GV_ENFORCE_BOUNCERS,
-                                 .untrusted = feeds_untrusted(o->options)},
-                             error);
+    return gv_bouncers_start(
+        &s->bouncers,
+        &(struct gv_bouncers_options){.loop = o->loop,
+                                      .core = o->core,
+                                      .feed = s->feed,
+                                      .folder = o->options->data,
+                                      .store_key = o->store_key,
+                                      .host = listen->count ? listen->items[0].host : NULL,
+                                      .port = listen->count ? listen->items[0].port : 0,
+                                      .enforced = s->enforced & GV_ENFORCE_BOUNCERS,
+                                      .untrusted = feeds_untrusted(o->options)},
+        error);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------ */
@@ -300,8 +298,8 @@ int gv_surfaces_start(struct gv_surfaces **out, const struct gv_surfaces_options
         return gv_fail(error, rc, "out of memory");
     }
     rc = start_dns(s, options, error);
-    if (rc == GV_OK && gv_firewall_start(&s->firewall, s->loop, s->core, s->feed,
-                                         options->options) != GV_OK)
+    if (rc == GV_OK &&
+        gv_firewall_start(&s->firewall, s->loop, s->core, s->feed, options->options) != GV_OK)
         rc = gv_fail(error, GV_ERR_MEMORY, "out of memory");
     if (rc == GV_OK)
         rc = gv_hooks_start(&s->hooks, s->loop, s->core, s->feed, options->options, error);
@@ -394,7 +392,8 @@ void gv_surfaces_lists(struct gv_surfaces *surfaces, const struct gv_prefix *pre
         gv_feed_all(surfaces->feed);
         return;
     }
-    gv_firewall_lists_changed(surfaces->firewall); /* first: it takes no entry that it has as allowed */
+    gv_firewall_lists_changed(
+        surfaces->firewall); /* first: it takes no entry that it has as allowed */
     gv_feed_prefix(surfaces->feed, prefix);
     gv_bouncers_lists_changed(surfaces->bouncers);
     if (surfaces->blocklist)
@@ -430,9 +429,9 @@ static json_t *dovecot_json(const struct gv_dovecot *dovecot)
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "asked", (json_int_t)c.asked,
                      "refused", (json_int_t)c.refused, "would_have_refused",
                      (json_int_t)c.would_refuse, "waited", (json_int_t)c.waited, "crowded",
-                     (json_int_t)c.crowded, "reported",
-                     (json_int_t)c.reported, "repeated", (json_int_t)c.repeated, "absorbed",
-                     (json_int_t)c.absorbed, "malformed", (json_int_t)c.malformed);
+                     (json_int_t)c.crowded, "reported", (json_int_t)c.reported, "repeated",
+                     (json_int_t)c.repeated, "absorbed", (json_int_t)c.absorbed, "malformed",
+                     (json_int_t)c.malformed);
 }
 
 static json_t *dns_json(const struct gv_surfaces *s)
@@ -466,9 +465,8 @@ json_t *gv_surfaces_json(const struct gv_surfaces *surfaces)
         json_array_append_new(enforced, json_string("nftables"));
     return json_pack("{s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "would_have_refused",
                      gv_watch_json(surfaces->watch), "enforced", enforced, "refused",
-                     (json_int_t)listed.refused, "untrusted", (json_int_t)listed.untrusted, "dovecot",
-                     dovecot_json(surfaces->dovecot), "dnsbl", dns_json(surfaces), "bouncers",
-                     gv_bouncers_json(surfaces->bouncers), "nftables",
-                     gv_firewall_json(surfaces->firewall), "hooks",
-                     gv_hooks_json(surfaces->hooks));
+                     (json_int_t)listed.refused, "untrusted", (json_int_t)listed.untrusted,
+                     "dovecot", dovecot_json(surfaces->dovecot), "dnsbl", dns_json(surfaces),
+                     "bouncers", gv_bouncers_json(surfaces->bouncers), "nftables",
+                     gv_firewall_json(surfaces->firewall), "hooks", gv_hooks_json(surfaces->hooks));
 }

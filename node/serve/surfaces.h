@@ -28,7 +28,7 @@ struct gv_surfaces_options {
     const uint8_t *account_key;       /* 16 bytes, copied: the log reader's */
     struct gv_api *api; /* borrowed likewise; its token opens the HTTP port. NULL: no API there */
     struct gv_driver *driver; /* with `api`: for the metrics, and to tell the core the time */
-    const uint8_t *store_key;         /* GV_KEY_LEN bytes, the node's own; not kept */
+    const uint8_t *store_key; /* GV_KEY_LEN bytes, the node's own; not kept */
     void *context;
     void (*observe)(void *context, const struct gv_observation *observation);
     json_t *(*logs)(void *context); /* as gv_api_options.logs; may be NULL */

@@ -77,8 +77,7 @@ void gv_account_connection(struct gv_core *core, struct gv_link *link)
 
 static void count_stranger(struct gv_core *core, uint64_t in, uint64_t out)
 {
-    enum gv_cause cause =
-        is_strangers_excess(core, in + out) ? GV_CAUSE_EXCESS : GV_CAUSE_SESSIONS;
+    enum gv_cause cause = is_strangers_excess(core, in + out) ? GV_CAUSE_EXCESS : GV_CAUSE_SESSIONS;
 
     gv_traffic_count(&core->traffic, cause, false, in);
     gv_traffic_count(&core->traffic, cause, true, out);
@@ -157,8 +156,7 @@ void gv_account_minute(struct gv_core *core)
         all += sent;
     }
     /* Nobody in particular, but those who are there, all together. */
-    if (!flooded && gv_traffic_overdrawn(&core->traffic) &&
-        all > gv_traffic_share(&core->traffic))
+    if (!flooded && gv_traffic_overdrawn(&core->traffic) && all > gv_traffic_share(&core->traffic))
         gv_tree_deafen(core);
 }
 

@@ -1,5 +1,5 @@
-/* Admission: how a member whose address nobody knows shows a besieged node that he is one, before it
- * spends a handshake on him (SPEC 5.6). A stranger's try costs a MAC or two; what costs more has
+/* Admission: how a member whose address nobody knows shows a besieged node that he is one, before
+ * it spends a handshake on him (SPEC 5.6). A stranger's try costs a MAC or two; what costs more has
  * budgets of its own. */
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,8 @@ struct pair {
 
 /* ---- cookies --------------------------------------------------------------------------------- */
 
-/* Nothing is kept of whom one was given: it is a MAC over his address and the present two minutes. */
+/* Nothing is kept of whom one was given: it is a MAC over his address and the present two minutes.
+ */
 void gv_door_cookie(const struct gv_core *core, uint8_t out[GV_COOKIE_LEN],
                     const struct gv_address *remote, uint64_t periods_ago)
 {
@@ -112,8 +113,7 @@ static bool is_welcome(const struct gv_core *core, const uint8_t id[GV_ID_LEN])
     const struct gv_instance *instance = gv_roster_instance(&core->roster, id);
 
     return !gv_is_banned(core, id) &&
-           (!instance ||
-            (instance->revoked_min == GV_NEVER && instance->fault_min == GV_NEVER));
+           (!instance || (instance->revoked_min == GV_NEVER && instance->fault_min == GV_NEVER));
 }
 
 static bool known_proves(struct gv_core *core, const struct gv_certificate *certificate,

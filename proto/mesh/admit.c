@@ -4,7 +4,8 @@
 #include "crypto/error.h"
 #include "proto/mesh/state.h"
 
-/* Rows of the store were verified before they were written, and the shell keeps them under a MAC. */
+/* Rows of the store were verified before they were written, and the shell keeps them under a MAC.
+ */
 static bool say_yes(void *context, const uint8_t key[GV_KEY_LEN],
                     const uint8_t signature[GV_SIGNATURE_LEN], const uint8_t *message,
                     size_t message_len)
@@ -135,8 +136,7 @@ static void persist(struct gv_core *core, const struct gv_incoming *in, enum gv_
 struct gv_item *gv_admit_enter(struct gv_core *core, const struct gv_incoming *in,
                                enum gv_tree tree, uint32_t minute)
 {
-    struct gv_item *item =
-        gv_set_insert(&core->set, tree, minute, in->id, in->record, in->len);
+    struct gv_item *item = gv_set_insert(&core->set, tree, minute, in->id, in->record, in->len);
 
     if (!item) {
         gv_effect_note(core->effects, GV_NOTE_MEMORY);

@@ -47,8 +47,8 @@ int gv_admit_certificate(struct gv_core *core, const struct gv_incoming *in)
                                    in->wire, in->wire_len);
     bool own = memcmp(certificate.instance, core->identity.id, GV_ID_LEN) == 0;
 
-    /* Our own, fresh from the registry, and early: it is our clock that is slow. The node starts all
-     * the same, and the peers' greetings tell the admin. */
+    /* Our own, fresh from the registry, and early: it is our clock that is slow. The node starts
+     * all the same, and the peers' greetings tell the admin. */
     if (rc == GV_ERR_EARLY && own && in->source != GV_FROM_PEER)
         rc = GV_OK;
     bool ended = rc == GV_ERR_EXPIRED;
@@ -95,8 +95,8 @@ int gv_take_known_certificate(struct gv_core *core, const uint8_t wire[GV_CERTIF
 int gv_admit_revocation(struct gv_core *core, const struct gv_incoming *in)
 {
     struct gv_revocation revocation;
-    int rc = gv_revocation_open(&revocation, &in->verifier, &core->descriptor, in->wire,
-                                in->wire_len);
+    int rc =
+        gv_revocation_open(&revocation, &in->verifier, &core->descriptor, in->wire, in->wire_len);
 
     if (rc != GV_OK)
         return rc;
@@ -107,10 +107,9 @@ int gv_admit_revocation(struct gv_core *core, const struct gv_incoming *in)
     if (!known)
         return GV_ERR_NO_CERTIFICATE;
     /* The earliest counts, then the smaller id: not the first to arrive. */
-    if (known->revocation &&
-        (revocation.revoked_min > known->revoked_min ||
-         (revocation.revoked_min == known->revoked_min &&
-          memcmp(in->id, known->revocation->key.id, GV_ID_LEN) > 0)))
+    if (known->revocation && (revocation.revoked_min > known->revoked_min ||
+                              (revocation.revoked_min == known->revoked_min &&
+                               memcmp(in->id, known->revocation->key.id, GV_ID_LEN) > 0)))
         return GV_ERR_SUPERSEDED;
     struct gv_instance *instance = gv_own_row(core, known);
     if (!instance)
@@ -168,9 +167,9 @@ static int check_address(struct gv_core *core, const struct gv_incoming *in,
     if (record->minute + GV_ADDRESS_LIFE_MIN < core->now_min)
         return GV_ERR_EXPIRED;
     const struct gv_item *held = (*instance)->address_item;
-    if (held && (held->key.minute > record->minute ||
-                 (held->key.minute == record->minute &&
-                  memcmp(held->key.id, in->id, GV_ID_LEN) < 0)))
+    if (held &&
+        (held->key.minute > record->minute ||
+         (held->key.minute == record->minute && memcmp(held->key.id, in->id, GV_ID_LEN) < 0)))
         return GV_ERR_SUPERSEDED;
     if ((*instance)->revoked_min != GV_NEVER)
         return GV_ERR_REVOKED;
@@ -228,8 +227,8 @@ static size_t due_descriptor(const struct gv_core *core)
 
     for (size_t i = 0; i < core->descriptor_count; i++) {
         bool due = core->descriptors[i].item->key.minute <= core->now_min || !core->has_descriptor;
-        if (due && (best == SIZE_MAX ||
-                    core->descriptors[i].version > core->descriptors[best].version))
+        if (due &&
+            (best == SIZE_MAX || core->descriptors[i].version > core->descriptors[best].version))
             best = i;
     }
     return best;
@@ -288,8 +287,8 @@ void gv_activate_descriptor(struct gv_core *core)
 {
     size_t due = due_descriptor(core);
 
-    if (due == SIZE_MAX || (core->has_descriptor &&
-                            core->descriptors[due].version <= core->descriptor.version))
+    if (due == SIZE_MAX ||
+        (core->has_descriptor && core->descriptors[due].version <= core->descriptor.version))
         return;
     if (open_held(core, core->descriptors[due].item) != GV_OK) {
         gv_effect_note(core->effects, GV_NOTE_MEMORY); /* it was good when it came: next minute */

@@ -146,10 +146,9 @@ int gv_admit_statement(struct gv_core *core, const struct gv_incoming *in)
     bool from_peer = in->source == GV_FROM_PEER || in->source == GV_FROM_WHISPER;
     bool weightless = gv_standing(policy, core->descriptor.genesis_min, certificate->since_min,
                                   statement.last_min) == 0;
-    struct gv_admission admission = gv_store_weigh(&core->store, &statement, author,
-                                                   policy->signals_per_hour,
-                                                   GV_RETRACTS_PER_HOUR,
-                                                   weightless && from_peer, kept);
+    struct gv_admission admission =
+        gv_store_weigh(&core->store, &statement, author, policy->signals_per_hour,
+                       GV_RETRACTS_PER_HOUR, weightless && from_peer, kept);
     if (admission.error == GV_ERR_SUPERSEDED && in->source == GV_FROM_PEER)
         uncover(core, &statement, author);
     if (admission.error == GV_ERR_FULL)

@@ -7,7 +7,8 @@
 #include "proto/limits.h"
 #include "proto/mesh/shelf.h"
 
-/* ---- what is fit ------------------------------------------------------------------------------- */
+/* ---- what is fit -------------------------------------------------------------------------------
+ */
 
 static bool is_good_owner(const struct gv_owner *owner)
 {
@@ -37,7 +38,8 @@ static void mark_fit(const struct gv_roster *roster)
             ((struct gv_instance *)(uintptr_t)row->instance)->number = GV_NO_BASE;
 }
 
-/* ---- making one ---------------------------------------------------------------------------------- */
+/* ---- making one
+ * ---------------------------------------------------------------------------------- */
 
 struct made {
     struct gv_base *base;
@@ -154,7 +156,8 @@ static bool add_up(struct gv_base *base)
     return true;
 }
 
-/* ---- putting it in the place of the rows ---------------------------------------------------------- */
+/* ---- putting it in the place of the rows
+ * ---------------------------------------------------------- */
 
 static void number_rows(struct gv_base *base)
 {
@@ -254,7 +257,8 @@ int gv_base_freeze(struct gv_roster *roster, struct gv_set *set)
     return GV_ERR_MEMORY;
 }
 
-/* ---- holding one ---------------------------------------------------------------------------------- */
+/* ---- holding one
+ * ---------------------------------------------------------------------------------- */
 
 bool gv_base_take(struct gv_base *base, struct gv_roster *roster, struct gv_set *set)
 {

@@ -22,8 +22,8 @@ void gv_brief_put(const struct gv_core *core, const struct gv_link *link, struct
     size_t len = 0;
 
     if (held && link->version >= GV_VERSION_SHORT && is_clear(core, held->statement.certificate))
-        len = gv_short_write(brief, &held->statement, item->record + 1,
-                             core->descriptor.genesis_min);
+        len =
+            gv_short_write(brief, &held->statement, item->record + 1, core->descriptor.genesis_min);
     if (len > 0)
         gv_message_record(message, brief, len);
     else

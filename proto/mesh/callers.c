@@ -1,6 +1,6 @@
 /* Callers: connections from addresses that nobody knows, before their first message is there (SPEC
- * 5.4). Whether they may begin a handshake is decided then, by what they said; until then they cost a
- * place in a fixed table, and whoever is silent loses it to the next. */
+ * 5.4). Whether they may begin a handshake is decided then, by what they said; until then they cost
+ * a place in a fixed table, and whoever is silent loses it to the next. */
 #include <string.h>
 
 #include "crypto/error.h"

@@ -66,8 +66,8 @@ static void learn_addresses(struct gv_core *core, const struct gv_base *base)
     for (size_t i = 0; left > 0; i++, left--) {
         const struct gv_instance *instance = base->all[GV_ROWS_INSTANCES][i];
         bool self = memcmp(instance->id, core->identity.id, GV_ID_LEN) == 0;
-        if (!instance->address_item || (!self && left > room &&
-                                        gv_drbg_below(&core->drbg, left) >= room))
+        if (!instance->address_item ||
+            (!self && left > room && gv_drbg_below(&core->drbg, left) >= room))
             continue;
         learn(core, instance);
         room -= room > 0 && !self;

@@ -91,9 +91,8 @@ bool gv_bucket_take(const struct gv_core *core, struct gv_bucket *bucket, unsign
  * addresses that members speak from, so that strangers cannot fill the door. */
 static bool has_place(const struct gv_core *core, bool known)
 {
-    size_t places = core->settings.max_links > GV_PEERS_WANTED
-                        ? core->settings.max_links - GV_PEERS_WANTED
-                        : 0;
+    size_t places =
+        core->settings.max_links > GV_PEERS_WANTED ? core->settings.max_links - GV_PEERS_WANTED : 0;
 
     return core->link_count < (known ? places : places - places / GV_KNOWN_SHARE);
 }

@@ -47,7 +47,8 @@ void gv_errands_resume(struct gv_core *core)
     }
 }
 
-/* ---- to whom ---------------------------------------------------------------------------------- */
+/* ---- to whom ----------------------------------------------------------------------------------
+ */
 
 struct targets {
     const struct gv_instance *to[GV_KEEPERS_RANKED + GV_KIN_MAX];
@@ -69,8 +70,8 @@ static bool is_self(const struct gv_core *core, const struct gv_instance *instan
     return memcmp(instance->id, core->identity.id, GV_ID_LEN) == 0;
 }
 
-static void add(const struct gv_core *core, const struct gv_errand *errand,
-                struct targets *targets, const struct gv_instance *instance)
+static void add(const struct gv_core *core, const struct gv_errand *errand, struct targets *targets,
+                const struct gv_instance *instance)
 {
     if (is_self(core, instance) || has_acked(errand, instance->id))
         return;
@@ -87,7 +88,8 @@ static void add_kin(const struct gv_core *core, const struct gv_errand *errand,
     const struct gv_instance *instance;
     size_t cursor = 0, kin = 0;
 
-    while (kin < GV_KIN_MAX && (instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor))) {
+    while (kin < GV_KIN_MAX &&
+           (instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor))) {
         if (!instance->owner || instance->address.family == GV_FAMILY_NONE ||
             memcmp(instance->owner->tag, core->certificate.owner, GV_ID_LEN) != 0 ||
             instance->revoked_min != GV_NEVER)
@@ -97,8 +99,8 @@ static void add_kin(const struct gv_core *core, const struct gv_errand *errand,
     }
 }
 
-/* The first seven, of a busy node the first six; those that stand in while fewer than five hold it, and for a retraction always,
- * for they may hold what it takes back. */
+/* The first seven, of a busy node the first six; those that stand in while fewer than five hold it,
+ * and for a retraction always, for they may hold what it takes back. */
 static struct targets find_targets(struct gv_core *core, const struct gv_errand *errand,
                                    const struct gv_held *held)
 {
@@ -122,7 +124,8 @@ static struct targets find_targets(struct gv_core *core, const struct gv_errand 
     return targets;
 }
 
-/* ---- going ------------------------------------------------------------------------------------ */
+/* ---- going ------------------------------------------------------------------------------------
+ */
 
 static void whisper(struct gv_core *core, struct gv_link *link, const struct gv_item *item)
 {
@@ -238,7 +241,8 @@ uint64_t gv_errands_deadline(const struct gv_core *core)
     return due;
 }
 
-/* ---- questions -------------------------------------------------------------------------------- */
+/* ---- questions --------------------------------------------------------------------------------
+ */
 
 static void put_question(struct gv_core *core, struct gv_link *link,
                          const struct gv_subject *subject)
@@ -294,7 +298,8 @@ static void serve_questions(struct gv_core *core, struct gv_link *link)
     }
 }
 
-/* ---- there ------------------------------------------------------------------------------------ */
+/* ---- there ------------------------------------------------------------------------------------
+ */
 
 void gv_errands_serve(struct gv_core *core, struct gv_link *link)
 {

@@ -36,8 +36,8 @@ static void note_change(struct gv_core *core, const struct gv_subject *subject,
 {
     if (now == before && !touched)
         return;
-    struct gv_effect *note = gv_effect_note(
-        core->effects, now == before ? GV_NOTE_EVIDENCE : GV_NOTE_VERDICT);
+    struct gv_effect *note =
+        gv_effect_note(core->effects, now == before ? GV_NOTE_EVIDENCE : GV_NOTE_VERDICT);
     note->subject = *subject;
     note->from = before;
     note->to = now;
@@ -128,9 +128,9 @@ static void expire_statements(struct gv_core *core)
 {
     for (int tree = GV_TREE_STATEMENTS; tree < GV_TREES_HELD; tree++) {
         const struct gv_tree_order *order = &core->set.trees[tree];
-        while (order->count > 0 && (uint64_t)order->items[0]->key.minute +
-                                           core->descriptor.policy.alive_min <
-                                       core->now_min)
+        while (order->count > 0 &&
+               (uint64_t)order->items[0]->key.minute + core->descriptor.policy.alive_min <
+                   core->now_min)
             gv_drop_statement(core, order->items[0]->row);
     }
 }
@@ -214,8 +214,8 @@ void gv_drop_certificate(struct gv_core *core, const struct gv_certificate_row *
 
 static void expire_instance(struct gv_core *core, const struct gv_instance *instance)
 {
-    if (instance->fault && (uint64_t)instance->fault_min + core->descriptor.policy.fault_min <=
-                               core->now_min)
+    if (instance->fault &&
+        (uint64_t)instance->fault_min + core->descriptor.policy.fault_min <= core->now_min)
         drop_fault(core, instance);
     instance = gv_roster_instance(&core->roster, instance->id);
     if (instance->address_item &&
@@ -228,9 +228,9 @@ static bool base_is_due(const struct gv_core *core)
 {
     const struct gv_base *base = core->roster.base;
 
-    return base && ((uint64_t)base->address_min + GV_ADDRESS_LIFE_MIN < core->now_min ||
-                    gv_certificate_held_until(&core->descriptor, base->expires_min) <
-                        core->now_min);
+    return base &&
+           ((uint64_t)base->address_min + GV_ADDRESS_LIFE_MIN < core->now_min ||
+            gv_certificate_held_until(&core->descriptor, base->expires_min) < core->now_min);
 }
 
 /* Removing shifts a table's rows, so a walk may skip some: the next minute finds them. */

@@ -23,7 +23,8 @@ bool gv_keepers_in_force(const struct gv_core *core)
 
     if (core->public_only || !core->has_descriptor)
         return false;
-    while (found <= GV_KEEPERS && (instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor)))
+    while (found <= GV_KEEPERS &&
+           (instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor)))
         found += may_keep(core, instance);
     return found > GV_KEEPERS;
 }
@@ -63,9 +64,9 @@ size_t gv_keepers_of(const struct gv_core *core, const struct gv_instance *out[G
             continue;
         uint64_t score = gv_keeper_score(key, instance->placement);
         size_t at = count;
-        while (at > 0 && (score < scores[at - 1] ||
-                          (score == scores[at - 1] &&
-                           memcmp(instance->id, out[at - 1]->id, GV_ID_LEN) < 0)))
+        while (at > 0 &&
+               (score < scores[at - 1] ||
+                (score == scores[at - 1] && memcmp(instance->id, out[at - 1]->id, GV_ID_LEN) < 0)))
             at--;
         if (at == GV_KEEPERS_RANKED)
             continue;
@@ -78,12 +79,12 @@ size_t gv_keepers_of(const struct gv_core *core, const struct gv_instance *out[G
     return count;
 }
 
-/* ---- what is to be published ------------------------------------------------------------------ */
+/* ---- what is to be published ------------------------------------------------------------------
+ */
 
 static bool is_enough(const struct gv_policy *policy, uint32_t weight, uint32_t groups)
 {
-    return groups >= 2 && groups >= policy->consensus_groups &&
-           weight >= policy->consensus_weight;
+    return groups >= 2 && groups >= policy->consensus_groups && weight >= policy->consensus_weight;
 }
 
 bool gv_keep_is_enough(struct gv_core *core, const struct gv_subject *subject)

@@ -349,8 +349,7 @@ void gv_link_connected(struct gv_core *core, uint32_t id, const struct gv_addres
 static bool settle_duplicate(struct gv_core *core, struct gv_link *link)
 {
     struct gv_link *other = gv_link_of(core, link->session.remote.instance);
-    bool we_are_smaller =
-        memcmp(core->identity.id, link->session.remote.instance, GV_ID_LEN) < 0;
+    bool we_are_smaller = memcmp(core->identity.id, link->session.remote.instance, GV_ID_LEN) < 0;
 
     if (!other || other->errand || link->errand)
         return true;
@@ -434,8 +433,8 @@ static void work_messages(struct gv_core *core, struct gv_link *link)
     size_t at = 0, used;
 
     while (at < core->plain.len && !link->closing) {
-        int rc = gv_message_read(&core->message, &used, core->plain.data + at,
-                                 core->plain.len - at);
+        int rc =
+            gv_message_read(&core->message, &used, core->plain.data + at, core->plain.len - at);
         if (rc == GV_ERR_MEMORY) {
             gv_effect_note(core->effects, GV_NOTE_MEMORY);
             return;
@@ -539,8 +538,8 @@ static void make_room(struct gv_core *core, bool dialling, size_t most)
         size_t members = 0;
         for (size_t i = 0; i < core->link_count; i++) {
             struct gv_link *link = core->links[i];
-            if (!link->member || link->closing || link->errand || link->follows ||
-                link->followed || only_dials(core, link) != dialling)
+            if (!link->member || link->closing || link->errand || link->follows || link->followed ||
+                only_dials(core, link) != dialling)
                 continue;
             members++;
             if (!link->outbound && core->now_ms - link->member_ms >= GV_PEER_STAYS_MS &&
@@ -626,8 +625,7 @@ uint64_t gv_links_deadline(const struct gv_core *core)
         due = earlier(due, link->flush_ms);
         due = earlier(due, link->repair_ms);
         if (!link->member) {
-            due = earlier(due, link->opened_ms +
-                                   (link->connected ? GV_HANDSHAKE_MS : GV_DIAL_MS));
+            due = earlier(due, link->opened_ms + (link->connected ? GV_HANDSHAKE_MS : GV_DIAL_MS));
             continue;
         }
         if (link->errand) {

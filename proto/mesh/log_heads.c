@@ -19,8 +19,8 @@ static void let_go(struct gv_core *core, size_t index)
     core->log_heads[index] = core->log_heads[--core->log_head_count];
 }
 
-/* Room among those of its hour: SIZE_MAX: there is; an index: in place of this one. GV_ERR_SUPERSEDED
- * when both that are held go before it. */
+/* Room among those of its hour: SIZE_MAX: there is; an index: in place of this one.
+ * GV_ERR_SUPERSEDED when both that are held go before it. */
 static int find_place(const struct gv_core *core, const struct gv_log_head *head,
                       const uint8_t id[GV_ID_LEN], size_t *place)
 {
@@ -32,8 +32,8 @@ static int find_place(const struct gv_core *core, const struct gv_log_head *head
         if (held->head.signer != head->signer || held->head.minute != head->minute)
             continue;
         count++;
-        if (last == SIZE_MAX || memcmp(held->item->key.id, core->log_heads[last].item->key.id,
-                                       GV_ID_LEN) > 0)
+        if (last == SIZE_MAX ||
+            memcmp(held->item->key.id, core->log_heads[last].item->key.id, GV_ID_LEN) > 0)
             last = i;
     }
     if (count < GV_LOG_HEADS_PER_HOUR)
@@ -127,7 +127,8 @@ bool gv_core_next_log_head(const struct gv_core *core, size_t *cursor, struct gv
 bool gv_core_next_certificate(const struct gv_core *core, size_t *cursor,
                               struct gv_certificate *out)
 {
-    const struct gv_certificate_row *row = gv_roster_next(&core->roster, GV_ROWS_CERTIFICATES, cursor);
+    const struct gv_certificate_row *row =
+        gv_roster_next(&core->roster, GV_ROWS_CERTIFICATES, cursor);
 
     return row && gv_certificate_parse(out, row->item->record + 1, row->item->len - 1) == GV_OK;
 }

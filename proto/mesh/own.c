@@ -8,8 +8,7 @@
 
 /* ---- who is an own host --------------------------------------------------------------------- */
 
-static uint8_t (*trusted_place(struct gv_core *core,
-                               const uint8_t owner[GV_ID_LEN]))[GV_ID_LEN]
+static uint8_t (*trusted_place(struct gv_core *core, const uint8_t owner[GV_ID_LEN]))[GV_ID_LEN]
 {
     for (size_t i = 0; i < core->trusted_count; i++)
         if (memcmp(core->trusted[i], owner, GV_ID_LEN) == 0)

@@ -39,10 +39,9 @@ static struct gv_book_entry *of_link(struct gv_book *book, uint32_t link)
 /* Another server of this admin (SPEC 9.8). */
 static bool is_own(const struct gv_core *core, const struct gv_book_entry *entry)
 {
-    const struct gv_instance *instance =
-        memcmp(entry->instance, nobody, GV_ID_LEN) != 0
-            ? gv_roster_instance(&core->roster, entry->instance)
-            : NULL;
+    const struct gv_instance *instance = memcmp(entry->instance, nobody, GV_ID_LEN) != 0
+                                             ? gv_roster_instance(&core->roster, entry->instance)
+                                             : NULL;
 
     return instance && gv_own_is(core, instance->owner->tag);
 }
@@ -58,8 +57,7 @@ static bool has_own(struct gv_core *core)
         return book->own_any;
     book->own_seen = core->roster.changes + 1;
     book->own_any = false;
-    while (!book->own_any &&
-           (instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor)))
+    while (!book->own_any && (instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor)))
         book->own_any = instance->owner && gv_own_is(core, instance->owner->tag) &&
                         memcmp(instance->id, core->identity.id, GV_ID_LEN) != 0;
     return book->own_any;
@@ -220,8 +218,8 @@ static uint64_t back_off(struct gv_core *core, uint32_t failures, uint64_t last_
     return delay - delay / 4 + gv_drbg_below(&core->drbg, delay / 2);
 }
 
-/* Whoever has few peers looks for those that he had more often: in a small mesh that falls apart, or a
- * host that lost its line, there is nobody else to look for. One that answers, and does not
+/* Whoever has few peers looks for those that he had more often: in a small mesh that falls apart,
+ * or a host that lost its line, there is nobody else to look for. One that answers, and does not
  * want it, is left in peace. */
 static uint64_t longest(const struct gv_core *core, const struct gv_book_entry *entry,
                         const struct gv_link *ended)
@@ -242,8 +240,7 @@ static uint64_t longest(const struct gv_core *core, const struct gv_book_entry *
 static void note_lost(struct gv_core *core, struct gv_book_entry *entry, const struct gv_link *link)
 {
     entry->failures = 0;
-    if (link->goodbye != UINT32_MAX || link->errand ||
-        (link->closing && !link->silent))
+    if (link->goodbye != UINT32_MAX || link->errand || (link->closing && !link->silent))
         return;
     entry->lost_ms = core->now_ms;
     if (core->book.seek_ms == 0)
@@ -258,7 +255,8 @@ void gv_book_ended(struct gv_core *core, const struct gv_link *link)
     if (!entry)
         return;
     entry->link = 0;
-    /* Only who stayed for a while is worth dialling at once again: a handshake alone proves little. */
+    /* Only who stayed for a while is worth dialling at once again: a handshake alone proves little.
+     */
     if (link->member && core->now_ms - link->member_ms >= GV_PEER_STAYS_MS)
         note_lost(core, entry, link);
     entry->busy = link->goodbye == GV_GOODBYE_BUSY;
@@ -377,8 +375,8 @@ static size_t own_links(const struct gv_core *core)
     return count;
 }
 
-/* Dials every own host that is due, and notes when the next one will be. Looks through the book only
- * when something has changed. */
+/* Dials every own host that is due, and notes when the next one will be. Looks through the book
+ * only when something has changed. */
 static void dial_own(struct gv_core *core)
 {
     struct gv_book *book = &core->book;
@@ -393,8 +391,7 @@ static void dial_own(struct gv_core *core)
     links = own_links(core);
     for (size_t i = 0; i < book->count && links < GV_OWN_LINKS_MAX; i++) {
         struct gv_book_entry *entry = &book->entries[i];
-        if (entry->self || entry->link || !is_own(core, entry) ||
-            gv_link_of(core, entry->instance))
+        if (entry->self || entry->link || !is_own(core, entry) || gv_link_of(core, entry->instance))
             continue;
         if (may_dial(core, entry)) {
             links++;
@@ -495,8 +492,8 @@ void gv_book_felt(struct gv_core *core, struct gv_link *link)
     if (!link->feeler)
         return;
     link->feeler = false;
-    if (link->fed_records == 0 || (link->fed_records < GV_FEELER_NEWS &&
-                                   gv_drbg_below(&core->drbg, GV_FEELER_ODDS) > 0)) {
+    if (link->fed_records == 0 ||
+        (link->fed_records < GV_FEELER_NEWS && gv_drbg_below(&core->drbg, GV_FEELER_ODDS) > 0)) {
         gv_link_close(core, link, GV_GOODBYE_STOPPING);
         return;
     }

@@ -13,16 +13,16 @@
 #include "proto/wire/descriptor.h"
 
 struct gv_book_entry {
-    struct gv_address address;  /* GV_FAMILY_NONE: `host` must be resolved by the shell */
-    char *host;                 /* owned "host:port", or NULL */
+    struct gv_address address;   /* GV_FAMILY_NONE: `host` must be resolved by the shell */
+    char *host;                  /* owned "host:port", or NULL */
     uint8_t instance[GV_ID_LEN]; /* zero: not known */
-    bool seed, reached, self;   /* reached: cached in the store */
-    bool busy;                  /* it had no room for us when we were there last */
-    uint32_t failures;          /* since it was last reached */
-    uint64_t next_ms;           /* not dialled before */
-    uint64_t lost_ms;           /* when a session of some length ended without a word; 0: it did not */
-    uint32_t link;              /* being dialled, or connected by us; 0: not */
-    uint64_t rank;              /* secret order, so that nobody can place himself in it */
+    bool seed, reached, self;    /* reached: cached in the store */
+    bool busy;                   /* it had no room for us when we were there last */
+    uint32_t failures;           /* since it was last reached */
+    uint64_t next_ms;            /* not dialled before */
+    uint64_t lost_ms; /* when a session of some length ended without a word; 0: it did not */
+    uint32_t link;    /* being dialled, or connected by us; 0: not */
+    uint64_t rank;    /* secret order, so that nobody can place himself in it */
 };
 
 struct gv_book {

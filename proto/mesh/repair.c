@@ -21,10 +21,10 @@ struct answer {
     enum gv_tree tree;
     struct gv_range ranges[GV_RANGES_MAX];
     uint32_t count;
-    size_t bytes;                     /* about, of the encoded ranges */
-    bool cut;                         /* no more ranges: the rest is one fingerprint */
+    size_t bytes;                       /* about, of the encoded ranges */
+    bool cut;                           /* no more ranges: the rest is one fingerprint */
     uint8_t (*fingerprints)[GV_ID_LEN]; /* of the ranges; GV_RANGES_MAX */
-    uint8_t *ids;                     /* of the id lists, one after the other; GV_MESSAGE_MAX */
+    uint8_t *ids;                       /* of the id lists, one after the other; GV_MESSAGE_MAX */
     size_t ids_len;
     struct gv_item *push[PUSH_MAX];
     size_t push_count;
@@ -93,9 +93,9 @@ static void add_split(struct answer *answer, const struct gv_key *high, size_t f
     for (size_t part = 0; part < GV_REPAIR_SPLIT; part++) {
         size_t begin = from + count * part / GV_REPAIR_SPLIT;
         size_t end = from + count * (part + 1) / GV_REPAIR_SPLIT;
-        const struct gv_key *border =
-            part + 1 == GV_REPAIR_SPLIT ? high
-                                        : &gv_set_at(&answer->core->set, answer->tree, end)->key;
+        const struct gv_key *border = part + 1 == GV_REPAIR_SPLIT
+                                          ? high
+                                          : &gv_set_at(&answer->core->set, answer->tree, end)->key;
         add_fingerprint(answer, border, begin, end);
     }
 }
@@ -370,9 +370,8 @@ void gv_repair_tick(struct gv_core *core)
     }
     if (core->repair_ms > core->now_ms)
         return;
-    core->repair_ms =
-        gv_core_after(core, GV_REPAIR_MIN_MS +
-                                gv_drbg_below(&core->drbg, GV_REPAIR_MAX_MS - GV_REPAIR_MIN_MS));
+    core->repair_ms = gv_core_after(
+        core, GV_REPAIR_MIN_MS + gv_drbg_below(&core->drbg, GV_REPAIR_MAX_MS - GV_REPAIR_MIN_MS));
     struct gv_link *link = random_member(core);
     if (!link || !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
         return;

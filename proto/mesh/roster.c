@@ -21,7 +21,8 @@ void gv_roster_free(struct gv_roster *roster)
     }
 }
 
-/* ---- this core's own rows, and the base's ------------------------------------------------------ */
+/* ---- this core's own rows, and the base's ------------------------------------------------------
+ */
 
 /* Certificates are found by their beginning alone, too. */
 uint64_t gv_roster_hash(const uint8_t hash_key[16], enum gv_rows kind, const uint8_t *id)
@@ -77,8 +78,8 @@ static void *find_row(const struct gv_roster *roster, enum gv_rows kind, gv_tabl
                       const uint8_t *id, const void *key)
 {
     const struct gv_base *base = roster->base;
-    void *row = gv_table_find(&roster->rows[kind], gv_roster_hash(roster->hash_key, kind, id), equal,
-                              key);
+    void *row =
+        gv_table_find(&roster->rows[kind], gv_roster_hash(roster->hash_key, kind, id), equal, key);
 
     if (row || !base)
         return row;
@@ -238,7 +239,8 @@ size_t gv_roster_prefixed(const struct gv_roster *roster, const struct gv_certif
     return found.count;
 }
 
-/* ---- what the rows say -------------------------------------------------------------------------- */
+/* ---- what the rows say --------------------------------------------------------------------------
+ */
 
 static const struct gv_owner *owner_row(struct gv_roster *roster, const uint8_t tag[GV_ID_LEN])
 {
@@ -385,8 +387,8 @@ bool gv_roster_release(struct gv_roster *roster, const struct gv_instance *insta
 }
 
 int gv_certificate_accept(struct gv_certificate *out, const struct gv_descriptor *descriptor,
-                          const struct gv_verifier *verifier, uint32_t now_min,
-                          const uint8_t *wire, size_t len)
+                          const struct gv_verifier *verifier, uint32_t now_min, const uint8_t *wire,
+                          size_t len)
 {
     int rc = gv_certificate_parse(out, wire, len);
 

@@ -44,9 +44,10 @@ const struct gv_instance *gv_roster_instance(const struct gv_roster *roster,
 /* Of a certificate's row, as they are now. */
 const struct gv_instance *gv_roster_author(const struct gv_roster *roster,
                                            const struct gv_certificate_row *row);
-const struct gv_owner *gv_roster_owner(const struct gv_roster *roster, const struct gv_owner *owner);
-/* To be changed: a row that is this core's own. NULL without memory. Where own_owner copies one, the
- * caller lets the store know. */
+const struct gv_owner *gv_roster_owner(const struct gv_roster *roster,
+                                       const struct gv_owner *owner);
+/* To be changed: a row that is this core's own. NULL without memory. Where own_owner copies one,
+ * the caller lets the store know. */
 struct gv_instance *gv_roster_own(struct gv_roster *roster, const struct gv_instance *instance);
 struct gv_owner *gv_roster_own_owner(struct gv_roster *roster, const struct gv_owner *owner);
 /* For base.c. */
@@ -54,7 +55,7 @@ bool gv_roster_stand_on(struct gv_roster *roster, const struct gv_base *base);
 void gv_roster_stand_off(struct gv_roster *roster);
 uint64_t gv_roster_hash(const uint8_t hash_key[16], enum gv_rows kind, const uint8_t *id);
 const struct gv_certificate_row *gv_roster_certificate(const struct gv_roster *roster,
-                                                 const uint8_t id[GV_ID_LEN]);
+                                                       const uint8_t id[GV_ID_LEN]);
 /* The certificates whose ids begin so, max at most; how many. */
 size_t gv_roster_prefixed(const struct gv_roster *roster, const struct gv_certificate_row **out,
                           size_t max, const uint8_t prefix[GV_PREFIX_LEN]);
@@ -67,8 +68,8 @@ int gv_roster_add(struct gv_roster *roster, const struct gv_certificate *certifi
  * the latest minute. After any change of either; rare, so it looks at everything. Returns GV_OK or
  * GV_ERR_MEMORY. Pointers to owners are to be found anew (gv_roster_owner). */
 int gv_roster_blame(struct gv_roster *roster);
-/* Removes a certificate's row and works out what the others say of its instance, which stays: release
- * it after. Returns it, NULL without memory: then nothing changed. */
+/* Removes a certificate's row and works out what the others say of its instance, which stays:
+ * release it after. Returns it, NULL without memory: then nothing changed. */
 struct gv_instance *gv_roster_drop(struct gv_roster *roster, const struct gv_certificate_row *row);
 /* Frees the instance if nothing of the roster holds it any more; the caller knows that no statement
  * does. Returns whether it went. */
@@ -79,7 +80,7 @@ bool gv_roster_is_idle(const struct gv_instance *instance); /* but for statement
  * Returns GV_OK, GV_ERR_MALFORMED, GV_ERR_VERSION, GV_ERR_SIGNER, GV_ERR_SIGNATURE, GV_ERR_EARLY or
  * GV_ERR_EXPIRED. Revocation is for the caller, who has the roster. */
 int gv_certificate_accept(struct gv_certificate *out, const struct gv_descriptor *descriptor,
-                          const struct gv_verifier *verifier, uint32_t now_min,
-                          const uint8_t *wire, size_t len);
+                          const struct gv_verifier *verifier, uint32_t now_min, const uint8_t *wire,
+                          size_t len);
 
 #endif

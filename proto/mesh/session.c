@@ -9,8 +9,8 @@
 #include "proto/mesh/roster.h"
 #include "proto/wire/codec.h"
 
-#define PROLOGUE "grapevine 1"
-#define BINDING_DOMAIN "grapevine session 1"
+#define PROLOGUE         "grapevine 1"
+#define BINDING_DOMAIN   "grapevine session 1"
 #define ADMISSION_DOMAIN "grapevine admission 1"
 
 static void put_u16(struct gv_buf *out, size_t value)
@@ -57,8 +57,8 @@ static int check_payload(struct gv_session *session, const struct gv_session_sel
     return rc;
 }
 
-static int write_handshake(struct gv_session *session, struct gv_buf *wire,
-                           const uint8_t *payload, size_t payload_len)
+static int write_handshake(struct gv_session *session, struct gv_buf *wire, const uint8_t *payload,
+                           size_t payload_len)
 {
     uint8_t frame[GV_FRAME_HANDSHAKE_MAX];
     size_t len = 0;

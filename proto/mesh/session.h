@@ -31,21 +31,21 @@ struct gv_session_self {
 
 struct gv_session {
     bool initiator;
-    bool open; /* both sides are authenticated; messages may flow */
+    bool open;                            /* both sides are authenticated; messages may flow */
     struct gv_noise_handshake *handshake; /* owned; NULL once open */
     struct gv_noise_cipher send, receive;
-    uint32_t sent, received; /* messages since the last rekey */
+    uint32_t sent, received;      /* messages since the last rekey */
     struct gv_certificate remote; /* valid once open */
     uint8_t remote_wire[GV_CERTIFICATE_LEN];
     uint8_t challenge[GV_CHALLENGE_LEN]; /* after GV_ERR_BUSY */
-    struct gv_buf in; /* bytes of frames that are not complete yet */
+    struct gv_buf in;                    /* bytes of frames that are not complete yet */
 };
 
 /* Begins one; the initiator's first frame is appended to *wire. Returns GV_OK or GV_ERR_MEMORY. */
 int gv_session_start(struct gv_session *session, bool initiator, struct gv_buf *wire,
                      const struct gv_session_self *self, struct gv_drbg *drbg);
-/* The initiator's, once more, at one who answered with this challenge. Or GV_ERR_PROTOCOL: there is no
- * key in it. */
+/* The initiator's, once more, at one who answered with this challenge. Or GV_ERR_PROTOCOL: there is
+ * no key in it. */
 int gv_session_start_again(struct gv_session *session, struct gv_buf *wire,
                            const struct gv_session_self *self, struct gv_drbg *drbg,
                            const uint8_t challenge[GV_CHALLENGE_LEN]);

@@ -66,7 +66,8 @@ static bool has_id(const void *item, const void *id)
     return memcmp(((const struct gv_item *)item)->key.id, id, GV_ID_LEN) == 0;
 }
 
-/* ---- what a base has of it -------------------------------------------------------------------- */
+/* ---- what a base has of it --------------------------------------------------------------------
+ */
 
 /* Index in the base of its first item that is not below the key. */
 static size_t base_lower(const struct gv_base *base, const struct gv_key *key)
@@ -200,8 +201,8 @@ int gv_key_compare(const struct gv_key *a, const struct gv_key *b)
     return memcmp(a->id, b->id, GV_ID_LEN);
 }
 
-/* Among this core's own. From the end in growing steps, and then by halves: what comes is young, and what
- * lies long ago is far away in memory. */
+/* Among this core's own. From the end in growing steps, and then by halves: what comes is young,
+ * and what lies long ago is far away in memory. */
 static size_t own_lower(const struct gv_set *set, enum gv_tree tree, const struct gv_key *key)
 {
     const struct gv_tree_order *order = &set->trees[tree];
@@ -242,8 +243,8 @@ size_t gv_set_count(const struct gv_set *set, enum gv_tree tree)
     return has_base(set, tree) ? own + set->base->count - set->gone.count : own;
 }
 
-/* How many of the first `index` items are this core's own: each of those stands behind as many of its
- * kind, and of the base's, as are below it. */
+/* How many of the first `index` items are this core's own: each of those stands behind as many of
+ * its kind, and of the base's, as are below it. */
 static size_t own_before(const struct gv_set *set, enum gv_tree tree, size_t index)
 {
     const struct gv_tree_order *order = &set->trees[tree];

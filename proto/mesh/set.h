@@ -28,28 +28,28 @@ struct gv_shelf;
 struct gv_set {
     uint8_t hash_key[16];
     struct gv_shelf *shelf; /* of the cores that share their records; borrowed; NULL: none */
-    struct gv_base *base; /* held: items of the roster's tree beside those below; NULL: none */
-    struct gv_gone {      /* those of them that have left */
-        uint64_t *bits;   /* owned; NULL: none has */
-        uint32_t *before; /* of each word: how many in the words before; owned */
+    struct gv_base *base;   /* held: items of the roster's tree beside those below; NULL: none */
+    struct gv_gone {        /* those of them that have left */
+        uint64_t *bits;     /* owned; NULL: none has */
+        uint32_t *before;   /* of each word: how many in the words before; owned */
         size_t count;
     } gone;
     struct gv_table by_id;
-    struct gv_tree_order { /* read by gv_set_count and gv_set_at where there may be a base */
+    struct gv_tree_order {      /* read by gv_set_count and gv_set_at where there may be a base */
         struct gv_item **items; /* ascending; within base */
         size_t count;
         struct gv_item **base; /* owned, of cap places */
         size_t cap;
         uint32_t sum[GV_ID_LEN / 4]; /* of all ids: limbs, lowest first */
-        bool unordered; /* filled while loading: to be sorted once */
+        bool unordered;              /* filled while loading: to be sorted once */
     } trees[GV_TREES_HELD];
     bool loading;
 };
 
 void gv_set_init(struct gv_set *set, const uint8_t hash_key[16]);
 void gv_set_free(struct gv_set *set); /* and every item */
-/* Begins with what a base has of it; the hold on it is handed over. False: no memory. For base.c, as
- * is the hash by which its table finds an item. */
+/* Begins with what a base has of it; the hold on it is handed over. False: no memory. For base.c,
+ * as is the hash by which its table finds an item. */
 bool gv_set_stand_on(struct gv_set *set, struct gv_base *base);
 uint64_t gv_set_hash(const uint8_t hash_key[16], const uint8_t *id);
 /* Adds an id to a sum of ids, or takes it off (SPEC 9.5). */

@@ -1,5 +1,5 @@
-/* Records that several cores hold, each once (mesh/common.h): bytes that never change, counted by who
- * holds them. */
+/* Records that several cores hold, each once (mesh/common.h): bytes that never change, counted by
+ * who holds them. */
 #ifndef GV_PROTO_MESH_SHELF_H
 #define GV_PROTO_MESH_SHELF_H
 
@@ -13,8 +13,8 @@ struct gv_shelf {
     struct gv_table records;
 };
 
-/* The bytes, held once more. NULL: no memory, or other bytes lie there under this id (a signature is
- * not part of it): then they are for the caller to keep. */
+/* The bytes, held once more. NULL: no memory, or other bytes lie there under this id (a signature
+ * is not part of it): then they are for the caller to keep. */
 const uint8_t *gv_shelf_take(struct gv_shelf *shelf, const uint8_t id[GV_ID_LEN],
                              const uint8_t *record, size_t len);
 /* What gv_shelf_take gave. */

@@ -165,8 +165,8 @@ static bool is_peers_own(const struct gv_core *core, const struct gv_link *link,
     return memcmp(held->author->id, link->instance, GV_ID_LEN) == 0;
 }
 
-/* What is new has a quota. What is repeated has none, and a flood of it would have us spend on answers
- * what carries the news of everybody. */
+/* What is new has a quota. What is repeated has none, and a flood of it would have us spend on
+ * answers what carries the news of everybody. */
 static bool is_to_be_acked(struct gv_link *link, int rc)
 {
     return rc == GV_OK || link->spent.repeats++ < GV_REPEATS_PER_MINUTE;
@@ -350,7 +350,7 @@ void gv_spread_message(struct gv_core *core, struct gv_link *link)
         }
         link->greeted = true;
         link->version = core->message.version < GV_PROTOCOL_VERSION ? core->message.version
-                                                                     : GV_PROTOCOL_VERSION;
+                                                                    : GV_PROTOCOL_VERSION;
         link->clock_offset_ms = (int64_t)core->message.number - (int64_t)core->unix_ms;
         gv_own_greeted(core, link);
         break;

@@ -25,42 +25,43 @@
 /* What a peer had of his budgets in this minute. */
 struct gv_spent {
     uint64_t minute_ms; /* its start */
-    uint32_t repeats; /* of own statements that we hold already, acknowledged once more */
+    uint32_t repeats;   /* of own statements that we hold already, acknowledged once more */
     uint32_t repairs, records, acks, offers, asks, follows, pings;
     uint32_t mismatches; /* short records that no certificate known here signed */
-    uint64_t bytes; /* that nobody had asked for, with headers */
+    uint64_t bytes;      /* that nobody had asked for, with headers */
 };
 
-/* What every step looks at on every link comes first, two lines of the cache: with all of it scattered,
- * looking took longer than anything else that a forged message costs but its signature. */
+/* What every step looks at on every link comes first, two lines of the cache: with all of it
+ * scattered, looking took longer than anything else that a forged message costs but its signature.
+ */
 struct gv_link {
     uint32_t id;
     bool outbound, connected, member, closing;
-    bool greeted;              /* their HELLO has come */
-    bool feeler;               /* dialled to compare sets with somebody new, and no more yet */
-    bool silent;               /* we close it because nothing comes from there any more */
-    bool errand;               /* it carries whispers and questions alone (SPEC 9.10) */
-    bool follows;              /* he asked us for our locks (SPEC 9.8): */
-    bool follow_due;           /* those that stand already; he asked often in this minute */
-    bool followed;             /* we asked him for his */
-    uint8_t lazy;              /* trees in which nothing is pushed here (SPEC 9.3) */
-    uint32_t version;          /* that both speak; 1 until then */
+    bool greeted;     /* their HELLO has come */
+    bool feeler;      /* dialled to compare sets with somebody new, and no more yet */
+    bool silent;      /* we close it because nothing comes from there any more */
+    bool errand;      /* it carries whispers and questions alone (SPEC 9.10) */
+    bool follows;     /* he asked us for our locks (SPEC 9.8): */
+    bool follow_due;  /* those that stand already; he asked often in this minute */
+    bool followed;    /* we asked him for his */
+    uint8_t lazy;     /* trees in which nothing is pushed here (SPEC 9.3) */
+    uint32_t version; /* that both speak; 1 until then */
     uint64_t opened_ms, member_ms, heard_ms, sent_ms;
-    uint64_t flush_ms;         /* when the outbox goes out; UINT64_MAX: nothing in it */
-    uint64_t repair_ms;        /* when to repair with this peer out of turn; UINT64_MAX: not */
-    uint64_t offered;          /* recent records before this number: offered, or not needed */
-    uint64_t offer_ms;         /* when it was last offered some */
-    uint64_t flow_due_ms;      /* when to tell them of ours */
-    uint64_t locks_ms;         /* those that are due, and not before */
-    struct gv_buf locks_due;   /* subjects to tell him of, one after the other */
+    uint64_t flush_ms;       /* when the outbox goes out; UINT64_MAX: nothing in it */
+    uint64_t repair_ms;      /* when to repair with this peer out of turn; UINT64_MAX: not */
+    uint64_t offered;        /* recent records before this number: offered, or not needed */
+    uint64_t offer_ms;       /* when it was last offered some */
+    uint64_t flow_due_ms;    /* when to tell them of ours */
+    uint64_t locks_ms;       /* those that are due, and not before */
+    struct gv_buf locks_due; /* subjects to tell him of, one after the other */
     struct gv_spent spent;
 
-    uint32_t fed_records;      /* what it brought that was new */
-    uint32_t goodbye;          /* the reason they gave; UINT32_MAX: none */
+    uint32_t fed_records; /* what it brought that was new */
+    uint32_t goodbye;     /* the reason they gave; UINT32_MAX: none */
     struct gv_address remote;
     uint8_t instance[GV_ID_LEN];
-    uint64_t news_ms;          /* when the frames that went out have had their gaps */
-    struct gv_buf outbox;      /* whole messages, not sealed yet */
+    uint64_t news_ms;           /* when the frames that went out have had their gaps */
+    struct gv_buf outbox;       /* whole messages, not sealed yet */
     enum gv_cause outbox_cause; /* of the first of them, which pays for the frame */
     uint64_t bytes_in, bytes_out;
     struct {
@@ -68,19 +69,19 @@ struct gv_link {
         size_t bytes;
     } going[2];
     int64_t clock_offset_ms;
-    uint64_t repair_delay_ms;  /* until a repair that did not fit goes on */
+    uint64_t repair_delay_ms;        /* until a repair that did not fit goes on */
     uint8_t repair_first[GV_ID_LEN]; /* what it began with */
-    uint64_t repaired_soon_ms; /* not again out of turn before */
-    bool repairing;            /* the statements are to follow the roster */
-    bool joined;               /* the first repair of this session is done */
-    bool fed;                  /* the present one brought something */
-    uint64_t exchange_ms;      /* records that come before were asked for */
-    uint64_t bytes_before;     /* bytes_in a minute ago */
+    uint64_t repaired_soon_ms;       /* not again out of turn before */
+    bool repairing;                  /* the statements are to follow the roster */
+    bool joined;                     /* the first repair of this session is done */
+    bool fed;                        /* the present one brought something */
+    uint64_t exchange_ms;            /* records that come before were asked for */
+    uint64_t bytes_before;           /* bytes_in a minute ago */
     uint8_t spared[GV_SPREAD_TREES]; /* by tree: so many duplicates before it is pruned again */
-    uint8_t prune;             /* trees that this message showed to be needless */
-    bool again, redial;        /* he told us to come again, with a proof; as soon as this ended */
+    uint8_t prune;                   /* trees that this message showed to be needless */
+    bool again, redial; /* he told us to come again, with a proof; as soon as this ended */
     uint8_t challenge[GV_CHALLENGE_LEN]; /* which this was */
-    struct gv_flow flow;       /* of their mail, as they told it; size 0: not yet (SPEC 9.11) */
+    struct gv_flow flow; /* of their mail, as they told it; size 0: not yet (SPEC 9.11) */
     uint64_t flow_heard_ms;
     struct gv_session session;
 };
@@ -168,8 +169,8 @@ struct gv_core {
     uint8_t certificate_wire[GV_CERTIFICATE_LEN];
     struct gv_certificate certificate;
     bool has_certificate, self_revoked, has_descriptor, stopping;
-    bool certificate_stored; /* as a row: what was said under it outlives its renewal */
-    struct gv_descriptor descriptor;        /* in force */
+    bool certificate_stored;         /* as a row: what was said under it outlives its renewal */
+    struct gv_descriptor descriptor; /* in force */
     struct gv_descriptor opened_descriptor; /* scratch: too large for the stack */
     /* Held: the one in force, and those of higher versions that are not in force yet. */
     struct gv_held_descriptor {
@@ -181,15 +182,15 @@ struct gv_core {
         struct gv_item *item;
         struct gv_log_head head;
         bool contradicted; /* by another one that is or was held */
-    } *log_heads; /* owned */
+    } * log_heads;         /* owned */
     size_t log_head_count, log_head_cap;
     struct gv_verifier verifier;
     struct gv_drbg drbg;
     uint8_t hash_key[16];
-    uint64_t sequence; /* last used */
+    uint64_t sequence;       /* last used */
     uint64_t sequence_ahead; /* numbers are so far ahead of the clock, since the last was lost */
-    uint32_t address_min;                 /* minute of our last address record; 0: none */
-    struct gv_address address_said;       /* what it said */
+    uint32_t address_min;    /* minute of our last address record; 0: none */
+    struct gv_address address_said; /* what it said */
 
     struct gv_settings settings; /* its arrays are not used: they are in `policy` and `book` */
     struct gv_policy_lists policy;
@@ -197,7 +198,7 @@ struct gv_core {
     struct gv_roster roster;
     struct gv_store store;
     struct gv_history *history;
-    struct gv_own_locks own_locks;          /* told by other hosts of this admin */
+    struct gv_own_locks own_locks;              /* told by other hosts of this admin */
     uint8_t trusted[GV_TRUSTED_MAX][GV_ID_LEN]; /* owners whom he named */
     size_t trusted_count;
     uint8_t silenced[GV_TRUSTED_MAX][GV_ID_LEN]; /* owners whom he does not want to hear */
@@ -212,12 +213,12 @@ struct gv_core {
     uint64_t strangers_ms, strangers_bytes; /* a minute's start; what all of them cost in it */
     struct gv_known known[GV_KNOWN];
     struct gv_left left[GV_LEFT];
-    struct gv_bucket door;        /* handshakes of strangers, */
-    struct gv_bucket door_keys;   /* keys of pairs, */
-    struct gv_bucket door_papers; /* certificates that are not in the roster, */
+    struct gv_bucket door;                          /* handshakes of strangers, */
+    struct gv_bucket door_keys;                     /* keys of pairs, */
+    struct gv_bucket door_papers;                   /* certificates that are not in the roster, */
     struct gv_bucket door_groups[GV_GROUP_BUCKETS]; /* and of them those of one network group */
-    struct gv_table pairs;        /* of struct pair (mesh/admission.c), owned */
-    struct gv_caller callers[GV_CALLERS_MAX]; /* caller_count of them, in any order */
+    struct gv_table pairs;                          /* of struct pair (mesh/admission.c), owned */
+    struct gv_caller callers[GV_CALLERS_MAX];       /* caller_count of them, in any order */
     size_t caller_count;
     uint64_t caller_number;
     struct gv_ban bans[GV_BANS_MAX]; /* a ring: all last as long */
@@ -228,8 +229,8 @@ struct gv_core {
     size_t fresh_count, fresh_cap;
     struct gv_recent recent[GV_RECENT];
     uint32_t firsts[GV_SPREAD_TREES][GV_FIRSTS]; /* links that brought the last of each tree */
-    uint64_t recent_next; /* number of the next: recent[n % GV_RECENT] */
-    uint64_t offer_ms;    /* when the offers that were made have had their pauses */
+    uint64_t recent_next;                        /* number of the next: recent[n % GV_RECENT] */
+    uint64_t offer_ms;         /* when the offers that were made have had their pauses */
     struct gv_errand *errands; /* owned */
     size_t errand_count, errand_cap;
     struct gv_pending pending[GV_PENDING_MAX];
@@ -240,18 +241,18 @@ struct gv_core {
     } questions[GV_QUESTIONS_MAX];
     bool public_only; /* no keepers: for comparing */
     struct gv_traffic traffic;
-    uint64_t step; /* counts them */
-    bool busy; /* gv_traffic_is_busy, in this step */
-    bool deaf; /* out of all trees until the bucket has filled again */
-    bool answering; /* what is posted now was asked for */
+    uint64_t step;             /* counts them */
+    bool busy;                 /* gv_traffic_is_busy, in this step */
+    bool deaf;                 /* out of all trees until the bucket has filled again */
+    bool answering;            /* what is posted now was asked for */
     struct gv_message message; /* scratch: too large for the stack */
     struct gv_buf plain, wire, scratch, whole;
     struct gv_vote *votes; /* owned scratch */
     size_t votes_cap;
 
-    uint64_t minute_ms;  /* next minute's work */
-    uint64_t feeler_ms;  /* next look beyond the peers (SPEC 9.4) */
-    uint64_t repair_ms;  /* next repair with a random peer */
+    uint64_t minute_ms; /* next minute's work */
+    uint64_t feeler_ms; /* next look beyond the peers (SPEC 9.4) */
+    uint64_t repair_ms; /* next repair with a random peer */
     uint64_t last_repair_ms, clock_noted_ms, full_noted_ms;
     uint64_t bytes_in, bytes_out;
     uint64_t signals_made, signals_accepted, signals_refused, records_duplicate;
@@ -287,7 +288,8 @@ bool gv_error_is_guilt(int error);
 /* For what was verified when it came. */
 struct gv_verifier gv_verifier_yes(void);
 
-/* mesh/admit_statement.c, mesh/admit_roster.c: one kind of record each; the id is known to be new. */
+/* mesh/admit_statement.c, mesh/admit_roster.c: one kind of record each; the id is known to be new.
+ */
 struct gv_incoming {
     const uint8_t *record, *wire; /* wire = record + 1 */
     size_t len, wire_len;
@@ -305,7 +307,8 @@ int gv_take_known_certificate(struct gv_core *core, const uint8_t wire[GV_CERTIF
 int gv_admit_address(struct gv_core *core, const struct gv_incoming *in);
 int gv_admit_descriptor(struct gv_core *core, const struct gv_incoming *in);
 int gv_admit_log_head(struct gv_core *core, const struct gv_incoming *in); /* mesh/log_heads.c */
-/* Lets go of heads that are too old, dated after `latest`, or of a key that is not named any more. */
+/* Lets go of heads that are too old, dated after `latest`, or of a key that is not named any more.
+ */
 void gv_log_heads_expire(struct gv_core *core, uint32_t latest);
 /* Puts it into the set, persists it and passes it on, as the source asks. NULL without memory. */
 struct gv_item *gv_admit_enter(struct gv_core *core, const struct gv_incoming *in,
@@ -352,7 +355,8 @@ void gv_speak_number_anew(struct gv_core *core, bool lost, uint64_t ceiling);
 /* The mesh or the store holds a statement of ours with this number. */
 void gv_speak_learn(struct gv_core *core, uint64_t sequence, bool persist);
 
-/* ---- mesh/own.c: servers of one admin (SPEC 9.8) ---------------------------------------------- */
+/* ---- mesh/own.c: servers of one admin (SPEC 9.8) ----------------------------------------------
+ */
 /* This node's own owner, or one that its admin trusts. */
 bool gv_own_is(const struct gv_core *core, const uint8_t owner[GV_ID_LEN]);
 bool gv_own_link(const struct gv_core *core, const struct gv_link *link);
@@ -379,7 +383,8 @@ void gv_own_forget(struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 void gv_own_tick(struct gv_core *core);
 void gv_own_expire(struct gv_core *core);
 
-/* ---- mesh/flow.c: the flow of mail at peers (SPEC 9.11) --------------------------------------- */
+/* ---- mesh/flow.c: the flow of mail at peers (SPEC 9.11) ---------------------------------------
+ */
 void gv_flow_heard(struct gv_core *core, struct gv_link *link);
 void gv_flow_tick(struct gv_core *core);
 uint64_t gv_flow_deadline(const struct gv_core *core, const struct gv_link *link);
@@ -454,7 +459,8 @@ void gv_door_leave(struct gv_core *core, const struct gv_link *link);
 void gv_door_ban(struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 bool gv_is_banned(const struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 
-/* ---- mesh/callers.c, mesh/admission.c (SPEC 5.4, 5.6) ------------------------------------------- */
+/* ---- mesh/callers.c, mesh/admission.c (SPEC 5.4, 5.6) -------------------------------------------
+ */
 void gv_caller_new(struct gv_core *core, uint32_t id, const struct gv_address *remote);
 /* False: he is none. */
 bool gv_caller_bytes(struct gv_core *core, uint32_t id, const uint8_t *data, size_t len);
@@ -469,7 +475,8 @@ bool gv_door_proves(struct gv_core *core, const struct gv_address *remote,
                     const uint8_t ephemeral[GV_KEY_LEN], const uint8_t admission[GV_ADMISSION_LEN]);
 void gv_door_forget_pairs(struct gv_core *core);
 
-/* ---- mesh/keepers.c, mesh/errands.c (SPEC 9.10) ----------------------------------------------- */
+/* ---- mesh/keepers.c, mesh/errands.c (SPEC 9.10) -----------------------------------------------
+ */
 /* False in a mesh of up to seven nodes that can be reached: there every word is public. */
 bool gv_keepers_in_force(const struct gv_core *core);
 /* The keepers of a subject by rank, first those seven, then those that stand in; how many. */
@@ -515,7 +522,8 @@ void gv_spread_items(struct gv_core *core, struct gv_link *link, struct gv_item 
                      size_t count, bool urgent);
 void gv_spread_want(struct gv_core *core, struct gv_link *link, const uint8_t *ids, size_t count);
 
-/* ---- mesh/brief.c: short records (SPEC 8.7) --------------------------------------------------- */
+/* ---- mesh/brief.c: short records (SPEC 8.7) ---------------------------------------------------
+ */
 /* Adds it to a message that was begun, in the shortest form that the peer reads. */
 void gv_brief_put(const struct gv_core *core, const struct gv_link *link, struct gv_buf *message,
                   const struct gv_item *item);

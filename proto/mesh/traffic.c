@@ -124,8 +124,8 @@ void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out,
     }
     /* As deep as it takes to notice, and to be paid back within minutes. */
     int64_t least = -traffic->depth;
-    traffic->tokens = traffic->tokens - (int64_t)bytes < least ? least
-                                                               : traffic->tokens - (int64_t)bytes;
+    traffic->tokens =
+        traffic->tokens - (int64_t)bytes < least ? least : traffic->tokens - (int64_t)bytes;
 }
 
 bool gv_traffic_allows(struct gv_traffic *traffic, enum gv_worth worth)

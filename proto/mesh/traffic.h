@@ -21,7 +21,7 @@ enum gv_cause {
 #define GV_CAUSE_ENUM(id, name, text) GV_CAUSE_##id,
     GV_CAUSE_MAP(GV_CAUSE_ENUM)
 #undef GV_CAUSE_ENUM
-    GV_CAUSE_COUNT
+        GV_CAUSE_COUNT
 };
 
 /* What may wait, the least valuable last: each may be sent only while the bucket is fuller than
@@ -36,7 +36,7 @@ enum gv_worth {
 #define GV_WORTH_ENUM(id, name, text) GV_WORTH_##id,
     GV_WORTH_MAP(GV_WORTH_ENUM)
 #undef GV_WORTH_ENUM
-    GV_WORTH_COUNT
+        GV_WORTH_COUNT
 };
 
 const char *gv_cause_name(enum gv_cause cause);
@@ -56,8 +56,8 @@ struct gv_traffic {
     struct gv_traffic_slot {
         uint32_t in[GV_CAUSE_COUNT], out[GV_CAUSE_COUNT];
     } slots[GV_TRAFFIC_SLOTS];
-    uint64_t slot;       /* number of the current one, since the origin of the clock */
-    uint64_t most;       /* the most that an hour had under the cap, in and out */
+    uint64_t slot; /* number of the current one, since the origin of the clock */
+    uint64_t most; /* the most that an hour had under the cap, in and out */
     uint64_t deferred[GV_WORTH_COUNT]; /* how often something waited */
     /* The bucket: below zero while more was moved than it held (others' bytes are not ours to
      * hold back). */

@@ -223,8 +223,7 @@ void gv_tree_board(struct gv_core *core, struct gv_link *link)
 
     step_over(core, link);
     if (link->outbox.len == 0 || link->outbox.len + most > GV_FRAME_PLAIN_MAX ||
-        due_on(core, link) > core->now_ms ||
-        !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
+        due_on(core, link) > core->now_ms || !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
         return;
     link->offer_ms = core->now_ms;
     offer(core, link);
@@ -266,8 +265,8 @@ uint64_t gv_tree_deadline(const struct gv_core *core)
 
 /* ---- what comes ----------------------------------------------------------------------------- */
 
-/* A link goes when neither end has a use for it: where two have published the same, their waves meet
- * on a link that the tree needs, and the smaller side would be cut off. */
+/* A link goes when neither end has a use for it: where two have published the same, their waves
+ * meet on a link that the tree needs, and the smaller side would be cut off. */
 void gv_tree_pruned(struct gv_core *core, struct gv_link *link)
 {
     uint8_t used = 0;
@@ -286,7 +285,8 @@ void gv_tree_offered(struct gv_core *core, struct gv_link *link)
     uint8_t missing[GV_IDS_PER_MESSAGE * GV_MARK_LEN], trees = 0;
     size_t count = 0;
 
-    if (core->deaf || link->version < GV_VERSION_SHORT || link->spent.offers++ >= GV_OFFERS_PER_MINUTE)
+    if (core->deaf || link->version < GV_VERSION_SHORT ||
+        link->spent.offers++ >= GV_OFFERS_PER_MINUTE)
         return;
     for (size_t i = 0; i < core->message.mark_count; i++) {
         const uint8_t *mark = core->message.marks + i * GV_MARK_LEN;
@@ -338,8 +338,7 @@ void gv_tree_grafted(struct gv_core *core, struct gv_link *link)
         if (core->message.trees & 1u << tree)
             link->spared[tree] = GV_LINK_SPARED;
     for (size_t i = 0; link->version >= GV_VERSION_SHORT && i < core->message.mark_count; i++) {
-        struct gv_item *item =
-            gv_set_find_mark(&core->set, core->message.marks + i * GV_MARK_LEN);
+        struct gv_item *item = gv_set_find_mark(&core->set, core->message.marks + i * GV_MARK_LEN);
         if (item && item->tree != GV_TREE_KEPT && !is_among(found, count, item))
             count = gather(link, item, found, count);
     }

@@ -31,22 +31,22 @@ struct gv_instance {
     uint8_t key[GV_KEY_LEN];
     uint32_t came; /* in this order were they made */
     const struct gv_owner *owner;
-    uint64_t group;         /* of the newest certificate */
-    uint64_t placement;     /* of the first: renewals keep it */
-    uint32_t since_min;     /* the earliest that a certificate of it says */
-    uint32_t expires_min;   /* the latest */
-    uint32_t issued_min;    /* of the newest; */
+    uint64_t group;            /* of the newest certificate */
+    uint64_t placement;        /* of the first: renewals keep it */
+    uint32_t since_min;        /* the earliest that a certificate of it says */
+    uint32_t expires_min;      /* the latest */
+    uint32_t issued_min;       /* of the newest; */
     uint8_t newest[GV_ID_LEN]; /* of equals, the one with the smallest id */
-    uint32_t revoked_min;   /* GV_NEVER */
-    uint32_t fault_min;     /* GV_NEVER; later_min of the proof held */
-    struct gv_item *fault;  /* the proof held; NULL: none */
+    uint32_t revoked_min;      /* GV_NEVER */
+    uint32_t fault_min;        /* GV_NEVER; later_min of the proof held */
+    struct gv_item *fault;     /* the proof held; NULL: none */
     struct gv_item *revocation;
     struct gv_item *address_item; /* newest address record; NULL: none */
     struct gv_address address;
     uint32_t budget_hour; /* the clock hour that these two count for: */
     uint32_t displaced;   /* signals that pushed others out */
     uint32_t replaced;    /* address records and fault proofs that took the place of one */
-    size_t certificates; /* held */
+    size_t certificates;  /* held */
 };
 
 /* The same instance, whose row may have been copied out of a base in between. */
@@ -58,7 +58,8 @@ static inline bool gv_same_author(const struct gv_instance *a, const struct gv_i
 struct gv_certificate_row {
     uint8_t id[GV_ID_LEN];
     uint32_t number;
-    const struct gv_instance *instance; /* by gv_roster_author and gv_roster_owner: as they are now */
+    const struct gv_instance
+        *instance; /* by gv_roster_author and gv_roster_owner: as they are now */
     const struct gv_owner *owner;
     uint64_t group;
     uint32_t since_min, issued_min, expires_min;

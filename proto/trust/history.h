@@ -32,7 +32,8 @@ struct gv_history_result {
     bool broken_login; /* the login backend looks broken: nothing is signalled, tell the admin */
     bool repeats;      /* it would have signalled, but looks like a client with an old password */
     bool signal;       /* `statement` should be signed and sent */
-    bool has_evicted;  /* to make room another was forgotten: the stored row of key `evicted` should */
+    bool has_evicted;  /* to make room another was forgotten: the stored row of key `evicted` should
+                        */
     bool has_moved;    /* its row has another key from now on: that of key `moved` should go */
     struct gv_subject evicted, moved; /* keys of rows, not addresses */
     struct gv_statement statement; /* kind, subject, first, last, count, services, kinds are set */
@@ -54,7 +55,8 @@ int gv_history_observe(struct gv_history *history, struct gv_history_result *out
                        const struct gv_observation *observation, enum gv_strictness strict,
                        bool share_allowed);
 
-/* Fills points, failed_lately, locked_here, clean, clean_network, known_here and network_known_here. */
+/* Fills points, failed_lately, locked_here, clean, clean_network, known_here and
+ * network_known_here. */
 void gv_history_facts(const struct gv_history *history, struct gv_action_facts *out,
                       const struct gv_subject *subject, uint64_t now_ms);
 

@@ -9,7 +9,7 @@
 
 #define ROW_VERSION        1
 #define ROW_VERSION_HIDDEN 2
-#define ROW_LEN               (1 + 9 + 1 + 2 + 18 * 4 + 2 * GV_HOURS + 2 * GV_RING + 9)
+#define ROW_LEN            (1 + 9 + 1 + 2 + 18 * 4 + 2 * GV_HOURS + 2 * GV_RING + 9)
 
 /* One list of the fields serves both directions, so that they cannot drift apart. */
 struct cursor {

@@ -20,7 +20,8 @@ void gv_pool_free(struct gv_pool *pool);
 
 uint64_t gv_pool_hash(const struct gv_pool *pool, const struct gv_subject *subject);
 void *gv_pool_find(const struct gv_pool *pool, const struct gv_subject *subject);
-/* Hints that the item of this hash is read soon: its place in the table, and a while later itself. */
+/* Hints that the item of this hash is read soon: its place in the table, and a while later itself.
+ */
 void gv_pool_fetch(const struct gv_pool *pool, uint64_t hash);
 void gv_pool_fetch_item(const struct gv_pool *pool, uint64_t hash);
 /* A zeroed item with its subject, which must not be there yet; NULL when full or out of memory. */

@@ -52,13 +52,13 @@ enum gv_history_flag {
 };
 
 /* Who logged in is on disk as a keyed hash alone: so a row that came from there, and whose subject
- * has not been met since, has eight bytes of that in place of an address (SPEC 12.1). Below the true
- * families, so that such rows are read before those with an address. */
+ * has not been met since, has eight bytes of that in place of an address (SPEC 12.1). Below the
+ * true families, so that such rows are read before those with an address. */
 #define GV_FAMILY_HIDDEN 1
 
 struct gv_history_row {
     struct gv_subject subject; /* perhaps hidden */
-    uint8_t flags; /* enum gv_history_flag */
+    uint8_t flags;             /* enum gv_history_flag */
     uint16_t points;
     /* Failures. The run begins with the first failure after 7 days without any. */
     uint32_t first_failure, last_failure;

@@ -91,8 +91,7 @@ bool gv_own_locks_take(struct gv_own_locks *locks, size_t *cursor, struct gv_own
     struct gv_own_lock *row;
 
     while ((row = gv_table_next(&locks->table, cursor))) {
-        if (row->until_ms > now_ms &&
-            (!author || memcmp(row->author, author, GV_ID_LEN) != 0))
+        if (row->until_ms > now_ms && (!author || memcmp(row->author, author, GV_ID_LEN) != 0))
             continue;
         *gone = *row;
         drop(locks, row);

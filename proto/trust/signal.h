@@ -19,8 +19,8 @@
 #include "proto/buf.h"
 #include "proto/subject.h"
 
-#define GV_SIGNAL_WIRE_MAX 160  /* 64 + 1 + 1 + 18 + 9 + 10 + 5 + 5 + 5 + 1 + 1 = 120, and room */
-#define GV_FAULT_WIRE_MAX 336   /* two of them and their heads */
+#define GV_SIGNAL_WIRE_MAX  160 /* 64 + 1 + 1 + 18 + 9 + 10 + 5 + 5 + 5 + 1 + 1 = 120, and room */
+#define GV_FAULT_WIRE_MAX   336 /* two of them and their heads */
 #define GV_SIGNAL_COUNT_MAX 100000u
 
 enum gv_statement_kind { GV_STATEMENT_SIGNAL = 1, GV_STATEMENT_RETRACT = 2 };

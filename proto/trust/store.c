@@ -11,7 +11,7 @@ struct gv_hour {
     const struct gv_instance *author;
     uint32_t hour;
     enum gv_statement_kind kind;
-    bool kept; /* what is not public must not take a public place: sets would differ */
+    bool kept;           /* what is not public must not take a public place: sets would differ */
     uint32_t count, cap; /* cap 0: it is in `one` */
     struct gv_place {
         uint64_t sequence; /* held's: what is compared lies together, not in as many places */
@@ -123,8 +123,8 @@ static bool is_hour(const void *row, const void *key)
     const struct gv_hour *hour = row;
     const struct hour_key *wanted = key;
 
-    return hour->hour == wanted->hour && hour->kind == wanted->kind &&
-           hour->kept == wanted->kept && gv_same_author(hour->author, wanted->author);
+    return hour->hour == wanted->hour && hour->kind == wanted->kind && hour->kept == wanted->kept &&
+           gv_same_author(hour->author, wanted->author);
 }
 
 static uint64_t hash_hour(const struct gv_store *store, const struct hour_key *key)

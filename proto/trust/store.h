@@ -16,11 +16,11 @@
 /* What judging reads comes first and together: among a million each line is a wait for memory. */
 struct gv_held {
     const struct gv_instance *author; /* as it was then: who it is, and not how he stands */
-    const struct gv_owner *owner; /* of the certificate it names; gv_store_find_owners */
-    uint64_t group;               /* likewise */
-    uint32_t since_min;           /* likewise */
-    bool weightless;              /* it had no standing when it came */
-    bool kept; /* whispered, and not public (SPEC 9.10): has a quota of its own */
+    const struct gv_owner *owner;     /* of the certificate it names; gv_store_find_owners */
+    uint64_t group;                   /* likewise */
+    uint32_t since_min;               /* likewise */
+    bool weightless;                  /* it had no standing when it came */
+    bool kept;             /* whispered, and not public (SPEC 9.10): has a quota of its own */
     uint8_t id[GV_ID_LEN]; /* of the record */
     struct gv_statement statement;
     struct gv_case *subject;
@@ -37,9 +37,9 @@ struct gv_case {
     union {
         struct gv_held *few[GV_CASE_FEW]; /* four in five subjects have one signal */
         struct gv_held **many;            /* owned */
-    } held;              /* oldest here first; gv_case_at */
-    uint32_t kept;       /* of them not public */
-    uint32_t retracts;    /* of them retractions: nearly always none, and then nobody looks */
+    } held;                               /* oldest here first; gv_case_at */
+    uint32_t kept;                        /* of them not public */
+    uint32_t retracts; /* of them retractions: nearly always none, and then nobody looks */
     enum gv_verdict_state state; /* last judged */
     uint32_t weight, until_min;
 };
@@ -48,7 +48,7 @@ struct gv_store {
     uint8_t hash_key[16];
     struct gv_table cases, sequences, hours;
     size_t count, max;
-    size_t weightless; /* of them without standing: half of max at most */
+    size_t weightless;  /* of them without standing: half of max at most */
     size_t by_state[3]; /* cases, by state */
 };
 
@@ -64,9 +64,9 @@ static inline struct gv_held *gv_case_at(const struct gv_case *row, uint32_t i)
 
 /* What would become of a statement of this author, before its signature is looked at. */
 struct gv_admission {
-    int error;                 /* GV_OK: hold it. GV_ERR_SUPERSEDED: a retraction covers it.
-                                  GV_ERR_RATE: beyond its hour's quota. GV_ERR_FULL. GV_ERR_FAULT:
-                                  `contradicts` has the same sequence number. */
+    int error; /* GV_OK: hold it. GV_ERR_SUPERSEDED: a retraction covers it.
+                  GV_ERR_RATE: beyond its hour's quota. GV_ERR_FULL. GV_ERR_FAULT:
+                  `contradicts` has the same sequence number. */
     struct gv_held *contradicts;
     struct gv_held *displaced; /* to be dropped when it is held: beyond the quota then */
 };
@@ -91,16 +91,14 @@ void gv_store_find_owners(struct gv_store *store, gv_owner_now now, const void *
 int gv_store_publish(struct gv_store *store, struct gv_held *held, uint32_t per_hour,
                      uint32_t retracts_per_hour, struct gv_held **displaced);
 /* The retraction that covers this signal; NULL: none. */
-struct gv_held *gv_store_covering(const struct gv_store *store,
-                                  const struct gv_statement *signal,
+struct gv_held *gv_store_covering(const struct gv_store *store, const struct gv_statement *signal,
                                   const struct gv_instance *author);
 /* Lets go of one. Its case goes with the last. */
 void gv_store_drop(struct gv_store *store, struct gv_held *held);
 
 /* A signal on the same subject, of the same author, that a retraction with this sequence number
  * cancels; NULL when there is none (any more). */
-struct gv_held *gv_store_cancelled(const struct gv_store *store,
-                                   const struct gv_statement *retract,
+struct gv_held *gv_store_cancelled(const struct gv_store *store, const struct gv_statement *retract,
                                    const struct gv_instance *author);
 
 /* How many signals of this author are held in the clock hour of this minute, public or kept. */
@@ -113,8 +111,8 @@ void gv_store_judge(struct gv_verdict *out, const struct gv_case *subject,
                     struct gv_vote *votes);
 /* The same from what of it is public. */
 void gv_store_judge_public(struct gv_verdict *out, const struct gv_case *subject,
-                           const struct gv_policy *policy, uint32_t genesis_min,
-                           uint32_t now_min, struct gv_vote *votes);
+                           const struct gv_policy *policy, uint32_t genesis_min, uint32_t now_min,
+                           struct gv_vote *votes);
 /* Remembers the verdict last given. */
 void gv_store_settle(struct gv_store *store, struct gv_case *subject,
                      const struct gv_verdict *verdict);

@@ -12,22 +12,22 @@
 #include "proto/wire/descriptor.h"
 
 #define GV_STANDING_FULL 1000
-#define GV_VOTES_MAX 16 /* upper bound of policy.votes_max */
-#define GV_NEVER UINT32_MAX
+#define GV_VOTES_MAX     16 /* upper bound of policy.votes_max */
+#define GV_NEVER         UINT32_MAX
 
 /* One signal on the subject as the rule sees it: what the statement says, and what the set knows
  * of its author. */
 struct gv_vote {
-    uint8_t signal[GV_ID_LEN];   /* record id: breaks ties */
+    uint8_t signal[GV_ID_LEN]; /* record id: breaks ties */
     uint8_t instance[GV_ID_LEN];
     uint8_t owner[GV_ID_LEN];
     uint64_t group;
     uint64_t sequence;
-    uint32_t time_min;       /* s.t */
-    uint32_t since_min;      /* of the certificate */
-    uint32_t revoked_min;    /* GV_NEVER when not revoked */
-    uint32_t fault_min;      /* later_min of the newest proof against the OWNER; GV_NEVER: none */
-    uint32_t standing;       /* filled by gv_verdict_judge */
+    uint32_t time_min;    /* s.t */
+    uint32_t since_min;   /* of the certificate */
+    uint32_t revoked_min; /* GV_NEVER when not revoked */
+    uint32_t fault_min;   /* later_min of the newest proof against the OWNER; GV_NEVER: none */
+    uint32_t standing;    /* filled by gv_verdict_judge */
 };
 
 enum gv_verdict_state { GV_VERDICT_UNKNOWN, GV_VERDICT_REPORTED, GV_VERDICT_UNTRUSTED };
@@ -35,13 +35,14 @@ enum gv_verdict_state { GV_VERDICT_UNKNOWN, GV_VERDICT_REPORTED, GV_VERDICT_UNTR
 struct gv_verdict {
     enum gv_verdict_state state;
     bool published;
-    uint32_t weight;    /* W(X) */
+    uint32_t weight;         /* W(X) */
     uint32_t owners, groups; /* with an alive vote */
-    uint32_t since_min; /* earliest minute at which the alive votes up to it gave this state */
+    uint32_t since_min;      /* earliest minute at which the alive votes up to it gave this state */
     uint32_t until_min; /* first minute at which, with nothing new, the state is no longer this one;
                            GV_NEVER for unknown */
-    uint32_t vote_count;             /* canonical votes below, <= policy.votes_max */
-    struct gv_vote votes[GV_VOTES_MAX]; /* one per group, highest standing first, then smallest id */
+    uint32_t vote_count; /* canonical votes below, <= policy.votes_max */
+    struct gv_vote
+        votes[GV_VOTES_MAX]; /* one per group, highest standing first, then smallest id */
 };
 
 /* SPEC 11.1. Uses integers only; genesis, since and time in minutes. */

@@ -30,9 +30,9 @@ static bool head_of_width(struct head *out, const uint8_t *at, size_t left)
         enum { UINT, BLOB, ARRAY } what;
         uint64_t least; /* below this a shorter form exists */
     } forms[] = {
-        {0xcc, 1, UINT, 0x80},      {0xcd, 2, UINT, 0x100},        {0xce, 4, UINT, 0x10000},
-        {0xcf, 8, UINT, 1ULL << 32}, {0xc4, 1, BLOB, 0},           {0xc5, 2, BLOB, 0x100},
-        {0xd9, 1, BLOB, 32},        {0xda, 2, BLOB, 0x100},        {0xdc, 2, ARRAY, 16},
+        {0xcc, 1, UINT, 0x80},       {0xcd, 2, UINT, 0x100}, {0xce, 4, UINT, 0x10000},
+        {0xcf, 8, UINT, 1ULL << 32}, {0xc4, 1, BLOB, 0},     {0xc5, 2, BLOB, 0x100},
+        {0xd9, 1, BLOB, 32},         {0xda, 2, BLOB, 0x100}, {0xdc, 2, ARRAY, 16},
     };
 
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {

@@ -16,25 +16,25 @@
 #include "crypto/identity.h"
 #include "proto/buf.h"
 
-#define GV_DESCRIPTOR_MAX 8192
-#define GV_DESCRIPTOR_KEYS 8
+#define GV_DESCRIPTOR_MAX   8192
+#define GV_DESCRIPTOR_KEYS  8
 #define GV_DESCRIPTOR_SEEDS 32
-#define GV_NETWORK_NAME_MAX 63 /* [a-z0-9-], 1..63 */
-#define GV_HOST_MAX 255        /* "host:port" or a URL */
-#define GV_TERMS_MAX 31
+#define GV_NETWORK_NAME_MAX 63  /* [a-z0-9-], 1..63 */
+#define GV_HOST_MAX         255 /* "host:port" or a URL */
+#define GV_TERMS_MAX        31
 
 /* The parameters of the rule (SPEC 11), in wire order; all are part of the verdict. */
 struct gv_policy {
-    uint32_t tenure_min;         /* longest tenure, minutes: 43200 (30 d) */
-    uint32_t full_min;           /* age of full standing: 129600 (90 d) */
-    uint32_t alive_min;          /* a signal counts for: 1440 (24 h) */
-    uint32_t untrusted_weight;   /* W1: 2000 */
-    uint32_t consensus_weight;   /* for refuse_on = consensus: 4000 */
-    uint32_t consensus_groups;   /* 4 */
-    uint32_t signals_per_hour;   /* 32 smallest sequence numbers of an instance in a clock hour */
-    uint32_t votes_max;          /* 16 */
-    uint32_t fault_min;          /* a fault weighs its owner 0 for: 129600 (90 d) */
-    uint32_t grace_min;          /* a certificate is accepted past its end for: 43200 (30 d) */
+    uint32_t tenure_min;       /* longest tenure, minutes: 43200 (30 d) */
+    uint32_t full_min;         /* age of full standing: 129600 (90 d) */
+    uint32_t alive_min;        /* a signal counts for: 1440 (24 h) */
+    uint32_t untrusted_weight; /* W1: 2000 */
+    uint32_t consensus_weight; /* for refuse_on = consensus: 4000 */
+    uint32_t consensus_groups; /* 4 */
+    uint32_t signals_per_hour; /* 32 smallest sequence numbers of an instance in a clock hour */
+    uint32_t votes_max;        /* 16 */
+    uint32_t fault_min;        /* a fault weighs its owner 0 for: 129600 (90 d) */
+    uint32_t grace_min;        /* a certificate is accepted past its end for: 43200 (30 d) */
 };
 #define GV_POLICY_FIELDS 10
 

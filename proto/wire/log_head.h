@@ -35,8 +35,8 @@ void gv_log_entry(uint8_t out[GV_LOG_ENTRY_LEN], const struct gv_certificate *ce
 /* The certificate id in an entry. */
 const uint8_t *gv_log_entry_certificate(const uint8_t entry[GV_LOG_ENTRY_LEN]);
 
-/* The key of that signer that was in force at some minute of the head's hour, or NULL: a key's first
- * head is of the hour in which it came into force. */
+/* The key of that signer that was in force at some minute of the head's hour, or NULL: a key's
+ * first head is of the hour in which it came into force. */
 const uint8_t *gv_log_head_key(const struct gv_descriptor *descriptor,
                                const struct gv_log_head *head);
 

@@ -16,23 +16,24 @@
 #include "proto/wire/codec.h"
 
 enum gv_message_kind {
-    GV_MESSAGE_HELLO = 1,     /* [1, version, unix ms, agent str] */
-    GV_MESSAGE_PING = 2,      /* [2, number] */
-    GV_MESSAGE_PONG = 3,      /* [3, number] */
-    GV_MESSAGE_RECORDS = 4,   /* [4, [record bin, ...]] */
-    GV_MESSAGE_ACK = 5,       /* [5, ids bin]: records of the receiver's own, now held here */
-    GV_MESSAGE_WANT = 6,      /* [6, ids bin]: please send these */
-    GV_MESSAGE_RECONCILE = 7, /* [7, tree, low minute, [[high minute, high id bin, mode, bin], ...]] */
-    GV_MESSAGE_GOODBYE = 8,   /* [8, reason] */
-    GV_MESSAGE_PRUNE = 9,     /* [9, trees]: push nothing of these trees to me */
-    GV_MESSAGE_OFFER = 10,    /* [10, marks bin]: these I passed on to others */
-    GV_MESSAGE_GRAFT = 11,    /* [11, trees, marks bin]: push these trees, and send me these */
-    GV_MESSAGE_ERRAND = 12,   /* [12]: this session neither spreads nor repairs */
-    GV_MESSAGE_WHISPER = 13,  /* [13, [record bin, ...]]: statements that are not public */
-    GV_MESSAGE_ASK = 14,      /* [14, subject bin4|8]: what do you hold of it? */
-    GV_MESSAGE_FOLLOW = 16,   /* [16, 0|1]: please tell me your locks (SPEC 9.8) */
-    GV_MESSAGE_LOCKS = 17,    /* [17, [[subject bin 4|8, seconds], ...]] */
-    GV_MESSAGE_FLOW = 18      /* [18, size, bounced, deferred, rejected] (SPEC 9.11) */
+    GV_MESSAGE_HELLO = 1,   /* [1, version, unix ms, agent str] */
+    GV_MESSAGE_PING = 2,    /* [2, number] */
+    GV_MESSAGE_PONG = 3,    /* [3, number] */
+    GV_MESSAGE_RECORDS = 4, /* [4, [record bin, ...]] */
+    GV_MESSAGE_ACK = 5,     /* [5, ids bin]: records of the receiver's own, now held here */
+    GV_MESSAGE_WANT = 6,    /* [6, ids bin]: please send these */
+    GV_MESSAGE_RECONCILE =
+        7, /* [7, tree, low minute, [[high minute, high id bin, mode, bin], ...]] */
+    GV_MESSAGE_GOODBYE = 8,  /* [8, reason] */
+    GV_MESSAGE_PRUNE = 9,    /* [9, trees]: push nothing of these trees to me */
+    GV_MESSAGE_OFFER = 10,   /* [10, marks bin]: these I passed on to others */
+    GV_MESSAGE_GRAFT = 11,   /* [11, trees, marks bin]: push these trees, and send me these */
+    GV_MESSAGE_ERRAND = 12,  /* [12]: this session neither spreads nor repairs */
+    GV_MESSAGE_WHISPER = 13, /* [13, [record bin, ...]]: statements that are not public */
+    GV_MESSAGE_ASK = 14,     /* [14, subject bin4|8]: what do you hold of it? */
+    GV_MESSAGE_FOLLOW = 16,  /* [16, 0|1]: please tell me your locks (SPEC 9.8) */
+    GV_MESSAGE_LOCKS = 17,   /* [17, [[subject bin 4|8, seconds], ...]] */
+    GV_MESSAGE_FLOW = 18     /* [18, size, bounced, deferred, rejected] (SPEC 9.11) */
 };
 #define GV_MESSAGE_LAST GV_MESSAGE_FLOW
 
@@ -93,7 +94,7 @@ struct gv_message {
     const uint8_t *marks; /* OFFER, GRAFT: beginnings of ids, GV_MARK_LEN each */
     size_t mark_count;
     struct gv_subject subject; /* ASK */
-    uint32_t record_count; /* RECORDS, WHISPER */
+    uint32_t record_count;     /* RECORDS, WHISPER */
     struct {
         const uint8_t *data;
         size_t len;
@@ -107,8 +108,8 @@ struct gv_message {
     struct gv_told_lock locks[GV_LOCKS_PER_MESSAGE];
 };
 
-/* Reads the first message of data; *used is its length. The message borrows from data. Returns GV_OK, GV_ERR_MALFORMED, GV_ERR_PROTOCOL (unknown
- * number) or GV_ERR_MEMORY. */
+/* Reads the first message of data; *used is its length. The message borrows from data. Returns
+ * GV_OK, GV_ERR_MALFORMED, GV_ERR_PROTOCOL (unknown number) or GV_ERR_MEMORY. */
 int gv_message_read(struct gv_message *out, size_t *used, const uint8_t *data, size_t len);
 
 void gv_message_hello(struct gv_buf *out, uint32_t version, uint64_t unix_ms, const char *agent);

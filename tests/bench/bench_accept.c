@@ -18,12 +18,12 @@
 #include "proto/wire/messages.h"
 #include "proto/wire/record.h"
 
-#define AUTHORS   320
-#define EACH      32 /* an hour's quota */
-#define SIGNALS   (AUTHORS * EACH)
-#define ROUNDS    5
-#define NOW_MIN   29800000u
-#define NETWORK   "grapevine signal 1"
+#define AUTHORS 320
+#define EACH    32 /* an hour's quota */
+#define SIGNALS (AUTHORS * EACH)
+#define ROUNDS  5
+#define NOW_MIN 29800000u
+#define NETWORK "grapevine signal 1"
 
 struct author {
     struct gv_identity identity;

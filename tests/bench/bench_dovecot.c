@@ -3,10 +3,11 @@
  * a slow answer does not slow the questions down (no coordinated omission). The server runs in a
  * process of its own, on a core of its own where there are several. Where that is allowed both run
  * before all else that the machine does (SCHED_FIFO), so that the figure is the server's and not
- * that of who else waits for the core. `bench_dovecot SECONDS PORT KEY` asks a daemon that runs there
- * instead, with its store and its surfaces: 5,000 requests a second, half of them reports. Prints latency of the questions, from when they were due;
- * the server's CPU time; and what one turn of its loop takes of that, beyond which nothing keeps a
- * question waiting that has the core to itself. */
+ * that of who else waits for the core. `bench_dovecot SECONDS PORT KEY` asks a daemon that runs
+ * there instead, with its store and its surfaces: 5,000 requests a second, half of them reports.
+ * Prints latency of the questions, from when they were due; the server's CPU time; and what one
+ * turn of its loop takes of that, beyond which nothing keeps a question waiting that has the core
+ * to itself. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -1,7 +1,8 @@
-/* `bench_feed [SUBJECTS] [TOGETHER]`: what holds up the loop when many subjects are decided at once, with
- * 200,000 of them listed, told to bouncers and to the firewall's helper: processor time of the longest
- * turn of the loop, and how long it took until all had followed. And how long after their end 50,000
- * locks that end together stayed listed. Where that is allowed, before all else that the machine does. */
+/* `bench_feed [SUBJECTS] [TOGETHER]`: what holds up the loop when many subjects are decided at
+ * once, with 200,000 of them listed, told to bouncers and to the firewall's helper: processor time
+ * of the longest turn of the loop, and how long it took until all had followed. And how long after
+ * their end 50,000 locks that end together stayed listed. Where that is allowed, before all else
+ * that the machine does. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -68,9 +69,10 @@ int main(int argc, char **argv)
     go_first(true);
     need(feed_stage_run(together, 60000), "the firewall");
     need(feed_stage_run(0, 60000), "the end of all");
-    printf("%u locks that end together: the last is off %lld ms after its end, longest turn %.2f ms "
-           "of processor time\n",
-           together, (long long)(feed_turns.last_ms - end), (double)feed_turns.longest_ns / 1e6);
+    printf(
+        "%u locks that end together: the last is off %lld ms after its end, longest turn %.2f ms "
+        "of processor time\n",
+        together, (long long)(feed_turns.last_ms - end), (double)feed_turns.longest_ns / 1e6);
     feed_stage_close();
     return 0;
 }

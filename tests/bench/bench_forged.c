@@ -1,7 +1,8 @@
 /* How fast a core rejects forged signals: valid frames of members, in each a signal that is right
  * but for its signature, through gv_core_step, everything a forger costs included (decryption,
- * checks, the goodbye, the ban). Beside it, in the same run, the floor: libsodium verifying the same
- * signatures and nothing else. The handshakes before are not counted; SPEC 5.4 bounds those. */
+ * checks, the goodbye, the ban). Beside it, in the same run, the floor: libsodium verifying the
+ * same signatures and nothing else. The handshakes before are not counted; SPEC 5.4 bounds those.
+ */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,10 +170,12 @@ int main(void)
     double unknown = drop_unknown(500);
     qsort(raw, ROUNDS, sizeof *raw, compare);
     qsort(ours, ROUNDS, sizeof *ours, compare);
-    printf("%d forged signals, %d rounds (the fastest tenth, of both); %.0f a CPU second of an unknown certificate, "
+    printf("%d forged signals, %d rounds (the fastest tenth, of both); %.0f a CPU second of an "
+           "unknown certificate, "
            "without a look at the signature\n",
            FORGERS, ROUNDS, 500 * GV_RECORDS_PER_MESSAGE / unknown);
     printf("forged: ours %.0f, peer %.0f rejected per CPU second, ratio %.2f\n",
-           FORGERS / ours[ROUNDS / 10], FORGERS / raw[ROUNDS / 10], raw[ROUNDS / 10] / ours[ROUNDS / 10]);
+           FORGERS / ours[ROUNDS / 10], FORGERS / raw[ROUNDS / 10],
+           raw[ROUNDS / 10] / ours[ROUNDS / 10]);
     return 0;
 }

@@ -1,8 +1,9 @@
-/* The publishers of mesh.sh: MEMBERS members with certificates of the lab's registry, each with a session
- * to one of the real nodes 127.1.0.1 to 127.NODES.0.1. For each line "MESSAGES RATE VOTES" on standard input
- * so many messages are published, RATE a second, by one member after the other: the signed votes of so
- * many owners on one address, 113 bytes each as records. For each message a line "ADDRESS MICROSECONDS NODE": when it was handed to which node, by
- * the steady clock; then "done". */
+/* The publishers of mesh.sh: MEMBERS members with certificates of the lab's registry, each with a
+ * session to one of the real nodes 127.1.0.1 to 127.NODES.0.1. For each line "MESSAGES RATE VOTES"
+ * on standard input so many messages are published, RATE a second, by one member after the other:
+ * the signed votes of so many owners on one address, 113 bytes each as records. For each message a
+ * line "ADDRESS MICROSECONDS NODE": when it was handed to which node, by the steady clock; then
+ * "done". */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <signal.h>
@@ -92,8 +93,8 @@ static void join_all(const struct lab *lab)
     }
 }
 
-/* Takes what the nodes say, until that time. They push to a publisher, too, what he did not publish, since he
- * is of use to them: he is one more member of the mesh. */
+/* Takes what the nodes say, until that time. They push to a publisher, too, what he did not
+ * publish, since he is of use to them: he is one more member of the mesh. */
 static void hear_all(const struct lab *lab, uint64_t until_us)
 {
     struct pollfd ready[MEMBERS_MAX];
@@ -128,14 +129,16 @@ static void publish(const struct lab *lab, unsigned votes)
     gv_message_records_start(&message, votes);
     for (unsigned i = 0; i < votes; i++) {
         struct puppet *author = &authors[said++ % AUTHORS].puppet;
-        author->sequence = (uint64_t)time(NULL) * 1000 + said % 1000; /* as a node numbers (SPEC 8.6) */
+        author->sequence =
+            (uint64_t)time(NULL) * 1000 + said % 1000; /* as a node numbers (SPEC 8.6) */
         struct gv_statement signal = puppet_signal(author, &subject, now_min());
         struct gv_buf record = sign_statement(author, &signal);
         gv_message_record(&message, record.data, record.len);
         gv_buf_free(&record);
     }
     uint64_t start = now_us();
-    member_say(&members[at], &message); /* whom a node sends on just now has spoken in vain: it shows */
+    member_say(&members[at],
+               &message); /* whom a node sends on just now has spoken in vain: it shows */
     gv_buf_free(&message);
     gv_subject_text(text, &subject);
     printf("%s %llu %u\n", text, (unsigned long long)start, at_node[at]);
@@ -168,7 +171,8 @@ int main(int argc, char **argv)
         if (poll(&in, 1, 0) == 0)
             continue;
         if (!fgets(line, sizeof line, stdin) ||
-            sscanf(line, "%u %lf %u", &messages, &rate, &votes) != 3 || votes == 0 || votes > AUTHORS)
+            sscanf(line, "%u %lf %u", &messages, &rate, &votes) != 3 || votes == 0 ||
+            votes > AUTHORS)
             return 0;
         uint64_t start = now_us();
         for (unsigned i = 0; i < messages; i++) {

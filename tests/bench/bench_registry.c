@@ -180,9 +180,9 @@ static void make_body(char out[1024], const struct gv_identity *identity, struct
     gv_hex(key, proof->key, GV_KEY_LEN);
     gv_hex(nonce, proof->nonce, GV_PROOF_NONCE);
     gv_hex(hex, signature, sizeof signature);
-    int n = snprintf(out, 1024,
-                     "{\"key\":\"%s\",\"minute\":%u,\"nonce\":\"%s\",\"signature\":\"%s\",", key,
-                     proof->minute, nonce, hex);
+    int n =
+        snprintf(out, 1024, "{\"key\":\"%s\",\"minute\":%u,\"nonce\":\"%s\",\"signature\":\"%s\",",
+                 key, proof->minute, nonce, hex);
     if (proof->kind == GV_PROOF_ENROLL)
         snprintf(out + n, 1024 - (size_t)n, "\"email\":\"%s\",\"terms\":\"%s\"}", proof->email,
                  proof->terms);
@@ -212,8 +212,7 @@ static void enrol(int fd, unsigned number)
     char email[64], body[1024], answer[4096];
     struct gv_identity identity;
     uint8_t secret[GV_SECRET_LEN];
-    struct gv_proof enroll = {
-        .kind = GV_PROOF_ENROLL, .email = email, .terms = descriptor.terms};
+    struct gv_proof enroll = {.kind = GV_PROOF_ENROLL, .email = email, .terms = descriptor.terms};
     struct gv_proof confirm = {.kind = GV_PROOF_CONFIRM, .code = codes[number]};
     double start = now_s();
 

@@ -27,9 +27,9 @@
 #define HOURLY 32u /* of an instance, in a clock hour */
 #define HOURS  23u
 
-/* Of the processor, which counts in the comparison: nothing here waits, as nothing is synced but the
- * log's checkpoints, and a machine that does other things beside would be measured otherwise. And of
- * the wall, for which the limit is. */
+/* Of the processor, which counts in the comparison: nothing here waits, as nothing is synced but
+ * the log's checkpoints, and a machine that does other things beside would be measured otherwise.
+ * And of the wall, for which the limit is. */
 static double seconds(clockid_t clock)
 {
     struct timespec t;
@@ -148,12 +148,13 @@ static void bench(const char *folder)
     qsort(our, ROUNDS, sizeof *our, compare);
     qsort(wall, ROUNDS, sizeof *wall, compare);
     qsort(peer, ROUNDS, sizeof *peer, compare);
-    printf("%u rows, %u a transaction, %d rounds: ours %.0f to %.0f, raw SQLite %.0f to %.0f rows a CPU second\n",
+    printf("%u rows, %u a transaction, %d rounds: ours %.0f to %.0f, raw SQLite %.0f to %.0f rows "
+           "a CPU second\n",
            ROWS, BATCH, ROUNDS, our[0], our[ROUNDS - 1], peer[0], peer[ROUNDS - 1]);
-    printf("of the wall: %.0f to %.0f, median %.0f signals a second\n",
-           wall[0], wall[ROUNDS - 1], wall[ROUNDS / 2]);
-    printf("store_write: ours %.0f, peer %.0f signals per CPU second, ratio %.2f\n", our[ROUNDS / 2],
-           peer[ROUNDS / 2], our[ROUNDS / 2] / peer[ROUNDS / 2]);
+    printf("of the wall: %.0f to %.0f, median %.0f signals a second\n", wall[0], wall[ROUNDS - 1],
+           wall[ROUNDS / 2]);
+    printf("store_write: ours %.0f, peer %.0f signals per CPU second, ratio %.2f\n",
+           our[ROUNDS / 2], peer[ROUNDS / 2], our[ROUNDS / 2] / peer[ROUNDS / 2]);
 }
 
 /* ---- a store to be started with ------------------------------------------------------------- */
@@ -162,7 +163,8 @@ struct world {
     struct gv_identity root, registry, node;
     struct gv_descriptor descriptor;
     uint32_t now_min;
-    uint8_t spread; /* bits of an instance's number that make its subjects others than the next one's */
+    uint8_t
+        spread; /* bits of an instance's number that make its subjects others than the next one's */
 };
 
 static void identity_of(struct gv_identity *out, uint8_t role, unsigned number)
@@ -241,7 +243,7 @@ static void add_instance(const struct world *world, struct gv_effects *effects, 
     need(gv_certificate_parse(&parsed, wire, sizeof wire), NULL);
     add_record(effects, GV_RECORD_CERTIFICATE, wire, sizeof wire);
     gv_buf_init(&signal);
-    for (unsigned i = 0; i < HOURLY * HOURS && *left > 0; i++, --*left) {
+    for (unsigned i = 0; i<HOURLY * HOURS && * left> 0; i++, --*left) {
         uint32_t minute = world->now_min - 60 * (i / HOURLY);
         struct gv_statement s = {.kind = GV_STATEMENT_SIGNAL,
                                  .sequence = (uint64_t)minute * 60000 + i,
@@ -262,19 +264,19 @@ static void add_instance(const struct world *world, struct gv_effects *effects, 
     gv_buf_free(&signal);
 }
 
-static void add_said(const struct world *world, struct gv_effects *effects, const uint8_t certificate[GV_ID_LEN],
-                     uint32_t minute, unsigned number)
+static void add_said(const struct world *world, struct gv_effects *effects,
+                     const uint8_t certificate[GV_ID_LEN], uint32_t minute, unsigned number)
 {
-    struct gv_statement s = {.kind = GV_STATEMENT_SIGNAL,
-                             .sequence = (uint64_t)minute * 60000 + number,
-                             .subject = {.family = 4,
-                                         .bytes = {46, (uint8_t)(minute >> 8), (uint8_t)minute,
-                                                   (uint8_t)number}},
-                             .first_min = minute,
-                             .last_min = minute,
-                             .count = 5,
-                             .services = 4,
-                             .kinds = 2};
+    struct gv_statement s = {
+        .kind = GV_STATEMENT_SIGNAL,
+        .sequence = (uint64_t)minute * 60000 + number,
+        .subject = {.family = 4,
+                    .bytes = {46, (uint8_t)(minute >> 8), (uint8_t)minute, (uint8_t)number}},
+        .first_min = minute,
+        .last_min = minute,
+        .count = 5,
+        .services = 4,
+        .kinds = 2};
     uint8_t record[256] = {GV_RECORD_SIGNAL}, ack[2 * GV_ID_LEN] = {0};
     struct gv_buf wire;
 
@@ -291,8 +293,9 @@ static void add_said(const struct world *world, struct gv_effects *effects, cons
     gv_buf_free(&wire);
 }
 
-static void fill_said(const struct world *world, struct gv_persist *persist, struct gv_effects *effects,
-                      const uint8_t wire[GV_CERTIFICATE_LEN], unsigned hours)
+static void fill_said(const struct world *world, struct gv_persist *persist,
+                      struct gv_effects *effects, const uint8_t wire[GV_CERTIFICATE_LEN],
+                      unsigned hours)
 {
     struct gv_certificate parsed;
     struct gv_text why = {""};

@@ -5,7 +5,8 @@
 #include <sched.h>
 #include <stdbool.h>
 
-/* False: this machine does not let us, and nothing has changed. Keep it short: others stand still. */
+/* False: this machine does not let us, and nothing has changed. Keep it short: others stand still.
+ */
 static inline bool go_first(bool first)
 {
     return sched_setscheduler(0, first ? SCHED_FIFO : SCHED_OTHER,

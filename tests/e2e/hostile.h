@@ -15,8 +15,8 @@ struct lab {
     struct network network; /* of the registry's folder; root_secret is not known */
     struct sockaddr_in target;
 };
-/* Reads descriptor and key out of the registry's folder; the target is the caller's. Ends the program
- * with a message when it cannot. */
+/* Reads descriptor and key out of the registry's folder; the target is the caller's. Ends the
+ * program with a message when it cannot. */
 void lab_open(struct lab *lab, const char *folder);
 
 void die(const char *what) __attribute__((noreturn));
@@ -39,7 +39,8 @@ struct member {
 
 /* A fresh identity of an owner of its own. */
 void member_make(struct member *member, const struct lab *lab);
-/* Connects, shakes hands, twice if he is told to, says HELLO (of version 1, if puppet.version names no other). receive_buffer: of the kernel; 0: as it comes. */
+/* Connects, shakes hands, twice if he is told to, says HELLO (of version 1, if puppet.version names
+ * no other). receive_buffer: of the kernel; 0: as it comes. */
 bool member_join(struct member *member, const struct lab *lab, const struct sockaddr_in *source,
                  int receive_buffer);
 bool member_say(struct member *member, const struct gv_buf *plain);
@@ -55,12 +56,12 @@ void member_leave(struct member *member);
 
 /* passing: another member must have it from the node, too. */
 int run_probe(const struct lab *lab, unsigned samples, unsigned pace_ms, bool passing);
-/* So many members, each from an address that nobody knows, who cannot be dialled: all must be let in
- * and heard. */
+/* So many members, each from an address that nobody knows, who cannot be dialled: all must be let
+ * in and heard. */
 int run_newcomers(const struct lab *lab, unsigned members);
-/* SIEGE_HANDSHAKE: they begin one, and hang up when they are answered; SIEGE_STAY: they do not. SIEGE_KNOCK:
- * so many at a time, each once, and then the next.
- * SIEGE_PROOFS: they stay, too; or come again, as they are told, and bring what proves nothing. */
+/* SIEGE_HANDSHAKE: they begin one, and hang up when they are answered; SIEGE_STAY: they do not.
+ * SIEGE_KNOCK: so many at a time, each once, and then the next. SIEGE_PROOFS: they stay, too; or
+ * come again, as they are told, and bring what proves nothing. */
 enum siege { SIEGE_SILENT, SIEGE_SLOW, SIEGE_HANDSHAKE, SIEGE_STAY, SIEGE_KNOCK, SIEGE_PROOFS };
 int run_siege(const struct lab *lab, enum siege kind, unsigned strangers, unsigned seconds);
 int run_forged(const struct lab *lab, unsigned messages);

@@ -80,7 +80,8 @@ static void forge_session(const struct lab *lab, struct forger *forger, unsigned
         return;
     struct sockaddr_in source = source_of_number(88, number);
     forged.again++;
-    if (member_join(&member, lab, &source, 0)) { /* the node says no after the last handshake frame */
+    if (member_join(&member, lab, &source,
+                    0)) { /* the node says no after the last handshake frame */
         member_hear(&member, now_us() + PATIENCE_US, NULL, NULL);
         forged.again_refused += member.cut && member.heard[GV_MESSAGE_HELLO] <= 1;
     } else {
@@ -158,9 +159,9 @@ static void flood_repair(struct flooder *f, struct gv_buf *message)
                            .data = nothing,
                            .count = list ? 1 : 0};
 
-    gv_message_reconcile(message, gv_drbg_below(&f->member.puppet.drbg, 2) ? GV_TREE_STATEMENTS
-                                                                          : GV_TREE_ROSTER,
-                         0, &all, 1);
+    gv_message_reconcile(
+        message, gv_drbg_below(&f->member.puppet.drbg, 2) ? GV_TREE_STATEMENTS : GV_TREE_ROSTER, 0,
+        &all, 1);
 }
 
 /* Useless requests and acknowledgements of the same id, 256 a message. */
@@ -170,8 +171,9 @@ static void flood_ids(struct flooder *f, struct gv_buf *message)
 
     for (unsigned i = 0; i < GV_IDS_PER_MESSAGE; i++)
         record_id(ids + i * GV_ID_LEN, &f->signals[i % 64]);
-    gv_message_ids(message, gv_drbg_below(&f->member.puppet.drbg, 2) ? GV_MESSAGE_WANT : GV_MESSAGE_ACK,
-                   ids, GV_IDS_PER_MESSAGE);
+    gv_message_ids(message,
+                   gv_drbg_below(&f->member.puppet.drbg, 2) ? GV_MESSAGE_WANT : GV_MESSAGE_ACK, ids,
+                   GV_IDS_PER_MESSAGE);
 }
 
 /* A frame as full as it may be. */
@@ -204,9 +206,9 @@ static void fill(struct flooder *f, unsigned kind)
     gv_buf_free(&message);
 }
 
-/* What may go to a node that reads 64 KiB a second (SPEC 13), in so many seconds with the bursts over:
- * twice that, and a MiB for what kernels take on their way and lay aside. Without that limit it is
- * tens of MB a second. */
+/* What may go to a node that reads 64 KiB a second (SPEC 13), in so many seconds with the bursts
+ * over: twice that, and a MiB for what kernels take on their way and lay aside. Without that limit
+ * it is tens of MB a second. */
 static uint64_t flood_max(unsigned seconds)
 {
     return seconds * 2 * 65536ull + (1u << 20);
@@ -289,7 +291,8 @@ int run_flood(const struct lab *lab, unsigned seconds)
     return held ? 0 : 1;
 }
 
-/* ---- members that do not read ----------------------------------------------------------------- */
+/* ---- members that do not read -----------------------------------------------------------------
+ */
 
 /* Says something, asks for it over and over, and lets the answers lie. He goes when what waits for
  * him has not moved for half a minute, or at the end of his minute as one who floods. */
@@ -320,7 +323,8 @@ int run_greedy(const struct lab *lab)
     return lasted < 125 ? 0 : 1;
 }
 
-/* ---- a member that comes and goes ------------------------------------------------------------- */
+/* ---- a member that comes and goes -------------------------------------------------------------
+ */
 
 int run_churn(const struct lab *lab, unsigned seconds)
 {
@@ -336,6 +340,7 @@ int run_churn(const struct lab *lab, unsigned seconds)
         member_leave(&member);
     }
     printf("%u tries in %u s, %u let in\n", tries, seconds, joined);
-    /* The first session is free, and then 30 tries a minute (SPEC 5.4); a minute may turn meanwhile. */
+    /* The first session is free, and then 30 tries a minute (SPEC 5.4); a minute may turn
+     * meanwhile. */
     return joined >= 1 && joined <= 1 + 2 * GV_HANDSHAKES_PER_MINUTE && tries > joined ? 0 : 1;
 }

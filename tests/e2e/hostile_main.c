@@ -11,12 +11,14 @@
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: hostile REGISTRY-FOLDER ADDRESS PORT WHAT\n"
-                    "  probe SAMPLES PACE-MS | taken SAMPLES PACE-MS | silent STRANGERS SECONDS | slow STRANGERS SECONDS |\n"
-                    "  handshake STRANGERS SECONDS | stay STRANGERS SECONDS | knock STRANGERS SECONDS |\n"
-                    "  proofs STRANGERS SECONDS |\n"
-                    "  newcomers MEMBERS | forged MESSAGES | flood SECONDS |\n"
-                    "  greedy | churn SECONDS\n");
+    fprintf(stderr,
+            "usage: hostile REGISTRY-FOLDER ADDRESS PORT WHAT\n"
+            "  probe SAMPLES PACE-MS | taken SAMPLES PACE-MS | silent STRANGERS SECONDS | slow "
+            "STRANGERS SECONDS |\n"
+            "  handshake STRANGERS SECONDS | stay STRANGERS SECONDS | knock STRANGERS SECONDS |\n"
+            "  proofs STRANGERS SECONDS |\n"
+            "  newcomers MEMBERS | forged MESSAGES | flood SECONDS |\n"
+            "  greedy | churn SECONDS\n");
     exit(64);
 }
 
@@ -32,8 +34,8 @@ int main(int argc, char **argv)
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     lab_open(&lab, argv[1]);
-    lab.target = (struct sockaddr_in){.sin_family = AF_INET,
-                                      .sin_port = htons((uint16_t)atoi(argv[3]))};
+    lab.target =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[3]))};
     if (inet_pton(AF_INET, argv[2], &lab.target.sin_addr) != 1)
         usage();
     const char *what = argv[4];

@@ -1,7 +1,7 @@
-/* What an honest member notices of a node under attack: how long he waits to be let in, how soon what
- * he says is taken, safe and acknowledged, and how soon another member has it from that node. News
- * leaves a node once in 500 ms (SPEC 9.3): one word in 25 is spread, the others are whispered (9.10), as
- * a member's own words are. Each is another word: checked, stored and acknowledged. */
+/* What an honest member notices of a node under attack: how long he waits to be let in, how soon
+ * what he says is taken, safe and acknowledged, and how soon another member has it from that node.
+ * News leaves a node once in 500 ms (SPEC 9.3): one word in 25 is spread, the others are whispered
+ * (9.10), as a member's own words are. Each is another word: checked, stored and acknowledged. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +10,9 @@
 #include "crypto/error.h"
 #include "hostile.h"
 
-#define SPREAD    25u /* of so many words one is for everybody */
-#define LOST_MAX  2u  /* then it is given up: a test that waits for each would never end */
-#define LOST_US   8000000u
+#define SPREAD   25u /* of so many words one is for everybody */
+#define LOST_MAX 2u  /* then it is given up: a test that waits for each would never end */
+#define LOST_US  8000000u
 
 struct times {
     uint64_t took[1024];
@@ -69,7 +69,8 @@ static struct gv_buf signal_of(struct member *member, unsigned number)
 {
     struct gv_subject subject =
         subject_of(0x400000 + ((unsigned)getpid() & 0xfff) * 0x400 + number);
-    struct gv_statement s = puppet_signal(&member->puppet, &subject, now_min() - 60 * (number / 32));
+    struct gv_statement s =
+        puppet_signal(&member->puppet, &subject, now_min() - 60 * (number / 32));
 
     return sign_statement(&member->puppet, &s);
 }
@@ -94,7 +95,8 @@ static void sample(struct member *sender, struct member *receiver, unsigned samp
     struct gv_buf record;
     uint8_t id[GV_ID_LEN];
 
-    for (unsigned i = 0; i < samples && taken->lost + (passed ? passed->lost : 0) <= LOST_MAX; i++) {
+    for (unsigned i = 0; i < samples && taken->lost + (passed ? passed->lost : 0) <= LOST_MAX;
+         i++) {
         bool spread = passed && i % SPREAD == 0;
         record = signal_of(sender, i);
         gv_assert(gv_record_id(id, record.data, record.len) == 0);
@@ -150,8 +152,9 @@ int run_newcomers(const struct lab *lab, unsigned members)
         in += took_us > 0;
         longest = took_us > longest ? took_us : longest;
     }
-    printf("{\"members\": %u, \"let_in\": %u, \"proved\": %u, \"tries\": %u, \"longest_ms\": %.1f}\n",
-           members, in, proved, tries, (double)longest / 1000);
+    printf(
+        "{\"members\": %u, \"let_in\": %u, \"proved\": %u, \"tries\": %u, \"longest_ms\": %.1f}\n",
+        members, in, proved, tries, (double)longest / 1000);
     return in == members ? 0 : 1;
 }
 

@@ -24,7 +24,7 @@ struct stranger {
     bool connected, answered;
     bool challenged; /* he has a cookie */
     uint8_t cookie[GV_COOKIE_LEN];
-    unsigned said; /* bytes */
+    unsigned said;    /* bytes */
     uint64_t next_us; /* when he connects again, or says his next byte */
 };
 
@@ -44,9 +44,8 @@ static void close_one(struct stranger *stranger, enum siege kind)
     if (stranger->connected)
         count.open--;
     /* Not in waves, between which there would be room for anybody. */
-    stranger->next_us = kind == SIEGE_KNOCK
-                            ? now_us()
-                            : now_us() + AGAIN_US / 2 + randombytes_uniform(AGAIN_US);
+    stranger->next_us =
+        kind == SIEGE_KNOCK ? now_us() : now_us() + AGAIN_US / 2 + randombytes_uniform(AGAIN_US);
 }
 
 /* As many bytes of a first frame as are due. */
@@ -92,7 +91,8 @@ static void open_one(const struct lab *lab, struct stranger *stranger, unsigned 
 {
     static unsigned latest;
     /* Those who knock are somebody else each time, and come again at once. */
-    struct sockaddr_in source = source_of_number(66, kind == SIEGE_KNOCK ? latest++ % 60000 : number);
+    struct sockaddr_in source =
+        source_of_number(66, kind == SIEGE_KNOCK ? latest++ % 60000 : number);
     struct linger linger = {.l_onoff = 1}; /* ends with RST: no port is left waiting */
     int on = 1;
 
@@ -148,7 +148,8 @@ static void happen(struct stranger *stranger, unsigned number, int epoll, enum s
             count.answered++;
             if (++count.held > count.held_most)
                 count.held_most = count.held;
-            if (kind == SIEGE_HANDSHAKE || kind == SIEGE_KNOCK) { /* which frees his place for the next */
+            if (kind == SIEGE_HANDSHAKE ||
+                kind == SIEGE_KNOCK) { /* which frees his place for the next */
                 count.ended++;
                 close_one(stranger, kind);
             }
@@ -223,11 +224,13 @@ int run_siege(const struct lab *lab, enum siege kind, unsigned strangers, unsign
     double lasted = (double)(now_us() - start) / 1e6;
     /* What SPEC 5.4 lets begin, and a second's worth more. */
     uint64_t begun_max = GV_HANDSHAKES_BURST + (uint64_t)((lasted + 1) * GV_HANDSHAKES_PER_SECOND);
-    printf("%llu %s of %u addresses in %.0f s, %llu cut off, %llu answered (%u half-open at most), %llu told to come again, %llu came, %u open at most\n",
+    printf("%llu %s of %u addresses in %.0f s, %llu cut off, %llu answered (%u half-open at most), "
+           "%llu told to come again, %llu came, %u open at most\n",
            (unsigned long long)count.opened, kind == SIEGE_KNOCK ? "tries" : "connections",
            kind == SIEGE_KNOCK ? (unsigned)count.opened : strangers, lasted,
-           (unsigned long long)(count.refused + count.ended), (unsigned long long)count.answered, count.held_most,
-           (unsigned long long)count.challenged, (unsigned long long)count.again, count.most);
+           (unsigned long long)(count.refused + count.ended), (unsigned long long)count.answered,
+           count.held_most, (unsigned long long)count.challenged, (unsigned long long)count.again,
+           count.most);
     for (unsigned i = 0; i < strangers; i++)
         if (all[i].fd >= 0)
             close(all[i].fd);

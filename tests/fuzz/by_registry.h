@@ -1,5 +1,5 @@
-/* What the fuzz targets of things that a registry key signs have in common: signatures are taken for
- * good, and what opens must be issued again as the same bytes. */
+/* What the fuzz targets of things that a registry key signs have in common: signatures are taken
+ * for good, and what opens must be issued again as the same bytes. */
 #ifndef GV_TESTS_FUZZ_BY_REGISTRY_H
 #define GV_TESTS_FUZZ_BY_REGISTRY_H
 
@@ -40,7 +40,8 @@ static inline const struct fuzz_registry *fuzz_registry(void)
 }
 
 /* Frees `wire`. The signature is another: nobody has signed the input. */
-static inline void fuzz_same_again(struct gv_buf *wire, int issued, const uint8_t *data, size_t size)
+static inline void fuzz_same_again(struct gv_buf *wire, int issued, const uint8_t *data,
+                                   size_t size)
 {
     gv_assert(issued == GV_OK);
     gv_assert(wire->len == size);

@@ -1,10 +1,11 @@
 /* JSON that others send to the node's own handlers: a mail server's questions and reports to the
- * policy server (SPEC 18.3), old logs to be read (`grapevine import`), names of bouncers. Each line of
- * the input is a request: its first byte says to whom, the rest is the body. Only HTTP is left out, and
- * what becomes of an import and of a bouncer (the linker wraps them: see tests/CMakeLists.txt).
+ * policy server (SPEC 18.3), old logs to be read (`grapevine import`), names of bouncers. Each line
+ * of the input is a request: its first byte says to whom, the rest is the body. Only HTTP is left
+ * out, and what becomes of an import and of a bouncer (the linker wraps them: see
+ * tests/CMakeLists.txt).
  *
- * Every request is answered once, now, when another is told of, or never because its client went; what
- * a body is taken for was in it. */
+ * Every request is answered once, now, when another is told of, or never because its client went;
+ * what a body is taken for was in it. */
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -110,8 +111,7 @@ json_t *__wrap_gv_bouncers_add(struct gv_bouncers *bouncers, const char *name, i
     return *rc == GV_OK ? json_pack("{s:s}", "name", name) : NULL;
 }
 
-int __wrap_gv_bouncers_delete(struct gv_bouncers *bouncers, const char *name,
-                              struct gv_text *error)
+int __wrap_gv_bouncers_delete(struct gv_bouncers *bouncers, const char *name, struct gv_text *error)
 {
     (void)bouncers;
     gv_assert(strlen(name) <= GV_API_TEXT_MAX);
@@ -185,7 +185,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                                                       .core = core,
                                                                       .account_key = key,
                                                                       .enforced = true,
-                                                                      .observe = observe}) == GV_OK);
+                                                                      .observe = observe}) ==
+              GV_OK);
     while (size > 0 && count < REQUESTS) {
         const uint8_t *newline = memchr(data, '\n', size);
         size_t len = newline ? (size_t)(newline - data) : size;

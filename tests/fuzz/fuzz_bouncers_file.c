@@ -1,5 +1,5 @@
-/* bouncers.json in the data folder (SPEC 18.7): taken whole, or refused with a sentence; what is taken
- * has names that are names, each once, and is the same when it was written and read again. */
+/* bouncers.json in the data folder (SPEC 18.7): taken whole, or refused with a sentence; what is
+ * taken has names that are names, each once, and is the same when it was written and read again. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

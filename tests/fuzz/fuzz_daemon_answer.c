@@ -1,5 +1,5 @@
-/* What the grapevine command makes of the daemon's answer, when who answers on the socket is not the
- * daemon. Byte 0 picks the command, byte 1 the HTTP status and whether --json; the rest is the
+/* What the grapevine command makes of the daemon's answer, when who answers on the socket is not
+ * the daemon. Byte 0 picks the command, byte 1 the HTTP status and whether --json; the rest is the
  * answer, or, of a stream, its lines. The exchange itself is left out (the linker wraps it: see
  * tests/CMakeLists.txt); all that reads and prints is the real thing.
  *
@@ -26,8 +26,7 @@ static unsigned status, asked;
 
 /* ---- the daemon ----------------------------------------------------------------------------- */
 
-int __wrap_gv_fetch_blocking(struct gv_fetch_result *result,
-                             const struct gv_fetch_request *request)
+int __wrap_gv_fetch_blocking(struct gv_fetch_result *result, const struct gv_fetch_request *request)
 {
     static const char ready[] = "{\"import\":{\"state\":\"done\"}}";
     const uint8_t *body = answer;
@@ -102,22 +101,32 @@ static void check_screen(struct screen *screen)
 static int run(unsigned which, struct gv_cli *cli)
 {
     static char email[] = "--email=admin@example.org", accept[] = "--accept-terms";
-    static char show[] = "--show-terms", follow[] = "--follow", all[] = "--all", file[] = "/dev/null";
+    static char show[] = "--show-terms", follow[] = "--follow", all[] = "--all",
+                file[] = "/dev/null";
     static char address[] = "198.51.100.7", code[] = "ABCDE-FGHIJ";
     static char add[] = "add", remove[] = "delete";
     static const struct {
         int (*run)(struct gv_cli *cli, int argc, char **argv);
         char *words[2];
     } commands[] = {
-        {gv_cli_status, {NULL}},         {gv_cli_peers, {NULL}},
-        {gv_cli_peers, {all}},           {gv_cli_ip, {address}},
-        {gv_cli_list, {NULL}},           {gv_cli_telemetry, {NULL}},
-        {gv_cli_telemetry, {follow}},    {gv_cli_enroll, {email, accept}},
-        {gv_cli_enroll, {show}},         {gv_cli_confirm, {code}},
-        {gv_cli_allow, {NULL}},          {gv_cli_deny, {address}},
-        {gv_cli_retract, {address}},     {gv_cli_network, {NULL}},
-        {gv_cli_reload, {NULL}},         {gv_cli_import, {file}},
-        {gv_cli_bouncers, {NULL}},       {gv_cli_bouncers, {add, code}},
+        {gv_cli_status, {NULL}},
+        {gv_cli_peers, {NULL}},
+        {gv_cli_peers, {all}},
+        {gv_cli_ip, {address}},
+        {gv_cli_list, {NULL}},
+        {gv_cli_telemetry, {NULL}},
+        {gv_cli_telemetry, {follow}},
+        {gv_cli_enroll, {email, accept}},
+        {gv_cli_enroll, {show}},
+        {gv_cli_confirm, {code}},
+        {gv_cli_allow, {NULL}},
+        {gv_cli_deny, {address}},
+        {gv_cli_retract, {address}},
+        {gv_cli_network, {NULL}},
+        {gv_cli_reload, {NULL}},
+        {gv_cli_import, {file}},
+        {gv_cli_bouncers, {NULL}},
+        {gv_cli_bouncers, {add, code}},
         {gv_cli_bouncers, {remove, code}},
         {gv_cli_traffic, {NULL}},
     };

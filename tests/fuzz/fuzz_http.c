@@ -102,8 +102,8 @@ static size_t talk(char *out, size_t cap, const void *data, size_t size)
     gv_assert(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
     for (int turn = 0; turn < 4000 && n != 0; turn++) {
         if (sent < size) {
-            ssize_t s = send(fd, (const char *)data + sent, size - sent,
-                             MSG_DONTWAIT | MSG_NOSIGNAL);
+            ssize_t s =
+                send(fd, (const char *)data + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
             sent = s > 0 ? sent + (size_t)s : s < 0 && errno == EPIPE ? size : sent;
         }
         if (sent == size)

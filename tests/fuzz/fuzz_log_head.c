@@ -1,6 +1,6 @@
-/* The registry's log from a stranger (SPEC 14.7): a head, whose signature is taken for good and which
- * must be issued again as the same bytes; and a proof, which must never show what is not so. The
- * first byte says which. */
+/* The registry's log from a stranger (SPEC 14.7): a head, whose signature is taken for good and
+ * which must be issued again as the same bytes; and a proof, which must never show what is not so.
+ * The first byte says which. */
 #include <stdbool.h>
 #include <string.h>
 
@@ -29,8 +29,8 @@ static void try_head(const uint8_t *data, size_t size)
                     data, size);
 }
 
-/* index, size (or first, second), whether to begin with the true proof, then bytes that are put over
- * it: a true statement may be shown, an untrue one never. */
+/* index, size (or first, second), whether to begin with the true proof, then bytes that are put
+ * over it: a true statement may be shown, an untrue one never. */
 static void try_proof(const uint8_t *data, size_t size, bool inclusion)
 {
     static struct gv_merkle tree;
@@ -52,8 +52,8 @@ static void try_proof(const uint8_t *data, size_t size, bool inclusion)
         ((uint8_t *)proof.hashes)[i] ^= data[4 + i];
     if (data[2] & 2)
         proof.count = data[2] >> 2; /* also more than there is room for */
-    /* A head signs size and root together: a root under a size that is not its own proves nothing, and
-     * some proofs fit several sizes. It must be survived, no more. */
+    /* A head signs size and root together: a root under a size that is not its own proves nothing,
+     * and some proofs fit several sizes. It must be survived, no more. */
     gv_merkle_root(two, &tree, b <= TREE ? b : TREE);
     if (inclusion) {
         gv_merkle_leaf(one, &leaf_of, 1);

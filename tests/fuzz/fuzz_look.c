@@ -1,5 +1,5 @@
-/* What a look reads (SPEC 15.2): lines of a mail log and of `postqueue -j`. First byte: which view; then
- * lines. Each look takes 12 MB and wipes them: few a second. */
+/* What a look reads (SPEC 15.2): lines of a mail log and of `postqueue -j`. First byte: which view;
+ * then lines. Each look takes 12 MB and wipes them: few a second. */
 #include <stdlib.h>
 #include <string.h>
 

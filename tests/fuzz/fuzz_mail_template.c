@@ -1,5 +1,5 @@
-/* The admin's own words for the mail: whatever is in the file, no value is left out, doubled or cut,
- * the subject stays one line, and the code is in it. */
+/* The admin's own words for the mail: whatever is in the file, no value is left out, doubled or
+ * cut, the subject stays one line, and the code is in it. */
 #include <string.h>
 
 #include "crypto/error.h"

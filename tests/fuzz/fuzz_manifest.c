@@ -1,5 +1,5 @@
-/* SHA256SUMS of a registry's backup: whatever stands in it, no name leads out of the folder or comes twice, and
- * what was read is written as it was (but for the case of digits). */
+/* SHA256SUMS of a registry's backup: whatever stands in it, no name leads out of the folder or
+ * comes twice, and what was read is written as it was (but for the case of digits). */
 #include <string.h>
 #include <strings.h>
 

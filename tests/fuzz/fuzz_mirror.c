@@ -1,7 +1,7 @@
 /* The registry's log as it comes to a node that copies it (SPEC 14.7): entries of any bytes in any
- * portions, and heads of any size and root. What is no whole number of entries is refused and changes
- * nothing; the tree is that of what was taken, whatever the portions; a head fits when its root is that
- * tree's, and never otherwise; and what no head covers is forgotten entirely. */
+ * portions, and heads of any size and root. What is no whole number of entries is refused and
+ * changes nothing; the tree is that of what was taken, whatever the portions; a head fits when its
+ * root is that tree's, and never otherwise; and what no head covers is forgotten entirely. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t at = 0; at < taken; at += GV_LOG_ENTRY_LEN)
         must(gv_mirror_has(&whole, gv_log_entry_certificate(all + at)));
     gv_mirror_back(&whole); /* no head has covered any of it */
-    must(whole.tree.size == 0 && (taken == 0 || !gv_mirror_has(&whole, gv_log_entry_certificate(all))));
+    must(whole.tree.size == 0 &&
+         (taken == 0 || !gv_mirror_has(&whole, gv_log_entry_certificate(all))));
     gv_mirror_close(&piecewise);
     gv_mirror_close(&whole);
     free(all);

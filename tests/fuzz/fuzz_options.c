@@ -20,9 +20,9 @@ static void check_lines(const struct gv_buf *errors, const char *path)
     for (size_t at = 0; at < errors->len;) {
         const uint8_t *line = errors->data + at;
         size_t len = (size_t)((uint8_t *)memchr(line, '\n', errors->len - at) - line);
-        gv_assert(
-            (len > name && memcmp(line, path, name) == 0) ||
-            (len == sizeof more - 1 && memcmp(line, more, len) == 0 && at + len + 1 == errors->len));
+        gv_assert((len > name && memcmp(line, path, name) == 0) ||
+                  (len == sizeof more - 1 && memcmp(line, more, len) == 0 &&
+                   at + len + 1 == errors->len));
         for (size_t i = 0; i < len; i++)
             gv_assert(line[i] >= 0x20 && line[i] != 0x7f);
         at += len + 1;

@@ -41,8 +41,7 @@ static struct {
 } flight;
 
 int __wrap_gv_fetch_start(struct gv_fetch **handle, uv_loop_t *loop,
-                          const struct gv_fetch_request *request, gv_fetch_done done,
-                          void *context)
+                          const struct gv_fetch_request *request, gv_fetch_done done, void *context)
 {
     (void)loop;
     gv_assert(!flight.done && request->response_max > 0 && strncmp(request->url, "http", 4) == 0);
@@ -118,8 +117,8 @@ static json_t *make_revocations(struct input *in)
         struct gv_revocation r = {.revoked_min = take_minute(in), .reason = take(in) % 5};
         struct gv_buf wire;
         gv_buf_init(&wire);
-        if (gv_revocation_issue(&wire, &r, r.reason == 3 ? stranger.sign_secret
-                                                         : signer.sign_secret,
+        if (gv_revocation_issue(&wire, &r,
+                                r.reason == 3 ? stranger.sign_secret : signer.sign_secret,
                                 network.network_id) == GV_OK)
             json_array_append_new(list, gv_json_new_base64(wire.data, wire.len));
         gv_buf_free(&wire);
@@ -341,9 +340,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (network_wire_len == 0)
         prepare();
     now_min = NOW_MIN;
-    const struct gv_enroll_options options = {.registry_url = "http://r.example",
-                                              .identity = &node,
-                                              .unix_ms = clock_ms};
+    const struct gv_enroll_options options = {
+        .registry_url = "http://r.example", .identity = &node, .unix_ms = clock_ms};
     gv_assert(gv_enroll_new(&enroll, &options) == GV_OK);
     if (take(&in) % 4)
         gv_assert(gv_enroll_set_descriptor(enroll, network_wire, network_wire_len) == GV_OK);

@@ -1,11 +1,12 @@
 /* Sequences of requests to the registry's handlers (SPEC 14): limits, proofs of possession, codes,
  * records in a real database. A signature would stop a plain fuzzer at once, so a request is made
  * and signed here by one of four instances, out of the input's texts and with the code that was
- * mailed where the input says so, and then changed, or not. Only HTTP and the mail are left out (the
- * linker wraps them: see tests/CMakeLists.txt).
+ * mailed where the input says so, and then changed, or not. Only HTTP and the mail are left out
+ * (the linker wraps them: see tests/CMakeLists.txt).
  *
  * Every request is answered once, now or when its mail is out, with a status and a word of SPEC
- * 14.1; a certificate is only given for a proof that holds, and is then of that key and verifies. */
+ * 14.1; a certificate is only given for a proof that holds, and is then of that key and verifies.
+ */
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -111,8 +112,7 @@ bool __wrap_gv_http_proxied(const struct gv_http_request *request)
 }
 
 /* Of a header nothing may be taken over from the request: it would split the answer. */
-void __wrap_gv_http_add_header(struct gv_http_request *request, const char *name,
-                               const char *value)
+void __wrap_gv_http_add_header(struct gv_http_request *request, const char *name, const char *value)
 {
     gv_assert(request->status == 0);
     gv_assert(!strpbrk(name, "\r\n:") && !strpbrk(value, "\r\n"));
@@ -287,11 +287,12 @@ static void open_registry(void)
 
 static void reset_registry(void)
 {
-    struct gv_rate *rates[] = {&registrar.by_client,        &registrar.enroll_by_client,
+    struct gv_rate *rates[] = {&registrar.by_client, &registrar.enroll_by_client,
                                &registrar.confirm_by_client, &registrar.by_email,
                                &registrar.proofs};
 
-    gv_assert(gv_db_exec(cleaner, "DELETE FROM pending; DELETE FROM instance; DELETE FROM owner;"
+    gv_assert(gv_db_exec(cleaner,
+                         "DELETE FROM pending; DELETE FROM instance; DELETE FROM owner;"
                          "DELETE FROM leaving; DELETE FROM allowance; DELETE FROM domain_day",
                          NULL) == GV_OK);
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
@@ -346,11 +347,10 @@ static json_t *make_signed(struct input *in, struct gv_http_request *request,
     memcpy(request->key, proof.key, GV_KEY_LEN);
     if (gv_proof_sign(signature, &proof, by->sign_secret, registrar.descriptor.network_id) != GV_OK)
         memset(signature, 0, sizeof signature);
-    json_t *json =
-        json_pack("{s:o,s:I,s:o,s:o}", "key", gv_json_new_hex(proof.key, GV_KEY_LEN), "minute",
-                  (json_int_t)proof.minute, "nonce",
-                  gv_json_new_hex(proof.nonce, sizeof proof.nonce), "signature",
-                  gv_json_new_hex(signature, sizeof signature));
+    json_t *json = json_pack("{s:o,s:I,s:o,s:o}", "key", gv_json_new_hex(proof.key, GV_KEY_LEN),
+                             "minute", (json_int_t)proof.minute, "nonce",
+                             gv_json_new_hex(proof.nonce, sizeof proof.nonce), "signature",
+                             gv_json_new_hex(signature, sizeof signature));
     json_object_set_new(json, "email", json_string(proof.email));
     json_object_set_new(json, "terms", json_string(proof.terms));
     json_object_set_new(json, "code", json_string(proof.code));
@@ -398,7 +398,8 @@ static void call(struct gv_http_request *request)
 {
     for (size_t i = 0; i < gv_registry_route_count; i++)
         if (strcmp(gv_registry_routes[i].path, request->path) == 0 &&
-            (strcmp(request->path, "/leave") != 0 || strcmp(gv_registry_routes[i].method, "POST") == 0))
+            (strcmp(request->path, "/leave") != 0 ||
+             strcmp(gv_registry_routes[i].method, "POST") == 0))
             gv_registry_routes[i].handler(request, &registrar);
     gv_batch_flush(&registrar); /* the turn of the loop ends */
 }
@@ -428,8 +429,9 @@ static void leave(struct input *in, struct gv_http_request *request, uint8_t how
 
 static void one_request(struct input *in, struct gv_http_request *request)
 {
-    static const char *const paths[] = {"/v1/enroll", "/v1/confirm", "/v1/renew", "/v1/revocations",
-                                        "/v1/network", "/v1/terms", "/v1/health"};
+    static const char *const paths[] = {"/v1/enroll",      "/v1/confirm", "/v1/renew",
+                                        "/v1/revocations", "/v1/network", "/v1/terms",
+                                        "/v1/health"};
     static char since[300];
     uint8_t how = take(in);
 

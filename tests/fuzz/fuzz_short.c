@@ -1,5 +1,5 @@
-/* The short form of statements (SPEC 8.7): what is read is written again byte for byte, and the whole
- * record that it stands for, where that is valid, comes back from its own short form. */
+/* The short form of statements (SPEC 8.7): what is read is written again byte for byte, and the
+ * whole record that it stands for, where that is valid, comes back from its own short form. */
 #include <stdint.h>
 #include <string.h>
 
@@ -53,8 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct gv_short brief;
 
-    if (size > 0 && gv_short_is(data[0]) &&
-        gv_short_read(&brief, data, size, GENESIS) == GV_OK)
+    if (size > 0 && gv_short_is(data[0]) && gv_short_read(&brief, data, size, GENESIS) == GV_OK)
         check_whole(&brief, data, size);
     check_from_whole(data, size);
     return 0;

@@ -1,11 +1,10 @@
-/* A node's store and a backup of it as files that somebody, or a bad disk, has changed. Byte 0 picks
- * what is done with it:
- *   0  the daemon opens, mends and loads it
- *   1  it is restored as a backup
+/* A node's store and a backup of it as files that somebody, or a bad disk, has changed. Byte 0
+ * picks what is done with it: 0  the daemon opens, mends and loads it 1  it is restored as a backup
  *   2  it is salvaged
- * The rest is applied to a genuine file of 30 rows: triplets (two bytes of offset, one to exclusive-
- * or) over its pages; offset 65535 cuts the file. With byte 0 from 128 on the edits are made in the
- * rows instead, by SQL: a plain change of bytes would mostly stop at SQLite's own checks.
+ * The rest is applied to a genuine file of 30 rows: triplets (two bytes of offset, one to
+ * exclusive- or) over its pages; offset 65535 cuts the file. With byte 0 from 128 on the edits are
+ * made in the rows instead, by SQL: a plain change of bytes would mostly stop at SQLite's own
+ * checks.
  *
  * Whatever is done: a row that comes out is one that went in, under the same key, because its MAC
  * says so; and what is in place afterwards is a store that opens. */

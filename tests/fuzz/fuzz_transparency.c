@@ -1,6 +1,7 @@
-/* The transparency log (SPEC 15.2) as somebody may have left it: each line is an entry that follows, one
- * that does not, or none. The counts add up, and what follows is found sound again: with a newline of
- * the input's own choosing behind it, and after one byte of it was changed, broken or cut. */
+/* The transparency log (SPEC 15.2) as somebody may have left it: each line is an entry that
+ * follows, one that does not, or none. The counts add up, and what follows is found sound again:
+ * with a newline of the input's own choosing behind it, and after one byte of it was changed,
+ * broken or cut. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-/* libldns as the oracle (SPEC 18.2): it writes random questions and reads the answers, which must be
- * what RFC 1035, 2308, 5782, 6891 and 8020 say of a name that is read here by other means than ours. */
+/* libldns as the oracle (SPEC 18.2): it writes random questions and reads the answers, which must
+ * be what RFC 1035, 2308, 5782, 6891 and 8020 say of a name that is read here by other means than
+ * ours. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -30,7 +31,8 @@ static unsigned below(unsigned bound)
     return (unsigned)gv_drbg_below(&drbg, bound);
 }
 
-/* ---- what is listed: half of all, the one zone's other than the other's --------------------------- */
+/* ---- what is listed: half of all, the one zone's other than the other's
+ * --------------------------- */
 
 static bool is_listed(enum gv_dns_zone zone, const uint8_t *bytes, size_t len)
 {
@@ -58,7 +60,8 @@ static void reason(void *context, char out[GV_DNS_TEXT_MAX + 1], enum gv_dns_zon
     out[len] = 0;
 }
 
-/* ---- the question ---------------------------------------------------------------------------------- */
+/* ---- the question
+ * ---------------------------------------------------------------------------------- */
 
 struct asked {
     char name[600];
@@ -106,8 +109,8 @@ static void add_address(struct asked *a, size_t *used)
 
 static void add_junk(struct asked *a, size_t *used)
 {
-    static const char *const words[] = {"www", "256", "07", "00", "-1", "1e1", "g", "a0", "1", "f",
-                                        "255", "2551", "x-y", "_dmarc", "*"};
+    static const char *const words[] = {"www", "256", "07",  "00",   "-1",  "1e1",    "g", "a0",
+                                        "1",   "f",   "255", "2551", "x-y", "_dmarc", "*"};
     size_t count = below(20) == 0 ? 33 + below(20) : 1 + below(6);
 
     while (count-- > 0)
@@ -116,7 +119,8 @@ static void add_junk(struct asked *a, size_t *used)
 
 static void make_name(struct asked *a)
 {
-    static const char *const others[] = {"example.org", "grapevine", "xrefuse.grapevine", ".",
+    static const char *const others[] = {"example.org",           "grapevine",
+                                         "xrefuse.grapevine",     ".",
                                          "refuse.grapevine.test", "refuse.grapevines"};
     size_t used = 0, at = 0;
 
@@ -145,7 +149,8 @@ static void make_name(struct asked *a)
             *c = *c >= 'a' && *c <= 'z' && below(2) ? (char)(*c - 32) : *c;
 }
 
-/* ---- what is to come of it -------------------------------------------------------------------------- */
+/* ---- what is to come of it
+ * -------------------------------------------------------------------------- */
 
 struct wanted {
     bool exists, address, listed, test;
@@ -206,7 +211,8 @@ static void read_name(struct wanted *w, const struct asked *a)
     }
 }
 
-/* ---- the answer ------------------------------------------------------------------------------------- */
+/* ---- the answer
+ * ------------------------------------------------------------------------------------- */
 
 static void check_records(const ldns_pkt *answer, const struct asked *a, const struct wanted *w,
                           ldns_rr_type type)
@@ -214,9 +220,11 @@ static void check_records(const ldns_pkt *answer, const struct asked *a, const s
     bool any = type == LDNS_RR_TYPE_ANY, apex = a->count == 0;
     bool address = w->listed && (any || type == LDNS_RR_TYPE_A);
     bool text = w->listed && (any || type == LDNS_RR_TYPE_TXT);
-    bool soa = apex && (any || type == LDNS_RR_TYPE_SOA), ns = apex && (any || type == LDNS_RR_TYPE_NS);
+    bool soa = apex && (any || type == LDNS_RR_TYPE_SOA),
+         ns = apex && (any || type == LDNS_RR_TYPE_NS);
     size_t wanted = (size_t)address + text + soa + ns;
-    ldns_rdf *owner = ldns_dname_new_frm_str(a->name), *apex_name = ldns_dname_new_frm_str(zones[a->zone]);
+    ldns_rdf *owner = ldns_dname_new_frm_str(a->name),
+             *apex_name = ldns_dname_new_frm_str(zones[a->zone]);
 
     assert_int_equal(ldns_pkt_ancount(answer), wanted);
     assert_int_equal(ldns_pkt_nscount(answer), wanted == 0);
@@ -276,9 +284,9 @@ struct question {
 /* Whether ldns takes the name. */
 static bool make_question(struct question *q)
 {
-    static const ldns_rr_type types[] = {LDNS_RR_TYPE_A, LDNS_RR_TYPE_A, LDNS_RR_TYPE_TXT,
-                                         LDNS_RR_TYPE_ANY, LDNS_RR_TYPE_SOA, LDNS_RR_TYPE_NS,
-                                         LDNS_RR_TYPE_AAAA, LDNS_RR_TYPE_MX, LDNS_RR_TYPE_AXFR, 0};
+    static const ldns_rr_type types[] = {
+        LDNS_RR_TYPE_A,  LDNS_RR_TYPE_A,    LDNS_RR_TYPE_TXT, LDNS_RR_TYPE_ANY,  LDNS_RR_TYPE_SOA,
+        LDNS_RR_TYPE_NS, LDNS_RR_TYPE_AAAA, LDNS_RR_TYPE_MX,  LDNS_RR_TYPE_AXFR, 0};
     static const ldns_rr_class classes[] = {LDNS_RR_CLASS_CH, LDNS_RR_CLASS_HS, LDNS_RR_CLASS_ANY,
                                             LDNS_RR_CLASS_NONE};
     static const uint16_t flags[] = {LDNS_RD, LDNS_CD, LDNS_AD, LDNS_RD | LDNS_CD | LDNS_AD, 0};
@@ -343,8 +351,8 @@ static void check(const struct question *q, const uint8_t *asked, const uint8_t 
     assert_int_equal(ldns_wire2pkt(&answer, wire, len), LDNS_STATUS_OK);
     unsigned rcode = rcode_of(q, &w, welcome);
     bool read = rcode != 1 && rcode != 4, ours = rcode == 0 || rcode == 3;
-    assert_int_equal(ldns_pkt_get_rcode(answer) | (unsigned)ldns_pkt_edns_extended_rcode(answer) << 4,
-                     rcode);
+    assert_int_equal(
+        ldns_pkt_get_rcode(answer) | (unsigned)ldns_pkt_edns_extended_rcode(answer) << 4, rcode);
     assert_true(ldns_pkt_qr(answer) && !ldns_pkt_tc(answer) && !ldns_pkt_ra(answer));
     assert_false(ldns_pkt_ad(answer));
     assert_int_equal(ldns_pkt_id(answer), ldns_pkt_id(q->packet));
@@ -393,7 +401,8 @@ static void random_questions(void **state)
     assert_true(answered > QUESTIONS / 2);
 }
 
-/* ---- by UDP and by TCP, from the server itself -------------------------------------------------------- */
+/* ---- by UDP and by TCP, from the server itself
+ * -------------------------------------------------------- */
 
 static struct gv_dnsbl *dnsbl;
 static uv_async_t stop;
@@ -439,9 +448,10 @@ static void over_sockets(void **state)
         rc = gv_dnsbl_start(&dnsbl, &options, &error);
     assert_int_equal(rc, GV_OK);
     struct sockaddr_storage to = {0};
-    *(struct sockaddr_in *)(void *)&to = (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons(gv_dnsbl_port(dnsbl)),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    *(struct sockaddr_in *)(void *)&to =
+        (struct sockaddr_in){.sin_family = AF_INET,
+                             .sin_port = htons(gv_dnsbl_port(dnsbl)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_int_equal(pthread_create(&thread, NULL, serve, &loop), 0);
     for (unsigned i = 0; i < SOCKETS; i++) {
         struct question q;

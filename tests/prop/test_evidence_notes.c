@@ -1,8 +1,8 @@
-/* Whoever serves actions (DNS lists, firewalls, bouncers) decides a subject anew when a note names it.
- * So in random stories: whatever an event changes of a subject's verdict, its weight, its votes or the
- * action, a note of the same step names the subject, or the event was about it. (What time alone
- * changes is found by going through all of them; SPEC 18.1.) GV_SEED=N replays a run, GV_CASES=N makes
- * it longer. */
+/* Whoever serves actions (DNS lists, firewalls, bouncers) decides a subject anew when a note names
+ * it. So in random stories: whatever an event changes of a subject's verdict, its weight, its votes
+ * or the action, a note of the same step names the subject, or the event was about it. (What time
+ * alone changes is found by going through all of them; SPEC 18.1.) GV_SEED=N replays a run,
+ * GV_CASES=N makes it longer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,28 +69,30 @@ static bool is_noted(const struct gv_subject *of)
     return false;
 }
 
-/* ---- what may happen: returns the subject that is told of anyway, or SUBJECTS ------------------ */
+/* ---- what may happen: returns the subject that is told of anyway, or SUBJECTS ------------------
+ */
 
 static unsigned observe(unsigned number, bool success)
 {
     struct gv_event event = {.kind = GV_EVENT_OBSERVATION};
 
-    event.observation = (struct gv_observation){.subject = subject_of(APART * number),
-                                                .unix_ms = host_unix_ms(&host),
-                                                .account = 1 + below(3),
-                                                .attempts = success ? 0 : 1 + below(3),
-                                                .service = GV_SERVICE_IMAP,
-                                                .kind = success ? GV_KIND_UNSPECIFIED
-                                                                : GV_KIND_WRONG_PASSWORD,
-                                                .success = success,
-                                                .new_visit = true};
+    event.observation =
+        (struct gv_observation){.subject = subject_of(APART * number),
+                                .unix_ms = host_unix_ms(&host),
+                                .account = 1 + below(3),
+                                .attempts = success ? 0 : 1 + below(3),
+                                .service = GV_SERVICE_IMAP,
+                                .kind = success ? GV_KIND_UNSPECIFIED : GV_KIND_WRONG_PASSWORD,
+                                .success = success,
+                                .new_visit = true};
     host_step(&host, &event);
     return number;
 }
 
 static void say_lock(struct puppet *puppet, unsigned number)
 {
-    struct gv_told_lock lock = {subject_of(APART * number), below(4) ? 1 + below(below(2) ? 40 : 3600) : 0};
+    struct gv_told_lock lock = {subject_of(APART * number),
+                                below(4) ? 1 + below(below(2) ? 40 : 3600) : 0};
     struct gv_buf message;
 
     gv_buf_init(&message);
@@ -111,7 +113,8 @@ static void contradict(struct puppet *puppet, unsigned number)
 
 static void revoke(const struct puppet *puppet)
 {
-    struct gv_buf record = revocation_record(&network, puppet->identity.id, host_minute(&host) - 60);
+    struct gv_buf record =
+        revocation_record(&network, puppet->identity.id, host_minute(&host) - 60);
 
     host_news(&host, record.data, record.len);
     gv_buf_free(&record);
@@ -157,9 +160,8 @@ static unsigned something(void)
 static void story(void)
 {
     static struct view before[SUBJECTS], after[SUBJECTS];
-    struct gv_settings settings = {.share = GV_SHARE_YES,
-                                   .refuse_on_consensus = true,
-                                   .max_links = 64};
+    struct gv_settings settings = {
+        .share = GV_SHARE_YES, .refuse_on_consensus = true, .max_links = 64};
 
     assert_int_equal(host_open(&host, &network, 1, &settings), GV_OK);
     for (unsigned i = 0; i < PUPPETS; i++) {
@@ -183,8 +185,8 @@ static void story(void)
             struct gv_subject of = subject_of(APART * i);
             if (i == about || same(&before[i], &after[i]) || is_noted(&of))
                 continue;
-            fail_msg("step %u, kind %u: subject %u: reason %d to %d, weight %u to %u, and no note", step,
-                     last_kind, i, before[i].decision.reason, after[i].decision.reason,
+            fail_msg("step %u, kind %u: subject %u: reason %d to %d, weight %u to %u, and no note",
+                     step, last_kind, i, before[i].decision.reason, after[i].decision.reason,
                      before[i].verdict.weight, after[i].verdict.weight);
         }
     }

@@ -26,8 +26,7 @@ static struct pattern patterns[PATTERNS] = {
     [WORKER] = {.source = "^(Info: |conn unix:[^ ]* \\(pid=[0-9]{1,9},uid=[0-9]{1,9}\\): "
                           "auth-worker<[0-9]{1,9}>: )"},
     /* NAME(USER,ADDR[,master][,<SESSION>]) */
-    [ID_23] = {.source =
-                   "^([A-Za-z0-9_-]+)\\((.*)," ADDRESS "(,master)?(," SESSION ")?\\)$"},
+    [ID_23] = {.source = "^([A-Za-z0-9_-]+)\\((.*)," ADDRESS "(,master)?(," SESSION ")?\\)$"},
     /* auth(USER,ADDR[,sasl:MECH][,master])[<...>]...[: request [N]][[: Info]: NAME] */
     [ID_24] = {.source = "^(auth|auth-worker)\\((.*)," ADDRESS
                          "(,sasl:[A-Za-z0-9_-]+)?(,master)?\\)(" SESSION
@@ -105,7 +104,8 @@ static const struct spoken {
     const char *words;
     unsigned kind;
     enum gv_blame blame;
-    const char *behind; /* instead of the line's end, if the words stand there once; NULL: nothing */
+    const char
+        *behind; /* instead of the line's end, if the words stand there once; NULL: nothing */
 } spoken[] = {
     {": Password mismatch", GV_KIND_WRONG_PASSWORD, GV_BLAME_CLIENT, " (given password: "},
     {": unknown user", GV_KIND_UNKNOWN_ACCOUNT, GV_BLAME_CLIENT, " (given password: "},
@@ -116,7 +116,8 @@ static const struct spoken {
     {": pam_authenticate() failed: System error", GV_KIND_UNSPECIFIED, GV_BLAME_BACKEND, NULL},
     {": pam_authenticate() failed: Error in service module", GV_KIND_UNSPECIFIED, GV_BLAME_BACKEND,
      NULL},
-    {": pam_authenticate() failed: Memory buffer error", GV_KIND_UNSPECIFIED, GV_BLAME_BACKEND, NULL},
+    {": pam_authenticate() failed: Memory buffer error", GV_KIND_UNSPECIFIED, GV_BLAME_BACKEND,
+     NULL},
 };
 #define SPOKEN (sizeof spoken / sizeof *spoken)
 
@@ -255,16 +256,35 @@ static const char *const users[] = {"alice",
                                     "a (given password: ",
                                     "caf\xc3\xa9 (",
                                     "a,::1,sasl:plain"};
-static const char *const addresses[] = {"198.51.100.7", "2001:db8::7", "::ffff:198.51.100.7",
-                                        "fe80::1%eth0", "198.51.100.256", "", "x"};
-static const char *const sessions[] = {"",      ",<TQRlYtRg0aDGM2QH>", ",<s>",           ",master",
-                                       ",<>",   ",master,<s>",         ",<s>,master",    "<s>",
-                                       ",<a b>", ",<a,b>",             ",sasl:plain"};
-static const char *const trails[] = {"",           "<123>",          "<123><TQRlYtRg0aDGM2QH>",
-                                     "<s>",        "<>",             "<12>: request [7]",
-                                     ": request [7]", ": request [x]", "<12><s>: request []"};
-static const char *const mechanisms[] = {"", ",sasl:plain", ",sasl:cram-md5", ",sasl:",
-                                         ",sasl:plain,master", ",master"};
+static const char *const addresses[] = {"198.51.100.7",
+                                        "2001:db8::7",
+                                        "::ffff:198.51.100.7",
+                                        "fe80::1%eth0",
+                                        "198.51.100.256",
+                                        "",
+                                        "x"};
+static const char *const sessions[] = {"",
+                                       ",<TQRlYtRg0aDGM2QH>",
+                                       ",<s>",
+                                       ",master",
+                                       ",<>",
+                                       ",master,<s>",
+                                       ",<s>,master",
+                                       "<s>",
+                                       ",<a b>",
+                                       ",<a,b>",
+                                       ",sasl:plain"};
+static const char *const trails[] = {"",
+                                     "<123>",
+                                     "<123><TQRlYtRg0aDGM2QH>",
+                                     "<s>",
+                                     "<>",
+                                     "<12>: request [7]",
+                                     ": request [7]",
+                                     ": request [x]",
+                                     "<12><s>: request []"};
+static const char *const mechanisms[] = {"",       ",sasl:plain",        ",sasl:cram-md5",
+                                         ",sasl:", ",sasl:plain,master", ",master"};
 static const char *const dbs[] = {"passwd-file", "sql", "pam", "x y", "", "ldap", "policy"};
 static const char *const words[] = {
     "Password mismatch",

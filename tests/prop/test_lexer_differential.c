@@ -368,16 +368,18 @@ static struct said reference_login(const char *text)
                 reference_name(&s, text, copy, start) && s.account_len > 0;
     } else if (user && match(LOGIN_END, text, g)) {
         s.what = GV_SAID_FAILURE;
-        s.any =
-            cut_addresses(copy + start - 1, &s.address, &s.session) && reference_name(&s, text, copy, start);
+        s.any = cut_addresses(copy + start - 1, &s.address, &s.session) &&
+                reference_name(&s, text, copy, start);
         *user = '\0'; /* the reason alone */
         if (strstr(copy + g[0].rm_eo - 1, "rip=") || strstr(copy + g[0].rm_eo - 1, "user=<") ||
             !reference_group(&s, copy))
             s.any = false;
     }
     /* Torn off, with another line behind it. */
-    const char *next = s.any ? strstr(text + (s.what == GV_SAID_SUCCESS ? start : 0), "-login: ") : NULL;
-    if (next && (next < text + start || (strstr(next, ": user=<") && strstr(next, ": user=<") < s.account + s.account_len)))
+    const char *next =
+        s.any ? strstr(text + (s.what == GV_SAID_SUCCESS ? start : 0), "-login: ") : NULL;
+    if (next && (next < text + start || (strstr(next, ": user=<") &&
+                                         strstr(next, ": user=<") < s.account + s.account_len)))
         s.any = false;
     if (s.session.len > 0)
         s.session.at = text + (s.session.at - copy);
@@ -597,8 +599,8 @@ static void make_login(char *out, size_t size)
                  draw(2) ? "Login" : "Info: Logged in", PICK(names), PICK(addresses),
                  PICK(addresses), PICK(tails));
     else
-        snprintf(out, size, "%s%s%s: user=<%s>%s%s, rip=%s, lip=%s%s", process,
-                 PICK(openings), group, PICK(names), draw(4) ? ", method=" : "", draw(4) ? "PLAIN" : "",
+        snprintf(out, size, "%s%s%s: user=<%s>%s%s, rip=%s, lip=%s%s", process, PICK(openings),
+                 group, PICK(names), draw(4) ? ", method=" : "", draw(4) ? "PLAIN" : "",
                  PICK(addresses), draw(4) ? "192.0.2.25" : PICK(addresses), PICK(tails));
 }
 

@@ -109,9 +109,9 @@ static void deliver(struct node *n, const struct record *record)
 
     if (bug == NETWORKS && s.kind == GV_STATEMENT_SIGNAL)
         s.subject.bytes[3] &= 0xfe;
-    struct gv_admission a = gv_store_weigh(
-        &n->store, &s, author, bug == NO_QUOTA ? UINT32_MAX : PER_HOUR, RETRACTS_PER_HOUR,
-        false, false);
+    struct gv_admission a =
+        gv_store_weigh(&n->store, &s, author, bug == NO_QUOTA ? UINT32_MAX : PER_HOUR,
+                       RETRACTS_PER_HOUR, false, false);
     if (a.error != GV_OK || (bug == FIRST_COME && a.displaced))
         return;
     if (a.displaced)
@@ -119,9 +119,8 @@ static void deliver(struct node *n, const struct record *record)
     if (s.kind == GV_STATEMENT_RETRACT && bug != NO_CANCEL)
         while ((cancelled = gv_store_cancelled(&n->store, &s, author)))
             gv_store_drop(&n->store, cancelled);
-    assert_non_null(
-        gv_store_hold(&n->store, &s, record->id, NULL, &n->certificates[record->author], false,
-                      false));
+    assert_non_null(gv_store_hold(&n->store, &s, record->id, NULL, &n->certificates[record->author],
+                                  false, false));
 }
 
 static bool holds(const struct node *n, const struct record *record)

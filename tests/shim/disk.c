@@ -50,8 +50,8 @@ static long number(const char *name, long otherwise)
 static void open_trace(const char *path)
 {
     if (path)
-        trace_fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
-                                0600);
+        trace_fd = (int)syscall(SYS_openat, AT_FDCWD, path,
+                                O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
 static void text(char *out, size_t cap, const char *name)
@@ -104,7 +104,8 @@ static bool is_ours(int fd)
     return fd >= 0 && fd < FDS && ours[fd];
 }
 
-/* Counts; true when this call is to fail, with errno set. A write may be half done before the end. */
+/* Counts; true when this call is to fail, with errno set. A write may be half done before the end.
+ */
 static bool counted(bool room, int fd, const void *data, size_t len, off_t at)
 {
     long n = atomic_fetch_add(&calls, 1) + 1;

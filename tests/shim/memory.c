@@ -1,6 +1,6 @@
-/* Preloaded into a real program (LD_PRELOAD), it counts what is asked of malloc, calloc, realloc and
- * posix_memalign from main() on (by the C library's own functions and by every other library too)
- * and fails a chosen one. Nothing of this is in the programs themselves. Environment:
+/* Preloaded into a real program (LD_PRELOAD), it counts what is asked of malloc, calloc, realloc
+ * and posix_memalign from main() on (by the C library's own functions and by every other library
+ * too) and fails a chosen one. Nothing of this is in the programs themselves. Environment:
  *   GV_SHIM_COUNT   file that gets the number of calls when the program exits by itself
  *   GV_SHIM_FAIL    call N fails, and GV_SHIM_FAILS - 1 after it
  *   GV_SHIM_OURS    if set, only calls that the program's own code makes are counted and fail

@@ -68,7 +68,8 @@ static void on_records(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
     (void)buf;
     if (got <= 0)
         return;
-    for (pending_len += (size_t)got; pending_len - at >= GV_FIREWALL_RECORD; at += GV_FIREWALL_RECORD) {
+    for (pending_len += (size_t)got; pending_len - at >= GV_FIREWALL_RECORD;
+         at += GV_FIREWALL_RECORD) {
         uint8_t wire[GV_FIREWALL_RECORD];
         int rc = gv_firewall_record_read(&record, pending + at);
         gv_assert(rc == GV_OK);
@@ -76,8 +77,8 @@ static void on_records(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
         if (record.op != GV_FIREWALL_COMMIT)
             continue;
         commits++;
-        gv_firewall_record_write(wire, &(struct gv_firewall_record){.op = GV_FIREWALL_DONE,
-                                                                    .number = record.number});
+        gv_firewall_record_write(
+            wire, &(struct gv_firewall_record){.op = GV_FIREWALL_DONE, .number = record.number});
         uv_buf_t answer = uv_buf_init((char *)wire, sizeof wire);
         gv_assert(uv_try_write(stream, &answer, 1) == sizeof wire);
     }
@@ -89,7 +90,8 @@ static void on_records(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
 static void on_caller(uv_stream_t *stream, int status)
 {
     gv_assert(status == 0 && !accepted);
-    gv_assert(uv_pipe_init(&loop, &client, 0) == 0 && uv_accept(stream, (uv_stream_t *)&client) == 0);
+    gv_assert(uv_pipe_init(&loop, &client, 0) == 0 &&
+              uv_accept(stream, (uv_stream_t *)&client) == 0);
     gv_assert(uv_read_start((uv_stream_t *)&client, on_alloc, on_records) == 0);
     accepted = true;
 }
@@ -181,9 +183,9 @@ static void on_changed(void *context, const struct gv_subject *subject, unsigned
 
 struct gv_subject feed_stage_subject(unsigned number)
 {
-    return (struct gv_subject){.family = GV_FAMILY_IPV4,
-                               .bytes = {11, (uint8_t)(number >> 16), (uint8_t)(number >> 8),
-                                         (uint8_t)number}};
+    return (struct gv_subject){
+        .family = GV_FAMILY_IPV4,
+        .bytes = {11, (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number}};
 }
 
 static void lock_them(unsigned count)
@@ -313,8 +315,9 @@ bool feed_stage_run(size_t listed, uint64_t ms)
     feed_turns = (struct feed_turns){0};
     while (uv_hrtime() - start < ms * 1000000u) {
         uv_run(&loop, UV_RUN_ONCE);
-        if (gv_listing_count(gv_feed_listing(feed_stage_feed)) == listed && banned() == listed + denied_ranges &&
-            !gv_feed_busy(feed_stage_feed) && accepted && gv_nft_table_count(table) == listed)
+        if (gv_listing_count(gv_feed_listing(feed_stage_feed)) == listed &&
+            banned() == listed + denied_ranges && !gv_feed_busy(feed_stage_feed) && accepted &&
+            gv_nft_table_count(table) == listed)
             return true;
     }
     return false;

@@ -1,6 +1,6 @@
 /* A stage for what a change of the lists, and the end of many locks at once, cost the loop: a real
- * core with many locked addresses, the feed, who waits for changes, bouncers and nftables, in a loop
- * of the test's own. From feed_stage_open on the core's clock goes as the real one. */
+ * core with many locked addresses, the feed, who waits for changes, bouncers and nftables, in a
+ * loop of the test's own. From feed_stage_open on the core's clock goes as the real one. */
 #ifndef GV_TESTS_HELPER_FEED_H
 #define GV_TESTS_HELPER_FEED_H
 
@@ -30,12 +30,14 @@ void feed_stage_open(unsigned count, uint64_t left_ms);
 void feed_stage_close(void);
 struct gv_subject feed_stage_subject(unsigned number);
 uint64_t feed_stage_unix_ms(void);
-/* The core is given the command, and the feed and all who follow it are told, as grapevined does. */
+/* The core is given the command, and the feed and all who follow it are told, as grapevined does.
+ */
 void feed_stage_list(enum gv_command command, const char *prefix);
-/* Turns of the loop until the listing and the bans are so many and nothing is left to be done. False:
- * they are not after so long. feed_turns counts from its beginning. */
+/* Turns of the loop until the listing and the bans are so many and nothing is left to be done.
+ * False: they are not after so long. feed_turns counts from its beginning. */
 bool feed_stage_run(size_t listed, uint64_t ms);
-/* What the firewall's helper holds by the records that it was sent: entries, ranges, allowed ones. */
+/* What the firewall's helper holds by the records that it was sent: entries, ranges, allowed ones.
+ */
 struct feed_helper {
     size_t entries, ranges, allowed;
     unsigned commits;

@@ -308,7 +308,8 @@ const char *forge_guilty(struct forger *forger, struct gv_buf *out, unsigned kin
         return "a message with a byte left over";
     case 11:
         gv_message_ping(out, GV_MESSAGE_PING, 1);
-        out->data[start + 1] = (uint8_t)(below(forger, 2) ? 0 : GV_MESSAGE_LAST + 1 + below(forger, 100));
+        out->data[start + 1] =
+            (uint8_t)(below(forger, 2) ? 0 : GV_MESSAGE_LAST + 1 + below(forger, 100));
         return "a message of an unknown number";
     case 12:
         gv_message_hello(out, GV_PROTOCOL_VERSION, (uint64_t)forger->minute * 60000, "again");

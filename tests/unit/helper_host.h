@@ -74,10 +74,10 @@ struct host {
         struct gv_address address;
     } dials[HOST_DIALS]; /* what the core wanted to dial and nobody took up yet */
     size_t dial_count;
-    struct gv_buf *keep;                   /* if set: every SEND is appended here too */
-    unsigned notes[HOST_NOTES];            /* how often, by enum gv_note */
-    struct gv_effect last[HOST_NOTES];     /* the latest of each */
-    struct gv_subject noted[HOST_NOTED];   /* subjects that notes named; the test sets it back */
+    struct gv_buf *keep;                 /* if set: every SEND is appended here too */
+    unsigned notes[HOST_NOTES];          /* how often, by enum gv_note */
+    struct gv_effect last[HOST_NOTES];   /* the latest of each */
+    struct gv_subject noted[HOST_NOTED]; /* subjects that notes named; the test sets it back */
     size_t noted_count;
     unsigned persisted[16], forgotten[16]; /* by enum gv_row */
     unsigned send_before_persist;          /* steps in which a record went out before it was safe */

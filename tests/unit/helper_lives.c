@@ -167,9 +167,8 @@ void lives_remove(struct lives *lives)
 /* ---- the process ---------------------------------------------------------------------------- */
 
 /* ASan wants to be the first library; ours only calls the kernel. */
-static char *const shimmed[] = {
-    "LD_PRELOAD=" GV_BUILD_DIR "/tests/libgv_shim_disk.so",
-    "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=1", NULL};
+static char *const shimmed[] = {"LD_PRELOAD=" GV_BUILD_DIR "/tests/libgv_shim_disk.so",
+                                "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=1", NULL};
 
 static void run_daemon(const struct lives *lives, char *const *environment)
 {
@@ -318,9 +317,9 @@ char *lives_said(const struct lives *lives)
 
 void lives_check_said(const struct lives *lives)
 {
-    static const char *const wrong[] = {"error:",       "damaged", "were changed", "not valid and",
-                                        "Sanitizer",    "runtime error", "assert",  "contradicted",
-                                        "another machine"};
+    static const char *const wrong[] = {"error:",        "damaged",      "were changed",
+                                        "not valid and", "Sanitizer",    "runtime error",
+                                        "assert",        "contradicted", "another machine"};
     char *said = lives_said(lives);
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
@@ -357,8 +356,7 @@ static void check_unique(const struct tally *tally)
         for (size_t j = 0; j < i; j++)
             if (tally->all[i].sequence == tally->all[j].sequence &&
                 memcmp(tally->all[i].id, tally->all[j].id, GV_ID_LEN) != 0)
-                fail_msg("number %llu was used twice",
-                         (unsigned long long)tally->all[i].sequence);
+                fail_msg("number %llu was used twice", (unsigned long long)tally->all[i].sequence);
 }
 
 static void no_row(void *context, enum gv_row row, const uint8_t *key, size_t key_len,

@@ -24,7 +24,8 @@ void lives_make(struct lives *lives, unsigned number);
 void lives_remove(struct lives *lives);
 
 /* `environment`: "NAME=value" strings, ends with NULL, added to the daemon's; may be NULL. The disk
- * shim is preloaded when it is not, unless the first of them is another LD_PRELOAD. What the daemon says goes to lives->said, emptied first. */
+ * shim is preloaded when it is not, unless the first of them is another LD_PRELOAD. What the daemon
+ * says goes to lives->said, emptied first. */
 void lives_start(struct lives *lives, char *const *environment);
 /* Waits until it has a session with the recorder; false when it ended, or after a minute. */
 bool lives_await_session(struct lives *lives, unsigned before);

@@ -17,8 +17,8 @@ struct flowing {
 /* The wall clock is 2026-11-22T12:00:00Z; TZ becomes UTC. */
 void flowing_open(struct flowing *f);
 void flowing_close(struct flowing *f);
-/* Leaves the flow with what it would store, and goes on with another that takes that up; the sums of
- * the first are carried over, as they are no part of it. */
+/* Leaves the flow with what it would store, and goes on with another that takes that up; the sums
+ * of the first are carried over, as they are no part of it. */
 void flowing_restart(struct flowing *f);
 /* Lines with their prefix; each ends with a newline. */
 void flowing_feed(struct flowing *f, const char *log, size_t len);

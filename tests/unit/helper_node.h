@@ -15,10 +15,10 @@
 struct node {
     struct loop_thread thread;
     char folder[64], socket[96];
-    bool enrolled;         /* before node_start */
-    enum gv_share share;   /* likewise */
-    uint16_t port;         /* likewise; 0: does not listen */
-    bool http;             /* likewise: the HTTP port too, at http_port from then on */
+    bool enrolled;       /* before node_start */
+    enum gv_share share; /* likewise */
+    uint16_t port;       /* likewise; 0: does not listen */
+    bool http;           /* likewise: the HTTP port too, at http_port from then on */
     uint16_t http_port;
     const struct gv_settings *settings; /* likewise; NULL: only `share` */
     struct gv_identity identity, root, registry;
@@ -32,8 +32,8 @@ struct node {
     int result;
 };
 
-void node_make(struct node *node);  /* folder and keys; node is all zero */
-int node_start(struct node *node);  /* result, and error when it is not GV_OK */
+void node_make(struct node *node); /* folder and keys; node is all zero */
+int node_start(struct node *node); /* result, and error when it is not GV_OK */
 void node_stop(struct node *node);
 void node_remove(struct node *node);
 

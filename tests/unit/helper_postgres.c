@@ -66,8 +66,8 @@ bool postgres_make(struct postgres *p)
         assert_int_equal(chown(p->folder, NOBODY, NOBODY), 0);
     snprintf(data, sizeof data, "%s/data", p->folder);
     snprintf(log, sizeof log, "%s/log", p->folder);
-    char *argv[] = {"initdb", "-D", data, "-A", "trust", "-U", "grapevine",
-                    "--no-sync", "-E", "UTF8", "--locale=C", NULL};
+    char *argv[] = {"initdb",    "-D",        data, "-A",   "trust",      "-U",
+                    "grapevine", "--no-sync", "-E", "UTF8", "--locale=C", NULL};
     pid_t pid = spawn(program, argv, log);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     if (status != 0) {
@@ -87,8 +87,18 @@ void postgres_start(struct postgres *p)
     snprintf(data, sizeof data, "%s/data", p->folder);
     snprintf(log, sizeof log, "%s/log", p->folder);
     snprintf(folder, sizeof folder, "%s", p->folder);
-    char *argv[] = {"postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c",
-                    "fsync=off", "-c", "shared_buffers=16MB", NULL};
+    char *argv[] = {"postgres",
+                    "-D",
+                    data,
+                    "-k",
+                    folder,
+                    "-c",
+                    "listen_addresses=",
+                    "-c",
+                    "fsync=off",
+                    "-c",
+                    "shared_buffers=16MB",
+                    NULL};
     p->pid = spawn(program, argv, log);
     for (int i = 0; i < 600; i++) {
         if (PQping(p->url) == PQPING_OK)

@@ -11,7 +11,8 @@ struct postgres {
     pid_t pid; /* 0: does not run */
 };
 
-/* false, with a loud line, when this host has no PostgreSQL. Fails the test when it does not start. */
+/* false, with a loud line, when this host has no PostgreSQL. Fails the test when it does not start.
+ */
 bool postgres_make(struct postgres *p);
 void postgres_start(struct postgres *p);
 void postgres_stop(struct postgres *p); /* at once: connections are cut */

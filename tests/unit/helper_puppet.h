@@ -26,16 +26,16 @@ struct puppet {
     struct gv_drbg drbg;
     struct host *host;
     uint32_t link;
-    struct gv_buf arrived; /* bytes from the core, not worked on yet */
-    struct gv_buf heard;   /* plaintext of all messages heard, one after the other */
-    bool open;             /* the handshake is done, seen from here */
-    bool closed;           /* the core closed the link */
-    int error;             /* why the session here gave up; GV_ERR_BUSY: there is */
+    struct gv_buf arrived;               /* bytes from the core, not worked on yet */
+    struct gv_buf heard;                 /* plaintext of all messages heard, one after the other */
+    bool open;                           /* the handshake is done, seen from here */
+    bool closed;                         /* the core closed the link */
+    int error;                           /* why the session here gave up; GV_ERR_BUSY: there is */
     uint8_t challenge[GV_CHALLENGE_LEN]; /* this, to come again with */
-    unsigned count[GV_MESSAGE_LAST + 1];        /* messages heard, by kind */
-    uint32_t goodbye;                           /* the reason heard; PUPPET_NOBODY: none */
-    unsigned records[GV_RECORD_LOG_HEAD + 1];  /* records heard, by kind */
-    unsigned whispered;                         /* records heard that are not public */
+    unsigned count[GV_MESSAGE_LAST + 1]; /* messages heard, by kind */
+    uint32_t goodbye;                    /* the reason heard; PUPPET_NOBODY: none */
+    unsigned records[GV_RECORD_LOG_HEAD + 1]; /* records heard, by kind */
+    unsigned whispered;                       /* records heard that are not public */
     uint64_t pong;
 };
 

@@ -47,8 +47,8 @@ void check_lines(const struct line_case *cases, size_t n);
 struct gv_reader_counters check_story(const char *expected, const char *const *lines);
 #define STORY(expected, ...) check_story((expected), (const char *const[]){__VA_ARGS__, NULL})
 
-/* Fails where what came out of a log is not what the file says: a reading a line, its UTC time of day
- * and its description; empty lines and those with # do not count. Closes the file. */
+/* Fails where what came out of a log is not what the file says: a reading a line, its UTC time of
+ * day and its description; empty lines and those with # do not count. Closes the file. */
 void check_log(const struct fed *fed, FILE *expected);
 
 #endif

@@ -215,8 +215,7 @@ void recorder_start(struct recorder *r)
     r->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     gv_assert(bind(r->listener, (struct sockaddr *)&at, sizeof at) == 0 &&
               listen(r->listener, 8) == 0 &&
-              getsockname(r->listener, (struct sockaddr *)&at, &len) == 0 &&
-              pipe(r->wake) == 0);
+              getsockname(r->listener, (struct sockaddr *)&at, &len) == 0 && pipe(r->wake) == 0);
     r->port = ntohs(at.sin_port);
     pthread_mutex_init(&r->lock, NULL);
     gv_assert(pthread_create(&r->thread, NULL, run, r) == 0);

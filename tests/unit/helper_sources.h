@@ -19,7 +19,7 @@ struct stage {
     char cursors[STAGE_SOURCES][GV_CURSOR_MAX];    /* of the last run */
     struct gv_source_status status[STAGE_SOURCES]; /* at the end of the last run */
     unsigned readings;
-    unsigned turns; /* of the loop, in the last run */
+    unsigned turns;  /* of the loop, in the last run */
     char got[65536]; /* "198.51.100.7 1|": address and attempts ("login") of each reading */
     unsigned until;  /* readings */
     uint64_t end_ms;

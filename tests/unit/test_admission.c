@@ -64,7 +64,8 @@ static void many_are_let_in(void **state)
     }
 }
 
-/* A member of the roster, at another address than his own, however many papers are shown meanwhile. */
+/* A member of the roster, at another address than his own, however many papers are shown meanwhile.
+ */
 static void a_member_of_the_roster_is_let_in(void **state)
 {
     assert_true(puppet_join(&other, &host));
@@ -86,7 +87,8 @@ static void a_member_of_the_roster_is_let_in(void **state)
     assert_true(puppet_come_again(&puppet, &host, &home, 0)); /* and he needs none of it */
     host_run(&host, 1000);
     there = challenged(&late, 701);
-    assert_true(puppet_come_again(&late, &host, &there, 0)); /* a second later it has filled again */
+    assert_true(
+        puppet_come_again(&late, &host, &there, 0)); /* a second later it has filled again */
     puppet_free(&late);
 }
 
@@ -212,7 +214,8 @@ static void a_proof_does_not_help_the_guilty(void **state)
     puppet_certify(&other);
     home = challenged(&other, 702);
     assert_false(puppet_come_again(&other, &host, &home, 0));
-    assert_int_equal(other.error, GV_ERR_BUSY); /* at the door, before a handshake is spent on him */
+    assert_int_equal(other.error,
+                     GV_ERR_BUSY); /* at the door, before a handshake is spent on him */
 }
 
 /* One that challenges for ever is not called for ever. */

@@ -5,8 +5,8 @@
  * says so and exits with a status of sysexits.h.
  *
  * GV_ALLOC_STEP=N fails every N-th only (default: all of our own code's, and every 37th of all, but
- * each of the first ones, which meet libraries that nobody else tries so). GV_ALLOC_SEED chooses which
- * of those it begins with; by default the day does, so that 37 days try them all. */
+ * each of the first ones, which meet libraries that nobody else tries so). GV_ALLOC_SEED chooses
+ * which of those it begins with; by default the day does, so that 37 days try them all. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +27,9 @@
 #include "helper_lives.h"
 
 #define SHIM "LD_PRELOAD=" GV_BUILD_DIR "/tests/libgv_shim_memory.so"
-#define ASAN "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=1:allocator_may_return_null=1:handle_abort=1"
+#define ASAN                                                                                       \
+    "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=1:allocator_may_return_null=1:handle_"     \
+    "abort=1"
 
 static struct lives lives;
 static char counted[128];
@@ -76,14 +78,14 @@ static long step_of(long usual)
 
 /* ---- what must hold ------------------------------------------------------------------------- */
 
-#define FIRST 120 /* of the configuration, of users and groups, of the loop */
+#define FIRST       120          /* of the configuration, of users and groups, of the loop */
 #define ANY_LIBRARY "the daemon" /* where libraries' allocations fail too */
 
 static unsigned ended_well, gave_up, wrong;
 
 /* libuv ends the process where a call that it cannot do without has no memory (pthread_atfork in
- * uv_loop_init, ...), and does not say so. Any other abort is somebody's assertion. ASan's report names
- * the place: who called abort(). */
+ * uv_loop_init, ...), and does not say so. Any other abort is somebody's assertion. ASan's report
+ * names the place: who called abort(). */
 static bool known_abort(const char *said)
 {
     static const char *const words[] = {"ssertion", "corrupt", "terminate", "invalid"};
@@ -128,8 +130,8 @@ static void check_end(const char *what, long n, int status, const char *said)
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
     gave_up += code != 0;
     ended_well += status == 0;
-    snprintf(why, sizeof why, "signal %d, exit status %d", WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-             code);
+    snprintf(why, sizeof why, "signal %d, exit status %d",
+             WIFSIGNALED(status) ? WTERMSIG(status) : 0, code);
     /* What is short is memory: no status may blame the configuration, the user or the data. */
     if (WIFSIGNALED(status) ||
         (code != 0 && (!*said || code < EX__BASE || code > EX__MAX || code == EX_USAGE ||
@@ -208,10 +210,10 @@ static void each_allocation_fails(bool ours, long in_a_row, long step, bool fres
         }
         live(n, in_a_row, ours);
     }
-    print_message("%ld allocations%s, %ld in a row failed, the first %ld and every %ld from the %ld. on: "
-                  "%u times it goes on, %u times it gives up\n",
-                  total, ours ? " of our own code" : "", in_a_row, each, step, first, ended_well,
-                  gave_up);
+    print_message(
+        "%ld allocations%s, %ld in a row failed, the first %ld and every %ld from the %ld. on: "
+        "%u times it goes on, %u times it gives up\n",
+        total, ours ? " of our own code" : "", in_a_row, each, step, first, ended_well, gave_up);
     assert_int_equal(wrong, 0);
     assert_true(total > 100 && ended_well > 0 && gave_up > 0);
     live(0, 0, ours); /* and lives on as if nothing had been */
@@ -292,8 +294,8 @@ static void each_fails(char *const *words, const char *gone)
 
 static void test_commands_that_ask(void **state)
 {
-    static const char *const asking[] = {"status", "peers", "traffic", "list", "telemetry", "network", "deny",
-                                         "reload"};
+    static const char *const asking[] = {"status",    "peers",   "traffic", "list",
+                                         "telemetry", "network", "deny",    "reload"};
 
     lives_start(&lives, NULL);
     assert_true(await_said("ready;", 10000));

@@ -83,7 +83,7 @@ struct host {
     uint32_t per_hour;   /* messages out, in the busiest hour */
     uint64_t surge_at;   /* minute; 0: never */
     uint32_t surge_late; /* hundredths of that minute that are over when it begins */
-    uint32_t surge_by; /* so many times */
+    uint32_t surge_by;   /* so many times */
     enum gv_series surge_of;
     uint64_t quiet_at; /* minute from which the log is silent; 0: never */
 };

@@ -533,7 +533,8 @@ static void expect_certificate(const char *wanted, const char *advice)
     json_decref(json);
 }
 
-/* Starts the node anew with this certificate in its folder, and with none of before in its store. */
+/* Starts the node anew with this certificate in its folder, and with none of before in its store.
+ */
 static void restart_with(struct gv_certificate *certificate, const struct gv_identity *signer)
 {
     uint8_t wire[GV_CERTIFICATE_LEN];

@@ -160,13 +160,16 @@ static void the_auth_service_says_why(void **state)
           T "dovecot: auth-worker(5): Error: conn unix:auth-worker (pid=1,uid=97): "
             "auth-worker<3>: sql(bob," A ",<Gas4>): Password query failed: x",
           LOGIN("auth failed, 1 attempts in 6 secs", "Gas4"));
-    STORY("", /* PAM's, which Dovecot calls information */
-          T "dovecot: auth-worker(78): conn unix:auth-worker (pid=1,uid=97): auth-worker<1>: pam(bob," A
-            ",<Gas4>): pam_authenticate() failed: Authentication service cannot retrieve "
-            "authentication info",
-          LOGIN("auth failed, 1 attempts in 6 secs", "Gas4"));
+    STORY(
+        "", /* PAM's, which Dovecot calls information */
+        T
+        "dovecot: auth-worker(78): conn unix:auth-worker (pid=1,uid=97): auth-worker<1>: pam(bob," A
+        ",<Gas4>): pam_authenticate() failed: Authentication service cannot retrieve "
+        "authentication info",
+        LOGIN("auth failed, 1 attempts in 6 secs", "Gas4"));
     STORY("",
-          T "dovecot: auth-worker(bob," A ")<76><Gas4>: request [1]: pam: pam_authenticate() failed: "
+          T "dovecot: auth-worker(bob," A
+            ")<76><Gas4>: request [1]: pam: pam_authenticate() failed: "
             "System error",
           LOGIN("auth failed, 1 attempts in 6 secs", "Gas4"));
     STORY("2 " A " dovecot imap unspecified 1 visit", /* another session */

@@ -28,7 +28,7 @@ static struct {
     struct network network;
     struct gv_core *cores[NODES_MAX];
     uint32_t minute[NODES_MAX]; /* as of which each has been moved */
-    struct puppet *members; /* owned: whose keys sign */
+    struct puppet *members;     /* owned: whose keys sign */
     struct gv_effects effects;
     size_t taken;
 } w;

@@ -333,7 +333,8 @@ static void a_long_log_is_copied_in_pages_and_read_back(void **state)
     assert_int_equal(status.size, 2500);
     restart(&alice);
     struct gv_mirror mirror;
-    assert_int_equal(gv_mirror_open(&mirror, alice.folder, GV_MIRROR_PRESENT, &r.registrar->descriptor), GV_OK);
+    assert_int_equal(
+        gv_mirror_open(&mirror, alice.folder, GV_MIRROR_PRESENT, &r.registrar->descriptor), GV_OK);
     assert_true(mirror.has_head);
     assert_int_equal(mirror.tree.size, 2500);
     assert_true(gv_mirror_has(&mirror, certificate.id));
@@ -535,7 +536,8 @@ static void a_registry_whose_log_was_set_back_signs_nothing(void **state)
     assert_int_equal(look(&alice).trouble_ms, since);
     restart(&alice);
     registry_stop(&r);
-    snprintf(command, sizeof command, "rm -f %s/log.head %s/registry-log*; sqlite3 %s/registry.db 'DELETE FROM log_head'",
+    snprintf(command, sizeof command,
+             "rm -f %s/log.head %s/registry-log*; sqlite3 %s/registry.db 'DELETE FROM log_head'",
              r.folder, alice.folder, r.folder);
     assert_int_equal(system(command), 0);
     registry_start(&r);

@@ -99,7 +99,8 @@ static void run(const char *format, const char *a, const char *b)
         fail_msg("%s", command);
 }
 
-/* A copy that others cannot use; as an older version would have written it, without the sum at its end. */
+/* A copy that others cannot use; as an older version would have written it, without the sum at its
+ * end. */
 static void copy_without_seal(const char *copy)
 {
     struct stat info;
@@ -183,9 +184,10 @@ static void test_another_machine_gets_a_key_of_its_own(void **state)
     snprintf(folder, sizeof folder, "%s/second", lives.folder);
     snprintf(conf, sizeof conf, "%s/second.conf", lives.folder);
     FILE *out = fopen(conf, "w");
-    fprintf(out, "[node]\ndata = %s\nlisten =\ncontrol = %s\n%s[log]\nfile = %s\n"
-            "[network]\ndescriptor = %s/descriptor\n", folder, lives.socket,
-            geteuid() == 0 ? "user = root\n" : "", lives.log, lives.folder);
+    fprintf(out,
+            "[node]\ndata = %s\nlisten =\ncontrol = %s\n%s[log]\nfile = %s\n"
+            "[network]\ndescriptor = %s/descriptor\n",
+            folder, lives.socket, geteuid() == 0 ? "user = root\n" : "", lives.log, lives.folder);
     fclose(out);
     expect(0, conf, "restore", file, "a new key of its own");
     snprintf(other, sizeof other, "%s/key", folder);
@@ -196,7 +198,8 @@ static void test_another_machine_gets_a_key_of_its_own(void **state)
     assert_int_not_equal(system(command), 0);
     snprintf(other, sizeof other, "%s/store.db", folder);
     assert_int_equal(count(other, "SELECT count(*) FROM sent"), 2);
-    assert_int_equal(count(other, "SELECT count(*) FROM sqlite_schema WHERE name = 'transparency'"), 0);
+    assert_int_equal(count(other, "SELECT count(*) FROM sqlite_schema WHERE name = 'transparency'"),
+                     0);
     run("grep -qx 'second look' %s/transparency.log", folder, "");
     run("test \"$(stat -c %%a %s/transparency.log)\" = 640", folder, "");
     assert_int_equal(count(other, "SELECT count(*) FROM kept"), 0); /* places in logs over there */
@@ -304,7 +307,8 @@ static void test_what_is_refused(void **state)
     lives_check_said(&lives);
 }
 
-/* ---- a bad medium ----------------------------------------------------------------------------- */
+/* ---- a bad medium -----------------------------------------------------------------------------
+ */
 
 static void flip(const char *path, off_t at, unsigned bit)
 {
@@ -353,7 +357,8 @@ static void test_a_wrong_bit_anywhere_is_seen(void **state)
     expect(0, lives.conf, "restore", copy, "in place"); /* an older one */
 }
 
-/* ---- a restore that was killed ---------------------------------------------------------------- */
+/* ---- a restore that was killed ----------------------------------------------------------------
+ */
 
 static void leave_behind(const char *name)
 {
@@ -380,7 +385,8 @@ static void test_a_killed_restore_leaves_nothing_in_the_way(void **state)
             int nowhere = open("/dev/null", O_WRONLY);
             dup2(nowhere, STDOUT_FILENO);
             dup2(nowhere, STDERR_FILENO);
-            execl(GV_BIN_DIR "/grapevine", "grapevine", "--config", lives.conf, "restore", file, NULL);
+            execl(GV_BIN_DIR "/grapevine", "grapevine", "--config", lives.conf, "restore", file,
+                  NULL);
             _exit(127);
         }
         assert_true(pid > 0);

@@ -317,7 +317,8 @@ static void rows_are(sqlite3 *db, int64_t rows)
     gv_db_close(db);
 }
 
-/* For reading alone: nothing comes to be beside the file, whatever its name is; a log is read along. */
+/* For reading alone: nothing comes to be beside the file, whatever its name is; a log is read
+ * along. */
 static void test_database_for_reading(void **state)
 {
     static const char *const names[] = {"/a", "/b?mode=memory", "/c#d%41", "//e"};

@@ -73,10 +73,17 @@ static void rebinding(void **state)
     static const struct {
         const char *host;
         unsigned status;
-    } cases[] = {{"evil.example", 421}, {"127.0.0.1.evil.example", 421}, {"localhost", 200},
-                 {"127.0.0.1:1", 200},  {"localhost.evil.example", 421}, {"127.0.0.2", 421},
-                 {"127.0.0.1:80@evil.example", 421}, {"[127.0.0.1]evil.example", 421},
-                 {"127.0.0.1:123456", 421}, {"localhost:8x", 421}, {"localhost:", 200}};
+    } cases[] = {{"evil.example", 421},
+                 {"127.0.0.1.evil.example", 421},
+                 {"localhost", 200},
+                 {"127.0.0.1:1", 200},
+                 {"localhost.evil.example", 421},
+                 {"127.0.0.2", 421},
+                 {"127.0.0.1:80@evil.example", 421},
+                 {"[127.0.0.1]evil.example", 421},
+                 {"127.0.0.1:123456", 421},
+                 {"localhost:8x", 421},
+                 {"localhost:", 200}};
     char text[512];
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

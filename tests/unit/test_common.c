@@ -161,7 +161,8 @@ static void both_convict(size_t i, uint32_t minute)
     convict(&based, papers[i].instance, minute);
 }
 
-/* ---- what both answer ------------------------------------------------------------------------- */
+/* ---- what both answer -------------------------------------------------------------------------
+ */
 
 static void same_instance(const struct gv_instance *a, const struct gv_instance *b)
 {
@@ -267,7 +268,8 @@ static void same_items(void)
                          gv_set_find(&based.set, papers[i].id) != NULL);
 }
 
-/* ---- the tests --------------------------------------------------------------------------------- */
+/* ---- the tests ---------------------------------------------------------------------------------
+ */
 
 static int stage_up(void **state)
 {
@@ -374,11 +376,8 @@ static void a_mesh_that_shares_goes_the_same_way(void **state)
         "kill=50,kill_min=3,jumps=2,jump_s=400"};
 
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-        struct gv_sim_options options = {.nodes = 12,
-                                         .hours = i == 0 ? 0.4 : 1,
-                                         .seed = 3 + i,
-                                         .sightings = 8,
-                                         .known = true};
+        struct gv_sim_options options = {
+            .nodes = 12, .hours = i == 0 ? 0.4 : 1, .seed = 3 + i, .sightings = 8, .known = true};
         struct gv_sim_result apart, together;
         const char *where;
         if (i > 0)

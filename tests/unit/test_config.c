@@ -398,12 +398,15 @@ static void test_surfaces_that_cannot_work(void **state)
               "[dnsbl]\nlisten = 127.0.0.1:4753, [::1]:4753\nclients = 192.0.2.0/24\n",
          ""},
         {NODE "[policy]\nenforce = firewall\n",
-         "4: [policy] enforce: \"firewall\" will not do here, write no, or some of dovecot, dnsbl, bouncers, nftables\n"},
+         "4: [policy] enforce: \"firewall\" will not do here, write no, or some of dovecot, dnsbl, "
+         "bouncers, nftables\n"},
         {NODE "[policy]\nenforce = no, dnsbl\n[dnsbl]\nlisten = 127.0.0.1:4753\n",
-         "4: [policy] enforce: \"no\" will not do here, write no, or some of dovecot, dnsbl, bouncers, nftables\n"},
+         "4: [policy] enforce: \"no\" will not do here, write no, or some of dovecot, dnsbl, "
+         "bouncers, nftables\n"},
         {NODE "[policy]\nenforce = dovecot\n",
          "4: [policy] enforce: dovecot needs a place to ask; set [http] listen = 127.0.0.1:4729\n"},
-        {NODE "[policy]\nenforce = bouncers, dovecot\nfeed = consensus\n[http]\nlisten = 127.0.0.1:1\n",
+        {NODE
+         "[policy]\nenforce = bouncers, dovecot\nfeed = consensus\n[http]\nlisten = 127.0.0.1:1\n",
          ""},
         {NODE "[policy]\nenforce = bouncers\n",
          "4: [policy] enforce: bouncers need a place to ask; set [http] listen = 127.0.0.1:4729\n"},
@@ -434,9 +437,9 @@ static void test_surfaces_that_cannot_work(void **state)
         {NODE "[http]\nlisten = localhost:4729\n",
          "4: [http] listen: \"localhost\" is not an address; write it as 127.0.0.1:4729 or "
          "[::1]:4729\n"},
-        {NODE "[http]\nlisten = 0.0.0.0:4729\n",
-         "4: [http] listen: \"0.0.0.0\" is open to other hosts, but [http] clients lists none; list "
-         "them, or listen on 127.0.0.1\n"},
+        {NODE "[http]\nlisten = 0.0.0.0:4729\n", "4: [http] listen: \"0.0.0.0\" is open to other "
+                                                 "hosts, but [http] clients lists none; list "
+                                                 "them, or listen on 127.0.0.1\n"},
         {NODE "[http]\nlisten = [::1]:4729\n", ""},
         {NODE "[http]\nlisten = 192.0.2.1:4729\nclients = 192.0.2.0/24\nnames = mail.example.org\n",
          ""},

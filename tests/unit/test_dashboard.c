@@ -82,7 +82,8 @@ static void test_the_dashboard_is_files(void **state)
     assert_memory_equal(port_body(), "\x1f\x8b", 2);
     port_header(etag, "ETag: ");
     snprintf(with, sizeof with, "If-None-Match: %s\r\n", etag);
-    assert_int_equal(port_ask("GET", "/dashboard/style.css", with), 200); /* of the compressed one */
+    assert_int_equal(port_ask("GET", "/dashboard/style.css", with),
+                     200); /* of the compressed one */
     strcat(with, "Accept-Encoding: gzip\r\n");
     assert_int_equal(port_ask("GET", "/dashboard/style.css", with), 304);
     static const char *const plain[] = {"", "Accept-Encoding: gzip;q=0\r\n",
@@ -151,8 +152,8 @@ static bool is_attacker(const char *address)
 
     usleep(2100000); /* what was found is told for two seconds */
     assert_int_equal(node_get(&port_node, "attackers", &json), 200);
-    json_array_foreach(json_object_get(json, "attackers"), i, one)
-        found |= strcmp(json_string_value(json_object_get(one, "subject")), address) == 0;
+    json_array_foreach(json_object_get(json, "attackers"), i, one) found |=
+        strcmp(json_string_value(json_object_get(one, "subject")), address) == 0;
     json_decref(json);
     return found;
 }

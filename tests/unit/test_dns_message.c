@@ -131,10 +131,10 @@ static void answers_what_a_list_must(void **state)
                      questions[i].type, out[3] & 15, out[7], out[9]);
         assert_int_equal(out[0], 0xab);
         assert_int_equal(out[1], 0xcd);
-        assert_int_equal(out[2] & 0x80, 0x80);                                  /* QR */
-        assert_int_equal(out[2] & 0x04, questions[i].rcode == 5 ? 0 : 0x04);    /* AA */
-        assert_int_equal(out[2] & 0x01, 1);                                     /* RD comes back */
-        assert_int_equal(out[3] & 0x80, 0);                                     /* RA */
+        assert_int_equal(out[2] & 0x80, 0x80);                               /* QR */
+        assert_int_equal(out[2] & 0x04, questions[i].rcode == 5 ? 0 : 0x04); /* AA */
+        assert_int_equal(out[2] & 0x01, 1);                                  /* RD comes back */
+        assert_int_equal(out[3] & 0x80, 0);                                  /* RA */
         assert_memory_equal(out + 12, query + 12, len - 12);
         if (questions[i].value)
             assert_int_equal(out[n - 1], questions[i].value);

@@ -18,7 +18,9 @@ static const char well[] =
     " \"enrolled\": true, \"revoked\": false, \"certificate_expires\": \"2027-01-10T00:00:00Z\","
     " \"mesh\": {\"peers\": 5, \"peers_outbound\": 3, \"instances\": 40, \"clock_offset_ms\": 20},"
     " \"counters\": {\"connections_accepted\": 2}, \"store\": {\"ok\": true, \"error\": null},"
-    " \"registry\": {\"trouble\": null, \"finding\": null, \"log\": {\"trouble\": null, \"head\": \"2026-11-18T10:00:00Z\", \"size\": 9}}, \"logs\": [{\"path\": \"/var/log/mail.log\", \"state\":"
+    " \"registry\": {\"trouble\": null, \"finding\": null, \"log\": {\"trouble\": null, \"head\": "
+    "\"2026-11-18T10:00:00Z\", \"size\": 9}}, \"logs\": [{\"path\": \"/var/log/mail.log\", "
+    "\"state\":"
     " \"reading\", \"lines\": 5000, \"matched\": 40, \"failures\": 7}],"
     " \"enforcement\": {\"refused\": 2, \"dovecot\": {\"asked\": 9}, \"dnsbl\": {\"queries\": 4},"
     " \"bouncers\": {\"pulls\": 3}, \"nftables\": {\"state\": \"ok\", \"in_place\": 2}}}";
@@ -111,10 +113,12 @@ static void each_trouble_of_the_daemon_is_found(void **state)
         {"{\"registry\": {\"trouble\": \"revocations: HTTP status 503\", \"trouble_since\": "
          "\"2026-11-18T09:00:00Z\", \"retry\": \"2026-11-18T11:00:00Z\"}}",
          "registry", "warning",
-         "not in reach since 2026-11-18T09:00:00Z: revocations: HTTP status 503; asked again 2026-11-18T11"},
+         "not in reach since 2026-11-18T09:00:00Z: revocations: HTTP status 503; asked again "
+         "2026-11-18T11"},
         {"{\"registry\": {\"log\": {\"trouble\": \"the registry answers with HTTP status 503\", "
          "\"trouble_since\": \"2026-11-18T10:10:00Z\"}}}",
-         "registry", "warning", "cannot be compared since 2026-11-18T10:10:00Z: the registry answers"},
+         "registry", "warning",
+         "cannot be compared since 2026-11-18T10:10:00Z: the registry answers"},
         /* Nothing new for more than a day: it hides something. */
         {"{\"registry\": {\"log\": {\"trouble\": \"the registry answers with HTTP status 503\", "
          "\"trouble_since\": \"2026-11-18T10:10:00Z\", \"head\": \"2026-11-17T08:00:00Z\"}}}",

@@ -256,7 +256,7 @@ static void hundred_parallel_guesses_get_one_answer(void **state)
 }
 
 #define ALIKE                                                                                      \
-    "{\"login\":\"bob\",\"pwhash\":\"same\",\"remote\":\"" CLIENT                                        \
+    "{\"login\":\"bob\",\"pwhash\":\"same\",\"remote\":\"" CLIENT                                  \
     "\",\"mech\":\"CRAM-MD5\",\"session_id\":\"\""
 
 /* By way of Postfix and with a challenge every guess at a name looks the same, and like the second

@@ -57,8 +57,7 @@ static struct gv_driver_status status(void)
 
 static int deny(const char *prefix)
 {
-    struct gv_event event = {.kind = GV_EVENT_COMMAND,
-                             .command = {.command = GV_COMMAND_DENY}};
+    struct gv_event event = {.kind = GV_EVENT_COMMAND, .command = {.command = GV_COMMAND_DENY}};
     int result;
 
     assert_int_equal(gv_prefix_parse(&event.command.prefix, prefix, strlen(prefix)), GV_OK);

@@ -120,8 +120,9 @@ static void test_what_is_refused_says_what_to_do(void **state)
     assert_int_equal(wait_for(gv_enroll_fetch_descriptor(enroll, on_answer, NULL)), GV_OK);
     static const char *const emails[] = {"nonsense", "", "a@b", "a b@example.org", "@example.org"};
     for (size_t i = 0; i < sizeof emails / sizeof *emails; i++) {
-        assert_int_equal(wait_for(gv_enroll_request(enroll, emails[i], "2026-11", NULL, on_answer, NULL)),
-                         GV_ERR_FORBIDDEN);
+        assert_int_equal(
+            wait_for(gv_enroll_request(enroll, emails[i], "2026-11", NULL, on_answer, NULL)),
+            GV_ERR_FORBIDDEN);
         assert_string_equal(last.word, "email");
         assert_non_null(strstr(last.text.text, "that is not an email address: write it like"));
     }
@@ -140,8 +141,8 @@ static void test_a_clock_that_is_off(void **state)
 {
     assert_int_equal(wait_for(gv_enroll_fetch_descriptor(enroll, on_answer, NULL)), GV_OK);
     uint64_t right = registry_clock_ms;
-    assert_int_equal(gv_enroll_request(enroll, "admin@example.org", "2026-11", NULL, on_answer, NULL),
-                     GV_OK);
+    assert_int_equal(
+        gv_enroll_request(enroll, "admin@example.org", "2026-11", NULL, on_answer, NULL), GV_OK);
     registry_clock_ms += 15 * 60000; /* signed before, answered after */
     wait_for(GV_OK);
     assert_string_equal(last.word, "clock");

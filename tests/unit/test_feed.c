@@ -1,5 +1,6 @@
-/* What is listed follows the core: what ends by itself leaves in time, however many end together; what
- * the admin allows is not listed from that moment on; and neither holds the loop up (SPEC 18.1). */
+/* What is listed follows the core: what ends by itself leaves in time, however many end together;
+ * what the admin allows is not listed from that moment on; and neither holds the loop up
+ * (SPEC 18.1). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@
 
 #define MANY      20000u
 #define TOGETHER  50000u
-#define IN_A_TURN 2000u /* a quarter of a millisecond is a tenth of that on a fast machine */
+#define IN_A_TURN 2000u  /* a quarter of a millisecond is a tenth of that on a fast machine */
 #define PATIENCE  60000u /* ms, of a machine with other work */
 
 static unsigned listed(unsigned number)

@@ -220,8 +220,8 @@ static void write_text(struct writer *w, uint32_t n, const char *format, ...)
         fflush(w->log);
 }
 
-#define ADDRESS    "11.%u.%u.%u"
-#define BYTES_OF(n) (n) >> 16 & 255, (n) >> 8 & 255, (n) & 255
+#define ADDRESS     "11.%u.%u.%u"
+#define BYTES_OF(n) (n) >> 16 & 255, (n) >> 8 & 255, (n)&255
 
 /* The next line of a visit to Postfix, whose one attempt counts once: where no line tells of it, by
  * the last, and only then. */
@@ -370,9 +370,10 @@ static void check(const struct writer *w)
         lost += counts[i] == 0;
         repeated += counts[i] > 1;
     }
-    print_message("%u lines and visits, %u generations, %u of them copied, %u compressed: %zu lost, %zu "
-                  "repeated\n",
-                  w->lines, w->generation, w->copies, w->packed, lost, repeated);
+    print_message(
+        "%u lines and visits, %u generations, %u of them copied, %u compressed: %zu lost, %zu "
+        "repeated\n",
+        w->lines, w->generation, w->copies, w->packed, lost, repeated);
     assert_int_equal(bad, 0);
     assert_int_equal(lost, 0);
     assert_int_equal(repeated, 0);

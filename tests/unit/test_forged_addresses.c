@@ -268,12 +268,14 @@ static void auth_password_with_a_verdict(void **state)
 /* A name that speaks of PAM's trouble excuses nobody, its owner least. */
 static void auth_name_that_claims_a_fault_of_pam(void **state)
 {
-    expect_kind(D "auth: pam(x,203.0.113.9): pam_authenticate() failed: System error,198.51.100.7): "
-                  "pam_authenticate() failed: Authentication failure (Password mismatch?)",
+    expect_kind(D
+                "auth: pam(x,203.0.113.9): pam_authenticate() failed: System error,198.51.100.7): "
+                "pam_authenticate() failed: Authentication failure (Password mismatch?)",
                 "198.51.100.7", "wrong-password 1 visit");
-    expect_kind(D "auth: pam(a,198.51.100.7): Password mismatch (given password: : Password mismatch): "
-                  "pam_authenticate() failed: System error",
-                "198.51.100.7", "unspecified 1 visit");
+    expect_kind(
+        D "auth: pam(a,198.51.100.7): Password mismatch (given password: : Password mismatch): "
+          "pam_authenticate() failed: System error",
+        "198.51.100.7", "unspecified 1 visit");
 }
 
 /* A name that cannot be one comes last, with a ")" behind it: every end of a verdict can be made to
@@ -333,9 +335,10 @@ static void auth_name_that_claims_to_be_disallowed(void **state)
 
 static void auth_name_that_claims_a_fault_of_the_backend(void **state)
 {
-    expect_kind(D "auth: pam(x,198.51.100.7): Error: y,198.51.100.7): pam_authenticate() failed: User "
-                  "not known to the underlying authentication module",
-                "198.51.100.7", "unspecified 1 visit");
+    expect_kind(
+        D "auth: pam(x,198.51.100.7): Error: y,198.51.100.7): pam_authenticate() failed: User "
+          "not known to the underlying authentication module",
+        "198.51.100.7", "unspecified 1 visit");
 }
 
 static void auth_name_that_claims_a_policy_refusal(void **state)

@@ -410,11 +410,13 @@ static void logins_older_than_clean_history_lives_are_refused(void **state)
     o.past = o.success = true;
     o.attempts = 0;
     o.unix_ms = now - 30 * DAY - 1000;
-    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true),
+                     GV_ERR_RANGE);
     o.unix_ms = now - 29 * DAY;
     assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true), GV_OK);
     o.past = false; /* a live log that shows such a line teaches nothing */
-    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true),
+                     GV_ERR_RANGE);
 }
 
 static void imported_failures_neither_lock_nor_signal_nor_count(void **state)
@@ -448,14 +450,17 @@ static void times_that_cannot_be_are_refused(void **state)
     struct gv_observation o = failure(&attacker);
 
     o.unix_ms = now + 10 * MINUTE + 1;
-    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true),
+                     GV_ERR_RANGE);
     o.unix_ms = now - 7 * DAY - 1;
-    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true),
+                     GV_ERR_RANGE);
     o.unix_ms = 0;
     assert_int_equal(gv_history_observe(history, &last, 5, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
     o.unix_ms = now;
     o.subject.family = GV_FAMILY_NONE;
-    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true), GV_ERR_RANGE);
+    assert_int_equal(gv_history_observe(history, &last, now, &o, GV_STRICT_NOT, true),
+                     GV_ERR_RANGE);
     assert_int_equal(gv_history_count(history), 0);
     /* A log clock that is ahead of ours does not put anything into the future. */
     o.subject = attacker;

@@ -13,9 +13,8 @@
 
 #include "helper_reader.h"
 
-static const char *const logs[] = {"genuine.log",          "genuine-exim.log",
-                                   "genuine-sendmail.log", "genuine-cyrus.log",
-                                   "genuine-courier.log"};
+static const char *const logs[] = {"genuine.log", "genuine-exim.log", "genuine-sendmail.log",
+                                   "genuine-cyrus.log", "genuine-courier.log"};
 
 /* How many observations a line leads to, by itself. */
 static size_t gives(struct fed *fed, const char *line, size_t len)

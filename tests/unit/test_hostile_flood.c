@@ -87,7 +87,8 @@ static void a_flood_keeps_no_news_waiting(void **state)
     assert_true(gv_traffic_under_cap(&sum) < cap / 10);
 }
 
-/* Own words that are held already, over and over: the answers must not cost what news are carried by. */
+/* Own words that are held already, over and over: the answers must not cost what news are carried
+ * by. */
 static void who_repeats_himself_keeps_no_news_waiting(void **state)
 {
     struct gv_buf message;
@@ -115,7 +116,8 @@ static void who_repeats_himself_keeps_no_news_waiting(void **state)
     assert_news_travel(7);
 }
 
-/* Each stays within his share of the minute; together they empty the bucket, but not the reserve. */
+/* Each stays within his share of the minute; together they empty the bucket, but not the reserve.
+ */
 static void many_who_come_and_go_keep_no_news_waiting(void **state)
 {
     static const uint8_t ping[3] = {0x92, GV_MESSAGE_PING, 7};

@@ -17,11 +17,11 @@
 #include "helper_forge.h"
 #include "proto/limits.h"
 
-#define ATTACKERS   240 /* fewer than the bans that are kept */
-#define EACH        50  /* messages of a session; the last is the guilty one */
-#define WITNESS     2
-#define VICTIM      3
-#define KNOWN_LIFE  100 /* rounds; 16 hours */
+#define ATTACKERS  240 /* fewer than the bans that are kept */
+#define EACH       50  /* messages of a session; the last is the guilty one */
+#define WITNESS    2
+#define VICTIM     3
+#define KNOWN_LIFE 100 /* rounds; 16 hours */
 
 static struct network network;
 static struct host host;
@@ -234,12 +234,13 @@ static void nothing_forged_is_held_and_nobody_honest_suffers(void **state)
     after_kb = in_use_kb();
     if (MEMORY_IS_OURS && before_kb)
         assert_true(after_kb < before_kb + 2048); /* a day's statements, and nothing of forgers */
-    print_message("%llu messages in %.0f CPU s: %llu dropped, %llu messages and %llu frames cut "
-                  "their sender off, %llu of strangers; %llu genuine ones taken; %zu kB in use, then %zu\n",
-                  (unsigned long long)sent.messages, (double)(clock() - start) / CLOCKS_PER_SEC,
-                  (unsigned long long)sent.dropped, (unsigned long long)sent.guilty,
-                  (unsigned long long)sent.frames, (unsigned long long)sent.strangers,
-                  (unsigned long long)sent.genuine, before_kb, after_kb);
+    print_message(
+        "%llu messages in %.0f CPU s: %llu dropped, %llu messages and %llu frames cut "
+        "their sender off, %llu of strangers; %llu genuine ones taken; %zu kB in use, then %zu\n",
+        (unsigned long long)sent.messages, (double)(clock() - start) / CLOCKS_PER_SEC,
+        (unsigned long long)sent.dropped, (unsigned long long)sent.guilty,
+        (unsigned long long)sent.frames, (unsigned long long)sent.strangers,
+        (unsigned long long)sent.genuine, before_kb, after_kb);
 }
 
 /* Every kind by itself, so that none hides behind another. */

@@ -1,5 +1,6 @@
 /* Whispers and errands from peers that are not honest (SPEC 9.10): what is kept is given to nobody,
- * questions are bounded, and an errand's session is for errands. And the law of what is published. */
+ * questions are bounded, and an errand's session is for errands. And the law of what is published.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -193,7 +194,8 @@ static void contradictions_in_whispers_are_exposed(void **state)
     gv_buf_free(&b);
 }
 
-/* ---- the session of an errand ----------------------------------------------------------------- */
+/* ---- the session of an errand -----------------------------------------------------------------
+ */
 
 static void say_errand(struct puppet *who)
 {
@@ -222,7 +224,8 @@ static void an_errand_gets_no_news_and_no_repair(void **state)
     gv_buf_free(&record);
 }
 
-/* ---- the law of what is published ------------------------------------------------------------- */
+/* ---- the law of what is published -------------------------------------------------------------
+ */
 
 /* Whatever votes come, kept or public, in whatever order: what is public in the end says who is
  * untrusted as all that is held does, and as much for `consensus`; and one group alone publishes
@@ -265,10 +268,10 @@ static void what_is_public_suffices(void **state)
         gv_store_judge_public(&known, row, policy, host.core->descriptor.genesis_min,
                               host.core->now_min, scratch);
         assert_int_equal(all.published && known.state != all.state, 0);
-        bool all_consensus = all.weight >= policy->consensus_weight &&
-                             all.groups >= policy->consensus_groups;
-        bool known_consensus = known.weight >= policy->consensus_weight &&
-                               known.groups >= policy->consensus_groups;
+        bool all_consensus =
+            all.weight >= policy->consensus_weight && all.groups >= policy->consensus_groups;
+        bool known_consensus =
+            known.weight >= policy->consensus_weight && known.groups >= policy->consensus_groups;
         assert_int_equal(all_consensus, known_consensus);
         untrusted += known.state == GV_VERDICT_UNTRUSTED;
     }

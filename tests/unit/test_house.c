@@ -55,7 +55,8 @@ static const struct house_floor floors[] = {
     {"proto/wire", {GROUND, "proto/wire"}},
     {"proto/trust", {GROUND, "proto/wire", "proto/trust"}},
     {"proto/mesh", {PROTO}},
-    {"node", {PROTO, "node", "node/base", "node/host", "node/ingest", "node/serve"}}, /* grapevined */
+    {"node",
+     {PROTO, "node", "node/base", "node/host", "node/ingest", "node/serve"}}, /* grapevined */
     {"node/base", {PROTO, "node/base"}},
     {"node/host", {PROTO, "node/base", "node/host"}},
     {"node/ingest", {PROTO, "node/base", "node/ingest"}},

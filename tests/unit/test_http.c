@@ -236,8 +236,8 @@ static void test_many_arguments(void **state)
     static const struct {
         unsigned arguments, length; /* beside name=x */
         const char *status;
-    } cases[] = {{31, 0, "HTTP/1.1 200"},     {32, 0, "HTTP/1.1 414"},    {300, 0, "HTTP/1.1 414"},
-                 {2000, 0, "HTTP/1.1 414"},   {31, 1000, "HTTP/1.1 200"}, {31, 9000, "HTTP/1.1 414"},
+    } cases[] = {{31, 0, "HTTP/1.1 200"},   {32, 0, "HTTP/1.1 414"},    {300, 0, "HTTP/1.1 414"},
+                 {2000, 0, "HTTP/1.1 414"}, {31, 1000, "HTTP/1.1 200"}, {31, 9000, "HTTP/1.1 414"},
                  {1, 20000, "HTTP/1.1 414"}};
     static char request[40000];
 
@@ -251,7 +251,8 @@ static void test_many_arguments(void **state)
     }
 }
 
-/* Sixteen in one go, on a connection that stays: answers that wait for those behind wait no longer. */
+/* Sixteen in one go, on a connection that stays: answers that wait for those behind wait no longer.
+ */
 static void test_requests_in_one_go(void **state)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,

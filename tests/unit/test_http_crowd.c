@@ -1,5 +1,5 @@
-/* The HTTP port of a real node among clients that mean no good: what cannot be framed in one way only,
- * bombs, and crowds of slow ones, while others are answered (SPEC 18.4). */
+/* The HTTP port of a real node among clients that mean no good: what cannot be framed in one way
+ * only, bombs, and crowds of slow ones, while others are answered (SPEC 18.4). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -157,8 +157,10 @@ static void test_names_that_are_not_ours(void **state)
 {
     static const char *const paths[] = {"/blocklist.txt", "/metrics", "/api/v1/status",
                                         "/api/v1/openapi.json"};
-    static const char *const names[] = {"evil.example", "localhost.evil.example", "127.0.0.1.evil",
-                                        "127.0.0.2", "[::1]", "0.0.0.0", "localhost@evil", "a b"};
+    static const char *const names[] = {"evil.example",   "localhost.evil.example",
+                                        "127.0.0.1.evil", "127.0.0.2",
+                                        "[::1]",          "0.0.0.0",
+                                        "localhost@evil", "a b"};
     char request[1024];
 
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
@@ -207,8 +209,9 @@ static void test_bombs(void **state)
     static const struct {
         const char *unit, *before;
     } bombs[] = {
-        {"[", ""},       {"{\"a\":", ""}, {"[[],", ""},         {"\"a\":1,", "{"}, {"9", "{\"a\":"},
-        {"1e9", "[1e9"}, {"\\u0000", "\""}, {"\xf0\x9f\x98\x80", "\""}, {" ", ""},  {"-", ""},
+        {"[", ""},        {"{\"a\":", ""}, {"[[],", ""},      {"\"a\":1,", "{"},
+        {"9", "{\"a\":"}, {"1e9", "[1e9"}, {"\\u0000", "\""}, {"\xf0\x9f\x98\x80", "\""},
+        {" ", ""},        {"-", ""},
     };
     for (size_t i = 0; i < sizeof bombs / sizeof *bombs; i++) {
         size_t n = strlen(bombs[i].before), unit = strlen(bombs[i].unit);
@@ -291,10 +294,8 @@ static void get_large(struct gv_http_request *request, void *context)
 static void open_large(void *context)
 {
     static const struct gv_http_bound_route route = {{"GET", "/large", get_large}, NULL};
-    struct gv_http_options options = {.host = "127.0.0.1",
-                                      .bound = &route,
-                                      .bound_count = 1,
-                                      .connections_per_ip = 100};
+    struct gv_http_options options = {
+        .host = "127.0.0.1", .bound = &route, .bound_count = 1, .connections_per_ip = 100};
     char *bytes = malloc(LARGE);
 
     assert_non_null(bytes);
@@ -358,9 +359,9 @@ int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        WITH(test_requests_in_two_ways), WITH(test_names_that_are_not_ours),
-        WITH(test_huge_questions),       WITH(test_bombs),
-        WITH(test_500_slow_clients),     WITH(test_more_than_there_are_places),
+        WITH(test_requests_in_two_ways),   WITH(test_names_that_are_not_ours),
+        WITH(test_huge_questions),         WITH(test_bombs),
+        WITH(test_500_slow_clients),       WITH(test_more_than_there_are_places),
         WITH(test_readers_share_one_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

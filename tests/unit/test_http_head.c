@@ -1,5 +1,5 @@
-/* The head of an HTTP request over a real socket: what one server may read in one way and another in
- * another way is refused with one answer, and what follows it is not (SPEC 18.4). */
+/* The head of an HTTP request over a real socket: what one server may read in one way and another
+ * in another way is refused with one answer, and what follows it is not (SPEC 18.4). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,18 +22,16 @@ static struct gv_http_server *server;
 static void handle(struct gv_http_request *request, void *context)
 {
     (void)context;
-    gv_http_respond(request, 200, "text/plain", gv_http_path(request), strlen(gv_http_path(request)));
+    gv_http_respond(request, 200, "text/plain", gv_http_path(request),
+                    strlen(gv_http_path(request)));
 }
 
 static void start_it(void *context)
 {
     static const char *const hosts[] = {"localhost"};
     static const struct gv_http_route routes[] = {{"GET", "/*", handle}, {"POST", "/*", handle}};
-    struct gv_http_options options = {.host = "127.0.0.1",
-                                      .hosts = hosts,
-                                      .host_count = 1,
-                                      .routes = routes,
-                                      .route_count = 2};
+    struct gv_http_options options = {
+        .host = "127.0.0.1", .hosts = hosts, .host_count = 1, .routes = routes, .route_count = 2};
 
     (void)context;
     assert_int_equal(gv_http_start(&server, &thread.loop, &options, NULL), 0);
@@ -90,7 +88,10 @@ struct attempt {
     const char *bytes;
     size_t len;
 };
-#define RAW(text)     {text, sizeof(text) - 1}
+#define RAW(text)                                                                                  \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
 #define WITHIN(lines) RAW("POST /first HTTP/1.1\r\n" HOST lines)
 
 static void refused(const struct attempt *attempts, size_t count)
@@ -102,7 +103,8 @@ static void refused(const struct attempt *attempts, size_t count)
             memcpy(request, attempts[i].bytes, attempts[i].len);
             memcpy(request + attempts[i].len, SMUGGLED, sizeof SMUGGLED);
             talk(request, attempts[i].len + sizeof SMUGGLED - 1, step);
-            if (strncmp(answer, "HTTP/1.1 400 ", 13) != 0 || heads() != 1 || strstr(answer, "smuggled"))
+            if (strncmp(answer, "HTTP/1.1 400 ", 13) != 0 || heads() != 1 ||
+                strstr(answer, "smuggled"))
                 fail_msg("attempt %zu, %zu bytes at a time: %s", i, step, answer);
         }
 }
@@ -114,7 +116,8 @@ static void test_a_zero_byte_hides_nothing(void **state)
         WITHIN("X: a\0\r\nContent-Length: 0\r\n\r\n"),
         WITHIN("X: a\0\0\r\nContent-Length: 0\r\n\r\n"),
         WITHIN("X: \0\r\nContent-Length: 0\r\n\r\n"),
-        WITHIN("Content-Length: 0\x00" "60\r\n\r\n"),
+        WITHIN("Content-Length: 0\x00"
+               "60\r\n\r\n"),
         WITHIN("Content-Length: 0\r\nTransfer-Encoding: \0chunked\r\n\r\n"),
         WITHIN("Content-Length: 0\r\nTransfer-Encoding\0: chunked\r\n\r\n"),
         WITHIN("Content-Length: 0\r\nX: a\0\r\n\r\n"),
@@ -210,8 +213,8 @@ static void test_what_is_right_is_answered(void **state)
     for (unsigned i = 0; i < 30; i++)
         len += (size_t)snprintf(many + len, sizeof many - len, "X-%u: %0*d\r\n", i, 60, 0);
     len += (size_t)snprintf(many + len, sizeof many - len,
-                            "\r\nGET /two HTTP/1.1\r\n" HOST
-                            "\r\nGET /three HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+                            "\r\nGET /two HTTP/1.1\r\n" HOST "\r\nGET /three HTTP/1.1\r\n" HOST
+                            "Connection: close\r\n\r\n");
     for (size_t step = 0; step < 200; step += 97) {
         talk(many, len, step);
         assert_int_equal(heads(), 3);

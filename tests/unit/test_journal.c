@@ -60,8 +60,8 @@ static void an_entry_becomes_a_line(void **state)
         {"a b", "dovecot", "1]: y", "0", "x",
          "2026-11-22T12:00:00.123456+00:00 localhost dovecot: x"},
         {"vm", "dovecot", "12", "61184", "x", "2026-11-22T12:00:00.123456+00:00 vm dovecot[12]: x"},
-        {"vm", "dovecot", "12", "65534", "x", "none"}, /* nobody */
-        {"vm", "dovecot", "12", "60001", "x", "none"}, /* systemd-homed */
+        {"vm", "dovecot", "12", "65534", "x", "none"},  /* nobody */
+        {"vm", "dovecot", "12", "60001", "x", "none"},  /* systemd-homed */
         {"vm", "dovecot", "12", "100000", "x", "none"}, /* of a directory */
         {"vm", "dovecot", "12", "999", "x", "2026-11-22T12:00:00.123456+00:00 vm dovecot[12]: x"},
         /* Ordinary users write no mail log, whatever they call themselves. */

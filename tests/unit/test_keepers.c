@@ -1,5 +1,5 @@
-/* Whisper, then shout (SPEC 9.10): who keeps a subject, who is told of it and who is not, when it is
- * published, and how it is taken back. */
+/* Whisper, then shout (SPEC 9.10): who keeps a subject, who is told of it and who is not, when it
+ * is published, and how it is taken back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -136,8 +136,7 @@ static void everybody_ranks_alike(void **state)
  * would split the mesh in two. */
 static void the_score_is_what_the_specification_says(void **state)
 {
-    static const uint8_t key[GV_ID_LEN] = {0, 1, 2,  3,  4,  5,  6,  7,
-                                           8, 9, 10, 11, 12, 13, 14, 15};
+    static const uint8_t key[GV_ID_LEN] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
     /* The vector of SipHash-2-4 for the message 00 01 .. 07. */
     assert_true(gv_keeper_score(key, 0x0001020304050607) == 0x93f5f5799a932462);
@@ -408,7 +407,8 @@ static void not_everything_may_be_asked(void **state)
     assert_int_equal(ask(reporters[0]), GV_OK);
 }
 
-/* ---- taking back ------------------------------------------------------------------------------ */
+/* ---- taking back ------------------------------------------------------------------------------
+ */
 
 static void retract(size_t node)
 {

@@ -1,4 +1,5 @@
-/* Exim's log and queue for a closer look (SPEC 15.2): what the lines say, and what others wrote in them. */
+/* Exim's log and queue for a closer look (SPEC 15.2): what the lines say, and what others wrote in
+ * them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -75,7 +76,8 @@ static void test_lines_of_the_log(void **state)
                        memcmp(fact.address.at ? fact.address.at : "", cases[i].address,
                               fact.address.len) != 0)))
             fail_msg("%s: %d, %.*s, %llu", cases[i].text, found ? (int)fact.said : -1,
-                     found ? (int)fact.address.len : 0, found && fact.address.at ? fact.address.at : "",
+                     found ? (int)fact.address.len : 0,
+                     found && fact.address.at ? fact.address.at : "",
                      found ? (unsigned long long)fact.bytes : 0ull);
         for (size_t cut = 0; cut < len; cut++)
             (void)gv_exim_fact(&fact, exact, cut);
@@ -94,10 +96,10 @@ static void test_lines_of_the_queue(void **state)
     } cases[] = {
         {" 4m  2.9K " ID " <a@x.example>", GV_EXIM_QUEUE_MESSAGE, "a@x.example", 240, 2969, false},
         {"25h   512 " ID " <> *** frozen ***", GV_EXIM_QUEUE_MESSAGE, "", 90000, 512, true},
-        {" 3d  1.5M 1t5C6f-0000000012h-0abc <a@x> (root)", GV_EXIM_QUEUE_MESSAGE, "a@x", 259200, 1572864,
-         false},
-        {" 4m  1 " ID " <a> *** frozen ***@x>", GV_EXIM_QUEUE_MESSAGE, "a> *** frozen ***@x", 240, 1,
-         false},
+        {" 3d  1.5M 1t5C6f-0000000012h-0abc <a@x> (root)", GV_EXIM_QUEUE_MESSAGE, "a@x", 259200,
+         1572864, false},
+        {" 4m  1 " ID " <a> *** frozen ***@x>", GV_EXIM_QUEUE_MESSAGE, "a> *** frozen ***@x", 240,
+         1, false},
         {"          b@y.example", GV_EXIM_QUEUE_RECIPIENT, "b@y.example", 0, 0, false},
         {"        D b@y.example", GV_EXIM_QUEUE_OTHER, NULL, 0, 0, false},
         {"       +D b@y.example", GV_EXIM_QUEUE_OTHER, NULL, 0, 0, false},
@@ -113,12 +115,11 @@ static void test_lines_of_the_queue(void **state)
         char *exact = malloc(len ? len : 1);
         memcpy(exact, cases[i].line, len);
         enum gv_exim_queue is = gv_exim_queued(&q, exact, len);
-        if (is != cases[i].is || (cases[i].address && (q.address.len != strlen(cases[i].address) ||
-                                                       memcmp(q.address.at, cases[i].address,
-                                                              q.address.len) != 0 ||
-                                                       q.age_s != cases[i].age_s ||
-                                                       q.bytes != cases[i].bytes ||
-                                                       q.frozen != cases[i].frozen)))
+        if (is != cases[i].is ||
+            (cases[i].address && (q.address.len != strlen(cases[i].address) ||
+                                  memcmp(q.address.at, cases[i].address, q.address.len) != 0 ||
+                                  q.age_s != cases[i].age_s || q.bytes != cases[i].bytes ||
+                                  q.frozen != cases[i].frozen)))
             fail_msg("%s: %d, %.*s, %llu s, %llu", cases[i].line, (int)is, (int)q.address.len,
                      q.address.at ? q.address.at : "", (unsigned long long)q.age_s,
                      (unsigned long long)q.bytes);

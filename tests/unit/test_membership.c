@@ -1,5 +1,5 @@
-/* What a node's own files of its network may be at its start: good, absent, spoilt, of another network
- * (SPEC 9.7). Spoilt ones are put aside, and the node goes on. */
+/* What a node's own files of its network may be at its start: good, absent, spoilt, of another
+ * network (SPEC 9.7). Spoilt ones are put aside, and the node goes on. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -88,12 +88,11 @@ static int start(const uint8_t *pin, bool *descriptor, bool *certificate, struct
 {
     struct gv_membership *membership = NULL;
     size_t len;
-    int rc = gv_membership_new(&membership,
-                               &(struct gv_membership_options){.loop = &s.loop,
-                                                               .folder = s.folder,
-                                                               .network_id = pin,
-                                                               .identity = &s.identity},
-                               why);
+    int rc = gv_membership_new(
+        &membership,
+        &(struct gv_membership_options){
+            .loop = &s.loop, .folder = s.folder, .network_id = pin, .identity = &s.identity},
+        why);
 
     if (rc == GV_OK) {
         *descriptor = gv_membership_descriptor(membership, &len) != NULL;
@@ -135,7 +134,9 @@ static void spoilt_files_are_put_aside(void **state)
     const struct {
         const void *data;
         size_t len;
-    } garbage[] = {{"", 0}, {"garbage\n", 8}, {book, sizeof book},
+    } garbage[] = {{"", 0},
+                   {"garbage\n", 8},
+                   {book, sizeof book},
                    {s.network.wire.data, s.network.wire.len - 1}};
 
     for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++) {

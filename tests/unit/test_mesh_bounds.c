@@ -40,7 +40,7 @@ static void reopen_with_seeds(size_t seeds, uint16_t max_links)
 }
 
 /* Of so many links, those that addresses nobody knows may have (SPEC 5.4). */
-#define FOR_UNKNOWN(links) ((links) - GV_PEERS_WANTED - ((links) - GV_PEERS_WANTED) / GV_KNOWN_SHARE)
+#define FOR_UNKNOWN(links) ((links)-GV_PEERS_WANTED - ((links)-GV_PEERS_WANTED) / GV_KNOWN_SHARE)
 
 /* ---- places --------------------------------------------------------------------------------- */
 

@@ -306,7 +306,8 @@ static void a_node_starts_without_a_certificate_that_ran_out(void **state)
     gv_buf_free(&record);
 }
 
-/* ---- what was read ----------------------------------------------------------------------------- */
+/* ---- what was read -----------------------------------------------------------------------------
+ */
 
 static void read_one(struct gv_buf record)
 {

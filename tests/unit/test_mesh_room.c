@@ -1,5 +1,5 @@
-/* Who stays when there are more peers than places, and whom a node comes back to (SPEC 9.4). One core,
- * and puppets. */
+/* Who stays when there are more peers than places, and whom a node comes back to (SPEC 9.4). One
+ * core, and puppets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -98,7 +98,8 @@ static void whoever_can_only_dial_has_places_of_his_own(void **state)
     assert_int_equal(sent_on(GV_GUESTS_MAX + 2, GV_PEERS_MAX), 0);
 }
 
-/* ---- coming back ------------------------------------------------------------------------------ */
+/* ---- coming back ------------------------------------------------------------------------------
+ */
 
 static void make_seeds(const char *seeds[], unsigned count)
 {

@@ -258,8 +258,7 @@ static void a_record_id_leaves_the_signature_out(void **state)
     } kinds[] = {{GV_RECORD_SIGNAL, 120, 1, 64},       {GV_RECORD_RETRACT, 100, 1, 64},
                  {GV_RECORD_FAULT, 200, 0, 0},         {GV_RECORD_REVOCATION, 93, 1, 64},
                  {GV_RECORD_CERTIFICATE, 153, 89, 64}, {GV_RECORD_ADDRESS, 100, 1, 64},
-                 {GV_RECORD_DESCRIPTOR, 500, 1, 64},
-                 {GV_RECORD_LOG_HEAD, 118, 1, 64}};
+                 {GV_RECORD_DESCRIPTOR, 500, 1, 64},   {GV_RECORD_LOG_HEAD, 118, 1, 64}};
 
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         uint8_t record[600] = {kinds[k].kind}, id[GV_ID_LEN], other[GV_ID_LEN];

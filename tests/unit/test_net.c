@@ -151,8 +151,7 @@ static void look_at_queue(void *context)
     waiting.there = true;
     waiting.queued = uv_stream_get_write_queue_size((uv_stream_t *)&link->tcp);
     uv_update_time(&thread.loop);
-    waiting.left_ms =
-        link->deadline ? (int64_t)(link->deadline - uv_now(&thread.loop)) : INT64_MIN;
+    waiting.left_ms = link->deadline ? (int64_t)(link->deadline - uv_now(&thread.loop)) : INT64_MIN;
 }
 
 static void send_some(void *context)
@@ -338,7 +337,8 @@ static void test_nobody_is_waited_for_who_has_gone(void **state)
     close(fd);
 }
 
-/* ---- places ----------------------------------------------------------------------------------- */
+/* ---- places -----------------------------------------------------------------------------------
+ */
 
 static void turn_away(void *context)
 {
@@ -410,7 +410,8 @@ static void test_those_who_linger_give_way(void **state)
     look_at_net();
     assert_int_equal(counters.turned_away, 0);
     assert_int_equal(counters.silent, 0);
-    assert_int_equal(tcp_read(fds[1], answer, sizeof answer, 500), 3); /* he heard it all the same */
+    assert_int_equal(tcp_read(fds[1], answer, sizeof answer, 500),
+                     3); /* he heard it all the same */
     fds[3] = tcp_connect(port);
     wait_until(&ups, 4);
     look_at_net();

@@ -40,9 +40,9 @@ static void forget_everything(void)
 
 static int number_above(bool lost, uint64_t ceiling)
 {
-    struct gv_event event = {.kind = GV_EVENT_COMMAND,
-                             .command = {.command = GV_COMMAND_NUMBER_ANEW, .lost = lost,
-                                         .ceiling = ceiling}};
+    struct gv_event event = {
+        .kind = GV_EVENT_COMMAND,
+        .command = {.command = GV_COMMAND_NUMBER_ANEW, .lost = lost, .ceiling = ceiling}};
 
     return host_step(&host, &event);
 }
@@ -54,10 +54,12 @@ static int number_anew(bool lost)
 
 static int load_self(const void *value, size_t len)
 {
-    struct gv_event event = {
-        .kind = GV_EVENT_LOADED,
-        .loaded = {.row = GV_ROW_SELF, .key = (const uint8_t *)"\1", .key_len = 1, .value = value,
-                   .value_len = len}};
+    struct gv_event event = {.kind = GV_EVENT_LOADED,
+                             .loaded = {.row = GV_ROW_SELF,
+                                        .key = (const uint8_t *)"\1",
+                                        .key_len = 1,
+                                        .value = value,
+                                        .value_len = len}};
 
     return host_step(&host, &event);
 }

@@ -13,7 +13,8 @@
 #include "sim/weather.h"
 #include "sim/world.h"
 
-/* ---- a world: nodes 0 and 1 are one owner's, 2 and 3 another's, and so on ---------------------- */
+/* ---- a world: nodes 0 and 1 are one owner's, 2 and 3 another's, and so on ----------------------
+ */
 
 static struct gv_world *world;
 static struct gv_subject subject;
@@ -53,14 +54,14 @@ static void visits(size_t node, const struct gv_subject *of, unsigned count, boo
 {
     for (unsigned i = 0; i < count; i++) {
         struct gv_event event = {.kind = GV_EVENT_OBSERVATION};
-        event.observation = (struct gv_observation){
-            .subject = *of,
-            .unix_ms = gv_world_unix_ms(world, node),
-            .account = 1 + i,
-            .attempts = 1,
-            .service = GV_SERVICE_IMAP,
-            .kind = unknown ? GV_KIND_UNKNOWN_ACCOUNT : GV_KIND_WRONG_PASSWORD,
-            .new_visit = true};
+        event.observation = (struct gv_observation){.subject = *of,
+                                                    .unix_ms = gv_world_unix_ms(world, node),
+                                                    .account = 1 + i,
+                                                    .attempts = 1,
+                                                    .service = GV_SERVICE_IMAP,
+                                                    .kind = unknown ? GV_KIND_UNKNOWN_ACCOUNT
+                                                                    : GV_KIND_WRONG_PASSWORD,
+                                                    .new_visit = true};
         assert_int_equal(gv_world_step(world, node, &event), GV_OK);
     }
 }
@@ -328,7 +329,8 @@ static void many_locks_are_told_in_turn(void **state)
     assert_int_equal(status.own_locks, 0);
 }
 
-/* ---- whatever the weather ---------------------------------------------------------------------- */
+/* ---- whatever the weather ----------------------------------------------------------------------
+ */
 
 #define STORM_NODES    8u /* of three owners: 0 to 2, 3 to 5, 6 and 7 */
 #define STORM_SUBJECTS 40u
@@ -407,7 +409,8 @@ static void a_storm(uint64_t seed)
     gv_weather_draw(world, STORM_MIN * 60000u);
     for (uint64_t i = 0; i < STORM_MIN * 6; i++) {
         size_t node = gv_drbg_below(&world->drbg, STORM_NODES);
-        struct gv_subject of = gv_world_subject((uint32_t)gv_drbg_below(&world->drbg, STORM_SUBJECTS));
+        struct gv_subject of =
+            gv_world_subject((uint32_t)gv_drbg_below(&world->drbg, STORM_SUBJECTS));
         gv_world_run(world, i * 10000);
         if (world->nodes[node].core)
             gv_world_fail(world, node, &of, 1 + (uint32_t)gv_drbg_below(&world->drbg, 3));

@@ -202,7 +202,8 @@ static void strangers_are_told_what_was_signalled(void **state)
     puppet_work(&stranger);
     puppet_forget(&own);
     puppet_forget(&stranger);
-    silent.observation = (struct gv_observation){.subject = second, .attempts = 1,
+    silent.observation = (struct gv_observation){.subject = second,
+                                                 .attempts = 1,
                                                  .service = GV_SERVICE_IMAP,
                                                  .kind = GV_KIND_WRONG_PASSWORD};
     for (unsigned i = 0; i < 6; i++) {
@@ -246,7 +247,8 @@ static void asking_again_and_again_is_answered_once_the_minute_is_over(void **st
     assert_int_equal(own.count[GV_MESSAGE_LOCKS], 1); /* of the first alone */
 }
 
-/* ---- the table, against a plain list ---------------------------------------------------------- */
+/* ---- the table, against a plain list ----------------------------------------------------------
+ */
 
 static uint64_t random_state = 88172645463325252ull;
 
@@ -268,7 +270,8 @@ static void the_table_is_a_list_of_locks(void **state)
     for (unsigned step = 0; step < 100000; step++, now += below(3)) {
         unsigned s = below(8), a = below(8), held = 0;
         struct gv_own_lock lock = {.subject = {GV_FAMILY_IPV4, {203, 0, 113, (uint8_t)s}},
-                                   .author = {(uint8_t)a}}, gone;
+                                   .author = {(uint8_t)a}},
+                           gone;
         bool changed, any = false;
         for (unsigned i = 0; i < 64; i++)
             held += model[i / 8][i % 8] != 0;

@@ -101,10 +101,8 @@ static const struct {
      "(temp_fail)",
      NULL},
     {"Disconnected: Connection closed (internal failure, 1 successful auths)", NULL},
-    {"Disconnected: Connection closed (disconnected before auth was ready, waited 5 secs)",
-     NULL},
-    {"Disconnected: Connection closed (disconnected while finishing login, waited 5 secs)",
-     NULL},
+    {"Disconnected: Connection closed (disconnected before auth was ready, waited 5 secs)", NULL},
+    {"Disconnected: Connection closed (disconnected while finishing login, waited 5 secs)", NULL},
     {"Disconnected: Logged out (user disabled)", NULL},
     {"Disconnected: Logged out (password expired)", NULL},
     {"Disconnected: Logged out (authorization failed, 1 attempts in 2 secs)", NULL},
@@ -123,8 +121,7 @@ static const struct {
     {"Authenticate XYZ failed: Unsupported authentication mechanism.", NULL},
     {"Login failed: Plaintext authentication disabled", NULL},
     {"proxy(alice): Login failed to mx2 (auth failed, 1 attempts in 1 secs)", NULL},
-    {"Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
-     NULL},
+    {"Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)", NULL},
 };
 
 static void reasons(void **state)

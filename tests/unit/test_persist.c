@@ -184,10 +184,10 @@ static void test_a_row_is_replaced_and_forgotten(void **state)
 static void test_a_changed_row_is_left_out(void **state)
 {
     static const char *const changes[] = {
-        "UPDATE history SET value = x'32'",              /* another value */
-        "UPDATE history SET key = x'62'",                /* under another key */
-        "UPDATE history SET mac = zeroblob(16)",         /* no MAC */
-        "UPDATE history SET mac = x''",                  /* a short one */
+        "UPDATE history SET value = x'32'",                            /* another value */
+        "UPDATE history SET key = x'62'",                              /* under another key */
+        "UPDATE history SET mac = zeroblob(16)",                       /* no MAC */
+        "UPDATE history SET mac = x''",                                /* a short one */
         "INSERT INTO list SELECT * FROM history; DELETE FROM history", /* in another table */
     };
     struct store *s = *state;
@@ -235,13 +235,11 @@ static void test_a_position_goes_with_its_rows(void **state)
     struct store *s = *state;
     uint64_t position = 4711, found = 0;
 
-    assert_int_equal(gv_persist_kept(s->persist, "log /x", &found, sizeof found),
-                     GV_ERR_NOT_FOUND);
+    assert_int_equal(gv_persist_kept(s->persist, "log /x", &found, sizeof found), GV_ERR_NOT_FOUND);
     assert_int_equal(gv_persist_keep(s->persist, "log /x", &position, sizeof position), GV_OK);
     assert_true(gv_persist_dirty(s->persist));
     /* Nothing is stored before the commit. */
-    assert_int_equal(gv_persist_kept(s->persist, "log /x", &found, sizeof found),
-                     GV_ERR_NOT_FOUND);
+    assert_int_equal(gv_persist_kept(s->persist, "log /x", &found, sizeof found), GV_ERR_NOT_FOUND);
     assert_int_equal(gv_persist_latest(s->persist, "log /x", &found, sizeof found), GV_OK);
     assert_int_equal(found, 4711);
     /* Whatever the length, the latest is what is stored. */
@@ -258,8 +256,7 @@ static void test_a_position_goes_with_its_rows(void **state)
     assert_int_equal(gv_persist_latest(s->persist, "log /x", &found, sizeof found), GV_OK);
     assert_int_equal(gv_persist_kept(s->persist, "log /x", &found, 4), GV_ERR_NOT_FOUND);
     sql(s, "UPDATE kept SET value = x'0000000000000000'");
-    assert_int_equal(gv_persist_kept(s->persist, "log /x", &found, sizeof found),
-                     GV_ERR_NOT_FOUND);
+    assert_int_equal(gv_persist_kept(s->persist, "log /x", &found, sizeof found), GV_ERR_NOT_FOUND);
     assert_int_equal(found, 0);
 }
 
@@ -270,9 +267,9 @@ static void on_sent(void *context, const struct gv_persist_sent *sent)
     struct loaded *loaded = context;
     size_t at = strlen(loaded->text);
 
-    snprintf(loaded->text + at, sizeof loaded->text - at, "%.4s=%.*s made %lld sent %lld%s acks %zu%s",
-             (const char *)sent->id, (int)sent->value_len, (const char *)sent->value,
-             (long long)(sent->created_ms - NOW),
+    snprintf(loaded->text + at, sizeof loaded->text - at,
+             "%.4s=%.*s made %lld sent %lld%s acks %zu%s", (const char *)sent->id,
+             (int)sent->value_len, (const char *)sent->value, (long long)(sent->created_ms - NOW),
              sent->sent_ms ? (long long)(sent->sent_ms - NOW) : -1LL,
              sent->preview ? " preview" : "", sent->ack_count, "; ");
 }
@@ -317,9 +314,9 @@ static void test_sent_is_what_was_acknowledged(void **state)
     struct loaded one = {""};
     assert_int_equal(gv_persist_one_sent(s->persist, (const uint8_t *)a, on_sent, &one), GV_OK);
     assert_string_equal(one.text, "AAAA=one made 0 sent 7 acks 2; ");
-    assert_int_equal(gv_persist_one_sent(s->persist, (const uint8_t *)"CCCCcccccccccccc", on_sent,
-                                         &one),
-                     GV_ERR_NOT_FOUND);
+    assert_int_equal(
+        gv_persist_one_sent(s->persist, (const uint8_t *)"CCCCcccccccccccc", on_sent, &one),
+        GV_ERR_NOT_FOUND);
 }
 
 static void test_a_preview_is_marked(void **state)
@@ -358,8 +355,8 @@ static void test_old_telemetry_is_purged(void **state)
     commit_at(s, NOW - 29 * DAY);
     assert_int_equal(gv_persist_expire(s->persist, NOW - 30 * DAY, 0, &error), GV_OK);
     char kept[128];
-    snprintf(kept, sizeof kept, "BBBB=two made %lld sent %lld acks 1; ",
-             -29 * (long long)DAY, -29 * (long long)DAY);
+    snprintf(kept, sizeof kept, "BBBB=two made %lld sent %lld acks 1; ", -29 * (long long)DAY,
+             -29 * (long long)DAY);
     assert_string_equal(telemetry(s, 0, 10), kept);
     /* Its acknowledgements went with it. */
     put(s, GV_ROW_SENT, a, "one");
@@ -412,9 +409,9 @@ static void test_own_words_are_synced_and_others_not(void **state)
         enum gv_row row;
         bool removed, synced;
     } cases[] = {
-        {GV_ROW_RECORD, false, false}, {GV_ROW_SELF, false, true},   {GV_ROW_HISTORY, false, false},
-        {GV_ROW_SENT, false, true},    {GV_ROW_PEER, false, false},  {GV_ROW_LIST, false, true},
-        {GV_ROW_RECORD, true, false},  {GV_ROW_LIST, true, true},    {GV_ROW_PEER, true, false},
+        {GV_ROW_RECORD, false, false}, {GV_ROW_SELF, false, true},  {GV_ROW_HISTORY, false, false},
+        {GV_ROW_SENT, false, true},    {GV_ROW_PEER, false, false}, {GV_ROW_LIST, false, true},
+        {GV_ROW_RECORD, true, false},  {GV_ROW_LIST, true, true},   {GV_ROW_PEER, true, false},
     };
     struct store *s = *state;
 
@@ -446,8 +443,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_old_telemetry_is_purged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_failed_commit_leaves_nothing_and_can_be_tried_again,
                                         setup, teardown),
-        cmocka_unit_test_setup_teardown(test_own_words_are_synced_and_others_not,
-                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_words_are_synced_and_others_not, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,11 +36,21 @@ static int setup(void **state)
 
 /* ---- who may ask ---------------------------------------------------------------------------- */
 
-static const char *const closed[] = {
-    "status",  "peers",   "traffic", "roster",    "lists",    "ip?addr=192.0.2.7", "verdict?addr=192.0.2.7",
-    "list",    "changes", "telemetry", "received", "network"};
-static const char *const open_paths[] = {"/api/v1/openapi.json", "/metrics",        "/blocklist.txt",
-                                         "/blocklist.json",      "/blocklist.cidr", "/blocklist.map"};
+static const char *const closed[] = {"status",
+                                     "peers",
+                                     "traffic",
+                                     "roster",
+                                     "lists",
+                                     "ip?addr=192.0.2.7",
+                                     "verdict?addr=192.0.2.7",
+                                     "list",
+                                     "changes",
+                                     "telemetry",
+                                     "received",
+                                     "network"};
+static const char *const open_paths[] = {"/api/v1/openapi.json", "/metrics",
+                                         "/blocklist.txt",       "/blocklist.json",
+                                         "/blocklist.cidr",      "/blocklist.map"};
 
 static void test_the_api_wants_the_token(void **state)
 {
@@ -50,7 +60,8 @@ static void test_the_api_wants_the_token(void **state)
         snprintf(target, sizeof target, "/api/v1/%s", closed[i]);
         assert_int_equal(port_ask("GET", target, ""), 401);
         assert_non_null(strstr(port_answer, "WWW-Authenticate: Bearer"));
-        assert_non_null(strstr(port_body(), "{\"error\":\"no-token\",\"message\":\"send the header"));
+        assert_non_null(
+            strstr(port_body(), "{\"error\":\"no-token\",\"message\":\"send the header"));
         assert_int_equal(port_ask("GET", target, port_token), 200);
         for (size_t at = 22; at < 22 + 64; at += 21) { /* one digit of it is wrong */
             strcpy(wrong, port_token);
@@ -135,9 +146,9 @@ static void test_a_new_token(void **state)
 
 static void test_what_has_not_changed_is_not_sent(void **state)
 {
-    static const char *const targets[] = {"/api/v1/lists",  "/api/v1/roster",  "/api/v1/list",
-                                          "/blocklist.txt", "/blocklist.json", "/blocklist.cidr",
-                                          "/blocklist.map", "/api/v1/openapi.json"};
+    static const char *const targets[] = {
+        "/api/v1/lists",   "/api/v1/roster",  "/api/v1/list",   "/blocklist.txt",
+        "/blocklist.json", "/blocklist.cidr", "/blocklist.map", "/api/v1/openapi.json"};
     char etag[128], with[512];
 
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
@@ -198,13 +209,15 @@ static void test_block_lists(void **state)
     node_fails(&port_node, "203.0.113.2", 6); /* in a range that is denied anyway */
     assert_int_equal(port_ask("GET", "/blocklist.txt", ""), 200);
     assert_string_equal(port_body(), "198.51.100.7\n203.0.113.0\n203.0.113.2/31\n2001:db8:5::/64\n"
-                                "2001:db8:77::/64\n");
+                                     "2001:db8:77::/64\n");
     assert_int_equal(port_ask("GET", "/blocklist.json?list=refuse", ""), 200);
-    assert_string_equal(port_body(), "{\"list\":\"refuse\",\"count\":5,\"entries\":[\"198.51.100.7\","
-                                "\"203.0.113.0\",\"203.0.113.2/31\",\"2001:db8:5::/64\","
-                                "\"2001:db8:77::/64\"]}");
+    assert_string_equal(port_body(),
+                        "{\"list\":\"refuse\",\"count\":5,\"entries\":[\"198.51.100.7\","
+                        "\"203.0.113.0\",\"203.0.113.2/31\",\"2001:db8:5::/64\","
+                        "\"2001:db8:77::/64\"]}");
     assert_int_equal(port_ask("GET", "/blocklist.cidr", ""), 200);
-    assert_non_null(strstr(port_body(), "198.51.100.7 REJECT Refused by grapevine\n203.0.113.0 REJECT"));
+    assert_non_null(
+        strstr(port_body(), "198.51.100.7 REJECT Refused by grapevine\n203.0.113.0 REJECT"));
     assert_int_equal(port_ask("GET", "/blocklist.map", ""), 200);
     assert_non_null(strstr(port_body(), "# grapevine: refused by this host\n198.51.100.7\n"));
     assert_int_equal(port_ask("GET", "/blocklist.json?list=untrusted", ""), 200);
@@ -226,9 +239,10 @@ static void test_a_verdict(void **state)
 {
     node_fails(&port_node, "198.51.100.7", 3);
     assert_int_equal(port_ask("GET", "/api/v1/verdict?addr=198.51.100.7", port_token), 200);
-    assert_string_equal(port_body(), "{\"subject\":\"198.51.100.7\",\"verdict\":\"reported\",\"action\":"
-                                "\"refuse\",\"reason\":\"This host has locked this address for an "
-                                "hour after failed logins here.\"}");
+    assert_string_equal(port_body(),
+                        "{\"subject\":\"198.51.100.7\",\"verdict\":\"reported\",\"action\":"
+                        "\"refuse\",\"reason\":\"This host has locked this address for an "
+                        "hour after failed logins here.\"}");
     assert_int_equal(port_ask("GET", "/api/v1/verdict?addr=2001:db8::1", port_token), 200);
     assert_non_null(strstr(port_body(), "\"subject\":\"2001:db8::/64\",\"verdict\":\"unknown\""));
     assert_int_equal(port_ask("GET", "/api/v1/verdict", port_token), 400);
@@ -286,8 +300,9 @@ static void test_figures(void **state)
     assert_non_null(strstr(port_answer, "Content-Type: text/plain; version=0.0.4"));
     /* What a strange file is called does not break the format. */
     assert_non_null(strstr(port_body(), "\ngrapevine_log_lines_total{log=\"/var/log/a "
-                                   "\\\"strange\\\\name\\\"\\n\"} 42\n"));
-    assert_non_null(strstr(port_body(), "\ngrapevine_listed{list=\"refuse\"} 2\n")); /* and one denied */
+                                        "\\\"strange\\\\name\\\"\\n\"} 42\n"));
+    assert_non_null(
+        strstr(port_body(), "\ngrapevine_listed{list=\"refuse\"} 2\n")); /* and one denied */
     assert_non_null(strstr(port_body(), "\ngrapevine_signals_made_total 1\n"));
     assert_non_null(strstr(port_body(), "\ngrapevine_enforced{surface=\"dovecot\"} 0\n"));
     assert_non_null(strstr(port_body(), "\n# TYPE grapevine_http_requests_total counter\n"));
@@ -332,8 +347,9 @@ static void test_a_long_poll(void **state)
     node_fails(&port_node, "198.51.100.7", 6);
     assert_true(tcp_read(fd, port_answer, sizeof port_answer, 5000) > 0);
     assert_true(uv_hrtime() - start < 1000000000u); /* SPEC 18.1: under a second */
-    assert_non_null(strstr(port_body(), "\"reset\":false,\"changes\":[{\"subject\":\"198.51.100.7\","
-                                   "\"time\":\"20"));
+    assert_non_null(strstr(port_body(),
+                           "\"reset\":false,\"changes\":[{\"subject\":\"198.51.100.7\","
+                           "\"time\":\"20"));
     assert_non_null(strstr(port_body(), "Z\",\"was\":[],\"is\":[\"refuse\"],\"verdict\":"));
     close(fd);
     start = uv_hrtime(); /* nothing happens: an answer all the same, when the time is up */
@@ -347,10 +363,12 @@ static void test_a_long_poll(void **state)
 
 static void test_serials(void **state)
 {
-    static const char *const wrong[] = {"since=1",          "since=",         "since=00000000-",
-                                        "since=00000000-x", "since=0000000g-1", "wait=61",
-                                        "wait=-1",          "wait=",          "wait=1s",
-                                        "since=00000000-123456789012345678901234567890"};
+    static const char *const wrong[] = {
+        "since=1",          "since=",
+        "since=00000000-",  "since=00000000-x",
+        "since=0000000g-1", "wait=61",
+        "wait=-1",          "wait=",
+        "wait=1s",          "since=00000000-123456789012345678901234567890"};
     char target[96], serial[40];
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -437,8 +455,8 @@ static void test_a_crowd_that_waits(void **state)
     assert_int_equal(busy, CROWD - GV_CHANGES_WAITING);
 }
 
-/* A long list is gone through a few at a time: it is whole, in its order, without anybody twice, and
- * whoever asks and is stopped meanwhile hears of it. */
+/* A long list is gone through a few at a time: it is whole, in its order, without anybody twice,
+ * and whoever asks and is stopped meanwhile hears of it. */
 static void test_a_long_list(void **state)
 {
     char address[32], last[64] = "";
@@ -474,12 +492,14 @@ static void test_a_long_list(void **state)
     tcp_send(fd, request, (size_t)len);
     node_stop(&port_node);
     tcp_read(fd, port_answer, sizeof port_answer, 2000);
-    assert_true(*port_answer == 0 || strstr(port_answer, "HTTP/1.1 503") || strstr(port_answer, "HTTP/1.1 200"));
+    assert_true(*port_answer == 0 || strstr(port_answer, "HTTP/1.1 503") ||
+                strstr(port_answer, "HTTP/1.1 200"));
     close(fd);
     assert_int_equal(node_start(&port_node), GV_OK);
 }
 
-/* Takes back what was said, a few at each turn of the loop from the one on that brings the request. */
+/* Takes back what was said, a few at each turn of the loop from the one on that brings the request.
+ */
 struct taker {
     uv_prepare_t prepare;
     int fd;
@@ -524,8 +544,8 @@ static void stop_taking(void *context)
     uv_close((uv_handle_t *)&((struct taker *)context)->prepare, NULL);
 }
 
-/* What the mesh knows is gone through first, what only this host knows then: who passes from the one to
- * the other meanwhile is in the list once. */
+/* What the mesh knows is gone through first, what only this host knows then: who passes from the
+ * one to the other meanwhile is in the list once. */
 static void test_a_list_of_what_changes(void **state)
 {
     static struct taker taker; /* the loop closes it later */
@@ -554,7 +574,8 @@ static void test_a_list_of_what_changes(void **state)
     json_decref(json);
 }
 
-/* Clients that leave while they wait are not remembered for ever, and stopping ends all that wait. */
+/* Clients that leave while they wait are not remembered for ever, and stopping ends all that wait.
+ */
 static void test_stopping_with_a_crowd(void **state)
 {
     static int fds[40];

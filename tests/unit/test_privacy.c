@@ -87,7 +87,8 @@ static size_t history_rows(void)
 
     snprintf(path, sizeof path, "%s/store.db", node.folder);
     assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM history", -1, &row, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM history", -1, &row, NULL),
+                     SQLITE_OK);
     assert_int_equal(sqlite3_step(row), SQLITE_ROW);
     size_t count = (size_t)sqlite3_column_int64(row, 0);
     sqlite3_finalize(row);
@@ -170,7 +171,8 @@ static void test_erase_of_a_user(void **state)
     int result;
     json_t *json;
 
-    assert_int_equal(gv_subject_parse(&event.observation.subject, ATTACKER, strlen(ATTACKER)), GV_OK);
+    assert_int_equal(gv_subject_parse(&event.observation.subject, ATTACKER, strlen(ATTACKER)),
+                     GV_OK);
     event.observation.unix_ms = (uint64_t)time(NULL) * 1000;
     node_fails(&node, ATTACKER, 1);
     node_command(&node, &event, &result);
@@ -178,8 +180,8 @@ static void test_erase_of_a_user(void **state)
     assert_int_equal(node_start(&node), GV_OK);
     assert_int_equal(rows_about("history", "key", ATTACKER), 0);
     json = export(ATTACKER);
-    assert_true(json_is_string(json_object_get(
-        json_object_get(json_object_get(json, "now"), "local"), "last_success")));
+    assert_true(json_is_string(
+        json_object_get(json_object_get(json_object_get(json, "now"), "local"), "last_success")));
     json_decref(json);
     assert_int_equal(history_rows(), 1);
     assert_int_equal(node_post(&node, "privacy/erase", "{\"addr\":\"" ATTACKER "\"}", &json), 200);
@@ -198,7 +200,8 @@ static bool store_names(const struct gv_subject *subject)
     gv_buf_init(&file);
     snprintf(path, sizeof path, "%s/store.db", node.folder);
     assert_int_equal(gv_file_read(&file, path, 1 << 24, NULL), GV_OK);
-    bool found = memmem(file.data, file.len, subject, 5) != NULL; /* its family, too: no chance hit */
+    bool found =
+        memmem(file.data, file.len, subject, 5) != NULL; /* its family, too: no chance hit */
     gv_buf_free(&file);
     return found;
 }
@@ -207,10 +210,8 @@ static bool store_names(const struct gv_subject *subject)
 static void test_an_older_store_forgets_who_logged_in(void **state)
 {
     uint32_t then = (uint32_t)time(NULL) - 3600;
-    struct gv_history_row row = {.first_success = then,
-                                 .last_success = then,
-                                 .login_account = {1},
-                                 .login_time = {then}};
+    struct gv_history_row row = {
+        .first_success = then, .last_success = then, .login_account = {1}, .login_time = {then}};
     struct gv_persist *persist;
     struct gv_effects effects;
     struct gv_text error;

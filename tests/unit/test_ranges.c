@@ -93,8 +93,7 @@ static void check_all(const struct gv_policy_lists *lists, const struct gv_prefi
 {
     for (unsigned six = 0; six < 2; six++)
         for (unsigned last = 0; last < 256; last++) {
-            struct gv_subject s = {.family = six ? GV_FAMILY_IPV6 : GV_FAMILY_IPV4,
-                                   .bytes = {20}};
+            struct gv_subject s = {.family = six ? GV_FAMILY_IPV6 : GV_FAMILY_IPV4, .bytes = {20}};
             bool allowed, denied;
             size_t within = 0;
             s.bytes[six ? 7 : 3] = (uint8_t)last;

@@ -1,5 +1,5 @@
-/* The registry's key is changed while it runs (SPEC 4.2): which key signs when, whose log it is, who
- * may renew early, and what the node does about it. The whole with running nodes:
+/* The registry's key is changed while it runs (SPEC 4.2): which key signs when, whose log it is,
+ * who may renew early, and what the node does about it. The whole with running nodes:
  * tests/e2e/key_rotation.sh. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -153,8 +153,8 @@ static void a_restart_goes_on_with_the_right_key(void **state)
     assert_int_equal(head().signer, gv_certificate_signer(next.sign_public));
 }
 
-/* A process of the registry that has the descriptor and not the key goes on with the old one until that
- * is over, and then signs nothing that nobody would accept. */
+/* A process of the registry that has the descriptor and not the key goes on with the old one until
+ * that is over, and then signs nothing that nobody would accept. */
 static void without_the_new_key_nothing_is_signed_after_the_overlap(void **state)
 {
     struct gv_proof proof = {
@@ -168,8 +168,8 @@ static void without_the_new_key_nothing_is_signed_after_the_overlap(void **state
     turn_clock(179);
     join(&alice, "alice@example.org");
     turn_clock(2);
-    assert_int_equal(
-        registry_post(&r, "/v1/enroll", registry_signed(&r, &bob, &proof), word, wire), 202);
+    assert_int_equal(registry_post(&r, "/v1/enroll", registry_signed(&r, &bob, &proof), word, wire),
+                     202);
     registry_mails(&r, text, sizeof text, code);
     confirm.code = code;
     assert_int_equal(
@@ -226,11 +226,11 @@ static void revoke_by(const struct gv_identity *who, const struct gv_identity *s
 
     gv_buf_init(&record);
     memcpy(revocation.instance, who->id, GV_ID_LEN);
-    assert_int_equal(gv_revocation_issue(&record, &revocation, signer->sign_secret,
-                                         r.descriptor.network_id),
-                     GV_OK);
     assert_int_equal(
-        gv_records_revoke(r.registrar->records, &revocation, record.data, record.len), GV_OK);
+        gv_revocation_issue(&record, &revocation, signer->sign_secret, r.descriptor.network_id),
+        GV_OK);
+    assert_int_equal(gv_records_revoke(r.registrar->records, &revocation, record.data, record.len),
+                     GV_OK);
     gv_buf_free(&record);
 }
 

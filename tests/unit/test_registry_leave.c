@@ -1,5 +1,5 @@
-/* An owner ends his registration himself, from the machine and without it (SPEC 14.4); and the limits
- * that the admin changes for one owner or domain (14.6). */
+/* An owner ends his registration himself, from the machine and without it (SPEC 14.4); and the
+ * limits that the admin changes for one owner or domain (14.6). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -187,9 +187,12 @@ static void a_link_ends_in_time_and_is_not_asked_for_without_end(void **state)
     registry_clock_ms += 30 * 60000;
     assert_int_equal(post(path, ""), 404);
     holds(1, 0, 1);
-    static const char *const wrong[] = {"email=",       "mail=alice%40example.org",
-                                        "email=%4",     "email=alice%00%40example.org",
-                                        "email=%zz",    "email=alice",
+    static const char *const wrong[] = {"email=",
+                                        "mail=alice%40example.org",
+                                        "email=%4",
+                                        "email=alice%00%40example.org",
+                                        "email=%zz",
+                                        "email=alice",
                                         "email=a%0d%0ab@example.org"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(post("/leave", wrong[i]), 400);
@@ -227,7 +230,8 @@ static long long written(void)
 /* So that its time tells nothing: nothing was looked up or stored before the answer was there. */
 static void the_form_is_answered_before_anything_is_done(void **state)
 {
-    static const char *const addresses[] = {"email=alice%40example.org", "email=nobody%40example.org"};
+    static const char *const addresses[] = {"email=alice%40example.org",
+                                            "email=nobody%40example.org"};
     struct gv_fetch_result result;
     long long wrote[2];
 
@@ -297,8 +301,8 @@ static int find_held(void *context, const struct gv_held *held)
     return GV_OK;
 }
 
-/* All of one owner is shown and erased, and nothing of another; an insert that a lost connection made run
- * twice is one. */
+/* All of one owner is shown and erased, and nothing of another; an insert that a lost connection
+ * made run twice is one. */
 static void all_of_an_owner_is_known_and_erased(void **state)
 {
     struct gv_records *records = r.registrar->records;
@@ -321,7 +325,8 @@ static void all_of_an_owner_is_known_and_erased(void **state)
     assert_int_equal(gv_records_bind_invitation(records, alice[0].sign_public, mine), GV_OK);
     hash[0] = 3;
     assert_int_equal(gv_records_invite(records, hash, other, now + 90, now), GV_OK);
-    assert_int_equal(gv_records_allow(records, GV_ALLOWANCE_INSTANCES, mine, sizeof mine, 7), GV_OK);
+    assert_int_equal(gv_records_allow(records, GV_ALLOWANCE_INSTANCES, mine, sizeof mine, 7),
+                     GV_OK);
     assert_int_equal(enroll(&alice[1], "alice@example.org"), 202);
     assert_int_equal(gv_records_each_held(records, mine, find_held, &found), GV_OK);
     for (int kind = GV_HELD_CODE; kind <= GV_HELD_LIMIT; kind++)
@@ -356,8 +361,8 @@ static void a_domain_has_its_own_day(void **state)
     assert_int_equal(enroll(&alice[0], "d@example.org"), 202); /* the refused one counted */
     assert_int_equal(enroll(&alice[0], "e@example.org"), 429);
     gv_domain_tag(tag, r.registrar->owner_secret, name);
-    assert_int_equal(
-        gv_records_domain_codes(r.registrar->records, &codes, tag, REGISTRY_NOW), GV_OK);
+    assert_int_equal(gv_records_domain_codes(r.registrar->records, &codes, tag, REGISTRY_NOW),
+                     GV_OK);
     assert_int_equal(codes, 5);
     assert_int_equal(
         gv_records_allow(r.registrar->records, GV_ALLOWANCE_CODES, name, strlen(name), -1), GV_OK);
@@ -383,16 +388,14 @@ static void an_owner_may_have_more_or_none(void **state)
         403);
     assert_string_equal(word, "limit");
     gv_owner_tag(tag, r.registrar->owner_secret, "alice@example.org");
-    assert_int_equal(gv_records_allow(r.registrar->records, GV_ALLOWANCE_INSTANCES, tag,
-                                      sizeof tag, 2),
-                     GV_OK);
+    assert_int_equal(
+        gv_records_allow(r.registrar->records, GV_ALLOWANCE_INSTANCES, tag, sizeof tag, 2), GV_OK);
     assert_int_equal(
         registry_post(&r, "/v1/confirm", registry_signed(&r, &alice[1], &confirm), word, wire),
         200);
     gv_owner_tag(tag, r.registrar->owner_secret, "bob@example.org");
-    assert_int_equal(gv_records_allow(r.registrar->records, GV_ALLOWANCE_INSTANCES, tag,
-                                      sizeof tag, 0),
-                     GV_OK);
+    assert_int_equal(
+        gv_records_allow(r.registrar->records, GV_ALLOWANCE_INSTANCES, tag, sizeof tag, 0), GV_OK);
     assert_int_equal(enroll(&bob, "bob@example.org"), 202);
     registry_mails(&r, text, sizeof text, code);
     assert_int_equal(
@@ -417,7 +420,8 @@ static void an_older_database_is_brought_up_to_date(void **state)
         snprintf(path, sizeof path, "%s/older%zu.db", r.folder, version);
         assert_int_equal(gv_db_open(&db, path, gv_records_schema.sqlite, version, NULL), GV_OK);
         snprintf(sql, sizeof sql,
-                 "INSERT INTO instance VALUES (x'01', x'07%030d', x'00', '2026-11', 5, NULL, NULL)", 0);
+                 "INSERT INTO instance VALUES (x'01', x'07%030d', x'00', '2026-11', 5, NULL, NULL)",
+                 0);
         assert_int_equal(gv_db_exec(db, sql, NULL), GV_OK);
         gv_db_close(db);
         assert_int_equal(gv_records_open(&records, path, key, &why), GV_OK);

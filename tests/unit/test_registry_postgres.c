@@ -1,6 +1,6 @@
 /* The registry on a real PostgreSQL, which the test starts itself: the whole of an enrolment, two
- * registries on one database, appends that race, and a server that goes away. Skipped, loudly, where
- * PostgreSQL is not installed. */
+ * registries on one database, appends that race, and a server that goes away. Skipped, loudly,
+ * where PostgreSQL is not installed. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -150,8 +150,7 @@ static void no_email_is_in_the_database(void **state)
     NEEDS_SERVER;
     registry_identity(&alice, 1);
     registry_join(&one, &alice, "alice@example.org", wire);
-    postgres_query(url,
-                   "SELECT count(*) FROM owner WHERE position('example'::bytea IN email) > 0",
+    postgres_query(url, "SELECT count(*) FROM owner WHERE position('example'::bytea IN email) > 0",
                    count);
     assert_string_equal(count, "0");
     postgres_query(url, "SELECT octet_length(email) FROM owner", count);
@@ -291,10 +290,11 @@ static void a_commit_that_fails_refuses_what_it_held(void **state)
     NEEDS_SERVER;
     registry_identity(&alice, 1);
     assert_int_equal(enroll(&one, &alice, "alice@example.org"), 202);
-    postgres_query(url,
-                   "CREATE FUNCTION refuse() RETURNS trigger AS 'BEGIN RAISE EXCEPTION ''no''; END' "
-                   "LANGUAGE plpgsql",
-                   value);
+    postgres_query(
+        url,
+        "CREATE FUNCTION refuse() RETURNS trigger AS 'BEGIN RAISE EXCEPTION ''no''; END' "
+        "LANGUAGE plpgsql",
+        value);
     postgres_query(url,
                    "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON log DEFERRABLE INITIALLY "
                    "DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()",
@@ -331,7 +331,8 @@ static void what_was_promised_survives_the_server(void **state)
                 break;
             status = confirm(&one, &who);
             if (status == 200)
-                assert_int_equal(gv_certificate_parse(&promised[given++], wire, sizeof wire), GV_OK);
+                assert_int_equal(gv_certificate_parse(&promised[given++], wire, sizeof wire),
+                                 GV_OK);
         }
         assert_int_equal(waitpid(killer, NULL, 0), killer);
         postgres_stop(&server);
@@ -363,7 +364,8 @@ static void many_writes_of_one_transaction_arrive_in_order(void **state)
         assert_int_equal(gv_records_log_append(one.registrar->records, &certificate), GV_OK);
     }
     assert_int_equal(gv_records_finish(one.registrar->records, GV_OK), GV_OK);
-    postgres_query(url, "SELECT count(*) FROM log WHERE signer = 9 AND place = get_byte(certificate, 0)",
+    postgres_query(url,
+                   "SELECT count(*) FROM log WHERE signer = 9 AND place = get_byte(certificate, 0)",
                    value);
     assert_string_equal(value, "150");
     assert_int_equal(gv_records_begin(one.registrar->records), GV_OK);
@@ -426,7 +428,8 @@ static int count_held(void *context, const struct gv_held *held)
     return GV_OK;
 }
 
-/* Stored at the one, claimed at the other, good for the first key alone; and for its owner alone. */
+/* Stored at the one, claimed at the other, good for the first key alone; and for its owner alone.
+ */
 static void invitations_are_shared(void **state)
 {
     struct gv_identity alice, bob;
@@ -512,10 +515,9 @@ static void a_wrong_place_is_told_without_the_password(void **state)
     struct gv_text why = {""};
 
     NEEDS_SERVER;
-    assert_int_equal(gv_records_open(&records,
-                                     "postgresql://somebody:secret@/nothing?host=/nowhere", key,
-                                     &why),
-                     GV_ERR_IO);
+    assert_int_equal(
+        gv_records_open(&records, "postgresql://somebody:secret@/nothing?host=/nowhere", key, &why),
+        GV_ERR_IO);
     assert_null(records);
     assert_non_null(strstr(why.text, "[registry] database: "));
     assert_null(strstr(why.text, "secret"));

@@ -162,8 +162,9 @@ static void test_a_proof_covers_all_it_says(void **state)
 /* The example of SPEC 14.3: secret 32 times 01, network id 32 times 07. */
 static void test_the_example_of_the_specification(void **state)
 {
-    static const char example[] = "4a8f230be6619753b63014b8e81560e97feddb70165bdfa32e59f1cdfbf7f25f"
-                                  "279ca3a482c9221509495efaa642cfc2918a7268a04198ae0d8513ad12821100";
+    static const char example[] =
+        "4a8f230be6619753b63014b8e81560e97feddb70165bdfa32e59f1cdfbf7f25f"
+        "279ca3a482c9221509495efaa642cfc2918a7268a04198ae0d8513ad12821100";
     struct gv_proof proof = {.kind = GV_PROOF_ENROLL,
                              .minute = NOW,
                              .nonce = {0, 1, 2, 3, 4, 5, 6, 7},

@@ -10,10 +10,12 @@
 
 #include "helper_reader.h"
 
-#define P "Nov 22 02:36:17 mx postfix/smtpd[9]: "
+#define P      "Nov 22 02:36:17 mx postfix/smtpd[9]: "
 #define FAILED "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: UGFzc3dvcmQ6"
-#define D "Nov 22 02:36:21 mx dovecot: "
-#define LOGIN "imap-login: Disconnected (auth failed, 2 attempts in 4 secs): user=<x>, method=PLAIN, rip=198.51.100.9, lip=192.0.2.1, session=<TQRlYtRg0aDGM2QH>"
+#define D      "Nov 22 02:36:21 mx dovecot: "
+#define LOGIN                                                                                      \
+    "imap-login: Disconnected (auth failed, 2 attempts in 4 secs): user=<x>, method=PLAIN, "       \
+    "rip=198.51.100.9, lip=192.0.2.1, session=<TQRlYtRg0aDGM2QH>"
 
 static const struct {
     const char *lines[6];
@@ -40,7 +42,9 @@ static const struct {
     /* of another host, of another line, of what was no failure, twice */
     {{D LOGIN, "Nov 22 02:36:24 my last message repeated 3 times"},
      "1 198.51.100.9 dovecot imap unspecified 2 visit"},
-    {{D LOGIN, D "imap-login: Disconnected (no auth attempts in 1 secs): user=<>, rip=198.51.100.9, lip=192.0.2.1, session=<TQRlYtRg0aDGM2QH>",
+    {{D LOGIN,
+      D "imap-login: Disconnected (no auth attempts in 1 secs): user=<>, rip=198.51.100.9, "
+        "lip=192.0.2.1, session=<TQRlYtRg0aDGM2QH>",
       "Nov 22 02:36:24 mx last message repeated 3 times"},
      "1 198.51.100.9 dovecot imap unspecified 2 visit"},
     {{D LOGIN, "Nov 22 02:36:22 mx sshd[1]: x", "Nov 22 02:36:24 mx last message repeated 3 times"},

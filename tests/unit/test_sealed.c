@@ -1,4 +1,5 @@
-/* Rows that are sealed in the store: back as they were, and nothing of them to be read (SPEC 15). */
+/* Rows that are sealed in the store: back as they were, and nothing of them to be read (SPEC 15).
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -203,7 +203,8 @@ static void a_host_is_asked(void **state)
         "#!/bin/sh\n[ $2 = haproxy_trusted_networks ] && echo 203.0.113.80/28 || echo 10.1.1.1\n",
         0755);
     put("bin/exim4",
-        "#!/bin/sh\n[ $1 = -bP ] || exit 1\n[ $2 = hosts_proxy ] && echo 'hosts_proxy = 203.0.113.90' "
+        "#!/bin/sh\n[ $1 = -bP ] || exit 1\n[ $2 = hosts_proxy ] && echo 'hosts_proxy = "
+        "203.0.113.90' "
         "|| echo \"hostlist ${2#+} = <; 127.0.0.1 ; 203.0.113.16/28\"\n",
         0755);
     put("etc/fail2ban/jail.local", "[DEFAULT]\nignoreip = 203.0.113.200\n", 0644);

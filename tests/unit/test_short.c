@@ -28,10 +28,12 @@ static void open_stage(void)
 static struct gv_statement drawn(struct gv_drbg *drbg)
 {
     static const uint64_t bits[] = {1, 7, 14, 21, 40, 62};
-    struct gv_statement s = {.kind = GV_STATEMENT_SIGNAL, .subject = subject_of((unsigned)gv_drbg_below(drbg, 1000))};
+    struct gv_statement s = {.kind = GV_STATEMENT_SIGNAL,
+                             .subject = subject_of((unsigned)gv_drbg_below(drbg, 1000))};
 
     gv_drbg_fill(drbg, s.certificate, sizeof s.certificate);
-    s.last_min = GENESIS + (uint32_t)gv_drbg_below(drbg, 1ull << bits[gv_drbg_below(drbg, 5)]) % 2000000;
+    s.last_min =
+        GENESIS + (uint32_t)gv_drbg_below(drbg, 1ull << bits[gv_drbg_below(drbg, 5)]) % 2000000;
     s.sequence = s.last_min * 60000ull + gv_drbg_below(drbg, 1ull << bits[gv_drbg_below(drbg, 6)]);
     s.first_min = s.last_min;
     if (gv_drbg_below(drbg, 4) == 0) {
@@ -115,7 +117,8 @@ static void one_value_has_one_form(void **state)
     }
 }
 
-/* ---- on a session ----------------------------------------------------------------------------- */
+/* ---- on a session -----------------------------------------------------------------------------
+ */
 
 static void give_short(struct puppet *from, const struct gv_buf *record)
 {
@@ -197,7 +200,8 @@ static void what_breaks_a_rule_is_no_better_short(void **state)
     gv_buf_free(&record);
 }
 
-/* ---- four bytes that name none, another, or two ------------------------------------------------ */
+/* ---- four bytes that name none, another, or two ------------------------------------------------
+ */
 
 static void an_unknown_certificate_is_asked_for_and_the_record_is_not_lost(void **state)
 {
@@ -344,7 +348,8 @@ static void what_begins_like_another_is_sent_whole(void **state)
     gv_buf_free(&record);
 }
 
-/* Who makes them up costs four verifications a minute, and what he says afterwards waits for repair. */
+/* Who makes them up costs four verifications a minute, and what he says afterwards waits for
+ * repair. */
 static void forgeries_are_looked_at_so_often_a_minute(void **state)
 {
     open_stage();

@@ -183,7 +183,7 @@ static void evidence_has_his_vote(void **state)
 int main(void)
 {
 #define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
-#define READ(name) cmocka_unit_test_setup_teardown(name, stage_up_read, stage_down)
+#define READ(name)  cmocka_unit_test_setup_teardown(name, stage_up_read, stage_down)
     const struct CMUnitTest tests[] = {
         READ(an_owner_loses_his_vote_here_alone),
         READ(what_he_says_later_has_none_either),

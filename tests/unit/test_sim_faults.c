@@ -38,9 +38,18 @@ static void faults_are_read_and_written(void **state)
 
 static void wrong_faults_are_refused(void **state)
 {
-    static const char *const wrong[] = {"rain=1",    "jitter",      "jitter=",       "jitter=-1",
-                                        "jitter=1x", "jitter=2001", "loss=1,jitter", "loss=1,,",
-                                        "=1",        "jitte=1",     "jitter =1",     "loss=1,loss=2",
+    static const char *const wrong[] = {"rain=1",
+                                        "jitter",
+                                        "jitter=",
+                                        "jitter=-1",
+                                        "jitter=1x",
+                                        "jitter=2001",
+                                        "loss=1,jitter",
+                                        "loss=1,,",
+                                        "=1",
+                                        "jitte=1",
+                                        "jitter =1",
+                                        "loss=1,loss=2",
                                         "loss=18446744073709551617"};
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -236,7 +245,8 @@ static void a_power_cut_takes_back_the_youngest_commits_that_were_not_synced(voi
     gv_disk_wipe(&disk);
 }
 
-/* ---- numbers after a loss --------------------------------------------------------------------- */
+/* ---- numbers after a loss ---------------------------------------------------------------------
+ */
 
 /* The row of the last number: how far the numbers are ahead of the clock; *number. */
 static uint64_t numbers_of(const struct gv_world *world, uint64_t *number)

@@ -52,7 +52,8 @@ static void near_is_near_and_far_is_far(void **state)
     assert_true(far_most > 2 * far_least);
 }
 
-/* Two members of one network are as far from a third as the map says, but for the way and the ends. */
+/* Two members of one network are as far from a third as the map says, but for the way and the ends.
+ */
 static void who_is_near_each_other_is_as_far_from_others(void **state)
 {
     draw(table, network_of, 2);

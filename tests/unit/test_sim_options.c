@@ -1,5 +1,5 @@
-/* The simulator's command line and its report: what is given is what is run, the line that is printed
- * is the same run, and a report that could not be written is not one. */
+/* The simulator's command line and its report: what is given is what is run, the line that is
+ * printed is the same run, and a report that could not be written is not one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -110,7 +110,8 @@ static void a_line_is_read_as_it_was_written(void **state)
         "grapevine-sim run --nodes 6 --hours 1.5 --seed 0 --sightings 0.3 --faults loss=3,kill=50 "
         "--attackers 99.5 --plant leak --max-mb-per-hour 1 --behind-nat 20 --offline 10 --known "
         "--public --real-crypto",
-        "grapevine-sim run --nodes 6 --hours 1 --seed 1 --sightings 4 --faults none --attackers 1e+06",
+        "grapevine-sim run --nodes 6 --hours 1 --seed 1 --sightings 4 --faults none --attackers "
+        "1e+06",
         "grapevine-sim run --nodes 5 --hours 0.1 --seed 7 --sightings 4 --faults none",
     };
     struct gv_sim_options options;
@@ -129,13 +130,35 @@ static void a_line_is_read_as_it_was_written(void **state)
 
 static void what_cannot_be_done_is_refused(void **state)
 {
-    static const char *const wrong[] = {
-        "run --nodes 1", "run --nodes 10001", "run --hours 0", "run --seed -1", "run --sightings 31",
-        "run --behind-nat 91", "run --offline x", "run --attackers 0", "run --plant rose",
-        "walk", "run run", "replay", "explain 1", "explain 1 -5", "explain a 5", "explain 1 5 6",
-        "minimise --tries 0", "trace --node -1", "trace --from soon", "run --faults kill=91",
-        "run --hours 0x10", "run --hours inf", "run --hours nan", "run --sightings +5",
-        "run --nodes 0x10", "trace --from 0x1", "explain 1 0x5", "run --seed 0x1", ""};
+    static const char *const wrong[] = {"run --nodes 1",
+                                        "run --nodes 10001",
+                                        "run --hours 0",
+                                        "run --seed -1",
+                                        "run --sightings 31",
+                                        "run --behind-nat 91",
+                                        "run --offline x",
+                                        "run --attackers 0",
+                                        "run --plant rose",
+                                        "walk",
+                                        "run run",
+                                        "replay",
+                                        "explain 1",
+                                        "explain 1 -5",
+                                        "explain a 5",
+                                        "explain 1 5 6",
+                                        "minimise --tries 0",
+                                        "trace --node -1",
+                                        "trace --from soon",
+                                        "run --faults kill=91",
+                                        "run --hours 0x10",
+                                        "run --hours inf",
+                                        "run --hours nan",
+                                        "run --sightings +5",
+                                        "run --nodes 0x10",
+                                        "trace --from 0x1",
+                                        "explain 1 0x5",
+                                        "run --seed 0x1",
+                                        ""};
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char line[128];

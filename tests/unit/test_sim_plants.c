@@ -1,6 +1,6 @@
-/* Each planted bug is found by the checker that is for it, within a hundred seeds of the small swarm,
- * and nothing is found where nothing is planted: the checkers can fail, and do not cry wolf. Prints who was found by which
- * seed. */
+/* Each planted bug is found by the checker that is for it, within a hundred seeds of the small
+ * swarm, and nothing is found where nothing is planted: the checkers can fail, and do not cry wolf.
+ * Prints who was found by which seed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,8 +29,8 @@ static void losses_of(struct gv_sim_options *options)
     options->nodes = 5;
     options->hours = 2;
     options->known = false;
-    options->faults = (struct gv_faults){
-        .crashes = 5, .down_s = 60, .disks = 100, .jumps = 5, .jump_s = 3600};
+    options->faults =
+        (struct gv_faults){.crashes = 5, .down_s = 60, .disks = 100, .jumps = 5, .jump_s = 3600};
 }
 
 static struct gv_sim_result play(enum gv_plant plant, uint64_t seed)
@@ -59,8 +59,8 @@ static struct gv_sim_result play(enum gv_plant plant, uint64_t seed)
     return result;
 }
 
-/* Another checker may stumble over it too: that does not show that these can fail. Each sentence has
- * its seed. Returns how many were never said. */
+/* Another checker may stumble over it too: that does not show that these can fail. Each sentence
+ * has its seed. Returns how many were never said. */
 static unsigned look_for(enum gv_plant plant)
 {
     struct gv_sim_result results[SEEDS];
@@ -96,7 +96,8 @@ static void each_is_found_within_a_hundred_seeds(void **state)
     assert_int_equal(missed, 0);
 }
 
-/* ---- all of them ------------------------------------------------------------------------------ */
+/* ---- all of them ------------------------------------------------------------------------------
+ */
 
 static bool is_claimed(const char *sentence, size_t len)
 {
@@ -148,9 +149,13 @@ static void nothing_is_found_where_nothing_is_planted(void **state)
     for (uint64_t seed = 1; seed <= 12; seed++)
         assert_int_equal(play(GV_PLANT_NONE, seed).violations, 0);
     /* Nor in the weather of those that need a calm. */
-    struct gv_sim_options calm = {
-        .nodes = 16, .hours = 0.5, .seed = 1, .last_seed = 1, .sightings = 4, .known = true,
-        .mb_per_hour = 1};
+    struct gv_sim_options calm = {.nodes = 16,
+                                  .hours = 0.5,
+                                  .seed = 1,
+                                  .last_seed = 1,
+                                  .sightings = 4,
+                                  .known = true,
+                                  .mb_per_hour = 1};
     struct gv_sim_result result;
     gv_sim_run(&result, &calm, false);
     assert_int_equal(result.violations, 0);

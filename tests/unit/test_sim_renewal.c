@@ -1,5 +1,6 @@
-/* What a node said under its last certificate is read again after a renewal and a restart, also when
- * nobody else is there to give it back: the certificate that was given at the start has a row, too. */
+/* What a node said under its last certificate is read again after a renewal and a restart, also
+ * when nobody else is there to give it back: the certificate that was given at the start has a row,
+ * too. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

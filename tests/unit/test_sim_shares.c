@@ -1,5 +1,5 @@
-/* What meshes are like: nodes behind NAT, nodes that are never up, many that die at once, halves that
- * know nothing of each other, and as many attackers as are asked for. */
+/* What meshes are like: nodes behind NAT, nodes that are never up, many that die at once, halves
+ * that know nothing of each other, and as many attackers as are asked for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -74,8 +74,13 @@ static void nobody_dials_who_is_behind_nat_and_nobody_meets_who_is_away(void **s
 /* Every verdict on every node that is up, and nobody told too many, though keepers are down. */
 static void a_mesh_with_both_keeps_what_is_promised(void **state)
 {
-    struct gv_sim_options options = {.nodes = 40, .hours = 0.3, .seed = 2, .sightings = 8,
-                                     .known = true, .behind_nat = 20, .offline = 10,
+    struct gv_sim_options options = {.nodes = 40,
+                                     .hours = 0.3,
+                                     .seed = 2,
+                                     .sightings = 8,
+                                     .known = true,
+                                     .behind_nat = 20,
+                                     .offline = 10,
                                      .mb_per_hour = 1};
     struct gv_sim_result result;
 
@@ -87,8 +92,8 @@ static void a_mesh_with_both_keeps_what_is_promised(void **state)
 
 static struct gv_sim_result run_with(const char *faults)
 {
-    struct gv_sim_options options = {.nodes = 20, .hours = 1, .seed = 3, .sightings = 8,
-                                     .known = true};
+    struct gv_sim_options options = {
+        .nodes = 20, .hours = 1, .seed = 3, .sightings = 8, .known = true};
     struct gv_sim_result result;
     const char *where;
 
@@ -126,8 +131,8 @@ static void small_meshes_find_each_other_within_a_minute(void **state)
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (uint64_t seed = 1; seed <= 3; seed++) {
-            struct gv_sim_options options = {.nodes = sizes[i], .hours = 1.5, .seed = seed,
-                                             .sightings = 4, .known = true};
+            struct gv_sim_options options = {
+                .nodes = sizes[i], .hours = 1.5, .seed = seed, .sightings = 4, .known = true};
             struct gv_sim_result result;
             options.faults.halves = 55;
             gv_sim_run(&result, &options, false);

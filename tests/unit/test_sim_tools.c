@@ -1,5 +1,6 @@
-/* The simulator's tools: scenarios say what is wrong and where; a report is repeated and compared; a
- * run that fails gets smaller and fails still; a run can be read, and reading does not change it. */
+/* The simulator's tools: scenarios say what is wrong and where; a report is repeated and compared;
+ * a run that fails gets smaller and fails still; a run can be read, and reading does not change it.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -116,7 +117,8 @@ static void what_is_wrong_in_a_scenario_is_told_with_its_line(void **state)
         {"[run]\nnodes = 1\n", ":2: [run] nodes: must be a whole number from 2 to 10000\n"},
         {"[run]\n\n; so\nhours = long\n", ":4: [run] hours: must be a number from 0.02 to 1440\n"},
         {"[run]\nhours = nan\n", ":2: [run] hours: must be a number"},
-        {"[run]\nseed = 18446744073709551616\n", ":2: [run] seed: must be a whole number from 0 to "},
+        {"[run]\nseed = 18446744073709551616\n",
+         ":2: [run] seed: must be a whole number from 0 to "},
         {"[run]\nknown = maybe\n", ":2: [run] known: must be yes or no\n"},
         {"[run]\nplant = rose\n", ":2: [run] plant: must be the name of a planted bug"},
         {"[run]\nnode = 5\n", ":2: [run] node: there is no such key"},
@@ -184,8 +186,8 @@ static void the_help_of_scenarios_has_every_key(void **state)
 
 /* ---- a run to read --------------------------------------------------------------------------- */
 
-static const struct gv_sim_options small = {.nodes = 4, .hours = 0.1, .seed = 3, .last_seed = 3,
-                                            .sightings = 8, .node = SIZE_MAX};
+static const struct gv_sim_options small = {
+    .nodes = 4, .hours = 0.1, .seed = 3, .last_seed = 3, .sightings = 8, .node = SIZE_MAX};
 
 static size_t count(const char *text, const char *word)
 {
@@ -300,7 +302,13 @@ static void a_report_is_repeated_and_compared(void **state)
 static void what_is_no_report_is_refused(void **state)
 {
     static const char *const wrong[] = {
-        "", "{", "[]", "{}", "{\"command\": 5}", "{\"runs\": [{}]}", "{\"runs\": [5]}",
+        "",
+        "{",
+        "[]",
+        "{}",
+        "{\"command\": 5}",
+        "{\"runs\": [{}]}",
+        "{\"runs\": [5]}",
         "{\"command\": \"rm -r x\", \"trace_hash\": \"0\", \"violations\": 0}",
         "{\"command\": \"grapevine-sim run --nodes 4\", \"trace_hash\": \"0\", \"violations\": 0}",
         "{\"command\": \"grapevine-sim run --nodes 4 --hours\", \"trace_hash\": \"0\", "
@@ -327,9 +335,16 @@ static void what_is_no_report_is_refused(void **state)
 
 static void a_run_that_fails_gets_smaller_and_fails_alike(void **state)
 {
-    struct gv_sim_options options = {.nodes = 6, .hours = 0.5, .seed = 1, .last_seed = 1,
-                                     .sightings = 20, .plant = GV_PLANT_LOSE_ROWS, .known = true,
-                                     .faults = {.jitter = 40}, .tries = 60, .mb_per_hour = 1};
+    struct gv_sim_options options = {.nodes = 6,
+                                     .hours = 0.5,
+                                     .seed = 1,
+                                     .last_seed = 1,
+                                     .sightings = 20,
+                                     .plant = GV_PLANT_LOSE_ROWS,
+                                     .known = true,
+                                     .faults = {.jitter = 40},
+                                     .tries = 60,
+                                     .mb_per_hour = 1};
     struct gv_sim_options found;
     struct gv_sim_result result;
 

@@ -188,8 +188,8 @@ static void sign(struct gv_buf *record, const struct gv_statement *statement)
     uint8_t kind = (uint8_t)statement->kind;
 
     gv_buf_append(record, &kind, 1);
-    assert_int_equal(
-        gv_statement_sign(record, statement, alice.sign_secret, descriptor.network_id), GV_OK);
+    assert_int_equal(gv_statement_sign(record, statement, alice.sign_secret, descriptor.network_id),
+                     GV_OK);
 }
 
 static void signals_are_as_written(void **state)
@@ -257,9 +257,9 @@ static void roster_records_are_as_written(void **state)
     gv_buf_init(&record);
     memcpy(revocation.instance, alice.id, GV_ID_LEN);
     gv_buf_append(&record, &kind, 1);
-    assert_int_equal(gv_revocation_issue(&record, &revocation, registry.sign_secret,
-                                         descriptor.network_id),
-                     GV_OK);
+    assert_int_equal(
+        gv_revocation_issue(&record, &revocation, registry.sign_secret, descriptor.network_id),
+        GV_OK);
     check("revocation record", record.data, record.len);
     gv_buf_clear(&record);
     memcpy(address.instance, alice.id, GV_ID_LEN);
@@ -283,8 +283,8 @@ static void the_log_is_as_written(void **state)
     gv_merkle_leaf(head.root, entry, sizeof entry); /* of a tree of one */
     gv_buf_init(&record);
     gv_buf_append(&record, &kind, 1);
-    assert_int_equal(
-        gv_log_head_issue(&record, &head, registry.sign_secret, descriptor.network_id), GV_OK);
+    assert_int_equal(gv_log_head_issue(&record, &head, registry.sign_secret, descriptor.network_id),
+                     GV_OK);
     check("log head record", record.data, record.len);
     gv_buf_free(&record);
 }
@@ -353,13 +353,14 @@ static void messages_are_as_written(void **state)
     check_message("GRAFT", &message, GV_MESSAGE_GRAFT);
     gv_message_follow(&message, true);
     check_message("FOLLOW", &message, GV_MESSAGE_FOLLOW);
-    gv_message_locks(&message,
-                     (struct gv_told_lock[]){
-                         {{GV_FAMILY_IPV4, {198, 51, 100, 7}}, 3600},
-                         {{GV_FAMILY_IPV6, {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1}}, 0}},
-                     2);
+    gv_message_locks(
+        &message,
+        (struct gv_told_lock[]){{{GV_FAMILY_IPV4, {198, 51, 100, 7}}, 3600},
+                                {{GV_FAMILY_IPV6, {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1}}, 0}},
+        2);
     check_message("LOCKS", &message, GV_MESSAGE_LOCKS);
-    gv_message_flow(&message, &(struct gv_flow){.size = 3, .bounced = 9, .deferred = 4, .rejected = 5});
+    gv_message_flow(&message,
+                    &(struct gv_flow){.size = 3, .bounced = 9, .deferred = 4, .rejected = 5});
     check_message("FLOW", &message, GV_MESSAGE_FLOW);
     gv_buf_free(&message);
     gv_buf_free(&record);

@@ -79,11 +79,12 @@ static void test_rows_keep_what_they_hold(void **state)
     assert_int_equal(back.counts[0], 0);
 }
 
-/* As rows were until schema 4: watched 2 bytes, the queue's three numbers 8 each, counts 8, peaks 4. */
+/* As rows were until schema 4: watched 2 bytes, the queue's three numbers 8 each, counts 8,
+ * peaks 4. */
 static void test_an_older_row_is_read(void **state)
 {
-    const uint8_t row[3 + 2 + 24 + 16 + 4] = {1, 2, 1, 0, 60, [12] = 3, [20] = 9, [28] = 77,
-                                              [35] = 1, [36] = 2, [44] = 7, [48] = 5};
+    const uint8_t row[3 + 2 + 24 + 16 + 4] = {
+        1, 2, 1, 0, 60, [12] = 3, [20] = 9, [28] = 77, [35] = 1, [36] = 2, [44] = 7, [48] = 5};
     struct gv_statistics back;
 
     (void)state;

@@ -142,7 +142,8 @@ static struct left journal(struct store *s, const char *address)
     return left;
 }
 
-/* What is said of it while it is erased leaves no trace when it leaves the set; of others it does. */
+/* What is said of it while it is erased leaves no trace when it leaves the set; of others it does.
+ */
 static void test_what_was_erased_goes_into_no_journal(void **state)
 {
     struct store *s = *state;

@@ -214,8 +214,8 @@ static void see_sent(void *context, const struct gv_persist_sent *sent)
     seen->last = sent->number;
 }
 
-/* SQLite gives no number after the highest and calls that a full disk. It is damage: at a start, and
- * while the store is in use. The statements are numbered anew, and the next one is taken. */
+/* SQLite gives no number after the highest and calls that a full disk. It is damage: at a start,
+ * and while the store is in use. The statements are numbered anew, and the next one is taken. */
 static void test_a_number_that_cannot_be_is_damage(void **state)
 {
     static const char *const cases[] = {
@@ -250,7 +250,8 @@ static void test_a_number_that_cannot_be_is_damage(void **state)
             assert_int_equal(gv_persist_commit(s->persist, &s->effects, NOW, &error),
                              GV_ERR_MALFORMED);
             assert_null(strstr(error.text, "full"));
-            assert_non_null(strstr(error.text, "cannot have reached the number 9223372036854775807"));
+            assert_non_null(
+                strstr(error.text, "cannot have reached the number 9223372036854775807"));
             assert_int_equal(gv_persist_mend(s->persist, &error), GV_OK);
         } else {
             store_open(s);

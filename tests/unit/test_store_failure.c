@@ -301,8 +301,8 @@ static void leave(struct lives *lives, enum left left)
         lose_store(lives);
 }
 
-/* A start when the disk is full already: what the store holds is answered, what is read from the log
- * too; nothing is said to the mesh until there is room again. */
+/* A start when the disk is full already: what the store holds is answered, what is read from the
+ * log too; nothing is said to the mesh until there is room again. */
 static void test_a_start_on_a_full_disk(void **state)
 {
     struct lives lives;
@@ -324,7 +324,8 @@ static void test_a_start_on_a_full_disk(void **state)
         assert_true(await_ready(&lives));
         if (left != KILLED) /* which left all the files that SQLite wants: it fails at a write */
             assert_false(store_ok(&lives));
-        said_lacks(&lives, (const char *const[]){"could not be deleted", NULL}); /* nothing is tried */
+        said_lacks(&lives,
+                   (const char *const[]){"could not be deleted", NULL}); /* nothing is tried */
         struct gv_subject during = lives_feed(&lives);
         await_answer(&lives, &during, "reported", true);
         await_store(&lives, false);

@@ -91,7 +91,8 @@ static void kill_at_every_point(bool fresh)
     lives_make(&lives, fresh ? 1 : 2);
     if (!fresh)
         live_whole(&lives);
-    /* Before each write, and in the middle of it. A first start takes long enough with the latter. */
+    /* Before each write, and in the middle of it. A first start takes long enough with the latter.
+     */
     for (int torn = fresh; torn < 2; torn++) {
         unsigned n = 1;
         for (; n < POINTS_MAX; n++) {

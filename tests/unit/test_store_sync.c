@@ -30,7 +30,8 @@ static bool holds(const uint8_t *data, size_t len, const struct gv_buf *row)
     return false;
 }
 
-/* Between the first time that the row is written and the next byte that goes out there is a sync. */
+/* Between the first time that the row is written and the next byte that goes out there is a sync.
+ */
 static void check_synced_first(const struct gv_buf *trace, const struct gv_buf *row,
                                const char *what)
 {

@@ -500,7 +500,8 @@ static void networks_are_not_mixed_up(void **state)
     gv_summary_free(s);
 }
 
-/* Of more networks than there is room for the half of the longest ago is forgotten, and it says so. */
+/* Of more networks than there is room for the half of the longest ago is forgotten, and it says so.
+ */
 static void forgotten_networks_are_told(void **state)
 {
     struct gv_summary *s = gv_summary_new(false);

@@ -1,5 +1,5 @@
-/* However much is asked for, one answer holds the loop only for a page; `grapevine telemetry` asks for
- * one after the other (SPEC 15, 18.10). */
+/* However much is asked for, one answer holds the loop only for a page; `grapevine telemetry` asks
+ * for one after the other (SPEC 15, 18.10). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

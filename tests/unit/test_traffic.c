@@ -1,4 +1,5 @@
-/* The counters of what a node moves, and the bucket that holds it under the cap (SPEC 9.9, 13.2). */
+/* The counters of what a node moves, and the bucket that holds it under the cap (SPEC 9.9, 13.2).
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +35,7 @@ static void the_least_valuable_waits_first(void **state)
     assert_false(gv_traffic_allows(&traffic, GV_WORTH_REPAIR));
     assert_true(gv_traffic_allows(&traffic, GV_WORTH_NEWS));
     gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 50000);
-    assert_true(gv_traffic_allows(&traffic, GV_WORTH_NEWS)); /* the reserve is for it alone */
+    assert_true(gv_traffic_allows(&traffic, GV_WORTH_NEWS));  /* the reserve is for it alone */
     gv_traffic_count(&traffic, GV_CAUSE_REPAIR, true, 50000); /* which nothing else takes from */
     gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 39999);
     assert_true(gv_traffic_allows(&traffic, GV_WORTH_NEWS));
@@ -115,8 +116,8 @@ static void no_hour_is_over_the_cap(void **state)
             if (gv_traffic_allows(&traffic, worth))
                 gv_traffic_count(&traffic, GV_CAUSE_SPREAD, gv_drbg_below(&drbg, 2) == 0,
                                  gv_drbg_below(&drbg, 16384));
-            worst = moved(&traffic, GV_TRAFFIC_HOUR) > worst ? moved(&traffic, GV_TRAFFIC_HOUR)
-                                                             : worst;
+            worst =
+                moved(&traffic, GV_TRAFFIC_HOUR) > worst ? moved(&traffic, GV_TRAFFIC_HOUR) : worst;
         }
         assert_true(traffic.most <= 1000000);
         assert_true(traffic.most > 600000); /* and the cap is used */

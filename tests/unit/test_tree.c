@@ -1,5 +1,5 @@
-/* Spread along trees (SPEC 9.3): who is pushed to, who is offered to, what a lost link does, and what
- * it costs when all is settled. */
+/* Spread along trees (SPEC 9.3): who is pushed to, who is offered to, what a lost link does, and
+ * what it costs when all is settled. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -256,7 +256,8 @@ static void when_a_link_is_lost_the_others_may_feed_again(void **state)
     gv_buf_free(&record);
 }
 
-/* ---- more than may be moved -------------------------------------------------------------------- */
+/* ---- more than may be moved --------------------------------------------------------------------
+ */
 
 static void empty_the_bucket(void)
 {
