@@ -87,6 +87,19 @@ struct gv_prefix gv_prefix_of_subject(const struct gv_subject *subject)
     return prefix;
 }
 
+bool gv_prefix_is_single(const struct gv_prefix *prefix)
+{
+    return prefix->bits >= (prefix->family == GV_FAMILY_IPV4 ? 32 : 64);
+}
+
+struct gv_subject gv_prefix_subject(const struct gv_prefix *prefix)
+{
+    struct gv_subject subject = {.family = prefix->family};
+
+    memcpy(subject.bytes, prefix->bytes, prefix->family == GV_FAMILY_IPV4 ? 4 : 8);
+    return subject;
+}
+
 bool gv_prefix_matches(const struct gv_prefix *prefix, const struct gv_subject *subject)
 {
     unsigned width = subject->family == GV_FAMILY_IPV4 ? 32 : 64;

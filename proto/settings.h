@@ -22,6 +22,10 @@ int gv_prefix_parse(struct gv_prefix *out, const char *text, size_t len);
 void gv_prefix_text(char out[GV_PREFIX_TEXT], const struct gv_prefix *prefix);
 /* 192.0.2.7/32, 2001:db8:0:1::/64. */
 struct gv_prefix gv_prefix_of_subject(const struct gv_subject *subject);
+/* No range: it names one subject, an address or (part of) a /64. */
+bool gv_prefix_is_single(const struct gv_prefix *prefix);
+/* The subject that its first address is in. */
+struct gv_subject gv_prefix_subject(const struct gv_prefix *prefix);
 /* True if the subject lies in the prefix; an IPv6 prefix longer than /64 matches the /64 it is in,
  * because a subject is the whole /64. */
 bool gv_prefix_matches(const struct gv_prefix *prefix, const struct gv_subject *subject);

@@ -34,8 +34,7 @@ static bool is_row(const void *item, const void *key)
            memcmp(row->key, wanted->key, wanted->len) == 0;
 }
 
-/* ---- rows that many disks have -----------------------------------------------------------------
- */
+/* ---- rows that many disks have --------------------------------------------------------------- */
 
 struct content {
     struct row_key key;

@@ -39,8 +39,7 @@ int gv_trace_run(const struct gv_sim_options *options)
     return result.violations > 0;
 }
 
-/* ---- one node at one moment -------------------------------------------------------------------
- */
+/* ---- one node at one moment ------------------------------------------------------------------ */
 
 struct question {
     const struct gv_sim_options *options;

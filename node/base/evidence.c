@@ -8,8 +8,7 @@
 #include "node/base/json.h"
 #include "proto/wire/record.h"
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static json_t *minute_json(uint32_t minute)
 {
@@ -110,8 +109,7 @@ int gv_evidence_write(json_t **out, const struct gv_core *core, const struct gv_
     return rc;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int read_u32(uint32_t *out, const json_t *object, const char *key, struct gv_text *error)
 {

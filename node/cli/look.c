@@ -28,7 +28,7 @@ struct gv_look {
     uint8_t key[16];
     uint64_t since_ms;
     struct gv_look_counters counters;
-    struct gv_prefix prefix;
+    struct gv_line_prefix prefix;
     struct gv_clock clock;
     struct gv_tally *tallies[GV_LOOK_TABLES];
     struct message messages[MESSAGES]; /* one place each: a later message takes it */
@@ -195,8 +195,7 @@ static void take_mail(struct gv_look *look, const struct gv_line *line, uint64_t
     }
 }
 
-/* ---- senders, as Exim has them -----------------------------------------------------------------
- */
+/* ---- senders, as Exim has them --------------------------------------------------------------- */
 
 static struct gv_tally_entry *entry_of(struct gv_look *look, const struct message *m)
 {

@@ -61,8 +61,7 @@ struct run {
     size_t file_count, current;
 };
 
-/* --- Options -----------------------------------------------------------------------------------
- */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 static const struct argp_option option_list[] = {
     {"json", 'j', NULL, 0, "One JSON object per observed failure; one in all with --counters", 0},
@@ -193,8 +192,7 @@ static bool is_allowed(const struct options *o, const struct gv_ip_address *addr
     return false;
 }
 
-/* --- Output ------------------------------------------------------------------------------------
- */
+/* ---- Output ---------------------------------------------------------------------------------- */
 
 static void flush_out(struct run *run)
 {
@@ -333,8 +331,7 @@ static void put_json(struct run *run, const struct gv_reading *r, bool shareable
     PUT(run, "}\n");
 }
 
-/* --- Reading -----------------------------------------------------------------------------------
- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static void take(struct run *run, const struct gv_reading *readings, size_t n)
 {

@@ -146,8 +146,7 @@ static bool attacks(const struct row *row)
     return row->attempts > 0;
 }
 
-/* --- Campaigns: several subjects of one /24 or /48 ----------------------------------------------
- */
+/* ---- Campaigns: several subjects of one /24 or /48 ------------------------------------------- */
 
 static int by_subject(const void *a, const void *b)
 {

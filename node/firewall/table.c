@@ -174,19 +174,6 @@ static bool covers(const struct gv_prefix *outer, const struct gv_prefix *inner)
     return rest == 0 || (outer->bytes[whole] ^ inner->bytes[whole]) >> (8 - rest) == 0;
 }
 
-static bool is_single(const struct gv_prefix *prefix)
-{
-    return prefix->bits >= (prefix->family == GV_FAMILY_IPV4 ? 32 : 64);
-}
-
-static struct gv_subject subject_of(const struct gv_prefix *prefix)
-{
-    struct gv_subject subject = {.family = prefix->family};
-
-    memcpy(subject.bytes, prefix->bytes, prefix->family == GV_FAMILY_IPV4 ? 4 : 8);
-    return subject;
-}
-
 static struct gv_plan_range *find(const struct list *list, const struct gv_prefix *prefix)
 {
     for (size_t i = 0; i < list->count; i++)
@@ -311,7 +298,7 @@ int gv_nft_table_protect(struct gv_nft_table *table, const struct gv_prefix *pre
 
 static int add_single(struct gv_nft_table *t, const struct gv_prefix *prefix, uint64_t until_s)
 {
-    struct gv_subject subject = subject_of(prefix);
+    struct gv_subject subject = gv_prefix_subject(prefix);
     size_t at = place(t, &subject);
 
     if (t->slots[at].until_s == 0 && t->wanted >= t->entries_max)
@@ -330,7 +317,7 @@ static int add(struct gv_nft_table *t, const struct gv_prefix *prefix, uint64_t 
 {
     if (is_protected(t, prefix))
         return GV_ERR_FORBIDDEN;
-    if (is_single(prefix))
+    if (gv_prefix_is_single(prefix))
         return add_single(t, prefix, until_s);
     struct list *list = t->in_list ? &t->next_ranges : &t->ranges;
     struct gv_plan_range *known = t->in_list ? NULL : find(list, prefix);
@@ -343,8 +330,8 @@ static int add(struct gv_nft_table *t, const struct gv_prefix *prefix, uint64_t 
 
 static int drop(struct gv_nft_table *t, const struct gv_prefix *prefix)
 {
-    if (is_single(prefix)) {
-        struct gv_subject subject = subject_of(prefix);
+    if (gv_prefix_is_single(prefix)) {
+        struct gv_subject subject = gv_prefix_subject(prefix);
         struct slot *slot = &t->slots[place(t, &subject)];
         return slot->until_s > 0 ? set(t, slot, 0) : GV_OK;
     }

@@ -30,8 +30,7 @@ int gv_nft_table_apply(struct gv_nft_table *table, const struct gv_firewall_reco
 /* Whoever sent a BEGIN has gone before its COMMIT: what was there stays. */
 void gv_nft_table_abandon(struct gv_nft_table *table);
 
-/* ---- what the kernel has ----------------------------------------------------------------------
- */
+/* ---- what the kernel has --------------------------------------------------------------------- */
 
 /* The kernel has nothing. */
 void gv_nft_table_lost(struct gv_nft_table *table);

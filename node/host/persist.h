@@ -77,8 +77,7 @@ int gv_persist_latest(struct gv_persist *persist, const char *name, void *out, s
 int gv_persist_expire(struct gv_persist *persist, uint64_t sent_before_ms,
                       uint64_t journal_before_ms, struct gv_text *error);
 
-/* ---- the flow of mail (SPEC 10.8) -------------------------------------------------------------
- */
+/* ---- the flow of mail (SPEC 10.8) ------------------------------------------------------------ */
 
 /* A change of the minute that begins at minute * 60 s, to be stored with the next commit: in its
  * row, unless that is older than 48 h or ahead by more than a day, and in that of its hour. Peaks
@@ -149,8 +148,7 @@ typedef void (*gv_persist_each_left)(void *context, const uint8_t *record, size_
 int gv_persist_journal(struct gv_persist *persist, const struct gv_subject *subject, size_t limit,
                        gv_persist_each_left each, void *context);
 
-/* ---- what is held of one subject (SPEC 15.1) --------------------------------------------------
- */
+/* ---- what is held of one subject (SPEC 15.1) ------------------------------------------------- */
 
 struct gv_persist_erased {
     size_t sent, acks, journal; /* rows deleted */

@@ -163,8 +163,7 @@ void gv_reading_finish(struct gv_reading *r, struct connection *c, uint8_t kind,
     c->visited = true;
 }
 
-/* --- Postfix -----------------------------------------------------------------------------------
- */
+/* ---- Postfix --------------------------------------------------------------------------------- */
 
 /* A Postfix that asks saslauthd itself: the answer has no address, but the account. */
 static void add_sasl_hint(struct gv_assembler *a, struct gv_hint_sum *sum,
@@ -334,8 +333,7 @@ static size_t assemble_smtpd(struct gv_assembler *a, struct gv_reading *out, uin
     }
 }
 
-/* --- Dovecot -----------------------------------------------------------------------------------
- */
+/* ---- Dovecot --------------------------------------------------------------------------------- */
 
 static size_t login_failure(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
                             const struct gv_parsed *p, const struct gv_moment *m)
@@ -399,8 +397,7 @@ static size_t assemble_login(struct gv_assembler *a, struct gv_reading *out, uin
     }
 }
 
-/* --- All of them -------------------------------------------------------------------------------
- */
+/* ---- All of them ----------------------------------------------------------------------------- */
 
 static void add_hint(struct gv_assembler *a, const struct gv_parsed *p, const struct gv_moment *m)
 {

@@ -222,11 +222,11 @@ static uint64_t digits_of(uint64_t word)
     return (~(others + GV_EACH(0x0fu)) >> 4 & GV_EACH(1u)) * 0x0f;
 }
 
-static void remember(struct gv_prefix *last, const struct gv_line *out, const char *line,
+static void remember(struct gv_line_prefix *last, const struct gv_line *out, const char *line,
                      size_t sender, size_t at)
 {
     last->len = 0;
-    if (at > GV_PREFIX_MAX || out->stamp.text != line)
+    if (at > GV_LINE_PREFIX_MAX || out->stamp.text != line)
         return;
     last->len = (uint8_t)at;
     last->words = (uint8_t)((at + 7) / 8);
@@ -239,7 +239,7 @@ static void remember(struct gv_prefix *last, const struct gv_line *out, const ch
 }
 
 /* Not zero where eight bytes are not those of a word but for its digits. */
-static uint64_t differs(const struct gv_prefix *last, size_t i, const char *at)
+static uint64_t differs(const struct gv_line_prefix *last, size_t i, const char *at)
 {
     uint64_t word = gv_load8(at), digits = last->digits[i];
 
@@ -248,7 +248,7 @@ static uint64_t differs(const struct gv_prefix *last, size_t i, const char *at)
 
 /* Whether the line has the prefix of the last one, or one that differs in digits: what is a stamp
  * or a host, and where it ends, hangs on which of its bytes are digits, not on what they are. */
-static bool remembered(const struct gv_prefix *last, const char *line, size_t len)
+static bool remembered(const struct gv_line_prefix *last, const char *line, size_t len)
 {
     if (last->len == 0 || len <= last->len)
         return false;
@@ -307,7 +307,7 @@ static bool split_blank(struct gv_line *out, const char *line, size_t len, size_
     return true;
 }
 
-__attribute__((noinline)) static bool split_anew(struct gv_line *out, struct gv_prefix *last,
+__attribute__((noinline)) static bool split_anew(struct gv_line *out, struct gv_line_prefix *last,
                                                  const char *line, size_t len)
 {
     size_t at = priority_length(line, len);
@@ -336,7 +336,7 @@ __attribute__((noinline)) static bool split_anew(struct gv_line *out, struct gv_
     return take_plain(out, line, len, at);
 }
 
-bool gv_line_split(struct gv_line *out, struct gv_prefix *last, const char *line, size_t len)
+bool gv_line_split(struct gv_line *out, struct gv_line_prefix *last, const char *line, size_t len)
 {
     out->process = GV_MAIL_PROGRAM_OTHER;
     out->mail = last->mail;

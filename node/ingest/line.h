@@ -57,20 +57,20 @@ struct gv_line {
 
 /* The stamp and host of the last line: neighbours mostly share them, but for digits. In words of
  * eight bytes: first the last eight, then all from the beginning on. */
-#define GV_PREFIX_MAX 120
-struct gv_prefix {
+#define GV_LINE_PREFIX_MAX 120
+struct gv_line_prefix {
     bool mail;   /* the caller's: whether GV_PROGRAM_POSTFIX is of interest */
     uint8_t len; /* up to the program; 0: none */
     uint8_t sender;
     uint8_t words;
-    uint64_t text[GV_PREFIX_MAX / 8];
-    uint64_t digits[GV_PREFIX_MAX / 8]; /* 0x0f for each byte that may be any digit */
+    uint64_t text[GV_LINE_PREFIX_MAX / 8];
+    uint64_t digits[GV_LINE_PREFIX_MAX / 8]; /* 0x0f for each byte that may be any digit */
     struct gv_stamp stamp;
 };
 
 /* True when the line has a prefix of a known form and comes from a program that is of interest.
  * `last`: all zero at first, then kept. */
-bool gv_line_split(struct gv_line *out, struct gv_prefix *last, const char *line, size_t len);
+bool gv_line_split(struct gv_line *out, struct gv_line_prefix *last, const char *line, size_t len);
 
 /* Cyrus, saslauthd or Courier by the tag without its pid; GV_PROGRAM_OTHER when it is none. */
 enum gv_program gv_program_of_mailbox(const char *tag, size_t len);

@@ -262,8 +262,7 @@ static void bury(struct gv_mail_flow *flow, struct message *m)
     *grave = (uint16_t)(m - flow->messages);
 }
 
-/* --- What the lines say ------------------------------------------------------------------------
- */
+/* ---- What the lines say ---------------------------------------------------------------------- */
 
 /* It came back from a content filter: neither a second message nor a delivery. */
 static void take_back(struct gv_mail_flow *flow, struct message *m, uint64_t origin)
@@ -456,8 +455,7 @@ void gv_mail_flow_queue(const struct gv_mail_flow *flow, struct gv_mail_queue *o
     }
 }
 
-/* --- Over a restart ----------------------------------------------------------------------------
- */
+/* ---- Over a restart -------------------------------------------------------------------------- */
 
 size_t gv_mail_flow_memory(struct gv_mail_flow *flow, struct gv_memory_area out[GV_MAIL_FLOW_AREAS])
 {

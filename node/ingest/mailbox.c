@@ -38,8 +38,7 @@ static struct gv_reading reading_of(struct gv_mailbox *mailbox, const struct gv_
     return r;
 }
 
-/* --- Cyrus -------------------------------------------------------------------------------------
- */
+/* ---- Cyrus ----------------------------------------------------------------------------------- */
 
 static size_t cyrus_failure(struct gv_mailbox *mailbox, struct gv_reading *out, uint64_t *faults,
                             struct gv_hints *hints, const struct gv_parsed *p,
@@ -62,8 +61,7 @@ static size_t cyrus_failure(struct gv_mailbox *mailbox, struct gv_reading *out, 
     return 1;
 }
 
-/* --- Courier -----------------------------------------------------------------------------------
- */
+/* ---- Courier --------------------------------------------------------------------------------- */
 
 static void remove_held(struct gv_mailbox *mailbox, uint32_t at)
 {

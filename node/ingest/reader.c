@@ -29,7 +29,7 @@ struct failure {
 struct gv_reader {
     uint8_t key[GV_ACCOUNT_KEY_LEN];
     struct gv_clock clock;
-    struct gv_prefix prefix;
+    struct gv_line_prefix prefix;
     struct gv_line line; /* the one that is read; not on the stack, which most lines do not need */
     uint64_t sender;     /* of an smtpd's line: which process, hashed */
     struct gv_assembler *assembler;

@@ -152,8 +152,7 @@ static void on_settle(uv_timer_t *timer)
     }
 }
 
-/* --- Reading a bit -----------------------------------------------------------------------------
- */
+/* ---- Reading a bit --------------------------------------------------------------------------- */
 
 static void on_retry(uv_timer_t *timer);
 
@@ -265,8 +264,7 @@ static bool must_wait(const struct source *source)
     return false;
 }
 
-/* --- Files and the journal ---------------------------------------------------------------------
- */
+/* ---- Files and the journal ------------------------------------------------------------------- */
 
 static void on_time(uv_timer_t *timer)
 {
@@ -278,8 +276,7 @@ static void on_time(uv_timer_t *timer)
         uv_timer_start(timer, on_time, wait || more ? WAIT_MS : POLL_MS, 0);
 }
 
-/* --- Syslog sockets ----------------------------------------------------------------------------
- */
+/* ---- Syslog sockets -------------------------------------------------------------------------- */
 
 static void on_datagrams(uv_poll_t *poll, int status, int events)
 {
@@ -304,8 +301,7 @@ static void on_retry(uv_timer_t *timer)
     progress(source, false);
 }
 
-/* --- Standard input ----------------------------------------------------------------------------
- */
+/* ---- Standard input -------------------------------------------------------------------------- */
 
 static void end_input(struct source *source, enum gv_source_state state, int error)
 {
@@ -387,8 +383,7 @@ static int start_input(struct source *source)
     return uv_poll_start(&source->poll, UV_READABLE, on_input) == 0 ? GV_OK : GV_ERR_IO;
 }
 
-/* --- All of them -------------------------------------------------------------------------------
- */
+/* ---- All of them ----------------------------------------------------------------------------- */
 
 static int init_source(struct gv_sources *s, size_t i, const struct gv_sources_config *config)
 {

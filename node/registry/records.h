@@ -84,8 +84,7 @@ int gv_records_leaving_drop(struct gv_records *records, const uint8_t link[GV_HA
 int gv_records_leaving(struct gv_records *records, uint8_t owner[GV_ID_LEN],
                        const uint8_t link[GV_HASH_LEN], uint32_t now_min);
 
-/* ---- limits that the admin has changed, and the day of a domain (records_limits.c) --------------
- */
+/* ---- limits that the admin has changed, and the day of a domain (records_limits.c) ----------- */
 enum gv_allowance {
     GV_ALLOWANCE_INSTANCES = 1 /* who: an owner tag */,
     GV_ALLOWANCE_CODES /* a domain */
@@ -172,8 +171,7 @@ int gv_records_each(struct gv_records *records,
                                 const char *email),
                     void *context);
 
-/* ---- the log of issued certificates (SPEC 14.7), one for each registry key ----------------------
- */
+/* ---- the log of issued certificates (SPEC 14.7), one for each registry key ------------------- */
 int gv_records_log_empty(struct gv_records *records, bool *empty); /* of every key */
 int gv_records_log_size(struct gv_records *records, uint32_t signer, uint64_t *size);
 /* Within a transaction. */

@@ -161,20 +161,6 @@ void gv_feed_watch(struct gv_feed *feed, struct gv_feed_watcher *watcher)
 
 /* ---- going through them ---------------------------------------------------------------------- */
 
-static bool is_single(const struct gv_prefix *prefix)
-{
-    return prefix->bits >= (prefix->family == GV_FAMILY_IPV4 ? 32 : 64);
-}
-
-/* Of IPv6, whatever lies in one /64. */
-static struct gv_subject subject_of(const struct gv_prefix *prefix)
-{
-    struct gv_subject subject = {.family = prefix->family};
-
-    memcpy(subject.bytes, prefix->bytes, prefix->family == GV_FAMILY_IPV4 ? 4 : 8);
-    return subject;
-}
-
 /* Single addresses of the deny lists, so that what enumerates the listing has them. A range gives
  * no subject. */
 static bool next_denied(const struct gv_feed *feed, size_t *cursor, struct gv_subject *out)
@@ -192,8 +178,8 @@ static bool next_denied(const struct gv_feed *feed, size_t *cursor, struct gv_su
         *cursor = of_admin + settings->deny_count;
     }
     *out = (struct gv_subject){.family = GV_FAMILY_NONE};
-    if (deny && is_single(&prefix))
-        *out = subject_of(&prefix);
+    if (deny && gv_prefix_is_single(&prefix))
+        *out = gv_prefix_subject(&prefix);
     return true;
 }
 
@@ -321,8 +307,8 @@ static bool is_of_range(const struct gv_feed *feed, const struct gv_subject *sub
 void gv_feed_prefix(struct gv_feed *feed, const struct gv_prefix *prefix)
 {
     look_for_ranges(feed);
-    if (is_single(prefix)) {
-        struct gv_subject subject = subject_of(prefix);
+    if (gv_prefix_is_single(prefix)) {
+        struct gv_subject subject = gv_prefix_subject(prefix);
         if (gv_listing_get(feed->listing, &subject) != 0 || !is_of_range(feed, &subject))
             gv_feed_subject(feed, &subject);
     } else {

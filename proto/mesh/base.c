@@ -7,8 +7,7 @@
 #include "proto/limits.h"
 #include "proto/mesh/shelf.h"
 
-/* ---- what is fit -------------------------------------------------------------------------------
- */
+/* ---- what is fit ----------------------------------------------------------------------------- */
 
 static bool is_good_owner(const struct gv_owner *owner)
 {

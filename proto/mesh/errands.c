@@ -47,8 +47,7 @@ void gv_errands_resume(struct gv_core *core)
     }
 }
 
-/* ---- to whom ----------------------------------------------------------------------------------
- */
+/* ---- to whom --------------------------------------------------------------------------------- */
 
 struct targets {
     const struct gv_instance *to[GV_KEEPERS_RANKED + GV_KIN_MAX];
@@ -124,8 +123,7 @@ static struct targets find_targets(struct gv_core *core, const struct gv_errand 
     return targets;
 }
 
-/* ---- going ------------------------------------------------------------------------------------
- */
+/* ---- going ----------------------------------------------------------------------------------- */
 
 static void whisper(struct gv_core *core, struct gv_link *link, const struct gv_item *item)
 {
@@ -241,8 +239,7 @@ uint64_t gv_errands_deadline(const struct gv_core *core)
     return due;
 }
 
-/* ---- questions --------------------------------------------------------------------------------
- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static void put_question(struct gv_core *core, struct gv_link *link,
                          const struct gv_subject *subject)
@@ -298,8 +295,7 @@ static void serve_questions(struct gv_core *core, struct gv_link *link)
     }
 }
 
-/* ---- there ------------------------------------------------------------------------------------
- */
+/* ---- there ----------------------------------------------------------------------------------- */
 
 void gv_errands_serve(struct gv_core *core, struct gv_link *link)
 {

@@ -79,8 +79,7 @@ size_t gv_keepers_of(const struct gv_core *core, const struct gv_instance *out[G
     return count;
 }
 
-/* ---- what is to be published ------------------------------------------------------------------
- */
+/* ---- what is to be published ----------------------------------------------------------------- */
 
 static bool is_enough(const struct gv_policy *policy, uint32_t weight, uint32_t groups)
 {

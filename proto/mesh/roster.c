@@ -21,8 +21,7 @@ void gv_roster_free(struct gv_roster *roster)
     }
 }
 
-/* ---- this core's own rows, and the base's ------------------------------------------------------
- */
+/* ---- this core's own rows, and the base's ---------------------------------------------------- */
 
 /* Certificates are found by their beginning alone, too. */
 uint64_t gv_roster_hash(const uint8_t hash_key[16], enum gv_rows kind, const uint8_t *id)
@@ -239,8 +238,7 @@ size_t gv_roster_prefixed(const struct gv_roster *roster, const struct gv_certif
     return found.count;
 }
 
-/* ---- what the rows say --------------------------------------------------------------------------
- */
+/* ---- what the rows say ----------------------------------------------------------------------- */
 
 static const struct gv_owner *owner_row(struct gv_roster *roster, const uint8_t tag[GV_ID_LEN])
 {

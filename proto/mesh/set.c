@@ -66,8 +66,7 @@ static bool has_id(const void *item, const void *id)
     return memcmp(((const struct gv_item *)item)->key.id, id, GV_ID_LEN) == 0;
 }
 
-/* ---- what a base has of it --------------------------------------------------------------------
- */
+/* ---- what a base has of it ------------------------------------------------------------------- */
 
 /* Index in the base of its first item that is not below the key. */
 static size_t base_lower(const struct gv_base *base, const struct gv_key *key)

@@ -355,8 +355,7 @@ void gv_speak_number_anew(struct gv_core *core, bool lost, uint64_t ceiling);
 /* The mesh or the store holds a statement of ours with this number. */
 void gv_speak_learn(struct gv_core *core, uint64_t sequence, bool persist);
 
-/* ---- mesh/own.c: servers of one admin (SPEC 9.8) ----------------------------------------------
- */
+/* ---- mesh/own.c: servers of one admin (SPEC 9.8) --------------------------------------------- */
 /* This node's own owner, or one that its admin trusts. */
 bool gv_own_is(const struct gv_core *core, const uint8_t owner[GV_ID_LEN]);
 bool gv_own_link(const struct gv_core *core, const struct gv_link *link);
@@ -383,8 +382,7 @@ void gv_own_forget(struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 void gv_own_tick(struct gv_core *core);
 void gv_own_expire(struct gv_core *core);
 
-/* ---- mesh/flow.c: the flow of mail at peers (SPEC 9.11) ---------------------------------------
- */
+/* ---- mesh/flow.c: the flow of mail at peers (SPEC 9.11) -------------------------------------- */
 void gv_flow_heard(struct gv_core *core, struct gv_link *link);
 void gv_flow_tick(struct gv_core *core);
 uint64_t gv_flow_deadline(const struct gv_core *core, const struct gv_link *link);
@@ -459,8 +457,7 @@ void gv_door_leave(struct gv_core *core, const struct gv_link *link);
 void gv_door_ban(struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 bool gv_is_banned(const struct gv_core *core, const uint8_t instance[GV_ID_LEN]);
 
-/* ---- mesh/callers.c, mesh/admission.c (SPEC 5.4, 5.6) -------------------------------------------
- */
+/* ---- mesh/callers.c, mesh/admission.c (SPEC 5.4, 5.6) ---------------------------------------- */
 void gv_caller_new(struct gv_core *core, uint32_t id, const struct gv_address *remote);
 /* False: he is none. */
 bool gv_caller_bytes(struct gv_core *core, uint32_t id, const uint8_t *data, size_t len);
@@ -475,8 +472,7 @@ bool gv_door_proves(struct gv_core *core, const struct gv_address *remote,
                     const uint8_t ephemeral[GV_KEY_LEN], const uint8_t admission[GV_ADMISSION_LEN]);
 void gv_door_forget_pairs(struct gv_core *core);
 
-/* ---- mesh/keepers.c, mesh/errands.c (SPEC 9.10) -----------------------------------------------
- */
+/* ---- mesh/keepers.c, mesh/errands.c (SPEC 9.10) ---------------------------------------------- */
 /* False in a mesh of up to seven nodes that can be reached: there every word is public. */
 bool gv_keepers_in_force(const struct gv_core *core);
 /* The keepers of a subject by rank, first those seven, then those that stand in; how many. */
@@ -522,8 +518,7 @@ void gv_spread_items(struct gv_core *core, struct gv_link *link, struct gv_item 
                      size_t count, bool urgent);
 void gv_spread_want(struct gv_core *core, struct gv_link *link, const uint8_t *ids, size_t count);
 
-/* ---- mesh/brief.c: short records (SPEC 8.7) ---------------------------------------------------
- */
+/* ---- mesh/brief.c: short records (SPEC 8.7) -------------------------------------------------- */
 /* Adds it to a message that was begun, in the shortest form that the peer reads. */
 void gv_brief_put(const struct gv_core *core, const struct gv_link *link, struct gv_buf *message,
                   const struct gv_item *item);

@@ -434,8 +434,7 @@ int gv_history_observe(struct gv_history *history, struct gv_history_result *out
     return rc;
 }
 
-/* ---- hints ------------------------------------------------------------------------------------
- */
+/* ---- hints ----------------------------------------------------------------------------------- */
 
 void gv_history_place(const struct gv_history *history, struct gv_history_place *out,
                       const struct gv_subject *subject)

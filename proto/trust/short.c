@@ -14,8 +14,7 @@ bool gv_short_is(uint8_t first)
     return first & FORM;
 }
 
-/* ---- numbers: seven bits a byte, the lowest first, the top bit says that more follow ----------
- */
+/* ---- numbers: seven bits a byte, the lowest first, the top bit says that more follow --------- */
 
 static size_t put_number(uint8_t *out, uint64_t value)
 {

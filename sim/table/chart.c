@@ -14,8 +14,7 @@
 #include "sim/table/adapt.h"
 #include "sim/table/keep.h"
 
-/* ---- one seed ---------------------------------------------------------------------------------
- */
+/* ---- one seed -------------------------------------------------------------------------------- */
 
 static void play_cell(struct gv_score *out, const struct gv_scene *scene,
                       const struct gv_attack *attack, uint32_t share, const struct gv_rule *rule)
@@ -68,8 +67,7 @@ static bool play_seed(const struct gv_chart *table, uint32_t seed, size_t from, 
     return ok;
 }
 
-/* ---- seeds side by side ------------------------------------------------------------------------
- */
+/* ---- seeds side by side ---------------------------------------------------------------------- */
 
 struct child {
     pid_t pid;
@@ -209,8 +207,7 @@ void gv_chart_close(struct gv_chart *table)
     memset(table, 0, sizeof *table);
 }
 
-/* ---- figures ----------------------------------------------------------------------------------
- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 static int64_t per_10000(uint64_t part, uint64_t whole)
 {

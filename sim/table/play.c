@@ -34,8 +34,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return gv_siphash(key, words, sizeof words) | 1;
 }
 
-/* ---- asking -----------------------------------------------------------------------------------
- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 struct answer {
     struct gv_asked asked;
@@ -71,8 +70,7 @@ static void followed(struct gv_player *p, const struct answer *answer, bool succ
         p->rule->followed(p->state, &answer->asked, success);
 }
 
-/* ---- what the local log takes down ------------------------------------------------------------
- */
+/* ---- what the local log takes down ----------------------------------------------------------- */
 
 static struct gv_observation observation(const struct gv_player *p, uint32_t subject,
                                          uint64_t account)
@@ -115,8 +113,7 @@ static void succeed(struct gv_player *p, uint32_t subject, uint32_t node, uint64
     gv_assert(rc == GV_OK);
 }
 
-/* ---- moments -----------------------------------------------------------------------------------
- */
+/* ---- moments --------------------------------------------------------------------------------- */
 
 static void count_visit(struct gv_player *p, uint32_t subject, uint32_t guesses, uint32_t through,
                         bool refused)
@@ -285,8 +282,7 @@ static void play_moment(struct gv_player *p, const struct gv_moment *moment)
     }
 }
 
-/* ---- a run ------------------------------------------------------------------------------------
- */
+/* ---- a run ----------------------------------------------------------------------------------- */
 
 static void new_day(struct gv_player *p)
 {

@@ -51,8 +51,7 @@ void gv_player_deliver(struct gv_player *player)
     deliver(player, &player->repeating);
 }
 
-/* ---- keepers, as an attack on a mesh that has them (mesh.md); today's has none -----------------
- */
+/* ---- keepers, as an attack on a mesh that has them (mesh.md); today's has none --------------- */
 
 /* How many of a subject's seven keepers of the day are hostile. */
 static uint32_t hostile_keepers(const struct gv_player *p, uint32_t subject)
@@ -66,8 +65,7 @@ static uint32_t hostile_keepers(const struct gv_player *p, uint32_t subject)
     return count;
 }
 
-/* ---- echoes -----------------------------------------------------------------------------------
- */
+/* ---- echoes ---------------------------------------------------------------------------------- */
 
 static bool wants_echo(struct gv_player *p, const struct gv_word *said)
 {
@@ -96,8 +94,7 @@ static void echo(struct gv_player *p, const struct gv_word *said)
     p->score->echoes++;
 }
 
-/* ---- saying -----------------------------------------------------------------------------------
- */
+/* ---- saying ---------------------------------------------------------------------------------- */
 
 static void remember(struct gv_player *p, const struct gv_word *said)
 {

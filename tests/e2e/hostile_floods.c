@@ -291,8 +291,7 @@ int run_flood(const struct lab *lab, unsigned seconds)
     return held ? 0 : 1;
 }
 
-/* ---- members that do not read -----------------------------------------------------------------
- */
+/* ---- members that do not read ---------------------------------------------------------------- */
 
 /* Says something, asks for it over and over, and lets the answers lie. He goes when what waits for
  * him has not moved for half a minute, or at the end of his minute as one who floods. */
@@ -323,8 +322,7 @@ int run_greedy(const struct lab *lab)
     return lasted < 125 ? 0 : 1;
 }
 
-/* ---- a member that comes and goes -------------------------------------------------------------
- */
+/* ---- a member that comes and goes ------------------------------------------------------------ */
 
 int run_churn(const struct lab *lab, unsigned seconds)
 {

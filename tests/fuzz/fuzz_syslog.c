@@ -62,7 +62,7 @@ static void entry(const uint8_t *data, size_t size)
     static const char stamp[] = "2026-11-22T12:00:00.000001+00:00 ";
     char line[GV_JOURNAL_LINE];
     struct gv_journal_entry e = {.realtime_us = NOW_MS * 1000u + 1};
-    struct gv_prefix last = {0};
+    struct gv_line_prefix last = {0};
     struct gv_line split;
 
     e.host = cut(&data, &size);

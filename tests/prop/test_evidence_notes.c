@@ -69,8 +69,7 @@ static bool is_noted(const struct gv_subject *of)
     return false;
 }
 
-/* ---- what may happen: returns the subject that is told of anyway, or SUBJECTS ------------------
- */
+/* ---- what may happen: returns the subject that is told of anyway, or SUBJECTS ---------------- */
 
 static unsigned observe(unsigned number, bool success)
 {

@@ -138,11 +138,11 @@ static void a_remembered_prefix(void **state)
                                        "imapd",
                                        "cyrus/imaps[33]",
                                        "auth-worker(3)"};
-    struct gv_prefix kept = {.mail = true};
+    struct gv_line_prefix kept = {.mail = true};
     uint64_t hits = 0, split = 0;
 
     for (int i = 0; i < 300000; i++) {
-        struct gv_prefix fresh = {.mail = true};
+        struct gv_line_prefix fresh = {.mail = true};
         struct gv_line a, b;
         char text[160], stamp[64];
         put_stamp(stamp, draw(8) ? 3 * (uint32_t)(i / 512 % 2) : draw(4));
@@ -169,7 +169,7 @@ static void a_remembered_prefix(void **state)
 
 static void pids_of_any_length(void **state)
 {
-    struct gv_prefix kept = {0};
+    struct gv_line_prefix kept = {0};
     char text[80], digits[24] = "";
 
     for (size_t n = 0; n < 20; n++) {

@@ -404,8 +404,7 @@ static void test_named_cases(void **state)
     }
 }
 
-/* ---- two logs whose lines explain each other's ------------------------------------------------
- */
+/* ---- two logs whose lines explain each other's ----------------------------------------------- */
 
 struct pair {
     struct gv_hints *hints;

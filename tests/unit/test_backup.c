@@ -307,8 +307,7 @@ static void test_what_is_refused(void **state)
     lives_check_said(&lives);
 }
 
-/* ---- a bad medium -----------------------------------------------------------------------------
- */
+/* ---- a bad medium ---------------------------------------------------------------------------- */
 
 static void flip(const char *path, off_t at, unsigned bit)
 {
@@ -357,8 +356,7 @@ static void test_a_wrong_bit_anywhere_is_seen(void **state)
     expect(0, lives.conf, "restore", copy, "in place"); /* an older one */
 }
 
-/* ---- a restore that was killed ----------------------------------------------------------------
- */
+/* ---- a restore that was killed --------------------------------------------------------------- */
 
 static void leave_behind(const char *name)
 {

@@ -161,8 +161,7 @@ static void both_convict(size_t i, uint32_t minute)
     convict(&based, papers[i].instance, minute);
 }
 
-/* ---- what both answer -------------------------------------------------------------------------
- */
+/* ---- what both answer ------------------------------------------------------------------------ */
 
 static void same_instance(const struct gv_instance *a, const struct gv_instance *b)
 {
@@ -268,8 +267,7 @@ static void same_items(void)
                          gv_set_find(&based.set, papers[i].id) != NULL);
 }
 
-/* ---- the tests ---------------------------------------------------------------------------------
- */
+/* ---- the tests ------------------------------------------------------------------------------- */
 
 static int stage_up(void **state)
 {

@@ -194,8 +194,7 @@ static void contradictions_in_whispers_are_exposed(void **state)
     gv_buf_free(&b);
 }
 
-/* ---- the session of an errand -----------------------------------------------------------------
- */
+/* ---- the session of an errand ---------------------------------------------------------------- */
 
 static void say_errand(struct puppet *who)
 {
@@ -224,8 +223,7 @@ static void an_errand_gets_no_news_and_no_repair(void **state)
     gv_buf_free(&record);
 }
 
-/* ---- the law of what is published -------------------------------------------------------------
- */
+/* ---- the law of what is published ------------------------------------------------------------ */
 
 /* Whatever votes come, kept or public, in whatever order: what is public in the end says who is
  * untrusted as all that is held does, and as much for `consensus`; and one group alone publishes

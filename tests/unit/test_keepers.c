@@ -407,8 +407,7 @@ static void not_everything_may_be_asked(void **state)
     assert_int_equal(ask(reporters[0]), GV_OK);
 }
 
-/* ---- taking back ------------------------------------------------------------------------------
- */
+/* ---- taking back ----------------------------------------------------------------------------- */
 
 static void retract(size_t node)
 {

@@ -183,8 +183,7 @@ static void who_renewed_in_time_stays(void **state)
     assert_int_equal(host_verdict(&host, &subject), GV_VERDICT_REPORTED);
 }
 
-/* ---- of another time --------------------------------------------------------------------------
- */
+/* ---- of another time ------------------------------------------------------------------------- */
 
 static void a_network_does_not_become_a_lab(void **state)
 {
@@ -217,8 +216,7 @@ static void a_version_of_tomorrow_is_no_offence(void **state)
     assert_false(host_knows(&host, other.identity.id, NULL));
 }
 
-/* ---- own words --------------------------------------------------------------------------------
- */
+/* ---- own words ------------------------------------------------------------------------------- */
 
 static bool find_sent(struct gv_buf *record)
 {
@@ -287,8 +285,7 @@ static void a_retraction_changes_the_verdict_once(void **state)
     assert_int_equal(host.notes[GV_NOTE_VERDICT], 4);
 }
 
-/* ---- from disk, in any order ------------------------------------------------------------------
- */
+/* ---- from disk, in any order ----------------------------------------------------------------- */
 
 #define ROWS 600
 

@@ -120,8 +120,7 @@ static void what_is_dated_ahead_counts_at_its_minute(void **state)
     begins_to_count(7, 2);
 }
 
-/* ---- longer than its certificate --------------------------------------------------------------
- */
+/* ---- longer than its certificate ------------------------------------------------------------- */
 
 /* puppet contradicted himself 45 days ago; his certificate ended 40 days ago. */
 static void old_fault(struct gv_buf *certificate, struct gv_buf *proof)
@@ -175,8 +174,7 @@ static void a_fault_outlives_the_certificate(void **state)
     gv_buf_free(&proof);
 }
 
-/* ---- a clock that was wrong -------------------------------------------------------------------
- */
+/* ---- a clock that was wrong ------------------------------------------------------------------ */
 
 struct looked_for {
     const uint8_t *instance;
@@ -306,8 +304,7 @@ static void a_node_starts_without_a_certificate_that_ran_out(void **state)
     gv_buf_free(&record);
 }
 
-/* ---- what was read -----------------------------------------------------------------------------
- */
+/* ---- what was read --------------------------------------------------------------------------- */
 
 static void read_one(struct gv_buf record)
 {

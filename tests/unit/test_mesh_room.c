@@ -98,12 +98,11 @@ static void whoever_can_only_dial_has_places_of_his_own(void **state)
     assert_int_equal(sent_on(GV_GUESTS_MAX + 2, GV_PEERS_MAX), 0);
 }
 
-/* ---- coming back ------------------------------------------------------------------------------
- */
+/* ---- coming back ----------------------------------------------------------------------------- */
 
 static void make_seeds(const char *seeds[], unsigned count)
 {
-    static char texts[PUPPETS][32];
+    static char texts[PUPPETS][GV_ADDRESS_TEXT];
 
     for (unsigned i = 0; i < count; i++) {
         struct gv_address address = make_address(FIRST + i);

@@ -337,8 +337,7 @@ static void test_nobody_is_waited_for_who_has_gone(void **state)
     close(fd);
 }
 
-/* ---- places -----------------------------------------------------------------------------------
- */
+/* ---- places ---------------------------------------------------------------------------------- */
 
 static void turn_away(void *context)
 {

@@ -13,8 +13,7 @@
 #include "sim/weather.h"
 #include "sim/world.h"
 
-/* ---- a world: nodes 0 and 1 are one owner's, 2 and 3 another's, and so on ----------------------
- */
+/* ---- a world: nodes 0 and 1 are one owner's, 2 and 3 another's, and so on -------------------- */
 
 static struct gv_world *world;
 static struct gv_subject subject;
@@ -329,8 +328,7 @@ static void many_locks_are_told_in_turn(void **state)
     assert_int_equal(status.own_locks, 0);
 }
 
-/* ---- whatever the weather ----------------------------------------------------------------------
- */
+/* ---- whatever the weather -------------------------------------------------------------------- */
 
 #define STORM_NODES    8u /* of three owners: 0 to 2, 3 to 5, 6 and 7 */
 #define STORM_SUBJECTS 40u

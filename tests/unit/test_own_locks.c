@@ -247,8 +247,7 @@ static void asking_again_and_again_is_answered_once_the_minute_is_over(void **st
     assert_int_equal(own.count[GV_MESSAGE_LOCKS], 1); /* of the first alone */
 }
 
-/* ---- the table, against a plain list ----------------------------------------------------------
- */
+/* ---- the table, against a plain list --------------------------------------------------------- */
 
 static uint64_t random_state = 88172645463325252ull;
 

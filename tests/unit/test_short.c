@@ -117,8 +117,7 @@ static void one_value_has_one_form(void **state)
     }
 }
 
-/* ---- on a session -----------------------------------------------------------------------------
- */
+/* ---- on a session ---------------------------------------------------------------------------- */
 
 static void give_short(struct puppet *from, const struct gv_buf *record)
 {
@@ -200,8 +199,7 @@ static void what_breaks_a_rule_is_no_better_short(void **state)
     gv_buf_free(&record);
 }
 
-/* ---- four bytes that name none, another, or two ------------------------------------------------
- */
+/* ---- four bytes that name none, another, or two ---------------------------------------------- */
 
 static void an_unknown_certificate_is_asked_for_and_the_record_is_not_lost(void **state)
 {

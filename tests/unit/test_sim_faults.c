@@ -245,8 +245,7 @@ static void a_power_cut_takes_back_the_youngest_commits_that_were_not_synced(voi
     gv_disk_wipe(&disk);
 }
 
-/* ---- numbers after a loss ---------------------------------------------------------------------
- */
+/* ---- numbers after a loss -------------------------------------------------------------------- */
 
 /* The row of the last number: how far the numbers are ahead of the clock; *number. */
 static uint64_t numbers_of(const struct gv_world *world, uint64_t *number)

@@ -110,8 +110,8 @@ static void a_line_is_read_as_it_was_written(void **state)
         "grapevine-sim run --nodes 6 --hours 1.5 --seed 0 --sightings 0.3 --faults loss=3,kill=50 "
         "--attackers 99.5 --plant leak --max-mb-per-hour 1 --behind-nat 20 --offline 10 --known "
         "--public --real-crypto",
-        "grapevine-sim run --nodes 6 --hours 1 --seed 1 --sightings 4 --faults none --attackers "
-        "1e+06",
+        ("grapevine-sim run --nodes 6 --hours 1 --seed 1 --sightings 4 --faults none --attackers "
+         "1e+06"),
         "grapevine-sim run --nodes 5 --hours 0.1 --seed 7 --sightings 4 --faults none",
     };
     struct gv_sim_options options;

@@ -96,8 +96,7 @@ static void each_is_found_within_a_hundred_seeds(void **state)
     assert_int_equal(missed, 0);
 }
 
-/* ---- all of them ------------------------------------------------------------------------------
- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static bool is_claimed(const char *sentence, size_t len)
 {

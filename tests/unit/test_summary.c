@@ -252,8 +252,7 @@ static void every_server_is_named(void **state)
     gv_summary_free(s);
 }
 
-/* --- More addresses than it remembers ----------------------------------------------------------
- */
+/* ---- More addresses than it remembers -------------------------------------------------------- */
 
 #define HEAVY 200u    /* subjects with many attempts, whose exact number the test knows */
 #define FLOOD 300000u /* addresses with one attempt each, or one login, as many as one likes */

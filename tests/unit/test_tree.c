@@ -256,8 +256,7 @@ static void when_a_link_is_lost_the_others_may_feed_again(void **state)
     gv_buf_free(&record);
 }
 
-/* ---- more than may be moved --------------------------------------------------------------------
- */
+/* ---- more than may be moved ------------------------------------------------------------------ */
 
 static void empty_the_bucket(void)
 {
