@@ -395,11 +395,12 @@ static struct MHD_Daemon *start_daemon(struct gv_http_server *server, int fd)
         0, NULL, NULL, gv_http_access, server, MHD_OPTION_ARRAY, options->tls ? secure : plain,
         MHD_OPTION_EXTERNAL_LOGGER, log_line, server,
         /* At 1 it would refuse a missing Host by itself, with two heads; see check_head. */
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_CONNECTION_LIMIT,
-        options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, options->timeout_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->head_max, MHD_OPTION_NOTIFY_COMPLETED,
-        gv_http_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-        MHD_OPTION_URI_LOG_CALLBACK, gv_http_check_uri, server, MHD_OPTION_END);
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_STRICT_FOR_CLIENT, gv_http_strictness(),
+        MHD_OPTION_CONNECTION_LIMIT, options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+        options->timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->head_max,
+        MHD_OPTION_NOTIFY_COMPLETED, gv_http_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, server, MHD_OPTION_URI_LOG_CALLBACK, gv_http_check_uri, server,
+        MHD_OPTION_END);
 }
 
 int gv_http_start(struct gv_http_server **out, uv_loop_t *loop,

@@ -122,10 +122,21 @@ static bool token(const char *name, size_t len)
     return len > 0;
 }
 
-/* libmicrohttpd puts two zero bytes in the place of a line's end, in its buffer, and lends us
- * pointers into that. So whoever sent a zero byte, which hides the rest of a line, ended a line
- * with less than CR LF or folded one into the next is found out: the next does not begin where it
- * should. */
+/* libmicrohttpd before 1.0 puts two zero bytes in the place of a line's end, in its buffer, and
+ * lends us pointers into that. So whoever sent a zero byte, which hides the rest of a line, ended a
+ * line with less than CR LF or folded one into the next is found out: the next does not begin where
+ * it should. Later versions leave the line feed where it was, and refuse all that by themselves
+ * when they are told to be strict (gv_http_strictness). */
+static bool marks_lines(void)
+{
+    return strncmp(MHD_get_version(), "0.", 2) == 0;
+}
+
+int gv_http_strictness(void)
+{
+    return marks_lines() ? 0 : 1;
+}
+
 static const char *line_after(const char *text, size_t len)
 {
     return text[len] == '\0' && text[len + 1] == '\0' ? text + len + 2 : NULL;
@@ -137,11 +148,11 @@ static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, co
     struct gv_http_head *head = context;
 
     (void)kind;
-    if (!value || name != head->at || value < name + name_len) {
+    if (!value || (head->marked && (name != head->at || value < name + name_len))) {
         head->malformed = true;
         return MHD_NO;
     }
-    head->at = line_after(value, value_len);
+    head->at = head->marked ? line_after(value, value_len) : value;
     /* A name with a blank before the colon is read differently by different servers, and so is a
      * value with a control character in it (RFC 9110, section 5.5). */
     head->malformed |= !head->at || !token(name, name_len);
@@ -172,15 +183,17 @@ void gv_http_read_head(struct gv_http_head *out, struct MHD_Connection *mhd, con
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 
-    *out = (struct gv_http_head){.at = line_after(version, strlen(version))};
-    out->malformed = !out->at || method + strlen(method) + 1 != url ||
-                     (connection && connection->version != version);
+    bool marked = marks_lines();
+    *out = (struct gv_http_head){.marked = marked,
+                                 .at = marked ? line_after(version, strlen(version)) : version};
+    out->malformed = !out->at || (marked && (method + strlen(method) + 1 != url ||
+                                             (connection && connection->version != version)));
     if (connection)
         connection->in_head = false;
     if (out->malformed)
         return;
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, look_at_header, out);
     /* Then comes one empty line, and that was the head. */
-    if (!out->malformed && (!info || out->at + 2 != method + info->header_size))
+    if (!out->malformed && marked && (!info || out->at + 2 != method + info->header_size))
         out->malformed = true;
 }

@@ -106,8 +106,10 @@ struct gv_http_head {
     unsigned forwards; /* X-Forwarded-For headers, and the value of the last */
     const char *forward;
     size_t forward_len;
-    const char *at; /* where the next line must begin */
+    bool marked;    /* by the library, where a line ends */
+    const char *at; /* where the next line must begin, if so */
 };
+int gv_http_strictness(void); /* MHD_OPTION_STRICT_FOR_CLIENT */
 void gv_http_read_head(struct gv_http_head *out, struct MHD_Connection *mhd, const char *url,
                        const char *method, const char *version);
 /* libmicrohttpd is about to refuse a Content-Length. */

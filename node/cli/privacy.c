@@ -78,6 +78,8 @@ static size_t host_of(const char **host, const char *url)
     const char *at = strstr(url, "://");
 
     at = at ? at + 3 : url;
+    const char *user = memrchr(at, '@', strcspn(at, "/?#")); /* and password: not for publication */
+    at = user ? user + 1 : at;
     size_t len = *at == '[' ? strcspn(at, "]") : strcspn(at, ":/?#");
     *host = at;
     return *at == '[' && at[len] ? len + 1 : len;

@@ -140,6 +140,7 @@ static int add_database(struct backup *backup, struct gv_text *why)
 
     if (gv_sql_is_server(backup->place.database))
         return GV_OK;
+    gv_desk_make_database(&backup->place);
     int rc = gv_place_open(&records, &backup->place, why);
     gv_records_close(records);
     if (rc == GV_OK)

@@ -81,9 +81,11 @@ static int add_held(void *context, const struct gv_held *held)
         owner->limit = held->number;
         return GV_OK;
     }
+    if (!list) /* it is counted, and not shown */
+        return GV_OK;
     json_t *json = json_pack("{s:I, s:o}", "expires_minute", (json_int_t)held->number, "key",
                              held->has_key ? gv_json_new_hex(held->key, GV_KEY_LEN) : json_null());
-    return !list || json_array_append_new(list, json) == 0 ? GV_OK : GV_ERR_MEMORY;
+    return json_array_append_new(list, json) == 0 ? GV_OK : GV_ERR_MEMORY;
 }
 
 static int print_export(const struct owner *owner, bool stored)

@@ -3,6 +3,7 @@
  * new key signs from now on, whose log begins empty (SPEC 14.7). */
 #include <argp.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,6 +240,26 @@ static int read_through(struct restore *restore, struct gv_text *why)
     return rc;
 }
 
+/* Between the copy and its new key nobody's Ctrl-C leaves a registry that would start with the old
+ * one. */
+static int copy_and_rotate(const struct restore *restore, struct gv_text *why)
+{
+    sigset_t late, before;
+
+    sigemptyset(&late);
+    sigaddset(&late, SIGHUP);
+    sigaddset(&late, SIGINT);
+    sigaddset(&late, SIGTERM);
+    sigprocmask(SIG_BLOCK, &late, &before);
+    int rc = copy(restore, why);
+    if (rc == GV_OK)
+        rc = give_away(restore, why);
+    if (rc == GV_OK && !restore->same_key)
+        rc = rotate(restore, why);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
 int gv_command_restore(int argc, char **argv)
 {
     static struct restore restore;
@@ -247,11 +268,7 @@ int gv_command_restore(int argc, char **argv)
     gv_arguments(&argp, argc, argv, 0, &restore);
     int rc = check(&restore, &why);
     if (rc == GV_OK)
-        rc = copy(&restore, &why);
-    if (rc == GV_OK)
-        rc = give_away(&restore, &why);
-    if (rc == GV_OK && !restore.same_key)
-        rc = rotate(&restore, &why);
+        rc = copy_and_rotate(&restore, &why);
     if (rc == GV_OK)
         rc = gv_become_owner(restore.at.folder, &why);
     if (rc == GV_OK)

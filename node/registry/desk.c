@@ -77,8 +77,7 @@ static int read_owner_secret(struct gv_desk *desk, struct gv_text *why)
     return rc;
 }
 
-/* A database that root's command is the first to open is the service's all the same. */
-static void make_database(const struct gv_place *place)
+void gv_desk_make_database(const struct gv_place *place)
 {
     struct stat folder;
 
@@ -101,7 +100,7 @@ int gv_desk_open(struct gv_desk *desk, const struct gv_desk_options *given, stru
     if (rc == GV_OK)
         rc = read_owner_secret(desk, why);
     if (rc == GV_OK)
-        make_database(&desk->place);
+        gv_desk_make_database(&desk->place);
     if (rc == GV_OK)
         rc = gv_place_open(&desk->records, &desk->place, why);
     return rc;

@@ -49,6 +49,8 @@ struct gv_desk {
  * gv_desk_end either way. */
 int gv_desk_open(struct gv_desk *desk, const struct gv_desk_options *given, struct gv_text *why);
 void gv_desk_close(struct gv_desk *desk);
+/* Before root's command is the first to open the database: it is the service's all the same. */
+void gv_desk_make_database(const struct gv_place *place);
 /* Closes it, says why it failed if it did, and gives the exit code. */
 int gv_desk_end(struct gv_desk *desk, int rc, const struct gv_text *why);
 

@@ -22,6 +22,7 @@ enum list { LISTED, DENIED, HISTORY, OWN, MESH, LISTS };
 struct walk {
     size_t cursor[LISTS];
     bool done[LISTS];
+    size_t bytes; /* of the listing: of another size, all its places are others */
 };
 
 /* Once through everything, or through what lies in one prefix. */
@@ -93,7 +94,8 @@ static uint64_t end_of(const struct gv_core *core, const struct state *state, ui
     if (gv_core_history(core, &history, subject) == GV_OK) {
         if (state->facts.locked_here)
             end = history.locked_until_ms;
-        if (state->facts.failed_lately)
+        /* Lately may be what an own server says: then the row here is older. */
+        if (state->facts.failed_lately && history.last_visit_ms + DAY_MS > unix_ms)
             end = sooner(end, history.last_visit_ms + DAY_MS);
     }
     if (state->facts.locked_by_own && gv_core_own_lock(core, subject, &seconds, instance))
@@ -210,6 +212,10 @@ static bool step(struct gv_feed *feed, struct walk *walk, enum list list,
     size_t *cursor = &walk->cursor[list];
     uint64_t serial = gv_listing_serial(feed->listing);
 
+    if (list == LISTED && walk->bytes != gv_listing_bytes(feed->listing)) {
+        walk->bytes = gv_listing_bytes(feed->listing);
+        *cursor = 0;
+    }
     if (walk->done[list] || !next_of(feed, list, cursor, &subject)) {
         walk->done[list] = true;
         return false;

@@ -214,12 +214,16 @@ static void end_whole(struct gv_firewall *f)
  * what changes meanwhile is told as always. */
 static void begin_whole(struct gv_firewall *f)
 {
-    end_whole(f);
-    if (f->enforced && !(f->whole = gv_listing_copy(gv_feed_listing(f->feed)))) {
+    struct gv_listing *whole = f->enforced ? gv_listing_copy(gv_feed_listing(f->feed)) : NULL;
+
+    /* One that is under way goes on to its end. */
+    if (f->enforced && !whole) {
         gv_log_limited(GV_LOG_ERROR, "out of memory: the firewall keeps what it has");
         f->retry_whole = true;
         return;
     }
+    end_whole(f);
+    f->whole = whole;
     f->retry_whole = false;
     gv_listing_clear(f->leases, gv_feed_listing(f->feed));
     f->cursor = f->whole_cursor = 0;
@@ -244,6 +248,7 @@ static bool some_of_whole(struct gv_firewall *f)
     for (unsigned left = STEPS; left > 0; left--) {
         if (!gv_listing_next(f->whole, &f->whole_cursor, &subject, &bits)) {
             end_whole(f);
+            f->answer_due_ms = 0; /* it is asked only now */
             commit(f);
             write_out(f);
             return false;
@@ -504,7 +509,7 @@ static void on_tick(uv_timer_t *timer)
             dial(f);
         return;
     }
-    if (f->answer_due_ms > 0 && now >= f->answer_due_ms) {
+    if (f->answer_due_ms > 0 && !f->whole && now >= f->answer_due_ms) {
         lost(f, "no answer for a minute");
         return;
     }
@@ -592,15 +597,14 @@ void gv_firewall_lists_changed(struct gv_firewall *firewall)
 {
     if (!firewall || !firewall->connected || !firewall->enforced)
         return;
-    if (firewall->whole) {
+    /* At once, and then a whole list that was under way from its beginning. */
+    put(firewall,
+        &(struct gv_firewall_record){.op = GV_FIREWALL_BEGIN, .number = GV_FIREWALL_LISTS_ONLY});
+    put_lists(firewall);
+    commit(firewall);
+    firewall->lists_sent++;
+    if (firewall->whole)
         begin_whole(firewall);
-    } else {
-        put(firewall, &(struct gv_firewall_record){.op = GV_FIREWALL_BEGIN,
-                                                   .number = GV_FIREWALL_LISTS_ONLY});
-        put_lists(firewall);
-        commit(firewall);
-        firewall->lists_sent++;
-    }
     write_out(firewall);
 }
 
