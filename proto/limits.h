@@ -17,9 +17,9 @@
 #define GV_REKEY_MESSAGES 224u      /* as BIP 324 */
 #define GV_SESSION_MAX_MS 86400000u /* then closed and opened anew with fresh keys */
 #define GV_HANDSHAKE_MS   10000u    /* a stranger gets this long */
-#define GV_PING_MS                                                                                 \
-    240000u /* keepalive when nothing was sent: at 120 s five idle nodes                           \
-               spent 60 kB an hour each, half of it pings */
+/* Keepalive when nothing was sent: at 120 s five idle nodes spent 60 kB an hour each, half of it
+ * pings. */
+#define GV_PING_MS               240000u
 #define GV_SILENCE_MS            600000u /* then it is dead: two pings and a half unanswered */
 #define GV_LINKS_DEFAULT         64u
 #define GV_STRANGERS_MAX         64u /* half-open incoming handshakes at a time */
@@ -28,16 +28,15 @@
 #define GV_HANDSHAKES_PER_SECOND 64u /* tried by unknown addresses together: one costs 0.25 ms */
 #define GV_HANDSHAKES_BURST_S    2u  /* and those of so many seconds at once */
 #define GV_HANDSHAKES_BURST      (GV_HANDSHAKES_BURST_S * GV_HANDSHAKES_PER_SECOND)
-#define GV_PAPERS_PER_GROUP                                                                        \
-    8u /* a second: certificates that are not in the roster, of one                                \
-          network group, so that one network cannot use up all 64 */
-#define GV_CALLERS_MAX                                                                             \
-    64u                      /* connections whose first message is not there yet: it comes         \
-                                right behind the connection, or he made no haste */
-#define GV_COOKIE_MS 120000u /* a cookie is good for 2 to 4 minutes */
-#define GV_PAIRS_MAX                                                                               \
-    65536u                       /* keys shared with members who proved themselves, or whom        \
-                                    somebody named: about 6 MB */
+/* A second: certificates that are not in the roster, of one network group, so that one network
+ * cannot use up all 64. */
+#define GV_PAPERS_PER_GROUP 8u
+/* Connections whose first message is not there yet: it comes right behind the connection, or he
+ * made no haste. */
+#define GV_CALLERS_MAX 64u
+#define GV_COOKIE_MS   120000u /* a cookie is good for 2 to 4 minutes */
+/* Keys shared with members who proved themselves, or whom somebody named: about 6 MB. */
+#define GV_PAIRS_MAX   65536u
 #define GV_KNOWN_MS    86400000u /* an address that a member spoke from is known so long */
 #define GV_KNOWN_SHARE 4u        /* one place of so many is for known addresses */
 #define GV_BAN_MS      600000u   /* a source or instance that sent something invalid */
@@ -48,12 +47,13 @@
 /* Membership. */
 #define GV_PEERS_WANTED   5u /* active view */
 #define GV_PEERS_OUTBOUND 3u /* of them picked by ourselves, at least */
-#define GV_PEERS_MAX                                                                               \
-    8u /* members connected who can be dialled: a seed must not carry the whole mesh */
-#define GV_GUESTS_MAX                                                                              \
-    16u                               /* and so many more who can only dial out: where 60 % of a   \
-                                         mesh are behind NAT, and want 5 peers each, the others    \
-                                         have 7.5 of them on average; 5 kB of pings an hour each */
+/* Members connected who can be dialled: a seed must not carry the whole mesh. */
+#define GV_PEERS_MAX 8u
+/* And so many more who can only dial out: where 60 % of a mesh are behind NAT, and want 5 peers
+ * each, the others have 7.5 of them on average; 5 kB of pings an hour each. Where fewer connections
+ * are allowed than GV_GUESTS_LINKS these share the places of the others. */
+#define GV_GUESTS_MAX         16u
+#define GV_GUESTS_LINKS       48u
 #define GV_PEER_STAYS_MS      60000u  /* who joins here may stay so long before he makes room */
 #define GV_DIAL_BUSY_FAILURES 8u      /* "no room" counts as so many failures: 4 minutes */
 #define GV_FEELER_MS          900000u /* between two looks at somebody new: 2 kB each */
@@ -62,14 +62,12 @@
 #define GV_PEER_BOOK_MAX      1024u   /* addresses */
 #define GV_DIAL_FIRST_MS      2000u   /* back-off: 2 s, doubling, */
 #define GV_DIAL_LAST_MS       600000u /* up to 10 min, for ever, +-25% jitter */
-#define GV_DIAL_LONELY_MS                                                                          \
-    45000u /* and of one that was reached before: so much at most, and as                          \
-              much again for each peer. Who has lost all finds them                                \
-              within a minute of their being back; 2 peers and 5 dead                              \
-              addresses are 130 tries an hour, 25 kB */
-#define GV_SEEK_MS                                                                                 \
-    60000u                             /* between two tries of a peer that was lost, if there are  \
-                                          others enough: 11 kB an hour, for */
+/* And of one that was reached before: so much at most, and as much again for each peer. Who has
+ * lost all finds them within a minute of their being back; 2 peers and 5 dead addresses are 130
+ * tries an hour, 25 kB. */
+#define GV_DIAL_LONELY_MS 45000u
+/* Between two tries of a peer that was lost, if there are others enough: 11 kB an hour. */
+#define GV_SEEK_MS           60000u
 #define GV_SEEK_FOR_MS       86400000u /* a day: then feelers alone find it */
 #define GV_DIAL_MS           15000u    /* a connection attempt gets this long */
 #define GV_ADDRESS_LIFE_MIN  4320u     /* an address record counts for 3 days */
@@ -78,31 +76,29 @@
 
 /* Signals. */
 #define GV_AHEAD_MIN 10u /* ahead of the clock by more: held back */
-#define GV_STATEMENTS_MAX                                                                          \
-    200000u /* 125 instances at their (32 + 32) * 25, about 60 MB;                                 \
-               those of no standing get half of it at most */
+/* 125 instances at their (32 + 32) * 25, about 60 MB; those of no standing get half of it at
+ * most. */
+#define GV_STATEMENTS_MAX    200000u
 #define GV_HISTORY_MAX       200000u
 #define GV_DESCRIPTORS_MAX   8u /* in force, or waiting for their time; the root signs few */
 #define GV_CERTIFICATES_MAX  200000u
 #define GV_RETRACTS_PER_HOUR 32u /* of an instance, as signals */
-#define GV_SEQUENCE_LEAP_MS                                                                        \
-    86400000u /* a node that forgot its last number goes on a day ahead of                         \
-                 the clock: nobody holds a signal dated further ahead                              \
-                 than GV_AHEAD_MIN, or older than a day */
-#define GV_LOG_HEAD_LIFE_MIN                                                                       \
-    4320u /* a head of the registry's log is passed on for 3 days: as                              \
-             long as halves of a mesh may be apart and still compare */
-#define GV_LOG_HEADS_PER_HOUR                                                                      \
-    2u                            /* of one registry key: two show what a third would; so at       \
-                                     most 8 * 73 * 2 of 120 bytes */
+/* A node that forgot its last number goes on a day ahead of the clock: nobody holds a signal
+ * dated further ahead than GV_AHEAD_MIN, or older than a day. */
+#define GV_SEQUENCE_LEAP_MS 86400000u
+/* A head of the registry's log is passed on for 3 days: as long as halves of a mesh may be apart
+ * and still compare. */
+#define GV_LOG_HEAD_LIFE_MIN 4320u
+/* Of one registry key: two show what a third would; so at most 8 * 73 * 2 of 120 bytes. */
+#define GV_LOG_HEADS_PER_HOUR 2u
 #define GV_REPLACED_PER_HOUR  4u  /* address records and fault proofs of an instance */
 #define GV_DISPLACED_PER_HOUR 64u /* signals of an instance that push others out of its 32 */
 
 /* Messages. */
 #define GV_RECORDS_PER_MESSAGE 64u
-#define GV_PREFIX_LEN                                                                              \
-    4u                              /* of a certificate's id, in a short record: of 10,000         \
-                                       certificates two share one once in 86 meshes */
+/* Of a certificate's id, in a short record: of 10,000 certificates two share one once in 86
+ * meshes. */
+#define GV_PREFIX_LEN            4u
 #define GV_PREFIX_TRIES          4u /* certificates that one may mean */
 #define GV_MISMATCHES_PER_MINUTE 4u /* signatures that were looked at in vain, of a peer */
 #define GV_IDS_PER_MESSAGE       256u
@@ -116,14 +112,12 @@
 #define GV_FIRSTS       2u    /* a link is of use that brought one of the last so many */
 #define GV_LOST_GRAFTS  2u    /* links that may take the place of one that ended */
 #define GV_LINK_SPARED  4u    /* duplicates before a link that was grafted is pruned */
-#define GV_SPREAD_GAP_MS                                                                           \
-    500u                   /* between two frames of news on a link: a tree of seven                \
-                              floors stays under 4 s even in a storm */
-#define GV_SPREAD_BURST 4u /* frames that may go without one */
-#define GV_MARK_LEN                                                                                \
-    4u                              /* in OFFER and GRAFT: 29 bits of the id, 3 of the tree. One   \
-                                       in 2,700 is taken for another where 200,000 are held;       \
-                                       repair brings that one */
+/* Between two frames of news on a link: a tree of seven floors stays under 4 s even in a storm. */
+#define GV_SPREAD_GAP_MS 500u
+#define GV_SPREAD_BURST  4u /* frames that may go without one */
+/* In OFFER and GRAFT: 29 bits of the id, 3 of the tree. One in 2,700 is taken for another where
+ * 200,000 are held; repair brings that one. */
+#define GV_MARK_LEN          4u
 #define GV_RECENT            512u   /* records remembered until they are offered */
 #define GV_OFFER_AGE_MS      2000u  /* by then a tree has brought it everywhere */
 #define GV_OFFER_MS          15000u /* between two offers: a frame each, 23 kB an hour */
@@ -136,10 +130,10 @@
 #define GV_REPAIR_LIST       32u   /* a range of up to so many is sent as ids */
 #define GV_REPAIR_PER_MINUTE 128u  /* reconcile messages answered on a link */
 #define GV_ACKS_PER_MINUTE   2048u /* of own statements, a peer: 64 an hour in 24 h, and some */
-#define GV_REPEATS_PER_MINUTE                                                                      \
-    256u                          /* of what a peer said before, acknowledged again: 4 frames of   \
-                                     64, or what one says again who lost the answer */
-#define GV_WANTS_PER_MINUTE 8192u /* records given to a peer in a minute, asked for or not */
+/* Of what a peer said before, acknowledged again: 4 frames of 64, or what one says again who
+ * lost the answer. */
+#define GV_REPEATS_PER_MINUTE 256u
+#define GV_WANTS_PER_MINUTE   8192u /* records given to a peer in a minute, asked for or not */
 
 /* Servers of one admin (SPEC 9.8). */
 #define GV_TRUSTED_MAX        64u       /* owners that the admin names */
@@ -154,24 +148,22 @@
 #define GV_OWN_LOCKS_MAX      65536u    /* held, of all own hosts: about 6 MB */
 
 /* Keepers. */
-#define GV_KEEPERS                                                                                 \
-    7u /* 0.2^7: at 20% malicious nodes one subject in 78,000 has                                  \
-          none that is honest */
-#define GV_KEEPERS_BUSY                                                                            \
-    6u                        /* told by a node that is busy: at 20% malicious nodes one case      \
-                                 in 15,600 has no honest one of six, in 78,000 of seven */
+/* 0.2^7: at 20% malicious nodes one subject in 78,000 has none that is honest. */
+#define GV_KEEPERS 7u
+/* Told by a node that is busy: at 20% malicious nodes one case in 15,600 has no honest one of
+ * six, in 78,000 of seven. */
+#define GV_KEEPERS_BUSY   6u
 #define GV_KEEPERS_RANKED 14u /* with those that stand in */
 #define GV_KEEPER_ACKS    5u  /* while fewer hold it, they do */
 #define GV_KIN_MAX        8u  /* other instances of one's owner: the registry allows 5 */
-#define GV_SHOUT_STEP_MS                                                                           \
-    1500u                        /* a rank waits for the one before: a session, a tree, and        \
-                                    some */
+/* A rank waits for the one before: a session, a tree, and some. */
+#define GV_SHOUT_STEP_MS 1500u
 #define GV_LATER_MS      120000u /* votes beyond those that a verdict takes wait for company */
 #define GV_LATER_STEP_MS 15000u  /* and go from node to node with less haste */
 #define GV_CALM_MS       1000u   /* so long, at each */
-#define GV_BUSY_PERCENT                                                                            \
-    25u                             /* of the cap, by the pace of the last 10 to 20 minutes: what  \
-                                       changes no verdict that most act on waits above */
+/* Of the cap, by the pace of the last 10 to 20 minutes: what changes no verdict that most act on
+ * waits above. */
+#define GV_BUSY_PERCENT       25u
 #define GV_PENDING_MAX        1024u /* cases that wait for their turn; more go at once */
 #define GV_ERRANDS_MAX        2048u /* own words under way: 64 an hour for 24 hours, and some */
 #define GV_ERRAND_ACKS        (GV_KEEPERS_RANKED + GV_KIN_MAX)
@@ -191,9 +183,8 @@
 
 /* Traffic. The promise is 1 MB an hour (SPEC 13.2). */
 #define GV_TRAFFIC_CAP 1000000u /* bytes an hour, in and out with headers */
-#define GV_FLOOD_SHARES                                                                            \
-    4u /* sixtieths of the cap that a peer may send in a minute,                                   \
-          unasked, before it is sent away */
+/* Sixtieths of the cap that a peer may send in a minute, unasked, before it is sent away. */
+#define GV_FLOOD_SHARES          4u
 #define GV_TRAFFIC_CAP_MAX       1000000000u /* a bucket's sums stay far from overflow */
 #define GV_TRAFFIC_DEPTH_PERCENT 20u         /* of the cap: what may be moved at once */
 #define GV_TRAFFIC_FLOW_PERCENT  70u         /* of the cap: what flows in */
@@ -203,8 +194,7 @@
 #define GV_SEGMENT_HEADERS       66u     /* IPv4 40, time stamps 12 of them, half a bare ACK */
 #define GV_CONNECTION_HEADERS    200u    /* each way: SYN, ACK, FIN, ACK of 52 to 60 bytes */
 #define GV_JOIN_MS               600000u /* a new session's first repair is a join so long at most */
-#define GV_EXCHANGE_MS                                                                             \
-    10000u /* records that come so soon after a RECONCILE or WANT were                             \
-              asked for */
+/* Records that come so soon after a RECONCILE or WANT were asked for. */
+#define GV_EXCHANGE_MS 10000u
 
 #endif

@@ -15,9 +15,8 @@
 
 /* ---- owners --------------------------------------------------------------------------------- */
 
-#define GV_EMAIL_MAX                                                                               \
-    254 /* RFC 5321: 64 of local part, '@', and a path of 256 with its brackets                    \
-         */
+/* RFC 5321: 64 of local part, '@', and a path of 256 with its brackets. */
+#define GV_EMAIL_MAX       254
 #define GV_EMAIL_LOCAL_MAX 64
 
 /* One address, however it was typed: lower case, without what follows a '+' in the local part, so

@@ -17,6 +17,8 @@ struct gv_ranks {
     /* After the last of this process. The first gets the runs of all; the others return when it has
      * them. Returns 0, or -1 with a message. */
     int (*gather)(struct gv_swarm_runs *runs);
+    /* Ends all with this exit status: one that stopped alone would leave the others waiting. */
+    void (*give_up)(int rc);
 };
 
 #ifdef GV_MPI

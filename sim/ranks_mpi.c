@@ -201,6 +201,11 @@ static int gather(struct gv_swarm_runs *runs)
     return 0;
 }
 
+static void give_up(int rc)
+{
+    MPI_Abort(MPI_COMM_WORLD, rc);
+}
+
 const struct gv_ranks *gv_ranks_start(int *argc, char ***argv)
 {
     int rank, size;
@@ -215,7 +220,8 @@ const struct gv_ranks *gv_ranks_start(int *argc, char ***argv)
                              .size = (uint64_t)size,
                              .ended = ended,
                              .look = look,
-                             .gather = gather};
+                             .gather = gather,
+                             .give_up = give_up};
     return &self;
 }
 

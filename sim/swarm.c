@@ -225,10 +225,13 @@ int gv_swarm(const struct gv_sim_options *options, double (*wall_s)(void),
                           .job_count = options->jobs,
                           .terminal = isatty(STDERR_FILENO)};
     double start = wall_s();
-    int rc = gv_report_reach(options);
+    int rc = ranks && ranks->rank != 0 ? 0 : gv_report_reach(options); /* the first writes it */
 
-    if (rc != 0)
+    if (rc != 0) {
+        if (ranks)
+            ranks->give_up(rc);
         return rc;
+    }
     if (swarm.job_count == 0)
         swarm.job_count = processors > 0 ? (size_t)processors : 1;
     swarm.all_started = ranks && options->last_seed - options->seed < ranks->rank;
@@ -237,6 +240,8 @@ int gv_swarm(const struct gv_sim_options *options, double (*wall_s)(void),
     if (rc != 0) {
         fprintf(stderr, "grapevine-sim: %s\n", strerror(errno));
         rc = EX_OSERR;
+        if (ranks)
+            ranks->give_up(rc);
     } else {
         gather(&swarm);
         rc = ranks && ranks->rank != 0 ? 0 : tell_end(&swarm, wall_s() - start);

@@ -13,8 +13,8 @@
 
 #define PIECE     16384
 #define MAGIC_LEN (GV_BACKUP_SEAL_LEN - GV_HASH_LEN)
-#define LEAST_PAGE                                                                                 \
-    512 /* of SQLite: a file of whole pages is a multiple of it, and one with a seal is not */
+/* Of SQLite: a file of whole pages is a multiple of it, and one with a seal is not. */
+#define LEAST_PAGE 512
 
 static void begin(struct gv_hmac_state *sum)
 {

@@ -25,9 +25,8 @@
 #include "node/base/text.h"
 
 #define GV_HTTP_HEAD_MAX 16384 /* request line and headers */
-#define GV_HTTP_STREAM_MAX                                                                         \
-    (1 << 20) /* bytes waiting in a stream; a reader this slow is cut off                          \
-               */
+/* Bytes waiting in a stream; a reader this slow is cut off. */
+#define GV_HTTP_STREAM_MAX (1 << 20)
 
 struct gv_http_server;
 struct gv_http_request;

@@ -9,8 +9,8 @@
 #include "proto/buf.h"
 
 #define GV_HTTP_BEAT_MS 15000
-#define GV_HTTP_TAKE_MS                                                                            \
-    120000 /* for an answer to be taken: 1 million addresses at 130 KB a second */
+/* For an answer to be taken: 1 million addresses at 130 KB a second. */
+#define GV_HTTP_TAKE_MS 120000
 
 struct gv_http_connection {
     LIST_ENTRY(gv_http_connection) list;

@@ -7,9 +7,9 @@
 #include "crypto/error.h"
 
 #define VERSION 1 /* of rows until schema 4, whose numbers have fixed lengths; of alerts */
-#define SHORT                                                                                      \
-    2 /* numbers of seven bits a byte, the lowest first: most are small, and a row's MAC is        \
-         what it costs (SPEC 10.8) */
+/* Numbers of seven bits a byte, the lowest first: most are small, and a row's MAC is what it
+ * costs (SPEC 10.8). */
+#define SHORT   2
 #define SUM_MAX (INT64_C(1) << 62)
 #define LONGEST 10 /* bytes of such a number */
 

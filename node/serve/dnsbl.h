@@ -14,8 +14,8 @@
 #include "proto/address.h"
 #include "proto/settings.h"
 
-#define GV_DNSBL_TCP_MAX                                                                           \
-    64 /* connections at once; then the one that says nothing for longest goes */
+/* Connections at once; then the one that says nothing for longest goes. */
+#define GV_DNSBL_TCP_MAX     64
 #define GV_DNSBL_TCP_IDLE_MS 10000 /* without a whole query; also for an answer nobody takes */
 
 struct gv_dnsbl;

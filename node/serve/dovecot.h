@@ -17,19 +17,18 @@
 #include "proto/core.h"
 
 #define GV_DOVECOT_GUESSES 5u /* under way at once from an address without failures */
-#define GV_DOVECOT_WAIT_MS                                                                         \
-    5000u /* for a report; then one question of an address is decided as it                        \
-             stands, and from a one-strike address no other */
-#define GV_DOVECOT_AGAIN_MS                                                                        \
-    1500u /* what may be another guess or a second question waits so long for                      \
-             a report; below the 2 s that Dovecot waits by itself */
+/* For a report; then one question of an address is decided as it stands, and from a one-strike
+ * address no other. */
+#define GV_DOVECOT_WAIT_MS 5000u
+/* What may be another guess or a second question waits so long for a report; below the 2 s that
+ * Dovecot waits by itself. */
+#define GV_DOVECOT_AGAIN_MS  1500u
 #define GV_DOVECOT_FLIGHT_MS 60000u  /* a login that was never reported is forgotten */
 #define GV_DOVECOT_WAITING   1024u   /* questions that wait, of all addresses */
 #define GV_DOVECOT_ABSORB_MS 900000u /* so long the log may come late */
-#define GV_DOVECOT_REPEAT_MS                                                                       \
-    86400000u /* an old password that a client repeats counts once a day                           \
-               */
-#define GV_DOVECOT_REFUSAL "Refused by grapevine" /* known to the log reader (SPEC 10.2) */
+/* An old password that a client repeats counts once a day. */
+#define GV_DOVECOT_REPEAT_MS 86400000u
+#define GV_DOVECOT_REFUSAL   "Refused by grapevine" /* known to the log reader (SPEC 10.2) */
 
 struct gv_dovecot;
 

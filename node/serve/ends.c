@@ -8,9 +8,9 @@
 #define NEAR   128u
 #define FAR    127u
 #define FAR_MS 15000u
-#define MOVED_MAX                                                                                  \
-    65536u         /* entries whose subject has moved to an earlier slot, beyond as many as wait */
-#define KEEP 1024u /* a slot that was larger gives its memory back */
+/* Entries whose subject has moved to an earlier slot, beyond as many as wait. */
+#define MOVED_MAX 65536u
+#define KEEP      1024u /* a slot that was larger gives its memory back */
 
 struct slot {
     struct gv_subject *items; /* owned */

@@ -268,14 +268,19 @@ static void drop_unsigned(struct gv_core *core)
     const struct gv_certificate_row *row;
     size_t cursor = 0, dropped = 0;
 
+    core->unsigned_left = false;
     while ((row = gv_roster_next(&core->roster, GV_ROWS_CERTIFICATES, &cursor))) {
+        uint64_t before = core->roster.changes;
         struct gv_certificate parsed;
         (void)gv_certificate_parse(&parsed, row->item->record + 1, row->item->len - 1);
         if (gv_descriptor_key(&core->descriptor, parsed.signer, parsed.issued_min))
             continue;
         drop_signed_under(core, row);
         gv_drop_certificate(core, row);
-        dropped++;
+        if (core->roster.changes != before)
+            dropped++;
+        else
+            core->unsigned_left = true; /* for want of memory: the next minute tries again */
     }
     if (dropped == 0)
         return;
@@ -287,6 +292,8 @@ void gv_activate_descriptor(struct gv_core *core)
 {
     size_t due = due_descriptor(core);
 
+    if (core->unsigned_left)
+        drop_unsigned(core);
     if (due == SIZE_MAX ||
         (core->has_descriptor && core->descriptors[due].version <= core->descriptor.version))
         return;

@@ -168,7 +168,8 @@ void gv_owners_moved(struct gv_core *core)
 
 void gv_blame(struct gv_core *core)
 {
-    if (gv_roster_blame(&core->roster) != GV_OK)
+    core->blame_due = gv_roster_blame(&core->roster) != GV_OK;
+    if (core->blame_due)
         gv_effect_note(core->effects, GV_NOTE_MEMORY);
     gv_owners_moved(core);
 }
@@ -303,6 +304,10 @@ void gv_expire(struct gv_core *core)
         gv_activate_descriptor(core);
         expire_statements(core);
         expire_roster(core);
+        if (core->blame_due) {
+            gv_blame(core);
+            gv_rejudge_all(core);
+        }
         gv_log_heads_expire(core, UINT32_MAX);
         lapse_verdicts(core);
         gv_keep_look_all(core); /* what was published may have run out, and another vote not */

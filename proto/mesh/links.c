@@ -522,12 +522,15 @@ void gv_link_bytes(struct gv_core *core, uint32_t id, const uint8_t *data, size_
 
 /* ---- time ----------------------------------------------------------------------------------- */
 
-/* One who dialled us and whom nobody can dial: no address of his is known. */
+/* One who dialled us and whom nobody can dial: no address of his is known. Where connections are
+ * few he shares the places of the others, or guests would hold all there are and never be sent on.
+ */
 static bool only_dials(const struct gv_core *core, const struct gv_link *link)
 {
     const struct gv_instance *instance = gv_roster_instance(&core->roster, link->instance);
 
-    return !link->outbound && (!instance || instance->address.family == GV_FAMILY_NONE);
+    return core->settings.max_links >= GV_GUESTS_LINKS && !link->outbound &&
+           (!instance || instance->address.family == GV_FAMILY_NONE);
 }
 
 /* Sends on those of one kind that came longest ago, until there are `most`. */

@@ -259,8 +259,12 @@ void gv_book_ended(struct gv_core *core, const struct gv_link *link)
      */
     if (link->member && core->now_ms - link->member_ms >= GV_PEER_STAYS_MS)
         note_lost(core, entry, link);
-    entry->busy = link->goodbye == GV_GOODBYE_BUSY;
-    if (entry->busy && entry->failures < GV_DIAL_BUSY_FAILURES - 1)
+    /* Who is full sends on whom he has had for a minute; who says so at once is not come back to,
+     * or he could be dialled for ever. */
+    bool busy = link->goodbye == GV_GOODBYE_BUSY;
+    entry->busy = busy && link->member && !link->errand &&
+                  core->now_ms - link->member_ms >= GV_PEER_STAYS_MS / 2;
+    if (busy && entry->failures < GV_DIAL_BUSY_FAILURES - 1)
         entry->failures = GV_DIAL_BUSY_FAILURES - 1;
     if (link->goodbye == GV_GOODBYE_INVALID || link->goodbye == GV_GOODBYE_REVOKED)
         least = GV_BAN_MS;
@@ -275,7 +279,7 @@ void gv_book_lonely(struct gv_core *core)
 {
     for (size_t i = 0; i < core->link_count; i++) {
         const struct gv_link *link = core->links[i];
-        if (link->member && !link->errand && !link->closing)
+        if (link->member && !link->errand && !link->closing && !gv_own_link(core, link))
             return;
     }
     for (size_t i = 0; i < core->book.count; i++) {

@@ -93,7 +93,7 @@ size_t gv_roster_count(const struct gv_roster *roster, enum gv_rows kind)
     return roster->base ? own + roster->base->rows[kind].count - roster->hidden_count[kind] : own;
 }
 
-#define IN_BASE ((size_t)1 << 48) /* of a cursor: what follows is a number there */
+#define IN_BASE (SIZE_MAX / 2 + 1) /* of a cursor: what follows is a number there */
 
 const void *gv_roster_next(const struct gv_roster *roster, enum gv_rows kind, size_t *cursor)
 {

@@ -178,6 +178,9 @@ struct gv_core {
         uint32_t version;
     } descriptors[GV_DESCRIPTORS_MAX];
     size_t descriptor_count;
+    bool
+        unsigned_left; /* certificates of a key that is named no more, and no memory to drop them */
+    bool blame_due;    /* likewise an owner at fault who is not marked yet */
     struct gv_held_head { /* of the registry's log (SPEC 14.7) */
         struct gv_item *item;
         struct gv_log_head head;
