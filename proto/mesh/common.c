@@ -60,14 +60,21 @@ static void learn(struct gv_core *core, const struct gv_instance *instance)
 /* All addresses, or as many as the book has room for, each with the same odds. */
 static void learn_addresses(struct gv_core *core, const struct gv_base *base)
 {
-    size_t left = base->rows[GV_ROWS_INSTANCES].count;
+    void *const *all = base->all[GV_ROWS_INSTANCES];
+    size_t left = 0;
     size_t room = core->book.count < GV_PEER_BOOK_MAX ? GV_PEER_BOOK_MAX - core->book.count : 0;
 
-    for (size_t i = 0; left > 0; i++, left--) {
-        const struct gv_instance *instance = base->all[GV_ROWS_INSTANCES][i];
+    for (size_t i = 0; i < base->rows[GV_ROWS_INSTANCES].count; i++) {
+        const struct gv_instance *instance = all[i];
+        left += instance->address_item != NULL;
+    }
+    for (size_t i = 0; left > 0; i++) {
+        const struct gv_instance *instance = all[i];
         bool self = memcmp(instance->id, core->identity.id, GV_ID_LEN) == 0;
-        if (!instance->address_item ||
-            (!self && left > room && gv_drbg_below(&core->drbg, left) >= room))
+        if (!instance->address_item)
+            continue;
+        size_t of = left--;
+        if (!self && of > room && gv_drbg_below(&core->drbg, of) >= room)
             continue;
         learn(core, instance);
         room -= room > 0 && !self;
