@@ -322,6 +322,20 @@ static void serial_now(char out[40])
     json_decref(json);
 }
 
+/* Until so many changes are told of: of what comes in one turn of the loop, the rest comes in the
+ * next ones. */
+static void wait_for_changes(unsigned long long count, char out[40])
+{
+    for (uint64_t end = uv_hrtime() + 10000000000u;;) {
+        serial_now(out);
+        if (strtoull(strchr(out, '-') + 1, NULL, 10) == count)
+            return;
+        if (uv_hrtime() > end)
+            fail_msg("serial %s, not %llu", out, count);
+        usleep(1000);
+    }
+}
+
 static int begin_wait(const char *serial, unsigned seconds)
 {
     char request[512];
@@ -398,6 +412,8 @@ static void test_many_changes(void **state)
         snprintf(address, sizeof address, "198.18.%u.%u", i / 256, i % 256);
         node_fails(&port_node, address, 6);
     }
+    char now[40];
+    wait_for_changes(600, now);
     for (int i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "changes?since=%s", serial);
         assert_int_equal(node_get(&port_node, path, &json), 200);
@@ -407,18 +423,18 @@ static void test_many_changes(void **state)
         json_decref(json);
     }
     assert_int_equal(seen, 600);
-    char now[40];
-    serial_now(now);
     assert_string_equal(serial, now);
     snprintf(path, sizeof path, "changes?since=%.9s0", serial);
     for (unsigned i = 600; i < GV_CHANGES_KEPT; i++) {
         snprintf(address, sizeof address, "198.18.%u.%u", i / 256, i % 256);
         node_fails(&port_node, address, 6);
     }
+    wait_for_changes(GV_CHANGES_KEPT, now);
     assert_int_equal(node_get(&port_node, path, &json), 200);
     assert_true(json_is_false(json_object_get(json, "reset"))); /* just so many are kept */
     json_decref(json);
     node_fails(&port_node, "192.0.2.200", 6);
+    wait_for_changes(GV_CHANGES_KEPT + 1, now);
     assert_int_equal(node_get(&port_node, path, &json), 200);
     assert_true(json_is_true(json_object_get(json, "reset")));
     json_decref(json);
