@@ -2,7 +2,7 @@
 # (gone at the end), missed. Without the programs that it is given, 69; without the generator, 77.
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # used by whoever sources it
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 bin=${GV_BIN:-build/bin}
 tests=${GV_TESTS:-build/tests}
 generator=../shared/bench/gen_maillog.py

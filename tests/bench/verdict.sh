@@ -18,7 +18,7 @@ for tool in bench_verdict bench_update bench_lookup; do
 done
 "$build/tests/bench_verdict"
 service=$(sed -n 's/^Environment=//p' node/packaging/grapevine.service)
-out=$(env $service "$build/tests/bench_update" "${UPDATE_SIGNALS:-1000000}")
+out=$(env "$service" "$build/tests/bench_update" "${UPDATE_SIGNALS:-1000000}")
 echo "with $service:"
 echo "$out"
 update=$(sed -n 's/^workload: .*; a signal: update \([0-9]*\) ns.*/\1/p' <<<"$out")
