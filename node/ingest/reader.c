@@ -92,6 +92,7 @@ void gv_reader_skip(struct gv_reader *reader)
 {
     reader->counters.lines++;
     reader->counters.skipped++;
+    reader->before.known = false;
 }
 
 /* Which process wrote a line; not secret and not chosen by a client, so a fast mix will do. */
@@ -453,6 +454,7 @@ GV_INLINE size_t read_line(struct gv_reader *reader, struct gv_reading *out, con
         len--;
     if (len > GV_LINE_MAX) {
         reader->counters.skipped++;
+        reader->before.known = false; /* what is repeated is this line */
         return 0;
     }
     if (gv_line_split(&reader->line, &reader->prefix, text, len))

@@ -95,9 +95,31 @@ static void no_number_is_too_large(void **state)
     fed_close(&fed);
 }
 
+/* A line that is too long to be read is a line all the same: it is what came again. */
+static void a_line_that_was_skipped_is_the_one_before(void **state)
+{
+    static char line[GV_LINE_MAX + 200];
+    struct fed fed;
+
+    memset(line, 'x', sizeof line - 1);
+    memcpy(line, "Nov 22 02:36:22 mx sshd[1]: ", 28);
+    for (int skipped = 0; skipped < 2; skipped++) {
+        fed_open(&fed);
+        fed_line(&fed, D LOGIN);
+        if (skipped)
+            gv_reader_skip(fed.reader);
+        else
+            fed_line(&fed, line);
+        fed_line(&fed, "Nov 22 02:36:24 mx last message repeated 99 times");
+        fed_close(&fed);
+        assert_string_equal(fed_take(&fed), "1 198.51.100.9 dovecot imap unspecified 2 visit");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_that_was_skipped_is_the_one_before),
         cmocka_unit_test(folded_lines_count_as_often_as_they_came),
         cmocka_unit_test(no_number_is_too_large),
     };
