@@ -16,15 +16,8 @@ for tool in dnsperf rbldnsd; do
         exit 77
     }
 done
-scratch=$(mktemp -d)
-pids=()
-# shellcheck disable=SC2317 # called by the trap
-finish() {
-    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
-    wait 2>/dev/null || true
-    rm -rf "$scratch"
-}
-trap finish EXIT
+# shellcheck source=tests/bench/servers.bash
+. tests/bench/servers.bash
 
 "$build/tests/bench_dnsbl" "$entries" "$scratch/list" >"$scratch/ready" &
 ours=$!

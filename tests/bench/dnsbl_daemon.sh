@@ -18,15 +18,8 @@ for tool in dig dnsperf rbldnsd jq; do
         exit 77
     }
 done
-scratch=$(mktemp -d)
-pids=()
-# shellcheck disable=SC2317 # called by the trap
-finish() {
-    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
-    wait 2>/dev/null || true
-    rm -rf "$scratch"
-}
-trap finish EXIT
+# shellcheck source=tests/bench/servers.bash
+. tests/bench/servers.bash
 port=15753
 while dig -p $port @127.0.0.1 +tries=1 +time=1 . >/dev/null 2>&1; do port=$((port + 10)); done
 mkdir -m 700 "$scratch/data"

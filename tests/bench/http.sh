@@ -18,15 +18,8 @@ command -v wrk >/dev/null || {
     echo "http.sh: SKIPPED: wrk is not installed (tests/packages.sh full)"
     exit 77
 }
-scratch=$(mktemp -d)
-pids=()
-# shellcheck disable=SC2317 # called by the trap
-finish() {
-    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
-    wait 2>/dev/null || true
-    rm -rf "$scratch"
-}
-trap finish EXIT
+# shellcheck source=tests/bench/servers.bash
+. tests/bench/servers.bash
 # Installed, it would begin to serve: where it is not, the program alone is taken out of its package.
 nginx=$(command -v nginx || echo /usr/sbin/nginx)
 if [ ! -x "$nginx" ]; then
