@@ -147,10 +147,11 @@ int gv_hkdf_rfc5869(uint8_t *out, size_t len, const uint8_t *salt, size_t salt_l
 uint64_t gv_siphash(const uint8_t key[16], const void *data, size_t len)
 {
     uint8_t out[crypto_shorthash_BYTES];
-    uint64_t value = 0;
+    uint64_t value;
 
+    _Static_assert(sizeof value == sizeof out, "all of it");
     crypto_shorthash(out, data, len, key);
-    for (size_t i = sizeof out; i > 0; i--) /* the same on every machine: little-endian */
-        value = value << 8 | out[i - 1];
-    return value;
+    memcpy(&value, out, sizeof value);
+    /* The same on every machine: the first byte is the lowest. */
+    return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap64(value) : value;
 }

@@ -47,14 +47,16 @@ static void later(void *context, bool again)
         gv_driver_hurry(logs->driver);
 }
 
-/* What readers know of connections names the addresses of those that are open; a position does not.
- */
-_Static_assert(GV_MEMORY_ROW != GV_CURSOR_MAX && GV_MEMORY_ROW != sizeof(struct gv_position),
+/* What readers know of connections names the addresses of those that are open, and a position has
+ * sums of whole lines. */
+_Static_assert(GV_MEMORY_ROW != GV_CURSOR_MAX && sizeof(struct gv_position) != GV_CURSOR_MAX &&
+                   GV_MEMORY_ROW > sizeof(struct gv_position) &&
+                   GV_POSITION_OLD != sizeof(struct gv_position),
                "what is kept is told apart by its length");
 
 static bool is_secret(size_t len)
 {
-    return len == GV_MEMORY_ROW;
+    return len == GV_MEMORY_ROW || len == sizeof(struct gv_position);
 }
 
 static void keep(void *context, const char *name, const void *data, size_t len)
@@ -67,7 +69,7 @@ static void keep(void *context, const char *name, const void *data, size_t len)
         return;
     }
     gv_seal(sealed, logs->store_key, data, len);
-    gv_driver_keep(logs->driver, name, sealed, sizeof sealed);
+    gv_driver_keep(logs->driver, name, sealed, len + GV_SEALED_MORE);
 }
 
 static void count(void *context, unsigned which, int64_t delta, uint64_t unix_ms)
@@ -86,9 +88,9 @@ static bool kept(void *context, const char *name, void *data, size_t len)
     /* Logs that are followed anew have left something that waits for its commit. */
     if (!is_secret(len))
         return gv_persist_latest(logs->persist, name, data, len) == GV_OK;
-    if (gv_persist_latest(logs->persist, name, sealed, sizeof sealed) != GV_OK)
+    if (gv_persist_latest(logs->persist, name, sealed, len + GV_SEALED_MORE) != GV_OK)
         return false;
-    gv_unseal(data, logs->store_key, sealed, sizeof sealed);
+    gv_unseal(data, logs->store_key, sealed, len + GV_SEALED_MORE);
     return true;
 }
 

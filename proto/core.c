@@ -51,6 +51,15 @@ static int configure(struct gv_core *core, const struct gv_settings *settings)
     return GV_OK;
 }
 
+static int reconfigure(struct gv_core *core, const struct gv_settings *settings)
+{
+    int rc = configure(core, settings);
+
+    if (rc == GV_OK && settings->share != GV_SHARE_YES)
+        gv_speak_withdraw(core);
+    return rc;
+}
+
 static int admit_kind(struct gv_core *core, uint8_t kind, const uint8_t *wire, size_t len)
 {
     struct gv_buf record;
@@ -133,6 +142,7 @@ int gv_core_new(struct gv_core **out, const struct gv_core_options *options, uin
     gv_traffic_init(&core->traffic,
                     options->bytes_per_hour ? options->bytes_per_hour : GV_TRAFFIC_CAP, now_ms);
     core->public_only = options->public_only;
+    core->clock_doubtful = options->clock_doubtful;
     core->common = options->common;
     core->feeler_ms = now_ms + GV_FEELER_MS;
     set_clock(core, unix_ms);
@@ -341,6 +351,9 @@ static int load_row(struct gv_core *core, const struct gv_event *event)
     case GV_ROW_PEER:
         rc = load_peer(core, key, key_len);
         break;
+    case GV_ROW_SENT:
+        gv_speak_unheard(core, key, key_len);
+        return GV_OK;
     default:
         return GV_OK; /* telemetry is the shell's */
     }
@@ -436,7 +449,7 @@ static int obey(struct gv_core *core, const struct gv_event *event)
 {
     switch (event->command.command) {
     case GV_COMMAND_CONFIGURE:
-        return configure(core, event->command.settings);
+        return reconfigure(core, event->command.settings);
     case GV_COMMAND_ALLOW:
     case GV_COMMAND_DENY:
     case GV_COMMAND_UNLIST:
@@ -492,6 +505,7 @@ static int take(struct gv_core *core, const struct gv_event *event)
     case GV_EVENT_TIMER:
         return GV_OK;
     case GV_EVENT_CLOCK:
+        core->clock_doubtful = event->clock.doubtful;
         take_clock(core, event->clock.unix_ms);
         return GV_OK;
     case GV_EVENT_CONNECTED:
@@ -581,6 +595,8 @@ int gv_core_step(struct gv_core *core, uint64_t now_ms, const struct gv_event *e
         gv_common_settle(core);
         gv_rejudge_all(core);
         gv_keep_look_all(core);
+        if (core->settings.share != GV_SHARE_YES)
+            gv_speak_withdraw(core);
         gv_errands_resume(core);
     }
     if (event->kind != GV_EVENT_LOADED)

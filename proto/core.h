@@ -34,6 +34,7 @@ struct gv_core_options {
     struct gv_settings settings;
     size_t statements_max;    /* signals and retractions held; 0: GV_STATEMENTS_MAX */
     size_t history_max;       /* subjects with local history; 0: GV_HISTORY_MAX */
+    bool clock_doubtful;      /* as in GV_EVENT_CLOCK */
     bool public_only;         /* every word goes to everybody, as in a small mesh */
     uint64_t bytes_per_hour;  /* cap of traffic, in and out; 0: GV_TRAFFIC_CAP */
     struct gv_common *common; /* NULL: it shares nothing */

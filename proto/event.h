@@ -69,6 +69,7 @@ struct gv_event {
     union {
         struct {
             uint64_t unix_ms;
+            bool doubtful; /* it may be wrong: local history does not end by it */
         } clock;
         struct {
             uint32_t link;

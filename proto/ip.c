@@ -1,6 +1,5 @@
 #include "proto/ip.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "crypto/error.h"
@@ -14,8 +13,9 @@ static unsigned digit_at(const char *at, const char *end)
     return at < end ? (unsigned)(unsigned char)*at - '0' : 10u;
 }
 
-/* Unrolled: reading a log spends more time here than in any lexer. */
-static bool parse_ipv4(uint8_t out[4], const char *text, size_t len)
+/* Unrolled: reading a log spends more time here than in any lexer. Eight bytes at a time, without a
+ * branch for each digit, it is slower. */
+bool gv_ip4_parse(uint8_t out[4], const char *text, size_t len)
 {
     const char *at = text, *end = text + len;
 
@@ -81,7 +81,7 @@ static bool parse_ipv6(uint8_t out[16], const char *text, size_t len)
         size_t digits = parse_group(&group, text + at, len - at);
         if (digits > 0 && at + digits < len && text[at + digits] == '.') {
             /* A dotted tail takes the last four bytes. */
-            if (filled > 12 || !parse_ipv4(bytes + filled, text + at, len - at))
+            if (filled > 12 || !gv_ip4_parse(bytes + filled, text + at, len - at))
                 return false;
             filled += 4;
             at = len;
@@ -121,7 +121,7 @@ int gv_ip_parse(uint8_t *family, uint8_t bytes[16], const char *text, size_t len
 
     *family = GV_FAMILY_NONE;
     memset(bytes, 0, 16);
-    if (parse_ipv4(bytes, text, len)) {
+    if (gv_ip4_parse(bytes, text, len)) {
         *family = GV_FAMILY_IPV4;
         return GV_OK;
     }

@@ -3,6 +3,7 @@
 #ifndef GV_PROTO_IP_H
 #define GV_PROTO_IP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,9 @@
  * Nothing before or after. *family is enum gv_family; unused bytes are zero.
  * Returns GV_OK or GV_ERR_MALFORMED. */
 int gv_ip_parse(uint8_t *family, uint8_t bytes[16], const char *text, size_t len);
+
+/* Dotted IPv4 alone. False: it is none, and nothing is said of what is in `out`. */
+bool gv_ip4_parse(uint8_t out[4], const char *text, size_t len);
 
 /* Writes the text and a terminating zero, returns its length (0 for an unknown family). */
 size_t gv_ip_text(char out[GV_IP_TEXT], uint8_t family, const uint8_t bytes[16]);

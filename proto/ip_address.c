@@ -9,8 +9,12 @@ _Static_assert(GV_IP_ADDRESS_TEXT >= GV_IP_TEXT, "the longest must fit");
 
 int gv_ip_address_parse(struct gv_ip_address *out, const char *text, size_t len)
 {
-    struct gv_ip_address a;
+    struct gv_ip_address a = {.family = GV_FAMILY_IPV4};
 
+    if (gv_ip4_parse(a.bytes, text, len)) { /* nearly all of them */
+        *out = a;
+        return GV_OK;
+    }
     /* Brackets are the log line's, so they are the caller's to take off. */
     if (len == 0 || text[0] == '[')
         return GV_ERR_MALFORMED;

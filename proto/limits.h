@@ -67,11 +67,13 @@
  * tries an hour, 25 kB. */
 #define GV_DIAL_LONELY_MS 45000u
 /* Between two tries of a peer that was lost, if there are others enough: 11 kB an hour. */
-#define GV_SEEK_MS           60000u
-#define GV_SEEK_FOR_MS       86400000u /* a day: then feelers alone find it */
-#define GV_DIAL_MS           15000u    /* a connection attempt gets this long */
-#define GV_ADDRESS_LIFE_MIN  4320u     /* an address record counts for 3 days */
-#define GV_ADDRESS_RENEW_MIN 1440u     /* and is made anew after 1 */
+#define GV_SEEK_MS     60000u
+#define GV_SEEK_FOR_MS 86400000u /* a day: then feelers alone find it */
+#define GV_DIAL_MS     15000u    /* a connection attempt gets this long */
+/* An address record counts for 10 days and is made anew after 7: each goes to everybody, 400 bytes
+ * in and out with headers; 10,000 nodes that made one a day cost each of them 167 kB an hour. */
+#define GV_ADDRESS_LIFE_MIN  14400u
+#define GV_ADDRESS_RENEW_MIN 10080u
 #define GV_ADDRESS_WIRE_MAX  128u
 
 /* Signals. */
@@ -109,7 +111,7 @@
 /* Spread and repair. */
 #define GV_COALESCE_MS  5000u /* what is not urgent waits this long for company */
 #define GV_SPREAD_TREES 8u    /* bits of a byte; with 8 nobody is inside many */
-#define GV_FIRSTS       2u    /* a link is of use that brought one of the last so many */
+#define GV_FIRSTS       1u    /* a link is of use that brought one of the last so many */
 #define GV_LOST_GRAFTS  2u    /* links that may take the place of one that ended */
 #define GV_LINK_SPARED  4u    /* duplicates before a link that was grafted is pruned */
 /* Between two frames of news on a link: a tree of seven floors stays under 4 s even in a storm. */
@@ -117,8 +119,13 @@
 #define GV_SPREAD_BURST  4u /* frames that may go without one */
 /* In OFFER and GRAFT: 29 bits of the id, 3 of the tree. One in 2,700 is taken for another where
  * 200,000 are held; repair brings that one. */
-#define GV_MARK_LEN          4u
-#define GV_RECENT            512u   /* records remembered until they are offered */
+#define GV_MARK_LEN 4u
+#define GV_RECENT   1024u /* records remembered until they are offered */
+/* New records of one message beyond which they are old ones that one side had missed. */
+#define GV_HAUL              8u
+#define GV_HAUL_REPAIR_MS    10000u /* to 20 s after one: was that all? */
+#define GV_ASKED             1024u  /* marks remembered of a haul: 16 kB */
+#define GV_ASKED_MS          5000u  /* whoever was asked has answered by then, or will not */
 #define GV_OFFER_AGE_MS      2000u  /* by then a tree has brought it everywhere */
 #define GV_OFFER_MS          15000u /* between two offers: a frame each, 23 kB an hour */
 #define GV_OFFER_BUSY_MS     20000u /* in a busy hour, when more of them go along with news */

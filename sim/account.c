@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static int64_t *open_account;
 
@@ -23,10 +25,32 @@ bool gv_account_counts(void)
     return __real_malloc != NULL;
 }
 
+#define HUGE_PAGE ((uintptr_t)2 << 20)
+/* The heap grows by so much at a time; a small world does not need as much at all. */
+#define HEAP_STEP (16 * HUGE_PAGE)
+
+/* The heap up to here was asked to lie in huge pages. */
+static uintptr_t asked_until;
+
 void gv_account_prepare(void)
 {
     /* Set by hand, it does not grow with what is freed. */
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TOP_PAD, (int)HEAP_STEP);
+    if (asked_until == 0)
+        asked_until = (uintptr_t)sbrk(0) + HEAP_STEP;
+}
+
+/* Nodes by the thousand lie all over gigabytes, and with pages of 4 kB looking up where a page is
+ * takes as long as what is read there. What the kernel makes of it is its own affair. */
+static void ask_for_huge_pages(void)
+{
+    uintptr_t from = asked_until & ~(HUGE_PAGE - 1), until = (uintptr_t)sbrk(0);
+
+    until &= ~(HUGE_PAGE - 1);
+    if (until > from)
+        (void)madvise((void *)from, until - from, MADV_HUGEPAGE); // NOLINT: an address as a number
+    asked_until = until > asked_until ? until : asked_until + HUGE_PAGE;
 }
 
 int64_t *gv_account_switch(int64_t *to)
@@ -37,8 +61,15 @@ int64_t *gv_account_switch(int64_t *to)
     return before;
 }
 
+static bool is_of_heap(uintptr_t at)
+{
+    return at >= asked_until && at < (uintptr_t)sbrk(0);
+}
+
 static void *book(void *block)
 {
+    if (asked_until != 0 && (uintptr_t)block >= asked_until && is_of_heap((uintptr_t)block))
+        ask_for_huge_pages();
     if (open_account && block)
         *open_account += (int64_t)malloc_usable_size(block);
     return block;

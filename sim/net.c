@@ -416,9 +416,9 @@ bool gv_net_break(struct gv_world *world, size_t node, uint64_t number)
             skip-- == 0)
             break;
     }
-    struct gv_sim_event *first[2] = {NULL, NULL};
-    for (size_t i = 0; i < world->queued; i++) {
-        struct gv_sim_event *event = &world->queue[i];
+    struct gv_sim_event *first[2] = {NULL, NULL}, *event;
+    size_t cursor = 0;
+    while ((event = gv_world_queued(world, &cursor))) {
         if (event->kind != GV_SIM_ARRIVED || event->wire != w ||
             event->wire_serial != world->wires[w].serial)
             continue;

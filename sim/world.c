@@ -169,7 +169,8 @@ static void make_roster(struct gv_world *world)
             world->roster_count--;
             continue;
         }
-        uint32_t age = (uint32_t)gv_drbg_below(&world->drbg, DAY_MIN), due = DAY_MIN - age;
+        uint32_t age = (uint32_t)gv_drbg_below(&world->drbg, GV_ADDRESS_RENEW_MIN);
+        uint32_t due = GV_ADDRESS_RENEW_MIN - age;
         if (due + 3 > world->options.run_min && due <= world->options.run_min + 1)
             age += due > 5 ? 5 : 0;
         struct gv_address_record said = {.minute = now_min - age, .address = node->address};
@@ -230,8 +231,7 @@ void gv_world_free(struct gv_world *world)
         gv_node_wipe(&world->nodes[i]);
     gv_table_free(&world->shelf);
     gv_common_free(world->common);
-    for (size_t i = 0; i < world->queued; i++)
-        free(world->queue[i].data);
+    gv_queue_free(world);
     gv_net_free(world);
     gv_effects_free(&world->effects);
     gv_buf_free(&world->descriptor_wire);
@@ -242,7 +242,6 @@ void gv_world_free(struct gv_world *world)
     free(world->roster);
     free(world->actions);
     free(world->nodes);
-    free(world->queue);
     free(world->cut);
     free(world->latency);
     free(world);
@@ -325,7 +324,7 @@ uint32_t gv_world_subject_number(const struct gv_subject *subject)
 
 void gv_world_run(struct gv_world *world, uint64_t until_ms)
 {
-    while (world->queued > 0 && world->queue[0].at_ms <= until_ms) {
+    while (world->queue.count > 0 && gv_world_next_ms(world) <= until_ms) {
         struct gv_sim_event event = gv_world_unqueue(world);
         world->at_once = event.at_ms == world->now_ms ? world->at_once + 1 : 0;
         gv_assert(world->at_once < AT_ONCE_MAX);

@@ -7,6 +7,7 @@
 #include "sim/disk.h"
 #include "sim/faults.h"
 #include "sim/memo.h"
+#include "sim/queue.h"
 #include "sim/trace.h"
 
 struct gv_liar;
@@ -163,8 +164,7 @@ struct gv_world {
     struct gv_common *common;  /* what all cores hold once */
     struct gv_buf *roster; /* `known`: what every node's disk holds of it, once for all; owned */
     size_t roster_count;
-    struct gv_sim_event *queue; /* binary heap */
-    size_t queued, queue_cap;
+    struct gv_sim_queue queue;
     struct gv_sim_wire *wires;
     size_t wire_count, wire_cap, wire_hint;
     uint64_t wire_serial;
@@ -247,9 +247,6 @@ void gv_world_abandon(struct gv_world *world, struct gv_sim_node *node);
 /* The node takes back one of its own signals, if it holds any. */
 void gv_world_retract(struct gv_world *world, size_t node, uint64_t dice);
 
-/* queue.c: puts an event into the queue; takes the next. */
-void gv_world_queue(struct gv_world *world, struct gv_sim_event event);
-struct gv_sim_event gv_world_unqueue(struct gv_world *world);
 /* node.c: it is this event's time at its node. Frees event->data. */
 void gv_node_happen(struct gv_world *world, struct gv_sim_event *event);
 void gv_node_wipe(struct gv_sim_node *node); /* frees what it holds */

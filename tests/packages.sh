@@ -7,7 +7,7 @@ set -euo pipefail
 build=(build-essential cmake pkg-config re2c
     libuv1-dev libsodium-dev libmsgpack-dev libsqlite3-dev libcurl4-openssl-dev
     libmicrohttpd-dev libjansson-dev libinih-dev libsmartcols-dev libsystemd-dev zlib1g-dev
-    libnftables-dev libmnl-dev libpq-dev libgnutls28-dev libjs-chart.js)
+    libnftables-dev libmnl-dev libpq-dev libgnutls28-dev nettle-dev libjs-chart.js)
 test=(libcmocka-dev libldns-dev clang llvm libclang-rt-14-dev sqlite3 curl jq python3 python3-jsonschema
     nodejs tzdata iproute2 procps shellcheck systemd-journal-remote rsyslog pflogsumm man-db
     bsdextrautils lintian systemd-container bind9-dnsutils nftables debootstrap swaks libnet-ssleay-perl

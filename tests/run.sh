@@ -46,10 +46,11 @@ build() { # DIRECTORY TYPE COMPILER
     fi
 }
 
-suite() { # DIRECTORY LABEL...
+suite() { # DIRECTORY LABEL...; one more at a time than there are processors: most wait most of their time
     local directory=$1
     shift
-    ctest --test-dir "$directory" --output-on-failure --no-tests=error -j2 --timeout 600 "$@"
+    ctest --test-dir "$directory" --output-on-failure --no-tests=error -j$(($(nproc) + 1)) \
+        --timeout 600 "$@"
 }
 
 same_run() { # the seed is the run: gcc, clang, sanitizers and release give one trace hash

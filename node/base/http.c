@@ -483,6 +483,7 @@ static void finish_stop(struct gv_http_server *server)
     MHD_run(server->daemon);
     uv_close((uv_handle_t *)&server->poll, on_handle_closed); /* before its epoll fd is closed */
     MHD_stop_daemon(server->daemon);
+    gv_http_spares_free(server);
     if (server->unix_path)
         unlink(server->unix_path);
     uv_close((uv_handle_t *)&server->timer, on_handle_closed);

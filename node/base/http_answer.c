@@ -7,14 +7,19 @@
 #include <strings.h>
 
 #include "crypto/error.h"
+#include "crypto/wipe.h"
 #include "node/base/log.h"
 
 /* ---- answers -------------------------------------------------------------------------------- */
+
+static void leave_spare(struct gv_http_request *request);
 
 void gv_http_add_header(struct gv_http_request *request, const char *name, const char *value)
 {
     size_t i = request->header_count;
 
+    if (request->spare)
+        leave_spare(request);
     gv_assert(i < sizeof request->header_names / sizeof *request->header_names);
     request->header_names[i] = strdup(name);
     request->header_values[i] = strdup(value);
@@ -34,6 +39,23 @@ static bool has_header(const struct gv_http_request *request, const char *name)
     return false;
 }
 
+static void add_headers(struct MHD_Response *response, const char *type, bool cache_control)
+{
+    if (type)
+        MHD_add_response_header(response, "Content-Type", type);
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (cache_control)
+        MHD_add_response_header(response, "Cache-Control", "no-store");
+}
+
+static void hand_over(struct gv_http_request *request, unsigned status,
+                      struct MHD_Response *response)
+{
+    request->status = status;
+    request->response = response;
+    gv_http_wake(request);
+}
+
 void gv_http_answer(struct gv_http_request *request, unsigned status, const char *type,
                     struct MHD_Response *response, enum gv_http_state next)
 {
@@ -45,19 +67,97 @@ void gv_http_answer(struct gv_http_request *request, unsigned status, const char
         gv_http_wake(request);
         return;
     }
-    request->status = status;
+    add_headers(response, type, !has_header(request, "Cache-Control"));
+    hand_over(request, status, response);
+}
+
+/* ---- spare answers --------------------------------------------------------------------------- */
+
+static struct gv_http_spare *new_spare(struct gv_http_server *server, const char *type, size_t len)
+{
+    struct gv_http_spare *spare =
+        server->spare_count < GV_HTTP_SPARES ? malloc(sizeof *spare) : NULL;
+
+    if (!spare)
+        return NULL;
+    spare->response = MHD_create_response_from_buffer(len, spare->data, MHD_RESPMEM_PERSISTENT);
+    spare->type = type;
+    spare->len = len;
+    if (!spare->response) {
+        free(spare);
+        return NULL;
+    }
+    add_headers(spare->response, type, true);
+    server->spare_count++;
+    return spare;
+}
+
+/* False: there is none for this. */
+static bool respond_spare(struct gv_http_request *request, unsigned status, const char *type,
+                          const void *data, size_t len)
+{
+    struct gv_http_server *server = request->server;
+
+    if (status != 200 || len == 0 || len > GV_HTTP_SPARE_LEN || !type || request->header_count > 0)
+        return false;
+    struct gv_http_spare *spare = server->spares[len];
+    if (spare && strcmp(spare->type, type) == 0)
+        server->spares[len] = spare->next;
+    else if (!(spare = new_spare(server, type, len)))
+        return false;
+    memcpy(spare->data, data, len);
+    gv_assert(!request->response && !request->spare && request->state != GV_HTTP_ANSWERED &&
+              request->state != GV_HTTP_STREAM);
+    request->spare = spare;
+    request->state = GV_HTTP_ANSWERED;
+    hand_over(request, status, spare->response);
+    return true;
+}
+
+void gv_http_spare_back(struct gv_http_request *request)
+{
+    struct gv_http_spare *spare = request->spare;
+
+    if (!spare)
+        return;
+    request->spare = NULL;
+    request->response = NULL;         /* where it was never queued */
+    gv_wipe(spare->data, spare->len); /* tokens and keys, too */
+    spare->next = request->server->spares[spare->len];
+    request->server->spares[spare->len] = spare;
+}
+
+/* Its headers are the next one's, too. */
+static void leave_spare(struct gv_http_request *request)
+{
+    struct gv_http_spare *spare = request->spare;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(spare->len, spare->data, MHD_RESPMEM_MUST_COPY);
+
+    if (response)
+        add_headers(response, spare->type, true);
+    else
+        request->failed = request->cut = true;
+    gv_http_spare_back(request);
     request->response = response;
-    if (type)
-        MHD_add_response_header(response, "Content-Type", type);
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    if (!has_header(request, "Cache-Control"))
-        MHD_add_response_header(response, "Cache-Control", "no-store");
-    gv_http_wake(request);
+}
+
+void gv_http_spares_free(struct gv_http_server *server)
+{
+    for (size_t len = 0; len <= GV_HTTP_SPARE_LEN; len++)
+        while (server->spares[len]) {
+            struct gv_http_spare *spare = server->spares[len];
+            server->spares[len] = spare->next;
+            MHD_destroy_response(spare->response);
+            free(spare);
+        }
 }
 
 void gv_http_respond(struct gv_http_request *request, unsigned status, const char *type,
                      const void *data, size_t len)
 {
+    if (respond_spare(request, status, type, data, len))
+        return;
     struct MHD_Response *response = MHD_create_response_from_buffer(
         len, (void *)(uintptr_t)(len ? data : ""), MHD_RESPMEM_MUST_COPY);
 

@@ -41,6 +41,18 @@ enum gv_http_state {
     GV_HTTP_ANSWERED  /* the owner is done with it */
 };
 
+/* An answer of libmicrohttpd's with its headers, of one length and type, whose bytes are written
+ * anew each time that it is used: making one costs thirty calls of malloc and free. */
+#define GV_HTTP_SPARE_LEN 192u /* longer ones are made each time */
+#define GV_HTTP_SPARES    128u
+struct gv_http_spare {
+    struct gv_http_spare *next; /* of those not in use */
+    struct MHD_Response *response;
+    const char *type; /* a constant; compared by its text */
+    size_t len;
+    char data[GV_HTTP_SPARE_LEN];
+};
+
 struct gv_http_request {
     LIST_ENTRY(gv_http_request) list;
     struct gv_http_server *server;
@@ -54,6 +66,7 @@ struct gv_http_request {
     uint8_t client[16]; /* its client, when proxied */
 
     struct MHD_Response *response; /* made, not yet queued */
+    struct gv_http_spare *spare;   /* whose it is, until it is sent; NULL: its own */
     unsigned status;
     char *header_names[12], *header_values[12];
     size_t header_count;
@@ -87,6 +100,8 @@ struct gv_http_server {
     struct gv_http_counters counters;
     LIST_HEAD(, gv_http_connection) connections, corked;
     LIST_HEAD(, gv_http_request) requests;
+    struct gv_http_spare *spares[GV_HTTP_SPARE_LEN + 1]; /* not in use, by length */
+    unsigned spare_count;                                /* all */
 };
 
 /* libmicrohttpd's callbacks for one request. */
@@ -123,6 +138,9 @@ bool gv_http_address_bytes(uint8_t out[16], const struct sockaddr *address);
  * waking the connection, which makes it ask again. NULL: out of memory, the connection ends. */
 void gv_http_answer(struct gv_http_request *request, unsigned status, const char *type,
                     struct MHD_Response *response, enum gv_http_state next);
+/* What was answered with is sent, or never will be. */
+void gv_http_spare_back(struct gv_http_request *request);
+void gv_http_spares_free(struct gv_http_server *server);
 /* Tells the owner of a long answer how it ended, once. */
 void gv_http_source_done(struct gv_http_request *request, bool complete);
 

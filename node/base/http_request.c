@@ -65,13 +65,15 @@ static bool host_allowed(const struct gv_http_request *request)
     return false;
 }
 
+/* A route that ends in "*" takes all that begins so. */
 static bool route_matches(const struct gv_http_route *route, const char *path)
 {
-    size_t len = strlen(route->path);
+    const char *at = route->path;
 
-    if (len && route->path[len - 1] == '*')
-        return strncmp(route->path, path, len - 1) == 0;
-    return strcmp(route->path, path) == 0;
+    for (; *at && !(at[0] == '*' && !at[1]); at++, path++)
+        if (*at != *path)
+            return false;
+    return *at == '*' || *path == '\0';
 }
 
 /* True: the route is set. Otherwise *allow is what the path takes, if it is one. */
@@ -341,7 +343,8 @@ static enum MHD_Result queue(struct gv_http_request *request)
     for (size_t i = 0; i < request->header_count; i++)
         MHD_add_response_header(response, request->header_names[i], request->header_values[i]);
     enum MHD_Result result = MHD_queue_response(request->mhd, request->status, response);
-    MHD_destroy_response(response);
+    if (!request->spare)
+        MHD_destroy_response(response);
     return result;
 }
 
@@ -421,6 +424,7 @@ void gv_http_completed(void *context, struct MHD_Connection *mhd, void **slot,
     gv_http_source_done(request, why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     LIST_REMOVE(request, list);
     server->counters.pending--;
+    gv_http_spare_back(request);
     if (request->response)
         MHD_destroy_response(request->response);
     for (size_t i = 0; i < request->header_count; i++) {

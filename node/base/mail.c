@@ -327,17 +327,35 @@ static void give_back(struct gv_mailer *mailer, CURL *curl, bool good)
         curl_easy_cleanup(curl);
 }
 
+/* Where encryption is used if it is offered, whoever sits between could as well take the offer
+ * away: a certificate that must be signed by somebody would only keep mails from servers that have
+ * one of their own making, as Debian's have. Unless the admin names who must have signed it. */
 static void set_login(CURL *curl, const struct gv_mailer *mailer)
 {
     static const long levels[] = {CURLUSESSL_ALL, CURLUSESSL_TRY, CURLUSESSL_NONE};
+    bool authority = mailer->ca_file && *mailer->ca_file;
+    bool if_offered =
+        mailer->starttls == GV_STARTTLS_TRY && strncmp(mailer->url, "smtp://", 7) == 0;
 
     curl_easy_setopt(curl, CURLOPT_USE_SSL, levels[mailer->starttls]);
-    if (mailer->ca_file && *mailer->ca_file)
+    if (authority)
         curl_easy_setopt(curl, CURLOPT_CAINFO, mailer->ca_file);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, if_offered && !authority ? 0L : 1L);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, if_offered && !authority ? 0L : 2L);
     if (!mailer->user)
         return;
     curl_easy_setopt(curl, CURLOPT_USERNAME, mailer->user);
     curl_easy_setopt(curl, CURLOPT_PASSWORD, mailer->password);
+}
+
+/* What the admin can do about it. */
+static const char *advice(CURLcode code)
+{
+    if (code == CURLE_PEER_FAILED_VERIFICATION)
+        return " (name the authority that signed it in [mail] ca_file)";
+    if (code == CURLE_USE_SSL_FAILED)
+        return " (the server offers no STARTTLS, and [mail] starttls requires it)";
+    return "";
 }
 
 static void explain(struct mail *mail, CURL *curl, CURLcode code, const char *detail)
@@ -349,7 +367,7 @@ static void explain(struct mail *mail, CURL *curl, CURLcode code, const char *de
         return;
     /* A 5xx reply is the server's last word on this mail (RFC 5321, section 4.2.1). */
     mail->error = gv_fail(&mail->why, reply >= 500 && reply < 600 ? GV_ERR_FORBIDDEN : GV_ERR_IO,
-                          "%s", *detail ? detail : curl_easy_strerror(code));
+                          "%.200s%s", *detail ? detail : curl_easy_strerror(code), advice(code));
 }
 
 static void send_over(struct mail *mail, CURL *curl)

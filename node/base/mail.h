@@ -14,6 +14,8 @@
 
 struct gv_mailer;
 
+/* Of smtp://. Required: and with a certificate that verifies. Try: where it is offered, and
+ * unverified unless there is a ca_file. */
 enum gv_starttls { GV_STARTTLS_REQUIRED, GV_STARTTLS_TRY, GV_STARTTLS_NO };
 
 struct gv_mail_settings {

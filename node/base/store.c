@@ -42,6 +42,10 @@ static const char *const migrations[] = {
     /* 4: rows of history with a login stand under a keyed hash (SPEC 12.1). The core writes them
      * anew, as it alone can; a program that would take them for damaged must not open the file. */
     "",
+
+    /* 5: the position in a log is longer, and sealed (SPEC 10.5). It is written anew with the next
+     * lines; a program that would not find it, and begin at the log's end, must not open the file. */
+    "",
 };
 const size_t gv_store_version = sizeof migrations / sizeof *migrations;
 

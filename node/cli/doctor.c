@@ -176,6 +176,18 @@ static void check_logs(struct examination *e)
         check_unnamed(e, json_array_get(logs, i));
 }
 
+/* Nothing renews it any more: past its grace, of a key that was dropped, or unknown to the
+ * registry. */
+static bool is_lost(const struct examination *e)
+{
+    const char *state = gv_cli_text(e->status, "certificate_state");
+    const char *word = gv_cli_text(e->status, "registry.refused");
+
+    return strcmp(state, "expired") == 0 || strcmp(state, "dropped") == 0 ||
+           (strcmp(state, "overdue") == 0 &&
+            (strcmp(word, "expired") == 0 || strcmp(word, "unknown") == 0));
+}
+
 static void check_certificate(struct examination *e)
 {
     const char *expires = gv_cli_text(e->status, "certificate_expires");
@@ -189,6 +201,10 @@ static void check_certificate(struct examination *e)
     } else if (gv_cli_true(e->status, "revoked")) {
         find(e, "certificate", GV_FINDING_FAILURE, "ask who runs the registry why",
              "revoked: nobody listens to this node");
+    } else if (is_lost(e)) {
+        find(e, "certificate", GV_FINDING_FAILURE,
+             "run `grapevine enroll --email ADDRESS`, then `grapevine confirm CODE`",
+             "ended %s, and is not accepted any more: nobody listens to this node", expires);
     } else if (!gv_cli_true(e->status, "enrolled")) {
         find(e, "certificate", GV_FINDING_WARNING,
              "run `grapevine enroll --email ADDRESS`, then `grapevine confirm CODE`",
@@ -204,13 +220,18 @@ static void check_certificate(struct examination *e)
     }
 }
 
+static bool is_past(const struct examination *e, uint64_t then_ms, int64_t seconds)
+{
+    return e->host->now_unix - (int64_t)(then_ms / 1000) > seconds;
+}
+
 /* Its log is compared every 15 minutes. Once a day it signs a new head: without one for longer, it
  * hides what it signs, or is down for good. */
 static void check_registry_log(struct examination *e)
 {
     const char *head = gv_cli_text(e->status, "registry.log.head");
     const char *since = gv_cli_text(e->status, "registry.log.trouble_since");
-    uint64_t then_ms = 0;
+    uint64_t head_ms = 0, since_ms = 0;
 
     if (!json_is_string(gv_cli_member(e->status, "registry.log.trouble"))) {
         if (json_is_string(gv_cli_member(e->status, "registry.log.head")))
@@ -222,9 +243,10 @@ static void check_registry_log(struct examination *e)
                  "its log of certificates was not looked at yet");
         return;
     }
-    bool parsed =
-        gv_rfc3339_parse(&then_ms, head) == GV_OK || gv_rfc3339_parse(&then_ms, since) == GV_OK;
-    bool long_ago = parsed && e->host->now_unix - (int64_t)(then_ms / 1000) > LOG_HEAD_S;
+    /* The one key may show its log while another does not: how long that lasts counts as well. */
+    bool old_head = gv_rfc3339_parse(&head_ms, head) == GV_OK && is_past(e, head_ms, LOG_HEAD_S);
+    bool long_ago = old_head || (gv_rfc3339_parse(&since_ms, since) == GV_OK &&
+                                 is_past(e, since_ms, LOG_HEAD_S));
     find(e, "registry", long_ago ? GV_FINDING_FAILURE : GV_FINDING_WARNING,
          long_ago
              ? "ask who runs it, and the other admins: while it shows no log, nobody sees what it "
@@ -246,7 +268,13 @@ static void check_registry(struct examination *e)
              gv_cli_text(e->status, "registry.finding"));
         return;
     }
-    if (json_is_string(gv_cli_member(e->status, "registry.trouble")))
+    if (json_is_string(gv_cli_member(e->status, "registry.refused")))
+        find(e, "registry", GV_FINDING_WARNING,
+             is_lost(e) ? "enrol again, see the certificate" : "it says what to do",
+             "it answers, and refuses since %s: %s",
+             gv_cli_text(e->status, "registry.trouble_since"),
+             gv_cli_text(e->status, "registry.trouble"));
+    else if (json_is_string(gv_cli_member(e->status, "registry.trouble")))
         find(e, "registry", GV_FINDING_WARNING,
              "the mesh works without it, and it is asked again by itself. Does another host reach "
              "it? "
@@ -264,9 +292,14 @@ static void check_peers(struct examination *e)
     int64_t dialled = gv_cli_number(e->status, "mesh.peers_outbound");
     int64_t instances = gv_cli_number(e->status, "mesh.instances");
 
-    if (!gv_cli_true(e->status, "enrolled") || gv_cli_true(e->status, "revoked"))
+    if (!gv_cli_true(e->status, "enrolled") || gv_cli_true(e->status, "revoked") || is_lost(e))
         return;
-    if (peers == 0)
+    if (peers == 0 && instances <= 1)
+        find(e, "peers", GV_FINDING_WARNING,
+             "if it is the first of its network, others come by `grapevine setup --registry URL`; "
+             "if not: may this host open connections to port 4727/tcp of others?",
+             "connected to nobody, and knows of no other node");
+    else if (peers == 0)
         find(e, "peers", GV_FINDING_FAILURE,
              "may this host open connections to port 4727/tcp of others? see [network] seeds and "
              "the log",

@@ -103,6 +103,8 @@ size_t gv_find_logs(char out[GV_FOUND_LOGS_MAX][PATH_MAX], const char *root)
     bool syslog = f.count > 0;
     offer_named(&f, (const char *const[]){"postconf", "-xh", "maillog_file", NULL});
     offer_named(&f, (const char *const[]){"doveconf", "-h", "log_path", NULL});
+    /* Logins and failures are of level info, which may have a file of its own. */
+    offer_named(&f, (const char *const[]){"doveconf", "-h", "info_log_path", NULL});
     if (!offer_below(&f, "/var/log/exim4/mainlog", FRESH_S))
         offer_below(&f, "/var/log/exim/mainlog", FRESH_S);
     if (!syslog && f.count < GV_FOUND_LOGS_MAX && has_journal(root))

@@ -1,6 +1,7 @@
 /* `grapevine investigate`: a closer look at who does what, with a reason, on the record. The entry
  * in the transparency log is on the disk before anything is read; what is found goes to the
  * terminal and is kept nowhere. (SPEC 15.2) */
+#include <errno.h>
 #include <pwd.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "crypto/error.h"
 #include "node/base/config_value.h"
 #include "node/base/log.h"
+#include "node/base/log_source.h"
 #include "node/base/options.h"
 #include "node/base/rfc3339.h"
 #include "node/base/transparency.h"
@@ -224,10 +226,19 @@ static json_t *row_of(const struct gv_tally_entry *e)
     return row;
 }
 
-static int show(const struct gv_cli *cli, const struct gv_look *look, enum gv_look_table table,
-                const char *heading, const char *none, uint64_t least,
-                const struct gv_cli_column *columns, size_t column_count)
+/* What is being shown: as tables, or gathered for --json. */
+struct shown {
+    const struct gv_cli *cli;
+    const struct gv_look *look;
+    json_t *tables; /* NULL: as tables */
+    bool partly;    /* not all could be read: nobody knows that there is none */
+};
+
+static int show(const struct shown *shown, enum gv_look_table table, const char *heading,
+                const char *none, uint64_t least, const struct gv_cli_column *columns,
+                size_t column_count)
 {
+    const struct gv_look *look = shown->look;
     const struct gv_tally *tally = gv_look_tally(look, table);
     const struct gv_tally_entry *top[ROWS];
     size_t n = gv_tally_top(tally, top, ROWS);
@@ -236,11 +247,18 @@ static int show(const struct gv_cli *cli, const struct gv_look *look, enum gv_lo
 
     for (size_t i = 0; i < n && top[i]->weight >= least; i++)
         json_array_append_new(list, row_of(top[i]));
-    gv_cli_print_heading(cli, heading);
+    if (shown->tables) {
+        json_array_append_new(shown->tables,
+                              json_pack("{s:s, s:O, s:I}", "what", heading, "rows", list,
+                                        "forgotten", (json_int_t)gv_tally_forgotten(tally)));
+        json_decref(list);
+        return 0;
+    }
+    gv_cli_print_heading(shown->cli, heading);
     if (json_array_size(list) == 0)
-        printf("  %s\n", none);
+        printf("  %s\n", shown->partly ? "none, in what could be read" : none);
     else
-        rc = gv_cli_table(cli, list, columns, column_count);
+        rc = gv_cli_table(shown->cli, list, columns, column_count);
     if (gv_tally_forgotten(tally) > 0)
         printf(
             "  (%llu of the lightest names were forgotten; a name may stand for up to %llu more)\n",
@@ -252,7 +270,7 @@ static int show(const struct gv_cli *cli, const struct gv_look *look, enum gv_lo
 
 #define COLUMNS(list) (list), sizeof(list) / sizeof *(list)
 
-static int print(const struct gv_cli *cli, const struct gv_look *look, enum gv_look_view view)
+static int print(const struct shown *shown, enum gv_look_view view)
 {
     static const struct gv_cli_column sent[] = {{"RECIPIENTS", "recipients", true, false},
                                                 {"MESSAGES", "count", true, false},
@@ -280,26 +298,25 @@ static int print(const struct gv_cli *cli, const struct gv_look *look, enum gv_l
 
     switch (view) {
     case GV_LOOK_TOP_SENDERS:
-        rc = show(cli, look, GV_LOOK_ACCOUNTS, "accounts that logged in to send",
+        rc = show(shown, GV_LOOK_ACCOUNTS, "accounts that logged in to send",
                   "none, in the lines of Postfix and Exim", 1, COLUMNS(sent));
         return rc ? rc
-                  : show(cli, look, GV_LOOK_OTHERS,
+                  : show(shown, GV_LOOK_OTHERS,
                          "senders without a login: other hosts, and programs here",
                          "none, in the lines of Postfix and Exim", 1, COLUMNS(sent));
     case GV_LOOK_QUEUE:
-        rc = show(cli, look, GV_LOOK_ACCOUNTS, "whose mail is in the queue", "the queue is empty",
-                  1, COLUMNS(queued));
+        rc = show(shown, GV_LOOK_ACCOUNTS, "whose mail is in the queue", "the queue is empty", 1,
+                  COLUMNS(queued));
         if (rc == 0)
-            rc = show(cli, look, GV_LOOK_OTHERS, "where it is to go", "nowhere", 1, COLUMNS(why));
+            rc = show(shown, GV_LOOK_OTHERS, "where it is to go", "nowhere", 1, COLUMNS(why));
         return rc ? rc
-                  : show(cli, look, GV_LOOK_REASONS, "why it waits", "nobody says", 1,
-                         COLUMNS(why));
+                  : show(shown, GV_LOOK_REASONS, "why it waits", "nobody says", 1, COLUMNS(why));
     case GV_LOOK_LOGINS:
-        return show(cli, look, GV_LOOK_ACCOUNTS,
+        return show(shown, GV_LOOK_ACCOUNTS,
                     "accounts that logged in from many networks (/24, /48)",
                     "none from three networks or more", NETWORKS, COLUMNS(logins));
     default:
-        return show(cli, look, GV_LOOK_REASONS, "account names of one pattern (# is a number)",
+        return show(shown, GV_LOOK_REASONS, "account names of one pattern (# is a number)",
                     "no three accounts that logged in are named by one pattern", SERIES,
                     COLUMNS(names));
     }
@@ -323,6 +340,39 @@ static void print_span(const struct gv_look *look)
          "ACCOUNT`");
 }
 
+/* Takes the tables. */
+static void print_json(const struct gv_look *look, enum gv_look_view view, json_t *tables,
+                       bool complete)
+{
+    const struct gv_look_counters *c = gv_look_counters(look);
+    json_t *json = json_pack("{s:s, s:b, s:I, s:I, s:o}", "view", gv_look_views[view], "complete",
+                             (int)complete, "lines", (json_int_t)c->lines, "skipped",
+                             (json_int_t)c->skipped, "tables", tables);
+
+    gv_cli_print_json(json);
+    json_decref(json);
+}
+
+/* Each LOG as an absolute path: what is not there is no matter of the record. *owned: to be freed.
+ */
+static int find_logs(const char **words, size_t count, char *owned[FILES])
+{
+    for (size_t i = 0; i < count; i++) {
+        struct gv_log_source parsed;
+        struct gv_text error;
+        bool source = gv_log_source_parse(&parsed, words[i], &error) == GV_OK;
+        if (source && parsed.kind != GV_LOG_FILE)
+            continue;
+        owned[i] = realpath(words[i], NULL);
+        if (!owned[i] || access(owned[i], R_OK) != 0) {
+            fprintf(stderr, "grapevine: %s: %s\n", words[i], strerror(errno));
+            return errno == EACCES ? EX_NOPERM : EX_NOINPUT;
+        }
+        words[i] = owned[i];
+    }
+    return 0;
+}
+
 static int look_closer(const struct gv_cli *cli, const struct arguments *a,
                        const char *const *sources, size_t count)
 {
@@ -339,8 +389,16 @@ static int look_closer(const struct gv_cli *cli, const struct arguments *a,
         rc = gv_look_read_log(look, sources[i], a->since_ms, a->now_ms);
         worst = rc ? rc : worst;
     }
-    rc = print(cli, look, a->view);
-    if (rc == 0)
+    struct shown shown = {cli, look, cli->json ? json_array() : NULL, worst != 0};
+    if (worst != 0 && gv_look_counters(look)->lines == 0) {
+        json_decref(shown.tables);
+        gv_look_free(look);
+        return worst; /* which was said; an empty table would be read as an answer */
+    }
+    rc = print(&shown, a->view);
+    if (shown.tables)
+        print_json(look, a->view, shown.tables, worst == 0);
+    else if (rc == 0)
         print_span(look);
     gv_look_free(look);
     return rc ? rc : worst;
@@ -350,6 +408,7 @@ int gv_cli_investigate(struct gv_cli *cli, int argc, char **argv)
 {
     const char *path = cli->config_path ? cli->config_path : GV_OPTIONS_PATH;
     const char *words[1 + FILES];
+    char *owned[FILES] = {NULL};
     struct arguments a = {.reason = NULL};
     struct gv_options o;
     struct gv_buf errors;
@@ -386,6 +445,8 @@ int gv_cli_investigate(struct gv_cli *cli, int argc, char **argv)
         fputs("grapevine: the configuration names no log ([log] file): name one here\n", stderr);
         code = EX_CONFIG;
     }
+    if (code == 0)
+        code = find_logs(words + 1, n - 1, owned);
     if (code == 0 && sodium_init() < 0)
         code = EX_SOFTWARE;
     if (code == 0)
@@ -393,6 +454,8 @@ int gv_cli_investigate(struct gv_cli *cli, int argc, char **argv)
     if (code == 0)
         code = n > 1 ? look_closer(cli, &a, words + 1, n - 1)
                      : look_closer(cli, &a, (const char *const *)o.logs.items, o.logs.count);
+    for (size_t i = 0; i < FILES; i++)
+        free(owned[i]);
     gv_options_free(&o);
     return code;
 }

@@ -420,6 +420,7 @@ static int read_all(struct run *run)
     for (size_t i = 0; i < run->file_count; i++) {
         run->current = i;
         run->before[i] = gv_reader_counters(run->reader)->lines;
+        gv_reader_next_log(run->reader);
         ssize_t rc = read_file(run, &splitter, &run->files[i]);
         if (rc == 0)
             continue;

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "node/cli/observe_table.h"
+#include "proto/trust/signal.h"
 
 /* A slow attacker comes back over a day or more, and never twice within an hour on average. */
 #define SLOW_VISITS  3u
@@ -254,14 +255,16 @@ static void span_text(char out[32], uint32_t minutes)
 /* Which rule of SPEC 12.3 was met, at the first signal. */
 static const char *rule_text(const struct row *row)
 {
-    bool slow_rule = row->signal_minutes > 1440;
+    static const char *const day[] = {
+        "one at an unknown account is enough, where nobody logs in from its network",
+        "two within a day are enough, one at an unknown account", "three within a day are enough"};
+    static const char *const week[] = {
+        "one at an unknown account is enough, where nobody logs in from its network",
+        "two within a week without a login are enough, one at an unknown account",
+        "three within a week without a login are enough"};
+    size_t i = row->signal_enough > 0 && row->signal_enough <= 3 ? row->signal_enough - 1u : 2;
 
-    if (row->signal_count == 1)
-        return "one at an unknown account, and nobody logs in from its network";
-    if (row->signal_kinds & GV_KIND_UNKNOWN_ACCOUNT && row->signal_count < 3)
-        return slow_rule ? "two within a week and no login, one at an unknown account"
-                         : "two within a day, one at an unknown account";
-    return slow_rule ? "three within a week and no login" : "three within a day";
+    return row->signal_week ? week[i] : day[i];
 }
 
 static void print_signal(const struct page *page, const struct row *row)
@@ -270,9 +273,12 @@ static void print_signal(const struct page *page, const struct row *row)
 
     gv_subject_text(subject, &row->subject);
     span_text(span, row->signal_minutes);
-    fprintf(page->out, "  %-26s at least %" PRIu32 " failure%s in %s (%s): %s\n", subject,
-            row->signal_count, row->signal_count == 1 ? "" : "s", span,
-            bit_names(kinds, row->signal_kinds, gv_kind_name), rule_text(row));
+    fprintf(page->out,
+            "  %-26s %s%" PRIu32 " failure%s in %s (%s), told as at least %" PRIu32 ": %s\n",
+            subject, row->signal_week ? "at least " : "", row->signal_failures,
+            row->signal_failures == 1 ? "" : "s", span,
+            bit_names(kinds, row->signal_kinds, gv_kind_name),
+            gv_signal_count_bucket(row->signal_failures), rule_text(row));
 }
 
 struct unsignalled {
@@ -287,7 +293,8 @@ static void print_unsignalled(const struct page *page, const struct unsignalled 
                 u->few);
     if (u->steady > 0)
         fprintf(page->out,
-                "  not signalled: %zu that look like one mail client with an old password\n",
+                "  not signalled: %zu that look like a user who mistypes, or a client with an old "
+                "password\n",
                 u->steady);
     if (u->aborted > 0)
         fprintf(page->out, "  not signalled: %zu that only broke off, which never signals\n",

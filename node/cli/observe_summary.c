@@ -108,7 +108,7 @@ static void move(struct gv_summary *s, struct row *to, struct row *from)
     size_t there = (size_t)(to - s->table[0]), here = (size_t)(from - s->table[0]);
 
     *to = *from;
-    s->tags[there / WAYS][there % WAYS] = s->tags[here / WAYS][here % WAYS];
+    s->tags[there / WAYS].of[there % WAYS] = s->tags[here / WAYS].of[here % WAYS];
 }
 
 /* A row of two full sets whose subject may as well be in its other one, where it goes; or NULL. */
@@ -145,14 +145,21 @@ static struct row *room_for(struct gv_summary *s, uint64_t h)
 /* A bit for each of the places that is probably the one. */
 static unsigned by_tag(const struct gv_summary *s, uint64_t h)
 {
-    const uint32_t *first = s->tags[set_of(h, 0)], *second = s->tags[set_of(h, 1)];
+    static const tag_chunk bits[PLACES / 4] = {
+        {1, 2, 4, 8}, {16, 32, 64, 128}, {256, 512, 1024, 2048}, {4096, 8192, 16384, 32768}};
+    const tag_chunk *first = s->tags[set_of(h, 0)].chunks, *second = s->tags[set_of(h, 1)].chunks;
     uint32_t tag = (uint32_t)(h >> 32);
-    unsigned found = 0;
+    tag_chunk wanted = {tag, tag, tag, tag};
+    uint64_t halves[2];
 
-    for (unsigned i = 0; i < WAYS; i++)
-        found |= (unsigned)(first[i] == tag) << i | (unsigned)(second[i] == tag) << (WAYS + i);
-    return found;
+    tag_chunk found =
+        ((tag_chunk)(first[0] == wanted) & bits[0]) | ((tag_chunk)(first[1] == wanted) & bits[1]) |
+        ((tag_chunk)(second[0] == wanted) & bits[2]) | ((tag_chunk)(second[1] == wanted) & bits[3]);
+    memcpy(halves, &found, sizeof halves);
+    halves[0] |= halves[1];
+    return (unsigned)(halves[0] | halves[0] >> 32);
 }
+_Static_assert(WAYS == 8, "two chunks a set");
 
 static struct row *place(struct gv_summary *s, uint64_t h, unsigned found)
 {
@@ -171,7 +178,7 @@ static struct row *row_of(struct gv_summary *s, const struct gv_subject *subject
     s->forgotten += room->subject.family != GV_FAMILY_NONE;
     s->forgotten_logins += only_logs_in(room);
     memset(room, 0, sizeof *room);
-    s->tags[at / WAYS][at % WAYS] = (uint32_t)(h >> 32);
+    s->tags[at / WAYS].of[at % WAYS] = (uint32_t)(h >> 32);
     room->subject = *subject;
     room->shareable = gv_subject_shareable(subject, s->lab);
     return room;
@@ -347,9 +354,11 @@ static void enter(struct gv_summary *summary, const struct waiting *w)
     summary->signals++;
     if (!row->signalled) {
         row->signalled = true;
-        row->signal_count = result.statement.count;
+        row->signal_failures = result.rule.failures;
+        row->signal_enough = result.rule.enough;
+        row->signal_week = result.rule.week;
         row->signal_kinds = result.statement.kinds;
-        row->signal_minutes = result.statement.last_min - result.statement.first_min;
+        row->signal_minutes = (uint16_t)(result.statement.last_min - result.statement.first_min);
     }
 }
 
@@ -372,8 +381,8 @@ void gv_summary_add(struct gv_summary *summary, const struct gv_reading *reading
     w->reading = *reading;
     w->allowed = allowed;
     w->hash = hash(summary, &reading->observation.subject);
-    __builtin_prefetch(summary->tags[set_of(w->hash, 0)]);
-    __builtin_prefetch(summary->tags[set_of(w->hash, 1)]);
+    __builtin_prefetch(&summary->tags[set_of(w->hash, 0)]);
+    __builtin_prefetch(&summary->tags[set_of(w->hash, 1)]);
     w->slot = 0;
     if (reading->observation.success) {
         struct gv_subject prefix = gv_subject_network(&reading->observation.subject);

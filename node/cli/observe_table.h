@@ -40,8 +40,11 @@ struct row {
             uint32_t account[2];
         } login;
         struct {
-            uint64_t first_ms, last_ms;            /* of the failures */
-            uint32_t signal_count, signal_minutes; /* of the first signal */
+            uint64_t first_ms, last_ms; /* of the failures */
+            uint32_t signal_failures;   /* of the first signal: how many were there, */
+            uint16_t signal_minutes;
+            uint8_t signal_enough; /* and how many are enough, within a day or a week */
+            bool signal_week;
         };
     };
 };
@@ -67,9 +70,16 @@ struct network {
     uint32_t login_s;
 };
 
+/* Of a set, compared four at a time. */
+typedef uint32_t tag_chunk __attribute__((vector_size(16)));
+union tags {
+    uint32_t of[WAYS];
+    tag_chunk chunks[WAYS / 4];
+};
+
 struct gv_summary {
     _Alignas(64) struct row table[SETS][WAYS];
-    uint32_t tags[SETS][WAYS]; /* of the rows' hashes: one cache line finds the row */
+    union tags tags[SETS]; /* of the rows' hashes: one cache line finds the row */
     struct network networks[NETWORK_SLOTS];
     uint32_t network_count;
     struct gv_history *history;

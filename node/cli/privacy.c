@@ -52,8 +52,9 @@ static void print_sharing(FILE *out, const struct gv_options *o)
             "failed. The same address is told at most every 12 hours, and at most 32 "
             "reports go out in an hour. Our own servers, and others that ask for it, are also told "
             "which of these addresses are locked out here at the moment.%s Recipients are all "
-            "members of the network, which anybody who runs a mail server may join, also "
-            "outside the European Union. A record of all these reports is kept here for %s. "
+            "members of the network: whoever its registry admits, which may be anybody who runs a "
+            "mail server, also outside the European Union. A record of all these reports is kept "
+            "here for %s. "
             "Never shared are mail, its contents and metadata, names of accounts, and "
             "addresses from which somebody has logged in here lately and regularly.",
             o->share_statistics
@@ -88,20 +89,26 @@ static size_t host_of(const char **host, const char *url)
 /* Those to whom this host itself tells what it refuses, the mesh aside. */
 static void print_others(FILE *out, const struct gv_options *o)
 {
-    bool hook = o->webhook && *o->webhook, hosts = o->http_clients.count || o->dnsbl_clients.count;
+    bool hook = o->webhook && *o->webhook, program = o->hook_exec && *o->hook_exec;
+    bool hosts = o->http_clients.count || o->dnsbl_clients.count;
     const char *host = "";
     int len = hook ? (int)host_of(&host, o->webhook) : 0;
-    char text[1200];
+    char told[600] = "", text[1200];
 
-    if (!hook && !hosts)
+    if (!hook && !program && !hosts)
         return;
-    snprintf(
-        text, sizeof text, "Besides.%s%.*s%s%s Say here who runs them, and what they do with it.",
-        hook ? " Each change in which addresses are untrusted or refused here is told to " : "",
-        len, host, hook ? ", as it happens." : "",
-        hosts ? " Hosts that the configuration of this server names may ask it which addresses "
-                "those are."
-              : "");
+    if (hook || program)
+        snprintf(told, sizeof told,
+                 " Each change in which addresses are untrusted or refused here is told to "
+                 "%.*s%s%s, as it happens.",
+                 len, host, hook && program ? " and to " : "",
+                 program ? "a program on this server" : "");
+    snprintf(text, sizeof text, "Besides.%s%s Say here %s.", told,
+             hosts ? " Hosts that the configuration of this server names may ask it which "
+                     "addresses are untrusted or refused here."
+                   : "",
+             hook || hosts ? "who runs them, and what they do with it"
+                           : "what that program does with it");
     paragraph(out, text);
 }
 
@@ -128,15 +135,18 @@ void gv_cli_print_notice(FILE *out, const struct gv_options *o)
               "recital 49).");
     print_sharing(out, o);
     print_others(out, o);
-    snprintf(text, sizeof text,
-             "How long. What is known here of an address is deleted 7 days after its last failed "
-             "login, and 30 days after its last successful one; names of accounts are not stored "
-             "with it, only keyed hashes. A report counts for 24 hours after its last attempt on "
-             "all servers, or until it is taken back; after that this server keeps it for %s for "
-             "its administrator alone, and its own reports for %s. Other servers set these times "
-             "themselves. Totals of this server's mail flow, which name nobody, are kept for %s.",
-             span(journal, o->journal_s), span(telemetry, o->telemetry_s),
-             span(statistics, o->statistics_s));
+    snprintf(
+        text, sizeof text,
+        "How long. What is known here of an address is deleted 7 days after its last failed "
+        "login, and 30 days after its last successful one; names of accounts are not stored "
+        "with it, only keyed hashes. A report counts for 24 hours after its last attempt on "
+        "all servers, or until it is taken back; after that this server keeps it for %s for "
+        "its administrator alone, and its own reports for %s. Other servers set these times "
+        "themselves. The log of this service, which names addresses that were locked out, reported "
+        "or judged, goes when the server's other logs do. Totals of this server's mail flow, "
+        "which name nobody, are kept for %s.",
+        span(journal, o->journal_s), span(telemetry, o->telemetry_s),
+        span(statistics, o->statistics_s));
     paragraph(out, text);
     paragraph(out,
               "The registry. To take part, the administrator's own email address is known to the "
@@ -230,11 +240,16 @@ static int erase_address(struct gv_cli *cli, const char *address)
             "journal\n",
             gv_cli_true(json, "history") ? "yes" : "none", gv_cli_text(json, "telemetry"),
             gv_cli_text(json, "acknowledgements"), gv_cli_text(json, "journal"));
+        if (gv_cli_number(json, "aside") > 0)
+            printf(
+                "deleted as a whole: %s files with copies of the store that had been set aside\n",
+                gv_cli_text(json, "aside"));
         printf("own signals in the mesh: %s\n", gv_cli_text(json, "signals"));
         printf("What other nodes have signalled is theirs: it counts for 24 hours after its last "
                "minute, and what\nis in the set now, the retraction too, goes into no journal here "
-               "until %s. Not touched: your\nallow and deny lists, backups, and the mail server's "
-               "own logs.\n",
+               "until %s. Not touched: your\nallow and deny lists, backups, lines of this node's "
+               "own log "
+               "(locked, signal, verdict), and\nthe mail server's logs.\n",
                gv_cli_text(json, "quiet_until"));
     }
     json_decref(json);

@@ -38,6 +38,12 @@ static int take_log(struct gv_setup *setup, const char *text)
                 error.text[0] ? error.text : "name a file, or journal");
         return EX_USAGE;
     }
+    if (source.kind == GV_LOG_FILE && access(source.path, F_OK) != 0) {
+        fprintf(stderr,
+                "grapevine setup: --log %s: %s; name the file that the mail server writes\n", text,
+                strerror(errno));
+        return EX_NOINPUT;
+    }
     snprintf(setup->logs[setup->log_count++], PATH_MAX, "%s", text);
     return 0;
 }
@@ -204,6 +210,7 @@ static void look_at_file(struct look *look, const char *path)
             read_past(look, &files[i], &splitter);
         gv_splitter_reset(&splitter, false);
         gv_past_close(&files[i]);
+        gv_reader_next_log(look->reader);
     }
     gv_splitter_free(&splitter);
     free(files);

@@ -42,7 +42,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 struct line {
     int64_t columns[WIDTH];
     size_t count;
-    int64_t most;
+    int64_t most; /* -1: nobody looked */
 };
 
 static uint64_t minutes_of(const json_t *object, const char *member)
@@ -64,13 +64,13 @@ static void draw(struct line *out, const json_t *json, const char *name)
     size_t i;
 
     out->count = (size_t)((spans + each - 1) / each);
-    out->most = 0;
+    out->most = -1;
     for (i = 0; i < WIDTH; i++)
         out->columns[i] = -1;
     json_array_foreach(rows, i, row)
     {
         uint64_t at = minutes_of(row, "at");
-        int64_t value = gv_cli_number(row, name);
+        int64_t value = json_is_null(json_object_get(row, name)) ? -1 : gv_cli_number(row, name);
         size_t column = at >= since ? (size_t)((at - since) / step / each) : WIDTH;
         if (column >= out->count)
             continue;
@@ -88,7 +88,7 @@ static void print_line(const struct line *line)
     for (size_t i = 0; i < line->count; i++) {
         int64_t value = line->columns[i];
         fputs(value < 0 ? " "
-              : value == 0 || !line->most
+              : value == 0
                   ? "."
                   : bars[(value * 8 - 1) / line->most < 8 ? (value * 8 - 1) / line->most : 7],
               stdout);
@@ -124,15 +124,18 @@ static void print_stats(const struct gv_cli *cli, const json_t *json)
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
         draw(&line, json, shown[i].name);
         const json_t *sum = json_object_get(json, "sum");
-        printf("  %-15s %10lld  ", shown[i].text, (long long)gv_cli_number(sum, shown[i].name));
+        printf("  %-15s %10s  ", shown[i].text, gv_cli_text(sum, shown[i].name));
         print_line(&line);
-        printf("  %s %lld\n", shown[i].level ? "most" : "at most", (long long)line.most);
+        printf("  %s ", shown[i].level ? "most" : "at most");
+        if (line.most < 0)
+            puts("-");
+        else
+            printf("%lld\n", (long long)line.most);
     }
-    const json_t *rows = json_object_get(json, "rows");
-    const json_t *last = json_array_get(rows, json_array_size(rows) - 1);
-    if (last && gv_cli_number(last, "queue") > 0)
-        printf("  in the queue now: %s, the oldest for %s s\n", gv_cli_text(last, "queue"),
-               gv_cli_text(last, "queue_age"));
+    const json_t *queue = json_object_get(json, "queue");
+    if (gv_cli_number(queue, "messages") > 0)
+        printf("  in the queue now: %s, the oldest since %s\n", gv_cli_text(queue, "messages"),
+               gv_cli_text(queue, "oldest"));
 }
 
 static void print_peers(const struct gv_cli *cli, const json_t *json)

@@ -46,7 +46,8 @@ export function say(text) {
 // ---- values ------------------------------------------------------------------------------------
 
 const grouped = new Intl.NumberFormat("en");
-export const number = (n) => grouped.format(n ?? 0);
+// null: nobody looked.
+export const number = (n) => n === null ? "-" : grouped.format(n ?? 0);
 export const plural = (n, one, many = one + "s") => `${number(n)} ${n === 1 ? one : many}`;
 export function bytes(n) {
   const units = ["B", "kB", "MB", "GB"];
@@ -55,12 +56,11 @@ export function bytes(n) {
   return `${n < 10 && unit ? n.toFixed(1) : Math.round(n)} ${units[unit]}`;
 }
 export function span(seconds, short) {
+  if (seconds === null) return "-";
   const s = Math.max(0, Math.round(seconds));
-  if (short) return s < 60 ? `${s} s` : s < 5400 ? `${Math.round(s / 60)} min` : s < 129600 ? `${Math.round(s / 3600)} h` : plural(Math.round(s / 86400), "day");
-  if (s < 60) return plural(s, "second");
-  if (s < 5400) return plural(Math.round(s / 60), "minute");
-  if (s < 129600) return plural(Math.round(s / 3600), "hour");
-  return plural(Math.round(s / 86400), "day");
+  const [n, unit, word] = s < 60 ? [s, "s", "second"] : s < 5400 ? [s / 60, "min", "minute"]
+    : s < 129600 ? [s / 3600, "h", "hour"] : [s / 86400, "", "day"];
+  return short && unit ? `${Math.round(n)} ${unit}` : plural(Math.round(n), word);
 }
 
 // The node's clock, not this machine's: both may be wrong, and only one of them wrote the times.
@@ -69,6 +69,7 @@ export const now = () => Date.now() + offset;
 export function setClock(serverMs) {
   const seen = serverMs - Date.now();
   offset = Math.abs(seen) < 2000 ? 0 : seen;
+  tick();
   return offset;
 }
 const two = (n) => String(n).padStart(2, "0");
@@ -87,10 +88,11 @@ export function time(text, exact) {
   if (Number.isNaN(ms)) return h("span.muted", "never");
   return h("time", {datetime: text, title: clean(text), "data-ago": exact ? null : ms}, exact ? clock(ms) : ago(ms));
 }
-setInterval(() => {
+function tick() {
   for (const element of document.querySelectorAll("time[data-ago]"))
     element.textContent = ago(Number(element.dataset.ago));
-}, 10000);
+}
+setInterval(tick, 10000);
 
 // ---- pieces ------------------------------------------------------------------------------------
 
@@ -114,7 +116,7 @@ export const pairs = (...list) =>
 export function table(caption, columns, rows, empty) {
   if (!rows.length) return h("p.muted", empty);
   const style = (c) => (c[2] ? "." + c[2] : "");
-  return h("div.scroll",
+  return h("div.scroll", {tabIndex: 0, role: "region", "aria-label": caption},
     h("table", {"aria-label": caption},
       h("thead", h("tr", columns.map((c) => h("th" + style(c), {scope: "col"}, c[0])))),
       h("tbody", rows.map((row) => h("tr", columns.map((c) => h("td" + style(c), c[1](row))))))));

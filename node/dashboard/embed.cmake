@@ -32,8 +32,11 @@ foreach(entry ${files})
     string(REGEX REPLACE "(^|\n)// [^\n]*" "" text "${text}")
     string(REGEX REPLACE "([;{]) // [^\n]*" "\\1" text "${text}")
     string(REGEX REPLACE "([,;{(])\n+" "\\1" text "${text}") # no string goes on in the next line
-    if(kind STREQUAL "js") # neither stands in a string
-      string(REGEX REPLACE " (=>|===) " "\\1" text "${text}")
+    if(kind STREQUAL "js") # none of these stands in a string
+      string(REGEX REPLACE " (=>|===|!==|&&|[?][?]|[|][|]) " "\\1" text "${text}")
+      string(REPLACE ") {" "){" text "${text}")
+      string(REPLACE ", {" ",{" text "${text}")
+      string(REPLACE ", h(" ",h(" text "${text}")
     endif()
     if(kind STREQUAL "css")
       string(REGEX REPLACE "([{};:,]) +" "\\1" text "${text}")

@@ -112,7 +112,7 @@ export function flow(main, {signal, title}) {
     fill(figures, h("h2", `Sums of the last ${range.value}`), pairs(
       ...Object.keys(series).filter((name) => name !== "queue_max").map((name) => [series[name][0], number(sum[name])]),
       ["Bytes received", bytes(sum.bytes_received)], ["Bytes delivered", bytes(sum.bytes_delivered)],
-      ["In the queue now", plural(stats.rows.at(-1)?.queue ?? 0, "message")],
+      ["In the queue now", stats.queue ? plural(stats.queue.messages, "message") : "-"],
       ["Longest queue", number(sum.queue_max)], ["Oldest in it", span(sum.queue_age)]),
       h("h2", "Among direct peers, of a day"),
       peers.figures.filter((f) => f.text).map((f) => h("p", f.text + ".")),

@@ -16,7 +16,10 @@ function findings(s, alerts) {
   if (!s.network) warn("This node is in no network yet.");
   else if (s.certificate_state === "none") warn("This node is not enrolled yet: ", command("grapevine enroll"), ".");
   else if (!s.mesh.peers) warn("No peer is connected: what others report does not come.");
-  if (s.registry.trouble) warn("The registry: ", clean(s.registry.trouble), " The mesh goes on without it.");
+  const registry = s.registry, log = s.network && registry.log.trouble;
+  if (registry.finding) bad("The registry is not to be trusted: ", clean(registry.finding));
+  if (log) warn("The registry's log is not compared: ", clean(log));
+  if (registry.trouble) warn("The registry: ", clean(registry.trouble), " The mesh goes on without it.");
   if (Math.abs(s.mesh.clock_offset_ms) > 60000)
     bad(`This host's clock is ${span(Math.abs(s.mesh.clock_offset_ms) / 1000)} off from its peers'.`);
   for (const alert of alerts.filter((a) => a.state === "on")) bad(`${alert.text}.`);
@@ -71,7 +74,7 @@ function change(c, fresh) {
 
 export function overview(main, {signal}) {
   const top = h("div"), counts = h("div.grid.tiles"), who = h("div"), trouble = h("p.muted.small", {role: "status"});
-  const feed = h("ul.feed", {tabindex: "0", "aria-label": "Verdict changes, the newest first"});
+  const feed = h("ul.feed", {tabindex: "0", "aria-live": "polite", "aria-label": "Verdict changes, the newest first"});
   const canvas = h("canvas", {role: "img", "aria-label": "Mail and failed logins of the last two hours; figures are on the page Mail flow"});
   const drawn = ["received", "delivered", "rejected", "login_failures"];
   const keys = h("p.small.line", drawn.map((name) => {

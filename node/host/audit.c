@@ -5,192 +5,176 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
 #include "crypto/error.h"
-#include "node/base/fetch.h"
-#include "node/base/file.h"
 #include "node/base/log.h"
+#include "node/host/audit_state.h"
 #include "node/host/driver.h"
-#include "node/host/mirror.h"
 
-#define SLACK_MIN 10 /* the clocks of a registry's processes may differ by so much */
+#define RARELY_MIN 1440 /* between two looks at the log of a key whose end is so long ago */
+#define LATE_MIN   2880
 
-struct gv_audit {
-    struct gv_audit_options options; /* its strings are copies */
-    uv_timer_t timer;
-    struct gv_fetch *fetch; /* under way, or NULL */
-    struct gv_mirror mirror;
-    struct gv_mirror former; /* of the key before: what it signed is in force still */
-    bool open;               /* the mirrors: they need a descriptor */
-    struct gv_log_head head; /* what this look is about */
-    uint8_t wire[GV_LOG_HEAD_MAX];
-    size_t wire_len;
-    struct gv_audit_status status;
-    bool freed;
-};
-
-static uint64_t now_ms(const struct gv_audit *audit)
+uint64_t gv_audit_now_ms(const struct gv_audit *audit)
 {
     return audit->options.unix_ms ? audit->options.unix_ms() : gv_unix_ms();
 }
 
-/* ---- what was found ------------------------------------------------------------------------- */
-
-static void finding_path(char out[4096], const struct gv_audit *audit)
+uint32_t gv_audit_now_min(const struct gv_audit *audit)
 {
-    snprintf(out, 4096, "%s/" GV_FILE_FINDING, audit->options.folder);
+    return (uint32_t)(gv_audit_now_ms(audit) / 60000);
 }
 
-/* The first stays: what follows from it says less. */
-static void found(struct gv_audit *audit, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void found(struct gv_audit *audit, const char *format, ...)
-{
-    char path[4096], text[512];
-    struct gv_text why = {""};
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    gv_log_limited(GV_LOG_ERROR,
-                   "the registry is not to be trusted: %s; tell the other admins of this mesh",
-                   text);
-    if (audit->status.finding_ms)
-        return;
-    memcpy(audit->status.finding, text, sizeof text);
-    audit->status.finding_ms = now_ms(audit);
-    finding_path(path, audit);
-    if (gv_file_write(path, text, strlen(text), 0600, &why) != GV_OK)
-        gv_log(GV_LOG_ERROR, "%s", why.text);
-}
-
-/* From an earlier life; removed by the admin once he knows why. */
-static void recall(struct gv_audit *audit)
-{
-    char path[4096];
-    struct stat held;
-    struct gv_buf text;
-
-    gv_buf_init(&text);
-    finding_path(path, audit);
-    bool there = stat(path, &held) == 0 &&
-                 gv_file_read(&text, path, sizeof audit->status.finding, NULL) == GV_OK;
-    if (!there) {
-        audit->status.finding[0] = '\0';
-        audit->status.finding_ms = 0;
-    } else if (!audit->status.finding_ms) {
-        gv_log_safe(audit->status.finding, sizeof audit->status.finding, (const char *)text.data,
-                    text.len);
-        audit->status.finding_ms = (uint64_t)held.st_mtim.tv_sec * 1000;
-    }
-    gv_buf_free(&text);
-}
-
-static void hour_text(char out[32], uint32_t minute)
-{
-    time_t t = (time_t)minute * 60;
-    struct tm tm;
-
-    gmtime_r(&t, &tm);
-    strftime(out, 32, "%Y-%m-%dT%H:%MZ", &tm);
-}
-
-/* ---- comparing ------------------------------------------------------------------------------ */
-
-static bool belies(const struct gv_mirror *mirror, const struct gv_log_head *head)
-{
-    return mirror->has_head && head->signer == mirror->head.signer &&
-           head->size <= mirror->head.size && !gv_mirror_fits(mirror, head);
-}
-
-/* What the mesh has, against what was fetched here. */
-static void compare_heads(struct gv_audit *audit, const struct gv_core *core)
-{
-    struct gv_log_head head;
-    const uint8_t *wire;
-    size_t cursor = 0, len;
-    bool contradicted;
-    char hour[32];
-
-    while (gv_core_next_log_head(core, &cursor, &head, &contradicted, &wire, &len)) {
-        hour_text(hour, head.minute);
-        if (contradicted)
-            found(audit, "it shows two faces: another head of its log contradicts the one of %s",
-                  hour);
-        else if (belies(&audit->mirror, &head) || belies(&audit->former, &head))
-            found(audit,
-                  "it shows two faces: the head of %s that others were given is not of the log "
-                  "that was given here",
-                  hour);
-    }
-}
-
-/* Every certificate of that key that was issued before the head's hour is in the log. */
-static void compare_certificates(struct gv_audit *audit, struct gv_mirror *mirror,
-                                 const struct gv_core *core)
-{
-    struct gv_certificate certificate;
-    const struct gv_log_head *head = &mirror->head;
-    char instance[2 * GV_ID_LEN + 1], owner[2 * GV_ID_LEN + 1];
-    size_t cursor = 0;
-
-    while (mirror->has_head && gv_core_next_certificate(core, &cursor, &certificate)) {
-        if (certificate.signer != head->signer ||
-            (uint64_t)certificate.issued_min + SLACK_MIN >= head->minute ||
-            gv_mirror_has(mirror, certificate.id))
-            continue;
-        gv_hex(instance, certificate.instance, GV_ID_LEN);
-        gv_hex(owner, certificate.owner, GV_ID_LEN);
-        found(audit, "it has signed a certificate outside its log, for instance %s of owner %s",
-              instance, owner);
-    }
-}
-
-static void look_over(struct gv_audit *audit)
+static const struct gv_descriptor *descriptor_of(const struct gv_audit *audit)
 {
     const struct gv_core *core = audit->options.core(audit->options.context);
 
-    if (!core)
-        return;
-    compare_heads(audit, core);
-    compare_certificates(audit, &audit->mirror, core);
-    compare_certificates(audit, &audit->former, core);
+    return core ? gv_core_descriptor(core) : NULL;
 }
 
-/* ---- one look ------------------------------------------------------------------------------- */
+/* ---- the keys ------------------------------------------------------------------------------- */
+
+static bool in_force(const struct gv_audit *audit, const struct gv_watched *watched)
+{
+    uint32_t now = gv_audit_now_min(audit);
+
+    return watched->key.from_min <= now && now < watched->key.until_min;
+}
+
+/* Which of them signs: of those in force, and that have a log, the one that came last. */
+static const struct gv_watched *present(const struct gv_audit *audit)
+{
+    const struct gv_watched *last = NULL;
+
+    for (size_t i = 0; i < GV_DESCRIPTOR_KEYS; i++) {
+        const struct gv_watched *watched = &audit->watched[i];
+        if (!watched->used || !in_force(audit, watched))
+            continue;
+        if (!last || watched->mirror.has_head > last->mirror.has_head ||
+            (watched->mirror.has_head == last->mirror.has_head &&
+             watched->key.from_min >= last->key.from_min))
+            last = watched;
+    }
+    return last;
+}
+
+static void let_go(struct gv_watched *watched)
+{
+    gv_mirror_close(&watched->mirror);
+    memset(watched, 0, sizeof *watched);
+}
+
+/* Its place, or one that is free: there are as many as a descriptor can name. */
+static struct gv_watched *place_of(struct gv_audit *audit, const uint8_t key[GV_KEY_LEN])
+{
+    struct gv_watched *unused = NULL;
+
+    for (size_t i = 0; i < GV_DESCRIPTOR_KEYS; i++) {
+        if (!audit->watched[i].used)
+            unused = &audit->watched[i];
+        else if (memcmp(audit->watched[i].key.key, key, GV_KEY_LEN) == 0)
+            return &audit->watched[i];
+    }
+    gv_assert(unused);
+    return unused;
+}
+
+static bool names(const struct gv_descriptor *descriptor, const uint8_t key[GV_KEY_LEN])
+{
+    for (size_t i = 0; i < descriptor->key_count; i++)
+        if (memcmp(descriptor->keys[i].key, key, GV_KEY_LEN) == 0)
+            return true;
+    return false;
+}
+
+/* A copy for each key that the descriptor names; what it names no more is of no use. */
+static int follow(struct gv_audit *audit, const struct gv_descriptor *descriptor)
+{
+    char name[GV_MIRROR_NAME];
+
+    if (!audit->adopted)
+        gv_mirror_adopt(audit->options.folder, descriptor);
+    audit->adopted = true;
+    for (size_t i = 0; i < GV_DESCRIPTOR_KEYS; i++) {
+        struct gv_watched *watched = &audit->watched[i];
+        if (watched->used && !names(descriptor, watched->key.key)) {
+            gv_mirror_reset(&watched->mirror);
+            let_go(watched);
+        }
+    }
+    for (size_t i = 0; i < descriptor->key_count; i++) {
+        struct gv_watched *watched = place_of(audit, descriptor->keys[i].key);
+        watched->key = descriptor->keys[i];
+        watched->signer = gv_certificate_signer(watched->key.key);
+        watched->closing = gv_log_head_closing(descriptor, watched->signer);
+        if (watched->used)
+            continue;
+        snprintf(name, sizeof name, GV_MIRROR_FILE, watched->signer);
+        int rc = gv_mirror_open(&watched->mirror, audit->options.folder, name, descriptor);
+        if (rc != GV_OK) {
+            let_go(watched);
+            return rc;
+        }
+        watched->used = true;
+    }
+    return GV_OK;
+}
+
+/* Is there something to ask? Not before the key is in force, and not once its last head is here. Of
+ * a key that ended long ago, and whose last head nobody can sign any more, once a day. */
+static bool is_due(const struct gv_audit *audit, const struct gv_watched *watched)
+{
+    uint32_t now = gv_audit_now_min(audit);
+    bool closed = watched->mirror.has_head && watched->mirror.head.minute >= watched->closing;
+    bool late = (uint64_t)watched->key.until_min + LATE_MIN < now;
+
+    return watched->used && watched->key.from_min <= now && !closed &&
+           !(late && watched->asked_min && now < watched->asked_min + RARELY_MIN);
+}
+
+/* ---- the end of a look ---------------------------------------------------------------------- */
 
 static void on_timer(uv_timer_t *timer)
 {
     gv_audit_look(timer->data);
 }
 
-static void finish(struct gv_audit *audit, const char *trouble)
+static void finish(struct gv_audit *audit)
 {
-    audit->status.looking = false;
-    snprintf(audit->status.trouble, sizeof audit->status.trouble, "%s", trouble ? trouble : "");
-    if (!trouble)
-        audit->status.looked_ms = now_ms(audit);
-    if (!trouble)
-        audit->status.trouble_ms = 0;
-    else if (!audit->status.trouble_ms)
-        audit->status.trouble_ms = now_ms(audit);
-    look_over(audit);
+    struct gv_audit_status *status = &audit->status;
+
+    status->looking = false;
+    memcpy(status->trouble, audit->trouble, sizeof status->trouble);
+    if (!*audit->trouble)
+        status->looked_ms = gv_audit_now_ms(audit);
+    if (!*audit->trouble)
+        status->trouble_ms = 0;
+    else if (!status->trouble_ms)
+        status->trouble_ms = gv_audit_now_ms(audit);
+    gv_audit_compare(audit);
     uv_timer_start(&audit->timer, on_timer,
                    1000ULL * (GV_AUDIT_S + randombytes_uniform(GV_AUDIT_S / 10)), 0);
 }
 
 /* A registry that does not show its log is said to its admins' faces: what is hidden is compared by
- * nobody. */
-static void fail_look(struct gv_audit *audit, const char *why)
+ * nobody. The first of a look is told. */
+static void note_trouble(struct gv_audit *audit, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void note_trouble(struct gv_audit *audit, const char *format, ...)
 {
+    char text[sizeof audit->trouble];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
     gv_log_limited(GV_LOG_WARNING,
-                   "the registry's log cannot be compared: %s; tried again in %u minutes", why,
+                   "the registry's log cannot be compared: %s; tried again in %u minutes", text,
                    GV_AUDIT_S / 60);
-    finish(audit, why);
+    if (!*audit->trouble)
+        memcpy(audit->trouble, text, sizeof text);
 }
+
+/* ---- asking --------------------------------------------------------------------------------- */
 
 static void ask(struct gv_audit *audit, const char *path, size_t max, gv_fetch_done done)
 {
@@ -198,7 +182,8 @@ static void ask(struct gv_audit *audit, const char *path, size_t max, gv_fetch_d
     char url[512];
 
     if (!base || (size_t)snprintf(url, sizeof url, "%s%s", base, path) >= sizeof url) {
-        finish(audit, "no registry is known");
+        note_trouble(audit, "no registry is known");
+        finish(audit);
         return;
     }
     struct gv_fetch_request request = {.url = url,
@@ -207,152 +192,274 @@ static void ask(struct gv_audit *audit, const char *path, size_t max, gv_fetch_d
                                        .connect_ms = 20000,
                                        .total_ms = 20000,
                                        .response_max = max};
-    if (gv_fetch_start(&audit->fetch, audit->options.loop, &request, done, audit) != GV_OK)
-        finish(audit, "out of memory");
+    if (gv_fetch_start(&audit->fetch, audit->options.loop, &request, done, audit) != GV_OK) {
+        note_trouble(audit, "out of memory");
+        finish(audit);
+    }
 }
 
+static void on_head(void *context, struct gv_fetch_result *result);
+
+static void next_key(struct gv_audit *audit)
+{
+    char path[64];
+
+    while (++audit->at < GV_DESCRIPTOR_KEYS) {
+        struct gv_watched *watched = &audit->watched[audit->at];
+        if (is_due(audit, watched)) {
+            watched->asked_min = gv_audit_now_min(audit);
+            watched->withheld[0] = '\0';
+            snprintf(path, sizeof path, "/v1/log/head?log=%08x", watched->signer);
+            ask(audit, path, GV_LOG_HEAD_MAX, on_head);
+            return;
+        }
+        if (watched->used && watched->withheld[0]) /* as it was when it was asked */
+            note_trouble(audit, "%s", watched->withheld);
+    }
+    finish(audit);
+}
+
+/* false: this look, or this key, is over, and why is said. */
 static bool answered(struct gv_audit *audit, const struct gv_fetch_result *result)
 {
-    char why[sizeof audit->status.trouble];
+    const struct gv_watched *watched = &audit->watched[audit->at];
 
     audit->fetch = NULL;
     if (result->error == GV_OK && result->status == 200)
         return true;
-    if (result->error == GV_OK)
-        snprintf(why, sizeof why, "the registry answers with HTTP status %u", result->status);
+    if (result->error != GV_OK) {
+        note_trouble(audit, "%.200s", result->text.text);
+        finish(audit);
+        return false;
+    }
+    if (watched == present(audit))
+        note_trouble(audit, "the registry answers with HTTP status %u", result->status);
     else
-        snprintf(why, sizeof why, "%.200s", result->text.text);
-    fail_look(audit, why);
+        note_trouble(audit, "the registry answers with HTTP status %u, of its key %08x",
+                     result->status, watched->signer);
+    next_key(audit);
     return false;
+}
+
+/* ---- a key without a log -------------------------------------------------------------------- */
+
+static void withhold(struct gv_audit *audit, struct gv_watched *watched,
+                     const struct gv_certificate *certificate)
+{
+    char instance[2 * GV_ID_LEN + 1], owner[2 * GV_ID_LEN + 1];
+
+    gv_hex(instance, certificate->instance, GV_ID_LEN);
+    gv_hex(owner, certificate->owner, GV_ID_LEN);
+    snprintf(watched->withheld, sizeof watched->withheld,
+             "its former key %08x has signed what no log shows, for instance %s of owner %s: ask "
+             "who runs it whether it was restored from a backup; one that was not mints",
+             watched->signer, instance, owner);
+    note_trouble(audit, "%s", watched->withheld);
+}
+
+/* It has just said that nothing was signed with a key of which a certificate is here. If it names
+ * that key as one in force even now, it contradicts itself: one that was restored has given its
+ * keys an end before it answers anything. */
+static void on_network(void *context, struct gv_fetch_result *result)
+{
+    struct gv_audit *audit = context;
+    struct gv_watched *watched = &audit->watched[audit->at];
+    const struct gv_descriptor *held = descriptor_of(audit);
+    struct gv_descriptor *fresh = NULL;
+    char instance[2 * GV_ID_LEN + 1], owner[2 * GV_ID_LEN + 1];
+
+    if (!answered(audit, result))
+        return;
+    fresh = calloc(1, sizeof *fresh);
+    bool good = held && fresh &&
+                gv_descriptor_open(fresh, NULL, result->body, result->len) == GV_OK &&
+                memcmp(fresh->network_id, held->network_id, GV_KEY_LEN) == 0;
+    const uint8_t *key =
+        good ? gv_descriptor_key(fresh, watched->signer, gv_audit_now_min(audit)) : NULL;
+    if (!good) {
+        note_trouble(audit, "the registry gives no descriptor of this network");
+    } else if (key && memcmp(key, watched->key.key, GV_KEY_LEN) == 0) {
+        gv_hex(instance, audit->unlogged.instance, GV_ID_LEN);
+        gv_hex(owner, audit->unlogged.owner, GV_ID_LEN);
+        gv_audit_found(audit,
+                       "it has signed a certificate with its key %08x, of which it shows no log, "
+                       "for instance %s of owner %s",
+                       watched->signer, instance, owner);
+    } else { /* in force no more: the next look is about a former key */
+        withhold(audit, watched, &audit->unlogged);
+    }
+    free(fresh);
+    next_key(audit);
+}
+
+static void judge_none(struct gv_audit *audit, struct gv_watched *watched)
+{
+    bool current = in_force(audit, watched);
+
+    if (gv_audit_unlogged(audit, watched, &audit->unlogged)) {
+        if (current) {
+            ask(audit, "/v1/network", GV_DESCRIPTOR_MAX, on_network);
+            return;
+        }
+        withhold(audit, watched, &audit->unlogged);
+    } else if (current) {
+        note_trouble(audit, "the registry shows no log of its key %08x", watched->signer);
+    }
+    next_key(audit);
+}
+
+/* ---- a log ---------------------------------------------------------------------------------- */
+
+static void ask_entries(struct gv_audit *audit, gv_fetch_done done)
+{
+    const struct gv_watched *watched = &audit->watched[audit->at];
+    char path[96];
+
+    snprintf(path, sizeof path, "/v1/log/entries?log=%08x&from=%llu", watched->signer,
+             (unsigned long long)watched->mirror.tree.size);
+    ask(audit, path, (size_t)GV_LOG_PAGE * GV_LOG_ENTRY_LEN, done);
+}
+
+/* false: it is not taken into the copy, and why is said. Nothing is to be concluded then from what
+ * the copy lacks. */
+static bool take_page(struct gv_audit *audit, const struct gv_fetch_result *result)
+{
+    struct gv_mirror *mirror = &audit->watched[audit->at].mirror;
+    int rc = gv_mirror_append(mirror, result->body, result->len);
+
+    if (rc == GV_OK)
+        return true;
+    gv_mirror_back(mirror);
+    note_trouble(audit, "%s",
+                 rc == GV_ERR_FULL ? "the registry's log is too long to be copied here"
+                                   : gv_strerror(rc));
+    next_key(audit);
+    return false;
+}
+
+/* What the log of a former key has behind its last head: no head will cover it, but it is shown,
+ * and only an empty page ends it. */
+static void on_rest(void *context, struct gv_fetch_result *result)
+{
+    struct gv_audit *audit = context;
+    struct gv_watched *watched = &audit->watched[audit->at];
+
+    if (!answered(audit, result))
+        return;
+    if (result->len > 0) {
+        if (take_page(audit, result))
+            ask_entries(audit, on_rest);
+        return;
+    }
+    if (gv_audit_unlogged(audit, watched, &audit->unlogged))
+        withhold(audit, watched, &audit->unlogged);
+    gv_mirror_back(&watched->mirror);
+    next_key(audit);
+}
+
+static void settled(struct gv_audit *audit, struct gv_watched *watched)
+{
+    if (!in_force(audit, watched) && gv_audit_unlogged(audit, watched, &audit->unlogged))
+        ask_entries(audit, on_rest);
+    else
+        next_key(audit);
 }
 
 /* The head is here, and the log up to it, or what the registry gave for that. */
 static void settle(struct gv_audit *audit)
 {
-    struct gv_mirror *mirror = &audit->mirror;
+    struct gv_watched *watched = &audit->watched[audit->at];
+    struct gv_mirror *mirror = &watched->mirror;
     struct gv_text why = {""};
     char hour[32];
+    int rc = GV_OK;
 
-    hour_text(hour, audit->head.minute);
+    gv_audit_hour_text(hour, audit->head.minute);
     if (mirror->has_head && gv_log_heads_contradict(&mirror->head, &audit->head)) {
         gv_mirror_back(mirror);
-        found(audit, "its log of %s contradicts what it signed before: entries were %s", hour,
-              audit->head.size < mirror->head.size ? "taken out" : "changed");
-        finish(audit, NULL);
-        return;
-    }
-    if (!gv_mirror_fits(mirror, &audit->head)) {
+        gv_audit_found(audit, "its log of %s contradicts what it signed before: entries were %s",
+                       hour, audit->head.size < mirror->head.size ? "taken out" : "changed");
+    } else if (!gv_mirror_fits(mirror, &audit->head)) {
         gv_mirror_back(mirror);
-        found(audit, "its log is not the one whose head it signed at %s", hour);
-        finish(audit, NULL);
-        return;
+        gv_audit_found(audit, "its log is not the one whose head it signed at %s", hour);
+    } else if (!mirror->has_head || audit->head.minute >= mirror->head.minute) {
+        rc = gv_mirror_settle(mirror, &audit->head, audit->wire, audit->wire_len, &why);
+        if (rc != GV_OK)
+            note_trouble(audit, "the copy is not stored: %s", why.text);
     }
-    bool older = mirror->has_head && audit->head.minute < mirror->head.minute;
-    int rc =
-        older ? GV_OK : gv_mirror_settle(mirror, &audit->head, audit->wire, audit->wire_len, &why);
-    if (rc != GV_OK)
-        gv_log_limited(GV_LOG_WARNING, "the copy of the registry's log is not stored: %s",
-                       why.text);
-    finish(audit, rc == GV_OK ? NULL : why.text);
+    settled(audit, watched);
 }
-
-static void ask_entries(struct gv_audit *audit);
 
 static void on_entries(void *context, struct gv_fetch_result *result)
 {
     struct gv_audit *audit = context;
+    struct gv_mirror *mirror = &audit->watched[audit->at].mirror;
 
-    if (!answered(audit, result))
+    if (!answered(audit, result) || !take_page(audit, result))
         return;
-    int rc = gv_mirror_append(&audit->mirror, result->body, result->len);
-    if (rc != GV_OK || result->len == 0) {
-        gv_mirror_back(&audit->mirror);
-        fail_look(audit, rc == GV_ERR_FULL ? "the registry's log is too long to be copied here"
-                         : rc == GV_OK     ? "the registry does not give the entries of its log"
-                                           : gv_strerror(rc));
+    if (result->len == 0) {
+        gv_mirror_back(mirror);
+        note_trouble(audit, "the registry does not give the entries of its log");
+        next_key(audit);
         return;
     }
-    ask_entries(audit);
-}
-
-static void ask_entries(struct gv_audit *audit)
-{
-    char path[96];
-
-    if (audit->mirror.tree.size >= audit->head.size) {
+    if (mirror->tree.size < audit->head.size)
+        ask_entries(audit, on_entries);
+    else
         settle(audit);
-        return;
-    }
-    snprintf(path, sizeof path, "/v1/log/entries?log=%08x&from=%llu", audit->head.signer,
-             (unsigned long long)audit->mirror.tree.size);
-    ask(audit, path, (size_t)GV_LOG_PAGE * GV_LOG_ENTRY_LEN, on_entries);
 }
 
 static void on_head(void *context, struct gv_fetch_result *result)
 {
     struct gv_audit *audit = context;
+    struct gv_watched *watched = &audit->watched[audit->at];
+    const struct gv_descriptor *descriptor = descriptor_of(audit);
 
+    if (result->error == GV_OK && result->status == 404) {
+        audit->fetch = NULL;
+        judge_none(audit, watched);
+        return;
+    }
     if (!answered(audit, result))
         return;
-    const struct gv_core *core = audit->options.core(audit->options.context);
-    const struct gv_descriptor *descriptor = core ? gv_core_descriptor(core) : NULL;
     int rc = descriptor
                  ? gv_log_head_open(&audit->head, NULL, descriptor, result->body, result->len)
                  : GV_ERR_STATE;
-    if (rc != GV_OK) {
-        fail_look(audit, rc == GV_ERR_STATE ? "no network descriptor yet"
-                                            : "the head of the registry's log is not valid");
+    if (rc != GV_OK || audit->head.signer != watched->signer) {
+        note_trouble(audit, rc == GV_ERR_STATE ? "no network descriptor yet"
+                                               : "the head of the registry's log is not valid");
+        next_key(audit);
         return;
     }
     memcpy(audit->wire, result->body, result->len);
     audit->wire_len = result->len;
     audit->options.head(audit->options.context, audit->wire, audit->wire_len);
-    if (audit->mirror.has_head && audit->mirror.head.signer != audit->head.signer)
-        gv_mirror_retire(&audit->mirror, &audit->former); /* another log */
-    if ((uint64_t)audit->head.minute + GV_AUDIT_STALE < now_ms(audit) / 60000) {
-        fail_look(audit, "the registry has signed no head of its log for more than a day");
-        return;
-    }
-    ask_entries(audit);
-}
-
-static int open_mirrors(struct gv_audit *audit, const struct gv_descriptor *descriptor)
-{
-    const char *folder = audit->options.folder;
-    int rc = gv_mirror_open(&audit->mirror, folder, GV_MIRROR_PRESENT, descriptor);
-
-    if (rc != GV_OK) {
-        gv_mirror_close(&audit->mirror);
-        return rc;
-    }
-    rc = gv_mirror_open(&audit->former, folder, GV_MIRROR_FORMER, descriptor);
-    if (rc != GV_OK) {
-        gv_mirror_close(&audit->mirror);
-        gv_mirror_close(&audit->former);
-    }
-    return rc;
+    if (in_force(audit, watched) &&
+        (uint64_t)audit->head.minute + GV_AUDIT_STALE < gv_audit_now_min(audit))
+        note_trouble(audit, "the registry has signed no head of its log for more than a day");
+    if (watched->mirror.tree.size < audit->head.size)
+        ask_entries(audit, on_entries);
+    else
+        settle(audit);
 }
 
 void gv_audit_look(struct gv_audit *audit)
 {
-    const struct gv_core *core = audit->options.core(audit->options.context);
-    const struct gv_descriptor *descriptor = core ? gv_core_descriptor(core) : NULL;
+    const struct gv_descriptor *descriptor = descriptor_of(audit);
 
     if (audit->status.looking)
         return;
     uv_timer_stop(&audit->timer);
     audit->status.looking = true;
-    recall(audit);
-    if (!descriptor) {
-        finish(audit, "no network descriptor yet");
+    audit->trouble[0] = '\0';
+    gv_audit_recall(audit);
+    if (!descriptor || follow(audit, descriptor) != GV_OK) {
+        note_trouble(audit, descriptor ? "out of memory" : "no network descriptor yet");
+        finish(audit);
         return;
     }
-    if (!audit->open && open_mirrors(audit, descriptor) != GV_OK) {
-        finish(audit, "out of memory");
-        return;
-    }
-    audit->open = true;
-    ask(audit, "/v1/log/head", GV_LOG_HEAD_MAX, on_head);
+    audit->at = SIZE_MAX; /* before the first */
+    next_key(audit);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -384,7 +491,7 @@ int gv_audit_new(struct gv_audit **out, const struct gv_audit_options *options)
     uv_timer_init(options->loop, &audit->timer);
     audit->timer.data = audit;
     uv_timer_start(&audit->timer, on_timer, 2000 + randombytes_uniform(4000), 0);
-    recall(audit);
+    gv_audit_recall(audit);
     *out = audit;
     return GV_OK;
 }
@@ -400,30 +507,30 @@ void gv_audit_free(struct gv_audit *audit)
         return;
     audit->freed = true;
     gv_fetch_cancel(audit->fetch);
-    if (audit->open) {
-        gv_mirror_close(&audit->mirror);
-        gv_mirror_close(&audit->former);
-    }
+    for (size_t i = 0; i < GV_DESCRIPTOR_KEYS; i++)
+        if (audit->watched[i].used)
+            let_go(&audit->watched[i]);
     uv_close((uv_handle_t *)&audit->timer, on_closed);
 }
 
 void gv_audit_status(const struct gv_audit *audit, struct gv_audit_status *out)
 {
     const struct gv_core *core = audit->options.core(audit->options.context);
+    const struct gv_watched *now = present(audit);
     struct gv_log_head head;
     const uint8_t *wire;
     size_t cursor = 0, len;
     bool contradicted;
 
     *out = audit->status;
-    out->has_head = audit->open && audit->mirror.has_head;
-    out->size = out->has_head ? audit->mirror.head.size : 0;
-    out->head_min = out->has_head ? audit->mirror.head.minute : 0;
+    out->has_head = now && now->mirror.has_head;
+    out->size = out->has_head ? now->mirror.head.size : 0;
+    out->head_min = out->has_head ? now->mirror.head.minute : 0;
     /* What came a moment ago is not looked over yet. */
     while (core && !out->finding_ms &&
            gv_core_next_log_head(core, &cursor, &head, &contradicted, &wire, &len))
         if (contradicted) {
-            out->finding_ms = now_ms(audit);
+            out->finding_ms = gv_audit_now_ms(audit);
             snprintf(out->finding, sizeof out->finding,
                      "it shows two faces: two heads of its log contradict each other");
         }

@@ -1,4 +1,5 @@
-/* Watches the registry (SPEC 14.7): copies its log of certificates, and says loudly when the log is
+/* Watches the registry (SPEC 14.7): copies its log of certificates, one
+ * for each key that the descriptor names, and says loudly when the log is
  * not the one that was signed, or that others were shown, or when the registry has signed a
  * certificate that the log does not have. What was found is kept in the file `registry-finding`
  * until the admin removes it: it does not pass by itself. */
@@ -38,7 +39,7 @@ void gv_audit_look(struct gv_audit *audit);
 
 struct gv_audit_status {
     bool looking;
-    bool has_head;       /* the registry keeps a log, and its head fits what is here */
+    bool has_head;       /* the present key's log is here, and its head fits */
     uint64_t size;       /* entries */
     uint32_t head_min;   /* of that head */
     uint64_t looked_ms;  /* unix, of the last look that came to an end; 0: none */

@@ -64,11 +64,15 @@ static void tell_clock(struct gv_driver *driver, bool always)
 {
     uint64_t unix_ms = gv_unix_ms();
     int64_t offset = (int64_t)unix_ms - (int64_t)now_ms();
-    struct gv_event event = {.kind = GV_EVENT_CLOCK, .clock = {.unix_ms = unix_ms}};
+    bool doubtful = !gv_driver_believes(driver, unix_ms);
+    bool jumped = llabs(offset - driver->clock_offset) >= GV_CLOCK_JUMP_MS;
+    struct gv_event event = {.kind = GV_EVENT_CLOCK,
+                             .clock = {.unix_ms = unix_ms, .doubtful = doubtful}};
 
-    if (!always && llabs(offset - driver->clock_offset) < GV_CLOCK_JUMP_MS)
+    if (!always && !jumped && doubtful == driver->told_doubtful)
         return;
-    if (!always)
+    driver->told_doubtful = doubtful;
+    if (!always && jumped)
         gv_log(GV_LOG_NOTICE, "the clock was set by %lld s",
                (long long)((offset - driver->clock_offset) / 1000));
     driver->clock_offset = offset;
@@ -103,11 +107,25 @@ void gv_driver_hurry(struct gv_driver *driver)
 
 /* ---- effects -------------------------------------------------------------------------------- */
 
+/* What stands in the log for a subject, NULL: its address (SPEC 15). */
+static const char *unnamed(const struct gv_driver *driver, const struct gv_subject *subject)
+{
+    struct gv_history_summary history;
+
+    if (subject->family == GV_FAMILY_NONE)
+        return NULL;
+    if (gv_subject_equal(subject, &driver->unnamed))
+        return "an address that is erased";
+    if (gv_core_history(driver->core, &history, subject) == GV_OK && history.last_success_ms != 0)
+        return "an address from which somebody has logged in here";
+    return NULL;
+}
+
 static void take_note(struct gv_driver *driver, const struct gv_effect *note, bool safe)
 {
     if ((unsigned)note->note < GV_NOTE_COUNT)
         driver->status.notes[note->note]++;
-    gv_notes_log(note);
+    gv_notes_log(note, unnamed(driver, &note->subject));
     if (note->subject.family != GV_FAMILY_NONE && driver->about)
         driver->about(driver->context, &note->subject);
     switch (note->note) {
@@ -206,7 +224,8 @@ static void end_turn(struct gv_driver *driver)
 {
     bool kept = driver->later || gv_persist_dirty(driver->persist);
 
-    if (gv_hold_over(&driver->hold, &driver->pending, kept, now_ms()))
+    if (gv_hold_over(&driver->hold, &driver->pending, kept, now_ms()) &&
+        gv_driver_waits_for_log(driver) == 0)
         gv_driver_flush(driver);
     else
         gv_net_flush(driver->net);
@@ -226,9 +245,13 @@ static void on_timer(uv_timer_t *timer)
 static void arm(struct gv_driver *driver)
 {
     uint64_t deadline = gv_core_deadline(driver->core), now = now_ms();
-    uint64_t commit = gv_hold_deadline(&driver->hold);
+    uint64_t commit = gv_hold_deadline(&driver->hold), log = gv_driver_waits_for_log(driver);
 
+    if (commit != UINT64_MAX && log > 0)
+        commit = now + log; /* or when on_copied comes */
     deadline = commit < deadline ? commit : deadline;
+    if (gv_persist_log_left(driver->persist) && driver->next_log < deadline)
+        deadline = driver->next_log;
     /* libuv's clock stands still within a turn: a timer counts from its start. */
     uv_update_time(driver->loop);
     uv_timer_start(&driver->timer, on_timer, deadline > now ? deadline - now : 0, 0);
@@ -242,6 +265,17 @@ static void on_prepare(uv_prepare_t *prepare)
     end_turn(driver);
     if (!driver->is_broken)
         arm(driver);
+}
+
+/* It has woken the loop, so the turn ends. */
+static void on_copied(uv_async_t *copied)
+{
+    (void)copied;
+}
+
+static void wake(void *context)
+{
+    uv_async_send(&((struct gv_driver *)context)->copied);
 }
 
 /* After the poll. */
@@ -258,6 +292,11 @@ int gv_driver_command(struct gv_driver *driver, const struct gv_event *event)
     if (rc == GV_OK && driver->status.store_failing)
         return GV_ERR_IO;
     return rc;
+}
+
+void gv_driver_unname(struct gv_driver *driver, const struct gv_subject *subject)
+{
+    driver->unnamed = subject ? *subject : (struct gv_subject){0};
 }
 
 void gv_driver_keep(struct gv_driver *driver, const char *name, const void *data, size_t len)
@@ -373,6 +412,8 @@ static int make_core(struct gv_driver *driver, const struct gv_core_options *wan
     if (getrandom(options.seed, sizeof options.seed, 0) != (ssize_t)sizeof options.seed)
         return gv_fail(error, GV_ERR_IO, "the kernel gives no random bytes: %s", strerror(errno));
     driver->clock_offset = (int64_t)unix_ms - (int64_t)now;
+    gv_driver_load_clock(driver);
+    options.clock_doubtful = driver->told_doubtful = !gv_driver_believes(driver, unix_ms);
     int rc = gv_core_new(&driver->core, &options, now, unix_ms);
     gv_wipe(options.seed, sizeof options.seed);
     if (rc != GV_OK)
@@ -387,9 +428,10 @@ static void add_handles(struct gv_driver *driver)
     uv_timer_init(driver->loop, &driver->stop_timer);
     uv_prepare_init(driver->loop, &driver->prepare);
     uv_check_init(driver->loop, &driver->check);
+    uv_async_init(driver->loop, &driver->copied, on_copied);
     driver->timer.data = driver->retry.data = driver->stop_timer.data = driver;
-    driver->prepare.data = driver->check.data = driver;
-    driver->handles = 5;
+    driver->prepare.data = driver->check.data = driver->copied.data = driver;
+    driver->handles = 6;
 }
 
 int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *options,
@@ -440,6 +482,7 @@ int gv_driver_new(struct gv_driver **out, const struct gv_driver_options *option
     gv_driver_expire(driver);
     uv_prepare_start(&driver->prepare, on_prepare);
     uv_check_start(&driver->check, on_check);
+    gv_persist_apart(driver->persist, wake, driver);
     *out = driver;
     return GV_OK;
 }
@@ -488,6 +531,8 @@ void gv_driver_free(struct gv_driver *driver)
         gv_driver_store_rest(driver);
     }
     gv_net_free(driver->net);
+    gv_persist_apart(driver->persist, NULL, NULL);
+    uv_close((uv_handle_t *)&driver->copied, on_handle_closed);
     uv_close((uv_handle_t *)&driver->timer, on_handle_closed);
     uv_close((uv_handle_t *)&driver->retry, on_handle_closed);
     uv_close((uv_handle_t *)&driver->stop_timer, on_handle_closed);

@@ -27,6 +27,7 @@
 #define GV_TELEMETRY_DAYS       30
 #define GV_JOURNAL_DAYS         30
 #define GV_STATISTICS_DAYS      90
+#define GV_ASIDE_DAYS           30    /* copies of the store that were set aside */
 #define GV_CLOCK_JUMP_MS        1000  /* the wall clock was set: told to the core */
 #define GV_STOP_MS              3000u /* goodbyes get this long */
 #define GV_NOTE_COUNT           (GV_NOTE_ROW_REFUSED + 1)
@@ -79,6 +80,8 @@ void gv_driver_hurry(struct gv_driver *driver);
 /* As gv_driver_event, and carries out the effects now: for an admin who waits for it. GV_ERR_IO
  * when it was taken but could not be stored yet. */
 int gv_driver_command(struct gv_driver *driver, const struct gv_event *event);
+/* Until it is called with NULL, the daemon's log does not name this subject. */
+void gv_driver_unname(struct gv_driver *driver, const struct gv_subject *subject);
 /* A count of the flow of mail, likewise (gv_persist_count). */
 void gv_driver_count(struct gv_driver *driver, unsigned count, int64_t delta, uint64_t unix_ms);
 /* A small value to be stored in the same transaction as the rows of this turn (gv_persist_keep). */

@@ -1,9 +1,10 @@
-/* What driver.c and driver_store.c share. */
+/* What driver.c, driver_store.c and retention.c share. */
 #ifndef GV_NODE_HOST_DRIVER_INTERNAL_H
 #define GV_NODE_HOST_DRIVER_INTERNAL_H
 
 #include "node/host/driver.h"
 #include "node/host/hold.h"
+#include "node/host/retention.h"
 
 struct gv_driver {
     uv_loop_t *loop;
@@ -25,9 +26,15 @@ struct gv_driver {
     uint64_t own_dropped; /* rows left out of a full backlog */
     int64_t clock_offset; /* wall minus step clock, as last told to the core */
     uint64_t telemetry_ms, journal_ms, statistics_ms, next_expire;
-    uint64_t mended_ms; /* step clock; 0: never */
-    bool numbers_known; /* the store held the last sequence number */
+    struct gv_clock_belief clock;
+    bool told_doubtful;        /* to the core */
+    uint64_t next_log;         /* step clock: the store's log of writes is emptied again */
+    uint64_t log_again_ms;     /* how long it was waited for that; 0: not yet */
+    uint64_t mended_ms;        /* step clock; 0: never */
+    struct gv_subject unnamed; /* while it is erased; family none: nobody is */
+    bool numbers_known;        /* the store held the last sequence number */
     uv_timer_t timer, retry, stop_timer;
+    uv_async_t copied; /* the store's log is copied */
     uv_prepare_t prepare;
     uv_check_t check;
     int handles;
@@ -52,14 +59,25 @@ void gv_driver_flush(struct gv_driver *driver);
 /* Commits the batch in `running`. True when every row of it is safe; otherwise they wait in the
  * backlog, the node is off the mesh, and the store is tried again every GV_STORE_RETRY_MS. */
 bool gv_driver_commit(struct gv_driver *driver);
+/* What is gathered waits while the store's log is copied into its file: for so many milliseconds at
+ * most. 0: it does not. */
+uint64_t gv_driver_waits_for_log(struct gv_driver *driver);
 /* The core is to number its statements anew. `lost`: by the clock and the file `number` (SPEC 8.6).
  */
 int gv_driver_number_anew(struct gv_driver *driver, bool lost);
 /* The store does not take rows: off the mesh until it does. */
 void gv_driver_store_failed(struct gv_driver *driver, const struct gv_text *error);
-/* Deletes what is older than the admin wants it kept, at most once an hour. */
-void gv_driver_expire(struct gv_driver *driver);
 /* What waits for the store gets a last chance. */
 void gv_driver_store_rest(struct gv_driver *driver);
+
+/* ---- retention.c ---------------------------------------------------------------------------- */
+
+/* Deletes what is older than the admin wants it kept, at most once an hour; empties the store's log
+ * of writes again where a reader was in the way. */
+void gv_driver_expire(struct gv_driver *driver);
+/* Whether the clock's time is one by which something may be deleted; says so where it is not. */
+bool gv_driver_believes(struct gv_driver *driver, uint64_t unix_ms);
+/* Where the clock stood when the store last saw it: before the core is told the time. */
+void gv_driver_load_clock(struct gv_driver *driver);
 
 #endif

@@ -6,8 +6,10 @@
 #include "node/base/log.h"
 #include "node/host/driver_internal.h"
 
-#define EXPIRE_EVERY_MS 3600000u
-#define MEND_EVERY_MS   3600000u
+#define MEND_EVERY_MS  3600000u
+#define LOG_WAIT_MS    250
+#define LOG_WAIT_BYTES (1u << 20)
+#define LOG_WAIT_COUNT 8192u
 
 static size_t count_rows(const struct gv_effects *effects)
 {
@@ -134,6 +136,18 @@ bool gv_driver_commit(struct gv_driver *driver)
     return false;
 }
 
+/* A commit meanwhile would be as safe, but then the log could not begin anew, and would grow. A
+ * disk that takes long is no reason to be silent for longer, nor is much to be gathered for it. */
+uint64_t gv_driver_waits_for_log(struct gv_driver *driver)
+{
+    int64_t ms = gv_persist_copying(driver->persist);
+
+    if (ms < 0 || ms >= LOG_WAIT_MS || driver->pending.bytes.len > LOG_WAIT_BYTES ||
+        driver->pending.count > LOG_WAIT_COUNT)
+        return 0;
+    return LOG_WAIT_MS - (uint64_t)ms;
+}
+
 void gv_driver_store_rest(struct gv_driver *driver)
 {
     struct gv_text error = {""};
@@ -146,27 +160,4 @@ void gv_driver_store_rest(struct gv_driver *driver)
     else
         gv_log(GV_LOG_ERROR, "%zu rows could not be stored and are lost: %s",
                count_rows(&driver->backlog), error.text);
-}
-
-/* ---- time passes ---------------------------------------------------------------------------- */
-
-void gv_driver_expire(struct gv_driver *driver)
-{
-    uint64_t unix_ms = gv_unix_ms();
-    struct gv_text error;
-
-    if (gv_driver_now(driver) < driver->next_expire || driver->status.store_failing)
-        return;
-    driver->next_expire = gv_driver_now(driver) + EXPIRE_EVERY_MS;
-    if (gv_persist_expire(driver->persist, unix_ms - driver->telemetry_ms,
-                          unix_ms - driver->journal_ms, &error) != GV_OK)
-        gv_log(GV_LOG_WARNING, "old telemetry and signals could not be deleted: %s", error.text);
-    int rc =
-        gv_persist_expire_statistics(driver->persist, unix_ms, unix_ms - driver->statistics_ms);
-    if (rc == GV_OK)
-        rc = gv_persist_expire_marks(driver->persist, unix_ms);
-    if (rc == GV_OK)
-        rc = gv_persist_empty_log(driver->persist, &error);
-    if (rc != GV_OK)
-        gv_log(GV_LOG_WARNING, "old statistics could not be deleted: %s", gv_strerror(rc));
 }

@@ -421,6 +421,7 @@ static void on_trouble(void *context, const char *what, const struct gv_enroll_a
 
     snprintf(membership->status.trouble, sizeof membership->status.trouble, "%s: %.400s", what,
              why);
+    snprintf(membership->status.refused, sizeof membership->status.refused, "%s", answer->word);
     if (!membership->status.trouble_ms)
         membership->status.trouble_ms = gv_unix_ms();
     membership->status.retry_ms = gv_unix_ms() + retry_s * 1000ULL;

@@ -67,6 +67,7 @@ struct gv_membership_status {
     char trouble[512];   /* the last failure with the registry; "" when the last try went well */
     uint64_t trouble_ms; /* unix, the first since a try went well; 0: none */
     uint64_t retry_ms;   /* unix: when it is tried again; 0: not known */
+    char refused[32];    /* the registry did answer: its error word; "": it did not */
 };
 /* What the look at the registry's log has shown (SPEC 14.7). */
 void gv_membership_audit(const struct gv_membership *membership, struct gv_audit_status *out);

@@ -40,36 +40,13 @@ void gv_mirror_reset(struct gv_mirror *mirror)
     (void)unlink(path);
 }
 
-static void move_file(const struct gv_mirror *from, const struct gv_mirror *to, const char *end)
-{
-    char old[4096], new[4096];
-
-    path_of(old, from, end);
-    path_of(new, to, end);
-    if (rename(old, new) != 0 && errno != ENOENT)
-        gv_log_limited(GV_LOG_WARNING, "%s: %s", new, strerror(errno));
-}
-
-void gv_mirror_retire(struct gv_mirror *present, struct gv_mirror *former)
-{
-    gv_mirror_back(present); /* what no head has covered was never written */
-    gv_mirror_reset(former);
-    move_file(present, former, ENTRIES);
-    move_file(present, former, HEAD); /* last: without it the entries are not believed */
-    struct gv_mirror was = *present;
-    *present = *former;
-    *former = was;
-    present->name = GV_MIRROR_PRESENT;
-    former->name = GV_MIRROR_FORMER;
-}
-
 int gv_mirror_append(struct gv_mirror *mirror, const uint8_t *entries, size_t len)
 {
     int rc = GV_OK;
 
     if (len % GV_LOG_ENTRY_LEN != 0)
         return GV_ERR_MALFORMED;
-    if (mirror->tree.size + len / GV_LOG_ENTRY_LEN > GV_MIRROR_MAX)
+    if (mirror->tree.size + len / GV_LOG_ENTRY_LEN > GV_LOG_COPY_MAX)
         return GV_ERR_FULL;
     for (; rc == GV_OK && len > 0; len -= GV_LOG_ENTRY_LEN, entries += GV_LOG_ENTRY_LEN) {
         gv_buf_append(&mirror->ids, gv_log_entry_certificate(entries), GV_ID_LEN);
@@ -109,7 +86,7 @@ static int read_files(struct gv_mirror *mirror, const struct gv_descriptor *desc
         rc = gv_log_head_open(&head, NULL, descriptor, wire.data, wire.len);
     path_of(path, mirror, ENTRIES);
     if (rc == GV_OK)
-        rc = gv_file_read(&entries, path, (size_t)GV_MIRROR_MAX * GV_LOG_ENTRY_LEN, NULL);
+        rc = gv_file_read(&entries, path, (size_t)GV_LOG_COPY_MAX * GV_LOG_ENTRY_LEN, NULL);
     if (rc == GV_OK && entries.len < head.size * GV_LOG_ENTRY_LEN)
         rc = GV_ERR_MALFORMED;
     if (rc == GV_OK && head.size > 0)
@@ -130,7 +107,7 @@ int gv_mirror_open(struct gv_mirror *mirror, const char *folder, const char *nam
                    const struct gv_descriptor *descriptor)
 {
     memset(mirror, 0, sizeof *mirror);
-    mirror->name = name;
+    snprintf(mirror->name, sizeof mirror->name, "%s", name);
     gv_merkle_init(&mirror->tree);
     gv_buf_init(&mirror->entries);
     gv_buf_init(&mirror->ids);
@@ -145,6 +122,43 @@ int gv_mirror_open(struct gv_mirror *mirror, const char *folder, const char *nam
                name, gv_strerror(rc));
     gv_mirror_reset(mirror);
     return rc == GV_ERR_MEMORY ? rc : GV_OK;
+}
+
+static void adopt(struct gv_mirror *former, const struct gv_descriptor *descriptor)
+{
+    static const char *const ends[] = {ENTRIES, HEAD}; /* without the last nothing is believed */
+    struct gv_mirror named = {.folder = former->folder};
+    char from[4096], to[4096];
+    struct gv_buf wire;
+    struct gv_log_head head;
+
+    gv_buf_init(&wire);
+    path_of(from, former, HEAD);
+    bool known = gv_file_read(&wire, from, GV_LOG_HEAD_MAX, NULL) == GV_OK &&
+                 gv_log_head_open(&head, NULL, descriptor, wire.data, wire.len) == GV_OK;
+    gv_buf_free(&wire);
+    if (known) {
+        snprintf(named.name, sizeof named.name, GV_MIRROR_FILE, head.signer);
+        path_of(to, &named, HEAD);
+        known = access(to, F_OK) != 0;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        path_of(from, former, ends[i]);
+        path_of(to, &named, ends[i]);
+        if (!known || rename(from, to) != 0)
+            (void)unlink(from);
+    }
+}
+
+void gv_mirror_adopt(const char *folder, const struct gv_descriptor *descriptor)
+{
+    static const char *const names[] = {"registry-log", "registry-log-former"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct gv_mirror former = {.folder = (char *)(uintptr_t)folder};
+        snprintf(former.name, sizeof former.name, "%s", names[i]);
+        adopt(&former, descriptor);
+    }
 }
 
 void gv_mirror_close(struct gv_mirror *mirror)

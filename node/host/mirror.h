@@ -12,11 +12,12 @@
 #include "proto/wire/descriptor.h"
 #include "proto/wire/log_head.h"
 
-#define GV_MIRROR_MAX 400000u /* entries: 80 bytes each in memory, 65 on disk */
+#define GV_MIRROR_FILE "registry-log-%08x" /* the first 4 bytes of the key whose log it is */
+#define GV_MIRROR_NAME 24
 
 struct gv_mirror {
-    char *folder;     /* owned */
-    const char *name; /* of its files */
+    char *folder;              /* owned */
+    char name[GV_MIRROR_NAME]; /* of its files */
     struct gv_merkle tree;
     struct gv_buf entries; /* those not written yet: tree.size - head.size of them */
     struct gv_buf ids;     /* of the certificates, sorted when `sorted` */
@@ -26,19 +27,18 @@ struct gv_mirror {
         head; /* the last that the tree was compared with and fits; its signer's log */
 };
 
-#define GV_MIRROR_PRESENT "registry-log"
-#define GV_MIRROR_FORMER  "registry-log-former"
-
-/* Reads the files of one of these names, if there are any. GV_OK or GV_ERR_MEMORY. */
+/* Reads the files of that name, if there are any. GV_OK or GV_ERR_MEMORY. */
 int gv_mirror_open(struct gv_mirror *mirror, const char *folder, const char *name,
                    const struct gv_descriptor *descriptor);
 void gv_mirror_close(struct gv_mirror *mirror);
 
+/* What a version before 2026-11-23 stored, under names that did not tell the key, gets the name of
+ * the key that has signed its head. Where the descriptor does not name that, or a copy of that name
+ * is here, it is removed. Before the first is opened. */
+void gv_mirror_adopt(const char *folder, const struct gv_descriptor *descriptor);
+
 /* Begins anew. */
 void gv_mirror_reset(struct gv_mirror *mirror);
-/* The registry has another key: what is here becomes the former one's, which is forgotten, and the
- * present one begins anew. */
-void gv_mirror_retire(struct gv_mirror *present, struct gv_mirror *former);
 /* Whole entries, in order. GV_OK, GV_ERR_MALFORMED, GV_ERR_FULL, GV_ERR_MEMORY. */
 int gv_mirror_append(struct gv_mirror *mirror, const uint8_t *entries, size_t len);
 /* Does the log as it is here have this root at this size? size <= tree.size. */

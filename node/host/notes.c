@@ -82,7 +82,7 @@ static void add(struct line *line, const char *format, ...)
         line->len = sizeof line->text - 1;
 }
 
-static void describe(struct line *line, const struct gv_effect *note)
+static void describe(struct line *line, const struct gv_effect *note, const char *unnamed)
 {
     char address[GV_ADDRESS_TEXT], subject[GV_SUBJECT_TEXT], id[2 * GV_ID_LEN + 1];
 
@@ -93,7 +93,7 @@ static void describe(struct line *line, const struct gv_effect *note)
         add(line, ": %" PRId64 " attempts", note->number);
     } else if (note->subject.family != GV_FAMILY_NONE) {
         gv_subject_text(subject, &note->subject);
-        add(line, ": %s", subject);
+        add(line, ": %s", unnamed ? unnamed : subject);
     }
     if (note->address.family != GV_FAMILY_NONE) {
         gv_address_text(address, &note->address);
@@ -118,13 +118,13 @@ static void describe(struct line *line, const struct gv_effect *note)
         add(line, "; %s", lines[note->note].advice);
 }
 
-void gv_notes_log(const struct gv_effect *note)
+void gv_notes_log(const struct gv_effect *note, const char *unnamed)
 {
     static struct gv_log_limit limits[GV_NOTE_COUNT];
     struct line line = {.len = 0};
 
     if (note->note >= GV_NOTE_COUNT || !gv_log_allow(&limits[note->note]))
         return;
-    describe(&line, note);
+    describe(&line, note, unnamed);
     gv_log(lines[note->note].level, "%s", line.text);
 }

@@ -5,6 +5,8 @@
 
 #include "proto/effect.h"
 
-void gv_notes_log(const struct gv_effect *note);
+/* `unnamed`: what stands in the line for the subject's address, which is no matter of the log;
+ * NULL: it is named. */
+void gv_notes_log(const struct gv_effect *note, const char *unnamed);
 
 #endif

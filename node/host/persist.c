@@ -19,6 +19,8 @@
 
 static void close_db(struct gv_persist *persist)
 {
+    gv_checkpoint_free(persist->checkpoint);
+    persist->checkpoint = NULL;
     for (size_t i = 0; i < GV_SQL_COUNT; i++) {
         sqlite3_finalize(persist->sql[i]);
         persist->sql[i] = NULL;
@@ -36,6 +38,28 @@ static int prepare_all(struct gv_persist *persist, struct gv_text *error)
     if (rc != GV_OK)
         close_db(persist);
     return rc;
+}
+
+/* Without memory for it, the commits do it. */
+static void copy_apart(struct gv_persist *persist)
+{
+    gv_checkpoint_free(persist->checkpoint);
+    persist->checkpoint = NULL;
+    if (persist->db && persist->copied && !persist->full.text[0])
+        (void)gv_checkpoint_new(&persist->checkpoint, persist->db, persist->copied,
+                                persist->copied_context);
+}
+
+void gv_persist_apart(struct gv_persist *persist, void (*done)(void *context), void *context)
+{
+    persist->copied = done;
+    persist->copied_context = context;
+    copy_apart(persist);
+}
+
+int64_t gv_persist_copying(struct gv_persist *persist)
+{
+    return gv_checkpoint_under_way(persist->checkpoint);
 }
 
 /* The whole file is looked through: damage is better found now than in a month. */
@@ -58,7 +82,11 @@ static int open_db(struct gv_persist *persist, struct gv_text *error)
     persist->full.text[0] = 0;
     if (rc != GV_OK)
         close_db(persist);
-    return rc == GV_OK ? prepare_all(persist, error) : rc;
+    else
+        rc = prepare_all(persist, error);
+    if (rc == GV_OK)
+        copy_apart(persist);
+    return rc;
 }
 
 /* The disk is full, as `why` says. Nothing is written, not even the files that SQLite wants beside

@@ -50,6 +50,13 @@ int gv_persist_mend(struct gv_persist *persist, struct gv_text *error);
  * which a commit raises before a number passes it. 0: not known. */
 uint64_t gv_persist_ceiling(const struct gv_persist *persist);
 
+/* From now on what stands in the log of writes goes into the file in a thread of its own
+ * (checkpoint.h), and no commit waits for that; `done` is called in that thread after each run, and
+ * may do no more than wake the loop. NULL: within the commits again; a run is waited for. */
+void gv_persist_apart(struct gv_persist *persist, void (*done)(void *context), void *context);
+/* For how long such a run has been under way, in milliseconds; -1: none is. */
+int64_t gv_persist_copying(struct gv_persist *persist);
+
 /* ---- writing: one transaction --------------------------------------------------------------- */
 
 /* All PERSIST and FORGET effects of the list, in order, and what gv_persist_keep took since the
@@ -155,12 +162,19 @@ struct gv_persist_erased {
 };
 /* Deletes what is stored of a subject beside the core's own rows: own statements, who acknowledged
  * them, signals that have left the set. Until `until_ms` none that leaves the set is kept either;
- * what remembers that is a keyed hash of the subject. GV_OK, GV_ERR_IO, ... */
+ * what remembers that is a keyed hash of the subject. GV_OK; GV_ERR_BUSY: also where it is deleted
+ * and a reader keeps its bytes on the disk; GV_ERR_IO, ... */
 int gv_persist_erase(struct gv_persist *persist, const struct gv_subject *subject,
                      uint64_t until_ms, struct gv_persist_erased *out, struct gv_text *error);
-/* The log of writes holds what rows said before, until this empties it. GV_OK also where a reader
- * is in the way. */
+/* The log of writes holds what rows said before, and the file what was deleted since, until this
+ * empties it; nobody is waited for. GV_OK, GV_ERR_BUSY (a reader is in the way), GV_ERR_IO. */
 int gv_persist_empty_log(struct gv_persist *persist, struct gv_text *error);
+bool gv_persist_log_left(const struct gv_persist *persist); /* the last time it was not emptied */
+/* Copies of the file that were set aside beside it (PATH.corrupt-STAMP, PATH.before-restore-STAMP,
+ * and their logs). before_ms 0: *count is how many files there are; else those that were set aside
+ * before then are deleted, and *count is how many. GV_OK, GV_ERR_IO. */
+int gv_persist_aside(const struct gv_persist *persist, uint64_t before_ms, size_t *count,
+                     struct gv_text *error);
 /* Deletes the marks of erasures that have ended. */
 int gv_persist_expire_marks(struct gv_persist *persist, uint64_t unix_ms);
 /* The newest `limit` own statements on a subject, oldest first. */

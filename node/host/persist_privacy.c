@@ -197,11 +197,24 @@ int gv_persist_empty_log(struct gv_persist *persist, struct gv_text *error)
 {
     if (!persist->db)
         return gv_fail(error, GV_ERR_IO, "%s cannot be opened", persist->path);
-    /* A reader in the way, such as a backup, is not waited for: the next time will do. */
+    gv_checkpoint_wait(persist->checkpoint);
+    /* A reader in the way, such as a backup, is not waited for: it is tried again. */
     sqlite3_busy_timeout(persist->db, 0);
-    int rc = gv_db_exec(persist->db, "PRAGMA wal_checkpoint(TRUNCATE)", error);
+    int code = sqlite3_wal_checkpoint_v2(persist->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sqlite3_busy_timeout(persist->db, GV_DB_BUSY_MS);
-    return rc;
+    persist->log_left = code != SQLITE_OK;
+    if (code == SQLITE_OK)
+        return GV_OK;
+    if ((code & 0xff) != SQLITE_BUSY && (code & 0xff) != SQLITE_LOCKED)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", persist->path, gv_db_said(persist->db));
+    return gv_fail(error, GV_ERR_BUSY,
+                   "another program reads %s; what was deleted leaves the disk when it has ended",
+                   persist->path);
+}
+
+bool gv_persist_log_left(const struct gv_persist *persist)
+{
+    return persist->log_left && persist->db && !persist->full.text[0];
 }
 
 /* ---- how much there is ---------------------------------------------------------------------- */

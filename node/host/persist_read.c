@@ -26,6 +26,8 @@ static const struct pass {
     {GV_ROW_HISTORY, "SELECT key, value, mac FROM history"},
     {GV_ROW_LIST, "SELECT key, value, mac FROM list"},
     {GV_ROW_PEER, "SELECT key, value, mac FROM peer"},
+    /* Of what is on record as said, what nobody has acknowledged. */
+    {GV_ROW_SENT, "SELECT key, value, mac FROM sent WHERE sent_ms IS NULL AND preview = 0"},
 };
 
 static int load_pass(struct gv_persist *persist, const struct pass *pass, gv_persist_row each,

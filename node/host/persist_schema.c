@@ -22,7 +22,9 @@ const char *const gv_persist_sql_text[GV_SQL_COUNT] = {
     [GV_SQL_PUT_SENT] = "INSERT INTO sent (key, value, mac, created_ms) VALUES (?1, ?2, ?3, ?4)"
                         " ON CONFLICT (key) DO UPDATE SET value = excluded.value,"
                         " mac = excluded.mac, preview = 0",
-    [GV_SQL_PUT_ACK] = "INSERT INTO ack (key, value, mac, acked_ms) VALUES (?1, ?2, ?3, ?4)"
+    /* Of what was erased meanwhile, the retraction that this needs too, nothing comes back. */
+    [GV_SQL_PUT_ACK] = "INSERT INTO ack (key, value, mac, acked_ms) SELECT ?1, ?2, ?3, ?4"
+                       " WHERE EXISTS (SELECT 1 FROM sent WHERE key = substr(?1, 1, 16))"
                        " ON CONFLICT (key) DO NOTHING",
     [GV_SQL_DELETE_RECORD] = "DELETE FROM record WHERE key = ?1",
     [GV_SQL_DELETE_HISTORY] = "DELETE FROM history WHERE key = ?1",

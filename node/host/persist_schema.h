@@ -7,6 +7,7 @@
 #include "node/base/db.h"
 #include "node/base/statistics.h"
 #include "node/base/store.h"
+#include "node/host/checkpoint.h"
 #include "node/host/persist.h"
 #include "proto/buf.h"
 
@@ -63,7 +64,11 @@ struct gv_persist {
     char *path, *number_path;
     uint64_t ceiling;    /* what the file at number_path says; 0: nothing */
     bool number_bad;     /* it is there and cannot be believed */
+    bool log_left;       /* gv_persist_empty_log did not */
     struct gv_text full; /* not "": the disk is, the file is open for reading alone, and why */
+    struct gv_checkpoint *checkpoint; /* NULL: within the commits */
+    void (*copied)(void *context);    /* gv_persist_apart */
+    void *copied_context;
 };
 
 struct gv_persist_minute {

@@ -216,6 +216,7 @@ static size_t smtpd_failure(struct gv_assembler *a, struct gv_reading *out, uint
     size_t n = 0;
     struct connection *c = current(a, out, &n, p, m->connection);
 
+    c->visit_ms = m->ms;
     return n + gv_assemble_failure(a, out + n, faults, c, p, m);
 }
 
@@ -226,7 +227,7 @@ size_t gv_assemble_success(struct gv_assembler *a, struct gv_reading *out, struc
     if (c->success)
         return 0;
     c->success = true;
-    gv_hints_forget(a->hints, &c->address);
+    gv_hints_forget(a->hints, &c->address, m->account);
     gv_reading_put(out, &c->address, c->service, p->mta, m->line, m->ms);
     out->observation.account = m->account;
     out->observation.success = true;
@@ -290,11 +291,27 @@ static size_t smtpd_untold(struct gv_assembler *a, struct gv_reading *out, uint6
     return n;
 }
 
+/* Without a pid all connections that are open from one address are one entry: this one ends, and
+ * what was told of the others waits for their own ends, if these are not long overdue. True when
+ * nothing waits. */
+#define OVERDUE_MS 3600000u
+static bool all_ended(struct connection *c, uint32_t failed, const struct gv_parsed *p,
+                      const struct gv_moment *m)
+{
+    if (m->told_apart || !p->has_counts || c->told <= failed ||
+        gv_ms_apart(m->ms, c->visit_ms) > OVERDUE_MS)
+        return true;
+    c->told -= failed;
+    c->success = false;
+    return false;
+}
+
 static size_t smtpd_disconnect(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
                                const struct gv_parsed *p, const struct gv_moment *m)
 {
     struct connection alone = {.address = p->address, .service = p->service};
     struct connection *held = gv_connection_find(a, m->connection), *c = held ? held : &alone;
+    uint32_t failed = gv_parsed_failed(p);
     size_t n = 0;
 
     if (!gv_ip_address_equal(&c->address, &p->address)) {
@@ -304,14 +321,12 @@ static size_t smtpd_disconnect(struct gv_assembler *a, struct gv_reading *out, u
     if (!p->has_counts) {
         n += settle_drop(out + n, c);
     } else {
-        uint32_t failed = p->auth_all - p->auth_good;
-
         if (p->auth_good > 0)
             n += gv_assemble_success(a, out + n, c, p, m);
         if (failed > c->told)
             n += smtpd_untold(a, out + n, faults, c, failed - c->told, m);
     }
-    if (held)
+    if (held && (c == &alone || all_ended(c, failed, p, m)))
         gv_connection_release(a, held);
     return n;
 }
@@ -333,70 +348,6 @@ static size_t assemble_smtpd(struct gv_assembler *a, struct gv_reading *out, uin
     }
 }
 
-/* ---- Dovecot --------------------------------------------------------------------------------- */
-
-static size_t login_failure(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
-                            const struct gv_parsed *p, const struct gv_moment *m)
-{
-    struct gv_hint_sum sum = {0};
-    uint32_t attempts = p->attempts;
-    uint8_t kind = p->kind;
-
-    gv_hints_take_session(a->hints, &sum, &p->address, m->session);
-    if (p->blame == GV_BLAME_BACKEND) {
-        *faults += attempts;
-        return 0;
-    }
-    gv_reading_put(out, &p->address, p->service, GV_MTA_DOVECOT, m->line, m->ms);
-    if (kind == GV_KIND_UNSPECIFIED) {
-        uint32_t excused = sum.refused + sum.faults;
-
-        if (sum.unknown)
-            kind = GV_KIND_UNKNOWN_ACCOUNT;
-        else if (sum.wrong)
-            kind = GV_KIND_WRONG_PASSWORD;
-        if (excused >= attempts && sum.refused == 0) {
-            *faults += attempts;
-            return 0;
-        }
-        *faults += sum.faults < attempts ? sum.faults : 0;
-        out->observation.refused = excused >= attempts;
-        if (excused < attempts)
-            attempts -= excused;
-    }
-    out->observation.account = m->account;
-    out->observation.kind = kind;
-    out->observation.attempts = attempts;
-    out->observation.new_visit = true; /* a login line ends its connection */
-    return 1;
-}
-
-static size_t login_success(struct gv_assembler *a, struct gv_reading *out,
-                            const struct gv_parsed *p, const struct gv_moment *m)
-{
-    struct gv_hint_sum ignored = {0};
-
-    gv_hints_take_session(a->hints, &ignored, &p->address, m->session);
-    gv_reading_put(out, &p->address, p->service, GV_MTA_DOVECOT, m->line, m->ms);
-    out->observation.account = m->account;
-    out->observation.success = true;
-    out->observation.new_visit = true;
-    return 1;
-}
-
-static size_t assemble_login(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
-                             const struct gv_parsed *p, const struct gv_moment *m)
-{
-    switch (p->said) {
-    case GV_SAID_FAILURE:
-        return login_failure(a, out, faults, p, m);
-    case GV_SAID_SUCCESS:
-        return login_success(a, out, p, m);
-    default:
-        return 0;
-    }
-}
-
 /* ---- All of them ----------------------------------------------------------------------------- */
 
 static void add_hint(struct gv_assembler *a, const struct gv_parsed *p, const struct gv_moment *m)
@@ -405,11 +356,13 @@ static void add_hint(struct gv_assembler *a, const struct gv_parsed *p, const st
         struct gv_hint hint = {.address = p->address,
                                .kind = p->kind,
                                .blame = p->blame,
+                               .times =
+                                   p->attempts < UINT16_MAX ? (uint16_t)p->attempts : UINT16_MAX,
                                .ms = m->ms,
                                .account = m->account,
                                .session = m->session,
                                .origin = m->origin};
-        gv_hints_add(a->hints, &hint);
+        gv_hints_add(a->hints, &hint, p->again);
     } else {
         struct gv_sasl_hint hint = {.account = m->account,
                                     .ms = m->ms,
@@ -429,7 +382,7 @@ size_t gv_assemble(struct gv_assembler *assembler, struct gv_reading *out, uint6
     }
     switch (parsed->mta) {
     case GV_MTA_DOVECOT:
-        return assemble_login(assembler, out, faults, parsed, moment);
+        return gv_assemble_login(assembler, out, faults, parsed, moment);
     case GV_MTA_EXIM:
     case GV_MTA_SENDMAIL:
         return gv_assemble_visit(assembler, out, faults, parsed, moment);

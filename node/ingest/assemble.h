@@ -22,7 +22,7 @@ struct gv_moment {
     uint64_t cut;    /* Sendmail: which process and which beginning of a client that is too long for
                       * some lines; 0: it is not, or that is not known */
     uint64_t met;    /* Sendmail: which process, for one line and who was met by it; 0: not known */
-    bool told_apart; /* Exim, Sendmail: by pid or port, not by the address alone */
+    bool told_apart; /* Postfix, Exim, Sendmail: by pid or port, not by the address alone */
 };
 
 struct gv_assembler;

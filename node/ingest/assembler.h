@@ -29,7 +29,8 @@ struct connection {
     };
     union {
         uint64_t drop_ms;
-        uint64_t visit_ms; /* of a visit: its first line; 0: none yet */
+        uint64_t visit_ms; /* of a visit: its first line; 0: none yet. Of Postfix's: its latest
+                            * failure, until it breaks off */
     };
     struct gv_ip_address address;
     uint8_t service;
@@ -87,6 +88,10 @@ size_t gv_assemble_failure(struct gv_assembler *a, struct gv_reading *out, uint6
                            const struct gv_moment *m);
 size_t gv_assemble_success(struct gv_assembler *a, struct gv_reading *out, struct connection *c,
                            const struct gv_parsed *p, const struct gv_moment *m);
+
+/* A line of a login process of Dovecot's. */
+size_t gv_assemble_login(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
+                         const struct gv_parsed *p, const struct gv_moment *m);
 
 /* A line of Exim's or Sendmail's. */
 size_t gv_assemble_visit(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,

@@ -31,7 +31,7 @@ struct gv_follow {
     enum gv_source_state told[GV_SOURCES_MAX]; /* state of each as last logged */
     bool spoke[GV_SOURCES_MAX];                /* something was logged of it */
     bool moved[GV_SOURCES_MAX];                /* since it was kept */
-    struct gv_position files[GV_SOURCES_MAX];  /* which one was last followed; its offset is 0 */
+    struct gv_position files[GV_SOURCES_MAX];  /* which one was last followed, and no more */
     uint64_t damages[GV_SOURCES_MAX];          /* as last logged */
     /* What the reader of each knows between two lines; behind the last, what they share, and the
      * messages that the flow knows. */
@@ -146,9 +146,9 @@ static void tell_state(struct gv_follow *follow, const struct gv_source_status *
  * be rotated away, for from another place it could not be found again. */
 static bool is_new(struct gv_follow *follow, const struct gv_source_status *status, size_t source)
 {
-    struct gv_position file = status->position;
+    const struct gv_position *p = &status->position;
+    struct gv_position file = {.device = p->device, .inode = p->inode, .checksum = p->checksum};
 
-    file.offset = 0;
     if (memcmp(&file, &follow->files[source], sizeof file) == 0)
         return false;
     follow->files[source] = file;
@@ -306,8 +306,11 @@ static int open_sources(struct gv_follow *follow, const struct gv_follow_options
         return GV_ERR_RANGE;
     for (size_t i = 0; i < options->path_count; i++) {
         position_name(name, options->paths[i]);
-        if (!options->kept(options->context, name, &positions[i], sizeof positions[i]))
+        if (!options->kept(options->context, name, &positions[i], sizeof positions[i])) {
             memset(&positions[i], 0, sizeof positions[i]);
+            if (!options->kept(options->context, name, &positions[i], GV_POSITION_OLD))
+                memset(&positions[i], 0, sizeof positions[i]);
+        }
         if (!options->kept(options->context, name, cursors[i], sizeof cursors[i]))
             memset(cursors[i], 0, sizeof cursors[i]);
         cursors[i][GV_CURSOR_MAX - 1] = '\0';

@@ -40,13 +40,23 @@ static void drop_oldest(struct gv_hints *hints)
     hints->count--;
 }
 
-static bool same_attempt(const struct gv_hint *a, const struct gv_hint *b)
+/* Two passdbs may have one name (of two files, one of them perhaps of those who must not get in).
+ * No passdb knows an account and does not know it; and that one does not know the same account
+ * twice within a second of one session is not worth the doubt. */
+static bool other_passdb(const struct gv_hint *a, const struct gv_hint *b, bool again)
+{
+    return a->origin != b->origin ||
+           (!again && a->session != 0 && a->kind == GV_KIND_UNKNOWN_ACCOUNT &&
+            a->blame == GV_BLAME_CLIENT && b->blame == GV_BLAME_CLIENT);
+}
+
+static bool same_attempt(const struct gv_hint *a, const struct gv_hint *b, bool again)
 {
     /* What the policy refuses is never asked of a passdb. */
     if (a->blame == GV_BLAME_POLICY || b->blame == GV_BLAME_POLICY)
         return false;
     return !a->taken && a->session == b->session && a->account == b->account &&
-           a->origin != b->origin && b->ms - a->ms <= GV_HINT_SAME_MS && b->ms >= a->ms &&
+           other_passdb(a, b, again) && b->ms - a->ms <= GV_HINT_SAME_MS && b->ms >= a->ms &&
            gv_ip_address_equal(&a->address, &b->address);
 }
 
@@ -75,12 +85,17 @@ static void to_bucket(struct gv_hints *hints, uint16_t at)
     hints->last[bucket] = at;
 }
 
-void gv_hints_add(struct gv_hints *hints, const struct gv_hint *hint)
+void gv_hints_add(struct gv_hints *hints, const struct gv_hint *hint, bool again)
 {
     size_t bucket = bucket_of(&hint->address);
     uint16_t last = hints->last[bucket];
 
-    if (last != GV_HINTS && same_attempt(&hints->ring[last], hint)) {
+    if (hint->session != 0 && hint->blame == GV_BLAME_CLIENT)
+        hints->learnt |= GV_HINTS_SPEAKS;
+    if (last != GV_HINTS && same_attempt(&hints->ring[last], hint, again)) {
+        if (hint->session != 0 &&
+            (hint->origin != hints->ring[last].origin || hint->kind != hints->ring[last].kind))
+            hints->learnt |= GV_HINTS_SEVERAL;
         fold(&hints->ring[last], hint);
         return;
     }
@@ -89,6 +104,8 @@ void gv_hints_add(struct gv_hints *hints, const struct gv_hint *hint)
     uint16_t at = (uint16_t)((hints->head + hints->count) % GV_HINTS);
     hints->ring[at] = *hint;
     hints->ring[at].taken = false;
+    if (hints->ring[at].times == 0)
+        hints->ring[at].times = 1;
     to_bucket(hints, at);
     hints->count++;
 }
@@ -115,27 +132,79 @@ void gv_hints_recall(struct gv_hints *hints)
         to_bucket(hints, (uint16_t)((hints->head + i) % GV_HINTS));
 }
 
+static void add(struct gv_hint_sum *sum, const struct gv_hint *hint, uint32_t times)
+{
+    bool unknown = hint->kind == GV_KIND_UNKNOWN_ACCOUNT,
+         wrong = hint->kind == GV_KIND_WRONG_PASSWORD, first = sum->unknown + sum->wrong == 0;
+
+    sum->refused += hint->blame == GV_BLAME_POLICY ? times : 0;
+    sum->faults += hint->blame == GV_BLAME_BACKEND ? times : 0;
+    if (hint->blame != GV_BLAME_CLIENT || times == 0 || !(unknown || wrong))
+        return;
+    sum->unknown += unknown ? times : 0;
+    sum->wrong += wrong ? times : 0;
+    sum->account = first || sum->account == hint->account ? hint->account : 0;
+    sum->ms = hint->ms;
+}
+
+/* One attempt of those that it is of. */
 static void take(struct gv_hint *hint, struct gv_hint_sum *sum)
 {
-    hint->taken = true;
-    sum->refused += hint->blame == GV_BLAME_POLICY;
-    sum->faults += hint->blame == GV_BLAME_BACKEND;
-    if (hint->blame == GV_BLAME_CLIENT) {
-        sum->unknown += hint->kind == GV_KIND_UNKNOWN_ACCOUNT;
-        sum->wrong += hint->kind == GV_KIND_WRONG_PASSWORD;
+    hint->taken = --hint->times == 0;
+    add(sum, hint, 1);
+}
+
+/* The next hint of the session from `at` on in its bucket, or GV_HINTS. */
+static uint16_t next_of(const struct gv_hints *hints, uint16_t at,
+                        const struct gv_ip_address *address, uint64_t session)
+{
+    for (; at != GV_HINTS; at = hints->ring[at].next) {
+        const struct gv_hint *h = &hints->ring[at];
+
+        if (!h->taken && h->session == session && gv_ip_address_equal(&h->address, address))
+            break;
     }
+    return at;
+}
+
+/* Whether the last hint of a visit may be what a passdb said of its last attempt, which another one
+ * then answered otherwise. The auth service makes who has failed wait for seconds; who gets in may
+ * have another name by then. */
+static bool may_be_of_end(const struct gv_hints *hints, const struct gv_hint *last, uint32_t all,
+                          const struct gv_hint_end *end)
+{
+    bool soon = gv_ms_apart(last->ms, end->ms) <= GV_HINT_SAME_MS;
+    bool several = (hints->learnt & GV_HINTS_SEVERAL) != 0;
+
+    return last->account == end->account ? soon || several : soon && (several || all == 1);
 }
 
 void gv_hints_take_session(struct gv_hints *hints, struct gv_hint_sum *sum,
-                           const struct gv_ip_address *address, uint64_t session)
+                           const struct gv_ip_address *address, uint64_t session,
+                           const struct gv_hint_end *end)
 {
+    uint16_t first, last = GV_HINTS;
+    uint32_t all = 0;
+
     if (hints->count == 0 || session == 0)
         return;
-    for (uint16_t i = hints->first[bucket_of(address)]; i != GV_HINTS; i = hints->ring[i].next) {
+    first = next_of(hints, hints->first[bucket_of(address)], address, session);
+    for (uint16_t i = first; end->answered && i != GV_HINTS;
+         i = next_of(hints, hints->ring[i].next, address, session)) {
+        last = i;
+        all += hints->ring[i].times;
+    }
+    for (uint16_t i = first; i != GV_HINTS;
+         i = next_of(hints, hints->ring[i].next, address, session)) {
         struct gv_hint *h = &hints->ring[i];
+        bool own = end->answered && h->account == end->account && h->blame == GV_BLAME_CLIENT;
 
-        if (!h->taken && h->session == session && gv_ip_address_equal(&h->address, address))
-            take(h, sum);
+        h->taken = true;
+        /* There is such an account, so it is another passdb's. */
+        if (own && h->kind == GV_KIND_UNKNOWN_ACCOUNT)
+            hints->learnt |= end->right ? GV_HINTS_SEVERAL : 0;
+        else
+            add(sum, h, h->times - (uint32_t)(i == last && may_be_of_end(hints, h, all, end)));
     }
 }
 
@@ -159,14 +228,15 @@ bool gv_hints_take_one(struct gv_hints *hints, struct gv_hint_sum *sum,
     return false;
 }
 
-void gv_hints_forget(struct gv_hints *hints, const struct gv_ip_address *address)
+void gv_hints_forget(struct gv_hints *hints, const struct gv_ip_address *address, uint64_t account)
 {
     if (hints->count == 0)
         return;
     for (uint16_t i = hints->first[bucket_of(address)]; i != GV_HINTS; i = hints->ring[i].next) {
         struct gv_hint *h = &hints->ring[i];
 
-        if (h->session == 0 && gv_ip_address_equal(&h->address, address))
+        if (h->session == 0 && (account == 0 || h->account == 0 || h->account == account) &&
+            gv_ip_address_equal(&h->address, address))
             h->taken = true;
     }
 }

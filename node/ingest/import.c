@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
@@ -12,6 +11,7 @@
 #include "node/ingest/journal.h"
 #include "node/ingest/past.h"
 #include "node/ingest/splitter.h"
+#include "node/ingest/timestamp.h"
 
 /* A turn's work: about 20 ms of it, so that peers and questions do not wait. */
 #define BUDGET (2u << 20)
@@ -31,11 +31,6 @@ struct gv_import {
     uint64_t logins;
     uv_timer_t timer;
 };
-
-static uint64_t wall_ms(void)
-{
-    return (uint64_t)time(NULL) * 1000;
-}
 
 static void take(struct gv_import *import, struct gv_reading *readings, size_t n)
 {
@@ -57,7 +52,7 @@ static void on_entry(void *context, const char *line, size_t len)
     if (len == SIZE_MAX)
         gv_reader_skip(import->reader);
     else
-        take(import, readings, gv_reader_line(import->reader, readings, line, len, wall_ms()));
+        take(import, readings, gv_reader_line(import->reader, readings, line, len, gv_wall_ms()));
 }
 
 static void take_lines(struct gv_import *import)
@@ -71,7 +66,8 @@ static void take_lines(struct gv_import *import)
         if (split == GV_SPLIT_SKIPPED)
             gv_reader_skip(import->reader);
         else
-            take(import, readings, gv_reader_line(import->reader, readings, line, len, wall_ms()));
+            take(import, readings,
+                 gv_reader_line(import->reader, readings, line, len, gv_wall_ms()));
     }
 }
 
@@ -88,6 +84,7 @@ static void end_file(struct gv_import *import, ssize_t answer)
     if (answer < 0)
         note_damage(import, file->name, gv_past_error(answer));
     gv_past_close(file);
+    gv_reader_next_log(import->reader);
     gv_splitter_reset(&import->splitter, false); /* half a line says nothing of a login */
 }
 
@@ -96,7 +93,7 @@ static void read_journal(struct gv_import *import)
 {
     struct gv_journal *journal = import->journal;
 
-    if (gv_journal_poll(journal, wall_ms(), on_entry, import))
+    if (gv_journal_poll(journal, gv_wall_ms(), on_entry, import))
         return;
     if (journal->state != GV_SOURCE_READING)
         note_damage(import, import->journal_name, strerror(journal->error));
@@ -152,7 +149,7 @@ static int open_file(struct gv_import *import, size_t i, const char *path, struc
              : S_ISDIR(st.st_mode) ? EISDIR
              : !S_ISREG(st.st_mode)
                  ? EINVAL
-                 : gv_past_open(&import->files[i], import->names[i], wall_ms(), true);
+                 : gv_past_open(&import->files[i], import->names[i], gv_wall_ms(), true);
     if (rc == 0) {
         gv_past_rest(&import->files[i]);
         return GV_OK;

@@ -24,8 +24,9 @@ struct gv_hints;     /* hints.h */
 #define GV_LINE_MAX        8192
 #define GV_ACCOUNT_KEY_LEN 16
 /* One line settles at most what an earlier connection left open, a success, failures of three
- * sorts, and four failures that waited for the second to be over: nine. */
-#define GV_READINGS_MAX 12
+ * sorts, and four failures that waited for the second to be over: nine; and twice what four lines
+ * said that were doubted, two each. */
+#define GV_READINGS_MAX 28
 
 enum gv_mta {
     GV_MTA_NONE = 0,
@@ -53,6 +54,7 @@ struct gv_reader_config {
     /* How far after `now` a stamp without a year may lie before it is taken for last year's; for
      * clocks of other hosts that run ahead. Stamps without a zone are read in the process's TZ. */
     uint64_t ahead_ms;
+    bool never_cut; /* the log has every line as it was written: no syslogd was in between */
     struct gv_mail_flow *flow; /* counts the flow of mail too; borrowed; may be NULL */
     /* For several logs of one host, whose lines explain each other's. What auth services said, for
      * all their readers; borrowed; NULL: this one's own. */
@@ -105,6 +107,9 @@ size_t gv_reader_settle(struct gv_reader *reader, struct gv_reading out[GV_READI
 /* Settles what a drop without its disconnect line left open, at the end of a log. Call until 0. */
 size_t gv_reader_flush(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX]);
 
+/* What comes next is of another log: whose log the last one was says nothing of it. */
+void gv_reader_next_log(struct gv_reader *reader);
+
 /* Counts a line that the caller had to skip because it was longer than GV_LINE_MAX. */
 void gv_reader_skip(struct gv_reader *reader);
 
@@ -116,10 +121,10 @@ uint64_t gv_reader_time(const struct gv_reader *reader);
 /* What it knows of lines that it was given and that a later one may be put together with, as flat
  * memory (memory.h); of names only the keyed hashes. Returns how many areas: `hints` of the
  * configuration are not among them. */
-#define GV_READER_AREAS 7
+#define GV_READER_AREAS 10
 size_t gv_reader_memory(struct gv_reader *reader, struct gv_memory_area out[GV_READER_AREAS]);
 /* The layout of all that. */
-#define GV_READER_FORM 2u
+#define GV_READER_FORM 5u
 /* After they were filled with what another reader had in them: checks it. `now_ms`: the clock; what
  * waits for its time waits from now on. */
 void gv_reader_recall(struct gv_reader *reader, uint64_t now_ms);
@@ -139,7 +144,15 @@ struct gv_position {
     uint64_t inode;
     uint64_t offset;   /* the first byte that was not read as part of a whole line */
     uint64_t checksum; /* of the file's first line, to tell a re-used inode; 0: none yet */
+    /* The last line with a time stamp that was read of this log, to find the place again in a file
+     * that was changed: its sum (0: none), its length, and where it ends in this file (0: it was in
+     * another). anchor.h */
+    uint64_t anchor, anchor_len, anchor_end;
+    uint64_t newest_ms; /* the newest stamp that was read of this log; 0: none */
+    uint64_t pass_ms;   /* lines are passed over until one is younger than this; 0: none is */
 };
+/* What was stored of a position until schema 4: its first four numbers. */
+#define GV_POSITION_OLD (4 * sizeof(uint64_t))
 /* The checksum of a position without an inode: the file was not there when it was looked for, so
  * all that it holds once it comes is new. */
 #define GV_POSITION_AWAITED 1u

@@ -4,9 +4,7 @@
 
 #include "node/ingest/words.h"
 
-/* Skips "<22>" (a syslog socket's, or RFC 5424's with its version behind it). Returns its length,
- * 0 when there is none. */
-static size_t priority_length(const char *line, size_t len)
+size_t gv_line_priority(const char *line, size_t len)
 {
     size_t at = 1;
 
@@ -214,14 +212,6 @@ static bool split_rfc5424(struct gv_line *out, const char *line, size_t len, siz
     return true;
 }
 
-/* 0x0f for each digit. */
-static uint64_t digits_of(uint64_t word)
-{
-    uint64_t others = gv_no_digits(word) >> 4; /* a digit: 0; at most 15 */
-
-    return (~(others + GV_EACH(0x0fu)) >> 4 & GV_EACH(1u)) * 0x0f;
-}
-
 static void remember(struct gv_line_prefix *last, const struct gv_line *out, const char *line,
                      size_t sender, size_t at)
 {
@@ -229,33 +219,15 @@ static void remember(struct gv_line_prefix *last, const struct gv_line *out, con
     if (at > GV_LINE_PREFIX_MAX || out->stamp.text != line)
         return;
     last->len = (uint8_t)at;
-    last->words = (uint8_t)((at + 7) / 8);
-    for (size_t i = 0; i < last->words; i++) {
-        last->text[i] = gv_load8(line + (i == 0 ? at - 8 : 8 * (i - 1)));
-        last->digits[i] = digits_of(last->text[i]);
+    last->chunks = (uint8_t)((at + sizeof(gv_chunk) - 1) / sizeof(gv_chunk));
+    for (size_t i = 0; i < last->chunks; i++) {
+        const char *chunk = line + (i == 0 ? at - sizeof(gv_chunk) : sizeof(gv_chunk) * (i - 1));
+        last->text[i] = gv_load_chunk(chunk);
+        for (size_t j = 0; j < sizeof(gv_chunk); j++)
+            last->digits[i][j] = gv_is_digit(chunk[j]) ? 0x0f : 0;
     }
     last->sender = (uint8_t)sender;
     last->stamp = out->stamp;
-}
-
-/* Not zero where eight bytes are not those of a word but for its digits. */
-static uint64_t differs(const struct gv_line_prefix *last, size_t i, const char *at)
-{
-    uint64_t word = gv_load8(at), digits = last->digits[i];
-
-    return ((word ^ last->text[i]) & ~digits) | (((word & digits) + GV_EACH(6u)) & GV_EACH(0x10u));
-}
-
-/* Whether the line has the prefix of the last one, or one that differs in digits: what is a stamp
- * or a host, and where it ends, hangs on which of its bytes are digits, not on what they are. */
-static bool remembered(const struct gv_line_prefix *last, const char *line, size_t len)
-{
-    if (last->len == 0 || len <= last->len)
-        return false;
-    uint64_t wrong = differs(last, 0, line + last->len - 8);
-    for (size_t i = 1; i < last->words; i++)
-        wrong |= differs(last, i, line + 8 * (i - 1));
-    return wrong == 0;
 }
 
 /* A host's or a program's name. */
@@ -284,20 +256,49 @@ static bool take_known_tag(struct gv_line *out, const char *line, size_t len, si
            is_name(out->tag, out->tag_len);
 }
 
+/* "1xV26K-000039-0k " in front of what Exim says of a message, or what its daemon says of itself:
+ * no other program's line begins so, and none of a client's words. */
+static bool is_exims(const char *at, const char *limit)
+{
+    static const char *const behind[] = {" <= ", " => ", " -> ", " ** ", " == ", " Completed"};
+
+    if (at < limit && *at == '[') { /* log_selector +pid */
+        const char *close = memchr(at, ' ', (size_t)(limit - at));
+        at = close && close[-1] == ']' ? close + 1 : at;
+    }
+    const char *space = memchr(at, ' ', (size_t)(limit - at));
+    size_t len = space ? (size_t)(space - at) : 0;
+    if (gv_begins(at, limit, "Start queue run: pid=") ||
+        gv_begins(at, limit, "End queue run: pid=") ||
+        (space && gv_begins(space, limit, " authenticator failed for ")))
+        return true;
+    if ((len != 16 && len != 23) || at[6] != '-' || at[len - (len == 16 ? 3 : 5)] != '-')
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (at[i] == '_' || !(gv_is_word_char(at[i])))
+            return false;
+    for (size_t i = 0; i < sizeof behind / sizeof *behind; i++)
+        if ((size_t)(limit - space) >= strlen(behind[i]) &&
+            memcmp(space, behind[i], strlen(behind[i])) == 0)
+            return true;
+    return false;
+}
+
 /* Behind "2026-11-22 02:36:17 ", the stamp of Exim's own log. Exim's lines go on with a word of its
  * own and, a little later, with words that a client chose ("H=(a postfix/smtpd: ..."), so here host
  * and program must look like that, and Exim is what is left. No prefix to remember: it has no host.
  */
-static bool split_blank(struct gv_line *out, const char *line, size_t len, size_t at)
+static bool split_blank(struct gv_line *out, struct gv_line_prefix *last, const char *line,
+                        size_t len, size_t at)
 {
     size_t next = at, word_len;
     const char *word;
 
     if (!next_word(line, len, &next, &word, &word_len))
         return false;
-    if (take_known_tag(out, line, len, at, at) ||
-        (is_host(word, word_len) && take_known_tag(out, line, len, next, at)) ||
-        take_plain(out, line, len, at))
+    last->exim |= is_exims(line + at, line + len);
+    if (!last->exim && ((is_host(word, word_len) && take_known_tag(out, line, len, next, at)) ||
+                        take_plain(out, line, len, at)))
         return true;
     out->program = GV_PROGRAM_EXIM_PLAIN;
     out->tag = out->sender = out->text = line + at;
@@ -307,11 +308,13 @@ static bool split_blank(struct gv_line *out, const char *line, size_t len, size_
     return true;
 }
 
-__attribute__((noinline)) static bool split_anew(struct gv_line *out, struct gv_line_prefix *last,
-                                                 const char *line, size_t len)
+bool gv_line_split_anew(struct gv_line *out, struct gv_line_prefix *last, const char *line,
+                        size_t len)
 {
-    size_t at = priority_length(line, len);
+    size_t at = gv_line_priority(line, len);
 
+    out->process = GV_MAIL_PROGRAM_OTHER;
+    out->mail = last->mail;
     if (at > 0 && len - at > 2 && line[at] == '1' && line[at + 1] == ' ')
         return split_rfc5424(out, line, len, at + 2) && out->program != GV_PROGRAM_OTHER;
     if (!gv_stamp_find(&out->stamp, line + at, len - at))
@@ -319,7 +322,7 @@ __attribute__((noinline)) static bool split_anew(struct gv_line *out, struct gv_
     at += out->stamp.len + 1u;
     size_t sender = at;
     if (out->stamp.form == GV_STAMP_ISO && out->stamp.text[10] == ' ')
-        return split_blank(out, line, len, at);
+        return split_blank(out, last, line, len, at);
     const char *space = memchr(line + at, ' ', len - at);
     if (!space || space == line + at)
         return false;
@@ -336,12 +339,31 @@ __attribute__((noinline)) static bool split_anew(struct gv_line *out, struct gv_
     return take_plain(out, line, len, at);
 }
 
-bool gv_line_split(struct gv_line *out, struct gv_line_prefix *last, const char *line, size_t len)
+bool gv_line_split_postfix(struct gv_line *out, const struct gv_line_prefix *last, const char *line,
+                           size_t len, const char *text, size_t name, bool smtpd)
+{
+    const char *tag = line + last->len;
+
+    out->stamp = last->stamp;
+    out->stamp.text = line;
+    out->mail = last->mail;
+    out->tag = tag;
+    out->tag_len = sizeof "postfix/" - 1 + name;
+    out->process = smtpd ? GV_MAIL_PROGRAM_SMTPD : gv_mail_program(tag, out->tag_len);
+    out->program = smtpd ? GV_PROGRAM_SMTPD : GV_PROGRAM_POSTFIX;
+    out->sender = line + last->sender;
+    out->sender_len = (size_t)(text - 2 - out->sender);
+    out->has_pid = true;
+    out->text = text;
+    out->text_len = len - (size_t)(text - line);
+    return out->process != GV_MAIL_PROGRAM_OTHER;
+}
+
+bool gv_line_split_known(struct gv_line *out, const struct gv_line_prefix *last, const char *line,
+                         size_t len)
 {
     out->process = GV_MAIL_PROGRAM_OTHER;
     out->mail = last->mail;
-    if (!remembered(last, line, len))
-        return split_anew(out, last, line, len);
     out->stamp = last->stamp;
     out->stamp.text = line;
     return take_tag(out, line, len, last->len, last->sender) && out->program != GV_PROGRAM_OTHER;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "node/ingest/timestamp.h"
+#include "node/ingest/words.h"
 
 enum gv_program {
     GV_PROGRAM_OTHER = 0,
@@ -55,22 +56,96 @@ struct gv_line {
     size_t text_len;
 };
 
-/* The stamp and host of the last line: neighbours mostly share them, but for digits. In words of
- * eight bytes: first the last eight, then all from the beginning on. */
-#define GV_LINE_PREFIX_MAX 120
+/* The stamp and host of the last line: neighbours mostly share them, but for digits. In chunks of
+ * sixteen bytes: first the last sixteen, then all from the beginning on. */
+#define GV_LINE_PREFIX_MAX 112
 struct gv_line_prefix {
+    gv_chunk text[GV_LINE_PREFIX_MAX / sizeof(gv_chunk)];
+    gv_chunk
+        digits[GV_LINE_PREFIX_MAX / sizeof(gv_chunk)]; /* 0x0f for each that may be any digit */
     bool mail;   /* the caller's: whether GV_PROGRAM_POSTFIX is of interest */
+    bool exim;   /* this is Exim's own log: one of its lines was there */
     uint8_t len; /* up to the program; 0: none */
     uint8_t sender;
-    uint8_t words;
-    uint64_t text[GV_LINE_PREFIX_MAX / 8];
-    uint64_t digits[GV_LINE_PREFIX_MAX / 8]; /* 0x0f for each byte that may be any digit */
+    uint8_t chunks;
     struct gv_stamp stamp;
 };
 
+/* ---- what is asked of every line ---------------------------------------------------------------
+ */
+
+/* Not zero where a chunk is not the remembered one but for its digits. */
+GV_INLINE gv_chunk gv_line_differs(const struct gv_line_prefix *last, size_t i, const char *at)
+{
+    gv_chunk chunk = gv_load_chunk(at), digits = last->digits[i];
+
+    return ((chunk ^ last->text[i]) & ~digits) | (((chunk & digits) + 6) & 0x10);
+}
+
+/* Whether the line has the prefix of the last one, or one that differs in digits: what is a stamp
+ * or a host, and where it ends, hangs on which of its bytes are digits, not on what they are. It is
+ * longer than a chunk, as a stamp is. */
+GV_INLINE bool gv_line_remembered(const struct gv_line_prefix *last, const char *line, size_t len)
+{
+    uint64_t halves[2];
+
+    if (last->len == 0 || len <= last->len)
+        return false;
+    gv_chunk wrong =
+        gv_line_differs(last, 0, line + last->len - sizeof wrong) | gv_line_differs(last, 1, line);
+    for (size_t i = 2; i < last->chunks; i++)
+        wrong |= gv_line_differs(last, i, line + sizeof wrong * (i - 1));
+    memcpy(halves, &wrong, sizeof halves);
+    return (halves[0] | halves[1]) == 0;
+}
+
+/* What most lines of a log go on with: "postfix/NAME[PID]: ", where NAME is one short word. Returns
+ * its length and where the text begins; 0: it is something else. */
+GV_INLINE size_t gv_tag_of_postfix(const char **text, const char *tag, size_t len)
+{
+    if (len < 32 || memcmp(tag, "postfix/", 8) != 0)
+        return 0;
+    uint64_t name = gv_load8(tag + 8);
+    uint64_t open = gv_zeros(name ^ GV_EACH('['));
+    uint64_t ends = gv_zeros(name ^ GV_EACH('/')) | gv_zeros(name ^ GV_EACH(' '));
+    if (!open || ends & ~open & (open - 1))
+        return 0;
+    const char *pid = tag + 8 + __builtin_ctzll(open) / 8 + 1;
+    uint64_t others = gv_no_digits(gv_load8(pid));
+    if (!others || others & 0xff)
+        return 0;
+    const char *end = pid + __builtin_ctzll(others) / 8;
+    *text = end + 3;
+    return memcmp(end, "]: ", 3) == 0 ? (size_t)(pid - 1 - (tag + 8)) : 0;
+}
+
+/* gv_line_split of a line whose tag is of Postfix as above, of another whose prefix is remembered,
+ * and of one whose is not. */
+bool gv_line_split_postfix(struct gv_line *out, const struct gv_line_prefix *last, const char *line,
+                           size_t len, const char *text, size_t name, bool smtpd);
+bool gv_line_split_known(struct gv_line *out, const struct gv_line_prefix *last, const char *line,
+                         size_t len);
+bool gv_line_split_anew(struct gv_line *out, struct gv_line_prefix *last, const char *line,
+                        size_t len);
+
 /* True when the line has a prefix of a known form and comes from a program that is of interest.
  * `last`: all zero at first, then kept. */
-bool gv_line_split(struct gv_line *out, struct gv_line_prefix *last, const char *line, size_t len);
+GV_INLINE bool gv_line_split(struct gv_line *out, struct gv_line_prefix *last, const char *line,
+                             size_t len)
+{
+    const char *tag = line + last->len, *text;
+
+    if (!gv_line_remembered(last, line, len))
+        return gv_line_split_anew(out, last, line, len);
+    size_t name = gv_tag_of_postfix(&text, tag, len - last->len);
+    if (name == 0)
+        return gv_line_split_known(out, last, line, len);
+    bool smtpd = name == 5 && memcmp(tag + 8, "smtpd", 5) == 0;
+    return (smtpd || last->mail) && gv_line_split_postfix(out, last, line, len, text, name, smtpd);
+}
+
+/* The length of the "<22>" that a syslog socket's lines begin with; 0: none. */
+size_t gv_line_priority(const char *line, size_t len);
 
 /* Cyrus, saslauthd or Courier by the tag without its pid; GV_PROGRAM_OTHER when it is none. */
 enum gv_program gv_program_of_mailbox(const char *tag, size_t len);

@@ -17,7 +17,7 @@ struct gv_memory_area {
     void *at;
     size_t len;
 };
-#define GV_MEMORY_AREAS 8
+#define GV_MEMORY_AREAS 10
 
 /* All rows are of this length, but for those that were emptied: they have one byte. */
 #define GV_MEMORY_ROW  888  /* with a name of 80 bytes SQLite needs no second page for it */

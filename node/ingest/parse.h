@@ -36,6 +36,16 @@ enum gv_blame {
     GV_BLAME_POLICY   /* refused by this host's own policy: no points, no signal */
 };
 
+/* How a visit of Dovecot's ended: what that says of the attempts before the last. */
+enum gv_end {
+    GV_END_FAILED = 0, /* `attempts` failed, the last among them */
+    GV_END_LAST,       /* the last failed, and whatever the auth service told of before it */
+    GV_END_RIGHT,      /* the last was right: auth_good of auth_all were, where the line says so */
+    GV_END_STATE,      /* the last may have been right, and those before it the same one again */
+    GV_END_FAULT,      /* the backend failed the last, and perhaps others */
+    GV_END_OTHER       /* says nothing of attempts */
+};
+
 struct gv_span {
     const char *at;
     size_t len;
@@ -47,11 +57,17 @@ struct gv_parsed {
     uint8_t kind;    /* one bit of enum gv_kind */
     uint8_t service; /* one bit of enum gv_service */
     uint8_t mta;     /* enum gv_mta; the caller's, of what the program is */
+    uint8_t end;     /* enum gv_end, of Dovecot's GV_SAID_FAILURE */
     bool has_counts; /* of GV_SAID_DISCONNECT */
+    bool again;      /* the caller's: the line says that another one came again */
+    bool open_end;   /* the client's words stand in front of the address: where a line is cut off,
+                      * they could pass for its end */
     bool twice;      /* Exim gives syslog this line once for each of its two logs */
     uint16_t port;   /* Courier: the client's; 0: not known */
     uint32_t attempts;
-    uint32_t auth_good, auth_all; /* of GV_SAID_DISCONNECT: "auth=good/all" */
+    /* Of GV_SAID_DISCONNECT: "auth=good/all"; of the end of a visit of Dovecot's, all 0: not said.
+     */
+    uint32_t auth_good, auth_all;
     struct gv_ip_address address;
     struct gv_span account; /* the name; hashed and forgotten by the caller; len 0: not known */
     struct gv_span session; /* Dovecot's session id, Exim's pid or client port, Sendmail's queue id;
@@ -60,6 +76,12 @@ struct gv_parsed {
                              * the realm: the account is then account@realm; of Sendmail's what other
                              * lines leave of a client that is longer */
 };
+
+/* Of those that the line counts. Dovecot 2.3 tells of the good ones alone: then none is known. */
+static inline uint32_t gv_parsed_failed(const struct gv_parsed *p)
+{
+    return p->auth_all > p->auth_good ? p->auth_all - p->auth_good : 0;
+}
 
 /* No line tells of more: what Dovecot's number may have in digits. */
 #define GV_ATTEMPTS_MAX 999999999u
@@ -80,8 +102,12 @@ bool gv_parse_saslauthd(struct gv_parsed *out, const struct gv_line *line, bool 
 /* imapd, pop3d and esmtpd with their variants. */
 bool gv_parse_courier(struct gv_parsed *out, const struct gv_line *line, bool half);
 
-/* The one of them that the line's program asks for; sets `mta` and `service` too. */
+/* The one of them that the line's program asks for; sets `mta` and `service` too. False too where
+ * another line begins inside this one (gv_holds_stamp). */
 bool gv_parse_line(struct gv_parsed *out, const struct gv_line *line, bool half);
+
+/* Whether another line begins inside the text of this one. */
+bool gv_line_is_torn(const struct gv_line *line);
 
 /* Helpers of the lexers, in parse_fields.c. */
 
@@ -99,6 +125,12 @@ static inline const char *gv_find_last(const char *at, const char *limit, const 
 {
     return gv_find_last_bytes(at, limit, word, strlen(word));
 }
+
+/* Whether a stamp begins in [at, limit): "[0-9] 02:36:17" or "[0-9]T02:36:17". A line that was torn
+ * off (a crash, a full disk) has the next one behind it, and what is read of the two is nobody's
+ * word. No server writes such a time into its text; a client who does is not counted, and opens no
+ * mailbox with that name. */
+bool gv_holds_stamp(const char *at, const char *limit);
 
 /* Takes "name[address]" or "name[address]:port" and `end` behind it at *at (end 0: the end of the
  * text), and moves *at behind both. The address is in the last brackets of the word, because the

@@ -23,6 +23,7 @@
     re2c:flags:tags = 0;
 
     word = [^ \x00]+;
+    atom = [^ ()\x00]+; /* a mechanism */
     number = "-"? [0-9]{1,9};
 */
 
@@ -75,8 +76,8 @@ static bool lex_after_client(const char *cur, const char *limit)
     if (cur == limit)
         return false;
     /*!re2c
-        word " (" | "plaintext " | "Basic " | "anonymous "   { return true; }
-        *                                                    { return false; }
+        word " (" | atom " [SASL(" | "plaintext " | "Basic " | "anonymous "   { return true; }
+        *                                                                     { return false; }
     */
 }
 
@@ -178,7 +179,16 @@ static void read_reason(struct gv_parsed *out, const char *at, const char *limit
 
 /* --- What failed ------------------------------------------------------------------------------- */
 
-enum form { FORM_OTHER, FORM_ANONYMOUS, FORM_APOP, FORM_NAMED, FORM_NNTP, FORM_BASIC, FORM_WORD };
+enum form {
+    FORM_OTHER,
+    FORM_ANONYMOUS,
+    FORM_APOP,
+    FORM_NAMED,
+    FORM_UNNAMED,
+    FORM_PLAINTEXT,
+    FORM_BASIC,
+    FORM_WORD
+};
 
 /* Behind the client. */
 static enum form lex_form(const char **at, const char *limit)
@@ -193,7 +203,8 @@ static enum form lex_form(const char **at, const char *limit)
         "anonymous login refused"   { return cur == limit ? FORM_ANONYMOUS : FORM_OTHER; }
         "APOP (<"                   { found = FORM_APOP; goto done; }
         word " ("                   { found = FORM_NAMED; goto done; }
-        "plaintext "                { found = FORM_NNTP; goto done; }
+        atom " [SASL("              { found = FORM_UNNAMED; goto done; }
+        "plaintext "                { found = FORM_PLAINTEXT; goto done; }
         "Basic "                    { found = FORM_BASIC; goto done; }
         word " "                    { found = FORM_WORD; goto done; }
         *                           { return FORM_OTHER; }
@@ -242,13 +253,30 @@ static bool read_apop(struct gv_parsed *out, const char *at, const char *limit)
     return true;
 }
 
-/* httpd: "USER REASON". */
+/* USER and one reason of the table, up to the end; or no USER. */
+static bool read_bare(struct gv_parsed *out, const char *at, const char *limit)
+{
+    for (const char *reason = at; reason && reason < limit;) {
+        const char *space = memchr(reason, ' ', (size_t)(limit - reason));
+
+        out->blame = GV_BLAME_CLIENT;
+        if (lex_reason(out, reason, limit, true)) {
+            if (reason > at)
+                set_account(out, at, reason - 1);
+            return true;
+        }
+        reason = space ? space + 1 : NULL;
+    }
+    return false;
+}
+
+/* httpd, and Cyrus before 2.3: "USER REASON". */
 static bool read_basic(struct gv_parsed *out, const char *at, const char *limit)
 {
     const char *found = gv_find(at, limit, " SASL(");
 
     if (!found)
-        return lex_reason(out, at, limit, true);
+        return read_bare(out, at, limit);
     if (gv_find(found + 1, limit, " SASL("))
         return true;
     set_account(out, at, found);
@@ -268,14 +296,22 @@ static bool read_failure(struct gv_parsed *out, const char *at, const char *limi
         return read_named(out, at, limit);
     case FORM_BASIC:
         return read_basic(out, at, limit);
-    case FORM_NNTP: /* "USER invalid user" */
+    case FORM_UNNAMED: /* before 2.3: "[SASL(N): REASON]" */
+        if (limit[-1] != ']')
+            return false;
+        read_reason(out, at - (sizeof "SASL(" - 1), limit - 1);
+        return true;
+    case FORM_PLAINTEXT: /* nntpd, and all before 2.3: "USER invalid user" */
         if (!gv_ends(at, limit, " invalid user"))
-            return lex_reason(out, at, limit, true);
+            return read_basic(out, at, limit);
         set_account(out, at, limit - (sizeof " invalid user" - 1));
         out->kind = GV_KIND_UNKNOWN_ACCOUNT;
         return out->account.len > 0;
-    case FORM_WORD: /* timsieved: the reason and nothing else */
-        return lex_reason(out, at, limit, true);
+    case FORM_WORD: /* timsieved: the reason and nothing else; pop3d before 2.3: the long one */
+        if (!gv_begins(at, limit, "SASL("))
+            return lex_reason(out, at, limit, true);
+        read_reason(out, at, limit);
+        return true;
     default:
         return false;
     }

@@ -6,6 +6,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "node/ingest/words.h"
+
 /* The end of the text reads as NUL, and no lexer is started at it (see parse_postfix.re). */
 /*!re2c
     re2c:api = custom;
@@ -77,100 +79,134 @@ static bool take_number(uint32_t *out, const char **at, const char *limit)
     return *at > start && *at - start < 10;
 }
 
-/* "7 attempts" or "1/7 successful auths" from `cur`; 0 when it is neither. */
-static uint32_t failed_attempts(const char *cur, const char *limit)
+/* ", 7 attempts", ", 1/7 successful auths", or ", 1 successful auths" of 2.3, which does not say of
+ * how many: then auth_all stays 0. False when it is none of them. */
+static bool take_tally(struct gv_parsed *out, const char *cur, const char *limit)
 {
-    uint32_t all, good = 0;
+    static const char good[] = " successful auths";
+    uint32_t first, all;
 
-    if (!take_number(&all, &cur, limit))
-        return 0;
+    if (limit - cur < 3 || cur[0] != ',' || cur[1] != ' ')
+        return false;
+    cur += 2;
+    if (!take_number(&first, &cur, limit))
+        return false;
     if (cur < limit && *cur == '/') {
         cur++;
-        good = all;
         if (!take_number(&all, &cur, limit))
-            return 0;
+            return false;
+        out->auth_good = first;
+        out->auth_all = all > first ? all : first;
+    } else if (gv_begins(cur, limit, good)) {
+        out->auth_good = first;
+    } else {
+        out->auth_all = first;
     }
-    return all > good ? all - good : 0;
+    return true;
 }
 
-enum group { GROUP_UNKNOWN, GROUP_NOTHING, GROUP_COUNTS, GROUP_LAST_ABORTED, GROUP_ONE };
+enum group { GROUP_UNKNOWN, GROUP_NOTHING, GROUP_READ, GROUP_REMOTE, GROUP_ABORTED };
 
-/* What stands in the parentheses that say why a visit ended. *at moves behind what was read, to the
- * number of attempts for GROUP_COUNTS and GROUP_LAST_ABORTED. */
+/* What stands in the parentheses that say why a visit ended: how, and what its last attempt was. *at
+ * moves behind the words. */
 static enum group lex_group(struct gv_parsed *out, const char **at, const char *limit)
 {
     const char *cur = *at;
     const char *mark = cur;
-    enum group found;
+    enum group found = GROUP_READ;
 
     out->kind = GV_KIND_UNSPECIFIED;
-    out->blame = GV_BLAME_CLIENT;
+    out->blame = GV_BLAME_BACKEND;
     if (cur == limit)
         return GROUP_UNKNOWN;
     /*!re2c
-        count = ", ";
-        "auth failed" count                    { found = GROUP_COUNTS; goto done; }
-        "proxy dest authentication failure" (" to " [^,()\x00]*)? count
-                                               { found = GROUP_COUNTS; goto done; }
-        "auth failed)" | "proxy dest auth failed)"
-                                               { found = GROUP_ONE; goto done; }
-        ("client didn't finish SASL auth" | "auth aborted by client") count
-                                               { found = GROUP_LAST_ABORTED; goto done; }
-        "client didn't finish SASL auth, waited" | "disconnected while authenticating"
-            | "aborted authentication)"
-            { out->kind = GV_KIND_ABORTED; found = GROUP_ONE; goto done; }
-        "tried to use disallowed " ("plain" | "clear") "text auth"
-            { out->kind = GV_KIND_ABORTED; found = GROUP_ONE; goto done; }
-        ("tried to use unsupported auth mechanism" | "anonymous logins disabled") count
-            { out->kind = GV_KIND_BAD_MECHANISM; found = GROUP_COUNTS; goto done; }
-        ("tried to use unsupported auth mechanism" | "anonymous logins disabled") ")"
-            { out->kind = GV_KIND_BAD_MECHANISM; found = GROUP_ONE; goto done; }
-        ("sent invalid base64 in response" | "credentials contain control characters") count
-            { out->kind = GV_KIND_PROTOCOL; found = GROUP_COUNTS; goto done; }
-        ("sent invalid base64 in response" | "credentials contain control characters") ")"
-            { out->kind = GV_KIND_PROTOCOL; found = GROUP_ONE; goto done; }
+        "auth failed"                          { out->end = GV_END_FAILED; goto client; }
+        "proxy dest auth failed" | "proxy dest authentication failure" (" to " [^,()\x00]*)?
+                                               { found = GROUP_REMOTE; goto client; }
+        "client didn't finish SASL auth" | "auth aborted by client" | "aborted authentication"
+                                               { found = GROUP_ABORTED; goto client; }
+        "disconnected while authenticating" | "tried to use disallowed " ("plain" | "clear") "text auth"
+            { out->kind = GV_KIND_ABORTED; out->end = GV_END_LAST; goto client; }
+        "tried to use unsupported auth mechanism" | "anonymous logins disabled"
+            { out->kind = GV_KIND_BAD_MECHANISM; out->end = GV_END_FAILED; goto client; }
+        "sent invalid base64 in response" | "credentials contain control characters"
+            { out->kind = GV_KIND_PROTOCOL; out->end = GV_END_FAILED; goto client; }
         "auth process communication failure" | "auth service reported temporary failure"
-            | "internal failure" | "proxy dest" | "authorization failed" | "user disabled"
-            | "password expired" | "login disabled" | "connection limit reached"
-            { out->blame = GV_BLAME_BACKEND; found = GROUP_ONE; goto done; }
-        "no auth attempts" | "disconnected " | "cert required" | "client did" | "client sent"
+                                               { out->end = GV_END_FAULT; goto done; }
+        "internal failure" | "proxy dest" [^,()\x00]* | "login disabled" | "connection limit reached"
+                                               { out->end = GV_END_RIGHT; goto done; }
+        "authorization failed" | "user disabled" | "password expired"
+                                               { out->end = GV_END_STATE; goto done; }
+        "disconnected while finishing" | "cert required" | "client did" | "client sent"
             | "auth referral" | "The process is shutting down" | "client_limit"
-            { found = GROUP_NOTHING; goto done; }
+                                               { out->end = GV_END_OTHER; goto done; }
+        "no auth attempts" | "disconnected "   { return GROUP_NOTHING; }
         *   { return GROUP_UNKNOWN; }
     */
+client:
+    out->blame = GV_BLAME_CLIENT;
 done:
     *at = cur;
     return found;
 }
 
-/* The first parentheses of a known meaning between `at` and `end`. */
+/* How many attempts the line itself says failed, and its last one. */
+static void count_attempts(struct gv_parsed *out, enum group group, bool tally)
+{
+    uint32_t failed = gv_parsed_failed(out);
+
+    if (group == GROUP_REMOTE) {
+        /* This host let them in, and the one behind it did not. */
+        failed = out->auth_all;
+        out->end = tally ? GV_END_FAILED : GV_END_LAST;
+    }
+    if (group == GROUP_ABORTED) {
+        /* Only the last was broken off; those before it were answered with a failure. */
+        out->end = failed > 1 ? GV_END_FAILED : GV_END_LAST;
+        out->kind = failed > 1 ? GV_KIND_UNSPECIFIED : GV_KIND_ABORTED;
+        failed -= failed > 1;
+    }
+    if (out->end == GV_END_RIGHT && tally && out->auth_good == 0)
+        out->end = GV_END_FAULT; /* nobody was let in */
+    out->attempts = out->end == GV_END_FAILED && tally ? failed : out->end != GV_END_OTHER;
+}
+
+/* The first parentheses of a known meaning between `at` and `end`. Of others, too, the visit has
+ * ended. */
 static bool read_reason(struct gv_parsed *out, const char *at, const char *end)
 {
     while ((at = memchr(at, '(', (size_t)(end - at)))) {
         const char *inside = at + 1;
+        enum group group = lex_group(out, &inside, end);
 
-        switch (lex_group(out, &inside, end)) {
-        case GROUP_NOTHING:
+        if (group == GROUP_NOTHING)
             return false;
-        case GROUP_ONE:
-            out->attempts = 1;
+        if (group != GROUP_UNKNOWN) {
+            bool tally = take_tally(out, inside, end);
+            count_attempts(out, group, tally);
+            if (out->end == GV_END_FAILED && !tally && (inside == end || *inside != ')'))
+                break; /* the words go on, and say another thing */
             return true;
-        case GROUP_COUNTS:
-            out->attempts = failed_attempts(inside, end);
-            return out->attempts > 0;
-        case GROUP_LAST_ABORTED:
-            /* Only the last was broken off; those before it were answered with a failure. */
-            out->attempts = failed_attempts(inside, end);
-            if (out->attempts <= 1)
-                out->kind = GV_KIND_ABORTED;
-            else
-                out->attempts--;
-            return out->attempts > 0;
-        default:
-            at++;
         }
+        at++;
     }
-    return false;
+    out->kind = GV_KIND_UNSPECIFIED;
+    out->blame = GV_BLAME_BACKEND;
+    out->end = GV_END_OTHER;
+    out->attempts = 0;
+    return true;
+}
+
+/* The first ": user=<", which is mostly where the first equals sign is. */
+static const char *find_user(const char *at, const char *limit)
+{
+    const char *equals = memchr(at, '=', (size_t)(limit - at));
+
+    if (!equals)
+        return NULL;
+    if (equals - at >= 6 && limit - equals >= 2 && memcmp(equals - 6, ": user=<", 8) == 0)
+        return equals - 6;
+    return gv_find(at, limit, ": user=<");
 }
 
 static bool parse_login(struct gv_parsed *out, const char *at, const char *limit)
@@ -181,16 +217,24 @@ static bool parse_login(struct gv_parsed *out, const char *at, const char *limit
         return false;
     if (opening == OPENS_SUCCESS) {
         out->said = GV_SAID_SUCCESS;
-        return gv_take_elements(out, at, limit) && out->account.len > 0;
+        if (!gv_take_elements(out, at, limit) || out->account.len == 0)
+            return false;
+        /* Anybody gets in that way, so it proves nothing, but the visit has ended. */
+        if (gv_begins(out->account.at + out->account.len, limit, ">, method=ANONYMOUS,")) {
+            out->said = GV_SAID_FAILURE;
+            out->blame = GV_BLAME_BACKEND;
+            out->end = GV_END_OTHER;
+        }
+        return true;
     }
     out->said = GV_SAID_FAILURE;
-    const char *user = gv_find(at, limit, ": user=<");
+    const char *user = find_user(at, limit);
     /* With elements in another order the name could follow the address, and forge a later one. */
     if (!user || (memchr(at, '=', (size_t)(user - at)) &&
                   (gv_find(at, user, "rip=") || gv_find(at, user, "user=<"))))
         return false;
     /* Torn off within the reason, it would speak of whoever the next line is about. */
-    if (gv_find(at, user, "-login: "))
+    if (memchr(at, '-', (size_t)(user - at)) && gv_find(at, user, "-login: "))
         return false;
     return read_reason(out, at, user) &&
            gv_take_elements(out, user + sizeof ": user=<" - 1, limit);

@@ -408,6 +408,7 @@ bool gv_parse_exim(struct gv_parsed *out, const struct gv_line *line, bool half)
     memset(out, 0, sizeof *out);
     out->kind = GV_KIND_UNSPECIFIED;
     out->service = GV_SERVICE_SMTP;
+    out->open_end = line->program == GV_PROGRAM_EXIM; /* its own log is cut by nobody */
     out->session = pid;
     switch (opening) {
     case OPENS_FAILED:

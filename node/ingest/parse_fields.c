@@ -4,61 +4,121 @@
 
 #include "crypto/error.h"
 #include "node/ingest/words.h"
+#include "proto/ip.h"
 
-/* A word is looked for in eight places at a time, by two neighbours of its bytes: the third and the
- * fourth, as the blanks and commas that words begin with are everywhere. */
+/* A word is looked for in sixteen places at a time, then in eight, by two neighbours of its bytes:
+ * the third and the fourth, as the blanks and commas that words begin with are everywhere. Where
+ * fewer places are left than that, some are looked at again. */
+
 struct pair {
     size_t at;
-    uint64_t first, second;
+    const char *word;
+    size_t n;
+    uint64_t first, second; /* in each byte */
 };
 
-static struct pair pair_of(const char *word, size_t n)
+GV_INLINE struct pair pair_of(const char *word, size_t n)
 {
     size_t at = n >= 4 ? 2 : 0;
 
-    return (struct pair){at, GV_EACH((unsigned char)word[at]),
+    return (struct pair){at, word, n, GV_EACH((unsigned char)word[at]),
                          GV_EACH((unsigned char)word[at + 1])};
 }
 
+/* Whether the pair stands at any of sixteen places. */
+GV_INLINE bool in_sixteen(const struct pair *pair, const char *at)
+{
+    gv_chunk found = (gv_chunk)(gv_load_chunk(at + pair->at) == (uint8_t)pair->first) &
+                     (gv_chunk)(gv_load_chunk(at + pair->at + 1) == (uint8_t)pair->second);
+    uint64_t halves[2];
+
+    memcpy(halves, &found, sizeof halves);
+    return (halves[0] | halves[1]) != 0;
+}
+
 /* 0x80 for each place of eight where the pair stands; a place behind one may be wrong. */
-static uint64_t places_of(const struct pair *pair, const char *at)
+GV_INLINE uint64_t places_of(const struct pair *pair, const char *at)
 {
     return gv_zeros((gv_load8(at + pair->at) ^ pair->first) |
                     (gv_load8(at + pair->at + 1) ^ pair->second));
 }
 
+GV_INLINE const char *first_of_eight(const struct pair *pair, const char *at)
+{
+    for (uint64_t found = places_of(pair, at); found; found &= found - 1) {
+        const char *place = at + __builtin_ctzll(found) / 8;
+        if (memcmp(place, pair->word, pair->n) == 0)
+            return place;
+    }
+    return NULL;
+}
+
+GV_INLINE const char *last_of_eight(const struct pair *pair, const char *at)
+{
+    for (uint64_t found = places_of(pair, at); found;) {
+        unsigned bit = 63 - (unsigned)__builtin_clzll(found);
+        const char *place = at + bit / 8;
+        if (memcmp(place, pair->word, pair->n) == 0)
+            return place;
+        found ^= UINT64_C(1) << bit;
+    }
+    return NULL;
+}
+
 const char *gv_find_bytes(const char *at, const char *limit, const char *word, size_t n)
 {
     struct pair pair = pair_of(word, n);
+    ptrdiff_t left = limit - at - (ptrdiff_t)n; /* places behind this one */
+    const char *place;
 
-    for (; (size_t)(limit - at) >= n + 7; at += 8)
-        for (uint64_t found = places_of(&pair, at); found; found &= found - 1) {
-            const char *place = at + __builtin_ctzll(found) / 8;
-            if (memcmp(place, word, n) == 0)
-                return place;
-        }
-    for (; (size_t)(limit - at) >= n; at++)
-        if (*at == *word && memcmp(at, word, n) == 0)
-            return at;
+    if (left < 7) {
+        for (; left >= 0; at++, left--)
+            if (*at == *word && memcmp(at, word, n) == 0)
+                return at;
+        return NULL;
+    }
+    for (; left >= 15; at += 16, left -= 16)
+        if (in_sixteen(&pair, at) &&
+            ((place = first_of_eight(&pair, at)) || (place = first_of_eight(&pair, at + 8))))
+            return place;
+    for (; left >= 0; at += 8, left -= 8) {
+        const char *eight = left < 7 ? at + left - 7 : at;
+        if ((place = first_of_eight(&pair, eight)))
+            return place;
+    }
     return NULL;
 }
 
 const char *gv_find_last_bytes(const char *at, const char *limit, const char *word, size_t n)
 {
     struct pair pair = pair_of(word, n);
+    ptrdiff_t left = limit - at - (ptrdiff_t)n; /* the last place, from `at` on */
+    const char *place;
 
-    for (; (size_t)(limit - at) >= n + 7; limit -= 8)
-        for (uint64_t found = places_of(&pair, limit - n - 7); found;) {
-            unsigned bit = 63 - (unsigned)__builtin_clzll(found);
-            const char *place = limit - n - 7 + bit / 8;
-            if (memcmp(place, word, n) == 0)
-                return place;
-            found ^= UINT64_C(1) << bit;
-        }
-    for (; (size_t)(limit - at) >= n; limit--)
-        if (limit[-(ptrdiff_t)n] == *word && memcmp(limit - n, word, n) == 0)
-            return limit - n;
+    if (left < 7) {
+        for (; left >= 0; left--)
+            if (at[left] == *word && memcmp(at + left, word, n) == 0)
+                return at + left;
+        return NULL;
+    }
+    for (; left >= 15; left -= 16)
+        if (in_sixteen(&pair, at + left - 15) && ((place = last_of_eight(&pair, at + left - 7)) ||
+                                                  (place = last_of_eight(&pair, at + left - 15))))
+            return place;
+    for (; left >= 0; left -= 8)
+        if ((place = last_of_eight(&pair, left < 7 ? at : at + left - 7)))
+            return place;
     return NULL;
+}
+
+bool gv_holds_stamp(const char *at, const char *limit)
+{
+    for (const char *c = at; (c = memchr(c, ':', (size_t)(limit - c))); c++)
+        if (limit - c >= 6 && c[3] == ':' && gv_is_digit(c[1]) && gv_is_digit(c[2]) &&
+            gv_is_digit(c[4]) && gv_is_digit(c[5]) && c - at >= 4 && gv_is_digit(c[-1]) &&
+            gv_is_digit(c[-2]) && (c[-3] == ' ' || c[-3] == 'T') && gv_is_digit(c[-4]))
+            return true;
+    return false;
 }
 
 /* Where the client word ends: at `end`, at the limit when `end` is 0, or NULL. */
@@ -74,12 +134,49 @@ static const char *word_end(const char *at, const char *limit, char end)
     return stop > at && stop[-1] == end ? stop - 1 : NULL;
 }
 
+/* What nearly all clients look like, read from the front: a name without brackets, colons and
+ * blanks, an IPv4 address in brackets, and `end`. False for anything else, which may be a client
+ * all the same. */
+static bool take_plain_client(struct gv_ip_address *out, const char **at, const char *limit,
+                              char end)
+{
+    const char *open = *at;
+    uint64_t found = 0;
+
+    for (; limit - open >= 8; open += 8) {
+        uint64_t word = gv_load8(open);
+        found = gv_zeros(word ^ GV_EACH('[')) | gv_zeros(word ^ GV_EACH(' ')) |
+                gv_zeros(word ^ GV_EACH(':'));
+        if (found)
+            break;
+    }
+    if (!found)
+        return false;
+    open += __builtin_ctzll(found) / 8;
+    if (*open != '[' || open == *at)
+        return false;
+    const char *close = end == 0 ? limit - 1 : memchr(open, ']', (size_t)(limit - open));
+    if (!close || *close != ']')
+        return false;
+    const char *stop = close + 1;
+    if (end != 0 && (stop == limit || *stop != end))
+        return false;
+    if (end != 0 && end != ' ' && stop + 1 < limit && stop[1] != ' ')
+        return false;
+    *out = (struct gv_ip_address){.family = GV_FAMILY_IPV4};
+    *at = stop + (end != 0);
+    return gv_ip4_parse(out->bytes, open + 1, (size_t)(close - open - 1));
+}
+
 bool gv_take_client(struct gv_ip_address *out, const char **at, const char *limit, char end)
 {
     const char *start = *at;
-    const char *stop = word_end(start, limit, end);
     const char *close;
 
+    if (take_plain_client(out, at, limit, end))
+        return true;
+    *at = start;
+    const char *stop = word_end(start, limit, end);
     if (!stop)
         return false;
     /* smtpd_client_port_logging = yes puts ":port" behind the brackets. */
@@ -161,10 +258,18 @@ static bool take_name(struct gv_parsed *out, const char *name, const char *befor
 bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit)
 {
     static const char rip[] = ", rip=";
-    const char *found = gv_find_last(at, limit, rip);
-    const char *rest;
     struct gv_ip_address local;
 
+    /* Torn off, the name's own words may stand last, with what follows in the log behind them. So a
+     * line that counts ends with its session, and holds no beginning of another. */
+    if (limit == at || limit[-1] != '>')
+        return false;
+    out->session = session_before(at, limit - 1);
+    if (out->session.len == 0 || !gv_ends(at, out->session.at, SESSION))
+        return false;
+    limit = out->session.at - SESSION_LEN;
+    const char *found = gv_find_last(at, limit, rip);
+    const char *rest;
     if (!found)
         return false;
     rest = found + sizeof rip - 1;
@@ -173,14 +278,9 @@ bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit)
     rest += sizeof ", lip=" - 1;
     if (!take_address(&local, &rest, limit) || !take_name(out, at, found))
         return false;
-    /* Torn off, the name's own words may stand last, with what follows in the log behind them. So a
-     * line that counts ends with its session, and holds no beginning of another. */
     const char *other = gv_find(out->account.at, found, "-login: ");
-    if (limit[-1] != '>' || (other && gv_find(other, found, ": user=<")))
-        return false;
-    out->session = session_before(rest, limit - 1);
-    return out->session.len > 0 && memchr(rest, '>', (size_t)(limit - rest)) == limit - 1 &&
-           gv_begins(out->session.at - SESSION_LEN, limit, SESSION);
+    return !(other && gv_find(other, found, ": user=<")) &&
+           !memchr(rest, '>', (size_t)(limit - rest));
 }
 
 /* --- The identity of an auth line, backwards ------------------------------------------------- */

@@ -34,7 +34,7 @@ static uint8_t mailbox_service(const struct gv_line *line)
     return GV_SERVICE_UNKNOWN;
 }
 
-bool gv_parse_line(struct gv_parsed *p, const struct gv_line *line, bool half)
+static bool parse(struct gv_parsed *p, const struct gv_line *line, bool half)
 {
     uint8_t mta = GV_MTA_DOVECOT;
 
@@ -79,4 +79,25 @@ bool gv_parse_line(struct gv_parsed *p, const struct gv_line *line, bool half)
         p->mta = mta;
         return true;
     }
+}
+
+/* Exim repeats its own stamp by syslog. */
+static const char *behind_own_stamp(const struct gv_line *line)
+{
+    struct gv_stamp own;
+
+    return line->program == GV_PROGRAM_EXIM && gv_stamp_find(&own, line->text, line->text_len)
+               ? line->text + own.len
+               : line->text;
+}
+
+bool gv_line_is_torn(const struct gv_line *line)
+{
+    return gv_holds_stamp(behind_own_stamp(line), line->text + line->text_len);
+}
+
+bool gv_parse_line(struct gv_parsed *p, const struct gv_line *line, bool half)
+{
+    /* "connect from C" ends with C. */
+    return parse(p, line, half) && (p->said == GV_SAID_CONNECT || !gv_line_is_torn(line));
 }

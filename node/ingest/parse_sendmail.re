@@ -186,6 +186,7 @@ static const char *read_relay(struct gv_parsed *out, const char *at, const char 
         return NULL;
     memset(&out->address, 0, sizeof out->address);
     out->said = GV_SAID_UNNAMED;
+    out->open_end = false; /* whose beginning it is another line must say */
     out->origin = (struct gv_span){behind_relay(relay), RELAY_MAX};
     return relay;
 }
@@ -367,6 +368,8 @@ bool gv_parse_sendmail(struct gv_parsed *out, const struct gv_line *line, bool h
                                                               : GV_SERVICE_SMTP;
     out->said = GV_SAID_FAILURE;
     out->attempts = 1;
+    out->open_end = opening == OPENS_FAILURE || opening == OPENS_DECODE ||
+                    opening == OPENS_ENCODE || opening == OPENS_FROM;
     switch (opening) {
     case OPENS_FAILURE:
         return parse_failure(out, at, limit);

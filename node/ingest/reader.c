@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "node/ingest/assemble.h"
+#include "node/ingest/lengths.h"
 #include "node/ingest/line.h"
 #include "node/ingest/mail_flow.h"
 #include "node/ingest/parse.h"
@@ -26,6 +27,17 @@ struct failure {
     struct gv_moment moment;
 };
 
+/* What a line said that may have been cut off, until another shows that it was not. */
+#define DOUBTED 32
+#define LET_GO  4 /* of them at most by one line */
+struct doubt {
+    bool known;
+    uint64_t program;
+    uint64_t len;
+    struct gv_parsed parsed;
+    struct gv_moment moment;
+};
+
 struct gv_reader {
     uint8_t key[GV_ACCOUNT_KEY_LEN];
     struct gv_clock clock;
@@ -37,7 +49,10 @@ struct gv_reader {
     void (*look)(void *context, uint64_t ms);
     void *look_context;
     struct gv_reader_counters counters;
-    struct failure before; /* what the line before told of: for "last message repeated" */
+    bool never_cut;
+    struct gv_lengths lengths;
+    struct doubt doubts[DOUBTED]; /* the latest of them, in the order of the log */
+    struct failure before;        /* what the line before told of: for "last message repeated" */
 };
 
 const char *gv_mta_name(unsigned mta)
@@ -66,6 +81,7 @@ struct gv_reader *gv_reader_new(const struct gv_reader_config *config)
     reader->look = config->look;
     reader->look_context = config->look_context;
     reader->prefix.mail = config->flow != NULL;
+    reader->never_cut = config->never_cut;
     return reader;
 }
 
@@ -86,6 +102,13 @@ const struct gv_reader_counters *gv_reader_counters(const struct gv_reader *read
 uint64_t gv_reader_time(const struct gv_reader *reader)
 {
     return reader->clock.last_ms;
+}
+
+void gv_reader_next_log(struct gv_reader *reader)
+{
+    reader->prefix.exim = false;
+    memset(&reader->lengths, 0, sizeof reader->lengths);
+    memset(reader->doubts, 0, sizeof reader->doubts);
 }
 
 void gv_reader_skip(struct gv_reader *reader)
@@ -148,16 +171,13 @@ static uint64_t client_of(uint64_t sender, const struct gv_parsed *p)
     return h ? h : 1;
 }
 
-/* The name in lower case if `fold`, hashed; 0 only for no name. */
-static uint64_t hash_name(const struct gv_reader *reader, const struct gv_span *name, bool fold)
+static uint64_t hash_text(const struct gv_reader *reader, const struct gv_span *name, bool fold)
 {
     char lower[256];
     uint8_t hash[crypto_shorthash_BYTES];
     size_t len = name->len < sizeof lower ? name->len : sizeof lower;
     uint64_t value;
 
-    if (len == 0)
-        return 0;
     memcpy(lower, name->at, len);
     for (size_t i = 0; fold && i < len; i += 8)
         gv_fold8(lower + i);
@@ -165,6 +185,13 @@ static uint64_t hash_name(const struct gv_reader *reader, const struct gv_span *
     memcpy(&value, hash, sizeof value);
     sodium_memzero(lower, len);
     return value ? value : 1;
+}
+
+/* The name in lower case if `fold`, hashed; 0 only for no name. */
+static inline uint64_t hash_name(const struct gv_reader *reader, const struct gv_span *name,
+                                 bool fold)
+{
+    return name->len > 0 ? hash_text(reader, name, fold) : 0;
 }
 
 /* Sendmail's queue ids begin with the second in which their process made the first of them (six
@@ -259,6 +286,8 @@ static bool asks_why(const struct gv_parsed *p)
         return false;
     if (p->said == GV_SAID_DISCONNECT)
         return p->auth_all > p->auth_good;
+    if (p->said == GV_SAID_FAILURE && p->mta == GV_MTA_DOVECOT)
+        return true; /* and how often before the last attempt */
     return p->said == GV_SAID_FAILURE && p->blame == GV_BLAME_CLIENT &&
            p->kind == GV_KIND_UNSPECIFIED;
 }
@@ -285,6 +314,7 @@ static void identify(const struct gv_reader *reader, struct gv_moment *moment,
         break;
     case GV_MTA_POSTFIX:
         moment->connection = connection_of(reader->sender, line, &p->address);
+        moment->told_apart = line->has_pid;
         break;
     default:
         break;
@@ -374,7 +404,9 @@ static void keep_failure(struct gv_reader *reader, const char *text, size_t len,
     struct failure *f = &reader->before;
     struct gv_span host;
 
-    if (!gv_repeated_host(&host, text, len))
+    if (reader->line.stamp.form == GV_STAMP_NONE ||
+        reader->line.stamp.text != text + gv_line_priority(text, len) ||
+        !gv_repeated_host(&host, &reader->line.stamp, text + len))
         return;
     f->known = true;
     f->stamp_len = reader->line.stamp.len;
@@ -403,10 +435,91 @@ static size_t read_repetition(struct gv_reader *reader, struct gv_reading *out, 
     f->moment.now_ms = now_ms;
     reader->counters.matched++;
     multiply(&f->parsed, times);
+    f->parsed.again = true;
     ask_others(reader, &f->parsed, f->moment.ms);
     size_t n = assemble(reader, out, &f->parsed, &f->moment);
     count(reader, out, n);
     return n;
+}
+
+/* Host and program, whichever process it is. */
+static uint64_t program_of(const struct gv_line *line)
+{
+    return mix_bytes(0x6c656e67u, line->sender, (size_t)(line->tag + line->tag_len - line->sender));
+}
+
+/* Of a line of `len` bytes behind its prefix, of a server whose lines may have an open end: whether
+ * it may have been cut off where it ends. What is torn and has the next line behind it teaches
+ * nothing. */
+static bool may_be_cut(const struct gv_reader *reader, const struct gv_parsed *p,
+                       const struct gv_line *line, size_t len)
+{
+    return p->open_end && !reader->never_cut &&
+           !gv_lengths_trust(&reader->lengths, program_of(line), len);
+}
+
+/* It waits; if there are too many, the first has waited in vain. Nothing comes out. */
+static size_t doubt(struct gv_reader *reader, const struct gv_parsed *p,
+                    const struct gv_moment *moment, size_t len)
+{
+    struct doubt *d = &reader->doubts[DOUBTED - 1];
+
+    reader->counters.skipped++;
+    if (p->said != GV_SAID_FAILURE && p->said != GV_SAID_SUCCESS)
+        return 0; /* it only tells of others */
+    for (size_t i = 0; d->known && i + 1 < DOUBTED; i++)
+        reader->doubts[i] = reader->doubts[i + 1];
+    while (d > reader->doubts && !d[-1].known)
+        d--;
+    *d = (struct doubt){true, program_of(&reader->line), len, *p, *moment};
+    d->parsed.account = d->parsed.session = d->parsed.origin = (struct gv_span){0};
+    return 0;
+}
+
+/* What was doubted and is not any more: a longer line has come, or one of the same process that has
+ * the same client in front of all that he says. */
+static size_t let_go(struct gv_reader *reader, struct gv_reading *out, uint64_t client)
+{
+    struct doubt *kept = reader->doubts;
+    size_t n = 0, gone = 0;
+
+    for (size_t i = 0; i < DOUBTED && reader->doubts[i].known; i++) {
+        struct doubt d = reader->doubts[i];
+        bool mine = client != 0 && d.moment.told_apart && d.moment.connection == client;
+        bool sure = mine || gv_lengths_trust(&reader->lengths, d.program, d.len);
+
+        reader->doubts[i].known = false;
+        if (sure && gone < LET_GO) {
+            gone++;
+            reader->counters.skipped -= reader->counters.skipped > 0; /* of before a restart */
+            d.moment.line = reader->counters.lines;
+            n += assemble(reader, out + n, &d.parsed, &d.moment);
+        } else if (!mine) {
+            *kept++ = d;
+        }
+    }
+    return n;
+}
+
+static size_t believe(struct gv_reader *reader, struct gv_reading *out, const struct gv_parsed *p,
+                      struct gv_moment *moment)
+{
+    size_t n = 0;
+
+    if (reader->doubts[0].known && !p->open_end)
+        n = let_go(reader, out, moment->connection);
+    return n + assemble(reader, out + n, p, moment);
+}
+
+/* True when it was of a program whose lines may be doubted. */
+static bool learn_length(struct gv_reader *reader, const struct gv_line *line, size_t len)
+{
+    if (line->program != GV_PROGRAM_SENDMAIL && line->program != GV_PROGRAM_EXIM)
+        return false;
+    if (len > GV_LENGTH_SURE && !gv_lengths_trust(&reader->lengths, program_of(line), len) &&
+        !memchr(line->text, '\0', len) && !gv_line_is_torn(line))
+        gv_lengths_learn(&reader->lengths, program_of(line), len);
+    return true;
 }
 
 /* A line of a program that is of interest, taken apart as reader->line. Not inlined, so that all
@@ -417,6 +530,7 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
 {
     struct gv_line *line = &reader->line;
     uint32_t times = 1;
+    size_t whole = line->text_len; /* with what says that it came again */
     bool repeated = !half && gv_repeated_message(line, &times);
     struct gv_parsed p;
     struct gv_moment moment;
@@ -430,24 +544,50 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     } else if (parse(reader, &p, line, half) && !memchr(text, '\0', len)) {
         /* What follows a hole need not belong to what precedes it (SPEC 10.4). */
         reader->counters.matched++;
-        bool failure = p.said == GV_SAID_FAILURE || p.said == GV_SAID_UNNAMED;
+        bool failure =
+            p.said == GV_SAID_FAILURE || p.said == GV_SAID_UNNAMED || p.said == GV_SAID_HINT;
         if (failure)
             multiply(&p, times);
+        p.again = repeated;
         if (place(reader, &moment, line, &p, now_ms)) {
-            if (failure && !repeated)
+            bool cut = may_be_cut(reader, &p, line, whole);
+            if (failure && !repeated && !cut)
                 keep_failure(reader, text, len, &p, &moment);
-            n += assemble(reader, out + n, &p, &moment);
+            n += cut ? doubt(reader, &p, &moment, whole) : believe(reader, out + n, &p, &moment);
         }
     } else {
         reader->counters.skipped += half;
     }
+    if (!repeated && learn_length(reader, line, whole) && reader->doubts[0].known)
+        n += let_go(reader, out + n, 0);
     if (n > 0)
         count(reader, out, n);
     return n;
 }
 
-GV_INLINE size_t read_line(struct gv_reader *reader, struct gv_reading *out, const char *text,
-                           size_t len, uint64_t now_ms, bool half)
+/* "lmtp(USER)...: ...", "imap(USER)...: ...": what Dovecot mostly says, and never of a login. */
+GV_INLINE bool is_of_session(const struct gv_line *line)
+{
+    const char *at = line->text;
+
+    return line->program == GV_PROGRAM_DOVECOT && line->text_len > 5 && at[4] == '(' &&
+           (memcmp(at, "lmtp", 4) == 0 || memcmp(at, "imap", 4) == 0 || memcmp(at, "pop3", 4) == 0);
+}
+
+/* A line that is of interest for the counters alone. */
+static void count_line(struct gv_reader *reader, uint64_t now_ms)
+{
+    uint32_t times;
+
+    (void)gv_repeated_message(&reader->line, &times);
+    if (reader->flow && gv_may_tell_of_mail(&reader->line))
+        count_mail(reader, &reader->line, now_ms);
+}
+
+/* Once, so that all of it can be inlined. */
+__attribute__((noinline)) static size_t read_line(struct gv_reader *reader, struct gv_reading *out,
+                                                  const char *text, size_t len, uint64_t now_ms,
+                                                  bool half)
 {
     reader->counters.lines++;
     if (len > 0 && text[len - 1] == '\r')
@@ -457,9 +597,18 @@ GV_INLINE size_t read_line(struct gv_reader *reader, struct gv_reading *out, con
         reader->before.known = false; /* what is repeated is this line */
         return 0;
     }
-    if (gv_line_split(&reader->line, &reader->prefix, text, len))
-        return read_split(reader, out, text, len, now_ms, half);
-    return reader->before.known ? read_repetition(reader, out, text, len, now_ms) : 0;
+    if (!gv_line_split(&reader->line, &reader->prefix, text, len))
+        return reader->before.known ? read_repetition(reader, out, text, len, now_ms) : 0;
+    if (!half && !gv_assembler_holds(reader->assembler)) {
+        bool counted = reader->line.program == GV_PROGRAM_POSTFIX;
+        if (counted)
+            count_line(reader, now_ms);
+        if (counted || is_of_session(&reader->line)) {
+            reader->before.known = false;
+            return 0;
+        }
+    }
+    return read_split(reader, out, text, len, now_ms, half);
 }
 
 size_t gv_reader_line(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX],
@@ -503,7 +652,10 @@ size_t gv_reader_memory(struct gv_reader *reader, struct gv_memory_area out[GV_R
     /* Of the clock the rest is worked out again; another time zone may hold by then. */
     out[0] = (struct gv_memory_area){&reader->clock.last_ms, sizeof reader->clock.last_ms};
     out[1] = (struct gv_memory_area){&reader->before, sizeof reader->before};
-    return 2 + gv_assembler_memory(reader->assembler, out + 2);
+    out[2] = (struct gv_memory_area){&reader->prefix.exim, sizeof reader->prefix.exim};
+    out[3] = (struct gv_memory_area){&reader->lengths, sizeof reader->lengths};
+    out[4] = (struct gv_memory_area){reader->doubts, sizeof reader->doubts};
+    return 5 + gv_assembler_memory(reader->assembler, out + 5);
 }
 
 void gv_reader_recall(struct gv_reader *reader, uint64_t now_ms)
@@ -513,6 +665,10 @@ void gv_reader_recall(struct gv_reader *reader, uint64_t now_ms)
     if (f->stamp_len > GV_STAMP_MAX)
         memset(f, 0, sizeof *f);
     f->parsed.account = f->parsed.session = f->parsed.origin = (struct gv_span){0};
+    for (size_t i = 0; i < DOUBTED; i++) {
+        struct gv_parsed *p = &reader->doubts[i].parsed;
+        p->account = p->session = p->origin = (struct gv_span){0};
+    }
     gv_assembler_recall(reader->assembler, now_ms);
 }
 
@@ -520,5 +676,8 @@ void gv_reader_erase(struct gv_reader *reader, const struct gv_subject *subject)
 {
     if (gv_ip_address_of(&reader->before.parsed.address, subject))
         memset(&reader->before, 0, sizeof reader->before);
+    for (size_t i = 0; i < DOUBTED; i++)
+        if (gv_ip_address_of(&reader->doubts[i].parsed.address, subject))
+            memset(&reader->doubts[i], 0, sizeof reader->doubts[i]);
     gv_assembler_erase(reader->assembler, subject);
 }

@@ -31,14 +31,10 @@ bool gv_repeated_message(struct gv_line *line, uint32_t *times)
     return true;
 }
 
-bool gv_repeated_host(struct gv_span *host, const char *line, size_t len)
+bool gv_repeated_host(struct gv_span *host, const struct gv_stamp *stamp, const char *end)
 {
-    struct gv_stamp stamp;
-
-    if (!gv_stamp_find(&stamp, line, len))
-        return false;
-    host->at = line + stamp.len + 1;
-    const char *space = memchr(host->at, ' ', (size_t)(line + len - host->at));
+    host->at = stamp->text + stamp->len + 1;
+    const char *space = host->at < end ? memchr(host->at, ' ', (size_t)(end - host->at)) : NULL;
     if (!space)
         return false;
     host->len = (size_t)(space - host->at);
@@ -48,8 +44,13 @@ bool gv_repeated_host(struct gv_span *host, const char *line, size_t len)
 bool gv_repeated_last(uint32_t *times, struct gv_span *host, const char *line, size_t len)
 {
     const char *end = line + len;
+    size_t priority = gv_line_priority(line, len); /* a syslog socket's */
+    struct gv_stamp stamp;
 
-    if (!gv_repeated_host(host, line, len))
+    /* Most lines that are asked about are none, which shows soonest at their end. */
+    if ((!gv_ends(line, end, " times") && !gv_ends(line, end, " time")) ||
+        !gv_stamp_find(&stamp, line + priority, len - priority) ||
+        !gv_repeated_host(host, &stamp, end))
         return false;
     const char *at = host->at + host->len + 1;
     return gv_skip(&at, end, "last message repeated ") && take_number(&at, end, times) &&

@@ -18,7 +18,7 @@ bool gv_repeated_message(struct gv_line *line, uint32_t *times);
  * before it, which must be of the same host. Then *times is N. */
 bool gv_repeated_last(uint32_t *times, struct gv_span *host, const char *line, size_t len);
 
-/* The word behind the stamp that begins a line: its host, where it has one. */
-bool gv_repeated_host(struct gv_span *host, const char *line, size_t len);
+/* The word behind `stamp` in the line that ends at `end`: its host, where it has one. */
+bool gv_repeated_host(struct gv_span *host, const struct gv_stamp *stamp, const char *end);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/ingest/anchor.h"
 #include "node/ingest/timestamp.h"
 
 #define CHECKED    512
@@ -125,6 +126,7 @@ static bool later(const struct timespec *a, const struct timespec *b)
 
 struct search {
     const struct gv_position *position; /* to be found; NULL: the next one is looked for */
+    bool changed;                       /* in files that were changed */
     const struct gv_rotated_done *done;
     uint64_t live_checksum;
 };
@@ -137,22 +139,33 @@ static bool was_read(const struct gv_rotated_done *done, uint64_t checksum)
     return false;
 }
 
+static bool is_next(const struct search *s, const struct gv_rotated *one)
+{
+    const struct gv_rotated_done *done = s->done;
+    bool replaces = !one->archive && done->replaced != 0 && one->checksum == done->replaced;
+
+    return later(&one->st.st_mtim, &done->written) && one->checksum != 0 &&
+           one->checksum != s->live_checksum && (replaces || !was_read(done, one->checksum)) &&
+           (one->first_ms == 0 || one->first_ms >= done->first_ms);
+}
+
 /* How well it fits: 0 not at all, else the more the better. */
-static int fit(const struct search *s, const struct gv_rotated *one)
+static int fit(const struct search *s, struct gv_rotated *one)
 {
     const struct gv_position *p = s->position;
 
     if (!p)
-        return later(&one->st.st_mtim, &s->done->written) && one->checksum != 0 &&
-               one->checksum != s->live_checksum && !was_read(s->done, one->checksum) &&
-               (one->first_ms == 0 || one->first_ms >= s->done->first_ms);
+        return is_next(s, one);
+    if (s->changed)
+        return !one->archive && gv_anchor_find(p, &one->behind, one->fd, (uint64_t)one->st.st_size);
+    one->behind = p->offset;
     bool same = !one->archive && p->inode == (uint64_t)one->st.st_ino &&
                 p->device == (uint64_t)one->st.st_dev;
     if (!one->archive && p->offset > (uint64_t)one->st.st_size)
         return 0;
     if (p->checksum == 0) /* nothing was read of it: only the inode tells */
         return same && p->offset == 0 ? 3 : 0;
-    if (one->checksum != p->checksum)
+    if (one->checksum != p->checksum || (!one->archive && !gv_anchor_holds(p, one->fd)))
         return 0;
     return same ? 3 : one->archive ? 1 : 2;
 }
@@ -162,7 +175,7 @@ static bool better(const struct search *s, const struct gv_rotated *one,
 {
     if (best->fd < 0 && !best->archive)
         return true;
-    return s->position ? fit(s, one) > fit(s, best) : later(&best->st.st_mtim, &one->st.st_mtim);
+    return s->position ? one->fits > best->fits : later(&best->st.st_mtim, &one->st.st_mtim);
 }
 
 static void scan(struct gv_rotated *out, DIR *dir, const char *name, const struct search *s)
@@ -176,7 +189,8 @@ static void scan(struct gv_rotated *out, DIR *dir, const char *name, const struc
         if (strncmp(entry->d_name, name, name_len) != 0 || !entry->d_name[name_len] ||
             !strchr(".-_", entry->d_name[name_len]) || !open_one(&one, dirfd(dir), entry->d_name))
             continue;
-        if (fit(s, &one) > 0 && better(s, &one, out)) {
+        one.fits = fit(s, &one);
+        if (one.fits > 0 && better(s, &one, out)) {
             gv_rotated_close(out);
             *out = one;
         } else {
@@ -230,9 +244,10 @@ static enum gv_rotated_answer search(struct gv_rotated *out, const char *path,
 }
 
 enum gv_rotated_answer gv_rotated_find(struct gv_rotated *out, const char *path,
-                                       const struct gv_position *position, bool patient)
+                                       const struct gv_position *position, bool changed,
+                                       bool patient)
 {
-    struct search s = {.position = position};
+    struct search s = {.position = position, .changed = changed};
 
     return search(out, path, &s, patient);
 }

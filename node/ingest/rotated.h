@@ -15,6 +15,8 @@ struct gv_rotated {
     struct stat st;
     uint64_t checksum;
     uint64_t first_ms; /* time stamp of its first line; 0: none that can be read */
+    uint64_t behind;   /* gv_rotated_find: where in it the position is */
+    int fits;          /* the more the better */
 };
 
 void gv_rotated_close(struct gv_rotated *rotated);
@@ -30,10 +32,12 @@ void gv_rotated_look(struct gv_rotated *file);
 enum gv_rotated_answer { GV_ROTATED_NONE, GV_ROTATED_FOUND, GV_ROTATED_UNSETTLED };
 
 /* The neighbour that the position is a place in, by device and inode and checksum, or, when it was
- * copied or compressed since, by checksum alone. The log itself is none of them. `patient`: may
- * answer GV_ROTATED_UNSETTLED. */
+ * copied or compressed since, by checksum alone. The log itself is none of them. `changed`: a plain
+ * one that somebody changed, and that holds the last line that was read. `patient`: may answer
+ * GV_ROTATED_UNSETTLED. */
 enum gv_rotated_answer gv_rotated_find(struct gv_rotated *out, const char *path,
-                                       const struct gv_position *position, bool patient);
+                                       const struct gv_position *position, bool changed,
+                                       bool patient);
 
 /* What was read of a log in this run. */
 #define GV_ROTATED_DONE 16
@@ -42,6 +46,8 @@ struct gv_rotated_done {
     unsigned count;
     struct timespec written; /* the last of them: when it was last written to */
     uint64_t first_ms;       /* its first line's time stamp; 0: not known */
+    uint64_t replaced; /* its checksum, where it was deleted: another file has its beginning if
+                        * somebody changed it; 0: it was not */
 };
 
 /* The oldest neighbour that was written to after the last that was read, and does not begin before

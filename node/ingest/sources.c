@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -12,8 +11,10 @@
 #include "crypto/wipe.h"
 #include "node/ingest/hints.h"
 #include "node/ingest/journal.h"
+#include "node/ingest/still.h"
 #include "node/ingest/syslog.h"
 #include "node/ingest/tail.h"
+#include "node/ingest/timestamp.h"
 
 /* How often a quiet file or journal is looked at: half of this is what a verdict comes later. */
 #define POLL_MS 250
@@ -45,6 +46,7 @@ struct source {
     bool timer_open, poll_open;
     bool busy;                 /* it is being read, further up the stack */
     bool behind;               /* more than could be read is waiting; a file or journal */
+    struct gv_still still;     /* of a file */
     enum gv_source_state told; /* the last state that on_progress was called for */
 };
 
@@ -82,14 +84,6 @@ const char *gv_source_state_text(enum gv_source_state state)
     }
 }
 
-static uint64_t wall_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static enum gv_source_state state_of(const struct source *source)
 {
     switch (source->where.kind) {
@@ -119,7 +113,7 @@ static void on_line(void *context, const char *line, size_t len)
     if (len == SIZE_MAX)
         gv_reader_skip(source->reader);
     else
-        tell(source, readings, gv_reader_line(source->reader, readings, line, len, wall_ms()));
+        tell(source, readings, gv_reader_line(source->reader, readings, line, len, gv_wall_ms()));
 }
 
 static void progress(struct source *source, bool moved)
@@ -143,7 +137,7 @@ static void on_settle(uv_timer_t *timer)
     for (size_t i = 0; i < s->count; i++) {
         bool any = false;
 
-        while ((n = gv_reader_settle(s->list[i].reader, readings, wall_ms())) > 0) {
+        while ((n = gv_reader_settle(s->list[i].reader, readings, gv_wall_ms())) > 0) {
             tell(&s->list[i], readings, n);
             any = true;
         }
@@ -266,11 +260,29 @@ static bool must_wait(const struct source *source)
 
 /* ---- Files and the journal ------------------------------------------------------------------- */
 
+/* Nothing of a file is waited for, but that it grows. */
+static bool is_at_end(const struct gv_tail *tail, bool more)
+{
+    return !more && tail->state == GV_SOURCE_READING && !tail->catching_up && !tail->elsewhere &&
+           tail->quiet_ms == 0;
+}
+
+static bool look_if_changed(struct source *source)
+{
+    if (source->where.kind != GV_LOG_FILE)
+        return take_turn(source);
+    if (!source->behind && gv_still(&source->still, source->tail.path))
+        return false;
+    bool more = take_turn(source);
+    gv_still_looked(&source->still, is_at_end(&source->tail, more));
+    return more;
+}
+
 static void on_time(uv_timer_t *timer)
 {
     struct source *source = timer->data;
     bool wait = must_wait(source);
-    bool more = !wait && take_turn(source);
+    bool more = !wait && look_if_changed(source);
 
     if (source->owner->running)
         uv_timer_start(timer, on_time, wait || more ? WAIT_MS : POLL_MS, 0);
@@ -389,6 +401,7 @@ static int init_source(struct gv_sources *s, size_t i, const struct gv_sources_c
 {
     struct source *source = &s->list[i];
     struct gv_reader_config reader = config->reader;
+    struct gv_log_source where;
     int rc = GV_OK;
 
     source->owner = s;
@@ -397,6 +410,8 @@ static int init_source(struct gv_sources *s, size_t i, const struct gv_sources_c
     reader.hints = s->hints;
     reader.look = config->path_count > 1 ? look_at_others : NULL;
     reader.look_context = source;
+    reader.never_cut = gv_log_source_parse(&where, config->paths[i], NULL) == GV_OK &&
+                       where.kind == GV_LOG_JOURNAL;
     source->reader = gv_reader_new(&reader);
     gv_wipe(reader.key, sizeof reader.key);
     if (!source->path || !source->reader)
@@ -556,7 +571,7 @@ size_t gv_sources_memory(struct gv_sources *sources, struct gv_memory_area out[G
 void gv_sources_recall(struct gv_sources *sources, size_t source)
 {
     if (source < sources->count)
-        gv_reader_recall(sources->list[source].reader, wall_ms());
+        gv_reader_recall(sources->list[source].reader, gv_wall_ms());
     else
         gv_hints_recall(sources->hints);
 }

@@ -56,7 +56,7 @@ static enum gv_split unfinished(struct gv_splitter *s)
     return GV_SPLIT_NONE;
 }
 
-enum gv_split gv_splitter_next(struct gv_splitter *splitter, const char **line, size_t *len)
+enum gv_split gv_splitter_odd(struct gv_splitter *splitter, const char **line, size_t *len)
 {
     for (;;) {
         char *at = splitter->buffer + splitter->start;

@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "node/ingest/ingest.h"
 
 #define GV_SPLITTER_BUFFER 65536
 
@@ -31,8 +34,25 @@ void gv_splitter_reset(struct gv_splitter *splitter, bool inside);
 char *gv_splitter_space(struct gv_splitter *splitter, size_t *space);
 void gv_splitter_filled(struct gv_splitter *splitter, size_t n);
 
+/* gv_splitter_next of a line that is not there as a whole, or too long, or to be skipped. */
+enum gv_split gv_splitter_odd(struct gv_splitter *splitter, const char **line, size_t *len);
+
 /* The next whole line, without its newline; borrowed until the next gv_splitter_space. */
-enum gv_split gv_splitter_next(struct gv_splitter *splitter, const char **line, size_t *len);
+static inline enum gv_split gv_splitter_next(struct gv_splitter *splitter, const char **line,
+                                             size_t *len)
+{
+    char *at = splitter->buffer + splitter->start;
+    size_t have = splitter->end - splitter->start;
+    char *newline = have && !splitter->skipping ? memchr(at, '\n', have) : NULL;
+    if (!newline || newline - at > GV_LINE_MAX)
+        return gv_splitter_odd(splitter, line, len);
+    size_t n = (size_t)(newline - at);
+    splitter->start += n + 1;
+    splitter->taken += n + 1;
+    *line = at;
+    *len = n;
+    return GV_SPLIT_LINE;
+}
 
 /* What is left at the end: a line without its newline. False when nothing is, or it is too long. */
 bool gv_splitter_rest(struct gv_splitter *splitter, const char **line, size_t *len);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "crypto/error.h"
+#include "node/ingest/anchor.h"
 
 /* Writers go on with a renamed file until they are told to reopen it; a second of silence while its
  * successor has begun means that they have been. */
@@ -47,19 +48,20 @@ static bool same_file(const struct gv_position *position, const struct stat *st)
     return position->inode == (uint64_t)st->st_ino && position->device == (uint64_t)st->st_dev;
 }
 
+/* The same log, as far as it was read; perhaps under another inode: copied back, or moved to
+ * another disk. */
+static bool copied(const struct gv_position *position, const struct gv_rotated *file)
+{
+    return position->checksum != 0 && file->checksum == position->checksum &&
+           position->offset <= (uint64_t)file->st.st_size && gv_anchor_holds(position, file->fd);
+}
+
 /* True when the position is a place in this very file: an inode may have been given to another
  * file, or the file may have been emptied and filled anew. */
 static bool still_there(const struct gv_position *position, const struct gv_rotated *file)
 {
-    return same_file(position, &file->st) && position->offset <= (uint64_t)file->st.st_size &&
-           (position->checksum == 0 ? position->offset == 0 : file->checksum == position->checksum);
-}
-
-/* The same log under another inode: copied back, or moved to another disk. */
-static bool copied(const struct gv_position *position, const struct gv_rotated *file)
-{
-    return position->checksum != 0 && file->checksum == position->checksum &&
-           position->offset <= (uint64_t)file->st.st_size;
+    return same_file(position, &file->st) &&
+           (position->checksum == 0 ? position->offset == 0 : copied(position, file));
 }
 
 /* Whether the byte in front of `offset` is no newline: then the rest of a line comes first. */
@@ -119,20 +121,57 @@ static void adopt(struct gv_tail *tail, const struct gv_rotated *file, uint64_t 
     tail->state = GV_SOURCE_READING;
     tail->error = 0;
     gv_splitter_reset(&tail->splitter, !file->archive && inside_line(file->fd, offset));
+    if (offset == 0)
+        tail->position.anchor_end = 0;
+    else if (tail->position.anchor_end == 0 && !file->archive)
+        gv_anchor_look_back(&tail->position, &tail->clock, file->fd);
 }
 
-/* Goes on in an older generation, if the position is in one. True also while that cannot be said
- * yet. */
-static bool resume_rotated(struct gv_tail *tail)
+/* Begins to read a file in which no position is known. Mostly it is new, and read from its start.
+ * But where it begins as the log did, or with what is older than what was read, somebody has
+ * changed the log: then it goes on behind the last line that was read, wherever that is now; and
+ * where that is gone, too, nothing counts that is not younger than it. `rotated`: what was read is
+ * still there beside it, so that of an older stamp another host's clock may be the reason. */
+static void take_up(struct gv_tail *tail, const struct gv_rotated *file, bool rotated)
 {
-    struct gv_rotated old;
-    enum gv_rotated_answer answer =
-        gv_rotated_find(&old, tail->path, &tail->position, tail->unsettled < GV_TAIL_PATIENCE);
+    const struct gv_position *p = &tail->position;
+    uint64_t newest = gv_anchor_newest(p), at = 0, pass = 0;
+    bool same = p->checksum != 0 && file->checksum == p->checksum;
+    uint64_t first_s = file->first_ms / 1000, newest_s = newest / 1000;
+    bool older = file->first_ms > 0 && first_s < newest_s;
+    bool doubt = same || older || (!rotated && file->first_ms > 0 && first_s == newest_s);
 
+    if (doubt && !file->archive && p->anchor != 0 &&
+        !gv_anchor_find(p, &at, file->fd, (uint64_t)file->st.st_size) &&
+        (same || (older && !rotated)))
+        pass = newest;
+    adopt(tail, file, at);
+    tail->position.anchor_end = at;
+    tail->position.pass_ms = pass;
+}
+
+/* Goes on in an older generation, if the position is in one: also in one that was changed, where
+ * the log that is there now (`live`; NULL: none) does not hold what was read last. True also while
+ * that cannot be said yet. */
+static bool resume_rotated(struct gv_tail *tail, const struct gv_rotated *live)
+{
+    const struct gv_position *p = &tail->position;
+    bool patient = tail->unsettled < GV_TAIL_PATIENCE, changed = false;
+    struct gv_rotated old;
+    uint64_t at;
+    enum gv_rotated_answer answer = gv_rotated_find(&old, tail->path, p, false, patient);
+
+    if (answer == GV_ROTATED_NONE && live && p->anchor != 0 &&
+        !gv_anchor_find(p, &at, live->fd, (uint64_t)live->st.st_size)) {
+        changed = true;
+        answer = gv_rotated_find(&old, tail->path, p, true, patient);
+    }
     if (answer == GV_ROTATED_UNSETTLED)
         tail->unsettled++;
     if (answer == GV_ROTATED_FOUND) {
-        adopt(tail, &old, tail->position.offset);
+        adopt(tail, &old, old.behind);
+        if (changed)
+            tail->position.anchor_end = old.behind;
         tail->elsewhere = tail->catching_up = true;
     }
     return answer != GV_ROTATED_NONE;
@@ -146,7 +185,8 @@ static void open_first(struct gv_tail *tail)
     bool known = position->inode != 0;
     int error = open_regular(&live, tail->path);
 
-    if (known && (error || !still_there(position, &live)) && resume_rotated(tail)) {
+    if (known && (error || !still_there(position, &live)) &&
+        resume_rotated(tail, error ? NULL : &live)) {
         if (!error)
             gv_rotated_close(&live);
         return;
@@ -161,15 +201,16 @@ static void open_first(struct gv_tail *tail)
         }
         return;
     }
-    if (known)
-        adopt(tail, &live,
-              still_there(position, &live) || copied(position, &live) ? position->offset : 0);
+    if (known && (still_there(position, &live) || copied(position, &live)))
+        adopt(tail, &live, position->offset);
+    else if (known)
+        take_up(tail, &live, false);
     else
         adopt(tail, &live, tail->from_start || tail->resumed ? 0 : (uint64_t)live.st.st_size);
 }
 
-/* The open file was emptied (copytruncate): by its size, or, if it has grown past us since, by its
- * first line. */
+/* The open file was emptied (copytruncate) or changed: by its size, or, if it has grown past us
+ * since, by its first line or the last that was read. */
 static bool emptied(struct gv_tail *tail, const struct stat *st)
 {
     uint64_t read_to = tail->base + tail->splitter.taken + tail->splitter.pending +
@@ -180,7 +221,9 @@ static bool emptied(struct gv_tail *tail, const struct stat *st)
     uint64_t checksum = gv_rotated_checksum(tail->fd);
     if (tail->position.checksum == 0)
         tail->position.checksum = checksum;
-    return tail->position.checksum != 0 && checksum != tail->position.checksum;
+    if (tail->position.checksum != 0 && checksum != tail->position.checksum)
+        return true;
+    return (uint64_t)st->st_size > read_to && !gv_anchor_holds(&tail->position, tail->fd);
 }
 
 /* What was written between the last look and the copy is in the copy. */
@@ -188,13 +231,25 @@ static void restart_emptied(struct gv_tail *tail, const struct stat *st)
 {
     /* A generation is taken up when its first line is whole: a position in nothing could not be
      * found again after another rotation. */
-    if (gv_rotated_checksum(tail->fd) == 0 || resume_rotated(tail))
-        return; /* it is asked again, as the file stays emptied */
-    struct gv_rotated file = {.fd = tail->fd, .st = *st, .checksum = gv_rotated_checksum(tail->fd)};
+    struct gv_rotated file = {.fd = tail->fd, .st = *st};
 
+    gv_rotated_look(&file);
+    if (file.checksum == 0 || resume_rotated(tail, &file))
+        return; /* it is asked again, as the file stays emptied */
     tail->fd = -1;
-    adopt(tail, &file, 0);
+    take_up(tail, &file, false);
     tail->rotations++;
+}
+
+/* Of a file that was changed: whether the line was read before, by its age. */
+static bool is_old(struct gv_tail *tail, const char *line, size_t len)
+{
+    uint64_t ms = gv_anchor_time(&tail->clock, line, len);
+
+    if (ms <= tail->position.pass_ms)
+        return true; /* or of no age */
+    tail->position.pass_ms = 0;
+    return false;
 }
 
 static void give_lines(struct gv_tail *tail, gv_line_taker *on_line, void *context)
@@ -206,9 +261,12 @@ static void give_lines(struct gv_tail *tail, gv_line_taker *on_line, void *conte
 
     while ((split = gv_splitter_next(s, &line, &len)) != GV_SPLIT_NONE) {
         tail->position.offset = tail->base + s->taken;
+        if (tail->position.pass_ms != 0 && (split != GV_SPLIT_LINE || is_old(tail, line, len)))
+            continue;
         on_line(context, line, split == GV_SPLIT_LINE ? len : SIZE_MAX);
     }
     tail->position.offset = tail->base + s->taken;
+    gv_anchor_keep(&tail->position, &tail->clock, s->buffer, s->start, tail->position.offset);
 }
 
 /* What could be read of it was; the next generation follows. */
@@ -307,6 +365,21 @@ static void look_whether_deleted(struct gv_tail *tail)
     }
 }
 
+/* Whether what was read is still beside the log, so that this was a rotation: the open file has
+ * another name by now, or there is a copy. */
+static bool is_beside(const struct gv_tail *tail)
+{
+    struct gv_rotated copy;
+    struct stat st;
+
+    if (tail->archive || (fstat(tail->fd, &st) == 0 && st.st_nlink > 0))
+        return true;
+    if (gv_rotated_find(&copy, tail->path, &tail->position, false, false) != GV_ROTATED_FOUND)
+        return false;
+    gv_rotated_close(&copy);
+    return true;
+}
+
 static bool follow_successor(struct gv_tail *tail)
 {
     struct gv_rotated file;
@@ -320,7 +393,7 @@ static bool follow_successor(struct gv_tail *tail)
         gv_rotated_close(&file);
         return false;
     }
-    adopt(tail, &file, 0);
+    take_up(tail, &file, is_beside(tail));
     tail->rotations++;
     return true;
 }
@@ -334,8 +407,11 @@ static bool move_on(struct gv_tail *tail)
     struct gv_rotated file;
     struct stat st;
 
-    if (!tail->archive && fstat(tail->fd, &st) == 0)
+    done->replaced = 0;
+    if (!tail->archive && fstat(tail->fd, &st) == 0) {
         done->written = st.st_mtim;
+        done->replaced = st.st_nlink == 0 ? tail->position.checksum : 0;
+    }
     if (tail->unsettled == 0)
         done->checksums[done->count++ % GV_ROTATED_DONE] = tail->position.checksum;
     switch (gv_rotated_next(&file, tail->path, done, tail->unsettled < GV_TAIL_PATIENCE)) {
@@ -343,7 +419,7 @@ static bool move_on(struct gv_tail *tail)
         tail->unsettled++;
         return false;
     case GV_ROTATED_FOUND:
-        adopt(tail, &file, 0);
+        take_up(tail, &file, true);
         tail->elsewhere = tail->catching_up = true;
         tail->rotations++;
         return true;

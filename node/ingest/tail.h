@@ -8,6 +8,7 @@
 #include "node/ingest/ingest.h"
 #include "node/ingest/rotated.h"
 #include "node/ingest/splitter.h"
+#include "node/ingest/timestamp.h"
 
 struct gv_tail {
     const char *path;            /* borrowed */
@@ -16,6 +17,7 @@ struct gv_tail {
     uint64_t skip;               /* bytes of the archive in front of the position */
     struct gv_position position; /* of the open file, or where to resume */
     struct gv_splitter splitter;
+    struct gv_clock clock;       /* of stamps without a year or a zone */
     struct gv_rotated_done done; /* which generations were read */
     unsigned unsettled;          /* polls in a row that found the folder moving */
     uint64_t base;               /* file offset where the splitter began */

@@ -5,6 +5,14 @@
 
 #include "node/ingest/words.h"
 
+uint64_t gv_wall_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static bool digits(const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -282,6 +290,19 @@ static bool infer_year(struct gv_clock *clock, int64_t *ms, bool *sure, struct f
     return false;
 }
 
+/* "Nov 21 10:10:17" */
+#define SECOND_LEN 15
+
+static void keep_second(struct gv_clock *clock, const struct gv_stamp *stamp)
+{
+    if (stamp->len != SECOND_LEN) {
+        clock->second_text[0] = clock->second_text[1] = 0;
+        return;
+    }
+    memcpy(&clock->second_text[0], stamp->text, 8);
+    memcpy(&clock->second_text[1], stamp->text + SECOND_LEN - 8, 8);
+}
+
 /* The stamp of a line is mostly of the minute of the one before: the same but for its seconds and
  * fraction. A stamp without a year may change its meaning as `now` moves on, so that must be the
  * same for it; a second of `now` makes no difference to a second of the stamp. */
@@ -297,6 +318,11 @@ static bool same_minute(struct gv_clock *clock, uint64_t *out_ms, const struct g
     if (!clock->minute_sure) {
         *out_ms = clock->last_ms;
         return memcmp(t, last, stamp->len) == 0;
+    }
+    if (stamp->len == SECOND_LEN && memcmp(t, &clock->second_text[0], 8) == 0 &&
+        memcmp(t + SECOND_LEN - 8, &clock->second_text[1], 8) == 0) {
+        *out_ms = clock->last_ms; /* neighbours mostly share the second, too */
+        return *out_ms <= now_ms + clock->ahead_ms;
     }
     if (memcmp(t, last, 8) != 0 || memcmp(t + at - 9, last + at - 9, 8) != 0)
         return false; /* then it differs in front of the seconds */
@@ -329,6 +355,7 @@ bool gv_clock_convert(struct gv_clock *clock, uint64_t *out_ms, const struct gv_
     }
     if (same_minute(clock, out_ms, stamp, now_ms)) {
         clock->last_ms = *out_ms;
+        keep_second(clock, stamp);
         return true;
     }
     if (!take_fields(&f, stamp))
@@ -347,6 +374,7 @@ bool gv_clock_convert(struct gv_clock *clock, uint64_t *out_ms, const struct gv_
     clock->last_now_ms = now_ms;
     clock->last_len = stamp->len;
     memcpy(clock->last_text, stamp->text, stamp->len);
+    keep_second(clock, stamp);
     clock->zone_at = (uint8_t)f.zone_at;
     clock->minute_ms = (uint64_t)(ms - in_minute(&f));
     clock->minute_sure = sure && f.second < 60 && (f.zoned || !clock->quarter_double);

@@ -20,6 +20,8 @@ struct gv_stamp {
     uint8_t form; /* enum gv_stamp_form */
 };
 
+uint64_t gv_wall_ms(void); /* of this host, against which a stamp is read */
+
 /* Recognises a stamp at the start of `text`. False when there is none. */
 bool gv_stamp_find(struct gv_stamp *out, const char *text, size_t len);
 
@@ -32,6 +34,7 @@ struct gv_clock {
     uint64_t last_ms;  /* the last conversion; decides the hour that a clock change doubles */
     uint64_t last_now_ms;
     char last_text[GV_STAMP_MAX];
+    uint64_t second_text[2]; /* of last_ms, where it is of RFC 3164 without a fraction; else zero */
     uint8_t last_len;
     uint8_t zone_at;    /* behind its fraction */
     bool minute_sure;   /* what differs from last_text in seconds and fraction is of its minute */

@@ -79,6 +79,17 @@ static inline bool gv_is_word_char(char c)
 /* Always inlined, so that the length of a literal is a constant: these are asked of every line. */
 #define GV_INLINE static inline __attribute__((always_inline))
 
+/* Sixteen bytes at a time. */
+typedef uint8_t gv_chunk __attribute__((vector_size(16)));
+
+GV_INLINE gv_chunk gv_load_chunk(const char *at)
+{
+    gv_chunk chunk;
+
+    memcpy(&chunk, at, sizeof chunk);
+    return chunk;
+}
+
 GV_INLINE bool gv_begins(const char *at, const char *limit, const char *word)
 {
     size_t n = strlen(word);

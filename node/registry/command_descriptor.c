@@ -61,6 +61,10 @@ int gv_set_registry_key(struct gv_descriptor *descriptor, const uint8_t key[GV_K
     if (i == GV_DESCRIPTOR_KEYS)
         return GV_ERR_FULL;
     if (i == descriptor->key_count) {
+        for (size_t j = 0; j < i; j++) /* it takes over at once */
+            if (descriptor->keys[j].from_min <= now_min &&
+                descriptor->keys[j].until_min > now_min + GV_OVERLAP_MIN)
+                descriptor->keys[j].until_min = now_min + GV_OVERLAP_MIN;
         memcpy(descriptor->keys[i].key, key, GV_KEY_LEN);
         descriptor->keys[i].from_min = now_min;
         descriptor->keys[i].until_min = now_min;
@@ -86,6 +90,29 @@ void gv_drop_key(struct gv_descriptor *descriptor, size_t at)
     descriptor->key_count--;
 }
 
+/* Two keys at once are two logs to watch, so they are for a change, and not for good. What is past
+ * when the descriptor comes into force cannot be changed any more, and is no reason to sign none.
+ */
+int gv_check_overlap(const struct gv_descriptor *descriptor, struct gv_text *why)
+{
+    uint32_t now = descriptor->activation_min;
+
+    for (size_t i = 0; i < descriptor->key_count; i++)
+        for (size_t j = 0; j < descriptor->key_count; j++) {
+            const struct gv_registry_key *a = &descriptor->keys[i], *b = &descriptor->keys[j];
+            bool follows = a->from_min < b->from_min || (a->from_min == b->from_min && i < j);
+            uint64_t begins = b->from_min > now ? b->from_min : now;
+            if (follows && begins + GV_OVERLAP_MAX_MIN < a->until_min)
+                return gv_fail(why, GV_ERR_FORBIDDEN,
+                               "the descriptor would have the registry keys %08x and %08x sign "
+                               "beside each other for more than %u days: change a key with "
+                               "grapevine-registry keys --rotate",
+                               gv_certificate_signer(a->key), gv_certificate_signer(b->key),
+                               GV_OVERLAP_MAX_MIN / 1440);
+        }
+    return GV_OK;
+}
+
 int gv_write_descriptor(struct gv_descriptor *descriptor, const char *folder,
                         const uint8_t root_secret[64], struct gv_text *why)
 {
@@ -95,6 +122,9 @@ int gv_write_descriptor(struct gv_descriptor *descriptor, const char *folder,
 
     gv_buf_init(&wire);
     if (!path)
+        goto out;
+    rc = gv_check_overlap(descriptor, why);
+    if (rc != GV_OK)
         goto out;
     rc = gv_descriptor_issue(&wire, descriptor, root_secret);
     if (rc == GV_ERR_RANGE)

@@ -211,21 +211,45 @@ static bool behind_proxy(const struct init *init)
     return strncmp(init->descriptor.registry_url, "https:", 6) == 0;
 }
 
+static const char *mail_url(const struct init *init)
+{
+    return init->mail ? init->mail : "smtp://localhost";
+}
+
+/* An address of the registry's own domain, where its URL has one: mails from nowhere are refused by
+ * most. "": it has none. */
+static void sender_of(char out[GV_EMAIL_MAX + 1], const struct init *init)
+{
+    char host[GV_HOST_MAX + 1];
+
+    host_of(host, init->descriptor.registry_url);
+    size_t len = strlen(host);
+    bool name = len > 0 && len < GV_EMAIL_MAX - strlen("grapevine@") && strchr(host, '.') &&
+                host[0] != '[' && strchr("0123456789", host[len - 1]) == NULL;
+    snprintf(out, GV_EMAIL_MAX + 1, "%s%.240s", name ? "grapevine@" : "", name ? host : "");
+}
+
 static int write_config(const struct init *init, struct gv_text *why)
 {
     static const char proxy_hint[] =
-        "; The address of the TLS proxy before this registry, as the registry sees it. Needed, or\n"
+        "; https:// by this registry itself:\n"
+        ";tls_certificate = /etc/letsencrypt/live/HOST/fullchain.pem\n"
+        ";tls_key = /etc/letsencrypt/live/HOST/privkey.pem\n"
+        "; Or the address of the TLS proxy before it, as the registry sees it. Needed then, or\n"
         "; all nodes share the proxy's limits and network group; the proxy must set the header\n"
         "; X-Forwarded-For to its client's address. For one on this host:\n"
         ";trusted_proxy = 127.0.0.1\n";
-    char text[2048];
+    char text[2048], sender[GV_EMAIL_MAX + 1];
 
+    sender_of(sender, init);
     int len = snprintf(
         text, sizeof text,
         "; Registry of the network %s. All keys: grapevine-registry --help-config\n"
-        "[registry]\ndata = .\nlisten = %s\n%s%s\n[mail]\nurl = %s\n",
+        "[registry]\ndata = .\nlisten = %s\n%s%s\n[mail]\nurl = %s\n"
+        "; The sender: an address that this mail server lets this host send from.\n%sfrom = %s\n",
         init->descriptor.name, listen_at(init), init->invited ? "enrolment = invited\n" : "",
-        behind_proxy(init) ? proxy_hint : "", init->mail ? init->mail : "smtp://localhost");
+        behind_proxy(init) ? proxy_hint : "", mail_url(init), *sender ? "" : ";",
+        *sender ? sender : "grapevine@example.org");
     if (len < 0 || (size_t)len >= sizeof text)
         return gv_fail(why, GV_ERR_RANGE, "--mail is too long");
     return write_text(init->folder, GV_FILE_CONFIG, text, 0600, why);
@@ -272,7 +296,7 @@ out:
 static void say_what_next(const struct init *init)
 {
     const struct gv_descriptor *d = &init->descriptor;
-    char id[2 * GV_KEY_LEN + 1], host[GV_HOST_MAX + 1];
+    char id[2 * GV_KEY_LEN + 1], host[GV_HOST_MAX + 1], sender[GV_EMAIL_MAX + 1];
     bool service = strcmp(init->folder, SERVICE_FOLDER) == 0;
 
     gv_hex(id, d->network_id, GV_KEY_LEN);
@@ -287,6 +311,10 @@ static void say_what_next(const struct init *init)
     else
         printf("Start with: grapevine-registry serve --config %s/" GV_FILE_CONFIG "\n",
                init->folder);
+    sender_of(sender, init);
+    if (strncmp(mail_url(init), "file:", 5) != 0)
+        printf("Codes go out by %s from %s: [mail] url and from in that file.\n", mail_url(init),
+               *sender ? sender : "an address that has yet to be set");
     if (init->invited)
         printf("An invitation for each: grapevine-registry invite --data %s\n", init->folder);
     printf("On each mail server then: grapevine setup --registry %s\n", d->registry_url);
@@ -297,8 +325,8 @@ static void say_what_next(const struct init *init)
                "HOST:" MESH_PORT "\n",
                init->folder);
     if (behind_proxy(init))
-        printf("Its https:// is a TLS proxy's work: set [registry] trusted_proxy in that file to "
-               "the proxy's address.\n");
+        printf("Its https:// is done by this registry with [registry] tls_certificate and tls_key, "
+               "or by a proxy before it: then set trusted_proxy to the proxy's address.\n");
 }
 
 int gv_command_init(int argc, char **argv)

@@ -22,10 +22,9 @@
 #include "node/registry/desk.h"
 #include "node/registry/registrar.h"
 
-#define LEAD_S    86400 /* nodes ask for the descriptor every 6 hours */
-#define OVERLAP_S 86400
-#define KEY_S     (3 * 365 * 86400)
-#define WAIT_MAX  (90 * 86400)
+#define LEAD_S        86400 /* nodes ask for the descriptor every 6 hours */
+#define KEY_S         (3 * 365 * 86400)
+#define LEAD_DAYS_MAX 90
 
 /* A node takes a descriptor only if its version is higher than that of the one it has, which may
  * have been signed since the backup, or by an earlier registry from the same backup: so many, and
@@ -45,6 +44,7 @@ struct keys {
     struct gv_identity root;           /* secret; of take_root */
     size_t in_use[GV_DESCRIPTOR_KEYS]; /* certificates of each that are accepted */
     uint32_t now;
+    uint32_t from, until; /* of a rotation: the new key signs from, the others until then */
 };
 
 enum { OPTION_ROTATE = 256, OPTION_LEAD, OPTION_OVERLAP, OPTION_DROP, OPTION_FORCE };
@@ -55,7 +55,7 @@ static const struct argp_option options[] = {
     {"lead", OPTION_LEAD, "DURATION", 0,
      "With --rotate: it signs from then on, when nodes know of it (1d; 0s: at once)", 0},
     {"overlap", OPTION_OVERLAP, "DURATION", 0,
-     "With --rotate: for so long after that the old key is still good to sign (1d)", 0},
+     "With --rotate: for so long after that the old key is still good to sign (1d; at most 2d)", 0},
     {"drop", OPTION_DROP, "KEY", 0, "Name this key no more: its first 8 hex digits", 0},
     {"force", OPTION_FORCE, NULL, 0,
      "With --drop: also while certificates of it are in use, which end by it", 0},
@@ -63,11 +63,11 @@ static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "As JSON", 0},
     {0}};
 
-static void take_duration(int64_t *out, const char *name, const char *text,
+static void take_duration(int64_t *out, const char *name, const char *text, unsigned max_days,
                           struct argp_state *state)
 {
-    if (gv_config_duration_parse(out, text) != GV_OK || *out < 0 || *out > WAIT_MAX)
-        argp_error(state, "--%s %s: write 0s to 90d", name, text);
+    if (gv_config_duration_parse(out, text) != GV_OK || *out < 0 || *out > 86400LL * max_days)
+        argp_error(state, "--%s %s: write 0s to %ud", name, text, max_days);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -79,10 +79,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         keys->rotate = true;
         return 0;
     case OPTION_LEAD:
-        take_duration(&keys->lead_s, "lead", arg, state);
+        take_duration(&keys->lead_s, "lead", arg, LEAD_DAYS_MAX, state);
         return 0;
     case OPTION_OVERLAP:
-        take_duration(&keys->overlap_s, "overlap", arg, state);
+        take_duration(&keys->overlap_s, "overlap", arg, GV_OVERLAP_MAX_MIN / 1440, state);
         return 0;
     case OPTION_DROP:
         keys->drop = arg;
@@ -203,6 +203,9 @@ static int show(const struct keys *keys)
         !list || (keys->json && json_dumpf(list, stdout, JSON_INDENT(2)) != 0) ? GV_ERR_IO : GV_OK;
     if (keys->json)
         putchar('\n');
+    struct gv_text what;
+    if (gv_signers_end(&what, &keys->signers, &keys->descriptor, keys->now))
+        fprintf(stderr, "grapevine-registry: %s\n", what.text);
     json_decref(list);
     return rc;
 }
@@ -234,7 +237,59 @@ static void wipe(struct keys *keys)
 
 /* ---- rotation ------------------------------------------------------------------------------- */
 
-/* The key that followed the last time has taken over: it is the registry's key now. */
+static void end_key(struct gv_registry_key *key, uint32_t until)
+{
+    if (key->until_min > until)
+        key->until_min = until;
+    if (key->until_min <= key->from_min) /* named and followed within a minute */
+        key->until_min = key->from_min + 1;
+}
+
+/* The others end; NULL: a key that is not made yet. */
+static void name_key(struct gv_descriptor *d, const struct keys *keys, const uint8_t *public_key)
+{
+    for (size_t i = 0; i < d->key_count; i++)
+        end_key(&d->keys[i], keys->until);
+    struct gv_registry_key *key = &d->keys[d->key_count++];
+    memset(key, 0, sizeof *key);
+    if (public_key)
+        memcpy(key->key, public_key, GV_KEY_LEN);
+    key->from_min = keys->from;
+    key->until_min = keys->from + KEY_S / 60;
+}
+
+/* Would the descriptor be signed? Asked before a key is renamed over another, which nothing brings
+ * back. */
+static int try_rotation(const struct keys *keys, size_t before, struct gv_text *why)
+{
+    struct gv_descriptor *trial = malloc(sizeof *trial);
+
+    if (!trial)
+        return GV_ERR_MEMORY;
+    *trial = keys->descriptor;
+    trial->activation_min = keys->now;
+    if (before != SIZE_MAX)
+        end_key(&trial->keys[before], keys->now + 1);
+    name_key(trial, keys, NULL);
+    int rc = gv_check_overlap(trial, NULL);
+    free(trial);
+    return rc == GV_OK ? rc
+                       : gv_fail(why, rc,
+                                 "two registry keys would sign beside each other for more than %u "
+                                 "days: drop the one that is in the way (--drop), or take a "
+                                 "shorter --lead",
+                                 GV_OVERLAP_MAX_MIN / 1440);
+}
+
+static int take_over(const char *next, const char *path, struct gv_text *why)
+{
+    if (rename(next, path) != 0 || gv_file_sync_folder(path) != 0)
+        return gv_fail(why, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    return GV_OK;
+}
+
+/* The key that followed the last time has taken over: it is the registry's key now. The one before
+ * is gone, so it is in force no more: nobody could show its log grow. */
 static int promote(struct keys *keys, const char *next, struct gv_text *why)
 {
     const struct gv_identity *follower = &keys->signers.items[1];
@@ -248,11 +303,14 @@ static int promote(struct keys *keys, const char *next, struct gv_text *why)
         rc = gv_fail(why, GV_ERR_DUPLICATE,
                      "a rotation is under way: its key signs from %s on; wait until then", from);
     }
-    if (rc == GV_OK && rename(next, path) != 0)
-        rc = gv_fail(why, GV_ERR_IO, "%s: %s", path, strerror(errno));
-    if (rc == GV_OK && gv_file_sync_folder(path) != 0)
-        rc = gv_fail(why, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    size_t before = gv_signer_place(&keys->descriptor, keys->signers.items[0].sign_public);
+    if (rc == GV_OK)
+        rc = try_rotation(keys, before, why);
+    if (rc == GV_OK)
+        rc = take_over(next, path, why);
     if (rc == GV_OK) {
+        if (before != SIZE_MAX)
+            end_key(&keys->descriptor.keys[before], keys->now + 1);
         keys->signers.items[0] = *follower;
         keys->signers.count = 1;
     }
@@ -284,6 +342,20 @@ static int forget_follower(struct keys *keys, struct gv_text *why)
     return rc;
 }
 
+/* The log of the key before lacks what was signed since the backup: whoever signed another head of
+ * it would contradict those that were given. So it is gone, and the new one stands alone. */
+static int forget_before(const struct keys *keys, struct gv_text *why)
+{
+    const char *folder = keys->desk.place.folder;
+    char *next = gv_data_path(folder, GV_FILE_NEXT_KEY);
+    char *path = gv_data_path(folder, GV_FILE_REGISTRY_KEY);
+    int rc = next && path ? take_over(next, path, why) : GV_ERR_MEMORY;
+
+    free(next);
+    free(path);
+    return rc;
+}
+
 /* One that was made and then not named, because something came in between, is as good as new. */
 static int make_follower(struct keys *keys, struct gv_text *why)
 {
@@ -309,11 +381,14 @@ static int make_follower(struct keys *keys, struct gv_text *why)
 static int rotate(struct keys *keys, struct gv_text *why)
 {
     struct gv_descriptor *d = &keys->descriptor;
-    uint32_t from = keys->now + (uint32_t)(keys->lead_s / 60);
-    uint32_t until = from + (uint32_t)(keys->overlap_s / 60);
     char text[32];
     int rc = take_root(keys, why); /* first: or a key would be made for nothing */
 
+    keys->from = keys->now + (uint32_t)(keys->lead_s / 60);
+    keys->until = keys->from + (uint32_t)(keys->overlap_s / 60);
+    if (keys->until <=
+        keys->now) /* what was signed within this minute stays good (its end is exclusive) */
+        keys->until = keys->now + 1;
     gv_drop_old_keys(d, keys->now);
     if (rc == GV_OK && keys->restored) {
         d->version +=
@@ -327,23 +402,13 @@ static int rotate(struct keys *keys, struct gv_text *why)
         rc = make_follower(keys, why);
     if (rc != GV_OK)
         return rc;
-    if (until <=
-        keys->now) /* what was signed within this minute stays good (its end is exclusive) */
-        until = keys->now + 1;
-    for (size_t i = 0; i < d->key_count; i++) {
-        if (d->keys[i].until_min > until)
-            d->keys[i].until_min = until;
-        if (d->keys[i].until_min <= d->keys[i].from_min) /* named and followed within a minute */
-            d->keys[i].until_min = d->keys[i].from_min + 1;
-    }
-    struct gv_registry_key *key = &d->keys[d->key_count++];
-    memcpy(key->key, keys->signers.items[1].sign_public, GV_KEY_LEN);
-    key->from_min = from;
-    key->until_min = from + KEY_S / 60;
+    name_key(d, keys, keys->signers.items[1].sign_public);
     keys->in_use[d->key_count - 1] = 0;
     rc = sign(keys, why);
-    minute_text(text, from);
-    if (rc == GV_OK)
+    if (rc == GV_OK && keys->restored)
+        rc = forget_before(keys, why);
+    minute_text(text, keys->from);
+    if (rc == GV_OK && !keys->restored)
         printf("version %u of the descriptor names a key that signs from %s on. Other processes of "
                "this registry need " GV_FILE_NEXT_KEY " and " GV_FILE_DESCRIPTOR " before that.\n",
                d->version, text);
@@ -409,7 +474,7 @@ int gv_command_keys(int argc, char **argv)
     if (!keys)
         return gv_complain(GV_ERR_MEMORY, &why);
     keys->lead_s = LEAD_S;
-    keys->overlap_s = OVERLAP_S;
+    keys->overlap_s = 60 * GV_OVERLAP_MIN;
     gv_arguments(&argp, argc, argv, 0, keys);
     int rc = find_out(keys, &why);
     if (rc == GV_OK)

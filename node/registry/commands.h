@@ -49,7 +49,12 @@ uint32_t gv_now_min(void);
 bool gv_set_seed(struct gv_descriptor *descriptor, const char *text);
 bool gv_set_url(struct gv_descriptor *descriptor, const char *text);
 
-/* Makes sure that the registry's key is named and has at least a year to go (it gets three). */
+/* For so long two registry keys are in force beside each other; no longer is signed. Minutes. */
+#define GV_OVERLAP_MIN     1440u
+#define GV_OVERLAP_MAX_MIN 2880u
+
+/* Makes sure that the registry's key is named and has at least a year to go (it gets three). One
+ * that was not named takes over at once: the others have GV_OVERLAP_MIN left. */
 int gv_set_registry_key(struct gv_descriptor *descriptor, const uint8_t key[GV_KEY_LEN],
                         uint32_t now_min);
 /* Keys whose last certificate ended long ago make room; and one by its place. */
@@ -59,7 +64,10 @@ void gv_drop_key(struct gv_descriptor *descriptor, size_t at);
  * caller either way. */
 int gv_read_root(struct gv_identity *out, const struct gv_descriptor *descriptor,
                  const char *folder, const char *path, struct gv_text *why);
-/* Signs the descriptor and writes DIR/network.descriptor. */
+/* GV_ERR_FORBIDDEN: two keys would be in force beside each other for more than GV_OVERLAP_MAX_MIN,
+ * counted from the minute at which the descriptor is activated. */
+int gv_check_overlap(const struct gv_descriptor *descriptor, struct gv_text *why);
+/* Signs the descriptor and writes DIR/network.descriptor, if gv_check_overlap allows it. */
 int gv_write_descriptor(struct gv_descriptor *descriptor, const char *folder,
                         const uint8_t root_secret[64], struct gv_text *why);
 

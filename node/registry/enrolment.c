@@ -15,7 +15,11 @@
 
 void gv_refuse_internal(struct gv_http_request *request, int error)
 {
-    gv_log_limited(GV_LOG_ERROR, "the database does not do as asked: %s", gv_strerror(error));
+    if (error == GV_ERR_SIGNER)
+        gv_log_limited(GV_LOG_ERROR, "no key of this registry is in force, so nothing can be "
+                                     "issued: run grapevine-registry keys --rotate --lead 0s");
+    else
+        gv_log_limited(GV_LOG_ERROR, "the database does not do as asked: %s", gv_strerror(error));
     gv_http_add_header(request, "Retry-After", "60");
     gv_http_error(request, 503, "unavailable",
                   "the registry has a trouble of its own, try again in a minute");
@@ -394,8 +398,9 @@ static void refuse_admission(struct gv_http_request *request, int error)
 static uint32_t issue_minute(const struct gv_registrar *registrar)
 {
     uint32_t now = gv_registrar_now_min(registrar);
+    uint32_t head = gv_logs_head_minute(&registrar->logs, registrar->rules.signer);
 
-    return now > registrar->logs.head.minute ? now : registrar->logs.head.minute;
+    return now > head ? now : head;
 }
 
 /* Within a transaction: what is read here is still so when it is written. */

@@ -42,12 +42,6 @@ char *gv_data_path(const char *folder, const char *name)
     return path;
 }
 
-int gv_registrar_sign_head(struct gv_registrar *registrar)
-{
-    return gv_logs_sign(&registrar->logs, registrar->records, &registrar->descriptor,
-                        registrar->signer, gv_registrar_now_min(registrar));
-}
-
 /* ---- the descriptor ------------------------------------------------------------------------- */
 
 int gv_descriptor_read(struct gv_descriptor *out, struct gv_buf *wire, const char *path,
@@ -63,8 +57,8 @@ int gv_descriptor_read(struct gv_descriptor *out, struct gv_buf *wire, const cha
     return rc;
 }
 
-/* Which of our keys signs now. Another one has a log of its own, which has no head yet. Where none
- * is in force the one before stays, and what it would sign is refused where it is signed. */
+/* Which of our keys signs now. Where none is in force the one before stays, and what it would sign
+ * is refused where it is signed. */
 static void choose_signer(struct gv_registrar *registrar)
 {
     const struct gv_identity *now =
@@ -79,7 +73,6 @@ static void choose_signer(struct gv_registrar *registrar)
     registrar->rules.signer = gv_certificate_signer(now->sign_public);
     if (registrar->rules.signer == before)
         return;
-    gv_logs_forget_head(&registrar->logs);
     if (before)
         gv_log(GV_LOG_NOTICE,
                "certificates are signed with the key %08x from now on, not with %08x",
@@ -183,7 +176,9 @@ static int open_data(struct gv_registrar *registrar, struct gv_text *error)
         rc = load_descriptor(registrar, descriptor, error);
     if (rc == GV_OK)
         rc = gv_records_open(&registrar->records, database, secret, error);
-    registrar->logs.guard_path = gv_data_path(folder, GV_FILE_LOG_HEAD);
+    registrar->logs.folder = strdup(folder);
+    if (rc == GV_OK)
+        gv_logs_adopt(&registrar->logs, &registrar->descriptor);
     if (rc == GV_OK && (rc = gv_logs_backfill(registrar->records)) != GV_OK)
         gv_fail(error, rc, "the log of certificates cannot be read: %s", gv_strerror(rc));
 out:
@@ -267,11 +262,32 @@ static int check_templates(const struct gv_registry_settings *settings, struct g
 
 /* ---- what has expired ----------------------------------------------------------------------- */
 
+/* Once a day: years after the last change nobody thinks of it. */
+static void warn_of_keys(struct gv_registrar *registrar)
+{
+    uint32_t now = gv_registrar_now_min(registrar);
+    struct gv_text what;
+    struct gv_log *log;
+
+    if (registrar->key_hint_min && now < registrar->key_hint_min + 1440)
+        return;
+    registrar->key_hint_min = now;
+    if (gv_signers_end(&what, &registrar->signers, &registrar->descriptor, now))
+        gv_log(GV_LOG_WARNING, "%s", what.text);
+    if (gv_logs_get(&registrar->logs, &log, registrar->records, registrar->rules.signer) == GV_OK &&
+        log->tree.size >= GV_LOG_COPY_MAX / 4 * 3)
+        gv_log(GV_LOG_WARNING,
+               "the log of this registry's key has %llu certificates, and nodes copy %u: run "
+               "grapevine-registry keys --rotate, whose new key begins an empty one",
+               (unsigned long long)log->tree.size, GV_LOG_COPY_MAX);
+}
+
 /* An address that was never confirmed must not stay until somebody else enrols. */
 static void on_purge(uv_timer_t *timer)
 {
     struct gv_registrar *registrar = timer->data;
 
+    warn_of_keys(registrar);
     gv_batch_flush(registrar);
     int rc = gv_records_purge(registrar->records, gv_registrar_now_min(registrar));
     if (rc != GV_OK)

@@ -30,7 +30,6 @@
 #define GV_FILE_TERMS        "terms.txt"
 #define GV_FILE_CONFIG       "registry.conf"
 #define GV_FILE_DATABASE     "registry.db"
-#define GV_FILE_LOG_HEAD     "log.head" /* the last that this process signed or gave */
 #define GV_TERMS_FILE_MAX    65536
 
 struct gv_registrar {
@@ -54,6 +53,7 @@ struct gv_registrar {
     struct gv_rate by_email;                                       /* per hour */
     struct gv_rate proofs; /* each proof of possession is good once */
 
+    uint32_t key_hint_min;   /* when the end of the keys was last warned of, 0: never */
     uint32_t proxy_hint_min; /* when an unknown proxy was last warned of, 0: never */
 
     struct gv_batch batch;      /* what is answered after the next commit */
@@ -78,9 +78,6 @@ void gv_registrar_stop(struct gv_registrar **held);
 void gv_registrar_release(struct gv_registrar *registrar);
 
 uint32_t gv_registrar_now_min(const struct gv_registrar *registrar);
-
-/* registrar->logs.head is then the newest (gv_logs_sign). */
-int gv_registrar_sign_head(struct gv_registrar *registrar);
 
 /* Reads the descriptor, and the keys, anew when its file has changed. One that does not verify, is
  * of another network, older, or without our key is logged and left alone. Then sees which key signs

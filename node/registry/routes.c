@@ -168,6 +168,11 @@ static void get_health(struct gv_http_request *request, void *context)
 
     if (!admit_alone(registrar, request))
         return;
+    if (!gv_signers_at(&registrar->signers, &registrar->descriptor,
+                       gv_registrar_now_min(registrar))) {
+        gv_refuse_internal(request, GV_ERR_SIGNER);
+        return;
+    }
     if (gv_records_instance(registrar->records, &unused, nobody) != GV_ERR_NOT_FOUND) {
         gv_refuse_internal(request, GV_ERR_IO);
         return;

@@ -28,7 +28,7 @@ static bool read_number(uint64_t *out, struct gv_http_request *request, const ch
 
 /* The log that the query names by its key's first 4 bytes, or our own; false: answered. Only keys
  * of the descriptor have one. */
-static bool find_log(const struct gv_log **out, struct gv_registrar *registrar,
+static bool find_log(struct gv_log **out, struct gv_registrar *registrar,
                      struct gv_http_request *request)
 {
     const char *text = gv_http_query(request, "log");
@@ -54,15 +54,41 @@ static bool find_log(const struct gv_log **out, struct gv_registrar *registrar,
     return rc == GV_OK;
 }
 
+/* Of each key that this process has it signs one when it is due; of another, the last that was
+ * signed. That the log of a key is empty and has no head is an answer by itself: whoever has seen a
+ * certificate of it knows what to think. */
 void gv_log_head_handle(struct gv_registrar *registrar, struct gv_http_request *request)
 {
-    int rc = gv_registrar_sign_head(registrar);
+    const struct gv_log *shown = NULL;
+    const struct gv_identity *held;
+    struct gv_log *log;
+    int rc;
 
-    if (rc == GV_OK)
-        gv_http_respond(request, 200, "application/octet-stream", registrar->logs.head_wire.data,
-                        registrar->logs.head_wire.len);
+    if (!find_log(&log, registrar, request))
+        return;
+    held = gv_signers_find(&registrar->signers, log->signer);
+    if (held)
+        rc = gv_logs_sign(&registrar->logs, &shown, registrar->records, &registrar->descriptor,
+                          held, gv_registrar_now_min(registrar));
     else
+        rc = gv_logs_last(&registrar->logs, &shown, registrar->records, &registrar->descriptor,
+                          log->signer);
+    if (rc == GV_ERR_SIGNER) /* a key that is not in force yet, during a rotation's lead */
+        rc = log->tree.size == 0 ? GV_ERR_NOT_FOUND : GV_ERR_STATE;
+    if (rc == GV_OK) {
+        gv_http_respond(request, 200, "application/octet-stream", shown->head_wire.data,
+                        shown->head_wire.len);
+    } else if (rc == GV_ERR_NOT_FOUND) {
+        gv_http_error(request, 404, "unknown", "nothing was signed here with the key %08x",
+                      log->signer);
+    } else if (rc == GV_ERR_STATE ||
+               rc == GV_ERR_BUSY) { /* said where it was found, or no trouble */
+        gv_http_add_header(request, "Retry-After", "600");
+        gv_http_error(request, 503, "unavailable", "no head of the log of %08x can be signed here",
+                      log->signer);
+    } else {
         gv_refuse_internal(request, rc);
+    }
 }
 
 static int add_entry(void *context, const uint8_t entry[GV_LOG_ENTRY_LEN])
@@ -75,7 +101,7 @@ static int add_entry(void *context, const uint8_t entry[GV_LOG_ENTRY_LEN])
 
 void gv_log_entries_handle(struct gv_registrar *registrar, struct gv_http_request *request)
 {
-    const struct gv_log *log;
+    struct gv_log *log;
     struct gv_buf entries;
     uint64_t from = 0;
 
@@ -108,7 +134,7 @@ void gv_log_inclusion_handle(struct gv_registrar *registrar, struct gv_http_requ
 {
     const char *text = gv_http_query(request, "certificate");
     uint8_t certificate[GV_ID_LEN];
-    const struct gv_log *log;
+    struct gv_log *log;
     struct gv_merkle_proof proof;
     uint64_t place, size;
     uint32_t signer;
@@ -137,7 +163,7 @@ void gv_log_inclusion_handle(struct gv_registrar *registrar, struct gv_http_requ
 
 void gv_log_consistency_handle(struct gv_registrar *registrar, struct gv_http_request *request)
 {
-    const struct gv_log *log;
+    struct gv_log *log;
     struct gv_merkle_proof proof;
     uint64_t first, second;
 

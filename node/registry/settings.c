@@ -96,14 +96,16 @@ static const struct gv_config_key keys[] = {
      .fallback = "grapevine@localhost.localdomain",
      .min = 3,
      .max = 254,
-     .doc = "Sender of the mails."},
+     .doc = "Sender of the mails: an address that the mail server lets this host send from."},
     {.section = "mail",
      .key = "starttls",
      .type = GV_CONFIG_ENUM,
      .offset = AT(mail_starttls),
      .fallback = "try",
      .choices = starttls,
-     .doc = "Encryption of smtp://: refuse to send without, use it where offered, or never."},
+     .doc = "Encryption of smtp://: refuse to send without it and without a certificate that "
+            "verifies, "
+            "use it where offered with any certificate, or never."},
     {.section = "mail",
      .key = "ca_file",
      .type = GV_CONFIG_PATH,

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
@@ -48,6 +49,14 @@ size_t gv_signer_place(const struct gv_descriptor *descriptor, const uint8_t key
     return SIZE_MAX;
 }
 
+const struct gv_identity *gv_signers_find(const struct gv_signers *signers, uint32_t signer)
+{
+    for (size_t i = 0; i < signers->count; i++)
+        if (gv_certificate_signer(signers->items[i].sign_public) == signer)
+            return &signers->items[i];
+    return NULL;
+}
+
 static const struct gv_identity *last_of(const struct gv_signers *signers,
                                          const struct gv_descriptor *descriptor, bool in_force,
                                          uint32_t minute)
@@ -78,4 +87,31 @@ const struct gv_identity *gv_signers_last(const struct gv_signers *signers,
                                           const struct gv_descriptor *descriptor)
 {
     return last_of(signers, descriptor, false, 0);
+}
+
+bool gv_signers_end(struct gv_text *what, const struct gv_signers *signers,
+                    const struct gv_descriptor *descriptor, uint32_t minute)
+{
+    const struct gv_identity *last = gv_signers_last(signers, descriptor);
+    char until[32];
+
+    what->text[0] = '\0';
+    if (!gv_signers_at(signers, descriptor, minute)) {
+        gv_fail(what, 0,
+                "no key of this registry is in force, so nothing can be issued: run "
+                "grapevine-registry keys --rotate --lead 0s");
+        return true;
+    }
+    uint32_t end = descriptor->keys[gv_signer_place(descriptor, last->sign_public)].until_min;
+    if (end > minute + GV_KEY_ENDS_MIN)
+        return false;
+    time_t t = (time_t)end * 60;
+    struct tm tm;
+    gmtime_r(&t, &tm);
+    strftime(until, sizeof until, "%Y-%m-%d", &tm);
+    gv_fail(what, 0,
+            "the key of this registry signs until %s, and none follows: run grapevine-registry "
+            "keys --rotate before that",
+            until);
+    return true;
 }

@@ -23,6 +23,13 @@ const struct gv_identity *gv_signers_at(const struct gv_signers *signers,
 /* The one that the descriptor names with the latest beginning, in force or not yet; NULL: none. */
 const struct gv_identity *gv_signers_last(const struct gv_signers *signers,
                                           const struct gv_descriptor *descriptor);
+/* The one whose certificates name this signer; NULL: it is not here. */
+const struct gv_identity *gv_signers_find(const struct gv_signers *signers, uint32_t signer);
+/* What has to be done about the keys: says (and returns true) that none is in force, or that the
+ * last one ends within GV_KEY_ENDS_MIN. */
+#define GV_KEY_ENDS_MIN (90u * 1440)
+bool gv_signers_end(struct gv_text *what, const struct gv_signers *signers,
+                    const struct gv_descriptor *descriptor, uint32_t minute);
 /* Where the descriptor names this key; SIZE_MAX: nowhere. */
 size_t gv_signer_place(const struct gv_descriptor *descriptor, const uint8_t key[GV_KEY_LEN]);
 

@@ -34,12 +34,13 @@ static json_t *registry_json(const struct gv_api *api)
                                  gv_api_time(log.looked_ms), "trouble",
                                  *log.trouble ? json_string(log.trouble) : json_null(),
                                  "trouble_since", gv_api_time(log.trouble_ms));
-    return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "log", log_json, "finding",
+    return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "log", log_json, "finding",
                      log.finding_ms ? json_string(log.finding) : json_null(), "finding_since",
                      gv_api_time(log.finding_ms), "known",
                      (int)gv_membership_has_registry(api->options.membership), "trouble",
                      status.trouble_ms ? json_string(status.trouble) : json_null(), "trouble_since",
-                     gv_api_time(status.trouble_ms), "retry", gv_api_time(status.retry_ms));
+                     gv_api_time(status.trouble_ms), "retry", gv_api_time(status.retry_ms),
+                     "refused", *status.refused ? json_string(status.refused) : json_null());
 }
 
 static const char *certificate_state(const struct gv_api *api, const json_t *status)
@@ -51,12 +52,14 @@ static const char *certificate_state(const struct gv_api *api, const json_t *sta
         return "revoked";
     if (!held || gv_certificate_parse(&certificate, held, GV_CERTIFICATE_LEN) != GV_OK)
         return "none";
-    if (certificate.expires_min <= gv_unix_ms() / 60000)
+    const struct gv_descriptor *descriptor = gv_core_descriptor(core_of(api));
+    uint64_t now = gv_unix_ms() / 60000;
+    if (certificate.expires_min + (uint64_t)(descriptor ? descriptor->policy.grace_min : 0) <= now)
         return "expired";
     if (json_is_true(json_object_get(status, "enrolled")))
-        return "valid";
+        return certificate.expires_min <= now ? "overdue" : "valid";
     /* The core has none although it could: no key that the descriptor names has signed it. */
-    return gv_core_descriptor(core_of(api)) ? "dropped" : "waiting for the descriptor";
+    return descriptor ? "dropped" : "waiting for the descriptor";
 }
 
 static const char *certificate_advice(const char *state)

@@ -43,7 +43,10 @@ void gv_api_get_privacy(struct gv_http_request *request, void *context)
 
     gv_driver_retention(api->options.driver, &kept);
     gv_core_status(core, &status);
+    size_t aside = 0;
     int rc = gv_persist_held(gv_driver_persist(api->options.driver), &held);
+    if (rc == GV_OK)
+        rc = gv_persist_aside(gv_driver_persist(api->options.driver), 0, &aside, NULL);
     if (rc != GV_OK) {
         gv_http_error(request, 503, "store", "the store cannot be read: %s", gv_strerror(rc));
         return;
@@ -77,10 +80,18 @@ void gv_api_get_privacy(struct gv_http_request *request, void *context)
          held.alerts);
     item(list, "open connections to the mail server: addresses, sealed", "store.db: kept",
          "others overwrite them", held.visits);
+    item(list, "copies of the store that were set aside, damaged or by a restore",
+         "store.db.corrupt-*, store.db.before-restore-*",
+         days(until, "they were", GV_ASIDE_DAYS * 86400000ULL), aside);
     item(list, "addresses that were erased, as keyed hashes", "store.db: kept",
          "48 hours after the erasure", held.marks);
     item(list, "who looked closer, when and why (grapevine transparency)", "transparency.log",
          "it has no end", looks.entries);
+    json_array_append_new(
+        list,
+        json_pack("{s:s, s:s, s:s, s:n}", "what",
+                  "the daemon's own log: addresses that were locked, signalled or judged", "where",
+                  "the system's log (journal, syslog)", "until", "the system deletes it", "count"));
     gv_answer_json(request, json_pack("{s:s, s:I, s:o}", "share",
                                       gv_share_name(gv_core_settings(core)->share), "bytes",
                                       (json_int_t)held.bytes, "held", list));
@@ -170,18 +181,27 @@ void gv_api_post_privacy_erase(struct gv_http_request *request, void *context)
     }
     if (api->options.erase) /* first: the commands store it */
         api->options.erase(api->options.logs_context, &event.command.subject);
+    gv_driver_unname(api->options.driver, &event.command.subject);
     int retracted = gv_driver_command(api->options.driver, &event);
     event.command.command = GV_COMMAND_FORGET;
     int forgotten = gv_driver_command(api->options.driver, &event);
     uint64_t until_ms = gv_unix_ms() + ERASED_MS;
-    int rc = gv_persist_erase(gv_driver_persist(api->options.driver), &event.command.subject,
-                              until_ms, &erased, &error);
+    gv_driver_unname(api->options.driver, NULL);
+    struct gv_persist *persist = gv_driver_persist(api->options.driver);
+    size_t aside = 0;
+    int rc = gv_persist_erase(persist, &event.command.subject, until_ms, &erased, &error);
+    int dropped = gv_persist_aside(persist, UINT64_MAX, &aside, rc == GV_OK ? &error : NULL);
+    rc = rc == GV_OK ? dropped : rc;
     struct gv_prefix erased_prefix = gv_prefix_of_subject(&event.command.subject);
     if (api->options.lists_changed)
         api->options.lists_changed(api->options.context, &erased_prefix);
-    if (rc != GV_OK || forgotten == GV_ERR_IO || retracted == GV_ERR_IO) {
+    bool unstored = forgotten == GV_ERR_IO || retracted == GV_ERR_IO;
+    /* A reader is in the way, and that is all: what is left goes by itself. */
+    bool leaves = rc == GV_ERR_BUSY && gv_persist_log_left(persist) && !unstored;
+    if (rc != GV_OK || unstored) {
         gv_http_error(request, 507, "not-stored",
-                      "not all of it could be deleted from the disk; do it again: %s",
+                      "not all of it could be deleted from the disk%s%s",
+                      leaves ? " yet: " : "; do it again: ",
                       rc != GV_OK ? error.text : "the store cannot be written");
         return;
     }
@@ -191,9 +211,10 @@ void gv_api_post_privacy_erase(struct gv_http_request *request, void *context)
                        : retracted == GV_ERR_NO_CERTIFICATE ? "nothing to retract"
                                                             : gv_strerror(retracted);
     gv_http_respond_json(request, 200,
-                         json_pack("{s:b, s:s, s:b, s:I, s:I, s:I, s:o}", "ok", 1, "signals", word,
-                                   "history", (int)(forgotten == GV_OK), "telemetry",
+                         json_pack("{s:b, s:s, s:b, s:I, s:I, s:I, s:I, s:o}", "ok", 1, "signals",
+                                   word, "history", (int)(forgotten == GV_OK), "telemetry",
                                    (json_int_t)erased.sent, "acknowledgements",
                                    (json_int_t)erased.acks, "journal", (json_int_t)erased.journal,
-                                   "quiet_until", gv_api_time(until_ms)));
+                                   "aside", (json_int_t)aside, "quiet_until",
+                                   gv_api_time(until_ms)));
 }

@@ -148,37 +148,41 @@ static int take(char *out, size_t cap, const json_t *body, const char *key, bool
     return GV_OK;
 }
 
-int gv_api_prefix_body(struct gv_prefix *out, const void *body, size_t len, struct gv_text *error)
+/* The one member that a body needs. */
+static int take_only(char *out, size_t cap, const void *body, size_t len, const char *key,
+                     struct gv_text *error)
 {
-    char text[GV_API_TEXT_MAX + 1];
-    struct shown shown;
     json_t *json = NULL;
     int rc = open_body(&json, body, len, error);
 
     if (rc != GV_OK)
         return rc;
-    rc = take(text, sizeof text, json, "addr", false, error);
+    rc = take(out, cap, json, key, false, error);
+    json_decref(json);
+    return rc;
+}
+
+int gv_api_prefix_body(struct gv_prefix *out, const void *body, size_t len, struct gv_text *error)
+{
+    char text[GV_API_TEXT_MAX + 1];
+    struct shown shown;
+    int rc = take_only(text, sizeof text, body, len, "addr", error);
+
     if (rc == GV_OK && gv_prefix_parse(out, text, strlen(text)) != GV_OK)
         rc = gv_fail(error, GV_ERR_MALFORMED,
                      "\"%s\" is not an address or range; give 192.0.2.1, 192.0.2.0/24, 2001:db8::1 "
                      "or 2001:db8::/32, without bits beyond the prefix",
                      show(&shown, text));
-    json_decref(json);
     return rc;
 }
 
 int gv_api_subject_body(struct gv_subject *out, const void *body, size_t len, struct gv_text *error)
 {
     char text[GV_API_TEXT_MAX + 1];
-    json_t *json = NULL;
-    int rc = open_body(&json, body, len, error);
+    int rc = take_only(text, sizeof text, body, len, "addr", error);
 
-    if (rc != GV_OK)
-        return rc;
-    rc = take(text, sizeof text, json, "addr", false, error);
     if (rc == GV_OK)
         rc = gv_api_subject(out, text, error);
-    json_decref(json);
     return rc;
 }
 
@@ -186,18 +190,13 @@ int gv_api_owner_body(uint8_t out[GV_ID_LEN], const void *body, size_t len, stru
 {
     char text[GV_API_TEXT_MAX + 1];
     struct shown shown;
-    json_t *json = NULL;
-    int rc = open_body(&json, body, len, error);
+    int rc = take_only(text, sizeof text, body, len, "owner", error);
 
-    if (rc != GV_OK)
-        return rc;
-    rc = take(text, sizeof text, json, "owner", false, error);
     if (rc == GV_OK && gv_unhex(out, GV_ID_LEN, text) != GV_OK)
         rc = gv_fail(error, GV_ERR_MALFORMED,
                      "\"%s\" is not an owner's tag; give its 32 hex digits, as `grapevine "
                      "owners` shows them",
                      show(&shown, text));
-    json_decref(json);
     return rc;
 }
 
@@ -243,14 +242,7 @@ int gv_api_enroll_body(struct gv_api_enroll *out, const void *body, size_t len,
 int gv_api_confirm_body(struct gv_api_confirm *out, const void *body, size_t len,
                         struct gv_text *error)
 {
-    json_t *json = NULL;
-    int rc = open_body(&json, body, len, error);
-
-    if (rc != GV_OK)
-        return rc;
-    rc = take(out->code, sizeof out->code, json, "code", false, error);
-    json_decref(json);
-    return rc;
+    return take_only(out->code, sizeof out->code, body, len, "code", error);
 }
 
 int gv_api_leave_body(uint8_t out[GV_ID_LEN], const void *body, size_t len, struct gv_text *error)

@@ -13,6 +13,13 @@
 
 /* ---- stats ---------------------------------------------------------------------------------- */
 
+/* Lines alone tell nothing of the queue: only a minute that is over and was watched knows it. */
+static void set_looked(json_t *object, const char *name, const struct gv_statistics *row,
+                       uint64_t value)
+{
+    json_object_set_new(object, name, row->watched ? json_integer((json_int_t)value) : json_null());
+}
+
 static json_t *row_json(uint64_t minute, const struct gv_statistics *row)
 {
     json_t *object = json_object();
@@ -21,9 +28,9 @@ static json_t *row_json(uint64_t minute, const struct gv_statistics *row)
     json_object_set_new(object, "watched", json_integer(row->watched));
     for (unsigned i = 0; i < GV_STATISTICS_COUNT; i++)
         json_object_set_new(object, gv_statistics_name(i), json_integer(row->counts[i]));
-    json_object_set_new(object, "queue", json_integer((json_int_t)row->queue));
-    json_object_set_new(object, "queue_max", json_integer((json_int_t)row->queue_max));
-    json_object_set_new(object, "queue_age", json_integer((json_int_t)row->queue_age_s));
+    set_looked(object, "queue", row, row->queue);
+    set_looked(object, "queue_max", row, row->queue_max);
+    set_looked(object, "queue_age", row, row->queue_age_s);
     return object;
 }
 
@@ -72,6 +79,16 @@ static const char *state_name(const struct gv_api *api)
     return api->watch ? names[gv_flow_watch_state(api->watch, gv_unix_ms())] : "off";
 }
 
+/* The queue as it is now, as in status; null where no log tells of one. */
+static json_t *queue_json(const struct gv_api *api)
+{
+    json_t *mail = api->options.mail ? api->options.mail(api->options.logs_context) : NULL;
+    json_t *queue = mail ? json_incref(json_object_get(mail, "queue")) : NULL;
+
+    json_decref(mail);
+    return queue ? queue : json_null();
+}
+
 void gv_api_get_stats(struct gv_http_request *request, void *context)
 {
     struct gv_api *api = context;
@@ -94,7 +111,11 @@ void gv_api_get_stats(struct gv_http_request *request, void *context)
         gv_http_error(request, 400, "bad-request", "%s", error.text);
         return;
     }
-    uint64_t from = query.since_ms / 60000;
+    struct gv_driver_retention kept;
+    gv_driver_retention(api->options.driver, &kept);
+    uint64_t from = query.since_ms / 60000, oldest = now / 60000;
+    oldest -= g.step == 1 ? GV_STATISTICS_MINUTES_KEPT : kept.statistics_ms / 60000;
+    from = from > oldest ? from : oldest; /* before that is nothing */
     from -= from % g.step;
     g.rows = json_array();
     int rc = gv_persist_read_statistics(gv_driver_persist(api->options.driver),
@@ -109,13 +130,13 @@ void gv_api_get_stats(struct gv_http_request *request, void *context)
     json_t *sum = row_json(from, &g.sum);
     json_object_del(sum, "at");
     json_object_del(sum, "watched");
-    gv_answer_json(request, json_pack("{s:s, s:o, s:o, s:s, s:o, s:o}", "by",
+    gv_answer_json(request, json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o}", "by",
                                       g.step == 1    ? "minute"
                                       : g.step == 60 ? "hour"
                                                      : "day",
                                       "since", gv_api_time(from * 60000), "until",
                                       gv_api_time(now - now % 60000), "baseline", state_name(api),
-                                      "rows", g.rows, "sum", sum));
+                                      "rows", g.rows, "sum", sum, "queue", queue_json(api)));
 }
 
 /* ---- alerts --------------------------------------------------------------------------------- */

@@ -35,6 +35,14 @@ struct gv_target gv_target_of_subject(const struct gv_subject *subject)
     return out;
 }
 
+struct gv_subject gv_target_subject(const struct gv_target *target)
+{
+    struct gv_subject out = {.family = target->family};
+
+    memcpy(out.bytes, target->bytes, sizeof out.bytes);
+    return out;
+}
+
 struct gv_target gv_target_of_prefix(const struct gv_prefix *prefix)
 {
     struct gv_target out = {.family = prefix->family, .bits = prefix->bits};

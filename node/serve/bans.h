@@ -26,6 +26,8 @@ struct gv_target {
     uint8_t bytes[8];
 };
 struct gv_target gv_target_of_subject(const struct gv_subject *subject);
+/* That it began as, or of a range the first. */
+struct gv_subject gv_target_subject(const struct gv_target *target);
 /* An IPv6 prefix longer than /64 becomes the /64 that it is in, as everywhere. */
 struct gv_target gv_target_of_prefix(const struct gv_prefix *prefix);
 /* Its first `bits` bits; bits <= target->bits. */

@@ -11,6 +11,7 @@
 #include "node/serve/blocklist_text.h"
 
 #define TIDY_MS 60000u
+#define SOON_MS 5u
 #define LISTS   2u /* refuse, untrusted */
 
 /* What was true when a list was written. */
@@ -42,13 +43,13 @@ struct sheet {
 
 struct gv_blocklist {
     uv_loop_t *loop;
-    uv_timer_t timer;
+    uv_timer_t timer, soon; /* soon: while somebody waits for the feed to have gone through */
     const struct gv_feed *feed;
     const struct gv_core *core;
     uint32_t run;
     uint64_t ranges; /* counts what was said of them */
     struct sheet sheets[LISTS][GV_BLOCKLIST_FORMATS];
-    unsigned references; /* the timer's, and one for each that is written */
+    unsigned references; /* the timers', and one for each that is written */
     bool stopped;
 };
 
@@ -146,6 +147,8 @@ static void answer_all(struct sheet *sheet, bool written)
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
+static bool begin(struct sheet *sheet);
+
 static void write_in_thread(uv_work_t *work)
 {
     struct sheet *sheet = work->data;
@@ -173,14 +176,38 @@ static void written(uv_work_t *work, int status)
         sheet->bytes = bytes;
         sheet->version = sheet->next;
     }
-    answer_all(sheet, bytes != NULL);
+    /* Written from lists that are others by now: those who wait get the next. */
+    bool right = bytes && sheet->version.ranges == b->ranges;
+    if (right || !bytes || LIST_EMPTY(&sheet->waiters) || !begin(sheet))
+        answer_all(sheet, right);
     release(b);
 }
 
+static void on_soon(uv_timer_t *timer)
+{
+    struct gv_blocklist *b = timer->data;
+
+    if (gv_feed_busy(b->feed))
+        return;
+    uv_timer_stop(timer);
+    for (size_t i = 0; i < LISTS * GV_BLOCKLIST_FORMATS; i++) {
+        struct sheet *sheet = &b->sheets[i / GV_BLOCKLIST_FORMATS][i % GV_BLOCKLIST_FORMATS];
+        if (!sheet->writing && !LIST_EMPTY(&sheet->waiters) && !begin(sheet))
+            answer_all(sheet, false);
+    }
+}
+
+/* While the admin's lists are gone through, the listing holds what they have lifted: so it is
+ * copied after that. */
 static bool begin(struct sheet *sheet)
 {
     struct gv_blocklist *b = sheet->blocklist;
 
+    if (gv_feed_busy(b->feed)) {
+        if (!uv_is_active((uv_handle_t *)&b->soon))
+            uv_timer_start(&b->soon, on_soon, SOON_MS, SOON_MS);
+        return true;
+    }
     sheet->next = (struct version){.serial = gv_listing_serial(gv_feed_listing(b->feed)),
                                    .ranges = b->ranges,
                                    .at_ms = uv_now(b->loop)};
@@ -199,10 +226,9 @@ static bool fresh(const struct sheet *sheet)
 {
     const struct gv_blocklist *b = sheet->blocklist;
 
-    if (!sheet->bytes)
+    if (!sheet->bytes || sheet->version.ranges != b->ranges)
         return false;
-    return (sheet->version.serial == gv_listing_serial(gv_feed_listing(b->feed)) &&
-            sheet->version.ranges == b->ranges) ||
+    return sheet->version.serial == gv_listing_serial(gv_feed_listing(b->feed)) ||
            uv_now(b->loop) - sheet->version.at_ms < GV_BLOCKLIST_FRESH_MS;
 }
 
@@ -293,7 +319,7 @@ int gv_blocklist_start(struct gv_blocklist **out, uv_loop_t *loop, const struct 
     b->feed = feed;
     b->core = core;
     b->run = randombytes_random();
-    b->references = 1;
+    b->references = 2;
     for (unsigned i = 0; i < LISTS * GV_BLOCKLIST_FORMATS; i++) {
         struct sheet *sheet = &b->sheets[i / GV_BLOCKLIST_FORMATS][i % GV_BLOCKLIST_FORMATS];
         sheet->blocklist = b;
@@ -302,7 +328,8 @@ int gv_blocklist_start(struct gv_blocklist **out, uv_loop_t *loop, const struct 
         LIST_INIT(&sheet->waiters);
     }
     uv_timer_init(loop, &b->timer);
-    b->timer.data = b;
+    uv_timer_init(loop, &b->soon);
+    b->timer.data = b->soon.data = b;
     uv_timer_start(&b->timer, on_timer, TIDY_MS, TIDY_MS);
     uv_unref((uv_handle_t *)&b->timer);
     *out = b;
@@ -322,6 +349,7 @@ void gv_blocklist_stop(struct gv_blocklist *blocklist)
     for (unsigned i = 0; i < LISTS * GV_BLOCKLIST_FORMATS; i++)
         forget(&blocklist->sheets[i / GV_BLOCKLIST_FORMATS][i % GV_BLOCKLIST_FORMATS]);
     uv_close((uv_handle_t *)&blocklist->timer, on_closed);
+    uv_close((uv_handle_t *)&blocklist->soon, on_closed);
 }
 
 void gv_blocklist_ranges_changed(struct gv_blocklist *blocklist)

@@ -10,7 +10,9 @@
 #include "node/base/http.h"
 #include "node/serve/feed.h"
 
-#define GV_BLOCKLIST_FRESH_MS 500u    /* so long a list is served although something has changed */
+/* So long a list is served although something has changed, but for what the admin allows or denies:
+ * that is in every list that is served from then on. */
+#define GV_BLOCKLIST_FRESH_MS 500u
 #define GV_BLOCKLIST_KEPT_MS  600000u /* after the last request it is forgotten */
 
 struct gv_blocklist;
@@ -21,7 +23,7 @@ int gv_blocklist_start(struct gv_blocklist **out, uv_loop_t *loop, const struct 
 /* Stop the HTTP server first. The loop must run on until its handles are closed and its threads
  * done; it frees itself then. NULL is allowed. */
 void gv_blocklist_stop(struct gv_blocklist *blocklist);
-/* The ranges of the deny list may have changed. */
+/* The admin's lists have changed, and the feed has heard of it. */
 void gv_blocklist_ranges_changed(struct gv_blocklist *blocklist);
 
 /* GET ?list=refuse|untrusted; the context is the block list. */

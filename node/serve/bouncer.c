@@ -12,8 +12,9 @@
 #include "node/serve/bouncer_internal.h"
 #include "proto/ip.h"
 
-#define TURN_MS  250u
-#define FIREWALL "crowdsec-firewall-bouncer/" /* what Debian's says it is */
+#define TURN_MS      250u
+#define IDLE_TURN_MS 2000u
+#define FIREWALL     "crowdsec-firewall-bouncer/" /* what Debian's says it is */
 
 /* ---- who knows how much --------------------------------------------------------------------- */
 
@@ -202,9 +203,10 @@ static uint64_t wall_clock(void *context)
     return gv_unix_ms();
 }
 
+/* With nothing to renew there is no hurry. */
 static void on_timer(uv_timer_t *timer)
 {
-    gv_bouncers_renew(timer->data);
+    uv_timer_set_repeat(timer, gv_bouncers_renew(timer->data) ? TURN_MS : IDLE_TURN_MS);
 }
 
 static void on_closed(uv_handle_t *handle)

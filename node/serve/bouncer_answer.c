@@ -121,7 +121,12 @@ static void say_ban(struct answer *a, const struct gv_ban *ban)
 static void say_address(struct answer *a)
 {
     struct gv_ban one = a->range;
+    const struct gv_ban *now = gv_bans_find(a->b->bans, &one.target);
 
+    if (one.sources && !(now && now->sources)) { /* lifted since it was begun */
+        a->size = 0;
+        return;
+    }
     one.target = gv_target_address(&a->range.target, a->next++);
     if (a->next == a->size)
         a->size = 0;
@@ -147,6 +152,21 @@ static void end_list(struct answer *a)
 
 /* ---- parts ---------------------------------------------------------------------------------- */
 
+/* While the admin's lists are gone through, a ban may be there that they have lifted: it is decided
+ * anew before it is told. NULL: it is lifted. */
+static const struct gv_ban *in_force(const struct answer *a, const struct gv_ban *ban)
+{
+    struct gv_feed *feed = a->b->options.feed;
+
+    if (!ban || !(ban->sources & GV_BAN_SUBJECT) || !gv_feed_busy(feed))
+        return ban && ban->sources ? ban : NULL;
+    struct gv_target target = ban->target;
+    struct gv_subject subject = gv_target_subject(&target);
+    gv_feed_subject(feed, &subject);
+    ban = gv_bans_find(a->b->bans, &target);
+    return ban && ban->sources ? ban : NULL;
+}
+
 /* False: the part is over. */
 static bool walk_on(struct answer *a, bool lifted)
 {
@@ -155,7 +175,10 @@ static bool walk_on(struct answer *a, bool lifted)
     a->walking = true;
     const struct gv_ban *ban = gv_bans_walk_next(&a->walk);
     if (ban) {
-        say_ban(a, ban);
+        if (!lifted)
+            ban = in_force(a, ban);
+        if (ban)
+            say_ban(a, ban);
         return true;
     }
     gv_bans_walk_end(&a->walk);
@@ -225,8 +248,8 @@ static bool around_on(struct answer *a)
     if (gv_bans_of_length(a->b->bans, target->family, bits) == 0)
         return true;
     struct gv_target wide = gv_target_wider(target, bits);
-    const struct gv_ban *ban = gv_bans_find(a->b->bans, &wide);
-    if (ban && ban->sources)
+    const struct gv_ban *ban = in_force(a, gv_bans_find(a->b->bans, &wide));
+    if (ban)
         say_ban(a, ban);
     return true;
 }

@@ -128,14 +128,6 @@ void gv_bouncers_watch(struct gv_bouncers *b)
     gv_feed_watch(b->options.feed, &b->watcher);
 }
 
-static struct gv_subject subject_of(const struct gv_target *target)
-{
-    struct gv_subject out = {.family = target->family};
-
-    memcpy(out.bytes, target->bytes, sizeof out.bytes);
-    return out;
-}
-
 /* ---- ranges of the deny list ---------------------------------------------------------------- */
 
 struct prefixes {
@@ -187,7 +179,7 @@ static int compare(const void *a, const void *b)
 static bool holds_allowed(const struct gv_bouncers *b, const struct prefixes *allow,
                           const struct gv_target *range)
 {
-    struct gv_subject first = subject_of(range);
+    struct gv_subject first = gv_target_subject(range);
     size_t low = 0, high = allow->count;
     struct facts facts;
 
@@ -291,7 +283,7 @@ static bool sync_ban(struct gv_bouncers *b)
 
     if (!ban)
         return false;
-    subject = subject_of(&ban->target);
+    subject = gv_target_subject(&ban->target);
     if (ban->sources & GV_BAN_SUBJECT &&
         !wanted(b, gv_listing_get(gv_feed_listing(b->options.feed), &subject)))
         tell_of_subject(b, &subject, 0);
@@ -320,7 +312,7 @@ static bool sync_listed(struct gv_bouncers *b)
 
 static void renew(struct gv_bouncers *b, struct gv_ban *ban, uint32_t now_s)
 {
-    struct gv_subject subject = subject_of(&ban->target);
+    struct gv_subject subject = gv_target_subject(&ban->target);
     struct facts facts;
 
     if (ban->again_s && ban->again_s < now_s) {
@@ -368,15 +360,18 @@ bool gv_bouncers_slice(void *bouncers)
     return b->sync || some_of_sweep(b);
 }
 
-void gv_bouncers_renew(struct gv_bouncers *b)
+bool gv_bouncers_renew(struct gv_bouncers *b)
 {
     size_t all = gv_bans_count(b->bans) + gv_bans_lifted_count(b->bans);
 
+    if (all == 0 && !b->sync && !b->sync_wanted)
+        return false;
     b->sweep_left = all / SWEEP_TURNS > SWEEP_LEAST ? all / SWEEP_TURNS : SWEEP_LEAST;
     gv_slices_begin(&b->slices);
     if (b->sync_wanted)
         gv_bouncers_sync(b);
     gv_bans_prune(b->bans, gv_bouncers_now_s(b));
+    return true;
 }
 
 size_t gv_bouncers_would(const struct gv_bouncers *b)

@@ -55,8 +55,9 @@ void gv_bouncers_sync(struct gv_bouncers *b);
 void gv_bouncers_end_sync(struct gv_bouncers *b);
 /* The lists have changed: their ranges, at once. */
 void gv_bouncers_tell_ranges(struct gv_bouncers *b);
-/* The timer's: some more of the table is looked through for what must be said again. */
-void gv_bouncers_renew(struct gv_bouncers *b);
+/* The timer's: some more of the table is looked through for what must be said again. False: there
+ * is nothing in it. */
+bool gv_bouncers_renew(struct gv_bouncers *b);
 bool gv_bouncers_slice(void *bouncers);
 /* How many would be, if it were enforced. */
 size_t gv_bouncers_would(const struct gv_bouncers *b);

@@ -252,6 +252,8 @@ static void on_gone(void *context)
     forget_waiting(context);
 }
 
+static void on_sweep(uv_timer_t *timer);
+
 /* Returns false when it cannot wait: it is decided at once then, as without this rule. */
 static bool wait(struct gv_dovecot *d, struct gv_dovecot_client *client,
                  struct gv_http_request *request, const struct login *login)
@@ -269,6 +271,8 @@ static bool wait(struct gv_dovecot *d, struct gv_dovecot_client *client,
                                      .since_ms = uv_now(d->loop)};
     *(d->newest ? &d->newest->newer : &d->oldest) = w;
     d->newest = w;
+    if (!uv_is_active((uv_handle_t *)&d->sweep))
+        uv_timer_start(&d->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     struct gv_dovecot_waiting **at = &client->waiting;
     while (*at)
         at = &(*at)->next;
@@ -333,6 +337,8 @@ static void on_sweep(uv_timer_t *timer)
         (void)decide(d, client, w->request, &w->subject, w->token, w->alike, false);
         forget_waiting(w);
     }
+    if (!d->oldest)
+        uv_timer_stop(timer);
 }
 
 /* ---- report --------------------------------------------------------------------------------- */
@@ -465,7 +471,6 @@ int gv_dovecot_start(struct gv_dovecot **out, const struct gv_dovecot_options *o
     d->observe = options->observe;
     uv_timer_init(d->loop, &d->sweep);
     d->sweep.data = d;
-    uv_timer_start(&d->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     uv_unref((uv_handle_t *)&d->sweep);
     *out = d;
     return GV_OK;

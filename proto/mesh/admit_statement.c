@@ -167,7 +167,10 @@ int gv_admit_statement(struct gv_core *core, const struct gv_incoming *in)
         return expose(core, in, admission.contradicts);
     if (admission.displaced)
         gv_drop_statement(core, admission.displaced);
-    return hold(core, in, &statement, certificate, weightless, kept);
+    rc = hold(core, in, &statement, certificate, weightless, kept);
+    if (rc == GV_OK && from_peer && memcmp(author->id, core->identity.id, GV_ID_LEN) == 0)
+        gv_speak_came_back(core, in->id, in->from);
+    return rc;
 }
 
 /* ---- faults --------------------------------------------------------------------------------- */

@@ -47,13 +47,33 @@ static bool is_good(const struct gv_core *core, const struct gv_common *common)
            gv_certificate_held_until(&core->descriptor, base->expires_min) >= core->now_min;
 }
 
-static void learn(struct gv_core *core, const struct gv_instance *instance)
+/* Addresses that may be in the book, by a hash of each: looking through a book of a thousand for
+ * each of a thousand took longer than all else that a core begins with. */
+#define SEEN_BITS 65536u
+struct seen {
+    uint64_t bits[SEEN_BITS / 64];
+};
+
+/* Whether it may have been noted before; and notes it. */
+static bool note(struct seen *seen, const struct gv_core *core, const struct gv_address *address)
+{
+    size_t bit = gv_siphash(core->hash_key, address->bytes, sizeof address->bytes) % SEEN_BITS;
+    uint64_t before = seen->bits[bit / 64];
+
+    seen->bits[bit / 64] |= (uint64_t)1 << bit % 64;
+    return before >> bit % 64 & 1;
+}
+
+static void learn(struct gv_core *core, struct seen *seen, const struct gv_instance *instance)
 {
     if (memcmp(instance->id, core->identity.id, GV_ID_LEN) == 0) {
         core->address_min = instance->address_item->key.minute;
         core->address_said = instance->address;
     } else if (instance->address.family != GV_FAMILY_NONE) {
-        gv_book_learn(core, &instance->address, instance->id, false);
+        if (note(seen, core, &instance->address))
+            gv_book_learn(core, &instance->address, instance->id, false);
+        else
+            gv_book_learn_new(core, &instance->address, instance->id);
     }
 }
 
@@ -63,7 +83,11 @@ static void learn_addresses(struct gv_core *core, const struct gv_base *base)
     void *const *all = base->all[GV_ROWS_INSTANCES];
     size_t left = 0;
     size_t room = core->book.count < GV_PEER_BOOK_MAX ? GV_PEER_BOOK_MAX - core->book.count : 0;
+    struct seen seen = {{0}};
 
+    for (size_t i = 0; i < core->book.count; i++) /* seeds: of what instance is not known */
+        if (!core->book.entries[i].host)
+            note(&seen, core, &core->book.entries[i].address);
     for (size_t i = 0; i < base->rows[GV_ROWS_INSTANCES].count; i++) {
         const struct gv_instance *instance = all[i];
         left += instance->address_item != NULL;
@@ -76,7 +100,7 @@ static void learn_addresses(struct gv_core *core, const struct gv_base *base)
         size_t of = left--;
         if (!self && of > room && gv_drbg_below(&core->drbg, of) >= room)
             continue;
-        learn(core, instance);
+        learn(core, &seen, instance);
         room -= room > 0 && !self;
     }
 }

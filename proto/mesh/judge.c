@@ -294,6 +294,8 @@ static void expire_history(struct gv_core *core)
     struct gv_subject gone;
     size_t looked = 0;
 
+    if (core->clock_doubtful)
+        return; /* once gone, the veto would not come back with the right time */
     while (looked++ < 1024 && gv_history_expire(core->history, &gone, core->unix_ms, 256))
         gv_effect_forget(core->effects, GV_ROW_HISTORY, &gone, sizeof gone);
 }

@@ -60,15 +60,13 @@ size_t gv_keepers_of(const struct gv_core *core, const struct gv_instance *out[G
 
     rank_key(key, core, subject);
     while ((instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor))) {
-        if (!may_keep(core, instance))
-            continue;
         uint64_t score = gv_keeper_score(key, instance->placement);
         size_t at = count;
         while (at > 0 &&
                (score < scores[at - 1] ||
                 (score == scores[at - 1] && memcmp(instance->id, out[at - 1]->id, GV_ID_LEN) < 0)))
             at--;
-        if (at == GV_KEEPERS_RANKED)
+        if (at == GV_KEEPERS_RANKED || !may_keep(core, instance)) /* which takes longer to tell */
             continue;
         size_t last = count < GV_KEEPERS_RANKED ? count++ : GV_KEEPERS_RANKED - 1;
         memmove(out + at + 1, out + at, (last - at) * sizeof *out);

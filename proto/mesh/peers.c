@@ -13,16 +13,48 @@ void gv_book_free(struct gv_book *book)
     for (size_t i = 0; i < book->count; i++)
         free(book->entries[i].host);
     free(book->entries);
+    free(book->marks);
     memset(book, 0, sizeof *book);
+}
+
+static uint32_t fold(const uint8_t bytes[16])
+{
+    uint32_t words[4];
+
+    memcpy(words, bytes, sizeof words);
+    return words[0] ^ words[1] ^ words[2] ^ words[3];
+}
+
+static struct gv_book_mark mark_of(const struct gv_book_entry *entry)
+{
+    return (struct gv_book_mark){fold(entry->address.bytes), fold(entry->instance)};
+}
+
+/* What it is of, or where, has changed. */
+static void mark(struct gv_book *book, const struct gv_book_entry *entry)
+{
+    book->marks[entry - book->entries] = mark_of(entry);
+}
+
+static struct gv_book_entry *find_host(struct gv_book *book, const char *host)
+{
+    for (size_t i = 0; i < book->count; i++)
+        if (book->entries[i].host && strcmp(book->entries[i].host, host) == 0)
+            return &book->entries[i];
+    return NULL;
 }
 
 static struct gv_book_entry *find(struct gv_book *book, const struct gv_address *address,
                                   const char *host)
 {
+    uint32_t wanted = host ? 0 : fold(address->bytes);
+
+    if (host)
+        return find_host(book, host);
     for (size_t i = 0; i < book->count; i++) {
         struct gv_book_entry *entry = &book->entries[i];
-        if (host ? entry->host && strcmp(entry->host, host) == 0
-                 : !entry->host && gv_address_equal(&entry->address, address))
+        if (book->marks[i].address == wanted && !entry->host &&
+            gv_address_equal(&entry->address, address))
             return entry;
     }
     return NULL;
@@ -90,6 +122,22 @@ static void forget(struct gv_core *core, struct gv_book_entry *entry)
     free(entry->host);
 }
 
+static bool grow(struct gv_book *book)
+{
+    size_t cap = book->cap ? 2 * book->cap : 16;
+    struct gv_book_entry *entries = realloc(book->entries, cap * sizeof *entries);
+
+    if (!entries)
+        return false;
+    book->entries = entries;
+    struct gv_book_mark *marks = realloc(book->marks, cap * sizeof *marks);
+    if (!marks)
+        return false;
+    book->marks = marks;
+    book->cap = cap;
+    return true;
+}
+
 static struct gv_book_entry *book_add(struct gv_core *core, const struct gv_address *address,
                                       const char *host)
 {
@@ -107,15 +155,7 @@ static struct gv_book_entry *book_add(struct gv_core *core, const struct gv_addr
         if (entry)
             forget(core, entry);
     } else {
-        if (book->count == book->cap) {
-            size_t cap = book->cap ? 2 * book->cap : 16;
-            struct gv_book_entry *grown = realloc(book->entries, cap * sizeof *grown);
-            if (grown) {
-                book->entries = grown;
-                book->cap = cap;
-            }
-        }
-        if (book->count < book->cap)
+        if (book->count < book->cap || grow(book))
             entry = &book->entries[book->count++];
     }
     if (!entry) {
@@ -126,6 +166,7 @@ static struct gv_book_entry *book_add(struct gv_core *core, const struct gv_addr
     entry->address = *address;
     entry->host = copy;
     entry->rank = gv_drbg_u64(&core->drbg);
+    mark(book, entry);
     return entry;
 }
 
@@ -146,10 +187,12 @@ void gv_book_seed(struct gv_core *core, const char *text)
 /* Where this instance said it was before, if nobody ever got through to it there. */
 static struct gv_book_entry *told_before(struct gv_book *book, const uint8_t instance[GV_ID_LEN])
 {
+    uint32_t wanted = fold(instance);
+
     for (size_t i = 0; i < book->count; i++) {
         struct gv_book_entry *entry = &book->entries[i];
-        if (!entry->seed && !entry->reached && !entry->link && !entry->host &&
-            memcmp(entry->instance, instance, GV_ID_LEN) == 0)
+        if (book->marks[i].instance == wanted && !entry->seed && !entry->reached && !entry->link &&
+            !entry->host && memcmp(entry->instance, instance, GV_ID_LEN) == 0)
             return entry;
     }
     return NULL;
@@ -172,7 +215,20 @@ void gv_book_learn(struct gv_core *core, const struct gv_address *address,
         return;
     if (instance)
         memcpy(entry->instance, instance, GV_ID_LEN);
+    mark(&core->book, entry);
     entry->reached = entry->reached || reached;
+    core->book.own_dirty = true;
+}
+
+void gv_book_learn_new(struct gv_core *core, const struct gv_address *address,
+                       const uint8_t instance[GV_ID_LEN])
+{
+    struct gv_book_entry *entry = book_add(core, address, NULL);
+
+    if (!entry)
+        return;
+    memcpy(entry->instance, instance, GV_ID_LEN);
+    mark(&core->book, entry);
     core->book.own_dirty = true;
 }
 
@@ -186,6 +242,7 @@ void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance
     if (!entry)
         return;
     memcpy(entry->instance, instance, GV_ID_LEN);
+    mark(&core->book, entry);
     core->book.own_dirty = true;
     entry->lost_ms = 0;
     entry->busy = false;
@@ -274,7 +331,8 @@ void gv_book_ended(struct gv_core *core, const struct gv_link *link)
 }
 
 /* A full node takes who comes, and sends on who has been there longest: so a place is found for
- * whoever has none, and nobody has to come back before his time who has another peer. */
+ * whoever has none, and nobody has to come back before his time who has another peer. Those sent on
+ * together do not come back in one moment. */
 void gv_book_lonely(struct gv_core *core)
 {
     for (size_t i = 0; i < core->link_count; i++) {
@@ -284,8 +342,10 @@ void gv_book_lonely(struct gv_core *core)
     }
     for (size_t i = 0; i < core->book.count; i++) {
         struct gv_book_entry *entry = &core->book.entries[i];
-        uint64_t soon_ms = gv_core_after(core, GV_DIAL_FIRST_MS);
-        if (entry->busy && entry->next_ms > soon_ms)
+        if (!entry->busy)
+            continue;
+        uint64_t soon_ms = gv_core_after(core, back_off(core, 1, GV_DIAL_FIRST_MS));
+        if (entry->next_ms > soon_ms)
             entry->next_ms = soon_ms;
         entry->busy = false;
     }
@@ -340,6 +400,8 @@ static struct gv_book_entry *choose(struct gv_core *core)
 
     for (size_t i = 0; i < core->book.count; i++) {
         struct gv_book_entry *entry = &core->book.entries[i];
+        if (best && !best_used && entry->rank >= best->rank)
+            continue; /* it cannot be better; who may be dialled takes long to tell */
         if (!may_dial(core, entry))
             continue;
         bool used = !entry->host && group_is_used(core, gv_address_group(&entry->address));

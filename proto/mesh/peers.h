@@ -25,8 +25,15 @@ struct gv_book_entry {
     uint64_t rank;    /* secret order, so that nobody can place himself in it */
 };
 
+/* Of an entry's address and instance, so that looking for either is a walk through 8 kB and not
+ * 100. Nothing is decided by them: what has the same is looked at. */
+struct gv_book_mark {
+    uint32_t address, instance;
+};
+
 struct gv_book {
     struct gv_book_entry *entries; /* owned */
+    struct gv_book_mark *marks;    /* owned: one for each */
     size_t count, cap;
     uint64_t pause_ms; /* nobody is dialled before: there was no room */
     bool own_dirty;    /* which own hosts there are to dial may have changed */
@@ -45,6 +52,9 @@ void gv_book_seed(struct gv_core *core, const char *text);
 /* An address told by its instance, or (instance NULL) of a stored row. */
 void gv_book_learn(struct gv_core *core, const struct gv_address *address,
                    const uint8_t instance[GV_ID_LEN], bool reached);
+/* The same of one whose instance and address nobody in the book has. */
+void gv_book_learn_new(struct gv_core *core, const struct gv_address *address,
+                       const uint8_t instance[GV_ID_LEN]);
 /* What became of a link that we opened. */
 void gv_book_reached(struct gv_core *core, uint32_t link, const uint8_t instance[GV_ID_LEN]);
 /* Its connection goes on under another number. */

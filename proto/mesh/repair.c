@@ -328,6 +328,15 @@ void gv_repair_begin(struct gv_core *core, struct gv_link *link, enum gv_tree tr
     gv_link_post(core, link, &core->scratch, true);
 }
 
+void gv_repair_haul(struct gv_core *core)
+{
+    uint64_t soon_ms =
+        gv_core_after(core, GV_HAUL_REPAIR_MS + gv_drbg_below(&core->drbg, GV_HAUL_REPAIR_MS));
+
+    if (soon_ms < core->repair_ms)
+        core->repair_ms = soon_ms;
+}
+
 /* Its certificate was not here: fetch the roster, then this again. A record whose certificate is
  * gone for good must not make us ask for ever, so once a minute on a link. */
 void gv_repair_soon(struct gv_core *core, struct gv_link *link)

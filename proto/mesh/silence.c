@@ -20,7 +20,8 @@ bool gv_is_silenced(const struct gv_core *core, const uint8_t owner[GV_ID_LEN])
     return place_of(core, owner) < core->silenced_count;
 }
 
-static void apply(struct gv_core *core, const uint8_t owner[GV_ID_LEN], bool silenced)
+/* False: no memory, nothing is changed. An owner who is not known yet is silenced when he is. */
+static bool apply(struct gv_core *core, const uint8_t owner[GV_ID_LEN], bool silenced)
 {
     const struct gv_owner *row;
     size_t cursor = 0;
@@ -29,14 +30,14 @@ static void apply(struct gv_core *core, const uint8_t owner[GV_ID_LEN], bool sil
         if (memcmp(row->tag, owner, GV_ID_LEN) != 0)
             continue;
         struct gv_owner *own = gv_roster_own_owner(&core->roster, row);
-        if (own)
-            own->silenced = silenced;
-        else
-            gv_effect_note(core->effects, GV_NOTE_MEMORY);
+        if (!own)
+            return false;
+        own->silenced = silenced;
         break;
     }
     gv_owners_moved(core);
     gv_rejudge_all(core);
+    return true;
 }
 
 int gv_silence(struct gv_core *core, const uint8_t owner[GV_ID_LEN])
@@ -47,8 +48,9 @@ int gv_silence(struct gv_core *core, const uint8_t owner[GV_ID_LEN])
         return GV_ERR_DUPLICATE;
     if (core->silenced_count == GV_TRUSTED_MAX)
         return GV_ERR_FULL;
+    if (!apply(core, owner, true))
+        return GV_ERR_MEMORY;
     memcpy(core->silenced[core->silenced_count++], owner, GV_ID_LEN);
-    apply(core, owner, true);
     return GV_OK;
 }
 
@@ -58,8 +60,9 @@ int gv_hear_again(struct gv_core *core, const uint8_t owner[GV_ID_LEN])
 
     if (place == core->silenced_count)
         return GV_ERR_NOT_FOUND;
+    if (!apply(core, owner, false))
+        return GV_ERR_MEMORY;
     memmove(core->silenced[place], core->silenced[--core->silenced_count], GV_ID_LEN);
-    apply(core, owner, false);
     return GV_OK;
 }
 

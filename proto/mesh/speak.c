@@ -93,6 +93,8 @@ static int say(struct gv_core *core, struct gv_statement *statement, enum gv_not
         rc = gv_admit(core, record.data, record.len, GV_FROM_SELF, 0);
     if (rc == GV_OK) {
         const struct gv_item *item = gv_set_find(&core->set, id);
+        if (item)
+            ((struct gv_held *)item->row)->unheard = true;
         if (item && item->tree == GV_TREE_KEPT)
             gv_errand_begin(core, item->row, 0);
         gv_effect_persist(core->effects, GV_ROW_SENT, id, GV_ID_LEN, record.data, record.len);
@@ -105,6 +107,19 @@ static int say(struct gv_core *core, struct gv_statement *statement, enum gv_not
     return rc;
 }
 
+static void show_preview(struct gv_core *core, const struct gv_subject *subject,
+                         const uint8_t id[GV_ID_LEN], struct gv_buf *record)
+{
+    record->data[0] |= GV_SENT_PREVIEW;
+    /* Without its signature it is nobody's word: a preview that is shown around can neither be sent
+     * nor be held against its author. The id does not depend on it. */
+    memset(record->data + 1, 0, GV_SIGNATURE_LEN);
+    gv_effect_persist(core->effects, GV_ROW_SENT, id, GV_ID_LEN, record->data, record->len);
+    struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_PREVIEWED);
+    note->subject = *subject;
+    memcpy(note->id, id, GV_ID_LEN);
+}
+
 /* What would be sent, shown and not sent: signed by nobody's sequence number. */
 static void preview(struct gv_core *core, struct gv_statement *statement)
 {
@@ -114,17 +129,73 @@ static void preview(struct gv_core *core, struct gv_statement *statement)
     gv_buf_init(&record);
     statement->sequence = core->unix_ms;
     if (sign_record(core, &record, statement) == GV_OK &&
-        gv_record_id(id, record.data, record.len) == GV_OK) {
-        record.data[0] |= GV_SENT_PREVIEW;
-        /* Without its signature it is nobody's word: a preview that is shown around can neither be
-         * sent nor be held against its author. The id does not depend on it. */
-        memset(record.data + 1, 0, GV_SIGNATURE_LEN);
-        gv_effect_persist(core->effects, GV_ROW_SENT, id, GV_ID_LEN, record.data, record.len);
-        struct gv_effect *note = gv_effect_note(core->effects, GV_NOTE_PREVIEWED);
-        note->subject = statement->subject;
-        memcpy(note->id, id, GV_ID_LEN);
-    }
+        gv_record_id(id, record.data, record.len) == GV_OK)
+        show_preview(core, &statement->subject, id, &record);
     gv_buf_free(&record);
+}
+
+/* ---- what was made while sharing was on ------------------------------------------------------ */
+
+static bool is_own(const struct gv_core *core, const struct gv_held *held)
+{
+    return memcmp(held->author->id, core->identity.id, GV_ID_LEN) == 0;
+}
+
+void gv_speak_unheard(struct gv_core *core, const uint8_t *id, size_t len)
+{
+    const struct gv_item *item = len == GV_ID_LEN ? gv_set_find(&core->set, id) : NULL;
+
+    if (item && item->tree != GV_TREE_ROSTER && is_own(core, item->row))
+        ((struct gv_held *)item->row)->unheard = true;
+}
+
+/* The next failure signals, or makes another preview. */
+static void withdraw(struct gv_core *core, struct gv_held *held)
+{
+    struct gv_subject subject = held->statement.subject;
+    uint8_t id[GV_ID_LEN];
+
+    memcpy(id, held->id, sizeof id);
+    gv_buf_clear(&core->scratch);
+    gv_buf_append(&core->scratch, held->item->record, held->item->len);
+    if (core->scratch.failed) { /* and then it stays: the next time sharing is looked at will do */
+        gv_effect_note(core->effects, GV_NOTE_MEMORY);
+        return;
+    }
+    show_preview(core, &subject, id, &core->scratch);
+    gv_drop_statement(core, held);
+    gv_history_unsignal(core->history, &subject);
+    gv_persist_history(core, &subject);
+}
+
+void gv_speak_withdraw(struct gv_core *core)
+{
+    /* From the end, because dropping shifts what comes after. */
+    for (int tree = GV_TREE_STATEMENTS; tree < GV_TREES_HELD; tree++)
+        for (size_t index = core->set.trees[tree].count; index > 0; index--) {
+            struct gv_held *held = core->set.trees[tree].items[index - 1]->row;
+            if (held->unheard && held->statement.kind == GV_STATEMENT_SIGNAL)
+                withdraw(core, held);
+        }
+}
+
+void gv_speak_came_back(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t link)
+{
+    const struct gv_item *item = gv_set_find(&core->set, id);
+    const struct gv_link *from = gv_link_find(core, link);
+    uint8_t key[2 * GV_ID_LEN];
+
+    if (!item || !from)
+        return;
+    const struct gv_statement *said = &((const struct gv_held *)item->row)->statement;
+    if (said->kind == GV_STATEMENT_SIGNAL) {
+        gv_history_signalled(core->history, &said->subject, said->last_min);
+        gv_persist_history(core, &said->subject);
+    }
+    gv_effect_persist(core->effects, GV_ROW_SENT, id, GV_ID_LEN, item->record, item->len);
+    memcpy(key, id, GV_ID_LEN);
+    memcpy(key + GV_ID_LEN, from->instance, GV_ID_LEN);
+    gv_effect_persist(core->effects, GV_ROW_ACK, key, sizeof key, NULL, 0);
 }
 
 static int may_speak(const struct gv_core *core, const struct gv_statement *statement)

@@ -21,6 +21,7 @@ void gv_spread_fresh(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t
     }
     memcpy(core->fresh[core->fresh_count].id, id, GV_ID_LEN);
     core->fresh[core->fresh_count].calm = false;
+    core->fresh[core->fresh_count].haul = false;
     core->fresh[core->fresh_count++].from = from;
 }
 
@@ -95,43 +96,61 @@ static void drop_deferred(struct gv_core *core)
             worth = GV_WORTH_ROSTER;
         if (!item || !gv_traffic_allows(&core->traffic, worth))
             continue;
-        if (kept == 0 || !came_with(core, item, &core->fresh[i], &core->fresh[kept - 1]))
+        core->fresh[i].lead = kept == 0 || core->fresh[i].haul ||
+                              !came_with(core, item, &core->fresh[i], &core->fresh[kept - 1]);
+        if (core->fresh[i].lead)
             gv_tree_remember(core, item, core->fresh[i].from);
         core->fresh[kept++] = core->fresh[i];
     }
     core->fresh_count = kept;
 }
 
-void gv_spread_flush(struct gv_core *core)
+/* What is new goes to one neighbour; of a haul its marks. */
+static void flush_to(struct gv_core *core, struct gv_link *link)
 {
     struct gv_item *batch[GV_RECORDS_PER_MESSAGE];
+    uint8_t marks[GV_IDS_PER_MESSAGE * GV_MARK_LEN];
+    size_t count = 0, marked = 0;
+    bool hurry = false;
 
-    drop_deferred(core);
-    for (size_t l = 0; core->fresh_count > 0 && l < core->link_count; l++) {
-        struct gv_link *link = core->links[l];
-        size_t count = 0;
-        bool hurry = false;
-        if (!gv_link_is_peer(link))
+    for (size_t i = 0; i < core->fresh_count; i++) {
+        const struct gv_fresh *fresh = &core->fresh[i];
+        struct gv_item *item = gv_set_find(&core->set, fresh->id);
+        unsigned tree = item ? gv_tree_of(item) : 0;
+        if (!item || fresh->from == link->id) /* displaced already, or theirs */
             continue;
-        for (size_t i = 0; i < core->fresh_count; i++) {
-            struct gv_item *item = gv_set_find(&core->set, core->fresh[i].id);
-            if (!item || core->fresh[i].from == link->id) /* displaced already, or theirs */
-                continue;
-            if (link->lazy & 1u << gv_tree_of(item))
-                continue;
-            hurry = hurry || !core->fresh[i].calm;
+        if (link->lazy & 1u << tree)
+            continue;
+        hurry = hurry || !fresh->calm;
+        if (!fresh->haul || link->version < GV_VERSION_SHORT)
             batch[count++] = item;
-            if (count == GV_RECORDS_PER_MESSAGE) {
-                gv_spread_items(core, link, batch, count, false);
-                count = 0;
-            }
+        else if (fresh->lead)
+            gv_set_mark(marks + GV_MARK_LEN * marked++, item->key.id, tree);
+        if (count == GV_RECORDS_PER_MESSAGE) {
+            gv_spread_items(core, link, batch, count, false);
+            count = 0;
         }
-        gv_spread_items(core, link, batch, count, false);
-        if (hurry)
-            gv_link_hurry(core, link);
-        else
-            gv_link_stroll(core, link);
+        if (marked == GV_IDS_PER_MESSAGE) {
+            gv_tree_offer(core, link, marks, marked, false);
+            marked = 0;
+        }
     }
+    if (count > 0)
+        gv_spread_items(core, link, batch, count, false);
+    if (marked > 0)
+        gv_tree_offer(core, link, marks, marked, false);
+    if (hurry)
+        gv_link_hurry(core, link);
+    else
+        gv_link_stroll(core, link);
+}
+
+void gv_spread_flush(struct gv_core *core)
+{
+    drop_deferred(core);
+    for (size_t l = 0; core->fresh_count > 0 && l < core->link_count; l++)
+        if (gv_link_is_peer(core->links[l]))
+            flush_to(core, core->links[l]);
     core->fresh_count = 0;
 }
 
@@ -237,10 +256,22 @@ static int take_record(struct gv_core *core, struct gv_link *link, const uint8_t
     return gv_admit(core, *record, *len, source, link->id);
 }
 
+/* So many at once were said long ago, while a part of the mesh did not hear them: pushed, they
+ * would come from every side at once. Repair looks soon whether that was all. */
+static void note_haul(struct gv_core *core, const struct gv_link *link, size_t before)
+{
+    if (core->fresh_count <= before + GV_HAUL)
+        return;
+    for (size_t i = before; i < core->fresh_count; i++)
+        core->fresh[i].haul = core->fresh[i].from == link->id;
+    gv_repair_haul(core);
+}
+
 static void take_records(struct gv_core *core, struct gv_link *link)
 {
     const struct gv_message *message = &core->message;
     bool whisper = message->kind == GV_MESSAGE_WHISPER;
+    size_t before = core->fresh_count;
     uint8_t acks[GV_RECORDS_PER_MESSAGE * GV_ID_LEN];
     struct paths paths = {0, 0};
     size_t ack_count = 0;
@@ -269,6 +300,7 @@ static void take_records(struct gv_core *core, struct gv_link *link)
             is_peers_own(core, link, id) && is_to_be_acked(link, rc))
             ack_count++;
     }
+    note_haul(core, link, before);
     follow_paths(core, link, &paths);
     if (ack_count == 0)
         return;
@@ -288,6 +320,7 @@ static void take_acks(struct gv_core *core, struct gv_link *link)
         const struct gv_held *held = item ? item->row : NULL;
         if (!held || memcmp(held->author->id, core->identity.id, GV_ID_LEN) != 0)
             continue;
+        ((struct gv_held *)item->row)->unheard = false;
         gv_errand_acked(core, id, link->instance);
         /* Each is a row to be written: who says it over and over must not keep the disk busy. */
         if (link->spent.acks++ >= GV_ACKS_PER_MINUTE)

@@ -135,6 +135,8 @@ struct gv_fresh {
     uint8_t id[GV_ID_LEN];
     uint32_t from; /* link; 0: our own */
     bool calm;     /* it changes no verdict: it may wait for company */
+    bool haul;     /* it came with many others: it is offered, not pushed */
+    bool lead;     /* its mark stands for those that came with it */
 };
 
 /* One that was passed on a moment ago, and is still to be offered. */
@@ -142,6 +144,12 @@ struct gv_recent {
     uint8_t mark[GV_MARK_LEN];
     uint32_t from;
     uint64_t at_ms;
+};
+
+/* A mark that somebody was asked for. */
+struct gv_asked {
+    uint8_t mark[GV_MARK_LEN];
+    uint64_t until_ms;
 };
 
 /* A word of our own on its way to its keepers. */
@@ -160,6 +168,7 @@ struct gv_pending {
 
 struct gv_core {
     uint64_t now_ms, unix_ms;
+    bool clock_doubtful;
     uint32_t now_min;
     struct gv_effects *effects; /* only during a step */
     struct gv_common *common;   /* borrowed; NULL: none */
@@ -231,6 +240,7 @@ struct gv_core {
     struct gv_fresh *fresh; /* owned */
     size_t fresh_count, fresh_cap;
     struct gv_recent recent[GV_RECENT];
+    struct gv_asked asked[GV_ASKED];             /* by the first bytes of the mark */
     uint32_t firsts[GV_SPREAD_TREES][GV_FIRSTS]; /* links that brought the last of each tree */
     uint64_t recent_next;                        /* number of the next: recent[n % GV_RECENT] */
     uint64_t offer_ms;         /* when the offers that were made have had their pauses */
@@ -357,6 +367,12 @@ void gv_speak_address(struct gv_core *core);
 void gv_speak_number_anew(struct gv_core *core, bool lost, uint64_t ceiling);
 /* The mesh or the store holds a statement of ours with this number. */
 void gv_speak_learn(struct gv_core *core, uint64_t sequence, bool persist);
+/* SPEC 12.3. The signal of this id was loaded, and nobody has acknowledged it. */
+void gv_speak_unheard(struct gv_core *core, const uint8_t *id, size_t len);
+/* Sharing is off: own signals that nobody has acknowledged leave the set, and are previews. */
+void gv_speak_withdraw(struct gv_core *core);
+/* An own signal that was not held has come from a peer: it was sent, whatever is known of that. */
+void gv_speak_came_back(struct gv_core *core, const uint8_t id[GV_ID_LEN], uint32_t link);
 
 /* ---- mesh/own.c: servers of one admin (SPEC 9.8) --------------------------------------------- */
 /* This node's own owner, or one that its admin trusts. */
@@ -545,6 +561,9 @@ void gv_tree_lost(struct gv_core *core, const struct gv_link *gone);
 /* The mesh moves more than this node may: it is pushed nothing until its bucket has filled. */
 void gv_tree_deafen(struct gv_core *core);
 void gv_tree_remember(struct gv_core *core, const struct gv_item *item, uint32_t from);
+/* Posts that so many marks are to be had here. */
+void gv_tree_offer(struct gv_core *core, struct gv_link *link, const uint8_t *marks, size_t count,
+                   bool urgent);
 /* A frame goes out on this link: what is to be offered there goes along. */
 void gv_tree_board(struct gv_core *core, struct gv_link *link);
 void gv_tree_tick(struct gv_core *core);
@@ -555,6 +574,9 @@ void gv_tree_offered(struct gv_core *core, struct gv_link *link);
 void gv_tree_grafted(struct gv_core *core, struct gv_link *link);
 
 void gv_repair_soon(struct gv_core *core, struct gv_link *link);
+/* Much came at once, or was offered: within 10 to 20 s it is asked whether that was all (SPEC 9.3).
+ */
+void gv_repair_haul(struct gv_core *core);
 /* The roster, and when that is done, the statements: what a new link needs. */
 void gv_repair_join(struct gv_core *core, struct gv_link *link);
 /* One tree. */

@@ -130,10 +130,10 @@ void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out,
 
 bool gv_traffic_allows(struct gv_traffic *traffic, enum gv_worth worth)
 {
-    static const int64_t quarters[GV_WORTH_COUNT] = {
-        [GV_WORTH_NEWS] = 0, [GV_WORTH_REPAIR] = 1, [GV_WORTH_ROSTER] = 2};
+    static const int64_t eighths[GV_WORTH_COUNT] = {
+        [GV_WORTH_NEWS] = 0, [GV_WORTH_REPAIR] = 2, [GV_WORTH_ROSTER] = 3};
 
-    if (worth == GV_WORTH_OWN || traffic->tokens > traffic->depth / 4 * quarters[worth])
+    if (worth == GV_WORTH_OWN || traffic->tokens > traffic->depth / 8 * eighths[worth])
         return true;
     if (worth == GV_WORTH_NEWS && traffic->reserve > 0)
         return true;

@@ -212,9 +212,15 @@ static void offer(struct gv_core *core, struct gv_link *link)
         memcpy(marks + GV_MARK_LEN * count++, recent_at(core, link->offered++)->mark, GV_MARK_LEN);
         step_over(core, link);
     }
+    gv_tree_offer(core, link, marks, count, true);
+}
+
+void gv_tree_offer(struct gv_core *core, struct gv_link *link, const uint8_t *marks, size_t count,
+                   bool urgent)
+{
     gv_buf_clear(&core->scratch);
     gv_message_offer(&core->scratch, marks, count);
-    gv_link_post(core, link, &core->scratch, true);
+    gv_link_post(core, link, &core->scratch, urgent);
 }
 
 void gv_tree_board(struct gv_core *core, struct gv_link *link)
@@ -279,6 +285,33 @@ void gv_tree_pruned(struct gv_core *core, struct gv_link *link)
         graft(core, link, used, NULL, 0);
 }
 
+/* Several may offer a haul in the same moment: one of them is asked. */
+static bool is_asked(struct gv_core *core, const uint8_t mark[GV_MARK_LEN])
+{
+    struct gv_asked *slot = &core->asked[((size_t)mark[0] << 8 | mark[1]) % GV_ASKED];
+
+    if (memcmp(slot->mark, mark, GV_MARK_LEN) == 0 && slot->until_ms > core->now_ms)
+        return true;
+    memcpy(slot->mark, mark, GV_MARK_LEN);
+    slot->until_ms = gv_core_after(core, GV_ASKED_MS);
+    return false;
+}
+
+/* So much was not lost by a tree: this node, or that one, was apart from the others. */
+static void ask_haul(struct gv_core *core, struct gv_link *link, uint8_t *marks, size_t count)
+{
+    size_t asked = 0;
+
+    gv_repair_haul(core); /* who is asked may not give it, and offers it once */
+    for (size_t i = 0; i < count; i++)
+        if (!is_asked(core, marks + i * GV_MARK_LEN))
+            memmove(marks + GV_MARK_LEN * asked++, marks + i * GV_MARK_LEN, GV_MARK_LEN);
+    if (asked == 0)
+        return;
+    gv_account_exchange(core, link);
+    graft(core, link, 0, marks, asked);
+}
+
 /* What is missing is asked for, and the link is eager again in its trees. */
 void gv_tree_offered(struct gv_core *core, struct gv_link *link)
 {
@@ -296,7 +329,9 @@ void gv_tree_offered(struct gv_core *core, struct gv_link *link)
         memcpy(missing + GV_MARK_LEN * count++, mark, GV_MARK_LEN);
         trees |= bit_of(gv_set_mark_tree(mark));
     }
-    if (count > 0)
+    if (count > GV_HAUL)
+        ask_haul(core, link, missing, count);
+    else if (count > 0)
         graft(core, link, trees, missing, count);
 }
 
@@ -308,11 +343,12 @@ static bool is_among(struct gv_item *const *items, size_t count, const struct gv
     return false;
 }
 
-/* One mark stands for the votes of a case that came together: all that is public of it goes. */
-static size_t gather(struct gv_link *link, struct gv_item *item, struct gv_item **found,
-                     size_t count)
+/* One mark stands for the votes of a case that came together: all that is public of it goes. Of a
+ * haul each has its own. */
+static size_t gather(struct gv_link *link, struct gv_item *item, bool company,
+                     struct gv_item **found, size_t count)
 {
-    const struct gv_held *marked = item->tree == GV_TREE_STATEMENTS ? item->row : NULL;
+    const struct gv_held *marked = company && item->tree == GV_TREE_STATEMENTS ? item->row : NULL;
     const struct gv_case *row = marked ? marked->subject : NULL;
 
     if (!marked && count < GV_IDS_PER_MESSAGE && link->spent.records++ < GV_WANTS_PER_MINUTE)
@@ -328,6 +364,13 @@ static size_t gather(struct gv_link *link, struct gv_item *item, struct gv_item 
     return count;
 }
 
+static void give(struct gv_core *core, struct gv_link *link, struct gv_item *const *found,
+                 size_t count)
+{
+    if (count > 0 && gv_traffic_allows(&core->traffic, GV_WORTH_NEWS))
+        gv_spread_items(core, link, found, count, true);
+}
+
 void gv_tree_grafted(struct gv_core *core, struct gv_link *link)
 {
     struct gv_item *found[GV_IDS_PER_MESSAGE];
@@ -340,8 +383,7 @@ void gv_tree_grafted(struct gv_core *core, struct gv_link *link)
     for (size_t i = 0; link->version >= GV_VERSION_SHORT && i < core->message.mark_count; i++) {
         struct gv_item *item = gv_set_find_mark(&core->set, core->message.marks + i * GV_MARK_LEN);
         if (item && item->tree != GV_TREE_KEPT && !is_among(found, count, item))
-            count = gather(link, item, found, count);
+            count = gather(link, item, core->message.mark_count <= GV_HAUL, found, count);
     }
-    if (count > 0 && gv_traffic_allows(&core->traffic, GV_WORTH_NEWS))
-        gv_spread_items(core, link, found, count, true);
+    give(core, link, found, count);
 }

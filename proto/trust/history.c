@@ -392,7 +392,8 @@ static int observe_failure(struct gv_history *h, struct gv_history_result *out,
         lock(row, out, wall, latest, tell && !gv_row_repeats(row));
     if (!tell || gv_elapsed(wall, latest) > GV_DAY_S)
         return GV_OK;
-    out->signal = gv_row_signal(row, &out->statement, &out->repeats, latest, was.stranger);
+    out->signal =
+        gv_row_signal(row, &out->statement, &out->rule, &out->repeats, latest, was.stranger);
     if (out->signal)
         row->signalled = latest;
     return GV_OK;
@@ -508,6 +509,16 @@ int gv_history_summarise(const struct gv_history *history, struct gv_history_sum
 }
 
 /* ---- keeping and forgetting ----------------------------------------------------------------- */
+
+void gv_history_signalled(struct gv_history *history, const struct gv_subject *subject,
+                          uint32_t minute)
+{
+    struct gv_history_row *row = find(history, subject);
+    uint64_t at = (uint64_t)minute * GV_MINUTE_S;
+
+    if (row && at <= UINT32_MAX && at > row->signalled)
+        row->signalled = (uint32_t)at;
+}
 
 void gv_history_unsignal(struct gv_history *history, const struct gv_subject *subject)
 {

@@ -24,18 +24,27 @@ struct gv_history *gv_history_new(size_t capacity, const uint8_t key[16]);
 void gv_history_hide_under(struct gv_history *history, const uint8_t key[16]);
 void gv_history_free(struct gv_history *history);
 
+/* Which rule of SPEC 12.3 a signal met: so many failed attempts within a day or a week, and at
+ * least how many there were. */
+struct gv_signal_rule {
+    uint32_t failures;
+    uint8_t enough;
+    bool week;
+};
+
 /* What an observation led to. */
 struct gv_history_result {
     bool counted;      /* it made a difference: the row should be persisted */
     bool locked_now;   /* this observation locked the subject */
     bool lock_news;    /* own hosts should hear of its lock: it begins, or moved on (SPEC 9.8) */
     bool broken_login; /* the login backend looks broken: nothing is signalled, tell the admin */
-    bool repeats;      /* it would have signalled, but looks like a client with an old password */
-    bool signal;       /* `statement` should be signed and sent */
-    bool has_evicted;  /* to make room another was forgotten: the stored row of key `evicted` should
-                        */
-    bool has_moved;    /* its row has another key from now on: that of key `moved` should go */
+    bool repeats; /* it would have signalled, but looks like a user's old or mistyped password */
+    bool signal;  /* `statement` should be signed and sent */
+    bool has_evicted; /* to make room another was forgotten: the stored row of key `evicted` should
+                       */
+    bool has_moved;   /* its row has another key from now on: that of key `moved` should go */
     struct gv_subject evicted, moved; /* keys of rows, not addresses */
+    struct gv_signal_rule rule;       /* of `signal` */
     struct gv_statement statement; /* kind, subject, first, last, count, services, kinds are set */
 };
 
@@ -94,6 +103,9 @@ int gv_history_summarise(const struct gv_history *history, struct gv_history_sum
 
 /* The signal that was made did not go out (preview, rate): let the subject signal again. */
 void gv_history_unsignal(struct gv_history *history, const struct gv_subject *subject);
+/* It did after all, at this minute. */
+void gv_history_signalled(struct gv_history *history, const struct gv_subject *subject,
+                          uint32_t minute);
 
 /* Forgets what is too old to matter. At most `limit` rows are looked at a call (a cursor goes
  * round). The key of a row that goes is written to *gone and true is returned: call again until

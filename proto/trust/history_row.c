@@ -335,9 +335,24 @@ static void note_client(struct gv_history_row *row, uint32_t now,
     note_rhythm(row, now, observation->attempts);
 }
 
+/* The account that failed is one whose user logged in from here: he mistypes it, or his other
+ * device does not know the new password. */
+static bool is_own_account(const struct gv_history_row *row)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (row->login_account[i] == row->account &&
+            gv_elapsed(row->last_failure, row->login_time[i]) <= GV_CLEAN_LIFE_S)
+            return true;
+    return false;
+}
+
 bool gv_row_repeats(const struct gv_history_row *row)
 {
-    if (row->account == 0 || row->flags & (GV_ROW_MANY_ACCOUNTS | GV_ROW_MANY_PASSWORDS))
+    if (row->account == 0 || row->flags & GV_ROW_MANY_ACCOUNTS)
+        return false;
+    if (is_own_account(row))
+        return true;
+    if (row->flags & GV_ROW_MANY_PASSWORDS)
         return false;
     if (row->password != 0 && !(row->flags & GV_ROW_PASSWORD_MISSING))
         return true;
@@ -425,7 +440,7 @@ static bool note_login(uint32_t account[2], uint32_t time[2], uint32_t now, uint
     size_t i = folded == account[0] ? 0 : 1;
     account[i] = folded;
     time[i] = fresh ? now : later(time[i], now);
-    if (time[1] > time[0]) {
+    if (i == 1 && time[1] >= time[0]) {
         uint32_t kept_account = account[0], kept_time = time[0];
         account[0] = account[1];
         time[0] = time[1];

@@ -124,12 +124,14 @@ void gv_network_merge(struct gv_network_row *row, const struct gv_history_row *f
 uint32_t gv_row_burst(const struct gv_history_row *row, uint32_t now);
 /* SPEC 12.1: the local limit is reached. */
 bool gv_row_limit(const struct gv_history_row *row, uint32_t now, bool clean);
-/* SPEC 12.3: enough has failed to signal; 12 h have passed; not one client with an old password
+struct gv_signal_rule; /* history.h */
+/* SPEC 12.3: enough has failed to signal; 12 h have passed; not a user with an old or mistyped one
  * (*repeats: that alone speaks against it). Fills in everything but certificate and sequence.
  * stranger: before this failure there was no login on record from the subject or its network. */
-bool gv_row_signal(const struct gv_history_row *row, struct gv_statement *out, bool *repeats,
-                   uint32_t now, bool stranger);
-/* SPEC 12.4: the failures of the run look like one client that repeats one old password. */
+bool gv_row_signal(const struct gv_history_row *row, struct gv_statement *out,
+                   struct gv_signal_rule *rule, bool *repeats, uint32_t now, bool stranger);
+/* SPEC 12.4: the failures of the run look like a user who mistypes, or whose client repeats one old
+ * password. */
 bool gv_row_repeats(const struct gv_history_row *row);
 
 /* Persistence; see history.h. `network`: hidden, of a row that is hidden; of others it is neither

@@ -1,4 +1,5 @@
 /* When a host signals (SPEC 12.3). */
+#include "proto/trust/history.h"
 #include "proto/trust/history_row.h"
 
 #include <string.h>
@@ -59,8 +60,8 @@ static uint32_t larger(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-bool gv_row_signal(const struct gv_history_row *row, struct gv_statement *out, bool *repeats,
-                   uint32_t now, bool stranger)
+bool gv_row_signal(const struct gv_history_row *row, struct gv_statement *out,
+                   struct gv_signal_rule *rule, bool *repeats, uint32_t now, bool stranger)
 {
     uint32_t span = GV_DAY_S;
 
@@ -84,6 +85,7 @@ bool gv_row_signal(const struct gv_history_row *row, struct gv_statement *out, b
         first = newest(row, need);
     /* An hour's beginning lies before what happened in it. */
     first = larger(first, larger(row->first_failure, now > span ? now - span : 0));
+    *rule = (struct gv_signal_rule){count, (uint8_t)need, span == GV_WEEK_S};
     memset(out, 0, sizeof *out);
     out->kind = GV_STATEMENT_SIGNAL;
     out->subject = row->subject;

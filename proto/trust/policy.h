@@ -8,9 +8,11 @@
 
 #include "proto/settings.h"
 
+/* Sorted by family, length and address: a question is one search for each length that there is. */
 struct gv_prefix_list {
     struct gv_prefix *entries; /* owned */
     size_t count, cap;
+    uint64_t lengths4, lengths6[3]; /* bit n: there is an entry of that length */
 };
 
 struct gv_policy_lists {

@@ -21,6 +21,7 @@ struct gv_held {
     uint32_t since_min;               /* likewise */
     bool weightless;                  /* it had no standing when it came */
     bool kept;             /* whispered, and not public (SPEC 9.10): has a quota of its own */
+    bool unheard;          /* one's own, and nobody has said yet that he holds it */
     uint8_t id[GV_ID_LEN]; /* of the record */
     struct gv_statement statement;
     struct gv_case *subject;

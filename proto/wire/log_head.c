@@ -42,13 +42,36 @@ int gv_log_head_issue(struct gv_buf *out, const struct gv_log_head *head,
     return rc;
 }
 
+static const struct gv_registry_key *key_of(const struct gv_descriptor *descriptor, uint32_t signer)
+{
+    for (size_t i = 0; i < descriptor->key_count; i++)
+        if (gv_certificate_signer(descriptor->keys[i].key) == signer)
+            return &descriptor->keys[i];
+    return NULL;
+}
+
+static uint32_t closing(const struct gv_registry_key *key)
+{
+    uint64_t minute = (uint64_t)key->until_min + GV_LOG_SLACK_MIN + GV_LOG_HEAD_HOUR - 1;
+
+    minute -= minute % GV_LOG_HEAD_HOUR;
+    return minute > UINT32_MAX ? UINT32_MAX : (uint32_t)minute;
+}
+
+uint32_t gv_log_head_closing(const struct gv_descriptor *descriptor, uint32_t signer)
+{
+    const struct gv_registry_key *key = key_of(descriptor, signer);
+
+    return key ? closing(key) : 0;
+}
+
 const uint8_t *gv_log_head_key(const struct gv_descriptor *descriptor,
                                const struct gv_log_head *head)
 {
-    const uint8_t *key = gv_descriptor_key(descriptor, head->signer, head->minute);
+    const struct gv_registry_key *key = key_of(descriptor, head->signer);
+    bool begun = key && (uint64_t)head->minute + GV_LOG_HEAD_HOUR - 1 >= key->from_min;
 
-    return key ? key
-               : gv_descriptor_key(descriptor, head->signer, head->minute + GV_LOG_HEAD_HOUR - 1);
+    return begun && head->minute <= closing(key) ? key->key : NULL;
 }
 
 static void read_body(void *out, struct gv_reader *reader)

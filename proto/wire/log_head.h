@@ -17,10 +17,13 @@
 #include "crypto/hash.h"
 #include "proto/wire/descriptor.h"
 
-#define GV_LOG_ENTRY_LEN   65
-#define GV_LOG_HEAD_MAX    120 /* 64 + 4 + at most 50 of body */
-#define GV_LOG_HEAD_HOUR   60
-#define GV_LOG_SIZE_MAX    0xffffffffu
+#define GV_LOG_ENTRY_LEN 65
+#define GV_LOG_HEAD_MAX  120 /* 64 + 4 + at most 50 of body */
+#define GV_LOG_HEAD_HOUR 60
+#define GV_LOG_SLACK_MIN 10 /* the clocks of a registry's processes may differ by so much */
+#define GV_LOG_SIZE_MAX  0xffffffffu
+/* Entries that nodes copy of the log of a key: 80 bytes each in memory, 65 on disk. */
+#define GV_LOG_COPY_MAX    400000u
 #define GV_LOG_PAGE        1024 /* entries that the registry gives in one answer: 67 kB */
 #define GV_LOG_HEAD_DOMAIN "grapevine log head 1"
 
@@ -35,10 +38,14 @@ void gv_log_entry(uint8_t out[GV_LOG_ENTRY_LEN], const struct gv_certificate *ce
 /* The certificate id in an entry. */
 const uint8_t *gv_log_entry_certificate(const uint8_t entry[GV_LOG_ENTRY_LEN]);
 
-/* The key of that signer that was in force at some minute of the head's hour, or NULL: a key's
- * first head is of the hour in which it came into force. */
+/* The key of that signer if the head's hour is none before the one in which it came into force and
+ * none after its closing hour, or NULL. */
 const uint8_t *gv_log_head_key(const struct gv_descriptor *descriptor,
                                const struct gv_log_head *head);
+
+/* The hour of the last head of a key: the first that begins 10 minutes after its end or later, when
+ * every process of the registry has entered what it signed. 0: no such key. */
+uint32_t gv_log_head_closing(const struct gv_descriptor *descriptor, uint32_t signer);
 
 /* Appends the wire form; the signer is set from the key. GV_OK, GV_ERR_RANGE (minute, size),
  * GV_ERR_MEMORY. */

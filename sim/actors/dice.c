@@ -68,7 +68,7 @@ uint32_t gv_dice_exponential(struct gv_dice *dice, uint32_t mean)
     return (uint32_t)((draw_log2(dice) * LN2 >> FRACTION) * mean >> FRACTION);
 }
 
-static uint64_t root(uint64_t square)
+uint64_t gv_dice_root(uint64_t square)
 {
     uint64_t low = 0, high = UINT64_C(1) << 32;
 
@@ -90,7 +90,7 @@ static uint32_t power2(uint64_t x, uint32_t cap)
 
     if (factors[0] == 0)
         for (size_t i = 0; i < FRACTION; i++)
-            factors[i] = root((i == 0 ? UINT64_C(2) << 30 : factors[i - 1]) << 30);
+            factors[i] = gv_dice_root((i == 0 ? UINT64_C(2) << 30 : factors[i - 1]) << 30);
     for (size_t i = 0; i < FRACTION; i++)
         if (x >> (FRACTION - 1 - i) & 1)
             value = value * factors[i] >> 30;

@@ -26,4 +26,7 @@ uint32_t gv_dice_poisson(struct gv_dice *dice, uint32_t mean_milli);
 /* How often in a row it comes up, from 1 to `most`, at `percent` for one more. */
 uint32_t gv_dice_run(struct gv_dice *dice, uint32_t percent, uint32_t most);
 
+/* The square root, rounded down. */
+uint64_t gv_dice_root(uint64_t square);
+
 #endif

@@ -1,22 +1,10 @@
 #include "sim/rivals/fides_model.h"
 
+#include "sim/actors/dice.h"
+
 static uint32_t bound(int64_t value)
 {
     return value < 0 ? 0 : value > GV_FIDES_ONE ? GV_FIDES_ONE : (uint32_t)value;
-}
-
-static uint32_t root(uint64_t square)
-{
-    uint64_t low = 0, high = UINT64_C(1) << 20;
-
-    while (low + 1 < high) {
-        uint64_t middle = low + (high - low) / 2;
-        if (middle * middle <= square)
-            low = middle;
-        else
-            high = middle;
-    }
-    return (uint32_t)low;
 }
 
 void gv_fides_add(struct gv_fides_peer *peer, uint32_t satisfaction)
@@ -40,7 +28,7 @@ uint32_t gv_fides_trust(const struct gv_fides_peer *peer, uint32_t reputation)
     int64_t competence = peer->sum / peer->count;
     int64_t variance =
         (int64_t)(peer->squares / peer->count) - competence * competence / GV_FIDES_ONE;
-    int64_t integrity = variance > 0 ? root((uint64_t)variance * GV_FIDES_ONE) : 0;
+    int64_t integrity = variance > 0 ? (int64_t)gv_dice_root((uint64_t)variance * GV_FIDES_ONE) : 0;
     int64_t own = (competence - integrity / 2) * peer->count;
     int64_t others = (int64_t)reputation * (GV_FIDES_HISTORY - peer->count);
 

@@ -15,14 +15,16 @@
     .heard = gv_##rival##_heard, .ask = gv_##rival##_ask, .day = gv_##rival##_day
 
 const struct gv_rule gv_rules[] = {
-    {.name = "grapevine", .what = "the rule that ships", SHIPPED},
+    {.name = "grapevine", .what = "the rule that ships", .searched = true, SHIPPED},
     {.name = "grapevine-consensus",
      .what = "the same with refuse_on = consensus",
      .consensus = true,
+     .searched = true,
      SHIPPED},
     {.name = "grapevine-flat",
      .what = "the same with standing 0 or 1000",
      .standing_flat = true,
+     .searched = true,
      SHIPPED},
     {.name = "local-log", .what = "the local log alone, no mesh", QUORUM},
     {.name = "quorum-2", .what = "refused when 2 owners say so", QUORUM},
@@ -37,6 +39,7 @@ const struct gv_rule gv_rules[] = {
     {.name = "first-witness", .what = "credit for the first true witness", LEARNER(credit)},
     {.name = "local-record",
      .what = "who was right in one's own log",
+     .searched = true,
      .followed = gv_record_followed,
      LEARNER(record)},
     {.name = "oracle", .what = "knows who is who; refuses attackers others have met", QUORUM},

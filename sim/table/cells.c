@@ -77,7 +77,7 @@ static bool wanted(const struct gv_chart_options *o, const struct line *line,
         return true; /* named by the user: all of them */
     if (!o->quick)
         return main_rule || line->rivals >> share & 1 ||
-               (rule->consensus && strcmp(line->attack, "adaptive") == 0);
+               (rule->searched && strcmp(line->attack, "adaptive") == 0);
     if (!is_quick_rule(rule->name))
         return false;
     if (consensus_only)

@@ -40,6 +40,7 @@ await page.picture(`${folder}/login.png`);
 await signIn(page);
 await page.until("the overview", "document.querySelector('table')");
 check(await page.run("document.activeElement !== document.body"), "the focus is nowhere after signing in");
+let wider = 0;
 for (const [mode, width, height, mobile] of [["light", 1280, 900, false], ["dark", 1280, 900, false], ["phone", 390, 844, true]]) {
   await page.scheme(mode === "dark" ? "dark" : "light");
   await page.size(width, height, mobile);
@@ -60,14 +61,25 @@ for (const [mode, width, height, mobile] of [["light", 1280, 900, false], ["dark
     check((bright < 200) === (mode === "dark"), `${name}-${mode}.png is not ${mode}: background ${seen.background.toString(16)}`);
     const wide = await page.run("document.documentElement.scrollWidth");
     check(wide <= width, `${name}: ${wide} wide on a screen of ${width}`);
+    // What does not fit can be scrolled by the keyboard, and has a name.
+    const tables = await page.run("[...document.querySelectorAll('.scroll')].map((e) => [e.scrollWidth > e.clientWidth, e.tabIndex === 0 && e.getAttribute('role') === 'region' && Boolean(e.ariaLabel)])");
+    check(tables.every(([, good]) => good), `${name}: a table that scrolls cannot be reached`);
+    wider += tables.filter(([more]) => more).length;
+    // What is drawn is seen, and has more than one colour.
+    check(await page.run("[...document.querySelectorAll('main canvas')].every((c) => c.checkVisibility({visibilityProperty: true, opacityProperty: true}) && c.clientHeight > 80 && new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size > 3)"),
+      `${name}-${mode}: a graph is not to be seen`);
     if (mode === "light") await readable(page, name);
   }
 }
+
+check(wider > 0, "no table is wider than a phone: nothing was tried");
 
 // ---- minutes in which nobody looked are no zeros ---------------------------------------------------
 await page.run("location.hash = '#/flow'");
 await page.until("the graph", "document.querySelector('canvas[data-drawn]')");
 const drawn = await page.run("window.Chart.getChart(document.querySelector('canvas')).data.datasets[0].data.map((p) => isNaN(p.y) ? '-' : p.y > 5 ? '+' : '.').join('')");
+check((await page.run("[...document.querySelectorAll('dt')].find((t) => t.textContent === 'In the queue now').nextSibling.textContent"))
+  === `${readFileSync(`${scratch}/flow.queue`, "utf8")} messages`, "the queue is not that of now");
 check(/^-{5,}[+.]{90,}-*$/.test(drawn), `two hours of mail, of which it saw the last 110 minutes: ${drawn}`);
 
 // ---- what a screen reader is told ----------------------------------------------------------------
@@ -130,11 +142,26 @@ await page.until("the question", "document.querySelector('dialog[open]')");
 await page.key("Enter");
 await page.until("it is off the list", "!document.querySelector('main').innerText.includes('on the deny list')");
 
+// Allow, and take back what was said: each does what it says.
+await press("Allow");
+await page.until("the question", "document.querySelector('dialog[open]')");
+await page.key("Enter");
+await page.until("the allow list", "document.querySelector('main').innerText.includes('on the allow list')");
+await press("Take off the list");
+await page.until("the question", "document.querySelector('dialog[open]')");
+await page.key("Enter");
+await page.until("it is off the list", "!document.querySelector('main').innerText.includes('on the allow list')");
+await press("Retract");
+await page.until("the question", "document.querySelector('dialog[open]')");
+await page.key("Enter");
+await page.until("the retraction", "document.querySelector('main').innerText.toLowerCase().includes('retraction')");
+
 // ---- live ----------------------------------------------------------------------------------------
 await page.run("location.hash = '#/'");
 await page.until("the overview", "document.querySelector('.feed a')");
 writeFileSync(`${scratch}/attack`, ""); // dashboard.sh writes to the log
 const start = Date.now();
+check(await page.run("document.querySelector('.feed').ariaLive") === "polite", "live changes are not told to screen readers");
 await page.until("a verdict change, live", "document.querySelector('.feed').innerText.includes('198.51.100.44')", 15);
 console.log(`a change was shown ${Date.now() - start} ms after dashboard.sh was asked to write it to the log`);
 
@@ -154,7 +181,7 @@ const entries = "document.querySelectorAll('details').length";
 check(await page.run(entries) === 100, `${await page.run(entries)} entries in a page`);
 await page.run("[...document.querySelectorAll('main button')].find((b) => b.textContent === 'Show more').click()");
 await page.until("the next page", `${entries} > 100 && [...document.querySelectorAll('main button')].find((b) => b.textContent === 'Show more').hidden`);
-check(await page.run("new Set([...document.querySelectorAll('details b')].map((b) => b.textContent)).size === document.querySelectorAll('details').length"), "an entry is shown twice");
+check(await page.run("new Set([...document.querySelectorAll('details summary')].map((s) => s.textContent)).size === document.querySelectorAll('details').length"), "an entry is shown twice");
 check(await page.run("document.querySelector('details').open"), "what was folded out is folded in by the next page");
 
 // ---- no place for one more to wait -----------------------------------------------------------------
@@ -194,6 +221,27 @@ const blocked = await page.run(`(() => {
 })()`);
 check(blocked === "", `the policy lets through: ${blocked}`);
 page.complaints = page.complaints.filter((c) => !/Content Security Policy|Trusted(HTML|Script)|localhost:1|404|400/.test(c));
+
+// ---- where it stands among its peers (flow_peers.sh makes peers tell) ------------------------------------
+await page.run(`window.real = window.fetch; window.fetch = async (...asked) => {
+  const answer = await real(...asked);
+  if (!String(asked[0]).includes("/stats/peers")) return answer;
+  return new Response(JSON.stringify({...await answer.json(), figures: [{text: "bounce rate 9%: higher than 95% of peers"}, {text: null}]}), answer);
+}; location.hash = '#/flow'`);
+await page.until("the place among the peers", "document.querySelector('main').innerText.includes('bounce rate 9%: higher than 95% of peers.')");
+await page.run("window.fetch = real");
+
+// ---- what the node says of its registry (two_faces.sh makes a node say it) ---------------------------
+await page.run(`window.real = window.fetch; window.fetch = async (...asked) => {
+  const answer = await real(...asked);
+  if (!String(asked[0]).endsWith("/status")) return answer;
+  const status = await answer.json();
+  Object.assign(status.registry, {finding: "it shows two <b>faces", log: {...status.registry.log, trouble: "it is withheld"}});
+  return new Response(JSON.stringify(status), answer);
+}; location.hash = '#/'`);
+await page.until("the finding", "document.querySelector('main').innerText.includes('The registry is not to be trusted: it shows two <b>faces')");
+check((await text(page)).includes("The registry's log is not compared: it is withheld"), "a log that is withheld is not told");
+await page.run("window.fetch = real");
 
 // ---- a clock that jumps ----------------------------------------------------------------------------
 await page.run("{ const real = Date.now.bind(Date); Date.now = () => real() - 3 * 86400e3; location.hash = '#/' }");

@@ -41,7 +41,7 @@ wait_for 40 "node 1 to find the other" has_peers 1
 python3 - "$scratch/flow.sum" >"$scratch/flow" <<'PYTHON'
 import datetime, math, sys
 now = datetime.datetime.now(datetime.timezone.utc).replace(second=0, microsecond=0)
-total = 0
+total = waiting = 0
 for minute in range(110, 0, -1):
     at = (now - datetime.timedelta(minutes=minute)).isoformat()
     def say(program, text):
@@ -52,12 +52,14 @@ for minute in range(110, 0, -1):
         say("qmgr", f"{q}: from=<a@example.net>, size={900 + n}, nrcpt=1 (queue active)")
         what = "bounced" if n == 7 else "deferred" if n == 9 else "sent"
         say("lmtp", f"{q}: to=<b@example.org>, relay=mail[/run/lmtp], delay=0.1, delays=0/0/0/0.1, dsn=2.0.0, status={what} (ok)")
+        waiting += what == "deferred"
         if what != "deferred":
             say("qmgr", f"{q}: removed")
         total += 1
     for n in range(minute * 7 % 5):
         say("smtpd", f"NOQUEUE: reject: RCPT from unknown[198.51.100.{200 + n}]: 554 5.7.1 <c@example.org>: Relay access denied; from=<d@example.net> to=<c@example.org> proto=ESMTP helo=<x>")
 open(sys.argv[1], "w").write(str(total))
+open(sys.argv[1].replace("sum", "queue"), "w").write(str(waiting))
 PYTHON
 cat "$scratch/flow" >>"$scratch/node1.mail"
 for i in $(seq 1 15); do fails_at 1 "198.51.100.$i"; done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A real Dovecot that asks a real node, in namespaces of their own: what a wrong and a right password
-# get, from whom, watched and enforced; a hundred guesses at once; a client with an old password; a
+# get, from whom, watched and enforced; a hundred guesses at once, with a challenge, too; a client with an old password; a
 # node that is down; and the same verdicts by DNS, asked with dig. Needs root; takes Dovecot from the
 # system or, because mail servers exclude each other as packages, unpacked for the test alone.
 # `dovecot.sh 2.4`: that of Debian 13, in the system that tests/genuine/root.sh makes of it.
@@ -52,7 +52,7 @@ ip netns add clients
 ip link add server type veth peer name client netns clients
 ip addr add 198.51.100.25/24 dev server
 ip link set server up
-for last in 7 8 9 10 11 12 13; do ip -n clients addr add 198.51.100.$last/24 dev client; done
+for last in 7 8 9 10 11 12 13 14 15; do ip -n clients addr add 198.51.100.$last/24 dev client; done
 ip -n clients link set client up
 
 data=$scratch/node
@@ -111,6 +111,7 @@ if [ -n "$other" ]; then
     make_dovecot24 198.51.100.25 "$log" "$scratch/mail" >/etc/dovecot/dovecot.conf
     server=(chroot "$scratch/other")
 fi
+[ -n "$other" ] || echo 'auth_mechanisms = plain login cram-md5' >>/etc/dovecot/dovecot.conf
 ask snippet dovecot --dovecot "$version" >>/etc/dovecot/dovecot.conf || die "no snippet"
 [ -z "$other" ] || cp /etc/dovecot/dovecot.conf "$scratch/other/etc/dovecot"
 "${server[@]}" /usr/sbin/dovecot -c /etc/dovecot/dovecot.conf 2>"$scratch/dovecot.start" ||
@@ -122,14 +123,17 @@ grep -qE 'timeout_msecs|%\{rip\}|%s' "$scratch/snippet" && fail "the snippet for
 grep -q 'http_client_request_absolute_timeout = 8s' "$scratch/snippet" || fail "2.4 would not wait for an answer"
 
 cat >"$scratch/imap.py" <<'P'
-"""imap.py FROM ACCOUNT PASSWORD [COUNT]: logs in; COUNT times at once, with other passwords each.
-Prints how many were let in, and how many were answered."""
+"""imap.py FROM ACCOUNT PASSWORD [COUNT [cram]]: logs in; COUNT times at once, with other passwords
+each; with a challenge (CRAM-MD5). Prints how many were let in, and how many were answered."""
+import base64
+import hmac
 import socket
 import sys
 import threading
 
 source, account, password = sys.argv[1:4]
 count = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+cram = sys.argv[5:] == ["cram"]
 good, answered = [], []
 gate = threading.Barrier(count)
 
@@ -139,8 +143,14 @@ def login(number):
     with socket.create_connection(("198.51.100.25", 143), 30, (source, 0)) as line:
         stream = line.makefile("rb")
         stream.readline()
+        words = f"a LOGIN {account} {secret}".encode()
+        if cram:
+            line.sendall(b"a AUTHENTICATE CRAM-MD5\r\n")
+            challenge = base64.b64decode(stream.readline()[2:])
+            digest = hmac.new(secret.encode(), challenge, "md5").hexdigest()
+            words = base64.b64encode(f"{account} {digest}".encode())
         gate.wait()
-        line.sendall(f"a LOGIN {account} {secret}\r\n".encode())
+        line.sendall(words + b"\r\n")
         while reply := stream.readline():
             if reply.startswith(b"a "):
                 answered.append(reply)
@@ -156,6 +166,37 @@ for thread in threads:
     thread.join()
 print(len(good), len(answered))
 P
+cat >"$scratch/sasl.py" <<'P'
+"""sasl.py FROM ACCOUNT PASSWORD [COUNT [cram]]: as imap.py, but as Postfix asks Dovecot, by its auth
+protocol, which names no session; always with CRAM-MD5."""
+import base64
+import hmac
+import os
+import socket
+import sys
+
+source, account, password = sys.argv[1:4]
+count = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+line = socket.socket(socket.AF_UNIX)
+line.settimeout(50)
+line.connect("/run/dovecot/auth-client")
+stream = line.makefile("rb")
+line.sendall(f"VERSION\t1\t1\nCPID\t{os.getpid()}\n".encode())
+while stream.readline() != b"DONE\n":
+    pass
+for number in range(1, count + 1):
+    line.sendall(f"AUTH\t{number}\tCRAM-MD5\tservice=smtp\tnologin\tlip=198.51.100.25\trip={source}\tsecured\n".encode())
+words = {}
+while len(words) < count:
+    _, number, challenge = stream.readline().decode().rstrip("\n").split("\t")
+    secret = password if count == 1 else password + number
+    digest = hmac.new(secret.encode(), base64.b64decode(challenge), "md5").hexdigest()
+    words[number] = base64.b64encode(f"{account} {digest}".encode()).decode()
+line.sendall("".join(f"CONT\t{number}\t{text}\n" for number, text in words.items()).encode())
+replies = [stream.readline().split(b"\t")[0] for _ in range(count)]
+print(replies.count(b"OK"), len(replies))
+P
+sasl() { timeout 60 python3 "$scratch/sasl.py" "$@" 2>>"$scratch/python.log"; }
 imap() { timeout 60 ip netns exec clients python3 "$scratch/imap.py" "$@" 2>>"$scratch/python.log"; }
 for _ in $(seq 50); do
     [ "$(imap 198.51.100.12 alice correct)" = "1 1" ] && break
@@ -209,19 +250,30 @@ imap 198.51.100.11 bob right >/dev/null
 imap 198.51.100.11 alice typo >/dev/null
 [ "$(imap 198.51.100.11 bob right)" = "1 1" ] || fail "an office was refused"
 
-# One guess is left, and a hundred come at once: one reaches the password file.
-imap 198.51.100.13 alice first >/dev/null
-imap 198.51.100.13 alice second >/dev/null
-[ "$(action 13)" = one-strike ] || fail "two wrong passwords leave $(action 13)"
-tried() { # in the words of either version
-    grep -cE '(passwd-file|auth)\(alice,198\.51\.100\.13.*Password mismatch' "$log"
+# One guess is left, and a hundred come at once: one reaches the password file. With a challenge, too,
+# where nothing tells one guess from another, nor from the second question after a right password.
+tried() { # LAST: in the words of either version
+    grep -cE "(passwd-file|auth|cram-md5)\\(alice,198\\.51\\.100\\.$1[,)].*Password mismatch" "$log"
 }
-before=$(tried)
-result=$(imap 198.51.100.13 alice guess 100)
-sleep 1
-after=$(tried)
-[ "$result" = "0 100" ] || fail "of a hundred guesses: let in and answered: $result"
-[ $((after - before)) -eq 1 ] || fail "$((after - before)) of a hundred guesses were answered"
+hundred() { # LAST [BY [cram]]
+    local before after result by=${2:-imap}
+    "$by" 198.51.100."$1" alice first 1 "${@:3}" >/dev/null
+    "$by" 198.51.100."$1" alice second 1 "${@:3}" >/dev/null
+    [ "$(action "$1")" = one-strike ] || fail "two wrong passwords by ${*:2} leave $(action "$1")"
+    before=$(tried "$1")
+    result=$("$by" 198.51.100."$1" alice guess 100 "${@:3}")
+    sleep 1
+    after=$(tried "$1")
+    [ "$result" = "0 100" ] || fail "of a hundred guesses by ${*:2}: let in and answered: $result"
+    [ $((after - before)) -eq 1 ] || fail "$((after - before)) of a hundred guesses by ${*:2} were answered"
+}
+hundred 13 imap
+if [ -z "$other" ]; then
+    hundred 14 imap cram
+    hundred 15 sasl
+    [ "$(imap 198.51.100.12 alice correct 1 cram)" = "1 1" ] || fail "by cram a right password is refused"
+    [ "$(sasl 198.51.100.12 alice correct)" = "1 1" ] || fail "by sasl a right password is refused"
+fi
 
 # Allow-listed at once; taken back at once.
 ask allow 198.51.100.8 >/dev/null

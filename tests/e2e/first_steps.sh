@@ -116,6 +116,7 @@ shown 'End of the terms'
 shown 'legitimate interest'
 shown '^  \+ mode = yes'
 shown '^  - mode = preview'
+shown '^  dovecot +6$' # of the last day: not what is older in the same log
 shown '9 logins of 12 lines in 3 logs'
 shown 'This node is enrolled'
 shown '^auth_policy_server_url = http://127.0.0.1:4729|restart grapevined'
@@ -155,6 +156,11 @@ quiet --json
 status=$?
 said() { [[ $status == "$1" ]] && grep -q -- "$2" "$scratch/errors"; }
 said 64 '--registry URL' || fail "without a network: $(<"$scratch/errors")"
+cp "$(conf 3)" "$scratch/before"
+quiet --registry "$registry_url" --log "$scratch/log/mial.log" --email steps@owner3.test --accept-terms
+status=$?
+said 66 'mial.log: No such file' || fail "a log that is not there: $(<"$scratch/errors")"
+cmp -s "$(conf 3)" "$scratch/before" || fail "it went into the configuration"
 quiet --registry "$registry_url" --log "$scratch/log/mail.log" --email steps@owner3.test
 status=$?
 said 64 '--accept-terms' || fail "without consent: $(<"$scratch/errors")"

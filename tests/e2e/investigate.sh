@@ -92,6 +92,19 @@ grep -q $'\x1b' <<<"$out" && fail "an escape of the queue reaches the terminal"
 
 # Exim's log and queue: who logged in, recipients as they are served; a subject that lies.
 cp "$log" "$scratch/record"
+# --json; a LOG of this folder; one that is not there, and a queue that nobody tells: no answer, no false one.
+look logins --json | jq -e '.view == "logins" and .complete and .tables[0].rows[0].name == "traveller@example.org" and .tables[0].rows[0].networks == 30' \
+    >/dev/null || fail "--json: $(look logins --json)"
+(cd "$scratch" && look logins mail.log) | grep -q 'traveller@example.org' || fail "a relative LOG: $(cat "$scratch/err")"
+entries=$(wc -l <"$log")
+out=$(look logins missing.log); code=$?
+[[ $code == 66 && -z $out && $(wc -l <"$log") == "$entries" ]] || fail "a LOG that is not there: $code, $out"
+grep -q 'missing.log: No such file' "$scratch/err" || fail "a LOG that is not there: $(cat "$scratch/err")"
+mkdir "$scratch/broken"
+printf '#!/bin/sh\nexit 69\n' >"$scratch/broken/postqueue"
+chmod +x "$scratch/broken/postqueue"
+out=$(PATH=$scratch/broken:$PATH look queue); code=$?
+[[ $code == 69 && -z $out ]] || fail "a queue that nobody tells: $code, $out"
 mkdir "$scratch/exim"
 python3 - >"$scratch/exim/mainlog" <<'PYTHON'
 import datetime

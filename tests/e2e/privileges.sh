@@ -38,6 +38,7 @@ expect() { # STATUS COMMAND...
 says() { grep -qF -- "$1" "$scratch/out" || fail "it does not say \"$1\": $(head -n 5 "$scratch/out")"; }
 field() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$daemon/status"; }
 start() {
+    : >"$scratch/daemon.log" # the one before was ready, too
     "$@" >"$scratch/daemon.log" 2>&1 </dev/null &
     daemon=$!
     for _ in $(seq 200); do

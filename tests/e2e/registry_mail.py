@@ -1,5 +1,6 @@
 """A real SMTP server (aiosmtpd) on 127.0.0.1: STARTTLS and a login are required before a mail is taken.
-Arguments: port, certificate, key, folder. Each mail becomes a file there; `log` says who came how."""
+Arguments: port, certificate, key, folder, and maybe `stock` (STARTTLS is offered, a login is not, as a
+Debian mail server does it) or `plain` (neither). Each mail becomes a file there; `log` says who came how."""
 import os
 import signal
 import ssl
@@ -8,6 +9,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 port, certificate, key, folder = int(sys.argv[1]), *sys.argv[2:5]
+kind = sys.argv[5] if len(sys.argv) > 5 else "strict"
 
 
 def note(words):
@@ -40,8 +42,9 @@ def login(server, session, envelope, mechanism, auth_data):
 
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(certificate, key)
-controller = Controller(Handler(), hostname="127.0.0.1", port=port, tls_context=context,
-                        require_starttls=True, auth_required=True, authenticator=login)
+how = {"strict": {"tls_context": context, "require_starttls": True, "auth_required": True, "authenticator": login},
+       "stock": {"tls_context": context}, "plain": {}}[kind]
+controller = Controller(Handler(), hostname="127.0.0.1", port=port, **how)
 controller.start()
 signal.sigwait({signal.SIGTERM, signal.SIGINT})
 controller.stop()

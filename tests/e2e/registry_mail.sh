@@ -34,10 +34,20 @@ mkdir "$scratch/smtp"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
     -subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' \
     -keyout "$scratch/smtp.key" -out "$scratch/smtp.pem" 2>/dev/null || die "no certificate"
-"$python" "$root/tests/e2e/registry_mail.py" $((port + 2)) "$scratch/smtp.pem" "$scratch/smtp.key" \
-    "$scratch/smtp" >"$scratch/smtp.log" 2>&1 &
-pids+=($!)
-wait_for 20 "the mail server" listening 127.0.0.1 $((port + 2))
+start_smtp() { # [KIND]
+    "$python" "$root/tests/e2e/registry_mail.py" $((port + 2)) "$scratch/smtp.pem" "$scratch/smtp.key" \
+        "$scratch/smtp" "$@" >"$scratch/smtp.log" 2>&1 &
+    smtp_pid=$!
+    pids+=($!)
+    wait_for 20 "the mail server" listening 127.0.0.1 $((port + 2))
+}
+restart_smtp() { # [KIND]
+    kill "$smtp_pid"
+    wait "$smtp_pid"
+    rm -f "$scratch"/smtp/*
+    start_smtp "$@"
+}
+start_smtp
 
 make_registry mails
 printf 'wrong password\n' >"$scratch/password"
@@ -86,7 +96,7 @@ start_node 1
 wait_for 10 "node 1" answers 1
 wait_for 20 "the descriptor" in_network 1
 refused_with "could not be mailed" a@owner1.test
-registry_says "SSL certificate problem" || fail "the log does not name the certificate: $(cat "$scratch/registry.log")"
+registry_says "SSL certificate problem.*ca_file" || fail "the log does not name the certificate: $(cat "$scratch/registry.log")"
 write_conf required "ca_file = $scratch/smtp.pem"
 restart
 refused_with "could not be mailed" b@owner1.test
@@ -129,9 +139,33 @@ wait_for 40 "the node to come for its certificate" enrolled
 ask 1 confirm "$code" >/dev/null 2>&1 && fail "the code is good for more"
 echo "looking confirms nothing, the button does, and the node comes by itself"
 
+# A stock Debian mail server on this host: it offers STARTTLS with a certificate that nobody vouches for.
+# What `init` writes goes out by it, encrypted; `required` does not take such a certificate.
+restart_smtp stock
+write_conf try ""
+sed -i '/^user = /d; /^password_file = /d; /^starttls = /d' "$scratch/registry.conf"
+restart
+ask 1 enroll --email c@owner2.test --accept-terms >"$scratch/out" 2>&1 || fail "a stock server: $(cat "$scratch/out")"
+wait_for 10 "a mail by a stock server" has_mails 1
+grep -qx 'TLS None registry@example.org c@owner2.test' "$scratch/smtp/log" || fail "$(cat "$scratch/smtp/log")"
+write_conf required ""
+sed -i '/^user = /d; /^password_file = /d' "$scratch/registry.conf"
+restart
+refused_with "could not be mailed" d@owner2.test
+# One that offers none: `required` sends nothing in the clear, `try` does.
+restart_smtp plain
+restart
+refused_with "could not be mailed" e@owner2.test
+has_mails 1 && fail "a mail in the clear, though STARTTLS is required"
+sed -i '/^starttls = /d' "$scratch/registry.conf"
+restart
+ask 1 enroll --email f@owner2.test --accept-terms >"$scratch/out" 2>&1 || fail "a plain server: $(cat "$scratch/out")"
+wait_for 10 "a mail in the clear" has_mails 1
+echo "a stock mail server needs no setting; what is required is required"
+
 # A password in the clear is refused before anybody listens.
+write_conf try ""
 sed -i 's/^url = .*/url = smtp:\/\/192.0.2.1:25/' "$scratch/registry.conf"
-sed -i 's/^starttls = .*/starttls = try/' "$scratch/registry.conf"
 "$bin/grapevine-registry" serve --check --config "$scratch/registry.conf" 2>"$scratch/out"
 (($? == 78)) || fail "a password would go in the clear"
 grep -q 'starttls must be required here' "$scratch/out" || fail "$(cat "$scratch/out")"

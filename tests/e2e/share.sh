@@ -57,6 +57,34 @@ mode no
 fails_at 1 198.51.100.5
 wait_for 20 "node 1 to see the failures" failures_at 1 198.51.100.5
 is_state 198.51.100.5 "" || fail "after yes, no: a signal was made"
+
+# What was made while nobody could hear it does not go out later, nor after a restart.
+mode yes
+stop_node 2
+lonely() { [[ $(status_of 1 peers) == 0 ]]; }
+wait_for 20 "node 1 to be alone" lonely
+fails_at 1 198.51.100.6
+wait_for 20 "a signal that waits" is_state 198.51.100.6 queued
+mode no
+wait_for 20 "the signal to be a preview" is_state 198.51.100.6 preview
+mode yes
+fails_at 1 198.51.100.7
+wait_for 20 "another that waits" is_state 198.51.100.7 queued
+stop_node 1
+sed -i "s/^mode = .*/mode = preview/" "$(conf 1)"
+start_node_again() { "$bin/grapevined" --config "$(conf "$1")" >>"$scratch/node$1.log" 2>&1 & node_pid[$1]=$!; pids+=($!); }
+start_node_again 1
+wait_for 20 "node 1" answers 1
+is_state 198.51.100.7 preview || fail "after a restart with mode = preview: $(state_of 198.51.100.7)"
+start_node_again 2
+wait_for 30 "node 1 to find node 2" has_peers 1
+fails_at 2 198.51.100.8
+heard() { [[ $(about 198.51.100.8 .verdict) == reported ]]; }
+wait_for 30 "news of node 2, which comes after what node 1 has" heard
+for held in 198.51.100.6 198.51.100.7; do
+    [[ $(ask 2 ip --json $held | jq -r .verdict) == unknown ]] || fail "$held was sent after sharing was switched off"
+    is_state $held preview || fail "$held is $(state_of $held)"
+done
 ask 1 stats | grep -q "mail is counted in Postfix's log alone" || fail "stats of a log without mail: $(ask 1 stats)"
 ((failures == 0)) && echo "passed"
 exit $((failures != 0))

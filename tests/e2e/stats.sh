@@ -102,11 +102,15 @@ line 'qmgr[1]: FFFFFB: from=<a@here.example>, size=100, nrcpt=1 (queue active)'
 soon is bytes_received $((100 * N + 100))
 slay
 queued 1 || fail "the queue is forgotten by a restart"
+# The minute is not over, and its row knows nothing of the queue: what is told is the queue of now.
+ask stats --by minute | grep -q 'in the queue now: 1, the oldest since 20' ||
+    fail "the queue of now: $(ask stats --by minute | tail -n 2)"
 line 'qmgr[1]: FFFFFB: removed'
 soon queued 0
 ask stats | grep -q '▇\|█' || fail "there is no sparkline"
 refused() { ! ask "${@:2}" >/dev/null 2>"$scratch/said" && grep -q "$1" "$scratch/said"; }
 refused 'by must be minute, hour or day' stats --by week || fail "--by week: $(<"$scratch/said")"
+ask stats --since 99999d | grep -q "by the hour, $(date -u -d '90 days ago' +%Y)-" || fail "--since 99999d: $(ask stats --since 99999d | head -n 1)"
 refused 'is not a time' stats --since yesterday || fail "--since yesterday: $(<"$scratch/said")"
 ask alerts | grep -q 'still learning' || fail "alerts does not say that it learns"
 ask alerts --json | python3 -c 'import json,sys; d=json.load(sys.stdin); assert d=={"baseline":"learning","alerts":[]},d' ||

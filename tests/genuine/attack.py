@@ -106,7 +106,8 @@ class Campaign:
         client = self.addresses.take(name, version, host)
         client.expect, client.kind, client.written, client.unwritten = expect, kind, written, unwritten
         client.forging = forging is not None
-        if forging and any(text in forging for text in self.server.get("ambiguous", ())):
+        # A time of day could be the next line's, behind a line that was torn off.
+        if forging and any(text in forging for text in (" 07:00:00 ", *self.server.get("ambiguous", ()))):
             client.unwritten = 1
         if listed:
             self.addresses.list(client)
@@ -204,8 +205,9 @@ class Campaign:
             talk.close()
 
         self.run(f"{service} three in one connection", several, expect={FAILED: 3})
-        # Dovecot writes nothing of the failures before a success in the same connection.
-        forgotten = 1 if self.server.get("postscreen") and service != "smtp" else 0
+        # Without auth_verbose Dovecot writes nothing of the failures before a success in the same connection.
+        dovecot = self.server["mta"][service] == "dovecot" and not self.name.endswith("-verbose")
+        forgotten = 1 if dovecot else 0
         self.run(f"{service} wrong, then right", finally_right, expect={FAILED: 1, OK: 1}, unwritten=forgotten)
         self.run(f"{service} two connections", late, expect={FAILED: 2})
 

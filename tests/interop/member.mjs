@@ -12,6 +12,8 @@ const VERSION = 2;
 const ALL_TREES = 255;
 const MESSAGE_RECORDS = 64;
 const MESSAGE_BYTES = 12 * 1024;
+const HAUL = 8; // 9.3
+const ASKED_MS = 5000;
 const BANNED_MS = 600_000; // 9.2
 const PING_MS = 240_000; // 7
 const DEAD_MS = 600_000;
@@ -24,6 +26,7 @@ export class Member extends EventEmitter {
     links = new Map(); // by instance id
     acknowledged = new Map(); // record id to the instances that hold it
     #banned = new Map();
+    #asked = new Map(); // mark to when somebody was asked for it
     #sequence = 0n;
 
     constructor({ identity, certificate, set, version = VERSION }) {
@@ -137,6 +140,7 @@ export class Member extends EventEmitter {
     hearRECORDS(link, { records }) {
         if (link.errand) return;
         const ids = [];
+        const fresh = [];
         for (const came of records) {
             const record = this.#whole(came, link);
             const what = record ? this.set.take(record, minuteNow()) : 'certificate not known';
@@ -147,10 +151,11 @@ export class Member extends EventEmitter {
             const isTheirs = held?.author && same(held.author.instance, link.peer.instance);
             if (isTheirs && held.kind <= RETRACTION) ids.push(held.id);
             if (what === 'new' && held) {
-                this.#spread(held, link);
+                fresh.push(held);
                 this.emit('record', held, link);
             }
         }
+        for (const held of fresh) this.#spread(held, link, fresh.length > HAUL);
         if (ids.length > 0) link.send({ name: 'ACK', ids });
     }
     #whole(came, link) { // 8.7
@@ -173,14 +178,25 @@ export class Member extends EventEmitter {
         link.lazy &= ~trees & ALL_TREES;
         // Who asks for a statement is sent all that is public on its subject (9.3).
         const asked = marks.map((mark) => this.set.withMark(mark)).filter(Boolean);
-        this.#give(link, [...new Set(asked.flatMap((held) => (held.kind > RETRACTION ? [held]
+        const alone = marks.length > HAUL; // of a haul each has its own mark
+        this.#give(link, [...new Set(asked.flatMap((held) => (alone || held.kind > RETRACTION
+            ? [held]
             : this.set.ofTree(1).filter(({ subject }) => same(subject, held.subject)))))]);
     }
     hearOFFER(link, { marks }) {
         const lacking = marks.filter((mark) => !this.set.withMark(mark));
-        if (lacking.length > 0) {
+        if (lacking.length > HAUL) {
+            const marksToAsk = lacking.filter((mark) => this.#askNow(hex(mark)));
+            if (marksToAsk.length > 0) link.send({ name: 'GRAFT', trees: 0, marks: marksToAsk });
+        } else if (lacking.length > 0) {
             link.send({ name: 'GRAFT', trees: treesOf(lacking), marks: lacking });
         }
+    }
+    #askNow(mark) {
+        const now = Date.now();
+        if (now - (this.#asked.get(mark) ?? 0) < ASKED_MS) return false;
+        this.#asked.set(mark, now);
+        return true;
     }
     hearASK(link, { subject }) { // we keep nothing: what is public of it
         const records = this.set.ofTree(1).filter((held) => same(held.subject, subject))
@@ -214,13 +230,16 @@ export class Member extends EventEmitter {
         return short ?? held.record;
     }
 
-    /** 9.3: pushed where the link is eager; offered 2 s later where it is lazy. */
-    #spread(held, from) {
+    /** 9.3: pushed where the link is eager, or offered if it came in a haul; later where it is lazy. */
+    #spread(held, from, haul = false) {
         const mark = markOf(held);
         const trees = 1 << spreadTree(held);
         const links = [...this.links.values()].filter((link) => link !== from && !link.errand);
         const lazy = links.filter((link) => link.lazy & trees);
-        for (const link of links) if (!lazy.includes(link)) this.#give(link, [held]);
+        for (const link of links.filter((one) => !lazy.includes(one))) {
+            if (haul && link.version >= 2) link.send({ name: 'OFFER', marks: [mark] });
+            else this.#give(link, [held]);
+        }
         setTimeout(() => lazy.filter(({ version }) => version >= 2) // 7: in version 1 none
             .forEach((link) => link.send({ name: 'OFFER', marks: [mark] })), 2000)
             .unref();

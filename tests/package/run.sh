@@ -296,7 +296,13 @@ check "a removal took who is enrolled with it" registered
 
 # ---- first steps: from nothing to the first peer, by the package and setup ---------------------
 
+# With its folder as a mount point, which is emptied and stays.
+inside systemctl stop grapevine
+inside mount --bind /var/lib/grapevine /var/lib/grapevine
 check "apt does not purge it" inside apt-get purge -y grapevine
+check "the mount point is gone or not empty" test "$(inside find /var/lib/grapevine)" = /var/lib/grapevine
+inside umount /var/lib/grapevine
+inside rmdir /var/lib/grapevine
 for i in 1 2 3 4 5 6; do
     inside logger -t dovecot -p mail.info "imap-login: Login: user=<ann>, method=PLAIN, rip=45.9.30.7, lip=192.0.2.1, mpid=$i, TLS, session=<l$i>"
 done
@@ -352,6 +358,14 @@ check "the daemon has rights now" confined
 id=$(instance) before=$(main_pid)
 inside sed -i '1i; by the admin' /etc/grapevine/grapevine.conf
 inside grapevine deny 45.9.66.0/24 >/dev/null
+for i in $(seq 60 79); do
+    fails_to_log_in "45.9.20.$i"
+    inside grapevine deny "45.9.67.$i" >/dev/null
+done
+all_seen() { for i in $(seq 60 79); do seen "45.9.20.$i" || return 1; done; }
+all_heard() { for i in $(seq 60 79); do second ip --json "45.9.20.$i" | jq -e '.verdict != "unknown"' || return 1; done; }
+check "twenty more are not seen" wait_for 20 all_seen
+check "the other node has not heard of twenty more" wait_for 40 all_heard
 count_all() { # what is stored of others, of this host and of what was said
     sqlite3 -separator ' ' "$1" "SELECT (SELECT count(*) FROM record WHERE substr(value, 1, 1) IN (x'01', x'02', x'81', x'82')),
         (SELECT count(*) FROM history), (SELECT count(*) FROM list), (SELECT count(*) FROM sent), (SELECT count(*) FROM ack)"
@@ -363,7 +377,8 @@ sqlite3 "$store" 'PRAGMA wal_checkpoint(TRUNCATE)' >/dev/null
 sqlite3 "$scratch/old.db" "ATTACH '$store' AS now" ".read $here/older_store.sql"
 rm -f "$store-wal" "$store-shm" && cat "$scratch/old.db" >"$store"
 held=$(count_all "$store")
-some_of_each() { [[ " $held " != *" 0 "* ]] && [ "$(sqlite3 "$store" 'PRAGMA user_version')" = 1 ]; }
+# Signals, addresses and the admin's words of twenty hosts; and some of each.
+some_of_each() { read -r records histories lists _ <<<"$held" && ((records >= 20 && histories >= 20 && lists >= 20)) && [[ " $held " != *" 0 "* ]] && [ "$(sqlite3 "$store" 'PRAGMA user_version')" = 1 ]; }
 check "the old store does not hold some of each: $held" some_of_each
 settings=$(inside cat $conf)
 fails_to_log_in 45.9.20.44 # while it is down
@@ -421,6 +436,7 @@ check "a removal took key or configuration with it" kept
 check "apt does not install it after a removal" inside apt-get install -y --no-install-recommends "/debs/$(basename "$node")"
 check "it is not up after it was installed again" wait_for 15 is_active grapevine.service
 check "it came back as another instance" wait_for 10 same_instance
+check "the firewall's helper, which is enabled, did not come back" wait_for 15 is_active grapevine-firewall
 check "it came back without what was seen" wait_for 5 seen 45.9.20.33
 
 # ---- purge ------------------------------------------------------------------------------------

@@ -146,6 +146,14 @@ static const char *behind_word(const char *at)
     return *at ? at + 1 : NULL;
 }
 
+/* "M [SASL(..." */
+static bool is_unnamed(const char *at)
+{
+    size_t n = strcspn(at, " ");
+
+    return n > 0 && strcspn(at, "()") > n && starts_with(at + n, " [SASL(");
+}
+
 /* Another word that could be the client's. */
 static bool doubtful(const char *at, bool any)
 {
@@ -160,7 +168,7 @@ static bool doubtful(const char *at, bool any)
             return true;
         at = behind_word(at);
         next = behind_word(at);
-        if (next && next - at > 1 && *next == '(')
+        if (next && next - at > 1 && (*next == '(' || is_unnamed(at)))
             return true;
         if (starts_with(at, "plaintext ") || starts_with(at, "Basic ") ||
             starts_with(at, "anonymous "))
@@ -205,7 +213,17 @@ static bool reference_failure(struct said *s, const char *text, char *copy, char
     next++;
     if (*next == '(')
         return reference_named(s, text, copy, next + 1);
-    if (starts_with(at, "Basic ")) {
+    if (is_unnamed(at)) {
+        bool closed = ends_with(next, "]");
+        next[strlen(next) - 1] = '\0';
+        return closed && apply(s, next + 1, false);
+    }
+    if (starts_with(at, "plaintext ") && ends_with(next, " invalid user")) {
+        s->kind = GV_KIND_UNKNOWN_ACCOUNT;
+        name(s, text, next, copy, strlen(next) - strlen(" invalid user"));
+        return s->account_len > 0;
+    }
+    if (starts_with(at, "Basic ") || starts_with(at, "plaintext ")) {
         char *found = strstr(next, " SASL(");
         if (found && strstr(found + 1, " SASL("))
             return true;
@@ -213,13 +231,15 @@ static bool reference_failure(struct said *s, const char *text, char *copy, char
             name(s, text, next, copy, (size_t)(found - next));
             return apply(s, found + 1, false);
         }
+        for (char *reason = next; reason; reason = (char *)behind_word(reason))
+            if (apply(s, reason, true)) {
+                if (reason > next)
+                    name(s, text, next, copy, (size_t)(reason - 1 - next));
+                return true;
+            }
+        return false;
     }
-    if (starts_with(at, "plaintext ") && ends_with(next, " invalid user")) {
-        s->kind = GV_KIND_UNKNOWN_ACCOUNT;
-        name(s, text, next, copy, strlen(next) - strlen(" invalid user"));
-        return s->account_len > 0;
-    }
-    return apply(s, next, true);
+    return apply(s, next, !starts_with(next, "SASL("));
 }
 
 static bool reference_success(struct said *s, const char *text, char *copy, char *at)
@@ -371,7 +391,14 @@ static void make_cyrus(char *out, size_t size)
              : draw(2) ? "SASL(0): "
                        : "",
              table[draw(draw(2) ? 3 : TABLE)].words, PICK(tails));
-    switch (draw(9)) {
+    switch (draw(12)) {
+    case 7:
+        snprintf(out, size, "badlogin: %s plaintext %s %s", PICK(clients), PICK(names),
+                 draw(3) ? table[draw(TABLE)].words : reason);
+        break;
+    case 8:
+        snprintf(out, size, "badlogin: %s %s [%s]", PICK(clients), PICK(mechanisms), reason);
+        break;
     case 0:
         snprintf(out, size, "login: %s %s %s User logged in%s", PICK(clients), PICK(names),
                  PICK(mechanisms),

@@ -13,6 +13,7 @@
 #include <regex.h>
 
 #include "../unit/helper_differential.h"
+#include "../unit/helper_reason.h"
 #include "crypto/error.h"
 #include "node/ingest/parse.h"
 
@@ -22,6 +23,7 @@ struct said {
     enum gv_said what;
     enum gv_blame blame;
     unsigned kind;
+    enum gv_end end;
     uint32_t attempts, good, all;
     struct gv_ip_address address;
     unsigned service;
@@ -205,93 +207,17 @@ static struct said reference_postfix(const char *text)
     return s.any ? s : none;
 }
 
-/* The words in parentheses, what they mean, and what stands behind them: a number, or the end. */
-static const struct reason_words {
-    const char *words;
-    bool counted;
-    int last_aborted;
-    enum gv_blame blame;
-    unsigned kind; /* 0: nobody tried */
-} reason_words[] = {
-    {"(auth failed, ", true, 0, GV_BLAME_CLIENT, GV_KIND_UNSPECIFIED},
-    {"(auth failed)", false, 0, GV_BLAME_CLIENT, GV_KIND_UNSPECIFIED},
-    {"(proxy dest authentication failure, ", true, 0, GV_BLAME_CLIENT, GV_KIND_UNSPECIFIED},
-    {"(proxy dest auth failed)", false, 0, GV_BLAME_CLIENT, GV_KIND_UNSPECIFIED},
-    {"(client didn't finish SASL auth, waited", false, 0, GV_BLAME_CLIENT, GV_KIND_ABORTED},
-    {"(client didn't finish SASL auth, ", true, 1, GV_BLAME_CLIENT, GV_KIND_UNSPECIFIED},
-    {"(auth aborted by client, ", true, 1, GV_BLAME_CLIENT, GV_KIND_UNSPECIFIED},
-    {"(disconnected while authenticating", false, 0, GV_BLAME_CLIENT, GV_KIND_ABORTED},
-    {"(aborted authentication)", false, 0, GV_BLAME_CLIENT, GV_KIND_ABORTED},
-    {"(tried to use disallowed plaintext auth", false, 0, GV_BLAME_CLIENT, GV_KIND_ABORTED},
-    {"(tried to use disallowed cleartext auth", false, 0, GV_BLAME_CLIENT, GV_KIND_ABORTED},
-    {"(tried to use unsupported auth mechanism, ", true, 0, GV_BLAME_CLIENT, GV_KIND_BAD_MECHANISM},
-    {"(tried to use unsupported auth mechanism)", false, 0, GV_BLAME_CLIENT, GV_KIND_BAD_MECHANISM},
-    {"(anonymous logins disabled, ", true, 0, GV_BLAME_CLIENT, GV_KIND_BAD_MECHANISM},
-    {"(anonymous logins disabled)", false, 0, GV_BLAME_CLIENT, GV_KIND_BAD_MECHANISM},
-    {"(sent invalid base64 in response, ", true, 0, GV_BLAME_CLIENT, GV_KIND_PROTOCOL},
-    {"(sent invalid base64 in response)", false, 0, GV_BLAME_CLIENT, GV_KIND_PROTOCOL},
-    {"(credentials contain control characters, ", true, 0, GV_BLAME_CLIENT, GV_KIND_PROTOCOL},
-    {"(credentials contain control characters)", false, 0, GV_BLAME_CLIENT, GV_KIND_PROTOCOL},
-    {"(auth process communication failure", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
-    {"(auth service reported temporary failure", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
-    {"(internal failure", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
-    {"(proxy dest", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
-    {"(authorization failed", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
-    {"(user disabled", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
-    {"(password expired", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
-    {"(login disabled", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
-    {"(connection limit reached", false, 0, GV_BLAME_BACKEND, GV_KIND_UNSPECIFIED},
-    {"(no auth attempts", false, 0, GV_BLAME_CLIENT, 0},
-    {"(disconnected ", false, 0, GV_BLAME_CLIENT, 0},
-    {"(cert required", false, 0, GV_BLAME_CLIENT, 0},
-    {"(client did", false, 0, GV_BLAME_CLIENT, 0},
-    {"(client sent", false, 0, GV_BLAME_CLIENT, 0},
-    {"(auth referral", false, 0, GV_BLAME_CLIENT, 0},
-    {"(The process is shutting down", false, 0, GV_BLAME_CLIENT, 0},
-    {"(client_limit", false, 0, GV_BLAME_CLIENT, 0},
-};
-
-static const struct reason_words *words_at(const char *text)
-{
-    for (size_t i = 0; i < sizeof reason_words / sizeof *reason_words; i++)
-        if (starts_with(text, reason_words[i].words))
-            return &reason_words[i];
-    return NULL;
-}
-
-/* "7", or "1/7": digits, at most nine, and after a slash digits again. */
-static uint32_t number_at(const char *text)
-{
-    static const char digits[] = "0123456789";
-    size_t first = strspn(text, digits), second;
-
-    if (first == 0 || first > 9)
-        return 0;
-    if (text[first] != '/')
-        return (uint32_t)strtoul(text, NULL, 10);
-    second = strspn(text + first + 1, digits);
-    if (second == 0 || second > 9)
-        return 0;
-    unsigned long good = strtoul(text, NULL, 10), all = strtoul(text + first + 1, NULL, 10);
-    return all > good ? (uint32_t)(all - good) : 0;
-}
-
 static bool reference_group(struct said *s, const char *reason)
 {
-    const struct reason_words *w = NULL;
+    struct reason r = reason_of(reason);
 
-    while (*reason && !(w = words_at(reason)))
-        reason++;
-    if (!w || w->kind == 0)
-        return false;
-    s->kind = w->kind;
-    s->blame = w->blame;
-    s->attempts = w->counted ? number_at(reason + strlen(w->words)) : 1;
-    if (w->last_aborted && s->attempts <= 1)
-        s->kind = GV_KIND_ABORTED;
-    else if (w->last_aborted)
-        s->attempts--;
-    return s->attempts > 0;
+    s->kind = r.kind;
+    s->blame = r.blame;
+    s->end = r.end;
+    s->attempts = r.attempts;
+    s->good = r.good;
+    s->all = r.all;
+    return r.any;
 }
 
 /* What stands in "<...>" at the end of a text: one word. */
@@ -366,6 +292,11 @@ static struct said reference_login(const char *text)
         s.what = GV_SAID_SUCCESS;
         s.any = cut_addresses(copy + start - 1, &s.address, &s.session) &&
                 reference_name(&s, text, copy, start) && s.account_len > 0;
+        if (s.any && starts_with(s.account + s.account_len, ">, method=ANONYMOUS,")) {
+            s.what = GV_SAID_FAILURE;
+            s.end = GV_END_OTHER;
+            s.blame = GV_BLAME_BACKEND;
+        }
     } else if (user && match(LOGIN_END, text, g)) {
         s.what = GV_SAID_FAILURE;
         s.any = cut_addresses(copy + start - 1, &s.address, &s.session) &&
@@ -401,6 +332,7 @@ static struct said fast(const char *text, bool postfix)
     s.what = p.said;
     s.blame = p.blame;
     s.kind = p.kind;
+    s.end = p.said == GV_SAID_FAILURE ? p.end : GV_END_FAILED;
     s.attempts = p.attempts;
     s.good = p.auth_good;
     s.all = p.auth_all;
@@ -417,7 +349,7 @@ static bool agree(const struct said *a, const struct said *b)
     if (a->any != b->any || !a->any)
         return a->any == b->any;
     bool same = a->what == b->what && a->kind == b->kind && a->blame == b->blame &&
-                a->good == b->good && a->all == b->all &&
+                a->end == b->end && a->good == b->good && a->all == b->all &&
                 gv_ip_address_equal(&a->address, &b->address) && a->account_len == b->account_len &&
                 (a->account_len == 0 || a->account == b->account) && a->service == b->service &&
                 a->session.len == b->session.len &&
@@ -587,17 +519,29 @@ static void make_login(char *out, size_t size)
 {
     char group[128];
     const char *process = processes[draw(PROCESSES)].name;
-    const char *words = reason_words[draw(sizeof reason_words / sizeof *reason_words)].words;
+    const char *words = reason_draw();
 
-    snprintf(group, sizeof group, "%s%u attempts in 3 secs)%s", words, draw(5),
-             draw(3) ? "" : " (auth_failed)");
-    if (draw(8) == 0)
-        snprintf(group, sizeof group, "%s%u/%u successful auths in 3 secs)", words, draw(4),
-                 draw(6));
+    static const char *const tallies[] = {", %u attempts in 3 secs)",
+                                          ", %u attempts in 3 secs) (auth_failed)",
+                                          ", %u/%u successful auths in 3 secs)",
+                                          ", %u/%u successful auths in 3 secs) (x, y)",
+                                          ", %u successful auths)",
+                                          ", %u",
+                                          ",%u)",
+                                          ", %u/x",
+                                          ", %u1234567890)",
+                                          ")",
+                                          " to 192.0.2.1:143)",
+                                          " to 192.0.2.1:143, %u/%u successful auths)",
+                                          ", waited 3 secs)",
+                                          "x)"};
+    size_t at = (size_t)snprintf(group, sizeof group, "%s", words);
+
+    snprintf(group + at, sizeof group - at, PICK(tallies), draw(5), draw(6));
     if (draw(5) == 0)
-        snprintf(out, size, "%s%s: user=<%s>, method=PLAIN, rip=%s, lip=%s%s", process,
-                 draw(2) ? "Login" : "Info: Logged in", PICK(names), PICK(addresses),
-                 PICK(addresses), PICK(tails));
+        snprintf(out, size, "%s%s: user=<%s>, method=%s, rip=%s, lip=%s%s", process,
+                 draw(2) ? "Login" : "Info: Logged in", PICK(names),
+                 draw(4) ? "PLAIN" : "ANONYMOUS", PICK(addresses), PICK(addresses), PICK(tails));
     else
         snprintf(out, size, "%s%s%s: user=<%s>%s%s, rip=%s, lip=%s%s", process, PICK(openings),
                  group, PICK(names), draw(4) ? ", method=" : "", draw(4) ? "PLAIN" : "",

@@ -338,7 +338,7 @@ static void test_shuffled_logs(void **state)
         free_text(&from[i]);
 }
 
-/* ---- what the adversary of this found, line by line ----------------------------------------- */
+/* ---- what was once lost or counted twice, line by line --------------------------------------- */
 
 /* 92 bytes, and 100 with a part of the address */
 #define LONG                                                                                       \

@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 
 #include "crypto/error.h"
 #include "node/firewall/table.h"
+#include "node/serve/blocklist.h"
+#include "node/serve/bouncer_keys.h"
 #include "node/serve/changes.h"
 #include "node/serve/firewall.h"
 
@@ -31,6 +34,9 @@ static uv_check_t check;
 static uv_prepare_t prepare;
 static struct gv_changes *changes;
 static struct gv_firewall *firewall;
+static struct gv_blocklist *blocklist;
+static struct gv_http_server *http;
+static char bouncer_key[GV_BOUNCER_KEY_TEXT];
 static struct gv_feed_watcher counter;
 static char folder[64];
 static uint64_t began_ns, began_unix_ms, began_host_ms, turn_ns;
@@ -203,6 +209,36 @@ static void lock_them(unsigned count)
     }
 }
 
+static void on_bouncer(struct gv_http_request *request, void *context)
+{
+    (void)context;
+    gv_bouncers_handle(feed_stage_bouncers, request);
+}
+
+static void on_list(struct gv_http_request *request, void *context)
+{
+    (void)context;
+    gv_blocklist_get_text(request, blocklist);
+}
+
+static void open_http(void)
+{
+    static const struct gv_http_route routes[] = {{"GET", "/v1/decisions/stream", on_bouncer},
+                                                  {"GET", "/v1/decisions", on_bouncer},
+                                                  {"GET", "/blocklist.txt", on_list}};
+    struct gv_http_options options = {.host = "127.0.0.1", .routes = routes, .route_count = 3};
+
+    int rc;
+    json_t *json = gv_bouncers_add(feed_stage_bouncers, "fw", &rc, NULL);
+
+    gv_assert(json);
+    snprintf(bouncer_key, sizeof bouncer_key, "%s",
+             json_string_value(json_object_get(json, "key")));
+    json_decref(json);
+    gv_assert(gv_blocklist_start(&blocklist, &loop, feed_stage_feed, feed_host.core) == GV_OK);
+    gv_assert(gv_http_start(&http, &loop, &options, NULL) == GV_OK);
+}
+
 static void open_surfaces(void)
 {
     const uint8_t key[GV_KEY_LEN] = {9};
@@ -229,6 +265,7 @@ static void open_surfaces(void)
                                 &error) == GV_OK);
     gv_assert(gv_firewall_start(&firewall, &loop, feed_host.core, feed_stage_feed, &options) ==
               GV_OK);
+    open_http();
     counter.changed = on_changed;
     gv_feed_watch(feed_stage_feed, &counter);
 }
@@ -271,6 +308,8 @@ void feed_stage_close(void)
 {
     char path[96];
 
+    gv_http_stop(http);
+    gv_blocklist_stop(blocklist);
     gv_changes_stop(changes);
     gv_firewall_stop(firewall);
     gv_bouncers_stop(feed_stage_bouncers);
@@ -282,6 +321,8 @@ void feed_stage_close(void)
     host_close(&feed_host);
     network_close(&network);
     snprintf(path, sizeof path, "%s/socket", folder);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/bouncers.json", folder);
     unlink(path);
     rmdir(folder);
 }
@@ -297,6 +338,37 @@ void feed_stage_list(enum gv_command command, const char *text)
     gv_firewall_lists_changed(firewall);
     gv_feed_prefix(feed_stage_feed, &event.command.prefix);
     gv_bouncers_lists_changed(feed_stage_bouncers);
+    gv_blocklist_ranges_changed(blocklist);
+}
+
+char *feed_stage_fetch(const char *path)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(gv_http_port(http))};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char request[256], *body;
+    struct gv_buf all;
+    ssize_t n;
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    gv_assert(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    int len =
+        snprintf(request, sizeof request,
+                 "GET %s HTTP/1.0\r\nHost: 127.0.0.1\r\nX-Api-Key: %s\r\n\r\n", path, bouncer_key);
+    gv_assert(write(fd, request, (size_t)len) == len);
+    gv_buf_init(&all);
+    do {
+        char some[16384];
+        uv_run(&loop, UV_RUN_NOWAIT);
+        n = recv(fd, some, sizeof some, MSG_DONTWAIT);
+        if (n > 0)
+            gv_buf_append(&all, some, (size_t)n);
+    } while (n != 0);
+    close(fd);
+    gv_buf_append(&all, "", 1);
+    gv_assert(strncmp((char *)all.data, "HTTP/1.1 200", 12) == 0);
+    body = strdup(strstr((char *)all.data, "\r\n\r\n") + 4);
+    gv_buf_free(&all);
+    return body;
 }
 
 static size_t banned(void)

@@ -36,6 +36,9 @@ void feed_stage_list(enum gv_command command, const char *prefix);
 /* Turns of the loop until the listing and the bans are so many and nothing is left to be done.
  * False: they are not after so long. feed_turns counts from its beginning. */
 bool feed_stage_run(size_t listed, uint64_t ms);
+/* The body of a GET, by a bouncer with a key, of its API or a block list; malloc'd, terminated. The
+ * loop turns meanwhile. */
+char *feed_stage_fetch(const char *path);
 /* What the firewall's helper holds by the records that it was sent: entries, ranges, allowed ones.
  */
 struct feed_helper {

@@ -10,6 +10,8 @@
 /* What a client may call itself: each a part of a line that one of the servers could have logged.
  */
 #define FORGED_NAMES 25
+/* Of them, such as hold a time stamp: that could be the next line behind one that was torn off. */
+#define FORGED_STAMPED 1
 extern const char *const forged[FORGED_NAMES];
 
 /* The line alone gives exactly this (as helper_reader.h describes it), and nobody else. */

@@ -210,9 +210,9 @@ static void stop_in_loop(void *context)
     gv_surfaces_stop(node->surfaces);
     node->surfaces = NULL;
     gv_api_stop(node->api);
+    node->api = NULL; /* before what is left is stored, which tells of it */
     gv_driver_free(node->driver);
     node->membership = NULL;
-    node->api = NULL;
     node->driver = NULL;
 }
 

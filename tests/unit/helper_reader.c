@@ -11,7 +11,7 @@
 
 void fed_open(struct fed *fed)
 {
-    static const struct gv_reader_config config = {.key = "0123456789abcde"};
+    static const struct gv_reader_config config = {.key = "0123456789abcde", .never_cut = true};
 
     setenv("TZ", "UTC", 1);
     tzset();

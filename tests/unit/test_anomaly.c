@@ -302,6 +302,109 @@ static void test_what_is_judged(void **state)
             fail_msg("case %zu: %u", i, gv_anomaly_rate(cases[i].series, cases[i].minutes));
 }
 
+/* What stood in the hours beside some hour and in itself, in the weeks before: of week 1 (the last)
+ * to `weeks`, `value`; of those before, `older`. */
+struct taught {
+    uint32_t value, older, before, after; /* before, after: of the hours beside; 0: as in itself */
+    unsigned weeks;
+    uint8_t watched, older_watched;
+    uint32_t swing; /* every third week so much more, the next so much less */
+};
+
+static void teach(struct gv_anomaly *anomaly, const struct taught *t, uint64_t hour)
+{
+    for (unsigned week = 1; week <= 12; week++)
+        for (int beside = -1; beside <= 1; beside++) {
+            uint32_t value = week > t->weeks ? t->older : t->value;
+            if (beside < 0 && t->before)
+                value = t->before;
+            if (beside > 0 && t->after)
+                value = t->after;
+            value += week % 3 == 0 ? t->swing : 0;
+            value -= week % 3 == 1 ? t->swing : 0;
+            struct gv_anomaly_hour sample = {.watched =
+                                                 week > t->weeks ? t->older_watched : t->watched};
+            for (size_t s = 0; s < GV_SERIES_COUNT; s++)
+                sample.value[s] = value;
+            gv_anomaly_learn(anomaly, hour + (uint64_t)(beside + 1) - 1 - week * 168, &sample);
+        }
+}
+
+/* The rule of SPEC 10.9, each part of it where it decides; worked out by hand. */
+static void test_the_baseline(void **state)
+{
+    static const struct {
+        struct taught taught;
+        enum gv_series series;
+        uint32_t usual, limit;
+    } cases[] = {
+        /* usual + 5 x 1.5 MAD, of outgoing mail 4 x: MAD 30. */
+        {{100, .weeks = 12, .watched = 60, .swing = 30}, GV_SERIES_REJECTED, 100, 325},
+        {{100, .weeks = 12, .watched = 60, .swing = 30}, GV_SERIES_OUTGOING, 100, 280},
+        /* usual + 5 x its root. */
+        {{16, .weeks = 12, .watched = 60}, GV_SERIES_BOUNCED, 16, 36},
+        {{15, .weeks = 12, .watched = 60}, GV_SERIES_BOUNCED, 15, 35}, /* rounded up */
+        /* Twice the usual; a floor. */
+        {{1000, .weeks = 12, .watched = 60}, GV_SERIES_BOUNCED, 1000, 2000},
+        {{0, .weeks = 12, .watched = 60}, GV_SERIES_BOUNCED, 0, 20},
+        {{0, .weeks = 12, .watched = 60}, GV_SERIES_QUEUE, 0, 60},
+        /* 5/4 of the ninth decile: of two weeks in twelve the median knows nothing. */
+        {{200, 20, .weeks = 2, .watched = 60, .older_watched = 60}, GV_SERIES_BOUNCED, 20, 250},
+        /* The greatest of three medians; each sample against that of its own hour. */
+        {{100, .before = 300, .after = 50, .weeks = 12, .watched = 60},
+         GV_SERIES_BOUNCED,
+         300,
+         600},
+        {{100, .before = 50, .after = 300, .weeks = 12, .watched = 60},
+         GV_SERIES_BOUNCED,
+         300,
+         600},
+        /* Twelve weeks, and not four; an hour that was watched for 50 minutes is one, with 49 not.
+         */
+        {{100, 500, .weeks = 4, .watched = 60, .older_watched = 60}, GV_SERIES_BOUNCED, 500, 1000},
+        {{100, 500, .weeks = 4, .watched = 60, .older_watched = 50}, GV_SERIES_BOUNCED, 500, 1000},
+        {{100, 500, .weeks = 4, .watched = 60, .older_watched = 49}, GV_SERIES_BOUNCED, 100, 200},
+    };
+    const uint64_t hour = START / HOUR + 13 * 168;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct gv_anomaly *anomaly = fresh(1);
+        struct gv_anomaly_baseline b;
+
+        teach(anomaly, &cases[i].taught, hour);
+        gv_anomaly_baseline(anomaly, &b, hour, cases[i].series);
+        if (b.state != GV_ANOMALY_KNOWING || b.usual != cases[i].usual ||
+            b.limit != cases[i].limit || b.end != (b.usual + b.limit) / 2)
+            fail_msg("case %zu: usual %u, limit %u, end %u", i, b.usual, b.limit, b.end);
+        gv_anomaly_free(anomaly);
+    }
+}
+
+/* A queue must stay above its limit for five minutes; all else is told at once. */
+static void test_a_queue_must_stay(void **state)
+{
+    static const struct taught taught = {100, .weeks = 12, .watched = 60};
+    const uint64_t hour = START / HOUR + 13 * 168;
+
+    for (unsigned minutes = 4; minutes <= 5; minutes++) {
+        struct gv_anomaly *anomaly = fresh(1);
+        struct gv_anomaly_change changes[GV_SERIES_COUNT];
+        size_t told = 0, bounced = 0;
+
+        teach(anomaly, &taught, hour);
+        for (unsigned m = 0; m < 12; m++) {
+            uint32_t values[GV_SERIES_COUNT] = {[GV_SERIES_ACTIVITY] = 1};
+            values[GV_SERIES_QUEUE] = m % 6 < minutes ? 200 : 100;
+            told += gv_anomaly_minute(anomaly, changes, hour * HOUR + m, values);
+        }
+        assert_int_equal(told, minutes == 5);
+        uint32_t values[GV_SERIES_COUNT] = {[GV_SERIES_BOUNCED] = 200, [GV_SERIES_ACTIVITY] = 1};
+        bounced = gv_anomaly_minute(anomaly, changes, hour * HOUR + 12, values);
+        assert_int_equal(bounced, 1);
+        gv_anomaly_free(anomaly);
+    }
+}
+
 static void test_each_kind_is_found_once_and_ends(void **state)
 {
     for (int s = GV_SERIES_OUTGOING; s <= GV_SERIES_QUEUE; s++) {
@@ -382,6 +485,8 @@ int main(void)
         cmocka_unit_test(test_a_tenfold_surge_is_found_in_five_minutes),
         cmocka_unit_test(test_a_small_host),
         cmocka_unit_test(test_what_is_judged),
+        cmocka_unit_test(test_the_baseline),
+        cmocka_unit_test(test_a_queue_must_stay),
         cmocka_unit_test(test_each_kind_is_found_once_and_ends),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_warming_up_and_restart),

@@ -563,7 +563,12 @@ static void test_when_to_enrol_again(void **state)
     memcpy(c.key, node.identity.sign_public, GV_KEY_LEN);
     memset(c.owner, 9, sizeof c.owner);
     restart_with(&c, &node.registry);
+    expect_certificate("overdue", NULL); /* it is accepted for the grace, and renewed in it */
+    c.since_min = c.issued_min = now - node.descriptor.policy.grace_min - 600;
+    c.expires_min = now - node.descriptor.policy.grace_min;
+    restart_with(&c, &node.registry);
     expect_certificate("expired", "enrol again");
+    c.since_min = c.issued_min = now - 600;
     c.expires_min = now + 1440;
     restart_with(&c, &node.root); /* a key that the descriptor does not name */
     expect_certificate("dropped", "enrol again");

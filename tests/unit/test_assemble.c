@@ -77,6 +77,33 @@ static void without_a_pid_the_address_tells_them_apart(void **state)
           T "postfix/smtpd: disconnect from unknown[" B "] auth=0/1 commands=0/1");
 }
 
+static void connections_without_a_pid_that_are_open_at_once(void **state)
+{
+#define S0 T "postfix/smtpd: "
+    /* Each counts once, whichever of them ends first. */
+    STORY("1 " A " postfix smtp unspecified 1 visit; 2 " A " postfix smtp unspecified 1",
+          S0 FAIL(A, "a"), S0 FAIL(A, "b"),
+          S0 "disconnect from unknown[" A "] auth=0/1 commands=0/1",
+          S0 "disconnect from unknown[" A "] auth=0/1 commands=0/1");
+    STORY("1 " A " postfix smtp unspecified 1 visit; 2 " A " postfix smtp unspecified 1; "
+          "5 " A " postfix smtp aborted 2",
+          S0 FAIL(A, "a"), S0 FAIL(A, "b"), S0 "lost connection after AUTH from unknown[" A "]",
+          S0 "disconnect from unknown[" A "] auth=0/1 commands=0/1",
+          S0 "disconnect from unknown[" A "] auth=0/3 commands=0/3");
+    STORY("1 " A " postfix smtp unspecified 1 visit; 2 " A " postfix smtp unspecified 1; "
+          "3 " A " postfix smtp success",
+          S0 FAIL(A, "a"), S0 FAIL(A, "b"),
+          S0 "disconnect from unknown[" A "] auth=1/2 commands=1/2",
+          S0 "disconnect from unknown[" A "] auth=0/1 commands=0/1");
+    /* What has waited for hours is not of the connection that now ends: its line was lost. */
+    STORY("1 " A " postfix smtp unspecified 1 visit; 2 " A " postfix smtp unspecified 1; "
+          "4 " A " postfix smtp aborted 1 visit",
+          "Nov 22 00:36:26 vm postfix/smtpd: " FAIL(A, "a"),
+          "Nov 22 00:36:26 vm postfix/smtpd: " FAIL(A, "b"),
+          S0 "disconnect from unknown[" A "] auth=0/1 commands=0/1",
+          S0 "disconnect from unknown[" A "] auth=0/1 commands=0/1");
+}
+
 static void a_drop_midway_is_one_aborted_attempt(void **state)
 {
     STORY("3 " A " postfix smtp aborted 1 visit", S1 "connect from unknown[" A "]",
@@ -210,10 +237,32 @@ static void a_guess_answered_after_the_drop_is_no_mere_drop(void **state)
           T "dovecot: auth: passwd-file(alice," A "): Password mismatch",
           S1 "lost connection after AUTH from unknown[" A "]",
           S1 "disconnect from unknown[" A "] ehlo=1 auth=0/1 commands=1/2");
+    /* One line that came three times answered three, and no more than there were. */
+    STORY("2 " A " postfix smtp wrong-password 1 visit; 3 " A " postfix smtp wrong-password 1; "
+          "4 " A " postfix smtp wrong-password 1; 5 " A " postfix smtp unspecified 1",
+          T "dovecot: message repeated 3 times: [ auth: passwd-file(alice," A
+            "): Password mismatch]",
+          S1 FAIL(A, "alice"), S1 FAIL(A, "alice"), S1 FAIL(A, "alice"), S1 FAIL(A, "alice"));
+    STORY("3 " A " postfix smtp wrong-password 1 visit", S1 "connect from unknown[" A "]",
+          T "dovecot: message repeated 3 times: [ auth: passwd-file(alice," A
+            "): Password mismatch]",
+          S1 "disconnect from unknown[" A "] ehlo=1 auth=0/1 commands=1/2");
     /* What was said before this connection began is about another one. */
     STORY("3 " A " postfix smtp aborted 1 visit",
           "Nov 22 02:36:25 vm dovecot: auth: passwd-file(alice," A "): Password mismatch",
           S1 "connect from unknown[" A "]",
+          S1 "disconnect from unknown[" A "] ehlo=1 auth=0/1 commands=1/2");
+}
+
+/* Who gets in under one name is not excused of what he tries under others at the same time. */
+static void a_login_beside_a_guess_does_not_hide_it(void **state)
+{
+    STORY("4 " A " postfix smtp success visit; 6 " A " postfix smtp wrong-password 1 visit",
+          S1 "connect from unknown[" A "]",
+          T "dovecot: auth: passwd-file(alice," A "): Password mismatch",
+          S2 "connect from unknown[" A "]",
+          S2 "4F2A: client=unknown[" A "], sasl_method=PLAIN, sasl_username=mallory",
+          S1 "lost connection after AUTH from unknown[" A "]",
           S1 "disconnect from unknown[" A "] ehlo=1 auth=0/1 commands=1/2");
 }
 
@@ -327,6 +376,7 @@ int main(void)
         cmocka_unit_test(connections_of_several_processes_are_told_apart),
         cmocka_unit_test(one_pid_on_two_hosts),
         cmocka_unit_test(without_a_pid_the_address_tells_them_apart),
+        cmocka_unit_test(connections_without_a_pid_that_are_open_at_once),
         cmocka_unit_test(a_drop_midway_is_one_aborted_attempt),
         cmocka_unit_test(a_drop_after_an_answer_is_nothing_more),
         cmocka_unit_test(faults_of_the_backend_stay_out_of_the_count),
@@ -334,6 +384,7 @@ int main(void)
         cmocka_unit_test(an_attempt_is_counted_once_with_auth_verbose),
         cmocka_unit_test(two_passdbs_answer_one_attempt),
         cmocka_unit_test(a_guess_answered_after_the_drop_is_no_mere_drop),
+        cmocka_unit_test(a_login_beside_a_guess_does_not_hide_it),
         cmocka_unit_test(refused_attempts_come_back_as_refused),
         cmocka_unit_test(a_login_is_one_success_however_many_mails),
         cmocka_unit_test(a_mistyped_password_before_the_right_one),

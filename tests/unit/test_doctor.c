@@ -110,6 +110,16 @@ static void each_trouble_of_the_daemon_is_found(void **state)
         {"{\"network\": null}", "certificate", "warning", "in no network"},
         {"{\"revoked\": true}", "certificate", "failure", "revoked"},
         {"{\"enrolled\": false}", "certificate", "warning", "not enrolled"},
+        {"{\"certificate_state\": \"expired\", \"certificate_expires\": \"2026-11-18T09:00:00Z\"}",
+         "certificate", "failure", "ended 2026-11-18T09:00:00Z, and is not accepted any more"},
+        {"{\"certificate_state\": \"dropped\"}", "certificate", "failure",
+         "is not accepted any more"},
+        {"{\"certificate_state\": \"overdue\", \"certificate_expires\": \"2026-11-18T09:00:00Z\"}",
+         "certificate", "warning", "ends 2026-11-18T09:00:00Z, and was not renewed"},
+        {"{\"registry\": {\"trouble\": \"renewal: enrol again\", \"refused\": \"expired\", "
+         "\"trouble_since\": \"2026-11-18T09:00:00Z\"}}",
+         "registry", "warning",
+         "it answers, and refuses since 2026-11-18T09:00:00Z: renewal: enrol again"},
         {"{\"registry\": {\"trouble\": \"revocations: HTTP status 503\", \"trouble_since\": "
          "\"2026-11-18T09:00:00Z\", \"retry\": \"2026-11-18T11:00:00Z\"}}",
          "registry", "warning",
@@ -126,11 +136,17 @@ static void each_trouble_of_the_daemon_is_found(void **state)
         {"{\"registry\": {\"log\": {\"trouble\": \"HTTP status 404\", \"trouble_since\": "
          "\"2026-11-17T08:00:00Z\", \"head\": null}}}",
          "registry", "failure", "cannot be compared"},
+        /* The log of one key is new, and that of another has been withheld for more than a day. */
+        {"{\"registry\": {\"log\": {\"trouble\": \"shows no log of its key\", \"trouble_since\": "
+         "\"2026-11-17T08:00:00Z\", \"head\": \"2026-11-18T10:00:00Z\"}}}",
+         "registry", "failure", "cannot be compared"},
         {"{\"registry\": {\"log\": {\"head\": null}}}", "registry", "note", "not looked at yet"},
         {"{\"registry\": {\"finding\": \"it shows two faces\", \"finding_since\": "
          "\"2026-11-18T10:00:00Z\"}}",
          "registry", "failure", "not to be trusted since 2026-11-18T10:00:00Z: it shows two faces"},
         {"{\"mesh\": {\"peers\": 0, \"peers_outbound\": 0}}", "peers", "failure", "nobody"},
+        {"{\"mesh\": {\"peers\": 0, \"peers_outbound\": 0, \"instances\": 1}}", "peers", "warning",
+         "and knows of no other node"},
         {"{\"mesh\": {\"peers\": 1, \"peers_outbound\": 0}}", "peers", "warning", "one peer alone"},
         {"{\"mesh\": {\"peers\": 3}, \"counters\": {\"connections_accepted\": 0}}", "reachable",
          "warning", "nobody has connected"},
@@ -178,6 +194,27 @@ static void a_certificate_that_a_registry_out_of_reach_did_not_renew(void **stat
     assert_non_null(strstr(found, "not renewed: gone"));
     assert_int_equal(judge(&options, &good_host, status, "registry", level, found), 2);
     assert_string_equal(level, "warning");
+    json_decref(status);
+    json_decref(patch);
+}
+
+/* In its grace, and the registry says that it renews it no more: that is for good. */
+static void a_certificate_that_the_registry_renews_no_more(void **state)
+{
+    struct gv_options options = good_options();
+    json_t *status = json_loads(well, 0, NULL),
+           *patch = json_loads("{\"certificate_state\": \"overdue\", \"certificate_expires\": "
+                               "\"2026-11-18T09:00:00Z\", \"registry\": {\"refused\": "
+                               "\"expired\", \"trouble\": \"renewal: too old\"}}",
+                               0, NULL);
+    char level[16], found[512];
+
+    assert_int_equal(json_object_update_recursive(status, patch), 0);
+    assert_int_equal(judge(&options, &good_host, status, "certificate", level, found), 2);
+    assert_string_equal(level, "failure");
+    assert_int_equal(judge(&options, &good_host, status, "registry", level, found), 2);
+    assert_string_equal(level, "warning");
+    assert_non_null(strstr(found, "it answers, and refuses"));
     json_decref(status);
     json_decref(patch);
 }
@@ -289,6 +326,7 @@ int main(void)
         cmocka_unit_test(a_well_node_has_no_findings),
         cmocka_unit_test(each_trouble_of_the_daemon_is_found),
         cmocka_unit_test(a_certificate_that_a_registry_out_of_reach_did_not_renew),
+        cmocka_unit_test(a_certificate_that_the_registry_renews_no_more),
         cmocka_unit_test(each_trouble_of_the_host_is_found),
         cmocka_unit_test(what_is_switched_off_is_only_noted),
         cmocka_unit_test(its_own_that_are_on_no_list_are_named),

@@ -28,9 +28,11 @@
 #include "node/ingest/follow.h"
 
 #define LINES_MAX 40000u
+#define STORY_MAX 1000u
 #define RUN_MS    14000u
 
 static const uint8_t store_key[GV_KEY_LEN] = {7};
+static int began[2] = {-1, -1}; /* the first reader says here that it has a position */
 
 /* ---- the reader ----------------------------------------------------------------------------- */
 
@@ -116,6 +118,10 @@ static void commit(struct reader *r)
         abort();
     }
     gv_effects_clear(&r->effects);
+    if (r->seen > 0 && began[1] >= 0) {
+        close(began[1]);
+        began[1] = -1;
+    }
     if (r->wanted > 0 && r->seen == r->wanted)
         _exit(0);
 }
@@ -176,6 +182,9 @@ static pid_t start_reader(const char *folder, const char *path, uint64_t wanted)
     assert_true(pid >= 0);
     if (pid == 0)
         read_for_ever(folder, path, wanted);
+    if (began[1] >= 0)
+        close(began[1]);
+    began[1] = -1;
     return pid;
 }
 
@@ -186,6 +195,12 @@ struct writer {
     FILE *log;
     uint32_t lines, generation, packed;
     unsigned copies;
+    struct event {
+        uint32_t line; /* the next one then */
+        const char *what;
+        uint32_t generation;
+    } story[STORY_MAX]; /* what happened, for where a line is lost */
+    size_t events;
     struct visit {
         uint32_t n;
         unsigned lines; /* written of it; 0: none is open here */
@@ -199,6 +214,12 @@ static unsigned draw(struct writer *w, unsigned bound)
 {
     w->random = w->random * 1103515245u + 12345u;
     return (w->random >> 16) % bound;
+}
+
+static void note(struct writer *w, const char *what, uint32_t generation)
+{
+    if (w->events < STORY_MAX)
+        w->story[w->events++] = (struct event){w->lines, what, generation};
 }
 
 static void write_text(struct writer *w, uint32_t n, const char *format, ...)
@@ -252,6 +273,16 @@ static void write_visit(struct writer *w, struct visit *v)
     }
 }
 
+static void write_failure(struct writer *w)
+{
+    uint32_t n = w->lines++;
+
+    write_text(w, n,
+               "dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): "
+               "user=<u>, method=PLAIN, rip=" ADDRESS ", lip=127.0.0.1, session=<s>",
+               BYTES_OF(n));
+}
+
 static void write_line(struct writer *w)
 {
     struct visit *v = &w->visits[draw(w, 4)];
@@ -262,11 +293,7 @@ static void write_line(struct writer *w)
         *v = (struct visit){.n = w->lines++, .drop = draw(w, 2) == 0};
         write_visit(w, v);
     } else {
-        uint32_t n = w->lines++;
-        write_text(w, n,
-                   "dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): "
-                   "user=<u>, method=PLAIN, rip=" ADDRESS ", lip=127.0.0.1, session=<s>",
-                   BYTES_OF(n));
+        write_failure(w);
     }
 }
 
@@ -284,6 +311,7 @@ static void pack_oldest(struct writer *w)
 
     generation_path(from, w, w->packed, "");
     generation_path(to, w, w->packed, ".gz");
+    note(w, "packed", w->packed);
     w->packed++;
     FILE *in = fopen(from, "r");
     assert_non_null(in);
@@ -309,9 +337,11 @@ static void rotate(struct writer *w)
         snprintf(command, sizeof command, "cp '%s' '%s'", w->path, to);
         assert_int_equal(system(command), 0);
         assert_int_equal(ftruncate(fileno(w->log), 0), 0);
+        note(w, "copied", w->generation - 1);
         w->copies++;
     } else {
         assert_int_equal(rename(w->path, to), 0);
+        note(w, "renamed", w->generation - 1);
         for (unsigned i = draw(w, 3); i > 0; i--)
             write_line(w); /* the writer has not been told yet */
         fclose(w->log);
@@ -353,6 +383,22 @@ static void count_rows(void *context, enum gv_row row, const uint8_t *key, size_
     memcpy(&counts[number_of(key)], value, 4);
 }
 
+/* Each run of lines that are lost, and what happened around it. */
+static void print_lost(const struct writer *w, const uint32_t *counts)
+{
+    for (uint32_t first = 0, end; first < w->lines; first = end + 1) {
+        for (end = first; end < w->lines && counts[end] == 0; end++)
+            ;
+        if (end == first)
+            continue;
+        print_message("lost: %u to %u\n", first, end - 1);
+        for (size_t i = 0; i < w->events; i++)
+            if (w->story[i].line + 600 > first && w->story[i].line < end + 600)
+                print_message("  before line %u: %s %u\n", w->story[i].line, w->story[i].what,
+                              w->story[i].generation);
+    }
+}
+
 static void check(const struct writer *w)
 {
     static uint32_t counts[LINES_MAX];
@@ -374,6 +420,7 @@ static void check(const struct writer *w)
         "%u lines and visits, %u generations, %u of them copied, %u compressed: %zu lost, %zu "
         "repeated\n",
         w->lines, w->generation, w->copies, w->packed, lost, repeated);
+    print_lost(w, counts);
     assert_int_equal(bad, 0);
     assert_int_equal(lost, 0);
     assert_int_equal(repeated, 0);
@@ -392,10 +439,14 @@ static void no_line_is_lost_or_repeated(void **state)
     snprintf(w.path, sizeof w.path, "%s/mail.log", w.folder);
     w.log = fopen(w.path, "a");
     assert_non_null(w.log);
-    uint64_t start = now_ms(), next_rotation = start + 300, next_kill = start + 500;
-    write_line(&w);
+    write_failure(&w);
     fflush(w.log);
+    assert_int_equal(pipe(began), 0);
     pid_t reader = start_reader(w.folder, w.path, 0);
+    /* Until it has one, what is rotated away is none of its log. */
+    assert_int_equal(read(began[0], command, 1), 0);
+    close(began[0]);
+    uint64_t start = now_ms(), next_rotation = start + 300, next_kill = start + 500;
     while (now_ms() - start < RUN_MS && w.lines < LINES_MAX - 100) {
         usleep(1000);
         write_line(&w);
@@ -408,8 +459,11 @@ static void no_line_is_lost_or_repeated(void **state)
             continue;
         if (reader > 0) {
             stop(reader);
+            note(&w, "killed", kills);
             kills++;
         }
+        if (reader == 0)
+            note(&w, "started", kills);
         reader = reader > 0 ? 0 : start_reader(w.folder, w.path, 0);
         next_kill = now_ms() + (reader == 0 ? draw(&w, 500) : w.calm ? 3000 : 20 + draw(&w, 1200));
     }

@@ -32,6 +32,8 @@ struct desk {
     uv_timer_t timer;
     struct gv_follow *follow;
     json_int_t wanted; /* lines */
+    struct gv_position position;
+    size_t position_len; /* what is stored of it */
     unsigned turns;
 };
 
@@ -49,15 +51,25 @@ static void later(void *context, bool again)
 
 static void keep(void *context, const char *name, const void *data, size_t len)
 {
-    assert_non_null(context);
+    struct desk *desk = context;
+
     assert_true(name && data && len > 0);
+    if (strncmp(name, "log ", 4) != 0)
+        return;
+    assert_int_equal(len, sizeof desk->position);
+    memcpy(&desk->position, data, len);
+    desk->position_len = len;
 }
 
 static bool kept(void *context, const char *name, void *data, size_t len)
 {
-    assert_non_null(context);
+    const struct desk *desk = context;
+
     assert_true(name && data && len > 0);
-    return false;
+    if (strncmp(name, "log ", 4) != 0 || len != desk->position_len)
+        return false;
+    memcpy(data, &desk->position, len);
+    return true;
 }
 
 static json_int_t number(const struct desk *desk, const char *member)
@@ -94,21 +106,28 @@ static void write_lines(struct desk *desk, const char *text, json_int_t lines)
     uv_run(&desk->loop, UV_RUN_DEFAULT);
 }
 
-static int open_desk(void **state)
+static void start(struct desk *desk)
 {
-    static struct desk desk;
-    const char *path = desk.path;
+    const char *path = desk->path;
     struct gv_text error = {""};
-    struct gv_follow_options options = {.loop = &desk.loop,
+    struct gv_follow_options options = {.loop = &desk->loop,
                                         .paths = &path,
                                         .path_count = 1,
                                         .from_start = true,
-                                        .context = &desk,
+                                        .context = desk,
                                         .observation = observed,
                                         .later = later,
                                         .keep = keep,
                                         .kept = kept};
 
+    assert_int_equal(gv_follow_start(&desk->follow, &options, &error), GV_OK);
+}
+
+static int open_desk(void **state)
+{
+    static struct desk desk;
+
+    memset(&desk, 0, sizeof desk);
     setenv("TZ", "UTC", 1);
     strcpy(desk.folder, "/tmp/gv-follow.XXXXXX");
     assert_non_null(mkdtemp(desk.folder));
@@ -117,7 +136,7 @@ static int open_desk(void **state)
     assert_int_equal(uv_timer_init(&desk.loop, &desk.timer), 0);
     desk.timer.data = &desk;
     assert_int_equal(uv_timer_start(&desk.timer, on_timer, 20, 20), 0);
-    assert_int_equal(gv_follow_start(&desk.follow, &options, &error), GV_OK);
+    start(&desk);
     *state = &desk;
     return 0;
 }
@@ -172,6 +191,23 @@ static void each_count_is_of_its_lines(void **state)
     assert_true(number(desk, "offset") > 9000);
 }
 
+/* Until schema 4 a position had four numbers. It is gone on with; one of another length is none. */
+static void a_position_of_an_older_version(void **state)
+{
+    struct desk *desk = *state;
+
+    write_lines(desk, NAMED NAMED, 2);
+    gv_follow_keep(desk->follow);
+    assert_int_equal(desk->position_len, sizeof desk->position);
+    for (json_int_t lines = 1; lines <= 4; lines += 3) {
+        gv_follow_stop(desk->follow);
+        desk->position_len = lines == 1 ? GV_POSITION_OLD : GV_POSITION_OLD - 1;
+        start(desk);
+        write_lines(desk, NAMED, lines); /* the new one; all four */
+        assert_int_equal(number(desk, "lines"), lines);
+    }
+}
+
 /* Neither more nor less than the description says, each an integer but for path and state. */
 static void the_description_names_each_member(void **state)
 {
@@ -207,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(failures_of_nobody_are_counted_until_a_line_names_them),
         TEST(each_count_is_of_its_lines),
+        TEST(a_position_of_an_older_version),
         TEST(the_description_names_each_member),
     };
 

@@ -240,6 +240,57 @@ static void lines_that_were_cut(void **state)
     fed_close(&fed);
 }
 
+/* `logwrite` in an ACL: any text behind the stamp, with the client's in it. It is Exim's log, and
+ * no other server's. */
+static void what_an_admin_writes(void **state)
+{
+#define WRITES(text) S text
+#define MAILBOX      "LOGIN FAILED, user=x, ip=[203.0.113.9], port=[1]"
+    static const char *const lines[] = {
+        WRITES("imapd: " MAILBOX),
+        WRITES("imapd-ssl[7]: " MAILBOX),
+        WRITES("mx imapd: " MAILBOX),
+        WRITES("mx pop3d[7]: LOGIN, user=x, ip=[203.0.113.9], port=[1]"),
+        WRITES("esmtpd: error,relay=203.0.113.9,port=1,msg=\"535 Authentication failed.\",cmd: "
+               "AUTH LOGIN x"),
+        WRITES("postfix/smtpd[1]: warning: unknown" EVIL ": SASL LOGIN authentication failed: x"),
+        WRITES("mx postfix/smtpd[1]: warning: unknown" EVIL
+               ": SASL LOGIN authentication failed: x"),
+        WRITES("mx sm-mta[1]: 5AM2aQ5D024320: AUTH failure (LOGIN): authentication failure (-13) "
+               "x, relay=" EVIL),
+        WRITES("cyrus/imap[1]: badlogin: " EVIL " plaintext x SASL(-13): authentication failure: "
+               "checkpass failed"),
+        WRITES("mx dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): "
+               "user=<x>, rip=203.0.113.9, lip=192.0.2.1, session=<AAAAYtRg0aDGM2QH>"),
+        WRITES("imap-login: Info: Disconnected (auth failed, 1 attempts in 2 secs): user=<x>, "
+               "rip=203.0.113.9, lip=192.0.2.1, session=<AAAAYtRg0aDGM2QH>"),
+    };
+    /* What Exim alone says: from then on it is known whose log this is. */
+    static const char *const known[] = {
+        S "1xV26K-000039-0k <= a@b H=(x) " CLIENT " P=esmtp S=353",
+        S "[4711] 1xV26K-000000039ab-0kXY Completed",
+        S "Start queue run: pid=4711",
+        S FAIL "(x) " CLIENT BAD,
+    };
+    struct fed fed;
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        /* Without a host none is even read when it comes first. */
+        if (!strstr(lines[i], " mx ") && !strstr(lines[i], "imap-login"))
+            assert_string_equal(alone(lines[i]), "");
+        for (size_t j = 0; j < sizeof known / sizeof *known; j++) {
+            fed_open(&fed);
+            fed_line(&fed, known[j]);
+            fed_line(&fed, lines[i]);
+            fed_flush(&fed);
+            const char *got = fed_take(&fed);
+            if (strstr(got, "203.0.113"))
+                fail_msg("%s\n  gave '%s'", lines[i], got);
+            fed_close(&fed);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +301,7 @@ int main(void)
         cmocka_unit_test(commands),
         cmocka_unit_test(senders_recipients_and_subjects),
         cmocka_unit_test(lines_that_were_cut),
+        cmocka_unit_test(what_an_admin_writes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,8 +72,8 @@ static void user_name(void **state)
         ID "AUTH failure (PLAIN): " BAD ", user=%s, relay=" CLIENT " (may be forged)",
         "AUTH=server, relay=" CLIENT ", authid=%s, mech=PLAIN, bits=0",
     };
-    /* Every one of them is about the true client. */
-    assert_int_equal(TRY(frames), 4 * FORGERIES * 4);
+    /* Every one of them is about the true client, but for the one that holds a time stamp. */
+    assert_int_equal(TRY(frames), 4 * (FORGERIES - 1) * 4);
 }
 
 static void words_of_the_sasl_library(void **state)

@@ -26,8 +26,15 @@ static const struct genuine {
            {/* their names are "[203.0.113.N]", too */
             "198.51.100.63", "198.51.100.132", "198.51.100.180",
             /* user names with a whole line in them */
-            "198.51.100.41", "198.51.100.110"}},
-  courier = {"courier", 792, 6, {/* curl gave up before it tried */ "2001:db8:51:10::7"}};
+            "198.51.100.41", "198.51.100.110",
+            /* or a time stamp */
+            "198.51.100.37", "198.51.100.106"}},
+  courier = {"courier",
+             792,
+             6,
+             {/* curl gave up before it tried */ "2001:db8:51:10::7",
+              /* user names with a time stamp */
+              "198.51.100.108", "198.51.100.179"}};
 
 static FILE *open_file(const struct genuine *g, const char *suffix)
 {

@@ -20,7 +20,7 @@ struct genuine {
 
 static const struct genuine exim = {"genuine-exim", 226, 2, 1, 94};
 static const struct genuine exim_syslog = {"genuine-exim-syslog", 613, 2, 8, 93};
-static const struct genuine sendmail = {"genuine-sendmail", 242, 2, 8, 93};
+static const struct genuine sendmail = {"genuine-sendmail", 242, 2, 8, 91};
 
 static FILE *open_file(const char *name, const char *suffix)
 {

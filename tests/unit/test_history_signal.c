@@ -152,6 +152,50 @@ static void old_news_is_not_signalled(void **state)
     assert_int_equal(facts_of(&attacker).points, 1);
 }
 
+/* ---- a user who mistypes --------------------------------------------------------------------- */
+
+static void who_logged_in_is_not_told_of_for_typos_at_his_own_account(void **state)
+{
+    logs_in(&attacker, BOB);
+    logs_in(&attacker, ALICE);
+    for (unsigned i = 0; i < 30; i++) {
+        after(7 * SECOND);
+        fails_at(&attacker, i < 15 ? ALICE : BOB, i); /* two runs of typos, a login between */
+        assert_false(last.signal || last.lock_news);
+        if (i == 14)
+            logs_in(&attacker, ALICE);
+    }
+    fails_at(&attacker, 0xca701, 0); /* another account: he guesses after all */
+    assert_true(last.signal);
+}
+
+static void an_account_of_others_is_guessed_at_also_where_somebody_logs_in(void **state)
+{
+    logs_in(&attacker, 0xd0d0);
+    logs_in(&attacker, BOB);
+    logs_in(&attacker, 0xcafe); /* the two latest count */
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(last.signal);
+        after(i == 1 ? 3 * MINUTE : 100 * MINUTE);
+        fails_at(&attacker, 0xd0d0, 0);
+    }
+    assert_true(last.signal);
+}
+
+static void a_login_of_last_month_is_no_excuse(void **state)
+{
+    logs_in(&attacker, ALICE);
+    after(30 * DAY - 2 * MINUTE);
+    fails_at(&attacker, ALICE, 1);
+    fails_at(&attacker, ALICE, 2);
+    after(MINUTE);
+    fails_at(&attacker, ALICE, 3);
+    assert_false(last.signal);
+    after(2 * MINUTE);
+    fails_at(&attacker, ALICE, 4);
+    assert_true(last.signal);
+}
+
 /* ---- one client with one old password ------------------------------------------------------- */
 
 static void the_same_hashed_password_is_not_signalled(void **state)
@@ -342,6 +386,9 @@ int main(void)
         STORY(a_subject_is_signalled_again_after_twelve_hours),
         STORY(what_may_not_be_shared_is_not_signalled),
         STORY(old_news_is_not_signalled),
+        STORY(who_logged_in_is_not_told_of_for_typos_at_his_own_account),
+        STORY(an_account_of_others_is_guessed_at_also_where_somebody_logs_in),
+        STORY(a_login_of_last_month_is_no_excuse),
         STORY(the_same_hashed_password_is_not_signalled),
         STORY(one_password_at_many_accounts_is),
         STORY(a_client_that_polls_one_account_evenly_is_not_signalled),

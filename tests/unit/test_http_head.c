@@ -109,6 +109,32 @@ static void refused(const struct attempt *attempts, size_t count)
         }
 }
 
+/* A control character, wherever it stands in a value and however long that is; a tab, and what is
+ * not ASCII, are none. */
+static void test_a_control_character_anywhere(void **state)
+{
+    static const char controls[] = {0x01, 0x1f, 0x7f};
+    char value[32], request[256];
+
+    (void)state;
+    for (size_t len = 7; len <= 25; len += 9)
+        for (size_t at = 0; at <= len; at++) {
+            for (size_t i = 0; i < len; i++)
+                value[i] = "az ~!\t\x80\xff"[(i + at) % 8];
+            value[0] = value[len - 1] = 'x';
+            value[len] = 0;
+            if (at < len)
+                value[at] = controls[at % 3];
+            int n = snprintf(request, sizeof request,
+                             "POST /first HTTP/1.1\r\n" HOST "X: %s\r\nContent-Length: 0\r\n"
+                             "Connection: close\r\n\r\n",
+                             value);
+            talk(request, (size_t)n, 0);
+            if (strncmp(answer, at < len ? "HTTP/1.1 400 " : "HTTP/1.1 200 ", 13) != 0)
+                fail_msg("%zu of %zu: %s", at, len, answer);
+        }
+}
+
 static void test_a_zero_byte_hides_nothing(void **state)
 {
     static const struct attempt attempts[] = {
@@ -227,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_zero_byte_hides_nothing),
+        cmocka_unit_test(test_a_control_character_anywhere),
         cmocka_unit_test(test_a_line_ends_with_cr_lf_and_is_one),
         cmocka_unit_test(test_a_length_that_is_none_gets_one_answer),
         cmocka_unit_test(test_what_is_right_is_answered),

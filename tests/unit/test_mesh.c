@@ -289,6 +289,31 @@ static void what_was_only_previewed_is_signalled_once_sharing_is_on(void **state
     }
 }
 
+/* Whoever has heard of it has; what waits for somebody to hear it does not go out any more. */
+static void what_nobody_heard_stays_once_sharing_is_off(void **state)
+{
+    struct gv_world *world = small_world(3);
+    struct gv_subject heard = gv_world_subject(1), waits = gv_world_subject(2);
+
+    gv_world_run(world, 30000);
+    gv_world_fail(world, 0, &heard, 5);
+    gv_world_run(world, 40000);
+    for (size_t other = 1; other < 3; other++)
+        gv_world_cut(world, 0, other, true);
+    gv_world_fail(world, 0, &waits, 5);
+    gv_world_run(world, 50000);
+    assert_int_equal(status_of(world, 0).statements, 2);
+    share(world, 0, GV_SHARE_NO);
+    assert_int_equal(status_of(world, 0).statements, 1);
+    for (size_t other = 1; other < 3; other++)
+        gv_world_cut(world, 0, other, false);
+    gv_world_run(world, 2 * 3600000);
+    assert_int_equal(verdict_at(world, 1, &heard), GV_VERDICT_REPORTED);
+    assert_int_equal(verdict_at(world, 1, &waits), GV_VERDICT_UNKNOWN);
+    assert_same_set(world, 3);
+    gv_world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +326,7 @@ int main(void)
         cmocka_unit_test(a_retraction_equals_never_having_signalled),
         cmocka_unit_test(what_one_server_locks_the_owners_others_refuse),
         cmocka_unit_test(what_was_only_previewed_is_signalled_once_sharing_is_on),
+        cmocka_unit_test(what_nobody_heard_stays_once_sharing_is_off),
         cmocka_unit_test(the_same_seed_is_the_same_run),
         cmocka_unit_test(an_idle_day_stays_far_below_the_promise),
     };

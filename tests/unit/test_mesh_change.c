@@ -230,7 +230,8 @@ static bool find_sent(struct gv_buf *record)
     return false;
 }
 
-static bool preview(struct gv_buf *record, const struct gv_subject *subject)
+/* Failures until it makes a signal, or would. */
+static bool speaks(struct gv_buf *record, const struct gv_subject *subject)
 {
     for (unsigned i = 0; i < 20; i++) {
         struct gv_event event = {.kind = GV_EVENT_OBSERVATION};
@@ -258,13 +259,59 @@ static void a_stored_preview_can_not_be_sent(void **state)
     host_close(&host);
     assert_int_equal(host_open(&host, &network, 1, &settings), GV_OK);
     gv_buf_init(&record);
-    assert_true(preview(&record, &subject));
+    assert_true(speaks(&record, &subject));
     assert_int_equal(host.notes[GV_NOTE_PREVIEWED], 1);
     assert_int_equal(record.data[0], 0x80 | GV_RECORD_SIGNAL);
     assert_memory_equal(record.data + 1, zero, sizeof zero);
     record.data[0] = GV_RECORD_SIGNAL;
     assert_int_equal(tell(record), GV_ERR_SIGNATURE);
     assert_int_equal(host_status(&host).statements, 0);
+}
+
+static size_t count_rows(enum gv_row row)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < host.effects.count; i++)
+        count += host.effects.list[i].kind == GV_EFFECT_PERSIST && host.effects.list[i].row == row;
+    return count;
+}
+
+/* Nobody said that he holds it when sharing went off, and yet somebody does: so it was sent, and
+ * the record says so. */
+static void what_comes_back_was_sent(void **state)
+{
+    struct gv_settings settings = {.share = GV_SHARE_NO};
+    struct gv_event event = {.kind = GV_EVENT_COMMAND};
+    struct gv_history_summary history;
+    struct gv_subject own = subject_of(1);
+    struct gv_buf record, shown;
+
+    gv_buf_init(&record);
+    gv_buf_init(&shown);
+    assert_true(speaks(&record, &own));
+    event.command.command = GV_COMMAND_CONFIGURE;
+    event.command.settings = &settings;
+    assert_int_equal(host_step(&host, &event), GV_OK);
+    assert_true(find_sent(&shown));
+    assert_int_equal(shown.data[0], 0x80 | GV_RECORD_SIGNAL);
+    assert_int_equal(host_status(&host).statements, 0);
+    assert_int_equal(gv_core_history(host.core, &history, &own), GV_OK);
+    assert_int_equal(history.signalled_ms, 0); /* once sharing is on, the next failure signals */
+    assert_true(puppet_join(&puppet, &host));
+    gv_buf_clear(&shown);
+    puppet_give(&puppet, &record);
+    assert_true(find_sent(&shown));
+    assert_int_equal(shown.len, record.len);
+    assert_memory_equal(shown.data, record.data, record.len);
+    assert_int_equal(count_rows(GV_ROW_ACK), 1);
+    assert_int_equal(gv_core_history(host.core, &history, &own), GV_OK);
+    assert_int_equal(history.signalled_ms / 60000, NOW); /* and not again within 12 hours */
+    assert_int_equal(host_status(&host).statements, 1);
+    assert_int_equal(host_step(&host, &event), GV_OK); /* it was heard */
+    assert_int_equal(host_status(&host).statements, 1);
+    gv_buf_free(&record);
+    gv_buf_free(&shown);
 }
 
 static void a_retraction_changes_the_verdict_once(void **state)
@@ -432,6 +479,7 @@ int main(void)
         STORY(a_network_does_not_become_a_lab),
         STORY(a_version_of_tomorrow_is_no_offence),
         STORY(a_stored_preview_can_not_be_sent),
+        STORY(what_comes_back_was_sent),
         LAB(a_retraction_changes_the_verdict_once),
         STORY(a_set_loaded_in_any_order_is_in_order),
         STORY(rows_that_go_while_loading_do_no_harm),

@@ -330,7 +330,7 @@ static void what_was_read_runs_out_as_what_was_heard(void **state)
     read_one(address_record(&other, &elsewhere, NOW + 5));
     host_run(&host, 1);
     assert_true(is_known(&puppet, &info) && gv_address_equal(&info.address, &there));
-    set_clock(3 * (int64_t)DAY * 60000 + 3 * 60000); /* the first of both is too old */
+    set_clock((int64_t)GV_ADDRESS_LIFE_MIN * 60000 + 3 * 60000); /* the first of both is too old */
     host_run(&host, 60000);
     assert_true(is_known(&puppet, &info) && info.address.family == GV_FAMILY_NONE);
     assert_true(is_known(&other, &info) && gv_address_equal(&info.address, &elsewhere));

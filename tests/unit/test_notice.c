@@ -76,6 +76,7 @@ static void test_what_is_said_and_what_is_not(void **state)
         {YES "[limits]\ntelemetry = 5d\n", "all these reports is kept here for 5 days", NULL},
         {"[limits]\njournal = 36h\n", "keeps it for 36 hours for its administrator", NULL},
         {"[limits]\nstatistics = 14d\n", "name nobody, are kept for 14 days", NULL},
+        {"", "The log of this service, which names addresses", NULL},
         /* What becomes of the addresses here. */
         {"", "At present this server only watches", "are refused for a time"},
         {"[policy]\nenforce = nftables\n", "get fewer attempts here", "only watches"},
@@ -86,6 +87,10 @@ static void test_what_is_said_and_what_is_not(void **state)
         {NO "[hooks]\nwebhook = https://hooks.example:8443/secret?key=1\n",
          "is told to hooks.example, as it happens.", "secret"},
         {"[hooks]\nwebhook = https://[2001:db8::1]/x\n", "is told to [2001:db8::1], as", "/x"},
+        {"[hooks]\nexec = /opt/secret/tell\n",
+         "is told to a program on this server, as it happens.", "/opt"},
+        {"[hooks]\nexec = /opt/secret/tell\nwebhook = https://hooks.example/x\n",
+         "is told to hooks.example and to a program on this server, as it happens.", "/opt"},
         {"[http]\nlisten = 127.0.0.1:4729\nclients = 198.51.100.0/24\n",
          "Hosts that the configuration of this server names may ask it", "as it happens"},
         {"[dnsbl]\nlisten = 127.0.0.1:4753\nclients = 198.51.100.9\n", "names may ask it",

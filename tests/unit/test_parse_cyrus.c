@@ -22,80 +22,94 @@ static void check(const char *line, const char *expected)
 }
 
 /* Behind "badlogin: [198.51.100.7] ", of imapd; NULL: nothing. */
+static const struct {
+    const char *rest, *expected;
+} reasons[] = {
+    {"plaintext (alice) [SASL(-13): authentication failure: checkpass failed]", "unspecified 1"},
+    {"PLAIN (alice) [SASL(-13): authentication failure: Password verification failed]",
+     "unspecified 1"},
+    {"CRAM-MD5 (-notset-) [SASL(-13): user not found: no secret in database]", "unknown-account 1"},
+    {"LOGIN (alice) [SASL(-13): authentication failure: bad userid authenticated]",
+     "unknown-account 1"},
+    {"plaintext (x:y) invalid user", "unknown-account 1"},
+    {"plaintext () invalid user", "unknown-account 1"},
+    {"XNOSUCH (-notset-) [SASL(-4): no mechanism available: Couldn't find mech XNOSUCH]",
+     "bad-mechanism 1"},
+    {"PLAIN (-notset-) [SASL(-16): encryption needed to use mechanism: security flags]",
+     "bad-mechanism 1"},
+    {"PLAIN (-notset-) [SASL(-15): mechanism too weak for this user: too weak]", "bad-mechanism 1"},
+    {"PLAIN (-notset-) [SASL(-6): can't request information until later in exchange: "
+     "Information that was requested is not yet available.]",
+     "protocol 1"},
+    {"PLAIN (-notset-) [SASL(-5): bad protocol / cancel: Can only find author]", "protocol 1"},
+    {"PLAIN (-notset-) [SASL(0): successful result: ]", "protocol 1"},
+    {"DIGEST-MD5 (alice) [SASL(-10): integrity check failed: x]", "protocol 1"},
+    {"anonymous login refused", "bad-mechanism 1"},
+    {"APOP (<1.2@mx.test>) SASL(-13): authentication failure: incorrect digest response",
+     "unspecified 1"},
+    {"APOP (<1.2@mx.test>) SASL(-13): user not found: no secret", "unknown-account 1"},
+    {"plaintext x y invalid user", "unknown-account 1"}, /* nntpd */
+    {"Basic alice SASL(-13): authentication failure: checkpass failed", "unspecified 1"},
+    {"PLAIN (alice) [authentication failure]", "unspecified 1"}, /* pop3d */
+    {"PLAIN (alice) [user not found]", "unknown-account 1"},
+    {"PLAIN authentication failure", "unspecified 1"}, /* timsieved */
+    {"X no mechanism available", "bad-mechanism 1"},
+    {"PLAIN error base64 decoding string", "protocol 1"},
+    {"PLAIN expected string", "protocol 1"},
+    /* before 2.3 */
+    {"plaintext alice SASL(-13): authentication failure: checkpass failed", "unspecified 1"},
+    {"plaintext alice SASL(-13): user not found: checkpass failed", "unknown-account 1"},
+    {"plaintext \"alice b\" SASL(-13): authentication failure: checkpass failed", "unspecified 1"},
+    {"plaintext alice authentication failure", "unspecified 1"},
+    {"plaintext alice user not found", "unknown-account 1"},
+    {"plaintext alice generic failure", NULL},
+    {"plaintext x generic failure y authentication failure", "unspecified 1"},
+    {"plaintext generic failure authentication failure", "unspecified 1"},
+    {"plaintext alice SASL(-1): generic failure: checkpass failed", NULL},
+    {"plaintext alice nonsense", NULL},
+    {"PLAIN [SASL(-13): authentication failure: Password verification failed]", "unspecified 1"},
+    {"CRAM-MD5 [SASL(-13): user not found: no secret in database]", "unknown-account 1"},
+    {"GSSAPI [SASL(-1): generic failure: GSSAPI Error]", NULL},
+    {"PLAIN SASL(-13): authentication failure: Password verification failed", "unspecified 1"},
+    {"PLAIN [SASL(-13): authentication failure: x", NULL},
+    {"plaintext x [203.0.113.9] y SASL(-13): authentication failure: x", NULL},
+    {"plaintext x [203.0.113.9] PLAIN [SASL(-13): authentication failure: x]", NULL},
+    /* the server's own business */
+    {"plaintext (alice) [SASL(-1): generic failure: checkpass failed]", NULL},
+    {"PLAIN (alice) [SASL(-2): no memory available: x]", NULL},
+    {"PLAIN (alice) [SASL(-8): transient failure (e.g., weak key): x]", NULL},
+    {"PLAIN (alice) [SASL(-24): remote authentication server unavailable: x]", NULL},
+    {"PLAIN (alice) [SASL(-14): authorization failure: x]", NULL},
+    {"PLAIN (alice) [SASL(-19): account disabled: x]", NULL},
+    {"PLAIN (alice) [SASL(-18): passphrase expired, has to be reset: x]", NULL},
+    {"PLAIN (bob) [SASL(-13): authentication failure: user alice is not allowed to proxy]", NULL},
+    {"PLAIN (a@b) [SASL(-13): authentication failure: cross-realm login a@b denied]", NULL},
+    {"PLAIN (alice) [SASL(-13): authentication failure: only admins may authenticate]", NULL},
+    {"PLAIN (alice) [SASL(-13): authentication failure: user 'alice' is denied access to "
+     "service 'imap']",
+     NULL},
+    {"PLAIN generic failure", NULL},
+    {"PLAIN authorization failure", NULL},
+    /* not of a known form */
+    {"PLAIN", NULL},
+    {"", NULL},
+    {"PLAIN (alice)", NULL},
+    {"PLAIN (alice) [SASL(-13): authentication failure: x", NULL},
+    {"PLAIN nonsense", NULL},
+    {"PLAIN authentication failure: x", NULL},
+    {"anonymous login refused, and more", NULL},
+    {"kpop ? alice.@EX.TEST x", NULL},
+    {"Basic alice proxy authz attempted on non-Murder backend", NULL},
+};
+
 static void failures(void **state)
 {
-    static const struct {
-        const char *rest, *expected;
-    } cases[] = {
-        {"plaintext (alice) [SASL(-13): authentication failure: checkpass failed]",
-         "unspecified 1"},
-        {"PLAIN (alice) [SASL(-13): authentication failure: Password verification failed]",
-         "unspecified 1"},
-        {"CRAM-MD5 (-notset-) [SASL(-13): user not found: no secret in database]",
-         "unknown-account 1"},
-        {"LOGIN (alice) [SASL(-13): authentication failure: bad userid authenticated]",
-         "unknown-account 1"},
-        {"plaintext (x:y) invalid user", "unknown-account 1"},
-        {"plaintext () invalid user", "unknown-account 1"},
-        {"XNOSUCH (-notset-) [SASL(-4): no mechanism available: Couldn't find mech XNOSUCH]",
-         "bad-mechanism 1"},
-        {"PLAIN (-notset-) [SASL(-16): encryption needed to use mechanism: security flags]",
-         "bad-mechanism 1"},
-        {"PLAIN (-notset-) [SASL(-15): mechanism too weak for this user: too weak]",
-         "bad-mechanism 1"},
-        {"PLAIN (-notset-) [SASL(-6): can't request information until later in exchange: "
-         "Information that was requested is not yet available.]",
-         "protocol 1"},
-        {"PLAIN (-notset-) [SASL(-5): bad protocol / cancel: Can only find author]", "protocol 1"},
-        {"PLAIN (-notset-) [SASL(0): successful result: ]", "protocol 1"},
-        {"DIGEST-MD5 (alice) [SASL(-10): integrity check failed: x]", "protocol 1"},
-        {"anonymous login refused", "bad-mechanism 1"},
-        {"APOP (<1.2@mx.test>) SASL(-13): authentication failure: incorrect digest response",
-         "unspecified 1"},
-        {"APOP (<1.2@mx.test>) SASL(-13): user not found: no secret", "unknown-account 1"},
-        {"plaintext x y invalid user", "unknown-account 1"}, /* nntpd */
-        {"Basic alice SASL(-13): authentication failure: checkpass failed", "unspecified 1"},
-        {"PLAIN (alice) [authentication failure]", "unspecified 1"}, /* pop3d */
-        {"PLAIN (alice) [user not found]", "unknown-account 1"},
-        {"PLAIN authentication failure", "unspecified 1"}, /* timsieved */
-        {"X no mechanism available", "bad-mechanism 1"},
-        {"PLAIN error base64 decoding string", "protocol 1"},
-        {"PLAIN expected string", "protocol 1"},
-        /* the server's own business */
-        {"plaintext (alice) [SASL(-1): generic failure: checkpass failed]", NULL},
-        {"PLAIN (alice) [SASL(-2): no memory available: x]", NULL},
-        {"PLAIN (alice) [SASL(-8): transient failure (e.g., weak key): x]", NULL},
-        {"PLAIN (alice) [SASL(-24): remote authentication server unavailable: x]", NULL},
-        {"PLAIN (alice) [SASL(-14): authorization failure: x]", NULL},
-        {"PLAIN (alice) [SASL(-19): account disabled: x]", NULL},
-        {"PLAIN (alice) [SASL(-18): passphrase expired, has to be reset: x]", NULL},
-        {"PLAIN (bob) [SASL(-13): authentication failure: user alice is not allowed to proxy]",
-         NULL},
-        {"PLAIN (a@b) [SASL(-13): authentication failure: cross-realm login a@b denied]", NULL},
-        {"PLAIN (alice) [SASL(-13): authentication failure: only admins may authenticate]", NULL},
-        {"PLAIN (alice) [SASL(-13): authentication failure: user 'alice' is denied access to "
-         "service 'imap']",
-         NULL},
-        {"PLAIN generic failure", NULL},
-        {"PLAIN authorization failure", NULL},
-        /* not of a known form */
-        {"PLAIN", NULL},
-        {"", NULL},
-        {"PLAIN (alice)", NULL},
-        {"PLAIN (alice) [SASL(-13): authentication failure: x", NULL},
-        {"PLAIN nonsense", NULL},
-        {"PLAIN authentication failure: x", NULL},
-        {"anonymous login refused, and more", NULL},
-        {"kpop ? alice.@EX.TEST x", NULL},
-        {"Basic alice proxy authz attempted on non-Murder backend", NULL},
-    };
-
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
         char line[400], expected[100] = "";
 
-        snprintf(line, sizeof line, I "badlogin: [" A "] %s", cases[i].rest);
-        if (cases[i].expected)
-            snprintf(expected, sizeof expected, "1 " A " cyrus imap %s visit", cases[i].expected);
+        snprintf(line, sizeof line, I "badlogin: [" A "] %s", reasons[i].rest);
+        if (reasons[i].expected)
+            snprintf(expected, sizeof expected, "1 " A " cyrus imap %s visit", reasons[i].expected);
         check(line, expected);
     }
 }

@@ -115,6 +115,7 @@ static const struct {
     {"Disconnected: Shutting down", NULL},
     {"Disconnected (auth failed, 0 attempts in 2 secs)", NULL},
     {"Disconnected (auth failed, attempts in 2 secs)", NULL},
+    {"Disconnected (auth failed, 3 successful auths)", NULL},
     {"Disconnected (auth failed, 9999999999 attempts in 2 secs)", NULL},
     {"Disconnected (auth failed, 999999999 attempts in 2 secs)", "unspecified 999999999"},
     /* not the line that settles */

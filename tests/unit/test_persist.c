@@ -317,6 +317,12 @@ static void test_sent_is_what_was_acknowledged(void **state)
     assert_int_equal(
         gv_persist_one_sent(s->persist, (const uint8_t *)"CCCCcccccccccccc", on_sent, &one),
         GV_ERR_NOT_FOUND);
+    /* Of what is not there any more, erased for instance, nothing comes back. */
+    acknowledge(s, "CCCCcccccccccccc", 1);
+    commit_at(s, NOW + 11);
+    struct gv_persist_held held;
+    assert_int_equal(gv_persist_held(s->persist, &held), GV_OK);
+    assert_int_equal(held.acks, 2);
 }
 
 static void test_a_preview_is_marked(void **state)

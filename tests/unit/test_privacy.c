@@ -1,5 +1,6 @@
 /* Access and erasure on a real node: what is exported is what was said, what is erased is in no row
  * of the store, before and after a restart (SPEC 15.1). */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <sqlite3.h>
@@ -117,6 +119,71 @@ static void check_erased(void)
     assert_int_equal(rows_about("history", "key", OTHER), 1);
 }
 
+/* Whether a file of the store holds the first `len` bytes of the subject: all of it stands in rows
+ * and in no statement; five are its family and its address. */
+static bool file_names(const char *suffix, const struct gv_subject *subject, size_t len)
+{
+    char path[128];
+    struct gv_buf file;
+
+    gv_buf_init(&file);
+    snprintf(path, sizeof path, "%s/store.db%s", node.folder, suffix);
+    int rc = gv_file_read(&file, path, 1 << 24, NULL);
+    assert_true(rc == GV_OK || rc == GV_ERR_NOT_FOUND);
+    bool found = file.len > 0 && memmem(file.data, file.len, subject, len) != NULL;
+    gv_buf_free(&file);
+    return found;
+}
+
+/* The row of local history, whose key is the subject as it is. */
+static bool disk_names(const char *address)
+{
+    struct gv_subject subject;
+
+    assert_int_equal(gv_subject_parse(&subject, address, strlen(address)), GV_OK);
+    return file_names("", &subject, sizeof subject) || file_names("-wal", &subject, sizeof subject);
+}
+
+static bool soon_on_disk(const char *address)
+{
+    for (int i = 0; i < 100 && !disk_names(address); i++)
+        usleep(100000);
+    return disk_names(address);
+}
+
+/* Another program's transaction keeps deleted bytes on the disk: nobody is told that they are gone
+ * before they are, and they go by themselves once it has ended. */
+static void test_erase_beside_a_reader(void **state)
+{
+    char path[128];
+    json_t *json;
+    sqlite3 *db;
+
+    node_fails(&node, ATTACKER, 4);
+    node_fails(&node, OTHER, 4);
+    assert_true(soon_on_disk(ATTACKER) && soon_on_disk(OTHER));
+    snprintf(path, sizeof path, "%s/store.db", node.folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM history", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(node_post(&node, "privacy/erase", "{\"addr\":\"" ATTACKER "\"}", &json), 507);
+    assert_non_null(
+        strstr(json_string_value(json_object_get(json, "message")), " yet: another program reads"));
+    json_decref(json);
+    assert_true(disk_names(ATTACKER));
+    check_erased();
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    for (int i = 0; i < 200 && disk_names(ATTACKER); i++)
+        usleep(100000);
+    assert_false(disk_names(ATTACKER));
+
+    /* Nobody in the way: gone when it is said to be. */
+    node_fails(&node, "198.51.100.9", 4);
+    assert_true(soon_on_disk("198.51.100.9"));
+    assert_int_equal(node_post(&node, "privacy/erase", "{\"addr\":\"198.51.100.9\"}", NULL), 200);
+    assert_false(disk_names("198.51.100.9"));
+}
+
 static void test_export_and_erase(void **state)
 {
     json_t *json;
@@ -192,18 +259,150 @@ static void test_erase_of_a_user(void **state)
     assert_int_equal(node_start(&node), GV_OK);
 }
 
-static bool store_names(const struct gv_subject *subject)
+/* What the daemon's log said while `what` ran, and until it has said `end` (NULL: what it says at
+ * once); free it. */
+static char *logged(void (*what)(void), const char *end)
 {
-    char path[128];
+    char path[128], *text = NULL;
     struct gv_buf file;
 
-    gv_buf_init(&file);
-    snprintf(path, sizeof path, "%s/store.db", node.folder);
-    assert_int_equal(gv_file_read(&file, path, 1 << 24, NULL), GV_OK);
-    bool found =
-        memmem(file.data, file.len, subject, 5) != NULL; /* its family, too: no chance hit */
-    gv_buf_free(&file);
-    return found;
+    snprintf(path, sizeof path, "%s/log", node.folder);
+    int before = dup(STDERR_FILENO), fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(before >= 0 && fd >= 0);
+    fflush(stderr);
+    dup2(fd, STDERR_FILENO);
+    what();
+    assert_int_equal(node_get(&node, "status", NULL), 200); /* the turn is over */
+    for (int i = 0; i < 100 && (!text || (end && !strstr(text, end))); i++) {
+        usleep(text ? 100000 : 0);
+        free(text);
+        gv_buf_init(&file);
+        assert_int_equal(gv_file_read(&file, path, 1 << 20, NULL), GV_OK);
+        gv_buf_append(&file, "", 1);
+        text = strdup((const char *)file.data);
+        gv_buf_free(&file);
+    }
+    dup2(before, STDERR_FILENO);
+    close(before);
+    close(fd);
+    return text;
+}
+
+static void attack(void)
+{
+    node_fails(&node, ATTACKER, 6);
+}
+
+static void log_in(void)
+{
+    struct gv_event event = {.kind = GV_EVENT_OBSERVATION,
+                             .observation = {.service = GV_SERVICE_IMAP,
+                                             .kind = GV_KIND_UNSPECIFIED,
+                                             .account = 7,
+                                             .success = true}};
+    int result;
+
+    assert_int_equal(gv_subject_parse(&event.observation.subject, OTHER, strlen(OTHER)), GV_OK);
+    event.observation.unix_ms = gv_unix_ms();
+    node_command(&node, &event, &result);
+}
+
+static void mistype(void)
+{
+    node_fails(&node, OTHER, 12);
+}
+
+static void erase(void)
+{
+    assert_int_equal(node_post(&node, "privacy/erase", "{\"addr\":\"" ATTACKER "\"}", NULL), 200);
+}
+
+/* The log names who attacks; not who logs in here and mistypes, nor, once more, who is erased. */
+static void test_whom_the_log_names(void **state)
+{
+    static const struct {
+        void (*what)(void);
+        const char *said, *not_said;
+    } cases[] = {
+        {attack, "locked here: " ATTACKER, OTHER},
+        {log_in, NULL, OTHER},
+        {mistype, "locked here: an address from which somebody has logged in here", OTHER},
+        {erase, "retraction made: an address that is erased", ATTACKER},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = logged(cases[i].what, cases[i].said);
+        if (cases[i].said && !strstr(text, cases[i].said))
+            fail_msg("case %zu lacks \"%s\": %s", i, cases[i].said, text);
+        if (strstr(text, cases[i].not_said))
+            fail_msg("case %zu names %s: %s", i, cases[i].not_said, text);
+        free(text);
+    }
+}
+
+static void touch(const char *name)
+{
+    char path[160];
+
+    snprintf(path, sizeof path, "%s/%s", node.folder, name);
+    assert_int_equal(gv_file_write(path, ATTACKER, strlen(ATTACKER), 0600, NULL), GV_OK);
+}
+
+static bool there(const char *name)
+{
+    char path[160];
+
+    snprintf(path, sizeof path, "%s/%s", node.folder, name);
+    return access(path, F_OK) == 0;
+}
+
+/* Copies of the store that were set aside hold addresses, too: counted, deleted in time, and by an
+ * erasure at once. */
+static void test_what_was_set_aside(void **state)
+{
+    static const char *const aside[] = {"store.db.corrupt-20260101T000000Z",
+                                        "store.db.corrupt-20260101T000000Z-wal",
+                                        "store.db.before-restore-20260101T000000Z"};
+    static const char *const other[] = {"store.db.copy", "xstore.db.corrupt-2",
+                                        "certificate.corrupt-2"};
+    const uint64_t now = gv_unix_ms();
+    size_t count, i;
+    json_t *json, *item;
+
+    for (int round = 0; round < 2; round++) {
+        for (i = 0; i < 3; i++) {
+            touch(aside[i]);
+            touch(other[i]);
+        }
+        assert_int_equal(node_get(&node, "privacy", &json), 200);
+        count = 0;
+        json_array_foreach(json_object_get(json, "held"), i, item)
+        {
+            if (strstr(json_string_value(json_object_get(item, "where")), "before-restore"))
+                count = (size_t)json_integer_value(json_object_get(item, "count"));
+        }
+        json_decref(json);
+        assert_int_equal(count, 3);
+        if (round == 0) {
+            assert_int_equal(gv_persist_aside(node.persist, now - 3600000, &count, NULL), GV_OK);
+            assert_int_equal(count, 0);
+            assert_true(there(aside[0]));
+            assert_int_equal(gv_persist_aside(node.persist, now + 3600000, &count, NULL), GV_OK);
+        } else {
+            assert_int_equal(
+                node_post(&node, "privacy/erase", "{\"addr\":\"" ATTACKER "\"}", &json), 200);
+            count = (size_t)json_integer_value(json_object_get(json, "aside"));
+            json_decref(json);
+        }
+        assert_int_equal(count, 3);
+        for (i = 0; i < 3; i++)
+            assert_true(!there(aside[i]) && there(other[i]));
+    }
+    for (i = 0; i < 3; i++) {
+        char path[160];
+        snprintf(path, sizeof path, "%s/%s", node.folder, other[i]);
+        unlink(path);
+    }
 }
 
 /* Rows of before schema 4 name who logged in; after one start no byte of the file does. */
@@ -234,7 +433,7 @@ static void test_an_older_store_forgets_who_logged_in(void **state)
     gv_persist_close(persist);
     gv_effects_free(&effects);
     gv_buf_free(&value);
-    assert_true(store_names(&row.subject));
+    assert_true(file_names("", &row.subject, 5));
     for (int start = 0; start < 2; start++) {
         assert_int_equal(node_start(&node), GV_OK);
         json_t *json = export("91.203.100.77");
@@ -245,7 +444,7 @@ static void test_an_older_store_forgets_who_logged_in(void **state)
         assert_int_equal(history_rows(), 100);
         for (uint8_t i = 1; i <= 100; i++) {
             row.subject.bytes[2] = i;
-            assert_false(store_names(&row.subject));
+            assert_false(file_names("", &row.subject, 5));
         }
     }
     assert_int_equal(node_start(&node), GV_OK);
@@ -284,7 +483,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_export_and_erase, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_erase_beside_a_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_erase_of_a_user, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_whom_the_log_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_was_set_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_older_store_forgets_who_logged_in, setup, teardown),
         cmocka_unit_test_setup_teardown(test_report, setup, teardown),
     };

@@ -139,6 +139,29 @@ static void the_new_key_signs_from_its_minute_on(void **state)
     assert_string_equal(word, "early");
 }
 
+static unsigned head_status(const struct gv_identity *key)
+{
+    struct gv_fetch_result result;
+    char path[64];
+
+    snprintf(path, sizeof path, "/v1/log/head?log=%08x", gv_certificate_signer(key->sign_public));
+    registry_fetch(&r, &result, path, NULL);
+    gv_fetch_result_free(&result);
+    return result.status;
+}
+
+/* Whoever asks for the log of a key that is only announced finds no trouble of the registry's. */
+static void a_key_that_does_not_sign_yet_has_no_log(void **state)
+{
+    rotate();
+    assert_int_equal(head_status(&next), 404);
+    assert_int_equal(head_status(&r.signer), 200);
+    turn_clock(59);
+    assert_int_equal(head_status(&next), 404);
+    turn_clock(61);
+    assert_int_equal(head_status(&next), 200); /* empty, and signed */
+}
+
 static void a_restart_goes_on_with_the_right_key(void **state)
 {
     rotate();
@@ -174,6 +197,143 @@ static void without_the_new_key_nothing_is_signed_after_the_overlap(void **state
     confirm.code = code;
     assert_int_equal(
         registry_post(&r, "/v1/confirm", registry_signed(&r, &bob, &confirm), word, wire), 503);
+}
+
+/* Two keys at once are two logs to watch: for a change only. */
+static void no_two_keys_are_signed_to_stay_beside_each_other(void **state)
+{
+    struct gv_descriptor *d = &r.descriptor;
+    struct gv_text why = {""};
+
+    rotate();
+    uint32_t from = d->keys[1].from_min;
+    d->keys[0].until_min = from + 2880;
+    assert_int_equal(gv_write_descriptor(d, r.folder, r.root.sign_secret, &why), GV_OK);
+    d->keys[0].until_min++;
+    assert_int_equal(gv_write_descriptor(d, r.folder, r.root.sign_secret, &why), GV_ERR_FORBIDDEN);
+    assert_non_null(strstr(why.text, "keys --rotate"));
+    /* Named within one minute, it is the earlier in the list that has to end. */
+    d->keys[1].from_min = d->keys[0].from_min;
+    d->keys[0].until_min = d->keys[0].from_min + 60;
+    assert_int_equal(gv_write_descriptor(d, r.folder, r.root.sign_secret, &why), GV_OK);
+    d->keys[0].until_min = d->keys[1].until_min;
+    assert_int_equal(gv_write_descriptor(d, r.folder, r.root.sign_secret, &why), GV_ERR_FORBIDDEN);
+    /* One that is found in the place of the named ones takes over at once. */
+    d->key_count = 1;
+    d->keys[0].until_min = REGISTRY_NOW + 1000000;
+    assert_int_equal(gv_set_registry_key(d, next.sign_public, REGISTRY_NOW), GV_OK);
+    assert_int_equal(d->keys[0].until_min, REGISTRY_NOW + 1440);
+    assert_int_equal(gv_write_descriptor(d, r.folder, r.root.sign_secret, &why), GV_OK);
+}
+
+static void name_key(const struct gv_identity *key, uint32_t from_min, uint32_t until_min)
+{
+    struct gv_registry_key *named = &r.descriptor.keys[r.descriptor.key_count++];
+
+    memcpy(named->key, key->sign_public, GV_KEY_LEN);
+    named->from_min = from_min;
+    named->until_min = until_min;
+}
+
+static int run_rotation(void)
+{
+    char name[] = "keys", data[] = "--data", rotation[] = "--rotate";
+    char *words[] = {name, data, r.folder, rotation, NULL};
+
+    return gv_command_keys(4, words);
+}
+
+static void read_key(struct gv_identity *out, const char *name)
+{
+    uint8_t secret[GV_SECRET_LEN];
+    char *path = gv_data_path(r.folder, name);
+
+    assert_int_equal(gv_keyfile_read(secret, path, NULL), GV_OK);
+    gv_identity_from_secret(out, secret);
+    free(path);
+}
+
+/* The tools of the past let two keys stay beside each other for as long as they liked. Nothing
+ * changes that any more, and it keeps nobody from signing: by the program's own clock, which this
+ * one's times are made of. */
+static void a_long_overlap_in_the_past_is_past(void **state)
+{
+    struct gv_descriptor *d = &r.descriptor;
+    uint32_t now = gv_now_min(), days = 1440;
+    struct gv_text why = {""};
+    struct gv_identity held;
+    struct gv_buf signed_one;
+    char *path;
+
+    rotate();
+    d->activation_min = now;
+    d->keys[0].from_min = now - 300 * days;
+    d->keys[0].until_min = now - days;
+    d->keys[1].from_min = now - 200 * days;
+    d->keys[1].until_min = now + 500 * days;
+    assert_int_equal(gv_write_descriptor(d, r.folder, r.root.sign_secret, &why), GV_OK);
+    d->keys[0].until_min = now + 2 * days; /* what is left of it is no longer than it may be */
+    assert_int_equal(gv_write_descriptor(d, r.folder, r.root.sign_secret, &why), GV_OK);
+    d->keys[0].until_min++;
+    assert_int_equal(gv_write_descriptor(d, r.folder, r.root.sign_secret, &why), GV_ERR_FORBIDDEN);
+    /* A key that begins later would be beside the new one: refused, and no key is lost for it. */
+    d->keys[0].until_min = now - days;
+    d->keys[1].until_min = now + 30 * days;
+    name_key(&carol, now + 30 * days, now + 900 * days);
+    assert_int_equal(gv_write_descriptor(d, r.folder, r.root.sign_secret, &why), GV_OK);
+    assert_int_not_equal(run_rotation(), 0);
+    read_key(&held, GV_FILE_REGISTRY_KEY);
+    assert_memory_equal(held.sign_public, r.signer.sign_public, GV_KEY_LEN);
+    read_key(&held, GV_FILE_NEXT_KEY);
+    assert_memory_equal(held.sign_public, next.sign_public, GV_KEY_LEN);
+    /* Without it there is nothing against a rotation. */
+    d->key_count = 2;
+    assert_int_equal(gv_write_descriptor(d, r.folder, r.root.sign_secret, &why), GV_OK);
+    assert_int_equal(run_rotation(), 0);
+    read_key(&held, GV_FILE_REGISTRY_KEY);
+    assert_memory_equal(held.sign_public, next.sign_public, GV_KEY_LEN);
+    read_key(&held, GV_FILE_NEXT_KEY);
+    path = gv_data_path(r.folder, GV_FILE_DESCRIPTOR);
+    gv_buf_init(&signed_one);
+    assert_int_equal(gv_descriptor_read(d, &signed_one, path, &why), GV_OK);
+    gv_buf_free(&signed_one);
+    free(path);
+    assert_int_equal(d->key_count, 3);
+    assert_memory_equal(d->keys[2].key, held.sign_public, GV_KEY_LEN);
+    assert_true(d->keys[1].until_min <= d->keys[2].from_min + 2 * days);
+}
+
+static unsigned health(void)
+{
+    struct gv_fetch_result result;
+
+    registry_fetch(&r, &result, "/v1/health", NULL);
+    gv_fetch_result_free(&result);
+    return result.status;
+}
+
+/* Nobody thinks of it after three years: it is said before, and a registry that can issue nothing
+ * does not call itself well. */
+static void the_end_of_the_last_key_is_announced(void **state)
+{
+    struct gv_text what;
+
+    rotate();
+    registry_stop(&r);
+    registry_start(&r);
+    const struct gv_descriptor *d = &r.registrar->descriptor;
+    const struct gv_signers *signers = &r.registrar->signers;
+    uint32_t end = d->keys[1].until_min;
+    assert_false(gv_signers_end(&what, signers, d, d->keys[0].until_min - 1)); /* one follows */
+    assert_false(gv_signers_end(&what, signers, d, end - 90 * 1440 - 1));
+    assert_true(gv_signers_end(&what, signers, d, end - 90 * 1440));
+    assert_non_null(strstr(what.text, "keys --rotate before that"));
+    assert_true(gv_signers_end(&what, signers, d, end));
+    assert_non_null(strstr(what.text, "nothing can be issued"));
+    turn_clock(end - REGISTRY_NOW - 1);
+    assert_int_equal(health(), 200);
+    turn_clock(1);
+    assert_int_equal(health(), 503);
 }
 
 /* ---- the node ------------------------------------------------------------------------------- */
@@ -269,8 +429,12 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(the_new_key_signs_from_its_minute_on),
+        T(a_key_that_does_not_sign_yet_has_no_log),
         T(a_restart_goes_on_with_the_right_key),
         T(without_the_new_key_nothing_is_signed_after_the_overlap),
+        T(no_two_keys_are_signed_to_stay_beside_each_other),
+        T(a_long_overlap_in_the_past_is_past),
+        T(the_end_of_the_last_key_is_announced),
         T(a_node_renews_when_its_key_was_followed),
         T(revocations_of_a_dropped_key_hide_no_others),
     };

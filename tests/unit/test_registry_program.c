@@ -583,10 +583,14 @@ static void test_a_proxy_is_hinted_at(void **state)
 
     assert_null(strstr(output, "trusted_proxy")); /* of init in setup: no https */
     expect(EX_OK, "init --data tls --name x --url https://r.example --mail file:/tmp/x",
-           "set [registry] trusted_proxy in that file");
+           "set trusted_proxy to the proxy's address");
     snprintf(path, sizeof path, "%s/tls/registry.conf", folder);
     read_file(path);
     assert_non_null(strstr(output, "\n;trusted_proxy = 127.0.0.1\n"));
+    assert_non_null(strstr(output, "\n;tls_certificate = "));
+    assert_non_null(strstr(output, "\nfrom = grapevine@r.example\n"));
+    expect(EX_OK, "init --data from --name x --listen 127.0.0.1:1",
+           "smtp://localhost from an address that has yet to be set: [mail] url and from");
     expect(EX_OK, "serve --check --config tls/registry.conf", "");
     snprintf(path, sizeof path, "sed -i 's/^;trusted/trusted/' %s/tls/registry.conf", folder);
     assert_int_equal(system(path), 0);

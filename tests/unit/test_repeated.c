@@ -39,12 +39,24 @@ static const struct {
     {{D LOGIN, "Nov 22 02:36:24 mx last message repeated 1 time"},
      "1 198.51.100.9 dovecot imap unspecified 2 visit; "
      "2 198.51.100.9 dovecot imap unspecified 2 visit"},
+    /* by a syslog socket, with the priority */
+    {{"<22>" D LOGIN, "<22>Nov 22 02:36:24 mx last message repeated 3 times"},
+     "1 198.51.100.9 dovecot imap unspecified 2 visit; "
+     "2 198.51.100.9 dovecot imap unspecified 6 visit"},
+    {{"<22>" P FAILED, "<46>Nov 22 02:36:24 mx last message repeated 3 times"},
+     "1 198.51.100.7 postfix smtp unspecified 1 visit; "
+     "2 198.51.100.7 postfix smtp unspecified 3"},
+    {{"<22>" D LOGIN, "<22>Nov 22 02:36:24 my last message repeated 3 times"},
+     "1 198.51.100.9 dovecot imap unspecified 2 visit"},
     /* of another host, of another line, of what was no failure, twice */
     {{D LOGIN, "Nov 22 02:36:24 my last message repeated 3 times"},
      "1 198.51.100.9 dovecot imap unspecified 2 visit"},
     {{D LOGIN,
       D "imap-login: Disconnected (no auth attempts in 1 secs): user=<>, rip=198.51.100.9, "
         "lip=192.0.2.1, session=<TQRlYtRg0aDGM2QH>",
+      "Nov 22 02:36:24 mx last message repeated 3 times"},
+     "1 198.51.100.9 dovecot imap unspecified 2 visit"},
+    {{D LOGIN, D "lmtp(x)<5><y>: saved mail to INBOX",
       "Nov 22 02:36:24 mx last message repeated 3 times"},
      "1 198.51.100.9 dovecot imap unspecified 2 visit"},
     {{D LOGIN, "Nov 22 02:36:22 mx sshd[1]: x", "Nov 22 02:36:24 mx last message repeated 3 times"},

@@ -265,6 +265,15 @@ static void the_log_is_found(void **state)
     snprintf(path, sizeof path, "#!/bin/sh\necho '%s/dovecot.log'\n", root);
     put("bin/doveconf", path, 0755);
     assert_int_equal(gv_find_logs(logs, root), 2); /* and what others log */
+    put("dovecot-info.log", "x\n", 0644);
+    snprintf(path, sizeof path,
+             "#!/bin/sh\ncase $2 in info_log_path) echo %s/dovecot-info.log;; log_path) echo "
+             "%s/dovecot.log;; esac\n",
+             root, root);
+    put("bin/doveconf", path, 0755);
+    assert_int_equal(gv_find_logs(logs, root), 3);
+    snprintf(path, sizeof path, "%s/dovecot-info.log", root);
+    assert_true(strcmp(logs[0], path) == 0 || strcmp(logs[1], path) == 0);
     snprintf(path, sizeof path, "#!/bin/sh\necho '%s/dovecot log'\n", root);
     put("bin/doveconf", path, 0755);
     assert_int_equal(gv_find_logs(logs, root), 1); /* a name that [log] file cannot say */

@@ -133,7 +133,7 @@ static void test_a_schema_that_is_not_ours_is_damage(void **state)
         {"CREATE TRIGGER t AFTER INSERT ON record BEGIN DELETE FROM history; END", 2000, 1},
         {"PRAGMA user_version = 0", 2000, 1},
         {"PRAGMA user_version = 1", 2000, 1},
-        {"PRAGMA user_version = 5", 2000, 1},
+        {"PRAGMA user_version = 6", 2000, 1},
         {"PRAGMA user_version = -5", 2000, 1},
         {"PRAGMA application_id = 7", 2000, 1},
         {"PRAGMA writable_schema = ON; DELETE FROM sqlite_schema", 2000, 1},

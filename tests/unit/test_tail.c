@@ -14,155 +14,41 @@
 #include <cmocka.h>
 
 #include "crypto/error.h"
-#include "node/ingest/tail.h"
-
-struct desk {
-    char folder[64];
-    char path[96];
-    struct gv_tail tail;
-    bool open;
-    uint64_t now_ms;
-    char got[65536]; /* lines joined with '|'; "<long>" for one that was too long */
-};
-
-static void on_line(void *context, const char *line, size_t len)
-{
-    struct desk *desk = context;
-    size_t at = strlen(desk->got);
-
-    if (len == SIZE_MAX) {
-        strcat(desk->got, "<long>|");
-        return;
-    }
-    assert_true(at + len + 2 < sizeof desk->got);
-    for (size_t i = 0; i < len; i++)
-        desk->got[at++] = line[i] ? line[i] : '0';
-    desk->got[at++] = '|';
-    desk->got[at] = '\0';
-}
-
-static void path_of(char out[128], const struct desk *desk, const char *name)
-{
-    snprintf(out, 128, "%s/%s", desk->folder, name);
-}
-
-static void write_mode(struct desk *desk, const char *name, const char *mode, const char *text,
-                       size_t len)
-{
-    char path[128];
-
-    path_of(path, desk, name);
-    FILE *f = fopen(path, mode);
-    assert_non_null(f);
-    assert_int_equal(fwrite(text, 1, len, f), len);
-    fclose(f);
-}
-
-static void append(struct desk *desk, const char *name, const char *text)
-{
-    write_mode(desk, name, "a", text, strlen(text));
-}
-
-static void move(struct desk *desk, const char *from, const char *to)
-{
-    char old[128], new[128];
-
-    path_of(old, desk, from);
-    path_of(new, desk, to);
-    assert_int_equal(rename(old, new), 0);
-}
-
-/* Begins to follow, at a position or (NULL) from the start. */
-static void follow(struct desk *desk, const struct gv_position *position, bool from_start)
-{
-    assert_int_equal(gv_tail_init(&desk->tail, desk->path, position, from_start), GV_OK);
-    desk->open = true;
-}
-
-static struct gv_position leave(struct desk *desk)
-{
-    struct gv_position position = desk->tail.position;
-
-    gv_tail_close(&desk->tail);
-    desk->open = false;
-    return position;
-}
-
-/* Polls for some seconds and compares what came. */
-static void expect(struct desk *desk, const char *lines)
-{
-    for (int i = 0; i < 16; i++) {
-        desk->now_ms += 250;
-        usleep(4000); /* in a folder where names have just moved nothing is sure */
-        while (gv_tail_poll(&desk->tail, desk->now_ms, on_line, desk))
-            ;
-    }
-    assert_string_equal(desk->got, lines);
-    desk->got[0] = '\0';
-}
-
-static int open_desk(void **state)
-{
-    struct desk *desk = calloc(1, sizeof *desk);
-
-    strcpy(desk->folder, "/tmp/gv_tail_XXXXXX");
-    assert_non_null(mkdtemp(desk->folder));
-    snprintf(desk->path, sizeof desk->path, "%s/mail.log", desk->folder);
-    *state = desk;
-    return 0;
-}
-
-static int close_desk(void **state)
-{
-    static const char *const names[] = {"mail.log", "mail.log.1", "mail.log.2", "other"};
-    struct desk *desk = *state;
-    char path[128];
-
-    if (desk->open)
-        gv_tail_close(&desk->tail);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        path_of(path, desk, names[i]);
-        if (unlink(path) != 0)
-            rmdir(path);
-    }
-    rmdir(desk->folder);
-    free(desk);
-    return 0;
-}
+#include "helper_tail.h"
 
 static void lines_come_when_they_are_whole(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "one\ntwo\nthr");
-    follow(desk, NULL, true);
-    expect(desk, "one|two|");
-    append(desk, "mail.log", "ee");
-    expect(desk, "");
-    append(desk, "mail.log", "\n\nfour\n");
-    expect(desk, "three||four|");
+    desk_append(desk, "mail.log", "one\ntwo\nthr");
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "one|two|");
+    desk_append(desk, "mail.log", "ee");
+    desk_expect(desk, "");
+    desk_append(desk, "mail.log", "\n\nfour\n");
+    desk_expect(desk, "three||four|");
 }
 
 static void a_new_follower_begins_at_the_end(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "old\nhalf of a li");
-    follow(desk, NULL, false);
-    expect(desk, "");
-    append(desk, "mail.log", "ne\nnew\n");
-    expect(desk, "new|"); /* the second half of a line is no line */
+    desk_append(desk, "mail.log", "old\nhalf of a li");
+    desk_follow(desk, NULL, false);
+    desk_expect(desk, "");
+    desk_append(desk, "mail.log", "ne\nnew\n");
+    desk_expect(desk, "new|"); /* the second half of a line is no line */
 }
 
 static void a_file_that_is_not_there_yet(void **state)
 {
     struct desk *desk = *state;
 
-    follow(desk, NULL, true);
-    expect(desk, "");
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "");
     assert_int_equal(desk->tail.state, GV_SOURCE_WAITING);
-    append(desk, "mail.log", "one\n");
-    expect(desk, "one|");
+    desk_append(desk, "mail.log", "one\n");
+    desk_expect(desk, "one|");
     assert_int_equal(desk->tail.state, GV_SOURCE_READING);
 }
 
@@ -170,32 +56,32 @@ static void a_file_that_was_awaited_is_all_new(void **state)
 {
     struct desk *desk = *state;
 
-    follow(desk, NULL, false);
-    expect(desk, "");
+    desk_follow(desk, NULL, false);
+    desk_expect(desk, "");
     assert_int_equal(desk->tail.state, GV_SOURCE_WAITING);
-    append(desk, "mail.log", "one\ntwo\n");
-    expect(desk, "one|two|");
+    desk_append(desk, "mail.log", "one\ntwo\n");
+    desk_expect(desk, "one|two|");
 }
 
 static void a_file_that_may_not_be_read_yet_is_not_new(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "old\n");
+    desk_append(desk, "mail.log", "old\n");
     assert_int_equal(chmod(desk->path, 0), 0);
     bool root = geteuid() == 0;
     if (root)
         assert_int_equal(seteuid(65534), 0); /* root may read everything */
-    follow(desk, NULL, false);
-    gv_tail_poll(&desk->tail, 1, on_line, desk);
+    desk_follow(desk, NULL, false);
+    gv_tail_poll(&desk->tail, 1, desk_line, desk);
     enum gv_source_state denied = desk->tail.state;
     if (root)
         assert_int_equal(seteuid(0), 0);
     assert_int_equal(denied, GV_SOURCE_DENIED);
     assert_int_equal(chmod(desk->path, 0600), 0);
-    expect(desk, "");
-    append(desk, "mail.log", "new\n");
-    expect(desk, "new|");
+    desk_expect(desk, "");
+    desk_append(desk, "mail.log", "new\n");
+    desk_expect(desk, "new|");
 }
 
 static void a_folder_and_a_fifo_are_no_files(void **state)
@@ -203,69 +89,69 @@ static void a_folder_and_a_fifo_are_no_files(void **state)
     struct desk *desk = *state;
 
     assert_int_equal(mkdir(desk->path, 0700), 0);
-    follow(desk, NULL, false); /* what comes in their place is new */
-    expect(desk, "");
+    desk_follow(desk, NULL, false); /* what comes in their place is new */
+    desk_expect(desk, "");
     assert_int_equal(desk->tail.state, GV_SOURCE_NOT_A_FILE);
     assert_int_equal(rmdir(desk->path), 0);
     assert_int_equal(mkfifo(desk->path, 0600), 0);
-    expect(desk, "");
+    desk_expect(desk, "");
     assert_int_equal(desk->tail.state, GV_SOURCE_NOT_A_FILE);
     unlink(desk->path);
-    append(desk, "mail.log", "one\n");
-    expect(desk, "one|");
+    desk_append(desk, "mail.log", "one\n");
+    desk_expect(desk, "one|");
 }
 
 static void no_permission(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "one\n");
+    desk_append(desk, "mail.log", "one\n");
     assert_int_equal(chmod(desk->path, 0), 0);
     bool root = geteuid() == 0;
     if (root)
         assert_int_equal(seteuid(65534), 0); /* root may read everything */
-    follow(desk, NULL, true);
-    while (gv_tail_poll(&desk->tail, 1, on_line, desk))
+    desk_follow(desk, NULL, true);
+    while (gv_tail_poll(&desk->tail, 1, desk_line, desk))
         ;
     enum gv_source_state denied = desk->tail.state;
     if (root)
         assert_int_equal(seteuid(0), 0);
     assert_int_equal(denied, GV_SOURCE_DENIED);
     assert_int_equal(chmod(desk->path, 0600), 0);
-    expect(desk, "one|");
+    desk_expect(desk, "one|");
 }
 
 static void rotation_by_rename(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "one\n");
-    follow(desk, NULL, true);
-    expect(desk, "one|");
-    move(desk, "mail.log", "mail.log.1");
-    append(desk, "mail.log.1", "two\n"); /* the writer has not been told yet */
-    expect(desk, "two|");
-    append(desk, "mail.log", "four\n");
-    append(desk, "mail.log.1", "three\n");
-    expect(desk, "three|four|");
+    desk_append(desk, "mail.log", "one\n");
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "one|");
+    desk_move(desk, "mail.log", "mail.log.1");
+    desk_append(desk, "mail.log.1", "two\n"); /* the writer has not been told yet */
+    desk_expect(desk, "two|");
+    desk_append(desk, "mail.log", "four\n");
+    desk_append(desk, "mail.log.1", "three\n");
+    desk_expect(desk, "three|four|");
     assert_int_equal(desk->tail.rotations, 1);
-    append(desk, "mail.log", "five\n");
-    expect(desk, "five|");
+    desk_append(desk, "mail.log", "five\n");
+    desk_expect(desk, "five|");
 }
 
 static void rotation_that_is_undone(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "one\n");
-    follow(desk, NULL, true);
-    expect(desk, "one|");
-    move(desk, "mail.log", "mail.log.1");
-    expect(desk, "");
+    desk_append(desk, "mail.log", "one\n");
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "one|");
+    desk_move(desk, "mail.log", "mail.log.1");
+    desk_expect(desk, "");
     assert_int_equal(desk->tail.state, GV_SOURCE_READING); /* it is not deleted */
-    move(desk, "mail.log.1", "mail.log");
-    append(desk, "mail.log", "two\n");
-    expect(desk, "two|");
+    desk_move(desk, "mail.log.1", "mail.log");
+    desk_append(desk, "mail.log", "two\n");
+    desk_expect(desk, "two|");
     assert_int_equal(desk->tail.rotations, 0);
 }
 
@@ -273,13 +159,13 @@ static void rotation_by_copy_and_truncate(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "Nov 22 one\nNov 22 two\n");
-    follow(desk, NULL, true);
-    expect(desk, "Nov 22 one|Nov 22 two|");
+    desk_append(desk, "mail.log", "Nov 22 one\nNov 22 two\n");
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "Nov 22 one|Nov 22 two|");
     assert_int_equal(truncate(desk->path, 0), 0);
-    expect(desk, "");
-    append(desk, "mail.log", "Nov 23 one\n");
-    expect(desk, "Nov 23 one|");
+    desk_expect(desk, "");
+    desk_append(desk, "mail.log", "Nov 23 one\n");
+    desk_expect(desk, "Nov 23 one|");
     assert_int_equal(desk->tail.rotations, 1);
 }
 
@@ -287,46 +173,46 @@ static void truncation_that_is_outgrown_before_it_is_seen(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "Nov 22 one\n");
-    follow(desk, NULL, true);
-    expect(desk, "Nov 22 one|");
+    desk_append(desk, "mail.log", "Nov 22 one\n");
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "Nov 22 one|");
     assert_int_equal(truncate(desk->path, 0), 0);
-    append(desk, "mail.log", "Nov 23 first\nNov 23 second\nNov 23 third\n");
-    expect(desk, "Nov 23 first|Nov 23 second|Nov 23 third|");
+    desk_append(desk, "mail.log", "Nov 23 first\nNov 23 second\nNov 23 third\n");
+    desk_expect(desk, "Nov 23 first|Nov 23 second|Nov 23 third|");
 }
 
 static void deletion_and_a_new_file(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "one\n");
-    follow(desk, NULL, true);
-    expect(desk, "one|");
+    desk_append(desk, "mail.log", "one\n");
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "one|");
     unlink(desk->path);
-    expect(desk, "");
-    append(desk, "mail.log", "two\n");
-    expect(desk, "two|");
+    desk_expect(desk, "");
+    desk_append(desk, "mail.log", "two\n");
+    desk_expect(desk, "two|");
 }
 
 static void deletion_is_told_and_what_comes_is_all_new(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "one\n");
-    follow(desk, NULL, false); /* from its end */
-    expect(desk, "");
+    desk_append(desk, "mail.log", "one\n");
+    desk_follow(desk, NULL, false); /* from its end */
+    desk_expect(desk, "");
     FILE *writer = fopen(desk->path, "a");
     assert_non_null(writer);
     unlink(desk->path);
-    expect(desk, "");
+    desk_expect(desk, "");
     assert_int_equal(desk->tail.state, GV_SOURCE_WAITING);
     assert_true(desk->tail.position.inode != 0); /* gone, rather than not there yet */
     fputs("to the deleted one\n", writer);
     fclose(writer);
-    expect(desk, "to the deleted one|");
+    desk_expect(desk, "to the deleted one|");
     assert_int_equal(desk->tail.state, GV_SOURCE_WAITING);
-    append(desk, "mail.log", "two\nthree\n");
-    expect(desk, "two|three|");
+    desk_append(desk, "mail.log", "two\nthree\n");
+    desk_expect(desk, "two|three|");
     assert_int_equal(desk->tail.state, GV_SOURCE_READING);
 }
 
@@ -334,101 +220,101 @@ static void deletion_and_a_restart(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "one\n");
-    follow(desk, NULL, true);
-    expect(desk, "one|");
+    desk_append(desk, "mail.log", "one\n");
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "one|");
     unlink(desk->path);
-    expect(desk, "");
-    struct gv_position position = leave(desk);
-    follow(desk, &position, false);
-    expect(desk, "");
+    desk_expect(desk, "");
+    struct gv_position position = desk_leave(desk);
+    desk_follow(desk, &position, false);
+    desk_expect(desk, "");
     assert_int_equal(desk->tail.state, GV_SOURCE_WAITING);
-    append(desk, "mail.log", "two\nthree\n");
-    expect(desk, "two|three|");
+    desk_append(desk, "mail.log", "two\nthree\n");
+    desk_expect(desk, "two|three|");
 }
 
 static void a_restart_neither_loses_nor_repeats(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "one\ntwo\nthr");
-    follow(desk, NULL, true);
-    expect(desk, "one|two|");
-    struct gv_position position = leave(desk);
+    desk_append(desk, "mail.log", "one\ntwo\nthr");
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "one|two|");
+    struct gv_position position = desk_leave(desk);
     assert_int_equal(position.offset, 8); /* in front of the half line */
-    append(desk, "mail.log", "ee\nfour\n");
-    follow(desk, &position, false);
-    expect(desk, "three|four|");
+    desk_append(desk, "mail.log", "ee\nfour\n");
+    desk_follow(desk, &position, false);
+    desk_expect(desk, "three|four|");
 }
 
 static void a_rotation_during_a_restart(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "one\n");
-    follow(desk, NULL, true);
-    expect(desk, "one|");
-    struct gv_position position = leave(desk);
-    append(desk, "mail.log", "two\n");
-    move(desk, "mail.log", "mail.log.1");
-    append(desk, "mail.log", "three\n");
-    follow(desk, &position, false);
-    expect(desk, "two|three|");
+    desk_append(desk, "mail.log", "one\n");
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "one|");
+    struct gv_position position = desk_leave(desk);
+    desk_append(desk, "mail.log", "two\n");
+    desk_move(desk, "mail.log", "mail.log.1");
+    desk_append(desk, "mail.log", "three\n");
+    desk_follow(desk, &position, false);
+    desk_expect(desk, "two|three|");
 
-    position = leave(desk); /* renamed, and no new file yet */
-    append(desk, "mail.log", "four\n");
-    move(desk, "mail.log", "mail.log.2");
-    follow(desk, &position, false);
-    expect(desk, "four|");
-    append(desk, "mail.log", "five\n");
-    expect(desk, "five|");
+    position = desk_leave(desk); /* renamed, and no new file yet */
+    desk_append(desk, "mail.log", "four\n");
+    desk_move(desk, "mail.log", "mail.log.2");
+    desk_follow(desk, &position, false);
+    desk_expect(desk, "four|");
+    desk_append(desk, "mail.log", "five\n");
+    desk_expect(desk, "five|");
 }
 
 static void a_truncation_during_a_restart(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "Nov 22 one\nNov 22 two\n");
-    follow(desk, NULL, true);
-    expect(desk, "Nov 22 one|Nov 22 two|");
-    struct gv_position position = leave(desk);
+    desk_append(desk, "mail.log", "Nov 22 one\nNov 22 two\n");
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "Nov 22 one|Nov 22 two|");
+    struct gv_position position = desk_leave(desk);
     assert_int_equal(truncate(desk->path, 0), 0);
-    append(desk, "mail.log", "Nov 23 one\n"); /* shorter than the position */
-    follow(desk, &position, false);
-    expect(desk, "Nov 23 one|");
+    desk_append(desk, "mail.log", "Nov 23 one\n"); /* shorter than the position */
+    desk_follow(desk, &position, false);
+    desk_expect(desk, "Nov 23 one|");
 
-    position = leave(desk);
+    position = desk_leave(desk);
     assert_int_equal(truncate(desk->path, 0), 0);
-    append(desk, "mail.log", "Nov 24 one\nNov 24 two\nNov 24 three\n"); /* longer */
-    follow(desk, &position, false);
-    expect(desk, "Nov 24 one|Nov 24 two|Nov 24 three|");
+    desk_append(desk, "mail.log", "Nov 24 one\nNov 24 two\nNov 24 three\n"); /* longer */
+    desk_follow(desk, &position, false);
+    desk_expect(desk, "Nov 24 one|Nov 24 two|Nov 24 three|");
 }
 
 static void a_file_that_is_gone_for_good_during_a_restart(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "one\n");
-    follow(desk, NULL, true);
-    expect(desk, "one|");
-    struct gv_position position = leave(desk);
-    append(desk, "other", "keeps the inode from being used again\n");
-    move(desk, "other", "mail.log");
-    follow(desk, &position, false);
-    expect(desk, "keeps the inode from being used again|"); /* all of it is new */
+    desk_append(desk, "mail.log", "one\n");
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "one|");
+    struct gv_position position = desk_leave(desk);
+    desk_append(desk, "other", "keeps the inode from being used again\n");
+    desk_move(desk, "other", "mail.log");
+    desk_follow(desk, &position, false);
+    desk_expect(desk, "keeps the inode from being used again|"); /* all of it is new */
 }
 
 static void a_position_in_an_empty_file(void **state)
 {
     struct desk *desk = *state;
 
-    append(desk, "mail.log", "");
-    follow(desk, NULL, false);
-    expect(desk, "");
-    struct gv_position position = leave(desk);
-    append(desk, "mail.log", "one\n");
-    follow(desk, &position, false);
-    expect(desk, "one|");
+    desk_append(desk, "mail.log", "");
+    desk_follow(desk, NULL, false);
+    desk_expect(desk, "");
+    struct gv_position position = desk_leave(desk);
+    desk_append(desk, "mail.log", "one\n");
+    desk_follow(desk, &position, false);
+    desk_expect(desk, "one|");
 }
 
 static void rubbish_position(void **state)
@@ -436,9 +322,9 @@ static void rubbish_position(void **state)
     struct desk *desk = *state;
     struct gv_position position = {.device = 1, .inode = 2, .offset = UINT64_MAX, .checksum = 3};
 
-    append(desk, "mail.log", "one\n");
-    follow(desk, &position, false);
-    expect(desk, "one|");
+    desk_append(desk, "mail.log", "one\n");
+    desk_follow(desk, &position, false);
+    desk_expect(desk, "one|");
 }
 
 static void long_lines_are_passed_over_as_a_whole(void **state)
@@ -449,19 +335,19 @@ static void long_lines_are_passed_over_as_a_whole(void **state)
 
     memset(line, 'x', len);
     line[len - 1] = '\n';
-    append(desk, "mail.log", "one\n");
-    write_mode(desk, "mail.log", "a", line, len);
-    append(desk, "mail.log", "two\n");
-    follow(desk, NULL, true);
-    expect(desk, "one|<long>|two|");
+    desk_append(desk, "mail.log", "one\n");
+    desk_write(desk, "mail.log", "a", line, len);
+    desk_append(desk, "mail.log", "two\n");
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "one|<long>|two|");
 
     /* A restart inside it does not take its second half for a line. */
-    write_mode(desk, "mail.log", "a", line, len - 1);
-    expect(desk, "");
-    struct gv_position position = leave(desk);
-    append(desk, "mail.log", "forged line\nthree\n");
-    follow(desk, &position, false);
-    expect(desk, "<long>|three|");
+    desk_write(desk, "mail.log", "a", line, len - 1);
+    desk_expect(desk, "");
+    struct gv_position position = desk_leave(desk);
+    desk_append(desk, "mail.log", "forged line\nthree\n");
+    desk_follow(desk, &position, false);
+    desk_expect(desk, "<long>|three|");
     free(line);
 }
 
@@ -472,14 +358,14 @@ static void the_longest_line_that_is_read(void **state)
 
     memset(line, 'y', sizeof line);
     line[GV_LINE_MAX] = '\n';
-    write_mode(desk, "mail.log", "w", line, GV_LINE_MAX + 1);
+    desk_write(desk, "mail.log", "w", line, GV_LINE_MAX + 1);
     line[GV_LINE_MAX] = 'y';
     line[GV_LINE_MAX + 1] = '\n';
-    write_mode(desk, "mail.log", "a", line, GV_LINE_MAX + 2);
+    desk_write(desk, "mail.log", "a", line, GV_LINE_MAX + 2);
     memset(expected, 'y', GV_LINE_MAX);
     strcpy(expected + GV_LINE_MAX, "|<long>|");
-    follow(desk, NULL, true);
-    expect(desk, expected);
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, expected);
 }
 
 static void nul_bytes_and_binary(void **state)
@@ -487,9 +373,9 @@ static void nul_bytes_and_binary(void **state)
     struct desk *desk = *state;
     static const char text[] = "a\0b\n\0\0\0\n\xff\xfe\x01\nend\n";
 
-    write_mode(desk, "mail.log", "w", text, sizeof text - 1);
-    follow(desk, NULL, true);
-    expect(desk, "a0b|000|\xff\xfe\x01|end|");
+    desk_write(desk, "mail.log", "w", text, sizeof text - 1);
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "a0b|000|\xff\xfe\x01|end|");
 }
 
 static void count_line(void *context, const char *line, size_t len)
@@ -511,7 +397,7 @@ static void one_poll_is_bounded(void **state)
     for (size_t i = 0; i < all; i++)
         fputs("zzz\n", f);
     fclose(f);
-    follow(desk, NULL, true);
+    desk_follow(desk, NULL, true);
     while (gv_tail_poll(&desk->tail, 1, count_line, &lines)) {
         assert_true(4 * lines <= polls * (GV_TAIL_BUDGET + GV_SPLITTER_BUFFER));
         polls++;
@@ -587,7 +473,7 @@ static void several_sources_in_a_loop(void **state)
     struct gv_source_status status[2];
     char other[128];
 
-    path_of(other, desk, "other");
+    desk_path(other, desk, "other");
     const char *paths[] = {desk->path, other};
     struct gv_sources_config config = {.paths = paths,
                                        .path_count = 2,
@@ -595,8 +481,8 @@ static void several_sources_in_a_loop(void **state)
                                        .on_reading = on_reading,
                                        .on_progress = on_progress,
                                        .context = &a};
-    append(desk, "mail.log", LINE LINE "rubbish\n");
-    append(desk, "other", LINE);
+    desk_append(desk, "mail.log", LINE LINE "rubbish\n");
+    desk_append(desk, "other", LINE);
     run_sources(&a, &config, 3, status);
     assert_int_equal(a.readings[0], 2);
     assert_int_equal(a.readings[1], 1);
@@ -607,7 +493,7 @@ static void several_sources_in_a_loop(void **state)
 
     struct gv_position positions[2] = {status[0].position, status[1].position};
     config.positions = positions;
-    append(desk, "mail.log", LINE);
+    desk_append(desk, "mail.log", LINE);
     memset(&a, 0, sizeof a);
     run_sources(&a, &config, 1, status);
     assert_int_equal(a.readings[0], 1);
@@ -637,7 +523,7 @@ static void standard_input_to_its_end(void **state)
     assert_int_equal(a.readings[0], 1); /* the drop is settled by the end of the log */
     assert_int_equal(status[0].state, GV_SOURCE_ENDED);
 
-    append(desk, "mail.log", line); /* standard input that is a file cannot be polled */
+    desk_append(desk, "mail.log", line); /* standard input that is a file cannot be polled */
     FILE *file = fopen(desk->path, "r");
     dup2(fileno(file), STDIN_FILENO);
     fclose(file);
@@ -659,7 +545,7 @@ static void what_sources_cannot_be_made(void **state)
     gv_sources_free(NULL);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, open_desk, close_desk)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, desk_open, desk_close)
 
 int main(void)
 {

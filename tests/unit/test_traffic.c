@@ -28,10 +28,12 @@ static void the_least_valuable_waits_first(void **state)
 
     gv_traffic_init(&traffic, 1000000, 0);
     assert_true(gv_traffic_allows(&traffic, GV_WORTH_ROSTER));
-    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 100000); /* half of the bucket */
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 124999);
+    assert_true(gv_traffic_allows(&traffic, GV_WORTH_ROSTER));
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 1); /* three eighths are left */
     assert_false(gv_traffic_allows(&traffic, GV_WORTH_ROSTER));
     assert_true(gv_traffic_allows(&traffic, GV_WORTH_REPAIR));
-    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, false, 50000);
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, false, 25000);
     assert_false(gv_traffic_allows(&traffic, GV_WORTH_REPAIR));
     assert_true(gv_traffic_allows(&traffic, GV_WORTH_NEWS));
     gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 50000);

@@ -329,6 +329,75 @@ static void a_node_that_may_move_no_more_leaves_the_trees_and_comes_back(void **
     gv_buf_free(&record);
 }
 
+static void offer_all(struct puppet *who, const uint8_t *marks, size_t count)
+{
+    struct gv_buf message;
+
+    gv_buf_init(&message);
+    gv_message_offer(&message, marks, count);
+    puppet_say_buf(who, &message);
+}
+
+/* What a half of the mesh had missed comes in one message, and would come from every neighbour: it
+ * goes on as marks, and whoever asks for many is given these. */
+static void a_haul_is_offered_and_not_pushed(void **state)
+{
+    enum { COUNT = GV_HAUL + 1 };
+    struct gv_buf records[COUNT], message;
+    uint8_t marks[COUNT * GV_MARK_LEN];
+
+    gv_buf_init(&message);
+    gv_message_records_start(&message, COUNT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        records[i] = puppet_signal_on(&puppet, 1 + i, NOW);
+        gv_message_record(&message, records[i].data, records[i].len);
+        mark_of(marks + i * GV_MARK_LEN, &records[i]);
+    }
+    puppet_forget(&other);
+    puppet_say_buf(&puppet, &message);
+    run(GV_OFFER_AGE_MS - 1);
+    assert_int_equal(other.records[GV_RECORD_SIGNAL], 0);
+    assert_int_equal(other.count[GV_MESSAGE_OFFER], 1);
+    assert_int_equal(other.heard.len, 4 + sizeof marks);
+    assert_int_equal(puppet.count[GV_MESSAGE_OFFER], 0);
+    gv_buf_init(&message);
+    gv_message_graft(&message, 0, marks, COUNT);
+    puppet_say_buf(&other, &message);
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_true(puppet_heard_record(&other, &records[i]));
+        gv_buf_free(&records[i]);
+    }
+    assert_int_equal(other.records[GV_RECORD_SIGNAL], COUNT);
+}
+
+/* Two that offer the same haul: one is asked, and the other when that one did not give it. */
+static void a_haul_is_asked_for_once(void **state)
+{
+    uint8_t marks[(GV_HAUL + 1) * GV_MARK_LEN];
+
+    for (size_t i = 0; i < sizeof marks; i++)
+        marks[i] = (uint8_t)(7 * i + 1);
+    puppet_forget(&puppet);
+    puppet_forget(&other);
+    offer_all(&puppet, marks, GV_HAUL + 1);
+    offer_all(&other, marks, GV_HAUL + 1);
+    run(0);
+    assert_int_equal(puppet.count[GV_MESSAGE_GRAFT], 1);
+    assert_int_equal(puppet.heard.len, 5 + sizeof marks); /* 93 0b 00 c4 24: no tree */
+    assert_int_equal(other.count[GV_MESSAGE_GRAFT], 0);
+    run(GV_ASKED_MS);
+    offer_all(&other, marks, GV_HAUL + 1);
+    run(0);
+    assert_int_equal(other.count[GV_MESSAGE_GRAFT], 1);
+    /* A real one offers it once: so repair follows, whoever gave nothing. */
+    unsigned asked = puppet.count[GV_MESSAGE_RECONCILE] + other.count[GV_MESSAGE_RECONCILE];
+    run(2 * GV_HAUL_REPAIR_MS);
+    assert_true(puppet.count[GV_MESSAGE_RECONCILE] + other.count[GV_MESSAGE_RECONCILE] > asked);
+    offer_all(&other, marks, GV_HAUL); /* so few are a gap in a tree: asked for wherever they are */
+    run(0);
+    assert_int_equal(other.count[GV_MESSAGE_GRAFT], 2);
+}
+
 /* What makes an address untrusted goes on while the bucket has a drop; one more vote on one that is
  * untrusted already does not. */
 static void the_verdict_goes_first(void **state)
@@ -487,6 +556,8 @@ int main(void)
         STORY(nobody_can_talk_another_out_of_the_news),
         STORY(a_node_whose_peers_are_quiet_stays_in_the_trees),
         STORY(a_node_that_may_move_no_more_leaves_the_trees_and_comes_back),
+        STORY(a_haul_is_offered_and_not_pushed),
+        STORY(a_haul_is_asked_for_once),
         STORY(the_verdict_goes_first),
         cmocka_unit_test(settled_trees_bring_each_record_once),
     };

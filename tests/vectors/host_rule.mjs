@@ -87,10 +87,22 @@ function evenRhythm(run) {
   return even >= 1 && even >= 3 * odd;
 }
 
-function oldPassword(run) {
+// The two accounts that logged in last, each with its last time.
+function lastTwo(logins) {
+  const latest = new Map();
+  for (const { t, account } of logins)
+    if (account !== 0) {
+      latest.delete(account);
+      latest.set(account, t);
+    }
+  return [...latest].slice(-2);
+}
+
+function oldPassword(run, logins) {
   if (run.length === 0) return false;
   const accounts = new Set(run.map((f) => f.o.account));
   if (accounts.size !== 1 || accounts.has(0)) return false;
+  if (lastTwo(logins).some(([account, t]) => accounts.has(account) && run.at(-1).t - t <= 30 * DAY)) return true;
   const given = run.map((f) => f.o.password).filter((p) => p !== 0);
   if (new Set(given).size > 1) return false;
   if (given.length === run.length) return true;
@@ -113,7 +125,7 @@ function signalOf(a, now, stranger) {
   const login = a.logins.at(-1);
   if (need === 0 && !(login && now - login.t <= WEEK)) need = enough(span = WEEK);
   if (need === 0) return no;
-  if (oldPassword(a.run)) return { repeats: 1, signal: null };
+  if (oldPassword(a.run, a.logins)) return { repeats: 1, signal: null };
 
   const hourOf = (t) => div(t, HOUR);
   const ofDay = a.failures.filter((f) => hourOf(now) - hourOf(f.t) < 25);
