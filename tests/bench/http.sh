@@ -65,6 +65,11 @@ error_log $scratch/nginx.log;
 events { worker_connections 1024; }
 http {
     access_log off;
+    client_body_temp_path $scratch/nginx.body;
+    proxy_temp_path $scratch/nginx.proxy;
+    fastcgi_temp_path $scratch/nginx.fastcgi;
+    uwsgi_temp_path $scratch/nginx.uwsgi;
+    scgi_temp_path $scratch/nginx.scgi;
     keepalive_requests 1000000000;
     server {
         listen 127.0.0.1:$((port + 1));
@@ -77,13 +82,16 @@ http {
     }
 }
 CONF
-"$nginx" -c "$scratch/nginx.conf" 2>/dev/null &
+"$nginx" -p "$scratch" -c "$scratch/nginx.conf" 2>"$scratch/nginx.err" &
 pids+=($!)
 for _ in $(seq 100); do
     taken $((port + 1)) && break
     sleep 0.1
 done
-theirs=$(pgrep -P "${pids[1]}")
+theirs=$(pgrep -P "${pids[1]}") || {
+    echo "http.sh: nginx does not start: $(head -n 1 "$scratch/nginx.err")" >&2
+    exit 70
+}
 [ "$(curl -s "http://127.0.0.1:$((port + 1))$path")" = "$answer" ] || {
     echo "http.sh: nginx does not answer the same" >&2
     exit 70
