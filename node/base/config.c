@@ -437,7 +437,11 @@ int gv_config_load_said(const struct gv_config_table *table, void *out,
         rc = parse(table, out, said, path, text.len ? (const char *)text.data : "", text.len,
                    errors);
     } else {
+        static const char advice[] =
+            "; name another with --config, or write it (--help-config shows what it may hold)";
         gv_buf_append(errors, why.text, strlen(why.text));
+        if (rc == GV_ERR_NOT_FOUND)
+            gv_buf_append(errors, advice, sizeof advice - 1);
         gv_buf_append(errors, "\n", 1);
         rc = rc == GV_ERR_MEMORY ? rc : GV_ERR_IO;
     }

@@ -48,6 +48,14 @@ static int find_socket(struct gv_cli *cli)
     return cli->socket ? 0 : gv_cli_no_memory();
 }
 
+/* Started by hand beside its unit, it would lack the groups that read the log, and a supervisor. */
+static bool has_unit(const struct gv_cli *cli)
+{
+    return !cli->config_path && access("/run/systemd/system", F_OK) == 0 &&
+           (access("/lib/systemd/system/grapevine.service", F_OK) == 0 ||
+            access("/etc/systemd/system/grapevine.service", F_OK) == 0);
+}
+
 static int not_reached(const struct gv_cli *cli, const char *why)
 {
     const char *path = cli->config_path ? cli->config_path : GV_OPTIONS_PATH;
@@ -62,7 +70,13 @@ static int not_reached(const struct gv_cli *cli, const char *why)
                 safe);
         return EX_NOPERM;
     }
-    if (!cli->quiet)
+    if (!cli->quiet && has_unit(cli))
+        fprintf(stderr,
+                "grapevine: the daemon does not answer at %s (%s); start it with `systemctl start "
+                "grapevine` (`grapevine doctor` looks what is wrong), or say where it is with "
+                "--socket or --config\n",
+                safe, why);
+    else if (!cli->quiet)
         fprintf(
             stderr,
             "grapevine: the daemon does not answer at %s (%s); start it with `grapevined --config "

@@ -22,6 +22,7 @@
 #define CLOCK_FAILURE_MS 300000       /* at 10 minutes nothing is accepted any more */
 #define CERTIFICATE_S    (15 * 86400) /* renewal starts at half life: 15 days left is late */
 #define LOG_HEAD_S       (26 * 3600)  /* the registry signs a head of its log once a day at least */
+#define KEY_END_S        (90 * 86400) /* the registry tells its own admin from then on */
 #define DISK_WARNING     (256ll << 20)
 #define DISK_FAILURE     (16ll << 20)
 
@@ -63,6 +64,26 @@ static bool is_settled(const struct examination *e)
 
 /* ---- the host ------------------------------------------------------------------------------- */
 
+static void check_key(struct examination *e)
+{
+    const struct gv_doctor_host *host = e->host;
+    const char *folder = e->options->data;
+
+    if (host->key_mode != GV_DOCTOR_UNKNOWN && (host->key_mode & 077))
+        find(e, "key", GV_FINDING_FAILURE,
+             "chmod 600 it; if others could read it, enroll anew with a new key",
+             "%s/key is open to others (mode %03o)", folder, (unsigned)host->key_mode);
+    else if (host->key_foreign == 1)
+        find(e, "key", GV_FINDING_FAILURE,
+             "give it back: chown --reference=FOLDER FOLDER/key, or the daemon may not read it",
+             "%s/key belongs to another user than the folder", folder);
+    else if (host->folder_mode != GV_DOCTOR_UNKNOWN && (host->folder_mode & 077))
+        find(e, "key", GV_FINDING_WARNING, "chmod 700 it", "%s is open to others (mode %03o)",
+             folder, (unsigned)host->folder_mode);
+    else if (host->folder_mode != GV_DOCTOR_UNKNOWN) /* else the disk's finding names it */
+        find(e, "key", GV_FINDING_OK, NULL, "the data folder is closed to others");
+}
+
 static void check_disk(struct examination *e)
 {
     int64_t mib = e->host->disk_free >> 20;
@@ -79,15 +100,6 @@ static void check_disk(struct examination *e)
              "%" PRId64 " MiB free at %s", mib, folder);
     else
         find(e, "disk", GV_FINDING_OK, NULL, "%" PRId64 " MiB free at %s", mib, folder);
-    if (e->host->key_mode != GV_DOCTOR_UNKNOWN && (e->host->key_mode & 077))
-        find(e, "key", GV_FINDING_FAILURE,
-             "chmod 600 it; if others could read it, enroll anew with a new key",
-             "%s/key is open to others (mode %03o)", folder, (unsigned)e->host->key_mode);
-    else if (e->host->folder_mode != GV_DOCTOR_UNKNOWN && (e->host->folder_mode & 077))
-        find(e, "key", GV_FINDING_WARNING, "chmod 700 it", "%s is open to others (mode %03o)",
-             folder, (unsigned)e->host->folder_mode);
-    else
-        find(e, "key", GV_FINDING_OK, NULL, "the data folder is closed to others");
 }
 
 /* Without a daemon (`status` NULL) only the kernel speaks. */
@@ -196,7 +208,8 @@ static void check_certificate(struct examination *e)
 
     if (!json_is_object(gv_cli_member(e->status, "network"))) {
         find(e, "certificate", GV_FINDING_WARNING,
-             "`grapevine enroll --registry URL --email ADDRESS` joins one",
+             "`grapevine setup` leads into one, `grapevine enroll --registry URL --email ADDRESS` "
+             "joins one",
              "in no network: this node works for itself alone");
     } else if (gv_cli_true(e->status, "revoked")) {
         find(e, "certificate", GV_FINDING_FAILURE, "ask who runs the registry why",
@@ -256,6 +269,24 @@ static void check_registry_log(struct examination *e)
          gv_cli_text(e->status, "registry.log.trouble"));
 }
 
+/* Years after the last change nobody thinks of it, and without a key nothing is renewed. */
+static void check_registry_key(struct examination *e)
+{
+    const char *until = gv_cli_text(e->status, "registry.key_until");
+    uint64_t end_ms = 0;
+
+    if (gv_rfc3339_parse(&end_ms, until) != GV_OK || !is_past(e, end_ms, -KEY_END_S))
+        return;
+    if (is_past(e, end_ms, 0))
+        find(e, "registry", GV_FINDING_FAILURE,
+             "ask who runs it to run `grapevine-registry keys --rotate --lead 0s`",
+             "the last of its keys ended %s: nothing is issued or renewed any more", until);
+    else
+        find(e, "registry", GV_FINDING_WARNING,
+             "ask who runs it to run `grapevine-registry keys --rotate` before that",
+             "the last of its keys signs until %s, and none follows", until);
+}
+
 static void check_registry(struct examination *e)
 {
     bool in_network = json_is_object(gv_cli_member(e->status, "network"));
@@ -282,6 +313,8 @@ static void check_registry(struct examination *e)
              "not in reach since %s: %s; asked again %s",
              gv_cli_text(e->status, "registry.trouble_since"),
              gv_cli_text(e->status, "registry.trouble"), gv_cli_text(e->status, "registry.retry"));
+    if (in_network)
+        check_registry_key(e);
     if (in_network)
         check_registry_log(e);
 }
@@ -374,6 +407,22 @@ static void check_firewall(struct examination *e)
              "nftables: its helper grapevine-firewall does not run");
 }
 
+/* One that works is not worth a line. */
+static void check_hook(struct examination *e, const char *name)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "enforcement.hooks.%s", name);
+    const json_t *hook = gv_cli_member(e->status, path);
+    if (!json_is_string(gv_cli_member(hook, "error")))
+        return;
+    find(e, "hooks", GV_FINDING_WARNING,
+         "it is tried again by itself, at last every five minutes; `grapevine reload` tries at "
+         "once. See [hooks] in grapevine.conf(5)",
+         "%s: %s; %" PRId64 " changes wait, %" PRId64 " were lost", name,
+         gv_cli_text(hook, "error"), gv_cli_number(hook, "waiting"), gv_cli_number(hook, "lost"));
+}
+
 static void check_enforcement(struct examination *e)
 {
     int64_t refused = gv_cli_number(e->status, "enforcement.refused");
@@ -395,6 +444,8 @@ static void check_enforcement(struct examination *e)
                     "`grapevine bouncers add NAME` makes the key that one asks with");
     if (e->options->enforced & GV_ENFORCE_NFTABLES)
         check_firewall(e);
+    check_hook(e, "exec");
+    check_hook(e, "webhook");
 }
 
 /* The first few by name: whom a verdict could hit that this host's own configuration trusts. */
@@ -428,10 +479,12 @@ int gv_doctor_judge(json_t *findings, const struct gv_options *options,
     struct examination e = {findings, options, host, status, GV_FINDING_OK};
 
     check_disk(&e);
+    check_key(&e);
     if (!status) {
         check_clock(&e);
         find(&e, "daemon", GV_FINDING_FAILURE,
-             "start it: systemctl start grapevine; its log says why it does not run",
+             "start it: systemctl start grapevine; if it does not stay up, `journalctl -u "
+             "grapevine -n 20` says why",
              "does not answer at %s", options->control_path);
         return e.worst;
     }
@@ -452,13 +505,20 @@ int gv_doctor_judge(json_t *findings, const struct gv_options *options,
 
 /* ---- the command ---------------------------------------------------------------------------- */
 
-static int mode_of(const char *folder, const char *name)
+static void look_at_folder(struct gv_doctor_host *host, const char *folder)
 {
     char path[4096];
-    struct stat info;
+    struct stat at, key;
 
-    snprintf(path, sizeof path, "%s%s", folder, name);
-    return stat(path, &info) == 0 ? (int)(info.st_mode & 07777) : GV_DOCTOR_UNKNOWN;
+    host->folder_mode = host->key_mode = host->key_foreign = GV_DOCTOR_UNKNOWN;
+    if (stat(folder, &at) != 0)
+        return;
+    host->folder_mode = (int)(at.st_mode & 07777);
+    snprintf(path, sizeof path, "%s/key", folder);
+    if (stat(path, &key) != 0)
+        return;
+    host->key_mode = (int)(key.st_mode & 07777);
+    host->key_foreign = key.st_uid != at.st_uid;
 }
 
 static void look_at_host(struct gv_doctor_host *host, const char *folder)
@@ -469,9 +529,8 @@ static void look_at_host(struct gv_doctor_host *host, const char *folder)
 
     *host = (struct gv_doctor_host){.now_unix = time(NULL),
                                     .disk_free = GV_DOCTOR_UNKNOWN,
-                                    .folder_mode = mode_of(folder, ""),
-                                    .key_mode = mode_of(folder, "/key"),
                                     .clock_synchronised = GV_DOCTOR_UNKNOWN};
+    look_at_folder(host, folder);
     if (statvfs(folder, &disk) == 0)
         host->disk_free = (int64_t)((uint64_t)disk.f_bavail * disk.f_frsize);
     if (state >= 0)

@@ -20,6 +20,7 @@ struct gv_doctor_host {
     int64_t now_unix;                    /* seconds */
     int64_t disk_free;                   /* bytes where the data folder lies */
     int folder_mode, key_mode;           /* permission bits */
+    int key_foreign;                     /* 0, 1: the key belongs to another user than the folder */
     int clock_synchronised;              /* 0, 1: what the kernel says of NTP */
     const struct gv_own_hosts *unlisted; /* of this host's own, those on no allow list; or NULL */
 };

@@ -22,6 +22,18 @@ static const struct gv_core *core_of(const struct gv_api *api)
     return gv_driver_core(api->options.driver);
 }
 
+/* When the last of the registry's keys ends, of those that the descriptor names. */
+static json_t *key_until(const struct gv_core *core)
+{
+    const struct gv_descriptor *descriptor = gv_core_descriptor(core);
+    uint32_t until = 0;
+
+    for (size_t i = 0; descriptor && i < descriptor->key_count; i++)
+        if (descriptor->keys[i].until_min > until)
+            until = descriptor->keys[i].until_min;
+    return until > 0 ? gv_api_minute(until) : json_null();
+}
+
 static json_t *registry_json(const struct gv_api *api)
 {
     struct gv_membership_status status;
@@ -34,7 +46,8 @@ static json_t *registry_json(const struct gv_api *api)
                                  gv_api_time(log.looked_ms), "trouble",
                                  *log.trouble ? json_string(log.trouble) : json_null(),
                                  "trouble_since", gv_api_time(log.trouble_ms));
-    return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "log", log_json, "finding",
+    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "log", log_json, "key_until",
+                     key_until(core_of(api)), "finding",
                      log.finding_ms ? json_string(log.finding) : json_null(), "finding_since",
                      gv_api_time(log.finding_ms), "known",
                      (int)gv_membership_has_registry(api->options.membership), "trouble",

@@ -355,6 +355,11 @@ check "the daemon has rights now" confined
 
 # ---- upgrade ----------------------------------------------------------------------------------
 
+inside systemctl stop grapevine
+names_unit() { inside grapevine status 2>&1 | grep -q 'systemctl start grapevine'; }
+check "who asks a daemon that is down is not told of its unit" names_unit
+inside systemctl start grapevine
+check "it is not up after a stop and a start" wait_for 15 status_of
 id=$(instance) before=$(main_pid)
 inside sed -i '1i; by the admin' /etc/grapevine/grapevine.conf
 inside grapevine deny 45.9.66.0/24 >/dev/null

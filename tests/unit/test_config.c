@@ -279,7 +279,9 @@ static void test_an_absent_file(void **state)
     gv_buf_init(&errors);
     assert_int_equal(gv_config_load(&table, &s, "/nonexistent/x.conf", &errors), GV_ERR_IO);
     gv_buf_append(&errors, "", 1);
-    assert_string_equal((char *)errors.data, "/nonexistent/x.conf: No such file or directory\n");
+    assert_string_equal((char *)errors.data,
+                        "/nonexistent/x.conf: No such file or directory; name another with "
+                        "--config, or write it (--help-config shows what it may hold)\n");
     gv_buf_free(&errors);
 }
 

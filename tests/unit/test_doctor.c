@@ -18,12 +18,14 @@ static const char well[] =
     " \"enrolled\": true, \"revoked\": false, \"certificate_expires\": \"2027-01-10T00:00:00Z\","
     " \"mesh\": {\"peers\": 5, \"peers_outbound\": 3, \"instances\": 40, \"clock_offset_ms\": 20},"
     " \"counters\": {\"connections_accepted\": 2}, \"store\": {\"ok\": true, \"error\": null},"
-    " \"registry\": {\"trouble\": null, \"finding\": null, \"log\": {\"trouble\": null, \"head\": "
+    " \"registry\": {\"trouble\": null, \"finding\": null, \"key_until\": "
+    "\"2029-01-10T00:00:00Z\", \"log\": {\"trouble\": null, \"head\": "
     "\"2026-11-18T10:00:00Z\", \"size\": 9}}, \"logs\": [{\"path\": \"/var/log/mail.log\", "
     "\"state\":"
     " \"reading\", \"lines\": 5000, \"matched\": 40, \"failures\": 7}],"
     " \"enforcement\": {\"refused\": 2, \"dovecot\": {\"asked\": 9}, \"dnsbl\": {\"queries\": 4},"
-    " \"bouncers\": {\"pulls\": 3}, \"nftables\": {\"state\": \"ok\", \"in_place\": 2}}}";
+    " \"bouncers\": {\"pulls\": 3}, \"nftables\": {\"state\": \"ok\", \"in_place\": 2}, "
+    "\"hooks\": {\"exec\": {\"error\": null, \"waiting\": 0, \"lost\": 0}, \"webhook\": null}}}";
 
 static char data[] = "/var/lib/grapevine", control[] = "/var/lib/grapevine/control.sock";
 static const struct gv_doctor_host good_host = {.now_unix = NOW,
@@ -144,6 +146,10 @@ static void each_trouble_of_the_daemon_is_found(void **state)
         {"{\"registry\": {\"finding\": \"it shows two faces\", \"finding_since\": "
          "\"2026-11-18T10:00:00Z\"}}",
          "registry", "failure", "not to be trusted since 2026-11-18T10:00:00Z: it shows two faces"},
+        {"{\"registry\": {\"key_until\": \"2027-01-10T00:00:00Z\"}}", "registry", "warning",
+         "the last of its keys signs until 2027-01-10"},
+        {"{\"registry\": {\"key_until\": \"2026-11-18T10:00:00Z\"}}", "registry", "failure",
+         "the last of its keys ended 2026-11-18"},
         {"{\"mesh\": {\"peers\": 0, \"peers_outbound\": 0}}", "peers", "failure", "nobody"},
         {"{\"mesh\": {\"peers\": 0, \"peers_outbound\": 0, \"instances\": 1}}", "peers", "warning",
          "and knows of no other node"},
@@ -158,6 +164,12 @@ static void each_trouble_of_the_daemon_is_found(void **state)
         {"{\"enforcement\": {\"nftables\": {\"state\": \"kernel\"}}}", "enforcement", "failure",
          "kernel"},
         {"{\"enforcement\": {\"nftables\": null}}", "enforcement", "failure", "does not run"},
+        {"{\"enforcement\": {\"hooks\": {\"exec\": {\"error\": \"its exit status was 1\", "
+         "\"waiting\": 3, \"lost\": 2}}}}",
+         "hooks", "warning", "exec: its exit status was 1; 3 changes wait, 2 were lost"},
+        {"{\"enforcement\": {\"hooks\": {\"exec\": null, \"webhook\": {\"error\": \"timed out\", "
+         "\"waiting\": 1, \"lost\": 0}}}}",
+         "hooks", "warning", "webhook: timed out; 1 changes wait"},
         {"{\"transparency\": {\"lost\": {\"entry\": 7, \"noticed\": \"2026-11-18T10:00:00Z\"}}}",
          "transparency", "failure", "entry 7 of the log of closer looks"},
         {"{\"uptime_s\": 30, \"enforcement\": {\"dnsbl\": {\"queries\": 0}}}", "enforcement",
@@ -240,9 +252,22 @@ static void each_trouble_of_the_host_is_found(void **state)
     assert_int_equal(judge(&options, &host, status, "key", level, found), 1);
     assert_string_equal(level, "failure");
     host = good_host;
+    host.key_foreign = 1;
+    assert_int_equal(judge(&options, &host, status, "key", level, found), 1);
+    assert_string_equal(level, "failure");
+    host = good_host;
     host.folder_mode = 0755;
     assert_int_equal(judge(&options, &host, status, "key", level, found), 1);
     assert_string_equal(level, "warning");
+    host = good_host;
+    /* What could not be looked at is not called well. */
+    host.folder_mode = host.key_mode = host.key_foreign = GV_DOCTOR_UNKNOWN;
+    json_t *findings = json_array();
+    gv_doctor_judge(findings, &options, &host, status);
+    for (size_t i = 0; i < json_array_size(findings); i++)
+        assert_string_not_equal(
+            json_string_value(json_object_get(json_array_get(findings, i), "check")), "key");
+    json_decref(findings);
     host = good_host;
     host.clock_synchronised = 0;
     assert_int_equal(judge(&options, &host, status, "clock", level, found), 1);
