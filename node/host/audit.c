@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "crypto/error.h"
+#include "node/base/json.h"
 #include "node/base/log.h"
 #include "node/host/audit_state.h"
 #include "node/host/driver.h"
 
 #define RARELY_MIN 1440 /* between two looks at the log of a key whose end is so long ago */
 #define LATE_MIN   2880
+#define PROOF_MAX  4096 /* bytes: a hash in base64 takes 47, and there are 34 at most */
 
 uint64_t gv_audit_now_ms(const struct gv_audit *audit)
 {
@@ -320,22 +322,103 @@ static void ask_entries(struct gv_audit *audit, gv_fetch_done done)
     ask(audit, path, (size_t)GV_LOG_PAGE * GV_LOG_ENTRY_LEN, done);
 }
 
+static uint64_t copy_max(const struct gv_audit *audit)
+{
+    return audit->options.copy_max ? audit->options.copy_max : GV_LOG_COPY_MAX;
+}
+
+/* It is named with what to do about it: nobody compares any more what is signed from here on. */
+static void note_too_long(struct gv_audit *audit)
+{
+    note_trouble(audit,
+                 "the log of its key %08x has %llu certificates, of which %llu at most are copied: "
+                 "who is new in it is not compared. Who runs it has to make a new key "
+                 "(grapevine-registry keys --rotate)",
+                 audit->watched[audit->at].signer, (unsigned long long)audit->head.size,
+                 (unsigned long long)copy_max(audit));
+}
+
 /* false: it is not taken into the copy, and why is said. Nothing is to be concluded then from what
- * the copy lacks. */
+ * the copy lacks. A page may reach beyond the head, and beyond what is copied: that is left out. */
 static bool take_page(struct gv_audit *audit, const struct gv_fetch_result *result)
 {
     struct gv_mirror *mirror = &audit->watched[audit->at].mirror;
-    int rc = gv_mirror_append(mirror, result->body, result->len);
+    uint64_t room = (copy_max(audit) - mirror->tree.size) * GV_LOG_ENTRY_LEN;
+    size_t len = result->len <= room ? result->len : (size_t)room;
+    int rc =
+        len == 0 && result->len > 0 ? GV_ERR_FULL : gv_mirror_append(mirror, result->body, len);
 
     if (rc == GV_OK)
         return true;
     gv_mirror_back(mirror);
-    note_trouble(audit, "%s",
-                 rc == GV_ERR_FULL ? "the registry's log is too long to be copied here"
-                                   : gv_strerror(rc));
+    if (rc == GV_ERR_FULL)
+        note_too_long(audit);
+    else
+        note_trouble(audit, "%s", gv_strerror(rc));
     next_key(audit);
     return false;
 }
+
+/* ---- a log that is too long ----------------------------------------------------------------- */
+
+static int read_proof(struct gv_merkle_proof *proof, const struct gv_fetch_result *result)
+{
+    json_t *json = NULL, *path;
+    size_t len = 0;
+    int rc = gv_json_parse(&json, result->body, result->len, PROOF_MAX, NULL);
+
+    proof->count = 0;
+    path = json_object_get(json, "path");
+    if (rc == GV_OK && (!json_is_array(path) || json_array_size(path) > GV_MERKLE_PATH + 1))
+        rc = GV_ERR_MALFORMED;
+    for (size_t i = 0; rc == GV_OK && i < json_array_size(path); i++) {
+        const char *hash = json_string_value(json_array_get(path, i));
+        if (!hash || gv_unbase64(proof->hashes[i], GV_HASH_LEN, &len, hash) != GV_OK ||
+            len != GV_HASH_LEN)
+            rc = GV_ERR_MALFORMED;
+        proof->count++;
+    }
+    json_decref(json);
+    return rc;
+}
+
+/* What cannot be copied can be proven all the same: that it is the log that was copied, grown. */
+static void on_consistency(void *context, struct gv_fetch_result *result)
+{
+    struct gv_audit *audit = context;
+    const struct gv_log_head *held = &audit->watched[audit->at].mirror.head;
+    struct gv_merkle_proof proof;
+    char hour[32];
+
+    if (!answered(audit, result))
+        return;
+    gv_audit_hour_text(hour, audit->head.minute);
+    if (read_proof(&proof, result) != GV_OK)
+        note_trouble(audit, "the registry gives no proof that its log has grown");
+    else if (!gv_merkle_consistent(&proof, held->size, held->root, audit->head.size,
+                                   audit->head.root))
+        gv_audit_found(audit, "its log is not the one whose head it signed at %s", hour);
+    note_too_long(audit);
+    next_key(audit);
+}
+
+/* Its entries are not asked for: they would be fetched at every look, and thrown away. */
+static void look_at_too_long(struct gv_audit *audit, const struct gv_watched *watched)
+{
+    const struct gv_log_head *held = &watched->mirror.head;
+    char path[128];
+
+    if (!watched->mirror.has_head || held->size == 0) {
+        note_too_long(audit);
+        next_key(audit);
+        return;
+    }
+    snprintf(path, sizeof path, "/v1/log/consistency?log=%08x&first=%llu&second=%llu",
+             watched->signer, (unsigned long long)held->size, (unsigned long long)audit->head.size);
+    ask(audit, path, PROOF_MAX, on_consistency);
+}
+
+/* ---- a log that is copied ------------------------------------------------------------------- */
 
 /* What the log of a former key has behind its last head: no head will cover it, but it is shown,
  * and only an empty page ends it. */
@@ -437,7 +520,9 @@ static void on_head(void *context, struct gv_fetch_result *result)
     if (in_force(audit, watched) &&
         (uint64_t)audit->head.minute + GV_AUDIT_STALE < gv_audit_now_min(audit))
         note_trouble(audit, "the registry has signed no head of its log for more than a day");
-    if (watched->mirror.tree.size < audit->head.size)
+    if (audit->head.size > copy_max(audit))
+        look_at_too_long(audit, watched);
+    else if (watched->mirror.tree.size < audit->head.size)
         ask_entries(audit, on_entries);
     else
         settle(audit);

@@ -28,6 +28,7 @@ struct gv_audit_options {
     const struct gv_core *(*core)(void *context); /* or NULL: not yet */
     void (*head)(void *context, const uint8_t *wire, size_t len); /* a head for the core */
     uint64_t (*unix_ms)(void);                                    /* NULL: the system clock */
+    uint64_t copy_max; /* entries of a log that are copied; 0: GV_LOG_COPY_MAX, the most */
 };
 
 /* Looks for the first time some seconds from now. GV_OK or GV_ERR_MEMORY. */

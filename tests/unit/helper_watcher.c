@@ -65,7 +65,8 @@ struct gv_audit_status watcher_look(struct watcher *w)
                                        .url = url_of,
                                        .core = core_of,
                                        .head = on_head,
-                                       .unix_ms = registry_clock};
+                                       .unix_ms = registry_clock,
+                                       .copy_max = w->copy_max};
     struct gv_audit_status status;
 
     if (!w->audit)

@@ -15,6 +15,7 @@ struct watcher { /* a node as the audit sees it */
     struct gv_audit *audit;
     char folder[64];
     unsigned two_faces;
+    uint64_t copy_max; /* of the next life; 0: as it is */
 };
 
 void watcher_make(struct watcher *w, struct registry *at, unsigned number);
