@@ -351,7 +351,8 @@ static void check_peers(struct examination *e)
         find(e, "reachable", GV_FINDING_OK, NULL, "others reach this node");
     else if (is_settled(e))
         find(e, "reachable", GV_FINDING_WARNING,
-             "does a firewall let port 4727/tcp in? is [node] advertise the address that others "
+             "does a firewall let port 4727/tcp in (with ufw: `ufw allow Grapevine`)? is [node] "
+             "advertise the address that others "
              "see?",
              "nobody has connected to this node since its start");
 }

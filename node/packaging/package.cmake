@@ -18,12 +18,13 @@ add_custom_command(OUTPUT ${GV_MAN}
   COMMAND ${GV_PACKAGING}/man.sh ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} ${GV_MAN_DIR} ${PROJECT_VERSION}
   COMMENT "Writing the manual pages" VERBATIM)
 add_custom_target(man ALL DEPENDS ${GV_MAN})
-# Debian wants them and the changelog compressed, and the same bytes from the same source.
+# Debian wants them, the documents and the changelog compressed, and the same bytes from the same source.
 set(GV_ZIPPED ${CMAKE_BINARY_DIR}/zipped)
-add_custom_command(OUTPUT ${GV_ZIPPED}/done DEPENDS ${GV_MAN} ${GV_PACKAGING}/debian/changelog
+set(GV_DOCUMENTS ${CMAKE_SOURCE_DIR}/README.md ${CMAKE_SOURCE_DIR}/SPEC.md)
+add_custom_command(OUTPUT ${GV_ZIPPED}/done DEPENDS ${GV_MAN} ${GV_DOCUMENTS} ${GV_PACKAGING}/debian/changelog
   COMMAND ${CMAKE_COMMAND} -E make_directory ${GV_ZIPPED}
   COMMAND sh -ec "for f in \"$@\"; do gzip -9nc \"$f\" >${GV_ZIPPED}/$(basename \"$f\").gz; done"
-          zip ${GV_MAN} ${GV_PACKAGING}/debian/changelog
+          zip ${GV_MAN} ${GV_DOCUMENTS} ${GV_PACKAGING}/debian/changelog
   COMMAND ${CMAKE_COMMAND} -E touch ${GV_ZIPPED}/done VERBATIM)
 add_custom_target(zipped ALL DEPENDS ${GV_ZIPPED}/done)
 # Both need the pages: without this two makes write them at once.
@@ -38,6 +39,10 @@ function(gv_install component)
           RENAME ${component}.conf COMPONENT ${component})
   install(FILES ${GV_ZIPPED}/changelog.gz ${GV_PACKAGING}/debian/copyright
           DESTINATION share/doc/${component} COMPONENT ${component})
+  install(FILES ${GV_ZIPPED}/README.md.gz DESTINATION share/doc/${component} COMPONENT ${component})
+  # A profile for ufw, as Debian's mail servers bring: a conffile, the admin's to change. In packages alone.
+  install(FILES ${GV_PACKAGING}/ufw/${component} DESTINATION /etc/ufw/applications.d
+          COMPONENT ${component} EXCLUDE_FROM_ALL)
 endfunction()
 gv_install(grapevine PROGRAMS grapevined)
 gv_install(grapevine-registry PROGRAMS grapevine-registry)
@@ -54,6 +59,7 @@ install(FILES ${GV_ZIPPED}/grapevined.8.gz ${GV_ZIPPED}/grapevine-firewall.8.gz 
 install(FILES ${GV_ZIPPED}/grapevine-registry.8.gz DESTINATION share/man/man8
         COMPONENT grapevine-registry)
 install(FILES ${CMAKE_SOURCE_DIR}/node/serve/grafana.json ${CMAKE_SOURCE_DIR}/node/serve/openapi.json
+        ${GV_ZIPPED}/SPEC.md.gz
         DESTINATION share/doc/grapevine COMPONENT grapevine)
 foreach(program grapevine grapevined grapevine-firewall)
   install(FILES ${GV_PACKAGING}/completion.bash DESTINATION share/bash-completion/completions
@@ -95,9 +101,9 @@ network goes on. Only who runs a network of his own needs it.")
 foreach(package ${GV_PACKAGES})
   string(TOUPPER ${package} upper)
   set(CPACK_DEBIAN_${upper}_PACKAGE_DEPENDS
-      "systemd, init-system-helpers (>= 1.52)")
+      "systemd, init-system-helpers (>= 1.52), ca-certificates") # the last: for registries' https
   set(scripts)
-  foreach(script postinst prerm postrm)
+  foreach(script postinst prerm postrm conffiles)
     list(APPEND scripts ${GV_PACKAGING}/debian/${package}/${script})
   endforeach()
   set(CPACK_DEBIAN_${upper}_PACKAGE_CONTROL_EXTRA ${scripts})

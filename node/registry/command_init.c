@@ -232,9 +232,10 @@ static void sender_of(char out[GV_EMAIL_MAX + 1], const struct init *init)
 static int write_config(const struct init *init, struct gv_text *why)
 {
     static const char proxy_hint[] =
-        "; https:// by this registry itself:\n"
-        ";tls_certificate = /etc/letsencrypt/live/HOST/fullchain.pem\n"
-        ";tls_key = /etc/letsencrypt/live/HOST/privkey.pem\n"
+        "; https:// by this registry itself, with copies that its user may read (certbot's own\n"
+        "; are root's alone; its --deploy-hook makes them):\n"
+        ";tls_certificate = tls/fullchain.pem\n"
+        ";tls_key = tls/privkey.pem\n"
         "; Or the address of the TLS proxy before it, as the registry sees it. Needed then, or\n"
         "; all nodes share the proxy's limits and network group; the proxy must set the header\n"
         "; X-Forwarded-For to its client's address. For one on this host:\n"

@@ -43,8 +43,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp list_argp = {
-    list_options, parse, NULL, "Prints every enrolled instance with its owner's email address.",
-    NULL,         NULL,  NULL};
+    list_options,
+    parse,
+    NULL,
+    "Prints every enrolled instance with its owner's email address, and on standard error when the "
+    "last of the registry's keys is to end.",
+    NULL,
+    NULL,
+    NULL};
 static const struct argp revoke_argp = {
     revoke_options,
     parse,
@@ -65,6 +71,13 @@ static void day(char out[16], uint32_t minute)
     strftime(out, 16, "%Y-%m-%d", &tm);
 }
 
+static const char *state_of(const struct gv_instance *instance)
+{
+    if (instance->revoked)
+        return "revoked";
+    return instance->certificate.expires_min <= gv_now_min() ? "ended" : "valid";
+}
+
 static int print_instance(void *context, const struct gv_instance *instance, const char *email)
 {
     char id[2 * GV_ID_LEN + 1], since[16], expires[16];
@@ -74,7 +87,7 @@ static int print_instance(void *context, const struct gv_instance *instance, con
     day(since, instance->certificate.since_min);
     day(expires, instance->certificate.expires_min);
     printf("%s  since %s  until %s  terms %-10s  %-8s  %s\n", id, since, expires, instance->terms,
-           instance->revoked ? "revoked" : "valid", *email ? email : "(erased)");
+           state_of(instance), *email ? email : "(erased)");
     ++*count;
     return GV_OK;
 }
@@ -111,6 +124,8 @@ int gv_command_list(int argc, char **argv)
             &why);
     if (rc == GV_OK && count == 0)
         fprintf(stderr, "nobody is enrolled yet\n");
+    if (rc == GV_OK)
+        gv_signers_warn(desk.place.folder, gv_now_min());
     return gv_desk_end(&desk, rc, &why);
 }
 

@@ -1,5 +1,6 @@
 #include "node/registry/signers.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -114,4 +115,23 @@ bool gv_signers_end(struct gv_text *what, const struct gv_signers *signers,
             "keys --rotate before that",
             until);
     return true;
+}
+
+void gv_signers_warn(const char *folder, uint32_t minute)
+{
+    struct gv_descriptor *descriptor = calloc(1, sizeof *descriptor);
+    char *path = gv_data_path(folder, GV_FILE_DESCRIPTOR);
+    struct gv_signers signers = {.count = 0};
+    struct gv_buf wire;
+    struct gv_text what = {""};
+
+    gv_buf_init(&wire);
+    if (descriptor && path && gv_descriptor_read(descriptor, &wire, path, &what) == GV_OK &&
+        gv_signers_read(&signers, folder, &what) == GV_OK &&
+        gv_signers_end(&what, &signers, descriptor, minute))
+        fprintf(stderr, "grapevine-registry: %s\n", what.text);
+    gv_signers_wipe(&signers);
+    gv_buf_free(&wire);
+    free(path);
+    free(descriptor);
 }

@@ -30,6 +30,9 @@ const struct gv_identity *gv_signers_find(const struct gv_signers *signers, uint
 #define GV_KEY_ENDS_MIN (90u * 1440)
 bool gv_signers_end(struct gv_text *what, const struct gv_signers *signers,
                     const struct gv_descriptor *descriptor, uint32_t minute);
+/* The same, of the keys and the descriptor of a folder, on stderr; nothing where they cannot be
+ * read. */
+void gv_signers_warn(const char *folder, uint32_t minute);
 /* Where the descriptor names this key; SIZE_MAX: nowhere. */
 size_t gv_signer_place(const struct gv_descriptor *descriptor, const uint8_t key[GV_KEY_LEN]);
 

@@ -97,7 +97,7 @@ repack() { # DEB NAME [COMMAND...]: in its folder
 # shellcheck disable=SC2016 # not for this shell
 with_conffile() {
     mkdir -p etc/grapevine && mv usr/share/grapevine/grapevine.conf etc/grapevine && echo '; older' >>etc/grapevine/grapevine.conf &&
-        echo /etc/grapevine/grapevine.conf >DEBIAN/conffiles && sed -i '/conf=/d; /"$conf"/d' DEBIAN/postinst && sed -i '/rm.*\/etc/d' DEBIAN/postrm
+        echo /etc/grapevine/grapevine.conf >>DEBIAN/conffiles && sed -i '/conf=/d; /"$conf"/d' DEBIAN/postinst && sed -i '/rm.*\/etc/d' DEBIAN/postrm
 }
 # shellcheck disable=SC2016
 repack "$node" grapevine_older sed -i '$a; older' usr/share/grapevine/grapevine.conf
@@ -187,6 +187,8 @@ check "it cannot read the journal" in_group systemd-journal
 check "its key is open to others" mode_of /var/lib/grapevine/key "600 _grapevine"
 check "its folder is open to others" mode_of /var/lib/grapevine "700 _grapevine"
 check "the journal does not have its log" logged "ready; control socket"
+check "there are no authorities to believe an https registry by" inside test -s /etc/ssl/certs/ca-certificates.crt
+check "README or SPEC is missing" inside sh -c 'zcat /usr/share/doc/grapevine/README.md.gz /usr/share/doc/grapevine/SPEC.md.gz | grep -q "^## 19. The installed service"'
 check "man pages are missing" inside sh -c 'ls /usr/share/man/man1/grapevine.1.gz /usr/share/man/man5/grapevine.conf.5.gz /usr/share/man/man8/grapevined.8.gz'
 # shellcheck disable=SC2016 # for the shell inside
 check "completion does not offer commands" inside bash -c '. /usr/share/bash-completion/completions/grapevine
@@ -362,6 +364,11 @@ inside systemctl start grapevine
 check "it is not up after a stop and a start" wait_for 15 status_of
 id=$(instance) before=$(main_pid)
 inside sed -i '1i; by the admin' /etc/grapevine/grapevine.conf
+profile=/etc/ufw/applications.d/grapevine
+is_conffile() { inside dpkg-query -W -f='${Conffiles}' "$1" | grep -q "^ $2 "; }
+check "the profile for ufw is no conffile" is_conffile grapevine $profile
+check "the registry's profile for ufw is no conffile" is_conffile grapevine-registry $profile-registry
+inside sed -i 's/^title=.*/title=by the admin/' $profile
 inside grapevine deny 45.9.66.0/24 >/dev/null
 for i in $(seq 60 79); do
     fails_to_log_in "45.9.20.$i"
@@ -390,6 +397,7 @@ fails_to_log_in 45.9.20.44 # while it is down
 check "apt does not upgrade it" inside apt-get install -y --no-install-recommends "/debs/$(basename "$node")" </dev/null
 same_settings() { [ "$(inside cat $conf)" = "$settings" ] && inside grep -q '^enforce = nftables' $conf && ! inside grep -qx '; older' /usr/share/grapevine/grapevine.conf; }
 check "the upgrade touched what setup and the admin have written" same_settings
+check "the upgrade touched a conffile that the admin has changed" inside grep -qx 'title=by the admin' $profile
 check "the upgraded daemon is not up" wait_for 15 restarted
 same_instance() { [ ${#id} -eq 32 ] && [ "$(instance)" = "$id" ]; }
 check "the upgrade made another instance of it" same_instance

@@ -24,6 +24,8 @@
 #include "helper_registry.h"
 #include "helper_tcp.h"
 #include "node/base/json.h"
+#include "node/base/keyfile.h"
+#include "node/registry/commands.h"
 
 #define PROGRAM GV_BIN_DIR "/grapevine-registry"
 
@@ -317,6 +319,43 @@ static void join_by_mail(const struct gv_identity *node, const char *email)
     assert_int_equal(registry_post(&r, "/v1/confirm", registry_signed(&r, node, &confirm), word,
                                    wire_certificate),
                      200);
+}
+
+/* What `list` says a year later: of a certificate that was not renewed, and of the keys. */
+static void test_what_has_ended_is_told_by_list(void **state)
+{
+    struct gv_certificate certificate;
+    struct gv_identity node, root;
+    uint8_t secret[GV_SECRET_LEN];
+    char path[400], hex[2 * GV_CERTIFICATE_LEN + 1], command[1024];
+
+    registry_identity(&node, 1);
+    serve();
+    join_by_mail(&node, "admin@example.org");
+    stop();
+    expect(EX_OK, "list --data data", "valid");
+    assert_null(strstr(output, "none follows"));
+    assert_int_equal(gv_certificate_parse(&certificate, wire_certificate, sizeof wire_certificate),
+                     GV_OK);
+    certificate.since_min = certificate.issued_min = gv_now_min() - 200000;
+    certificate.expires_min = gv_now_min() - 1;
+    snprintf(path, sizeof path, "%s/registry.key", data);
+    assert_int_equal(gv_keyfile_read(secret, path, NULL), GV_OK);
+    gv_identity_from_secret(&root, secret);
+    gv_certificate_issue(wire_certificate, &certificate, root.sign_secret, r.descriptor.network_id);
+    gv_hex(hex, wire_certificate, sizeof wire_certificate);
+    snprintf(command, sizeof command,
+             "sqlite3 %s/registry.db \"UPDATE instance SET certificate = x'%s'\"", data, hex);
+    assert_int_equal(system(command), 0);
+    r.descriptor.version++;
+    r.descriptor.keys[0].until_min = gv_now_min() + 30 * 1440;
+    snprintf(path, sizeof path, "%s/root.key", data);
+    assert_int_equal(gv_keyfile_read(secret, path, NULL), GV_OK);
+    gv_identity_from_secret(&root, secret);
+    assert_int_equal(gv_write_descriptor(&r.descriptor, data, root.sign_secret, NULL), GV_OK);
+    expect(EX_OK, "list --data data", "ended");
+    assert_null(strstr(output, "valid"));
+    assert_non_null(strstr(output, "none follows: run grapevine-registry keys --rotate"));
 }
 
 /* Everything of one owner, and nothing of another. */
@@ -625,6 +664,7 @@ int main(void)
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         WITH(test_a_network_from_init_to_revocation),
+        WITH(test_what_has_ended_is_told_by_list),
         WITH(test_an_owner_is_forgotten),
         WITH(test_mail_servers_that_do_not_take_it),
         WITH(test_a_mail_under_way_is_finished_first),
