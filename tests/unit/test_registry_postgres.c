@@ -523,6 +523,40 @@ static void a_wrong_place_is_told_without_the_password(void **state)
     assert_null(strstr(why.text, "secret"));
 }
 
+/* As a program of the schema before would have left it; the processes behind a balancer are
+ * upgraded one after the other. */
+static void an_older_schema_is_brought_up_to_date(void **state)
+{
+    static const char *const back[] = {"DROP TABLE leaving", "DROP TABLE allowance",
+                                       "DROP TABLE domain_day",
+                                       "UPDATE grapevine_schema SET version = 4"};
+    struct gv_identity alice;
+    char count[128], now[128];
+
+    NEEDS_SERVER;
+    postgres_query(url, "SELECT version FROM grapevine_schema", now);
+    registry_identity(&alice, 1);
+    registry_join(&one, &alice, "alice@example.org", wire);
+    registry_stop(&one);
+    for (size_t i = 0; i < sizeof back / sizeof *back; i++)
+        postgres_query(url, back[i], count);
+    registry_start(&one);
+    start_second();
+    postgres_query(url, "SELECT version FROM grapevine_schema", count);
+    assert_string_equal(count, now);
+    postgres_query(url, "SELECT count(*) FROM log", count);
+    assert_string_equal(count, "1");
+    /* The new tables are in use, and what was there before is known. */
+    struct gv_proof proof = {.kind = GV_PROOF_LEAVE};
+    struct gv_certificate held;
+    assert_int_equal(gv_certificate_parse(&held, wire, sizeof wire), GV_OK);
+    memcpy(proof.certificate, held.id, GV_ID_LEN);
+    assert_int_equal(
+        registry_post(&two, "/v1/leave", registry_signed(&two, &alice, &proof), word, wire), 200);
+    postgres_query(url, "SELECT count(*) FROM domain_day", count);
+    assert_string_equal(count, "0");
+}
+
 static void a_schema_of_a_newer_program_is_left_alone(void **state)
 {
     static const uint8_t key[GV_SECRET_LEN] = {1};
@@ -555,6 +589,7 @@ int main(void)
         T(a_domains_day_is_one_for_all_processes),
         T(an_owner_who_left_is_erased),
         T(a_wrong_place_is_told_without_the_password),
+        T(an_older_schema_is_brought_up_to_date),
         T(a_schema_of_a_newer_program_is_left_alone),
     };
 
