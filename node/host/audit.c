@@ -355,6 +355,8 @@ static bool take_page(struct gv_audit *audit, const struct gv_fetch_result *resu
         note_too_long(audit);
     else
         note_trouble(audit, "%s", gv_strerror(rc));
+    if (rc == GV_ERR_MEMORY) /* it forgot itself; what is on disk is read again at the next look */
+        let_go(&audit->watched[audit->at]);
     next_key(audit);
     return false;
 }

@@ -117,11 +117,15 @@ int gv_mirror_open(struct gv_mirror *mirror, const char *folder, const char *nam
     int rc = read_files(mirror, descriptor);
     if (rc == GV_OK)
         return GV_OK;
+    if (rc == GV_ERR_MEMORY) { /* the files are as good as before: what was seen must stay seen */
+        forget(mirror);
+        return rc;
+    }
     if (rc != GV_ERR_NOT_FOUND)
         gv_log(GV_LOG_NOTICE, "%s/%s is not used (%s): the registry's log is fetched anew", folder,
                name, gv_strerror(rc));
     gv_mirror_reset(mirror);
-    return rc == GV_ERR_MEMORY ? rc : GV_OK;
+    return GV_OK;
 }
 
 static void adopt(struct gv_mirror *former, const struct gv_descriptor *descriptor)
