@@ -418,10 +418,10 @@ static void check_hook(struct examination *e, const char *name)
     if (!json_is_string(gv_cli_member(hook, "error")))
         return;
     find(e, "hooks", GV_FINDING_WARNING,
-         "it is tried again by itself, at last every five minutes; `grapevine reload` tries at "
-         "once. See [hooks] in grapevine.conf(5)",
-         "%s: %s; %" PRId64 " changes wait, %" PRId64 " were lost", name,
-         gv_cli_text(hook, "error"), gv_cli_number(hook, "waiting"), gv_cli_number(hook, "lost"));
+         "it is tried again by itself; `grapevine reload` tries at once. See [hooks] in "
+         "grapevine.conf(5)",
+         "%s: %s; %" PRId64 " wait, %" PRId64 " were lost", name, gv_cli_text(hook, "error"),
+         gv_cli_number(hook, "waiting"), gv_cli_number(hook, "lost"));
 }
 
 static void check_enforcement(struct examination *e)
@@ -447,6 +447,7 @@ static void check_enforcement(struct examination *e)
         check_firewall(e);
     check_hook(e, "exec");
     check_hook(e, "webhook");
+    check_hook(e, "alert_mail");
 }
 
 /* The first few by name: whom a verdict could hit that this host's own configuration trusts. */

@@ -25,6 +25,7 @@ struct gv_alert_mail {
     struct gv_mailer *mailer; /* NULL: nobody asked for mail */
     struct letter *letters;   /* the oldest first */
     char to[256];
+    struct gv_text error; /* of the last letter; "": it was taken */
 };
 
 static int take_options(struct gv_alert_mail *mail, const struct gv_options *options,
@@ -135,6 +136,8 @@ static void failed(struct letter *letter, int error, const char *why)
 
     if (!*why)
         why = gv_strerror(error);
+    if (letter->owner)
+        gv_fail(&letter->owner->error, error, "%s", why);
     if (!letter->owner || wait == 0) {
         gv_log(GV_LOG_WARNING, "an alert could not be mailed, and is not tried again: %s", why);
         drop(letter);
@@ -151,6 +154,8 @@ static void on_sent(void *context, int error, const char *why)
     struct gv_alert_mail *mail = letter->owner;
 
     letter->under_way = false;
+    if (error == GV_OK && mail)
+        mail->error.text[0] = '\0';
     if (error == GV_OK)
         drop(letter);
     else
@@ -196,6 +201,14 @@ size_t gv_alert_mail_waiting(const struct gv_alert_mail *mail)
     for (const struct letter *l = mail->letters; l; l = l->next)
         n++;
     return n;
+}
+
+json_t *gv_alert_mail_json(const struct gv_alert_mail *mail)
+{
+    if (!mail || !mail->mailer)
+        return json_null();
+    return json_pack("{s:I, s:o}", "waiting", (json_int_t)gv_alert_mail_waiting(mail), "error",
+                     mail->error.text[0] ? json_string(mail->error.text) : json_null());
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -3,6 +3,7 @@
 #ifndef GV_SERVE_ALERT_MAIL_H
 #define GV_SERVE_ALERT_MAIL_H
 
+#include <jansson.h>
 #include <uv.h>
 
 #include "node/base/options.h"
@@ -31,5 +32,8 @@ uint64_t gv_alert_mail_wait_ms(unsigned tries);
 void gv_alert_mail_retry(struct gv_alert_mail *mail);
 /* Letters that wait or are under way. */
 size_t gv_alert_mail_waiting(const struct gv_alert_mail *mail);
+/* {"waiting": 2, "error": why the last one was not taken, or null}; null: nobody asked for mail. A
+ * new reference. */
+json_t *gv_alert_mail_json(const struct gv_alert_mail *mail);
 
 #endif

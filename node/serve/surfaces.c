@@ -419,6 +419,15 @@ uint16_t gv_surfaces_http_port(const struct gv_surfaces *surfaces)
     return surfaces->http ? gv_http_port(surfaces->http) : 0;
 }
 
+static json_t *hooks_json(const struct gv_surfaces *surfaces)
+{
+    json_t *json = gv_hooks_json(surfaces->hooks);
+
+    if (json_is_object(json))
+        json_object_set_new(json, "alert_mail", gv_alert_mail_json(surfaces->alert_mail));
+    return json;
+}
+
 static json_t *dovecot_json(const struct gv_dovecot *dovecot)
 {
     struct gv_dovecot_counters c;
@@ -468,5 +477,5 @@ json_t *gv_surfaces_json(const struct gv_surfaces *surfaces)
                      (json_int_t)listed.refused, "untrusted", (json_int_t)listed.untrusted,
                      "dovecot", dovecot_json(surfaces->dovecot), "dnsbl", dns_json(surfaces),
                      "bouncers", gv_bouncers_json(surfaces->bouncers), "nftables",
-                     gv_firewall_json(surfaces->firewall), "hooks", gv_hooks_json(surfaces->hooks));
+                     gv_firewall_json(surfaces->firewall), "hooks", hooks_json(surfaces));
 }

@@ -105,6 +105,15 @@ static void test_begins_and_ends(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static void says(const struct gv_alert_mail *mail, json_int_t waiting, bool error)
+{
+    json_t *json = gv_alert_mail_json(mail);
+
+    assert_int_equal(json_integer_value(json_object_get(json, "waiting")), waiting);
+    assert_int_equal(json_is_string(json_object_get(json, "error")), error);
+    json_decref(json);
+}
+
 /* SPEC 10.9: what no server takes waits, so many at most, and goes out when it can. */
 static void test_a_letter_waits_for_its_server(void **state)
 {
@@ -122,6 +131,7 @@ static void test_a_letter_waits_for_its_server(void **state)
     gv_alert_mail_tell(mail, &alert);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(gv_alert_mail_waiting(mail), 1);
+    says(mail, 1, true);
     gv_alert_mail_retry(mail); /* in vain */
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(gv_alert_mail_waiting(mail), 1);
@@ -135,6 +145,7 @@ static void test_a_letter_waits_for_its_server(void **state)
     gv_alert_mail_configure(mail, &options);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(gv_alert_mail_waiting(mail), 0);
+    says(mail, 0, false);
     assert_int_equal(mails(text, sizeof text), GV_ALERT_LETTERS);
     assert_null(strstr(text, "bounces: 102 ")); /* the oldest were given up */
     assert_non_null(strstr(text, "bounces: 103 "));

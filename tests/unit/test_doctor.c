@@ -166,10 +166,13 @@ static void each_trouble_of_the_daemon_is_found(void **state)
         {"{\"enforcement\": {\"nftables\": null}}", "enforcement", "failure", "does not run"},
         {"{\"enforcement\": {\"hooks\": {\"exec\": {\"error\": \"its exit status was 1\", "
          "\"waiting\": 3, \"lost\": 2}}}}",
-         "hooks", "warning", "exec: its exit status was 1; 3 changes wait, 2 were lost"},
+         "hooks", "warning", "exec: its exit status was 1; 3 wait, 2 were lost"},
         {"{\"enforcement\": {\"hooks\": {\"exec\": null, \"webhook\": {\"error\": \"timed out\", "
          "\"waiting\": 1, \"lost\": 0}}}}",
-         "hooks", "warning", "webhook: timed out; 1 changes wait"},
+         "hooks", "warning", "webhook: timed out; 1 wait"},
+        {"{\"enforcement\": {\"hooks\": {\"alert_mail\": {\"error\": \"refused\", \"waiting\": "
+         "4}}}}",
+         "hooks", "warning", "alert_mail: refused; 4 wait"},
         {"{\"transparency\": {\"lost\": {\"entry\": 7, \"noticed\": \"2026-11-18T10:00:00Z\"}}}",
          "transparency", "failure", "entry 7 of the log of closer looks"},
         {"{\"uptime_s\": 30, \"enforcement\": {\"dnsbl\": {\"queries\": 0}}}", "enforcement",
