@@ -183,6 +183,9 @@ webhook_key = $scratch/key"
 ask reload >/dev/null
 distrusted() { status webhook.error | grep -qi 'certificate'; }
 until_true 10 "a certificate that nobody signed" distrusted
+{ ask doctor || true; } | grep -q 'hooks .*webhook: .*certificate' || fail "the doctor does not name it: $(ask doctor)"
+status webhook.error | grep -q /hook && fail "status shows the address, whose path may be a secret"
+grep -q "$port/hook" "$scratch/node.log" && fail "the log shows the address, whose path may be a secret"
 was_told 198.51.100.60 && fail "told to a server with a certificate that nobody signed"
 stop_node
 # Started again where that certificate is trusted.
