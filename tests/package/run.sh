@@ -14,7 +14,7 @@ skip() {
     exit 77
 }
 [ "$(id -u)" -eq 0 ] || skip "only root can boot a system"
-for tool in systemd-nspawn systemd-analyze nsenter lintian dpkg-deb cpack jq sqlite3; do
+for tool in systemd-nspawn systemd-analyze nsenter lintian dpkg-deb cpack jq sqlite3 openssl; do
     command -v "$tool" >/dev/null || skip "$tool is not installed"
 done
 grep -q 'CMAKE_BUILD_TYPE:STRING=Release' "$build/CMakeCache.txt" 2>/dev/null ||
@@ -287,6 +287,26 @@ inside sed -i 's/^listen = .*/listen = 127.0.0.1:4728/' /var/lib/grapevine-regis
 inside rm -r $drop_in
 inside systemctl daemon-reload && inside systemctl restart grapevine-registry
 check "the registry is not back on its own port" wait_for 10 answers
+# TLS as README.md says it: its command, now and at a renewal.
+make_certificate() {
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=registry $1" -addext subjectAltName=IP:127.0.0.1 \
+        -keyout "$machine/root/privkey.pem" -out "$machine/root/fullchain.pem" 2>/dev/null
+}
+copy_it() { inside env RENEWED_LINEAGE=/root sh -c "$(grep '^install -D -o _grapevine-registry ' "$root/README.md")"; }
+answers_https() { inside curl -fsS --cacert /root/fullchain.pem https://127.0.0.1:4728/v1/network -o /dev/null; }
+make_certificate one
+check "README's command for the registry's certificate fails" copy_it
+inside sed -i '/^listen = /a tls_certificate = tls/fullchain.pem\ntls_key = tls/privkey.pem' /var/lib/grapevine-registry/registry.conf
+inside systemctl restart grapevine-registry
+check "the registry does no https with the copies" wait_for 10 answers_https
+before=$(registry_pid)
+make_certificate two
+check "README's command fails at a renewal" copy_it
+check "a renewed certificate is not taken up" wait_for 25 answers_https
+check "it took another process" test "$(registry_pid)" = "$before"
+inside sed -i '/^tls_/d' /var/lib/grapevine-registry/registry.conf
+inside systemctl restart grapevine-registry
+check "the registry is not back without TLS" wait_for 10 answers
 
 check "apt does not remove the registry" inside apt-get remove -y grapevine-registry
 registry_gone() { ! answers && ! inside test -e /usr/sbin/grapevine-registry; }
@@ -365,6 +385,7 @@ check "it is not up after a stop and a start" wait_for 15 status_of
 id=$(instance) before=$(main_pid)
 inside sed -i '1i; by the admin' /etc/grapevine/grapevine.conf
 profile=/etc/ufw/applications.d/grapevine
+# shellcheck disable=SC2016 # for dpkg-query
 is_conffile() { inside dpkg-query -W -f='${Conffiles}' "$1" | grep -q "^ $2 "; }
 check "the profile for ufw is no conffile" is_conffile grapevine $profile
 check "the registry's profile for ufw is no conffile" is_conffile grapevine-registry $profile-registry
