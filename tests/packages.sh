@@ -2,9 +2,10 @@
 # Installs the Debian packages that are missing: `packages.sh build` what the programs are built
 # with, `packages.sh test` also what the tests want, `packages.sh full` what `tests/run.sh --full`
 # wants (compilers for other machines, what benchmarks compare with). Asks for nothing when nothing is missing.
+# `packages.sh build --list` only names them.
 set -euo pipefail
 
-build=(build-essential cmake pkg-config re2c
+build=(build-essential cmake pkg-config re2c file
     libuv1-dev libsodium-dev libmsgpack-dev libsqlite3-dev libcurl4-openssl-dev
     libmicrohttpd-dev libjansson-dev libinih-dev libsmartcols-dev libsystemd-dev zlib1g-dev
     libnftables-dev libmnl-dev libpq-dev libgnutls28-dev nettle-dev libjs-chart.js)
@@ -25,6 +26,10 @@ full) wanted=("${build[@]}" "${test[@]}" "${full[@]}") ;;
     ;;
 esac
 
+if [ "${2:-}" = --list ]; then
+    printf '%s\n' "${wanted[@]}"
+    exit 0
+fi
 missing=()
 for package in "${wanted[@]}"; do
     # A node that came some other way than by its package is as good.

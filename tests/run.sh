@@ -134,6 +134,13 @@ package() { # likewise
     return $status
 }
 
+newcomer() { # likewise
+    local status=0
+    bash tests/package/source.sh || status=$?
+    [ $status -eq 77 ] && status=0
+    return $status
+}
+
 benches() { # one that cannot be done here says so, loudly
     local bench status
     for bench in tests/bench/*.sh; do
@@ -200,6 +207,7 @@ if [ $full = yes ]; then
     step "hostile peers, 10,000,000 messages" forge 10000000
     step "simulator: 1000 seeds of 12 nodes" swarm --seeds 1001..2000 --nodes 12 --hours 3
     step "genuine mail servers" genuine
+    step "packages from the source, on a Debian that has nothing else" newcomer
     step "Dovecot 2.4" dovecot24
     step "an alert, from the log to everybody" alerts
     step "1,000 enrolments a second" enrolments
