@@ -27,7 +27,8 @@ struct gv_mirror {
         head; /* the last that the tree was compared with and fits; its signer's log */
 };
 
-/* Reads the files of that name, if there are any. GV_OK or GV_ERR_MEMORY, which leaves the files. */
+/* Reads the files of that name, if there are any. GV_OK or GV_ERR_MEMORY, which leaves the files.
+ */
 int gv_mirror_open(struct gv_mirror *mirror, const char *folder, const char *name,
                    const struct gv_descriptor *descriptor);
 void gv_mirror_close(struct gv_mirror *mirror);
