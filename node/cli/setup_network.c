@@ -73,7 +73,9 @@ static int fetch(struct gv_setup *setup, struct gv_fetch_result *result, const c
                 "address?\n",
                 url, result->status);
     else
-        fprintf(stderr, "grapevine setup: %s: %s\n", url, *safe ? safe : gv_strerror(rc));
+        fprintf(stderr,
+                "grapevine setup: %s; is it the registry's address, and does this host reach it?\n",
+                *safe ? safe : gv_strerror(rc)); /* it begins with the address */
     return EX_UNAVAILABLE;
 }
 

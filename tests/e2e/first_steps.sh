@@ -193,6 +193,9 @@ jq -e '.enrolled and .peers >= 1' "$scratch/shown" >/dev/null || fail "its JSON:
 # A node is in one network: another one is refused, whatever its address begins with, and this one has names.
 "$bin/grapevine-registry" init --data "$scratch/other" --name other --lab --mail "file:$scratch/mail" >/dev/null || fail "init"
 cp "$(conf 3)" "$scratch/before"
+"$bin/grapevine" --config "$scratch/nowhere.conf" setup --non-interactive --dry-run --registry http://127.0.0.1:1 >/dev/null 2>"$scratch/err"
+grep -q 'does this host reach it' "$scratch/err" || fail "a registry that is not reached: $(<"$scratch/err")"
+[[ $(grep -o http://127.0.0.1:1/ "$scratch/err" | wc -l) == 1 ]] || fail "its address is told twice: $(<"$scratch/err")"
 for other in "--descriptor $scratch/other/network.descriptor" "--registry ${registry_url}9" "--registry http://127.0.0.1:1"; do
     # shellcheck disable=SC2086 # two words
     quiet $other --share no
