@@ -7,8 +7,9 @@
 #include "proto/buf.h"
 #include "proto/core.h"
 
-/* A descriptor, and for each of up to 2,000 statements its certificate: no case of a sane network
- * comes near it. */
+/* So many words of reporters at most, and all records: a word and, in the worst case, two
+ * certificates (one renewed), a revocation or a proof of fault of each, and the descriptor. */
+#define GV_EVIDENCE_WORDS   1000u
 #define GV_EVIDENCE_RECORDS 4096u
 
 struct gv_evidence {
@@ -22,11 +23,13 @@ struct gv_evidence {
 };
 
 /* Appends to *out, for each record: its length (2 bytes, big-endian) and its bytes. The descriptor
- * in force; certificates of the subject's reporters and of their owners' other instances; the
- * statements held on the subject; revocations and proofs of fault of these instances. *minute: the
- * core's. Returns GV_OK, GV_ERR_STATE (no descriptor yet) or GV_ERR_MEMORY. */
+ * in force; certificates of the subject's reporters, and of those of their owners' other instances
+ * that are at fault; of each reporter the statements that have a part in the verdict now or later;
+ * revocations and proofs of fault of these instances. *minute: the core's. *left_out: how many
+ * words beyond GV_EVIDENCE_WORDS there are; the best of each network come first. Returns GV_OK,
+ * GV_ERR_STATE (no descriptor yet) or GV_ERR_MEMORY. */
 int gv_core_evidence(const struct gv_core *core, struct gv_buf *out, uint32_t *minute,
-                     const struct gv_subject *subject);
+                     uint32_t *left_out, const struct gv_subject *subject);
 
 /* Judges anew, by a core of its own that knows nothing else: every signature is checked. Fills in
  * *out and *descriptor. Returns GV_OK; GV_ERR_MALFORMED (no record, or the first is no descriptor),

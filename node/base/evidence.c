@@ -91,18 +91,19 @@ int gv_evidence_write(json_t **out, const struct gv_core *core, const struct gv_
     struct gv_verdict verdict;
     struct gv_buf bytes;
     char text[GV_SUBJECT_TEXT];
-    uint32_t minute;
+    uint32_t minute, left_out;
 
     gv_buf_init(&bytes);
     gv_subject_text(text, subject);
-    int rc = gv_core_evidence(core, &bytes, &minute, subject);
+    int rc = gv_core_evidence(core, &bytes, &minute, &left_out, subject);
     if (rc == GV_OK)
         rc = judge(&verdict, &bytes, minute, subject);
     if (rc == GV_OK) {
-        *out = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "format", GV_EVIDENCE_FORMAT, "subject",
-                         text, "minute", json_integer(minute), "network",
+        *out = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "format", GV_EVIDENCE_FORMAT,
+                         "subject", text, "minute", json_integer(minute), "network",
                          gv_json_new_hex(gv_core_descriptor(core)->network_id, GV_KEY_LEN),
-                         "verdict", verdict_json(&verdict), "records", records_json(&bytes));
+                         "verdict", verdict_json(&verdict), "left_out", json_integer(left_out),
+                         "records", records_json(&bytes));
         rc = *out ? GV_OK : GV_ERR_MEMORY;
     }
     gv_buf_free(&bytes);
@@ -244,6 +245,8 @@ static int read_all(struct gv_evidence_file *out, const json_t *json, struct gv_
         rc = gv_json_hex(out->network, GV_KEY_LEN, json, "network", error);
     if (rc == GV_OK)
         rc = read_verdict(&out->claimed, json_object_get(json, "verdict"), error);
+    if (rc == GV_OK && json_object_get(json, "left_out"))
+        rc = read_u32(&out->left_out, json, "left_out", error);
     if (rc == GV_OK)
         rc = read_records(out, json_object_get(json, "records"), error);
     return rc;

@@ -18,6 +18,7 @@ int gv_evidence_write(json_t **out, const struct gv_core *core, const struct gv_
 struct gv_evidence_file {
     struct gv_evidence evidence;
     struct gv_verdict claimed;
+    uint32_t left_out;               /* words that it says it is without */
     uint8_t network[GV_KEY_LEN];     /* that the file says it is of */
     struct gv_record_bytes *records; /* owned */
     uint8_t *bytes;                  /* owned */

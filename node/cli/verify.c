@@ -45,11 +45,11 @@ static int say(const struct gv_cli *cli, const struct gv_evidence_file *file,
     minute_text(at, file->evidence.minute);
     gv_hex(id, descriptor->network_id, GV_KEY_LEN);
     if (cli->json) {
-        json_t *json =
-            json_pack("{s:b, s:s, s:s, s:I, s:I, s:s, s:s, s:s}", "confirmed", 1, "subject",
-                      subject, "verdict", gv_verdict_state_name(verdict->state), "weight",
-                      (json_int_t)verdict->weight, "records", (json_int_t)file->evidence.count,
-                      "time", at, "network", descriptor->name, "network_id", id);
+        json_t *json = json_pack(
+            "{s:b, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s}", "confirmed", 1, "subject", subject,
+            "verdict", gv_verdict_state_name(verdict->state), "weight", (json_int_t)verdict->weight,
+            "records", (json_int_t)file->evidence.count, "left_out", (json_int_t)file->left_out,
+            "time", at, "network", descriptor->name, "network_id", id);
         gv_cli_print_json(json);
         json_decref(json);
         return 0;
@@ -61,6 +61,9 @@ static int say(const struct gv_cli *cli, const struct gv_evidence_file *file,
     gv_cli_print_pair("as of", "%s", at);
     gv_cli_print_pair("made of", "%zu signed records, %u votes", file->evidence.count,
                       verdict->vote_count);
+    if (file->left_out > 0)
+        gv_cli_print_pair("left out", "%u words of other reporters, for whom it had no room",
+                          file->left_out);
     gv_cli_print_pair("network", "%s", descriptor->name);
     gv_cli_print_pair("", "%s", id);
     return 0;

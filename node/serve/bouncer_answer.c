@@ -200,7 +200,7 @@ static void say_unknown(struct answer *a, const struct gv_subject *subject)
     say_entry(a, &target, 0, GV_SCENARIO_LOCKED, -1);
 }
 
-/* A refusal takes two points, or a lock, which lasts an hour; and a ban is said to last for 24
+/* A refusal takes two points, or a lock, which lasts an hour; and a ban is said to last for 12
  * hours after the last failure and a day at most. A login takes the points away. */
 static bool may_be_held(const struct gv_history_summary *history, uint64_t now_ms)
 {

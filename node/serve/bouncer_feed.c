@@ -8,10 +8,9 @@
 
 #define DAY_S       86400u
 #define HOUR_S      3600u
-#define LATELY_S    (24u * HOUR_S) /* SPEC 12.2: how long a failed visit is reason to refuse */
-#define RENEW_S     600u           /* so long before its end a ban is said to last longer */
-#define STILL_S     60u            /* what is past its end and still refused lasts so much longer */
-#define SWEEP_TURNS 40u            /* of the timer, until all have been looked at */
+#define RENEW_S     600u /* so long before its end a ban is said to last longer */
+#define STILL_S     60u  /* what is past its end and still refused lasts so much longer */
+#define SWEEP_TURNS 40u  /* of the timer, until all have been looked at */
 #define SWEEP_LEAST 1000u
 #define STEPS       16u /* of a slice between two looks at the clock */
 
@@ -67,7 +66,7 @@ static uint32_t later(uint32_t a, uint64_t b)
 static uint32_t until_of(const struct gv_bouncers *b, const struct facts *facts, uint32_t now_s)
 {
     uint64_t untrusted_s = facts->verdict.until_min * 60ULL;
-    uint64_t lately_s = facts->history.last_failure_ms / 1000 + LATELY_S;
+    uint64_t lately_s = facts->history.last_failure_ms / 1000 + GV_LATELY_S;
     uint32_t until = now_s + 1;
 
     if (facts->action.deny_listed)

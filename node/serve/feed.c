@@ -11,7 +11,7 @@
 #include "node/serve/ends.h"
 #include "node/serve/slices.h"
 
-#define DAY_MS    (24ull * 3600 * 1000)
+#define LATELY_MS (1000ull * GV_LATELY_S)
 #define MINUTE_MS 60000ull
 #define STEPS     16u /* of a pass between two looks at the clock */
 
@@ -95,8 +95,8 @@ static uint64_t end_of(const struct gv_core *core, const struct state *state, ui
         if (state->facts.locked_here)
             end = history.locked_until_ms;
         /* Lately may be what an own server says: then the row here is older. */
-        if (state->facts.failed_lately && history.last_visit_ms + DAY_MS > unix_ms)
-            end = sooner(end, history.last_visit_ms + DAY_MS);
+        if (state->facts.failed_lately && history.last_visit_ms + LATELY_MS > unix_ms)
+            end = sooner(end, history.last_visit_ms + LATELY_MS);
     }
     if (state->facts.locked_by_own && gv_core_own_lock(core, subject, &seconds, instance))
         end = sooner(end, unix_ms + 1000ull * seconds);

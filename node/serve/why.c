@@ -120,7 +120,7 @@ static void what_this_host_does(char *out, size_t cap, const struct gv_why *why)
         else if (why->facts->points >= 2)
             snprintf(out, cap,
                      "this host therefore gives it one wrong guess instead of five, and does not "
-                     "refuse it, because it has not failed here for a day");
+                     "refuse it, because it has not failed here for 12 hours");
         else
             snprintf(out, cap, "this host therefore gives it one wrong guess instead of five; %s",
                      failed);

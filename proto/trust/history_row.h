@@ -9,6 +9,7 @@
 
 #include "proto/buf.h"
 #include "proto/observation.h"
+#include "proto/trust/action.h"
 #include "proto/trust/signal.h"
 
 #define GV_MINUTE_S 60u
@@ -16,7 +17,6 @@
 #define GV_DAY_S    (24u * GV_HOUR_S)
 
 #define GV_POINTS_LIFE_S    (72u * GV_HOUR_S)
-#define GV_LATELY_S         GV_DAY_S /* a failed visit is evidence to refuse for (SPEC 12.2) */
 #define GV_LOCK_S           GV_HOUR_S
 #define GV_WEEK_S           (7u * GV_DAY_S)  /* visits, and slow attackers, are remembered for */
 #define GV_CLEAN_SPAN_S     GV_WEEK_S        /* logins over at least */

@@ -19,7 +19,8 @@ struct gv_campaign {
     uint32_t back_min;          /* signals are dated back by */
     uint32_t burnt;     /* own addresses given away before the attack, each first reported by one */
     uint32_t footholds; /* provider addresses from which real guesses are made */
-    bool lies;          /* signals on the targets */
+    uint32_t foothold_nodes; /* a day at each, besides those that are pretrusted; 0: the scene's */
+    bool lies;               /* signals on the targets */
     bool providers_only, clients_only; /* the targets; neither: both */
     bool echoes;      /* repeats honest signals until the scored days, to earn standing */
     bool equivocates; /* says two things under one number */
@@ -43,6 +44,7 @@ struct gv_plan {
     uint32_t owners;           /* over the whole time: re-registration makes more */
     uint32_t age_days;         /* waited until the attack */
     uint32_t addresses_used;   /* burnt or footholds */
+    uint32_t visits;           /* that they make at honest nodes */
 };
 
 void gv_plan_open(struct gv_plan *out, const struct gv_scene *scene,

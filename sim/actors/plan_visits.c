@@ -14,15 +14,16 @@ static void visit(struct gv_plan *plan, struct gv_dice *dice, uint32_t subject, 
     bool unknown = gv_dice_percent(dice, plan->scene->numbers.unknown_percent);
     uint32_t account = (uint32_t)gv_dice_next(dice);
 
-    if (at_s < plan->scene->end_s)
-        gv_moments_add(&plan->moments,
-                       (struct gv_moment){.at_s = at_s,
-                                          .subject = subject,
-                                          .account = account,
-                                          .node = (uint16_t)node,
-                                          .kind = GV_MOMENT_VISIT,
-                                          .n = guesses,
-                                          .flags = unknown ? GV_MOMENT_UNKNOWN : 0});
+    if (at_s >= plan->scene->end_s)
+        return;
+    plan->visits++;
+    gv_moments_add(&plan->moments, (struct gv_moment){.at_s = at_s,
+                                                      .subject = subject,
+                                                      .account = account,
+                                                      .node = (uint16_t)node,
+                                                      .kind = GV_MOMENT_VISIT,
+                                                      .n = guesses,
+                                                      .flags = unknown ? GV_MOMENT_UNKNOWN : 0});
 }
 
 /* Real guesses from addresses that users share, every day at every pretrusted node (they count in
@@ -31,13 +32,16 @@ static void visit(struct gv_plan *plan, struct gv_dice *dice, uint32_t subject, 
 static void frame(struct gv_plan *plan, struct gv_dice *dice)
 {
     const struct gv_scene *scene = plan->scene;
+    uint32_t nodes = plan->campaign.foothold_nodes;
 
+    if (nodes == 0)
+        nodes = scene->numbers.foothold_nodes;
     for (uint32_t day = 0; day < scene->scored_days; day++) {
         uint32_t day_s = scene->score_s + day * GV_SCENE_DAY_S;
         for (uint32_t i = 0; i < plan->campaign.footholds && i < scene->numbers.providers; i++) {
             for (uint32_t a = 0; a < scene->pretrusted; a++)
                 visit(plan, dice, i, a, day_s + gv_dice_below(dice, 72000), 3);
-            for (uint32_t v = 0; v < scene->numbers.foothold_nodes; v++) {
+            for (uint32_t v = 0; v < nodes; v++) {
                 uint32_t at_s = day_s + gv_dice_below(dice, 72000);
                 visit(plan, dice, i, gv_dice_below(dice, scene->nodes), at_s, 3);
             }

@@ -45,7 +45,7 @@ struct gv_rule {
     bool learns;        /* from more than the last week: it needs the days before the scored ones */
     bool consensus;     /* refuse_on = consensus */
     bool standing_flat; /* a variant of ours: standing 0 or 1000 */
-    bool searched;      /* cheap lies do not buy it: so an attacker looks for what does */
+    bool searched;      /* in the whole table an attacker looks for what hurts it most */
     void *(*open)(const struct gv_rule *rule, const struct gv_ground *ground);
     void (*close)(void *state);
     /* A signal or retraction has reached everybody. */

@@ -10,8 +10,8 @@ uint64_t gv_adapt_harm(const struct gv_score *score);
 /* Leaves the worst that was found in *out and its campaign in *campaign, which holds the first. */
 void gv_adapt(struct gv_score *out, struct gv_campaign *campaign, const struct gv_scene *scene,
               const struct gv_rule *rule);
-/* "age 31, groups 4, ...": what it found. */
-#define GV_ADAPT_TEXT 200
-void gv_adapt_text(char out[GV_ADAPT_TEXT], const struct gv_campaign *campaign);
+/* What a score's `found` says that it changed, one after the other; *cursor starts at 0, NULL
+ * behind the last. */
+const char *gv_adapt_found(uint32_t found, size_t *cursor);
 
 #endif

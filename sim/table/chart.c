@@ -173,7 +173,10 @@ static void hash_score(uint64_t *hash, const struct gv_score *score)
                               GV_SCORE_MAP(GV_SCORE_WORD)
 #undef GV_SCORE_WORD
                                   score->identities,
-                              score->age_days, score->addresses};
+                              score->age_days,
+                              score->addresses,
+                              score->own_visits,
+                              score->found};
 
     *hash = gv_siphash(key, words, sizeof words);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "sim/table/adapt.h"
 #include "sim/table/cost.h"
 
 static void set_number(json_t *object, const char *name, const char *suffix, int64_t value,
@@ -31,17 +32,30 @@ static json_t *pack_cost(const struct gv_chart *table, const struct gv_cell *cel
     struct gv_cost cost;
 
     gv_cost_of(&cost, table, cell);
-    json_t *object = json_pack("{s:I, s:I, s:I, s:I}", "identities", (json_int_t)cost.identities,
-                               "days", (json_int_t)cost.days, "addresses",
-                               (json_int_t)cost.addresses, "messages", (json_int_t)cost.messages);
+    json_t *object =
+        json_pack("{s:I, s:I, s:I, s:I, s:I}", "identities", (json_int_t)cost.identities, "days",
+                  (json_int_t)cost.days, "addresses", (json_int_t)cost.addresses, "visits",
+                  (json_int_t)cost.visits, "messages", (json_int_t)cost.messages);
     double each = (double)cost.refused;
     json_object_set_new(
         object, "per_refused_login",
-        cost.refused == 0 ? json_null()
-                          : json_pack("{s:f, s:f, s:f, s:f}", "identities", cost.identities / each,
-                                      "days", cost.days / each, "addresses", cost.addresses / each,
-                                      "messages", (double)cost.messages / each));
+        cost.refused == 0
+            ? json_null()
+            : json_pack("{s:f, s:f, s:f, s:f, s:f}", "identities", cost.identities / each, "days",
+                        cost.days / each, "addresses", cost.addresses / each, "visits",
+                        cost.visits / each, "messages", (double)cost.messages / each));
     return object;
+}
+
+static json_t *pack_found(uint32_t found)
+{
+    json_t *list = json_array();
+    size_t cursor = 0;
+    const char *what;
+
+    while ((what = gv_adapt_found(found, &cursor)))
+        json_array_append_new(list, json_string(what));
+    return list;
 }
 
 static json_t *pack_cell(const struct gv_chart *table, const struct gv_cell *cell)
@@ -68,6 +82,8 @@ static json_t *pack_cell(const struct gv_chart *table, const struct gv_cell *cel
     json_object_set_new(object, "broken_signals", json_integer((json_int_t)s->broken_signals));
     json_object_set_new(object, "broken_alarms", json_integer((json_int_t)s->broken_alarms));
     json_object_set_new(object, "cost", pack_cost(table, cell));
+    if (cell->attack->searches)
+        json_object_set_new(object, "found", pack_found(s->found));
     return object;
 }
 

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "sim/table/adapt.h"
 #include "sim/table/cost.h"
 
 static void put_share(char *out, size_t cap, int64_t per_10000)
@@ -39,6 +40,19 @@ static void counts(FILE *out, struct gv_spread s, int width)
     fprintf(out, " %-*s", width, text);
 }
 
+/* What an attacker that searches came to with the seed in the middle, as its price is of that. */
+static void found(FILE *out, const struct gv_chart *table, const struct gv_cell *cell)
+{
+    uint32_t bits = cell->scores[table->seeds / 2].found;
+    size_t cursor = 0;
+    const char *what, *before = "; found: ";
+
+    while ((what = gv_adapt_found(bits, &cursor))) {
+        fprintf(out, "%s%s", before, what);
+        before = ", ";
+    }
+}
+
 static void price(FILE *out, const struct gv_chart *table, const struct gv_cell *cell)
 {
     struct gv_cost cost;
@@ -51,13 +65,16 @@ static void price(FILE *out, const struct gv_chart *table, const struct gv_cell 
         fprintf(out, ", %u days", cost.days);
     if (cost.addresses > 0)
         fprintf(out, ", %u addresses", cost.addresses);
+    if (cost.visits > 0)
+        fprintf(out, ", %u visits", cost.visits);
     if (cost.messages > 0)
         fprintf(out, ", %" PRIu64 " messages", cost.messages);
     if (cost.refused == 0)
         return;
-    fprintf(out, "; each refused login: %.2g owners, %.2g addresses, %.3g messages",
+    fprintf(out, "; each refused login: %.2g owners, %.2g addresses, %.3g visits, %.3g messages",
             (double)cost.identities / (double)cost.refused,
             (double)cost.addresses / (double)cost.refused,
+            (double)cost.visits / (double)cost.refused,
             (double)cost.messages / (double)cost.refused);
 }
 
@@ -93,6 +110,7 @@ static void row(FILE *out, const struct gv_chart *table, const struct gv_cell *c
         fprintf(out, " CLEAN HISTORY REFUSED: %" PRId64,
                 gv_chart_spread(table, cell, GV_FIGURE_CLEAN).most);
     price(out, table, cell);
+    found(out, table, cell);
     fputc('\n', out);
 }
 

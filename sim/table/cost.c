@@ -14,6 +14,7 @@ void gv_cost_of(struct gv_cost *out, const struct gv_chart *table, const struct 
     *out = (struct gv_cost){.identities = s->identities,
                             .days = s->age_days,
                             .addresses = s->addresses,
+                            .visits = s->own_visits,
                             .messages = s->messages,
                             .refused = refused > 0 ? (uint64_t)refused : 0};
 }

@@ -6,7 +6,7 @@
 
 /* Medians over the seeds. */
 struct gv_cost {
-    uint32_t identities, days, addresses;
+    uint32_t identities, days, addresses, visits;
     uint64_t messages;
     uint64_t
         refused; /* on the mesh's word, both kinds, more than without this attack; 0: no price */

@@ -384,6 +384,7 @@ void gv_play(struct gv_score *out, const struct gv_scene *scene, const struct gv
     out->identities = plan->owners;
     out->age_days = plan->age_days;
     out->addresses = plan->addresses_used;
+    out->own_visits = plan->visits;
     open_player(&player);
     play_all(&player);
     close_player(&player);

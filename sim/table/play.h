@@ -35,7 +35,8 @@ struct gv_score {
 #define GV_SCORE_FIELD(name, text) uint64_t name;
     GV_SCORE_MAP(GV_SCORE_FIELD)
 #undef GV_SCORE_FIELD
-    uint32_t identities, age_days, addresses; /* what the attack took */
+    uint32_t identities, age_days, addresses, own_visits; /* what the attack took */
+    uint32_t found; /* of an attack that searches: what it changed (adapt.h) */
 };
 
 void gv_play(struct gv_score *out, const struct gv_scene *scene, const struct gv_plan *plan,

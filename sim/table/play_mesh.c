@@ -51,15 +51,15 @@ void gv_player_deliver(struct gv_player *player)
     deliver(player, &player->repeating);
 }
 
-/* ---- keepers, as an attack on a mesh that has them (mesh.md); today's has none --------------- */
+/* ---- keepers (SPEC 9.10) --------------------------------------------------------------------- */
 
-/* How many of a subject's seven keepers of the day are hostile. */
+/* How many of a subject's seven keepers, who are the same on every day, are hostile. */
 static uint32_t hostile_keepers(const struct gv_player *p, uint32_t subject)
 {
     uint32_t hostile = p->plan->campaign.owners, all = p->scene->nodes + hostile, count = 0;
     struct gv_dice dice;
 
-    gv_dice_seed(&dice, p->scene->seed, 77 + (uint64_t)subject * 400 + p->now_s / GV_SCENE_DAY_S);
+    gv_dice_seed(&dice, p->scene->seed, UINT64_C(1) << 32 | subject);
     for (uint32_t i = 0; i < KEEPERS; i++)
         count += gv_dice_below(&dice, all) < hostile;
     return count;

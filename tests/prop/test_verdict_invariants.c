@@ -448,7 +448,7 @@ static bool a_login_on_record_means_that_no_signals_refuse(void)
     return decide(&f, &v, &s.policy).action != GV_ACTION_REFUSE;
 }
 
-static bool a_failure_of_over_a_day_ago_refuses_nobody(void)
+static bool a_failure_of_over_half_a_day_ago_refuses_nobody(void)
 {
     struct scene s;
     struct gv_verdict v;
@@ -562,7 +562,7 @@ LAW(the_state_lasts_from_since_to_until_and_no_longer, UNTIL_LATE)
 LAW(clean_history_means_that_no_signals_change_the_action, MESH_BEFORE_CLEAN)
 LAW(without_an_own_failure_nobody_is_refused, MESH_REFUSES)
 LAW(a_login_on_record_means_that_no_signals_refuse, LOGIN_FORGOTTEN)
-LAW(a_failure_of_over_a_day_ago_refuses_nobody, FAILED_EVER)
+LAW(a_failure_of_over_half_a_day_ago_refuses_nobody, FAILED_EVER)
 LAW(a_refused_attempt_emits_nothing, REFUSED_COUNTS)
 
 int main(void)
@@ -578,7 +578,7 @@ int main(void)
         cmocka_unit_test(test_clean_history_means_that_no_signals_change_the_action),
         cmocka_unit_test(test_without_an_own_failure_nobody_is_refused),
         cmocka_unit_test(test_a_login_on_record_means_that_no_signals_refuse),
-        cmocka_unit_test(test_a_failure_of_over_a_day_ago_refuses_nobody),
+        cmocka_unit_test(test_a_failure_of_over_half_a_day_ago_refuses_nobody),
         cmocka_unit_test(test_a_refused_attempt_emits_nothing),
     };
     const char *seed = getenv("GV_SEED"), *cases = getenv("GV_CASES");

@@ -468,7 +468,7 @@ static const struct {
      {.points = 2},
      {.points = 2, .last_failure_ms = 1000},
      "this host therefore gives it one wrong guess instead of five, and does not refuse it, "
-     "because it has not failed here for a day."},
+     "because it has not failed here for 12 hours."},
     {GV_REASON_UNTRUSTED_AND_FAILED_HERE,
      {.points = 2},
      {.points = 2, .failures_day = 2, .last_failure_ms = 1000},

@@ -237,7 +237,7 @@ static char *run_program(const char *arguments)
 #define SMALL                                                                                      \
     "--nodes 60 --days 6 --seeds 1..2 --attacks none,flood,spray --rules "                         \
     "grapevine,beta,eigentrust,fides"
-#define SMALL_HASH "table hash 914abddd380e2687"
+#define SMALL_HASH "table hash dcf34230327997b9"
 
 static void test_two_runs_are_equal(void **state)
 {
@@ -295,6 +295,38 @@ static void test_quick_keeps_the_promises(void **state)
     free(text);
 }
 
+static int64_t visits_of(const json_t *cell)
+{
+    return whole(json_object_get(cell, "cost"), "visits");
+}
+
+/* The attacker that searches finds that harder guessing hurts more, and the table says so; what it
+ * tried on the way to all footholds is not what it came to. */
+static void test_a_search_tells_what_it_found(void **state)
+{
+    char *text = run_program("--nodes 120 --days 6 --seeds 1..1 --rules grapevine "
+                             "--attacks framing,adaptive --json -");
+    json_t *cells = json_loads(text, 0, NULL);
+
+    assert_int_equal(json_array_size(cells), 2);
+    const json_t *framing = json_array_get(cells, 0), *adaptive = json_array_get(cells, 1);
+    const json_t *found = json_object_get(adaptive, "found");
+    assert_null(json_object_get(framing, "found"));
+    assert_int_equal(visits_of(framing), 10 * (20 + 6) * 2); /* addresses, nodes, days */
+    assert_int_equal(visits_of(adaptive), 50 * 40 * 2);
+    assert_true(whole(adaptive, "refused_legitimate") > whole(framing, "refused_legitimate"));
+    size_t pace = 0, footholds = 0;
+    for (size_t i = 0; i < json_array_size(found); i++) {
+        const char *what = json_string_value(json_array_get(found, i));
+        pace += strcmp(what, "a third of the nodes a day") == 0;
+        footholds += strstr(what, "footholds") != NULL;
+    }
+    assert_int_equal(pace, 1);
+    assert_int_equal(footholds, 1);
+    json_decref(cells);
+    free(text);
+}
+
 static void test_wrong_options_are_refused(void **state)
 {
     const char *wrong[] = {"--nodes 5",          "--days x",      "--seeds 5..1", "--rules nobody",
@@ -348,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_broken_logins_are_not_reported),
         cmocka_unit_test(test_two_runs_are_equal),
         cmocka_unit_test(test_quick_keeps_the_promises),
+        cmocka_unit_test(test_a_search_tells_what_it_found),
         cmocka_unit_test(test_wrong_options_are_refused),
         cmocka_unit_test(test_page_fetches_nothing),
     };

@@ -128,6 +128,74 @@ static void test_retracted_revoked_and_at_fault(void **state)
     assert_int_equal(verdict.owners, 1);
 }
 
+/* As much as its author may say of one subject in a day: six of them say more than fits a file, of
+ * which nothing counts but what each said last. */
+static void test_many_words_of_few(void **state)
+{
+    for (uint32_t hour = 0; hour < 24; hour++)
+        for (unsigned i = 0; i < PUPPETS; i++)
+            for (uint32_t n = 0; n < 32; n++)
+                hear(puppet_signal_on(&puppets[i], 9, NOW - 60 * hour - n));
+    assert_true(host_status(&host).statements > GV_EVIDENCE_RECORDS);
+    hear(puppet_signal_on(&puppets[0], 9, NOW + 5)); /* dated ahead: it counts from then on */
+    hear(revocation_record(&network, puppets[1].identity.id, NOW - 100));
+    agrees(9, GV_VERDICT_UNTRUSTED);
+    assert_int_equal(verdict.owners, PUPPETS);
+    host_run(&host, 23 * 3600 * 1000);
+    agrees(9, GV_VERDICT_UNTRUSTED);
+    assert_int_equal(verdict.owners,
+                     PUPPETS - 1); /* the last that counted of the revoked is over */
+}
+
+/* What is whispered to a keeper has a quota of its own: together more than anybody may say in an
+ * hour. */
+static void test_public_and_whispered_words(void **state)
+{
+    struct gv_buf message;
+
+    assert_true(puppet_join(&puppets[0], &host));
+    for (uint32_t n = 0; n < 32; n++) {
+        struct gv_buf record = puppet_signal_on(&puppets[0], 9, NOW);
+        gv_buf_init(&message);
+        gv_message_whisper_start(&message, 1);
+        gv_message_record(&message, record.data, record.len);
+        puppet_say_buf(&puppets[0], &message);
+        gv_buf_free(&record);
+        hear(puppet_signal_on(&puppets[0], 9, NOW));
+    }
+    assert_int_equal(host_status(&host).kept, 32);
+    assert_int_equal(host_status(&host).statements, 32);
+    hear(puppet_signal_on(&puppets[1], 9, NOW));
+    agrees(9, GV_VERDICT_UNTRUSTED);
+}
+
+/* More reporters than fit: the best of each network are in it, so state and weight are the same,
+ * and it says how many words it is without. */
+static void test_more_reporters_than_fit(void **state)
+{
+    struct gv_subject s = subject_of(9);
+    struct gv_verdict here;
+
+    for (unsigned i = 0; i < GV_EVIDENCE_WORDS + 7; i++) {
+        struct puppet one;
+        puppet_make(&one, &network, 100 + i);
+        one.facts.group = (uint64_t)GV_GROUP_AS << 56 | (1 + i % 60);
+        puppet_certify(&one);
+        hear(certificate_record(&one));
+        hear(puppet_signal_on(&one, 9, NOW));
+        puppet_free(&one);
+    }
+    char *text = export_text(9);
+    assert_non_null(strstr(text, "\"left_out\": 7,"));
+    assert_int_equal(verify(text), GV_OK);
+    gv_core_verdict(host.core, &here, &s);
+    assert_int_equal(here.owners, GV_EVIDENCE_WORDS + 7);
+    assert_int_equal(verdict.owners, GV_EVIDENCE_WORDS);
+    assert_int_equal(verdict.state, GV_VERDICT_UNTRUSTED);
+    assert_int_equal(verdict.weight, here.weight);
+    free(text);
+}
+
 /* Every digit of every record counts: a signature is over it, or the verdict follows from it. */
 static void test_whatever_is_changed_is_noticed(void **state)
 {
@@ -281,11 +349,10 @@ int main(void)
 {
 #define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
     const struct CMUnitTest tests[] = {
-        STORY(test_a_verdict_is_made_again),
-        STORY(test_retracted_revoked_and_at_fault),
-        STORY(test_whatever_is_changed_is_noticed),
-        STORY(test_a_false_claim_is_noticed),
-        STORY(test_rubbish_is_refused),
+        STORY(test_a_verdict_is_made_again),    STORY(test_retracted_revoked_and_at_fault),
+        STORY(test_many_words_of_few),          STORY(test_public_and_whispered_words),
+        STORY(test_more_reporters_than_fit),    STORY(test_whatever_is_changed_is_noticed),
+        STORY(test_a_false_claim_is_noticed),   STORY(test_rubbish_is_refused),
         STORY(test_the_program_says_yes_or_no),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,12 +55,12 @@ static void points_expire_72_hours_after_the_last_visit(void **state)
     assert_int_equal(facts_of(&attacker).points, 1);
 }
 
-static void a_failed_visit_is_evidence_to_refuse_for_a_day(void **state)
+static void a_failed_visit_is_evidence_to_refuse_for_half_a_day(void **state)
 {
     assert_false(facts_of(&attacker).failed_lately);
     fails_unknown(&attacker);
     assert_true(facts_of(&attacker).failed_lately);
-    after(24 * HOUR - SECOND);
+    after(12 * HOUR - SECOND);
     assert_true(facts_of(&attacker).failed_lately);
     after(SECOND);
     assert_false(facts_of(&attacker).failed_lately);
@@ -643,7 +643,7 @@ int main(void)
         STORY(a_visit_is_a_point_and_an_unknown_account_another),
         STORY(a_known_account_first_and_an_unknown_one_later_in_one_visit),
         STORY(points_expire_72_hours_after_the_last_visit),
-        STORY(a_failed_visit_is_evidence_to_refuse_for_a_day),
+        STORY(a_failed_visit_is_evidence_to_refuse_for_half_a_day),
         STORY(a_login_clears_the_points),
         STORY(aborted_attempts_are_no_visit),
         STORY(refused_attempts_leave_no_trace),

@@ -274,7 +274,7 @@ export class Host {
     const a = this.find(who);
     return {
       points: a ? a.pointsAt(now) : 0,
-      failedLately: !!a && a.lastVisit !== null && now - a.lastVisit < 24 * HOUR,
+      failedLately: !!a && a.lastVisit !== null && now - a.lastVisit < 12 * HOUR,
       lockedHere: !!a && a.locked(now),
       clean: !!a && a.cleanAt(now),
       cleanNetwork: this.networkClean(who, now),
