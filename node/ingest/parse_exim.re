@@ -346,6 +346,21 @@ found:
     out->account.len = (size_t)(cur - out->account.at);
 }
 
+/* What stands behind the last word that was read: of a mail its subject too (log_selector +subject),
+ * which may name a time. Of a line that was torn off within that word or right behind it the next one's
+ * stamp begins there, or three letters before ("aliceNov 22 02:36:17"). */
+static void leave_rest(struct gv_parsed *out, const char *at, const char *limit)
+{
+    ptrdiff_t stamp = sizeof " 2026-11-22T02:36:17" - 1;
+
+    if (out->account.len > 0) {
+        at = out->account.at + out->account.len;
+        stamp = sizeof " 22 02:36:17" - 1;
+    }
+    if (limit - at > stamp)
+        out->apart = (struct gv_span){at + stamp, (size_t)(limit - at - stamp)};
+}
+
 static bool parse_mail(struct gv_parsed *out, const char *at, const char *limit)
 {
     const char *space = memchr(at, ' ', (size_t)(limit - at));
@@ -361,6 +376,7 @@ static bool parse_mail(struct gv_parsed *out, const char *at, const char *limit)
         return false;
     out->said = GV_SAID_SUCCESS;
     lex_account(out, at, limit);
+    leave_rest(out, at, limit);
     return true;
 }
 

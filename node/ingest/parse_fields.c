@@ -111,14 +111,34 @@ const char *gv_find_last_bytes(const char *at, const char *limit, const char *wo
     return NULL;
 }
 
-bool gv_holds_stamp(const char *at, const char *limit)
+/* The first colon of a "D HH:MM:SS" or "DTHH:MM:SS", or NULL. */
+static const char *find_time(const char *at, const char *limit)
 {
     for (const char *c = at; (c = memchr(c, ':', (size_t)(limit - c))); c++)
         if (limit - c >= 6 && c[3] == ':' && gv_is_digit(c[1]) && gv_is_digit(c[2]) &&
             gv_is_digit(c[4]) && gv_is_digit(c[5]) && c - at >= 4 && gv_is_digit(c[-1]) &&
             gv_is_digit(c[-2]) && (c[-3] == ' ' || c[-3] == 'T') && gv_is_digit(c[-4]))
-            return true;
-    return false;
+            return c;
+    return NULL;
+}
+
+bool gv_holds_stamp(const char *at, const char *limit)
+{
+    return find_time(at, limit) != NULL;
+}
+
+bool gv_holds_line(const char *at, const char *limit)
+{
+    /* "Nov 22 02:" and "2026-11-22T02:" */
+    static const uint8_t before[] = {9, 13};
+    struct gv_stamp stamp;
+
+    for (const char *c = at; (c = find_time(c, limit)); c++)
+        for (size_t i = 0; i < sizeof before; i++)
+            if (c - at >= before[i] &&
+                gv_stamp_find(&stamp, c - before[i], (size_t)(limit - c) + before[i]))
+                return true;
+    return gv_find(at, limit, ">1 - ") != NULL;
 }
 
 /* Where the client word ends: at `end`, at the limit when `end` is 0, or NULL. */
@@ -261,7 +281,7 @@ bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit)
     struct gv_ip_address local;
 
     /* Torn off, the name's own words may stand last, with what follows in the log behind them. So a
-     * line that counts ends with its session, and holds no beginning of another. */
+     * line that counts ends with its session. */
     if (limit == at || limit[-1] != '>')
         return false;
     out->session = session_before(at, limit - 1);
@@ -278,9 +298,7 @@ bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit)
     rest += sizeof ", lip=" - 1;
     if (!take_address(&local, &rest, limit) || !take_name(out, at, found))
         return false;
-    const char *other = gv_find(out->account.at, found, "-login: ");
-    return !(other && gv_find(other, found, ": user=<")) &&
-           !memchr(rest, '>', (size_t)(limit - rest));
+    return !memchr(rest, '>', (size_t)(limit - rest));
 }
 
 /* --- The identity of an auth line, backwards ------------------------------------------------- */

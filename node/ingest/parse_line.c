@@ -98,6 +98,14 @@ bool gv_line_is_torn(const struct gv_line *line)
 
 bool gv_parse_line(struct gv_parsed *p, const struct gv_line *line, bool half)
 {
-    /* "connect from C" ends with C. */
-    return parse(p, line, half) && (p->said == GV_SAID_CONNECT || !gv_line_is_torn(line));
+    const char *limit = line->text + line->text_len;
+
+    if (!parse(p, line, half))
+        return false;
+    if (p->said == GV_SAID_CONNECT) /* "connect from C" ends with C */
+        return true;
+    if (p->apart.len == 0)
+        return !gv_line_is_torn(line);
+    return !gv_holds_stamp(behind_own_stamp(line), p->apart.at) &&
+           !gv_holds_stamp(p->apart.at + p->apart.len, limit);
 }

@@ -4,6 +4,7 @@
 #include "node/ingest/parse.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "node/ingest/words.h"
 
@@ -306,6 +307,7 @@ bool gv_parse_postfix(struct gv_parsed *out, const struct gv_line *line, bool ha
         if (!gv_take_client(&out->address, &at, limit, ',') || at == limit || *at++ != ' ' ||
             lex_success(at, limit) == OPENS_OTHER)
             return false;
+        out->anybody = limit - at > 22 && strncasecmp(at, "sasl_method=ANONYMOUS,", 22) == 0;
         out->account = value_of(at, limit, ", sasl_username=", true);
         return !half;
     default:

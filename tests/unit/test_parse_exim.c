@@ -240,6 +240,14 @@ static void logins(void **state)
         {S "no MAIL in SMTP connection from " HOST " U=x D=0s A=plain:alice C=EHLO", ""},
         {S M "H=" HOST " P=esmtps X=TLS1.3:A:256 CV=no S=353", ""},
         {S M "H=" HOST " P=esmtp S=353 T=\"P=esmtpa A=x:y\"", ""},
+        /* log_selector +subject: a time in it is no other line's. */
+        {S M "H=" HOST
+             " P=esmtpsa X=TLS1.3:A:256 CV=no A=l:a S=490 id=2@x T=\"test Mon, 23 Nov 2026 "
+             "05:07:07 +0000\" from <a@x> for b@x",
+         IN},
+        {S M "H=" HOST " P=esmtpa A=l:aliceNov 22 02:36:17 mx exim[3]: x", ""},
+        {S M "H=" HOST " P=esmtpa A=l:alice2026-11-22 02:36:17 1xV26K-000039-0k Completed", ""},
+        {S M "H=" HOST " P=esmtpa 2026-11-22 02:36:17 1xV26K-000039-0k Completed", ""},
         {S M "H=" HOST " U=root P=esmtpa A=l:a S=3", ""},
         {S M "H=" HOST " P=esmtpax A=l:a S=3", ""},
         {S M "U=root P=local S=353", ""},
