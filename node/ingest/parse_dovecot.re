@@ -213,6 +213,13 @@ static const char *find_user(const char *at, const char *limit)
 /* Dovecot logs so much of a name, with "..." at its end if that is not all. */
 #define DOVECOT_NAME_MAX 80
 
+/* Most names have no colon. */
+static bool holds_beginning(const char *at, const char *limit)
+{
+    return memchr(at, ':', (size_t)(limit - at)) &&
+           (gv_find(at, limit, "-login: ") || gv_holds_stamp(at, limit));
+}
+
 /* The beginning of another line in the name of one that tells of `attempts`. Where the line was torn
  * off there, its end is the next one's, which somebody else may have written; but a client who ends
  * with such a name must not hide what he tried before. No name is as long as most lines' beginnings
@@ -220,10 +227,8 @@ static const char *find_user(const char *at, const char *limit)
 static bool weigh_name(struct gv_parsed *out)
 {
     const char *name = out->account.at, *end = name + out->account.len;
-    const char *other = gv_find(name, end, "-login: ");
-    bool time = gv_holds_stamp(name, end);
 
-    if (!time && !other)
+    if (!holds_beginning(name, end))
         return true;
     if (out->account.len > DOVECOT_NAME_MAX)
         return false;
@@ -241,7 +246,7 @@ static bool read_success(struct gv_parsed *out, const char *at, const char *limi
 {
     out->said = GV_SAID_SUCCESS;
     if (!gv_take_elements(out, at, limit) || out->account.len == 0 ||
-        gv_find(out->account.at, out->account.at + out->account.len, "-login: "))
+        holds_beginning(out->account.at, out->account.at + out->account.len))
         return false;
     /* Anybody gets in that way, so it proves nothing, but the visit has ended. */
     if (gv_begins(out->account.at + out->account.len, limit, ">, method=ANONYMOUS,")) {
@@ -468,8 +473,7 @@ bool gv_parse_dovecot(struct gv_parsed *out, const struct gv_line *line, bool ha
 
     if (process == PROCESS_OTHER)
         return false;
-    memset(out, 0, sizeof *out);
-    out->kind = GV_KIND_UNSPECIFIED;
+    *out = (struct gv_parsed){.kind = GV_KIND_UNSPECIFIED};
     out->service = service;
     if (process == PROCESS_LOGIN)
         return parse_login(out, at, limit);

@@ -112,7 +112,7 @@ const char *gv_find_last_bytes(const char *at, const char *limit, const char *wo
 }
 
 /* The first colon of a "D HH:MM:SS" or "DTHH:MM:SS", or NULL. */
-static const char *find_time(const char *at, const char *limit)
+GV_INLINE const char *find_time(const char *at, const char *limit)
 {
     for (const char *c = at; (c = memchr(c, ':', (size_t)(limit - c))); c++)
         if (limit - c >= 6 && c[3] == ':' && gv_is_digit(c[1]) && gv_is_digit(c[2]) &&
@@ -175,17 +175,18 @@ static bool take_plain_client(struct gv_ip_address *out, const char **at, const 
     open += __builtin_ctzll(found) / 8;
     if (*open != '[' || open == *at)
         return false;
-    const char *close = end == 0 ? limit - 1 : memchr(open, ']', (size_t)(limit - open));
-    if (!close || *close != ']')
+    if (++open == limit)
         return false;
-    const char *stop = close + 1;
-    if (end != 0 && (stop == limit || *stop != end))
+    *out = (struct gv_ip_address){.family = GV_FAMILY_IPV4};
+    const char *stop = gv_ip4_read(out->bytes, open, limit);
+    if (!stop || stop == limit || *stop++ != ']')
+        return false;
+    if (end == 0 ? stop != limit : stop == limit || *stop != end)
         return false;
     if (end != 0 && end != ' ' && stop + 1 < limit && stop[1] != ' ')
         return false;
-    *out = (struct gv_ip_address){.family = GV_FAMILY_IPV4};
     *at = stop + (end != 0);
-    return gv_ip4_parse(out->bytes, open + 1, (size_t)(close - open - 1));
+    return true;
 }
 
 bool gv_take_client(struct gv_ip_address *out, const char **at, const char *limit, char end)
@@ -243,6 +244,13 @@ static struct gv_span session_before(const char *start, const char *close)
     struct gv_span session = {NULL, 0};
     const char *at = close;
 
+    while (at - start >= 8) {
+        uint64_t word = gv_load8(at - 8);
+        if (gv_zeros(word ^ GV_EACH('<')) | gv_zeros(word ^ GV_EACH('>')) |
+            gv_zeros(word ^ GV_EACH(' ')) | gv_zeros(word ^ GV_EACH(',')))
+            break;
+        at -= 8;
+    }
     while (at > start && !ends_session(at[-1]))
         at--;
     if (at > start && at[-1] == '<' && at < close) {

@@ -104,7 +104,7 @@ bool gv_parse_line(struct gv_parsed *p, const struct gv_line *line, bool half)
         return false;
     if (p->said == GV_SAID_CONNECT) /* "connect from C" ends with C */
         return true;
-    if (p->apart.len == 0)
+    if (!p->apart.at)
         return !gv_line_is_torn(line);
     return !gv_holds_stamp(behind_own_stamp(line), p->apart.at) &&
            !gv_holds_stamp(p->apart.at + p->apart.len, limit);

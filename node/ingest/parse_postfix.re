@@ -290,8 +290,7 @@ bool gv_parse_postfix(struct gv_parsed *out, const struct gv_line *line, bool ha
 
     if (opening == OPENS_OTHER)
         return false;
-    memset(out, 0, sizeof *out);
-    out->kind = GV_KIND_UNSPECIFIED;
+    *out = (struct gv_parsed){.kind = GV_KIND_UNSPECIFIED};
     switch (opening) {
     case OPENS_CONNECT:
         out->said = GV_SAID_CONNECT;
