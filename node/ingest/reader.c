@@ -450,6 +450,12 @@ static uint64_t program_of(const struct gv_line *line)
     return mix_bytes(0x6c656e67u, line->sender, (size_t)(line->tag + line->tag_len - line->sender));
 }
 
+/* Of the log's time, as far as it is known. */
+static uint32_t today(const struct gv_reader *reader)
+{
+    return (uint32_t)(reader->clock.last_ms / 86400000u);
+}
+
 /* Of a line of `len` bytes behind its prefix, of a server whose lines may have an open end: whether
  * it may have been cut off where it ends. What is torn and has the next line behind it teaches
  * nothing. */
@@ -457,7 +463,7 @@ static bool may_be_cut(const struct gv_reader *reader, const struct gv_parsed *p
                        const struct gv_line *line, size_t len)
 {
     return p->open_end && !reader->never_cut &&
-           !gv_lengths_trust(&reader->lengths, program_of(line), len);
+           !gv_lengths_trust(&reader->lengths, program_of(line), len, today(reader));
 }
 
 /* It waits; if there are too many, the first has waited in vain. Nothing comes out. */
@@ -488,7 +494,7 @@ static size_t let_go(struct gv_reader *reader, struct gv_reading *out, uint64_t 
     for (size_t i = 0; i < DOUBTED && reader->doubts[i].known; i++) {
         struct doubt d = reader->doubts[i];
         bool mine = client != 0 && d.moment.told_apart && d.moment.connection == client;
-        bool sure = mine || gv_lengths_trust(&reader->lengths, d.program, d.len);
+        bool sure = mine || gv_lengths_trust(&reader->lengths, d.program, d.len, today(reader));
 
         reader->doubts[i].known = false;
         if (sure && gone < LET_GO) {
@@ -514,13 +520,17 @@ static size_t believe(struct gv_reader *reader, struct gv_reading *out, const st
 }
 
 /* True when it was of a program whose lines may be doubted. */
-static bool learn_length(struct gv_reader *reader, const struct gv_line *line, size_t len)
+static bool learn_length(struct gv_reader *reader, const struct gv_line *line, size_t len,
+                         uint64_t now_ms)
 {
+    uint64_t ms;
+
     if (line->program != GV_PROGRAM_SENDMAIL && line->program != GV_PROGRAM_EXIM)
         return false;
-    if (len > GV_LENGTH_SURE && !gv_lengths_trust(&reader->lengths, program_of(line), len) &&
+    if (len > GV_LENGTH_SURE && gv_clock_convert(&reader->clock, &ms, &line->stamp, now_ms) &&
+        gv_lengths_is_news(&reader->lengths, program_of(line), len, (uint32_t)(ms / 86400000u)) &&
         !memchr(line->text, '\0', len) && !gv_line_is_torn(line))
-        gv_lengths_learn(&reader->lengths, program_of(line), len);
+        gv_lengths_learn(&reader->lengths, program_of(line), len, (uint32_t)(ms / 86400000u));
     return true;
 }
 
@@ -533,8 +543,8 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     struct gv_line *line = &reader->line;
     uint32_t times = 1;
     size_t whole = line->text_len; /* with what says that it came again */
-    bool repeated = !half && line->text_len > 0 && line->text[0] == 'm' &&
-                    gv_repeated_message(line, &times);
+    bool repeated =
+        !half && line->text_len > 0 && line->text[0] == 'm' && gv_repeated_message(line, &times);
     struct gv_parsed p;
     struct gv_moment moment;
 
@@ -561,7 +571,7 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     } else {
         reader->counters.skipped += half;
     }
-    if (!repeated && learn_length(reader, line, whole) && reader->doubts[0].known)
+    if (!repeated && learn_length(reader, line, whole, now_ms) && reader->doubts[0].known)
         n += let_go(reader, out + n, 0);
     if (n > 0)
         count(reader, out, n);
