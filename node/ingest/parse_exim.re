@@ -206,6 +206,7 @@ static bool read_reason(struct gv_parsed *out, const char *at, const char *limit
             return false;
         out->account.at = at;
         out->account.len = (size_t)(limit - 1 - at);
+        out->apart = out->account; /* it comes last: torn off in it, all before it is true */
         return true;
     case REASON_OPEN:
         return true;
@@ -230,6 +231,7 @@ static bool read_reason_behind_ident(struct gv_parsed *out, const char *at, cons
     }
     *out = best;
     out->account.len = 0;
+    out->apart = (struct gv_span){NULL, 0};
     return found;
 }
 

@@ -251,6 +251,7 @@ static bool parse_warning(struct gv_parsed *out, const char *at, const char *lim
         lex_reason(out, at, limit);
         if (!half) /* else the name may be cut: better none than the hash of another one */
             out->account = value_of(at, limit, ", sasl_username=", false);
+        out->apart = out->account; /* it comes last: torn off in it, all before it is true */
         break;
     case SASL_ODD_MECHANISM:
         out->kind = GV_KIND_BAD_MECHANISM;

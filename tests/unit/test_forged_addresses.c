@@ -39,6 +39,21 @@ static void postfix_user_name_that_repeats_the_line(void **state)
            ONE_SMTP("unspecified"));
 }
 
+/* Whatever the auth service makes of such a name, it hides no attempt. */
+static void postfix_user_name_with_a_time(void **state)
+{
+    expect(P "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: (reason "
+             "unavailable), sasl_username=alice@x 1 11:11:11",
+           ONE_SMTP("unspecified"));
+    expect(P "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: UGFzc3" P
+             "warning: unknown[203.0.113.9]: SASL LOGIN authentication failed: x, sasl_username=y",
+           "");
+    expect(P
+           "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: x, sasl_username=y" P
+           "disconnect from unknown[203.0.113.9] ehlo=1 auth=0/9 commands=1/10",
+           ONE_SMTP("unspecified"));
+}
+
 static void postfix_user_name_that_names_a_fault(void **state)
 {
     expect(P "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: (reason "
@@ -469,6 +484,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(postfix_user_name_that_repeats_the_line),
+        cmocka_unit_test(postfix_user_name_with_a_time),
         cmocka_unit_test(postfix_user_name_that_names_a_fault),
         cmocka_unit_test(postfix_mechanism_that_repeats_the_line),
         cmocka_unit_test(postfix_host_name_with_an_address_in_brackets),

@@ -23,6 +23,10 @@ static void reasons_of_failures(void **state)
         {S FAIL HOST BAD, ONE},
         {S FAIL HOST BAD " (set_id=alice@mx.test)", ONE},
         {S FAIL HOST BAD " (set_id=)", ONE},
+        {S FAIL HOST BAD " (set_id=alice@x 1 11:11:11)", ONE},
+        {S "login_server authenticator failed for (x2026-11-22 02:36:26 login_server authenticator "
+           "failed for (y) [198.51.100.7]" BAD,
+         ""},
         {S "PLAIN authenticator failed for " HOST BAD " (set_id=a b)", ONE},
         {S "dovecot_login authenticator failed for " HOST BAD " (set_id=(x)", ONE},
         {S FAIL HOST ": 501 Invalid base64 data", "1 198.51.100.7 exim smtp protocol 1 visit"},
