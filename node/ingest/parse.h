@@ -86,6 +86,14 @@ static inline uint32_t gv_parsed_failed(const struct gv_parsed *p)
     return p->auth_all > p->auth_good ? p->auth_all - p->auth_good : 0;
 }
 
+/* Whether it says anything of a login. Most lines only say that a connection began, or that it
+ * ended without any: then it does not matter whether a hole or another line is in it. */
+static inline bool gv_parsed_tells(const struct gv_parsed *p)
+{
+    return p->said != GV_SAID_CONNECT &&
+           !(p->said == GV_SAID_DISCONNECT && p->has_counts && p->auth_all == 0);
+}
+
 /* No line tells of more: what Dovecot's number may have in digits. */
 #define GV_ATTEMPTS_MAX 999999999u
 

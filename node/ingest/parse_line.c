@@ -102,10 +102,11 @@ bool gv_parse_line(struct gv_parsed *p, const struct gv_line *line, bool half)
 
     if (!parse(p, line, half))
         return false;
-    if (p->said == GV_SAID_CONNECT) /* "connect from C" ends with C */
+    if (!gv_parsed_tells(p))
         return true;
     if (!p->apart.at)
         return !gv_line_is_torn(line);
+    const char *behind = p->apart.at + p->apart.len;
     return !gv_holds_stamp(behind_own_stamp(line), p->apart.at) &&
-           !gv_holds_stamp(p->apart.at + p->apart.len, limit);
+           !(behind < limit && gv_holds_stamp(behind, limit));
 }

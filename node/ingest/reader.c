@@ -348,7 +348,7 @@ static size_t assemble(struct gv_reader *reader, struct gv_reading *out, const s
 
 static void ask_others(const struct gv_reader *reader, const struct gv_parsed *p, uint64_t ms)
 {
-    if (reader->look && asks_why(p))
+    if (asks_why(p))
         reader->look(reader->look_context, ms);
 }
 
@@ -365,7 +365,8 @@ static bool place(struct gv_reader *reader, struct gv_moment *moment, const stru
         return false;
     if (p->said == GV_SAID_UNNAMED)
         name_client(reader, line, p, moment->ms);
-    ask_others(reader, p, moment->ms);
+    if (reader->look)
+        ask_others(reader, p, moment->ms);
     identify(reader, moment, line, p);
     return true;
 }
@@ -407,7 +408,8 @@ static void keep_failure(struct gv_reader *reader, const char *text, size_t len,
     struct gv_span host;
 
     if (reader->line.stamp.form == GV_STAMP_NONE ||
-        reader->line.stamp.text != text + gv_line_priority(text, len) ||
+        (reader->line.stamp.text != text &&
+         reader->line.stamp.text != text + gv_line_priority(text, len)) ||
         !gv_repeated_host(&host, &reader->line.stamp, text + len))
         return;
     f->known = true;
@@ -438,7 +440,8 @@ static size_t read_repetition(struct gv_reader *reader, struct gv_reading *out, 
     reader->counters.matched++;
     multiply(&f->parsed, times);
     f->parsed.again = true;
-    ask_others(reader, &f->parsed, f->moment.ms);
+    if (reader->look)
+        ask_others(reader, &f->parsed, f->moment.ms);
     size_t n = assemble(reader, out, &f->parsed, &f->moment);
     count(reader, out, n);
     return n;
@@ -554,7 +557,8 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     size_t n = gv_assembler_holds(reader->assembler) ? release(reader, out, line, now_ms) : 0;
     if (line->program == GV_PROGRAM_POSTFIX) {
         /* of interest for the counters alone */
-    } else if (parse(reader, &p, line, half) && !memchr(text, '\0', len)) {
+    } else if (parse(reader, &p, line, half) &&
+               (!gv_parsed_tells(&p) || !memchr(text, '\0', len))) {
         /* What follows a hole need not belong to what precedes it (SPEC 10.4). */
         reader->counters.matched++;
         bool failure =

@@ -52,8 +52,9 @@ static bool accuses(const struct saying *s)
 {
     const struct gv_parsed *p = &s->parsed;
 
-    return s->any && !(p->said == GV_SAID_FAILURE && p->attempts == 0 && p->auth_all == 0 &&
-                       p->end == GV_END_OTHER);
+    return s->any && gv_parsed_tells(p) &&
+           !(p->said == GV_SAID_FAILURE && p->attempts == 0 && p->auth_all == 0 &&
+             p->end == GV_END_OTHER);
 }
 
 struct sample {
