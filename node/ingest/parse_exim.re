@@ -137,6 +137,19 @@ static bool take_interface(struct gv_parsed *out, const char **at, const char *l
     return true;
 }
 
+/* " Ci=123" (+connection_id, from 4.98 on): tells connections apart too. */
+static void take_connection(struct gv_parsed *out, const char **at, const char *limit)
+{
+    static const char words[] = " Ci=";
+
+    if (!gv_begins(*at, limit, words))
+        return;
+    const char *end = skip_digits(*at + sizeof words - 1, limit);
+    if (out->session.len == 0)
+        out->session = (struct gv_span){*at, (size_t)(end - *at)};
+    *at = end;
+}
+
 /* "name (HELO) [ADDRESS]", either in front of the address missing. A verified name is one word, as
  * it comes from the DNS, and "(" opens the HELO name: with ") [" in what follows the address, that
  * could be where it closes. */
@@ -160,6 +173,7 @@ static bool take_host(struct gv_parsed *out, const char **at, const char *limit)
     if (!take_address(out, &cur, limit) || !take_interface(out, &cur, limit) ||
         gv_find(cur, limit, ") ["))
         return false;
+    take_connection(out, &cur, limit);
     *at = cur;
     return true;
 }
@@ -290,6 +304,8 @@ static bool parse_complaint(struct gv_parsed *out, enum opening opening, const c
     if (!cut_complaint(out, opening, start, &end) || gv_find(start, limit, " U="))
         return false;
     word = last_word(start, end);
+    if (gv_begins(word, end, "Ci=") && word > start)
+        word = last_word(start, word - 1);
     if (gv_begins(word, end, "I=[") && word > start)
         word = last_word(start, word - 1);
     at = word;
@@ -309,7 +325,10 @@ static bool parse_complaint(struct gv_parsed *out, enum opening opening, const c
     }
     out->said = GV_SAID_FAILURE;
     out->attempts = 1;
-    return take_address(out, &word, end) && take_interface(out, &word, end) && word == end;
+    if (!take_address(out, &word, end) || !take_interface(out, &word, end))
+        return false;
+    take_connection(out, &word, end);
+    return word == end;
 }
 
 /* --- Who is in ------------------------------------------------------------------------------- */

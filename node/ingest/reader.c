@@ -174,18 +174,17 @@ static uint64_t client_of(uint64_t sender, const struct gv_parsed *p)
 static uint64_t hash_text(const struct gv_reader *reader, const struct gv_span *name, bool fold)
 {
     uint64_t words[32];
-    char *lower = (char *)words;
-    uint8_t hash[crypto_shorthash_BYTES];
+    char *lower = (char *)words, hash[crypto_shorthash_BYTES];
     size_t len = name->len < sizeof words ? name->len : sizeof words;
     uint64_t value;
 
     memcpy(lower, name->at, len);
     for (size_t i = 0; fold && i < len; i += 8)
         gv_fold8(lower + i);
-    crypto_shorthash(hash, (const uint8_t *)lower, len, reader->key);
+    crypto_shorthash((uint8_t *)hash, (const uint8_t *)lower, len, reader->key);
     memcpy(&value, hash, sizeof value);
-    for (volatile uint64_t *word = words; word < words + (len + 7) / 8; word++)
-        *word = 0; /* three or four mostly: a call costs more */
+    for (size_t i = 0; i < (len + 7) / 8; i++)
+        ((volatile uint64_t *)words)[i] = 0; /* three or four mostly: a call costs more */
     return value ? value : 1;
 }
 
