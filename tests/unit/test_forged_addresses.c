@@ -224,6 +224,10 @@ static void dovecot_name_with_a_time_hides_nothing(void **state)
             names[i]);
         expect(line, "1 198.51.100.7 dovecot imap unspecified 25 visit");
     }
+    /* Longer than what Dovecot logs of a name: two lines. */
+    expect(D GONE "user=<xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx "
+                  "1 11:11:11>" REAL,
+           "");
 }
 
 /* With a whole stamp in it, as the next line has it, it may be that one's end: what the auth
