@@ -18,6 +18,10 @@ int gv_ip_parse(uint8_t *family, uint8_t bytes[16], const char *text, size_t len
 /* Dotted IPv4 alone. False: it is none, and nothing is said of what is in `out`. */
 bool gv_ip4_parse(uint8_t out[4], const char *text, size_t len);
 
+/* The same of what [text, limit) begins with, text < limit. Returns what is behind it; NULL: it is
+ * none. */
+const char *gv_ip4_read(uint8_t out[4], const char *text, const char *limit);
+
 /* Writes the text and a terminating zero, returns its length (0 for an unknown family). */
 size_t gv_ip_text(char out[GV_IP_TEXT], uint8_t family, const uint8_t bytes[16]);
 

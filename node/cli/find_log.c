@@ -109,7 +109,7 @@ size_t gv_find_logs(char out[GV_FOUND_LOGS_MAX][PATH_MAX], const char *root)
         offer_below(&f, "/var/log/exim/mainlog", FRESH_S);
     if (!syslog && f.count < GV_FOUND_LOGS_MAX && has_journal(root))
         snprintf(out[f.count++], PATH_MAX, "journal");
-    if (f.count == 0)
+    if (f.count == 0 && !offer_below(&f, "/var/log/messages", FRESH_S)) /* busybox's syslogd */
         offer_syslog(&f, -1);
     return f.count;
 }

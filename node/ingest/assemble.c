@@ -227,6 +227,8 @@ size_t gv_assemble_success(struct gv_assembler *a, struct gv_reading *out, struc
     if (c->success)
         return 0;
     c->success = true;
+    if (p->anybody)
+        return 0;
     gv_hints_forget(a->hints, &c->address, m->account);
     gv_reading_put(out, &c->address, c->service, p->mta, m->line, m->ms);
     out->observation.account = m->account;

@@ -15,17 +15,26 @@
 /* A cut line's text is longer or shorter than another's by the digits of its pid. */
 #define GV_LENGTH_MARGIN 16
 
+/* A syslogd may be replaced by one that cuts sooner, so what was seen is believed on its own day
+ * and the next (both of the log's time, in UTC). */
+
 /* Flat memory, all zero at first. Of two programs with one place the last one is known. */
 #define GV_LENGTHS 64
 struct gv_lengths {
     struct {
         uint32_t who;
-        uint32_t longest;
+        uint32_t day;
+        uint32_t longest; /* of that day */
+        uint32_t before;  /* of the day before */
     } of[GV_LENGTHS];
 };
 
-/* `who`: a hash of host and program. */
-void gv_lengths_learn(struct gv_lengths *lengths, uint64_t who, size_t len);
-bool gv_lengths_trust(const struct gv_lengths *lengths, uint64_t who, size_t len);
+/* `who`: a hash of host and program; `day`: of the Unix time. An earlier one than was known is
+ * taken for that, as the lines of a log are not always in order. */
+void gv_lengths_learn(struct gv_lengths *lengths, uint64_t who, size_t len, uint32_t day);
+bool gv_lengths_trust(const struct gv_lengths *lengths, uint64_t who, size_t len, uint32_t day);
+
+/* Whether gv_lengths_learn would change what is believed, today or tomorrow. */
+bool gv_lengths_is_news(const struct gv_lengths *lengths, uint64_t who, size_t len, uint32_t day);
 
 #endif

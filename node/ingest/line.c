@@ -249,6 +249,34 @@ static bool is_host(const char *word, size_t len)
     return is_name(word, len) && !(len == 4 && memcmp(word, "ETRN", 4) == 0);
 }
 
+/* "mail.info " of busybox's syslogd behind the host, "<mail.info> " of FreeBSD's (-v) in front of
+ * it; its length, or 0. */
+size_t gv_line_level(const char *at, const char *limit)
+{
+    static const char *const levels[] = {"emerg", "panic", "alert", "crit",   "err",    "error",
+                                         "warn",  "info",  "debug", "notice", "warning"};
+    const char *end = at, *open = at < limit && *at == '<' ? at + 1 : at;
+
+    while (end < limit && end - at < 24 && *end != ' ')
+        end++;
+    if (end == limit || *end != ' ')
+        return 0;
+    size_t n = (size_t)(end - at) + 1;
+    if (open > at && *--end != '>')
+        return 0;
+    const char *dot = memchr(open, '.', (size_t)(end - open));
+    if (!dot || dot == open)
+        return 0;
+    for (const char *c = open; c < dot; c++)
+        if (!gv_is_digit(*c) && !(*c >= 'a' && *c <= 'z'))
+            return 0;
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if ((size_t)(end - dot - 1) == strlen(levels[i]) &&
+            memcmp(dot + 1, levels[i], strlen(levels[i])) == 0)
+            return n;
+    return 0;
+}
+
 static bool take_known_tag(struct gv_line *out, const char *line, size_t len, size_t at,
                            size_t sender)
 {
@@ -320,9 +348,11 @@ bool gv_line_split_anew(struct gv_line *out, struct gv_line_prefix *last, const 
     if (!gv_stamp_find(&out->stamp, line + at, len - at))
         return false;
     at += out->stamp.len + 1u;
-    size_t sender = at;
     if (out->stamp.form == GV_STAMP_ISO && out->stamp.text[10] == ' ')
         return split_blank(out, last, line, len, at);
+    if (at < len && line[at] == '<')
+        at += gv_line_level(line + at, line + len);
+    size_t sender = at;
     const char *space = memchr(line + at, ' ', len - at);
     if (!space || space == line + at)
         return false;
@@ -331,6 +361,12 @@ bool gv_line_split_anew(struct gv_line *out, struct gv_line_prefix *last, const 
         if (take_plain(out, line, len, at))
             return true;
         at = (size_t)(space - line) + 1;
+        size_t level = gv_line_level(line + at, line + len);
+        if (level > 0 && line[at] != '<') {
+            /* One process writes at several levels, and this syslogd is of this host alone. */
+            at += level;
+            sender = at;
+        }
         remember(last, out, line, sender, at);
         return at < len && take_tag(out, line, len, at, sender) && out->program != GV_PROGRAM_OTHER;
     }

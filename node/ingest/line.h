@@ -147,6 +147,10 @@ GV_INLINE bool gv_line_split(struct gv_line *out, struct gv_line_prefix *last, c
 /* The length of the "<22>" that a syslog socket's lines begin with; 0: none. */
 size_t gv_line_priority(const char *line, size_t len);
 
+/* The length of the level with its blank, "mail.info " or "<mail.info> ", that some syslog daemons
+ * put beside the host; 0: there is none. */
+size_t gv_line_level(const char *at, const char *limit);
+
 /* Cyrus, saslauthd or Courier by the tag without its pid; GV_PROGRAM_OTHER when it is none. */
 enum gv_program gv_program_of_mailbox(const char *tag, size_t len);
 

@@ -62,6 +62,7 @@ struct gv_parsed {
     bool again;      /* the caller's: the line says that another one came again */
     bool open_end;   /* the client's words stand in front of the address: where a line is cut off,
                       * they could pass for its end */
+    bool anybody;    /* of GV_SAID_SUCCESS: an anonymous one, which proves nothing */
     bool twice;      /* Exim gives syslog this line once for each of its two logs */
     uint16_t port;   /* Courier: the client's; 0: not known */
     uint32_t attempts;
@@ -72,15 +73,25 @@ struct gv_parsed {
     struct gv_span account; /* the name; hashed and forgotten by the caller; len 0: not known */
     struct gv_span session; /* Dovecot's session id, Exim's pid or client port, Sendmail's queue id;
                              * len 0: none */
-    struct gv_span origin;  /* of GV_SAID_HINT: which passdb or mechanism said so; of saslauthd's
-                             * the realm: the account is then account@realm; of Sendmail's what other
-                             * lines leave of a client that is longer */
+    struct gv_span apart; /* what the parser has looked at for the beginning of another line, or has
+                           * not read: gv_line_is_torn's rule is not for it */
+    struct gv_span origin; /* of GV_SAID_HINT: which passdb or mechanism said so; of saslauthd's
+                            * the realm: the account is then account@realm; of Sendmail's what other
+                            * lines leave of a client that is longer */
 };
 
 /* Of those that the line counts. Dovecot 2.3 tells of the good ones alone: then none is known. */
 static inline uint32_t gv_parsed_failed(const struct gv_parsed *p)
 {
     return p->auth_all > p->auth_good ? p->auth_all - p->auth_good : 0;
+}
+
+/* Whether it says anything of a login. Most lines only say that a connection began, or that it
+ * ended without any: then it does not matter whether a hole or another line is in it. */
+static inline bool gv_parsed_tells(const struct gv_parsed *p)
+{
+    return p->said != GV_SAID_CONNECT &&
+           !(p->said == GV_SAID_DISCONNECT && p->has_counts && p->auth_all == 0);
 }
 
 /* No line tells of more: what Dovecot's number may have in digits. */
@@ -103,7 +114,7 @@ bool gv_parse_saslauthd(struct gv_parsed *out, const struct gv_line *line, bool 
 bool gv_parse_courier(struct gv_parsed *out, const struct gv_line *line, bool half);
 
 /* The one of them that the line's program asks for; sets `mta` and `service` too. False too where
- * another line begins inside this one (gv_holds_stamp). */
+ * another line begins inside what was read of this one (gv_holds_stamp). */
 bool gv_parse_line(struct gv_parsed *out, const struct gv_line *line, bool half);
 
 /* Whether another line begins inside the text of this one. */
@@ -131,6 +142,9 @@ static inline const char *gv_find_last(const char *at, const char *limit, const 
  * word. No server writes such a time into its text; a client who does is not counted, and opens no
  * mailbox with that name. */
 bool gv_holds_stamp(const char *at, const char *limit);
+
+/* Whether a whole stamp begins in [at, limit), as a line has it, or RFC 5424's "1 - " for none. */
+bool gv_holds_line(const char *at, const char *limit);
 
 /* Takes "name[address]" or "name[address]:port" and `end` behind it at *at (end 0: the end of the
  * text), and moves *at behind both. The address is in the last brackets of the word, because the

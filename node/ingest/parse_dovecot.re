@@ -47,11 +47,11 @@ login:
     return PROCESS_LOGIN;
 }
 
-enum opening { OPENS_OTHER, OPENS_SUCCESS, OPENS_END };
+enum opening { OPENS_OTHER, OPENS_SUCCESS, OPENS_PROXY, OPENS_END };
 
-/* Only a finished visit is read. What else a login process says ("Authenticate X failed",
- * "proxy(X): Login failed") comes before the line that settles it, with the client's own words in
- * front. */
+/* Only a finished visit is read, and that a proxy passed somebody on. What else a login process says
+ * ("Authenticate X failed", "proxy(X): Login failed") comes before the line that settles it, with the
+ * client's own words in front. */
 static enum opening lex_opening(const char **at, const char *limit)
 {
     const char *cur = *at;
@@ -61,6 +61,7 @@ static enum opening lex_opening(const char **at, const char *limit)
         return OPENS_OTHER;
     /*!re2c
         "Info: "? ("Login" | "Logged in") ": user=<"   { *at = cur; return OPENS_SUCCESS; }
+        "Info: "? "proxy("                             { *at = cur; return OPENS_PROXY; }
         "Info: "? ("Disconnected" | "Aborted login") (":" | " (")
                                                        { *at = cur - 1; return OPENS_END; }
         "Info: "? "Login aborted: "                    { *at = cur; return OPENS_END; }
@@ -209,24 +210,85 @@ static const char *find_user(const char *at, const char *limit)
     return gv_find(at, limit, ": user=<");
 }
 
+/* Dovecot logs so much of a name, with "..." at its end if that is not all. */
+#define DOVECOT_NAME_MAX 80
+
+/* Most names have no colon. */
+static bool holds_beginning(const char *at, const char *limit)
+{
+    return memchr(at, ':', (size_t)(limit - at)) &&
+           (gv_find(at, limit, "-login: ") || gv_holds_stamp(at, limit));
+}
+
+/* The beginning of another line in the name of one that tells of `attempts`. Where the line was torn
+ * off there, its end is the next one's, which somebody else may have written; but a client who ends
+ * with such a name must not hide what he tried before. No name is as long as most lines' beginnings
+ * are; and in what is left only the auth service's word for it is believed. */
+static bool weigh_name(struct gv_parsed *out)
+{
+    const char *name = out->account.at, *end = name + out->account.len;
+
+    if (!holds_beginning(name, end))
+        return true;
+    if (out->account.len > DOVECOT_NAME_MAX)
+        return false;
+    out->apart = out->account;
+    if (gv_holds_line(name, end)) {
+        out->blame = GV_BLAME_BACKEND;
+        out->end = GV_END_OTHER;
+        out->attempts = out->auth_good = out->auth_all = 0;
+    }
+    return true;
+}
+
+/* Behind "Login: user=<", or as much of a proxy's line. */
+static bool read_success(struct gv_parsed *out, const char *at, const char *limit)
+{
+    out->said = GV_SAID_SUCCESS;
+    if (!gv_take_elements(out, at, limit) || out->account.len == 0 ||
+        holds_beginning(out->account.at, out->account.at + out->account.len))
+        return false;
+    /* Anybody gets in that way, so it proves nothing, but the visit has ended. */
+    if (gv_begins(out->account.at + out->account.len, limit, ">, method=ANONYMOUS,")) {
+        out->said = GV_SAID_FAILURE;
+        out->blame = GV_BLAME_BACKEND;
+        out->end = GV_END_OTHER;
+    }
+    return true;
+}
+
+/* "proxy(NAME,HOST:PORT): Started proxying to ...: user=<NAME>, ..." (2.3, 2.4), "proxy(NAME): started
+ * proxying to HOST:PORT: user=<NAME>, ..." (2.2): the host behind this one let NAME in. A name that
+ * holds these words itself is not the one that stands in the elements. */
+static bool read_proxy(struct gv_parsed *out, const char *name, const char *limit)
+{
+    const char *end = name, *at;
+
+    while (end < limit && *end != ',' && *end != ')')
+        end++;
+    at = gv_find(end, limit, "): ");
+    if (!at || end == name)
+        return false;
+    at += sizeof "): " - 1;
+    const char *user = gv_find(at, limit, ": user=<");
+    if (!user || (!gv_begins(at, limit, "Started proxying to ") &&
+                  !gv_begins(at, limit, "started proxying to ")))
+        return false;
+    return read_success(out, user + sizeof ": user=<" - 1, limit) &&
+           out->account.len == (size_t)(end - name) &&
+           memcmp(out->account.at, name, out->account.len) == 0;
+}
+
 static bool parse_login(struct gv_parsed *out, const char *at, const char *limit)
 {
     enum opening opening = lex_opening(&at, limit);
 
     if (opening == OPENS_OTHER)
         return false;
-    if (opening == OPENS_SUCCESS) {
-        out->said = GV_SAID_SUCCESS;
-        if (!gv_take_elements(out, at, limit) || out->account.len == 0)
-            return false;
-        /* Anybody gets in that way, so it proves nothing, but the visit has ended. */
-        if (gv_begins(out->account.at + out->account.len, limit, ">, method=ANONYMOUS,")) {
-            out->said = GV_SAID_FAILURE;
-            out->blame = GV_BLAME_BACKEND;
-            out->end = GV_END_OTHER;
-        }
-        return true;
-    }
+    if (opening == OPENS_SUCCESS)
+        return read_success(out, at, limit);
+    if (opening == OPENS_PROXY)
+        return read_proxy(out, at, limit);
     out->said = GV_SAID_FAILURE;
     const char *user = find_user(at, limit);
     /* With elements in another order the name could follow the address, and forge a later one. */
@@ -237,7 +299,7 @@ static bool parse_login(struct gv_parsed *out, const char *at, const char *limit
     if (memchr(at, '-', (size_t)(user - at)) && gv_find(at, user, "-login: "))
         return false;
     return read_reason(out, at, user) &&
-           gv_take_elements(out, user + sizeof ": user=<" - 1, limit);
+           gv_take_elements(out, user + sizeof ": user=<" - 1, limit) && weigh_name(out);
 }
 
 /* --- auth: why, not how often ---------------------------------------------------------------- */
@@ -411,8 +473,7 @@ bool gv_parse_dovecot(struct gv_parsed *out, const struct gv_line *line, bool ha
 
     if (process == PROCESS_OTHER)
         return false;
-    memset(out, 0, sizeof *out);
-    out->kind = GV_KIND_UNSPECIFIED;
+    *out = (struct gv_parsed){.kind = GV_KIND_UNSPECIFIED};
     out->service = service;
     if (process == PROCESS_LOGIN)
         return parse_login(out, at, limit);

@@ -137,6 +137,19 @@ static bool take_interface(struct gv_parsed *out, const char **at, const char *l
     return true;
 }
 
+/* " Ci=123" (+connection_id, from 4.98 on): tells connections apart too. */
+static void take_connection(struct gv_parsed *out, const char **at, const char *limit)
+{
+    static const char words[] = " Ci=";
+
+    if (!gv_begins(*at, limit, words))
+        return;
+    const char *end = skip_digits(*at + sizeof words - 1, limit);
+    if (out->session.len == 0)
+        out->session = (struct gv_span){*at, (size_t)(end - *at)};
+    *at = end;
+}
+
 /* "name (HELO) [ADDRESS]", either in front of the address missing. A verified name is one word, as
  * it comes from the DNS, and "(" opens the HELO name: with ") [" in what follows the address, that
  * could be where it closes. */
@@ -160,6 +173,7 @@ static bool take_host(struct gv_parsed *out, const char **at, const char *limit)
     if (!take_address(out, &cur, limit) || !take_interface(out, &cur, limit) ||
         gv_find(cur, limit, ") ["))
         return false;
+    take_connection(out, &cur, limit);
     *at = cur;
     return true;
 }
@@ -206,6 +220,7 @@ static bool read_reason(struct gv_parsed *out, const char *at, const char *limit
             return false;
         out->account.at = at;
         out->account.len = (size_t)(limit - 1 - at);
+        out->apart = out->account; /* it comes last: torn off in it, all before it is true */
         return true;
     case REASON_OPEN:
         return true;
@@ -230,6 +245,7 @@ static bool read_reason_behind_ident(struct gv_parsed *out, const char *at, cons
     }
     *out = best;
     out->account.len = 0;
+    out->apart = (struct gv_span){NULL, 0};
     return found;
 }
 
@@ -288,6 +304,8 @@ static bool parse_complaint(struct gv_parsed *out, enum opening opening, const c
     if (!cut_complaint(out, opening, start, &end) || gv_find(start, limit, " U="))
         return false;
     word = last_word(start, end);
+    if (gv_begins(word, end, "Ci=") && word > start)
+        word = last_word(start, word - 1);
     if (gv_begins(word, end, "I=[") && word > start)
         word = last_word(start, word - 1);
     at = word;
@@ -307,7 +325,10 @@ static bool parse_complaint(struct gv_parsed *out, enum opening opening, const c
     }
     out->said = GV_SAID_FAILURE;
     out->attempts = 1;
-    return take_address(out, &word, end) && take_interface(out, &word, end) && word == end;
+    if (!take_address(out, &word, end) || !take_interface(out, &word, end))
+        return false;
+    take_connection(out, &word, end);
+    return word == end;
 }
 
 /* --- Who is in ------------------------------------------------------------------------------- */
@@ -346,6 +367,21 @@ found:
     out->account.len = (size_t)(cur - out->account.at);
 }
 
+/* What stands behind the last word that was read: of a mail its subject too (log_selector +subject),
+ * which may name a time. Of a line that was torn off within that word or right behind it the next one's
+ * stamp begins there, or three letters before ("aliceNov 22 02:36:17"). */
+static void leave_rest(struct gv_parsed *out, const char *at, const char *limit)
+{
+    ptrdiff_t stamp = sizeof " 2026-11-22T02:36:17" - 1;
+
+    if (out->account.len > 0) {
+        at = out->account.at + out->account.len;
+        stamp = sizeof " 22 02:36:17" - 1;
+    }
+    if (limit - at > stamp)
+        out->apart = (struct gv_span){at + stamp, (size_t)(limit - at - stamp)};
+}
+
 static bool parse_mail(struct gv_parsed *out, const char *at, const char *limit)
 {
     const char *space = memchr(at, ' ', (size_t)(limit - at));
@@ -361,6 +397,7 @@ static bool parse_mail(struct gv_parsed *out, const char *at, const char *limit)
         return false;
     out->said = GV_SAID_SUCCESS;
     lex_account(out, at, limit);
+    leave_rest(out, at, limit);
     return true;
 }
 

@@ -111,14 +111,34 @@ const char *gv_find_last_bytes(const char *at, const char *limit, const char *wo
     return NULL;
 }
 
-bool gv_holds_stamp(const char *at, const char *limit)
+/* The first colon of a "D HH:MM:SS" or "DTHH:MM:SS", or NULL. */
+GV_INLINE const char *find_time(const char *at, const char *limit)
 {
     for (const char *c = at; (c = memchr(c, ':', (size_t)(limit - c))); c++)
         if (limit - c >= 6 && c[3] == ':' && gv_is_digit(c[1]) && gv_is_digit(c[2]) &&
             gv_is_digit(c[4]) && gv_is_digit(c[5]) && c - at >= 4 && gv_is_digit(c[-1]) &&
             gv_is_digit(c[-2]) && (c[-3] == ' ' || c[-3] == 'T') && gv_is_digit(c[-4]))
-            return true;
-    return false;
+            return c;
+    return NULL;
+}
+
+bool gv_holds_stamp(const char *at, const char *limit)
+{
+    return find_time(at, limit) != NULL;
+}
+
+bool gv_holds_line(const char *at, const char *limit)
+{
+    /* "Nov 22 02:" and "2026-11-22T02:" */
+    static const uint8_t before[] = {9, 13};
+    struct gv_stamp stamp;
+
+    for (const char *c = at; (c = find_time(c, limit)); c++)
+        for (size_t i = 0; i < sizeof before; i++)
+            if (c - at >= before[i] &&
+                gv_stamp_find(&stamp, c - before[i], (size_t)(limit - c) + before[i]))
+                return true;
+    return gv_find(at, limit, ">1 - ") != NULL;
 }
 
 /* Where the client word ends: at `end`, at the limit when `end` is 0, or NULL. */
@@ -155,17 +175,18 @@ static bool take_plain_client(struct gv_ip_address *out, const char **at, const 
     open += __builtin_ctzll(found) / 8;
     if (*open != '[' || open == *at)
         return false;
-    const char *close = end == 0 ? limit - 1 : memchr(open, ']', (size_t)(limit - open));
-    if (!close || *close != ']')
+    if (++open == limit)
         return false;
-    const char *stop = close + 1;
-    if (end != 0 && (stop == limit || *stop != end))
+    *out = (struct gv_ip_address){.family = GV_FAMILY_IPV4};
+    const char *stop = gv_ip4_read(out->bytes, open, limit);
+    if (!stop || stop == limit || *stop++ != ']')
+        return false;
+    if (end == 0 ? stop != limit : stop == limit || *stop != end)
         return false;
     if (end != 0 && end != ' ' && stop + 1 < limit && stop[1] != ' ')
         return false;
-    *out = (struct gv_ip_address){.family = GV_FAMILY_IPV4};
     *at = stop + (end != 0);
-    return gv_ip4_parse(out->bytes, open + 1, (size_t)(close - open - 1));
+    return true;
 }
 
 bool gv_take_client(struct gv_ip_address *out, const char **at, const char *limit, char end)
@@ -223,6 +244,13 @@ static struct gv_span session_before(const char *start, const char *close)
     struct gv_span session = {NULL, 0};
     const char *at = close;
 
+    while (at - start >= 8) {
+        uint64_t word = gv_load8(at - 8);
+        if (gv_zeros(word ^ GV_EACH('<')) | gv_zeros(word ^ GV_EACH('>')) |
+            gv_zeros(word ^ GV_EACH(' ')) | gv_zeros(word ^ GV_EACH(',')))
+            break;
+        at -= 8;
+    }
     while (at > start && !ends_session(at[-1]))
         at--;
     if (at > start && at[-1] == '<' && at < close) {
@@ -261,7 +289,7 @@ bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit)
     struct gv_ip_address local;
 
     /* Torn off, the name's own words may stand last, with what follows in the log behind them. So a
-     * line that counts ends with its session, and holds no beginning of another. */
+     * line that counts ends with its session. */
     if (limit == at || limit[-1] != '>')
         return false;
     out->session = session_before(at, limit - 1);
@@ -278,9 +306,7 @@ bool gv_take_elements(struct gv_parsed *out, const char *at, const char *limit)
     rest += sizeof ", lip=" - 1;
     if (!take_address(&local, &rest, limit) || !take_name(out, at, found))
         return false;
-    const char *other = gv_find(out->account.at, found, "-login: ");
-    return !(other && gv_find(other, found, ": user=<")) &&
-           !memchr(rest, '>', (size_t)(limit - rest));
+    return !memchr(rest, '>', (size_t)(limit - rest));
 }
 
 /* --- The identity of an auth line, backwards ------------------------------------------------- */

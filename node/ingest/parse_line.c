@@ -98,6 +98,15 @@ bool gv_line_is_torn(const struct gv_line *line)
 
 bool gv_parse_line(struct gv_parsed *p, const struct gv_line *line, bool half)
 {
-    /* "connect from C" ends with C. */
-    return parse(p, line, half) && (p->said == GV_SAID_CONNECT || !gv_line_is_torn(line));
+    const char *limit = line->text + line->text_len;
+
+    if (!parse(p, line, half))
+        return false;
+    if (!gv_parsed_tells(p))
+        return true;
+    if (!p->apart.at)
+        return !gv_line_is_torn(line);
+    const char *behind = p->apart.at + p->apart.len;
+    return !gv_holds_stamp(behind_own_stamp(line), p->apart.at) &&
+           !(behind < limit && gv_holds_stamp(behind, limit));
 }

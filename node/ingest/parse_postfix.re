@@ -4,6 +4,7 @@
 #include "node/ingest/parse.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "node/ingest/words.h"
 
@@ -250,6 +251,7 @@ static bool parse_warning(struct gv_parsed *out, const char *at, const char *lim
         lex_reason(out, at, limit);
         if (!half) /* else the name may be cut: better none than the hash of another one */
             out->account = value_of(at, limit, ", sasl_username=", false);
+        out->apart = out->account; /* it comes last: torn off in it, all before it is true */
         break;
     case SASL_ODD_MECHANISM:
         out->kind = GV_KIND_BAD_MECHANISM;
@@ -289,8 +291,7 @@ bool gv_parse_postfix(struct gv_parsed *out, const struct gv_line *line, bool ha
 
     if (opening == OPENS_OTHER)
         return false;
-    memset(out, 0, sizeof *out);
-    out->kind = GV_KIND_UNSPECIFIED;
+    *out = (struct gv_parsed){.kind = GV_KIND_UNSPECIFIED};
     switch (opening) {
     case OPENS_CONNECT:
         out->said = GV_SAID_CONNECT;
@@ -306,6 +307,7 @@ bool gv_parse_postfix(struct gv_parsed *out, const struct gv_line *line, bool ha
         if (!gv_take_client(&out->address, &at, limit, ',') || at == limit || *at++ != ' ' ||
             lex_success(at, limit) == OPENS_OTHER)
             return false;
+        out->anybody = limit - at > 22 && strncasecmp(at, "sasl_method=ANONYMOUS,", 22) == 0;
         out->account = value_of(at, limit, ", sasl_username=", true);
         return !half;
     default:

@@ -218,6 +218,9 @@ static bool parse_server(struct gv_parsed *out, const char *at, const char *limi
     if (!end || !read_client(out, at, name))
         return false;
     out->said = GV_SAID_SUCCESS;
+    end += sizeof ", mech=" - 1;
+    out->anybody = limit - end >= 10 && strncasecmp(end, "ANONYMOUS,", 10) == 0;
+    end -= sizeof ", mech=" - 1;
     out->account.at = name + sizeof words - 1;
     out->account.len = (size_t)(end - out->account.at);
     return true;

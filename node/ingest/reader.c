@@ -173,17 +173,18 @@ static uint64_t client_of(uint64_t sender, const struct gv_parsed *p)
 
 static uint64_t hash_text(const struct gv_reader *reader, const struct gv_span *name, bool fold)
 {
-    char lower[256];
-    uint8_t hash[crypto_shorthash_BYTES];
-    size_t len = name->len < sizeof lower ? name->len : sizeof lower;
+    uint64_t words[32];
+    char *lower = (char *)words, hash[crypto_shorthash_BYTES];
+    size_t len = name->len < sizeof words ? name->len : sizeof words;
     uint64_t value;
 
     memcpy(lower, name->at, len);
     for (size_t i = 0; fold && i < len; i += 8)
         gv_fold8(lower + i);
-    crypto_shorthash(hash, (const uint8_t *)lower, len, reader->key);
+    crypto_shorthash((uint8_t *)hash, (const uint8_t *)lower, len, reader->key);
     memcpy(&value, hash, sizeof value);
-    sodium_memzero(lower, len);
+    for (size_t i = 0; i < (len + 7) / 8; i++)
+        ((volatile uint64_t *)words)[i] = 0; /* three or four mostly: a call costs more */
     return value ? value : 1;
 }
 
@@ -346,7 +347,7 @@ static size_t assemble(struct gv_reader *reader, struct gv_reading *out, const s
 
 static void ask_others(const struct gv_reader *reader, const struct gv_parsed *p, uint64_t ms)
 {
-    if (reader->look && asks_why(p))
+    if (asks_why(p))
         reader->look(reader->look_context, ms);
 }
 
@@ -363,7 +364,8 @@ static bool place(struct gv_reader *reader, struct gv_moment *moment, const stru
         return false;
     if (p->said == GV_SAID_UNNAMED)
         name_client(reader, line, p, moment->ms);
-    ask_others(reader, p, moment->ms);
+    if (reader->look)
+        ask_others(reader, p, moment->ms);
     identify(reader, moment, line, p);
     return true;
 }
@@ -405,7 +407,8 @@ static void keep_failure(struct gv_reader *reader, const char *text, size_t len,
     struct gv_span host;
 
     if (reader->line.stamp.form == GV_STAMP_NONE ||
-        reader->line.stamp.text != text + gv_line_priority(text, len) ||
+        (reader->line.stamp.text != text &&
+         reader->line.stamp.text != text + gv_line_priority(text, len)) ||
         !gv_repeated_host(&host, &reader->line.stamp, text + len))
         return;
     f->known = true;
@@ -436,7 +439,8 @@ static size_t read_repetition(struct gv_reader *reader, struct gv_reading *out, 
     reader->counters.matched++;
     multiply(&f->parsed, times);
     f->parsed.again = true;
-    ask_others(reader, &f->parsed, f->moment.ms);
+    if (reader->look)
+        ask_others(reader, &f->parsed, f->moment.ms);
     size_t n = assemble(reader, out, &f->parsed, &f->moment);
     count(reader, out, n);
     return n;
@@ -448,6 +452,12 @@ static uint64_t program_of(const struct gv_line *line)
     return mix_bytes(0x6c656e67u, line->sender, (size_t)(line->tag + line->tag_len - line->sender));
 }
 
+/* Of the log's time, as far as it is known. */
+static uint32_t today(const struct gv_reader *reader)
+{
+    return (uint32_t)(reader->clock.last_ms / 86400000u);
+}
+
 /* Of a line of `len` bytes behind its prefix, of a server whose lines may have an open end: whether
  * it may have been cut off where it ends. What is torn and has the next line behind it teaches
  * nothing. */
@@ -455,7 +465,7 @@ static bool may_be_cut(const struct gv_reader *reader, const struct gv_parsed *p
                        const struct gv_line *line, size_t len)
 {
     return p->open_end && !reader->never_cut &&
-           !gv_lengths_trust(&reader->lengths, program_of(line), len);
+           !gv_lengths_trust(&reader->lengths, program_of(line), len, today(reader));
 }
 
 /* It waits; if there are too many, the first has waited in vain. Nothing comes out. */
@@ -486,7 +496,7 @@ static size_t let_go(struct gv_reader *reader, struct gv_reading *out, uint64_t 
     for (size_t i = 0; i < DOUBTED && reader->doubts[i].known; i++) {
         struct doubt d = reader->doubts[i];
         bool mine = client != 0 && d.moment.told_apart && d.moment.connection == client;
-        bool sure = mine || gv_lengths_trust(&reader->lengths, d.program, d.len);
+        bool sure = mine || gv_lengths_trust(&reader->lengths, d.program, d.len, today(reader));
 
         reader->doubts[i].known = false;
         if (sure && gone < LET_GO) {
@@ -512,13 +522,17 @@ static size_t believe(struct gv_reader *reader, struct gv_reading *out, const st
 }
 
 /* True when it was of a program whose lines may be doubted. */
-static bool learn_length(struct gv_reader *reader, const struct gv_line *line, size_t len)
+static bool learn_length(struct gv_reader *reader, const struct gv_line *line, size_t len,
+                         uint64_t now_ms)
 {
+    uint64_t ms;
+
     if (line->program != GV_PROGRAM_SENDMAIL && line->program != GV_PROGRAM_EXIM)
         return false;
-    if (len > GV_LENGTH_SURE && !gv_lengths_trust(&reader->lengths, program_of(line), len) &&
+    if (len > GV_LENGTH_SURE && gv_clock_convert(&reader->clock, &ms, &line->stamp, now_ms) &&
+        gv_lengths_is_news(&reader->lengths, program_of(line), len, (uint32_t)(ms / 86400000u)) &&
         !memchr(line->text, '\0', len) && !gv_line_is_torn(line))
-        gv_lengths_learn(&reader->lengths, program_of(line), len);
+        gv_lengths_learn(&reader->lengths, program_of(line), len, (uint32_t)(ms / 86400000u));
     return true;
 }
 
@@ -531,7 +545,8 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     struct gv_line *line = &reader->line;
     uint32_t times = 1;
     size_t whole = line->text_len; /* with what says that it came again */
-    bool repeated = !half && gv_repeated_message(line, &times);
+    bool repeated =
+        !half && line->text_len > 0 && line->text[0] == 'm' && gv_repeated_message(line, &times);
     struct gv_parsed p;
     struct gv_moment moment;
 
@@ -541,7 +556,8 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     size_t n = gv_assembler_holds(reader->assembler) ? release(reader, out, line, now_ms) : 0;
     if (line->program == GV_PROGRAM_POSTFIX) {
         /* of interest for the counters alone */
-    } else if (parse(reader, &p, line, half) && !memchr(text, '\0', len)) {
+    } else if (parse(reader, &p, line, half) &&
+               (!gv_parsed_tells(&p) || !memchr(text, '\0', len))) {
         /* What follows a hole need not belong to what precedes it (SPEC 10.4). */
         reader->counters.matched++;
         bool failure =
@@ -558,7 +574,7 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     } else {
         reader->counters.skipped += half;
     }
-    if (!repeated && learn_length(reader, line, whole) && reader->doubts[0].known)
+    if (!repeated && learn_length(reader, line, whole, now_ms) && reader->doubts[0].known)
         n += let_go(reader, out + n, 0);
     if (n > 0)
         count(reader, out, n);

@@ -34,6 +34,8 @@ bool gv_repeated_message(struct gv_line *line, uint32_t *times)
 bool gv_repeated_host(struct gv_span *host, const struct gv_stamp *stamp, const char *end)
 {
     host->at = stamp->text + stamp->len + 1;
+    if (host->at < end && *host->at == '<')
+        host->at += gv_line_level(host->at, end);
     const char *space = host->at < end ? memchr(host->at, ' ', (size_t)(end - host->at)) : NULL;
     if (!space)
         return false;
@@ -53,6 +55,7 @@ bool gv_repeated_last(uint32_t *times, struct gv_span *host, const char *line, s
         !gv_repeated_host(host, &stamp, end))
         return false;
     const char *at = host->at + host->len + 1;
+    at += gv_line_level(at, end);
     return gv_skip(&at, end, "last message repeated ") && take_number(&at, end, times) &&
            (gv_skip(&at, end, " times") || gv_skip(&at, end, " time")) && at == end;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Reading a mail log: `grapevine observe` against fail2ban's filters and sshguard's parser, on the
 # same generated log of 1,000,000 lines, in the same run. CPU seconds (medians of three) and peak
-# memory. A peer that is not installed is left out, and said so; the last lines compare with each, the
+# memory. A peer that is not installed is taken out of its package, or left out, and said so; the last lines compare with each, the
 # fastest last, and say whether the figures asked for were met. What was found is compared with what the generator wrote, line by line: a failure that
 # is lost or invented ends the script with 1. Limits (5 M lines a CPU second in the summary, 2.5 M with
 # --json, 16 MB) are said to be met or missed; a missed one makes the exit status 1 only with
@@ -85,30 +85,45 @@ compare() { # PEER: as measured in $scratch/PEER
     awk -v l="$lines" -v p="$(cut -d' ' -f1 "$scratch/$1")" -v name="$1" \
         '{printf "observe: ours %.0f, peer %.0f lines per CPU second (%s), ratio %.1f\n", l / $1, l / p, name, p / $1}' "$scratch/summary"
 }
+# Installed, they would begin to ban: where they are not, the programs alone are taken out of their packages.
+package=$scratch/package fail2ban=
+from_debian() { # PACKAGE...: unpacked into $package
+    mkdir -p "$package/deb"
+    (cd "$package/deb" && timeout 60 apt-get download "$@" >/dev/null 2>&1) || true
+    for deb in "$package"/deb/*.deb; do
+        [ ! -f "$deb" ] || dpkg-deb -x "$deb" "$package"
+    done
+    if command -v fail2ban-regex >/dev/null; then
+        fail2ban="fail2ban-regex"
+    elif [ -x "$package/usr/bin/fail2ban-regex" ]; then
+        fail2ban="PYTHONPATH='$package/usr/lib/python3/dist-packages' '$package/usr/bin/fail2ban-regex' -c '$package/etc/fail2ban'"
+    fi
+}
 peers=()
+from_debian fail2ban sshguard
 sshguard=
-for parser in /usr/lib/*/sshg-parser /usr/libexec/sshguard/sshg-parser; do
+for parser in /usr/lib/*/sshg-parser {,"$package"}/usr/libexec/sshguard/sshg-parser; do
     [ -x "$parser" ] && sshguard=$parser
 done
 if [ -n "$sshguard" ]; then
     measure sshguard "$lines" bash -c "'$sshguard' <'$scratch/log'"
     peers+=(sshguard)
 else
-    echo "sshguard: not installed, left out"
+    echo "sshguard: neither installed nor to be had, left out"
 fi
-if command -v fail2ban-regex >/dev/null; then
+if [ -n "$fail2ban" ]; then
     # 55 CPU s a million, so 50,000 are measured; what its start costs is taken off.
     head -n 50000 "$scratch/log" >"$scratch/part"
     head -n 1 "$scratch/log" >"$scratch/one"
-    fail2ban="fail2ban-regex \"\$0\" 'postfix[mode=auth]'; fail2ban-regex \"\$0\" dovecot; true"
-    measure fail2ban_start 1 bash -c "$fail2ban" "$scratch/one"
+    both="$fail2ban \"\$0\" 'postfix[mode=auth]'; $fail2ban \"\$0\" dovecot; true"
+    measure fail2ban_start 1 bash -c "$both" "$scratch/one"
     part=$(wc -l <"$scratch/part")
-    measure fail2ban_part "$part" bash -c "$fail2ban" "$scratch/part"
+    measure fail2ban_part "$part" bash -c "$both" "$scratch/part"
     awk -v l="$lines" -v part="$part" -v start="$(cut -d' ' -f1 "$scratch/fail2ban_start")" \
         '{print ($1 - start) * l / part, $2}' "$scratch/fail2ban_part" >"$scratch/fail2ban"
     peers+=(fail2ban)
 else
-    echo "fail2ban: not installed, left out"
+    echo "fail2ban: neither installed nor to be had, left out"
 fi
 for peer in "${peers[@]}"; do
     echo "$(cut -d' ' -f1 "$scratch/$peer") $peer"

@@ -4,7 +4,8 @@
 # system of its own (root.sh) and in namespaces of its own, without any network but its own, and is
 # gone when this ends, however it ends.
 #   run.sh [NAME...]      all, or: exim exim-syslog cyrus courier sendmail sendmail-mapped postfix
-#                         postfix-verbose postfix-files trixie trixie-verbose trixie-files
+#                         postfix-verbose postfix-files trixie trixie-verbose trixie-files (Debian 13's
+#                         Postfix and Dovecot) exim-trixie cyrus-trixie sendmail-trixie
 #   GV_KEEP=FOLDER        keep NAME.log, NAME.truth and the like there
 # Needs root, debootstrap, and once a mirror (GV_MIRROR, GV_CACHE: root.sh). Exit status 77: skipped.
 set -uo pipefail
@@ -12,7 +13,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bin=${GV_BIN:-$here/../../build/bin}
 export GV_BIN=$bin # for look.sh
 all=(exim exim-syslog cyrus courier sendmail sendmail-mapped
-    postfix postfix-verbose postfix-files trixie trixie-verbose trixie-files)
+    postfix postfix-verbose postfix-files trixie trixie-verbose trixie-files
+    exim-trixie cyrus-trixie sendmail-trixie)
 
 skip() {
     echo "run.sh: SKIPPED: $*"
@@ -40,14 +42,15 @@ observe() { # FILE NAME: the observations to $scratch/NAME.json
 }
 
 one() { # NAME
-    local name=$1 status=0 out=$scratch/$1/out root log packages
+    local name=$1 status=0 out=$scratch/$1/out root log packages system=${1%%-*}
     local script=$here/servers/${name%%-*}.sh
     [ -r "$script" ] || {
         echo "run.sh: '$name' is none of: ${all[*]}" >&2
         exit 64
     }
     read -ra packages <<<"$(bash "$script" packages)"
-    root=$(bash "$here/root.sh" "${name%%-*}" "${packages[@]}") || return
+    [[ $name != *-trixie ]] || { packages[0]=trixie && system=$name; }
+    root=$(bash "$here/root.sh" "$system" "${packages[@]}") || return
     mkdir -p "$out" "$scratch/$name/room"
     unshare --net --mount --uts --pid --fork --kill-child timeout -k 5 400 \
         bash "$here/inside.sh" "$name" "$root" "$scratch/$name" </dev/null &

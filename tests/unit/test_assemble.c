@@ -266,6 +266,34 @@ static void a_login_beside_a_guess_does_not_hide_it(void **state)
           S1 "disconnect from unknown[" A "] ehlo=1 auth=0/1 commands=1/2");
 }
 
+/* Busybox's syslogd puts the level beside the host: a process is one at all of them. */
+static void levels_of_one_process(void **state)
+{
+#define BUSY(level) "Nov 22 02:36:26 mx mail." level " postfix/smtpd[11]: "
+    STORY("2 198.51.100.7 postfix smtp unspecified 1 visit; "
+          "3 198.51.100.7 postfix smtp unspecified 2; 4 198.51.100.7 postfix smtp aborted 1",
+          BUSY("info") "connect from unknown[" A "]",
+          BUSY("warn") "warning: unknown[" A "]: SASL LOGIN authentication failed: x",
+          "Nov 22 02:36:26 mx mail.warn last message repeated 2 times",
+          BUSY("info") "disconnect from unknown[" A "] ehlo=1 auth=0/4 quit=1 commands=2/6");
+    STORY("1 198.51.100.7 postfix smtp unspecified 1 visit; 2 198.51.100.7 postfix smtp "
+          "unspecified 2",
+          "Nov 22 02:36:26 <mail.warn> mx postfix/smtpd[11]: warning: unknown[" A
+          "]: SASL LOGIN authentication failed: x",
+          "Nov 22 02:36:26 <mail.warn> mx last message repeated 2 times");
+#undef BUSY
+}
+
+/* Anybody gets in as nobody: that proves nothing, at whichever line. */
+static void an_anonymous_login_is_no_success(void **state)
+{
+    STORY("", S1 "connect from c[" A "]",
+          S1 "4F2A: client=c[" A "], sasl_method=anonymous, sasl_username=anonymous",
+          S1 "disconnect from c[" A "] ehlo=1 auth=1 mail=1 rcpt=1 data=1 quit=1 commands=6");
+    STORY("", "Nov 22 02:36:26 mx sm-mta[7]: AUTH=server, relay=c [" A
+              "], authid=anonymous, mech=ANONYMOUS, bits=0");
+}
+
 static void refused_attempts_come_back_as_refused(void **state)
 {
     STORY("2 " A " postfix smtp unspecified 1 visit refused",
@@ -387,6 +415,8 @@ int main(void)
         cmocka_unit_test(a_login_beside_a_guess_does_not_hide_it),
         cmocka_unit_test(refused_attempts_come_back_as_refused),
         cmocka_unit_test(a_login_is_one_success_however_many_mails),
+        cmocka_unit_test(levels_of_one_process),
+        cmocka_unit_test(an_anonymous_login_is_no_success),
         cmocka_unit_test(a_mistyped_password_before_the_right_one),
         cmocka_unit_test(a_proxy_names_the_true_client),
         cmocka_unit_test(accounts_are_hashes_and_fold_case),

@@ -139,6 +139,30 @@ static void a_longer_line_ends_the_doubt(void **state)
     fed_close(&fed);
 }
 
+/* A syslogd that was replaced may cut sooner: what one showed is believed for its day and the next.
+ */
+static void what_was_seen_is_not_believed_for_ever(void **state)
+{
+#define AT(day) "Nov " day " 02:36:26 mx sm-mta[7]: "
+#define FIVE    "to=<" FILL FILL FILL FILL FILL ">"
+    struct fed fed;
+
+    open_log(&fed);
+    fed_line(&fed, AT("10") FIVE);
+    fed_line(&fed, AT("10") AUTH FILL FILL RELAY);
+    fed_line(&fed, AT("11") AUTH FILL FILL RELAY);
+    assert_string_equal(fed_take(&fed), "2 198.51.100.7 sendmail smtp unspecified 1 visit; "
+                                        "3 198.51.100.7 sendmail smtp unspecified 1 visit");
+    fed_line(&fed, AT("12") AUTH FILL FILL RELAY); /* which is the longest since the 10th */
+    assert_string_equal(fed_take(&fed), "");
+    fed_line(&fed, AT("12") FIVE);
+    assert_string_equal(fed_take(&fed), "5 198.51.100.7 sendmail smtp unspecified 1 visit");
+    fed_line(&fed, AT("13") FIVE); /* as each day has one */
+    fed_line(&fed, AT("14") AUTH FILL FILL RELAY);
+    assert_string_equal(fed_take(&fed), "7 198.51.100.7 sendmail smtp unspecified 1 visit");
+    fed_close(&fed);
+}
+
 /* A line that names the client before anything of his says that the others did, too; and what it
  * counts it does not count a second time. */
 static void a_line_of_the_same_process_ends_it(void **state)
@@ -208,6 +232,7 @@ int main(void)
         cmocka_unit_test(sendmails_senders),
         cmocka_unit_test(exims_helo_name),
         cmocka_unit_test(a_longer_line_ends_the_doubt),
+        cmocka_unit_test(what_was_seen_is_not_believed_for_ever),
         cmocka_unit_test(a_line_of_the_same_process_ends_it),
         cmocka_unit_test(many_doubts),
         cmocka_unit_test(whole_logs),

@@ -39,6 +39,21 @@ static void postfix_user_name_that_repeats_the_line(void **state)
            ONE_SMTP("unspecified"));
 }
 
+/* Whatever the auth service makes of such a name, it hides no attempt. */
+static void postfix_user_name_with_a_time(void **state)
+{
+    expect(P "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: (reason "
+             "unavailable), sasl_username=alice@x 1 11:11:11",
+           ONE_SMTP("unspecified"));
+    expect(P "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: UGFzc3" P
+             "warning: unknown[203.0.113.9]: SASL LOGIN authentication failed: x, sasl_username=y",
+           "");
+    expect(P
+           "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: x, sasl_username=y" P
+           "disconnect from unknown[203.0.113.9] ehlo=1 auth=0/9 commands=1/10",
+           ONE_SMTP("unspecified"));
+}
+
 static void postfix_user_name_that_names_a_fault(void **state)
 {
     expect(P "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: (reason "
@@ -176,13 +191,55 @@ static void dovecot_elements_in_another_order(void **state)
 
 static void dovecot_name_that_opens_a_success(void **state)
 {
-    /* This may be two lines, of which the first was torn off: neither is believed. */
     expect(D GONE "user=<imap-login: Login: user=<alice>, method=PLAIN, rip=203.0.113.9, "
-                  "lip=1.2.3.4>" REAL,
+                  "lip=1.2>" REAL,
+           ONE_IMAP);
+    /* This may be two lines, of which the first was torn off: neither is believed. */
+    expect(D GONE "user=<" D "imap-login: Login: user=<alice>" REAL, "");
+    expect(D GONE "user=<<22>1 - vm dovecot 1 - - imap-login: Login: user=<alice>" REAL, "");
+    expect(D "imap-login: Login: user=<x-login: Login: user=<alice>" REAL, "");
+    expect(D "imap-login: Login: user=<" D "imap-login: Login: user=<alice>" REAL, "");
+    /* Longer than what Dovecot logs of a name. */
+    expect(D GONE "user=<xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" D
+                  "imap-login: Login: user=<alice>" REAL,
            "");
     expect(D "imap-login: Authenticate X: LOGIN: USER=<A>, RIP=203.0.113.9 failed: Unsupported: "
              "user=<>" REAL,
            "");
+}
+
+/* One line tells of all attempts of a visit and of the last one's name alone: it must not hide the
+ * others. */
+static void dovecot_name_with_a_time_hides_nothing(void **state)
+{
+    static const char *const names[] = {"y 1 11:11:11", "1T11:11:11", "x-login: b: user=<a",
+                                        "2026-11-22T11:11:1"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char line[400];
+        snprintf(
+            line, sizeof line,
+            D "imap-login: Disconnected: Aborted login by logging out (auth failed, 25 attempts in "
+              "70 secs): user=<%s>" REAL,
+            names[i]);
+        expect(line, "1 198.51.100.7 dovecot imap unspecified 25 visit");
+    }
+    /* Longer than what Dovecot logs of a name: two lines. */
+    expect(D GONE "user=<xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx "
+                  "1 11:11:11>" REAL,
+           "");
+}
+
+/* With a whole stamp in it, as the next line has it, it may be that one's end: what the auth
+ * service said of the visit counts all the same. */
+static void dovecot_name_with_a_stamp_leaves_what_auth_told(void **state)
+{
+    STORY("3 198.51.100.7 dovecot imap wrong-password 2 visit",
+          D "auth: passwd-file(alice,198.51.100.7,<TQRlYtRg0aDGM2QH>): Password mismatch",
+          D "auth: passwd-file(alice,198.51.100.7,<TQRlYtRg0aDGM2QH>): Password mismatch",
+          D "imap-login: Disconnected: Aborted login by logging out (auth failed, 3 attempts in 6 "
+            "secs): "
+            "user=<x" D ">" REAL);
 }
 
 static void dovecot_name_of_another_process(void **state)
@@ -431,6 +488,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(postfix_user_name_that_repeats_the_line),
+        cmocka_unit_test(postfix_user_name_with_a_time),
         cmocka_unit_test(postfix_user_name_that_names_a_fault),
         cmocka_unit_test(postfix_mechanism_that_repeats_the_line),
         cmocka_unit_test(postfix_host_name_with_an_address_in_brackets),
@@ -446,6 +504,8 @@ int main(void)
         cmocka_unit_test(dovecot_real_address_that_cannot_be_read),
         cmocka_unit_test(dovecot_elements_in_another_order),
         cmocka_unit_test(dovecot_name_that_opens_a_success),
+        cmocka_unit_test(dovecot_name_with_a_time_hides_nothing),
+        cmocka_unit_test(dovecot_name_with_a_stamp_leaves_what_auth_told),
         cmocka_unit_test(dovecot_name_of_another_process),
         cmocka_unit_test(plain_dovecot_file_with_spaces_in_a_name),
         cmocka_unit_test(auth_user_with_commas_and_parentheses),

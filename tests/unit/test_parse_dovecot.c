@@ -229,8 +229,46 @@ static void logins(void **state)
           "1 198.51.100.7 dovecot imap success visit");
     check(S "imap-login: Login: user=<>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.25", "");
     check(S "imap-login: Logins: " E, "");
-    check(S "imap-login: proxy(alice): started proxying to 192.0.2.3:143: " E, "");
     check(S "imap(alice@mx.test)<26422><f77AYtRgZdrG>: Disconnected: Logged out in=8 out=468", "");
+}
+
+/* A proxy says so when the host behind it has let somebody in; genuine lines of 2.3.19 and 2.4.1,
+ * and what 2.2 made of it. */
+static void logins_through_a_proxy(void **state)
+{
+#define AT    "method=PLAIN, rip=198.51.100.7, lip=127.0.0.1, session=<s0w4vepggaHGM2QH>"
+#define GOOD  "1 198.51.100.7 dovecot imap success visit"
+#define PROXY S "imap-login: proxy(alice,127.0.0.1:1143): "
+    static const struct line_case cases[] = {
+        {PROXY "Started proxying to <127.0.0.1> (0.034 secs): user=<alice>, " AT, GOOD},
+        {PROXY "Started proxying to remote host (8.026 secs): user=<alice>, " AT, GOOD},
+        {"Nov 23 05:19:33 imap-login: Info: proxy(alice,127.0.0.1:1143): Started proxying to "
+         "remote "
+         "host (0.033 secs): user=<alice>, " AT,
+         GOOD},
+        {S "imap-login: proxy(alice): started proxying to 10.0.0.5:143: user=<alice>, " AT, GOOD},
+        {PROXY "Disconnected by server (0s idle, in=214, out=580): user=<alice>, " AT, ""},
+        {PROXY "Login failed: [AUTHENTICATIONFAILED] Authentication failed.: user=<alice>, " AT,
+         ""},
+        {PROXY "Started proxying to remote host (0.1 secs): user=<bob>, " AT, ""},
+        {PROXY "Started proxying to remote host (0.1 secs): user=<>, " AT, ""},
+        {S "imap-login: proxy(,127.0.0.1:1143): Started proxying to x: user=<>, " AT, ""},
+        {PROXY "Started proxying to remote host (0.1 secs): user=<alice>, method=ANONYMOUS, "
+               "rip=198.51.100.7, lip=127.0.0.1, session=<s0w4vepggaHGM2QH>",
+         ""},
+        /* Names that claim it, of a login that the other host refused. */
+        {S "imap-login: proxy(a,b): Started proxying to c: user=<a,127.0.0.1:1143): Login failed: "
+           "x.: "
+           "user=<a,b): Started proxying to c: user=<a>, " AT,
+         ""},
+        {S "imap-login: proxy(a): Started proxying to c,127.0.0.1:1143): Login failed: x.: "
+           "user=<a): Started proxying to c>, " AT,
+         ""},
+    };
+    CHECK(cases);
+#undef PROXY
+#undef GOOD
+#undef AT
 }
 
 static void auth_lines_count_nothing_alone(void **state)
@@ -248,6 +286,7 @@ int main(void)
         cmocka_unit_test(processes),
         cmocka_unit_test(elements),
         cmocka_unit_test(logins),
+        cmocka_unit_test(logins_through_a_proxy),
         cmocka_unit_test(auth_lines_count_nothing_alone),
     };
 

@@ -23,6 +23,10 @@ static void reasons_of_failures(void **state)
         {S FAIL HOST BAD, ONE},
         {S FAIL HOST BAD " (set_id=alice@mx.test)", ONE},
         {S FAIL HOST BAD " (set_id=)", ONE},
+        {S FAIL HOST BAD " (set_id=alice@x 1 11:11:11)", ONE},
+        {S "login_server authenticator failed for (x2026-11-22 02:36:26 login_server authenticator "
+           "failed for (y) [198.51.100.7]" BAD,
+         ""},
         {S "PLAIN authenticator failed for " HOST BAD " (set_id=a b)", ONE},
         {S "dovecot_login authenticator failed for " HOST BAD " (set_id=(x)", ONE},
         {S FAIL HOST ": 501 Invalid base64 data", "1 198.51.100.7 exim smtp protocol 1 visit"},
@@ -41,6 +45,35 @@ static void reasons_of_failures(void **state)
         {S "authenticator failed for " HOST BAD, ""},
     };
     CHECK(cases);
+}
+
+/* Exim 4.98, log_selector +connection_id: genuine lines. */
+static void connection_ids(void **state)
+{
+#define CI "(client.ex.test) [198.51.100.7]:49039 I=[192.0.2.25]:25 Ci=155"
+    static const struct line_case cases[] = {
+        {S FAIL CI BAD " (set_id=nosuch@mx.test)", ONE},
+        {S FAIL "(x) [198.51.100.7] Ci=155" BAD " (set_id=a)", ONE},
+        {S FAIL CI " U=x" BAD " (set_id=a)", ONE},
+        {S "1xVMR2-0000000004E-2O52 <= alice@mx.test H=" CI
+           " P=esmtpsa L.- X=TLS1.3:A:256 CV=no A=plain_server:alice@mx.test S=373 M8S=0 RT=0.008s",
+         IN},
+        {S "no MAIL in SMTP connection from " CI " D=0.007s A=plain:alice C=EHLO,AUTH", IN},
+        {S "SMTP protocol error in \"AUTH PLAIN x\" H=" CI " AUTH command used when not advertised",
+         "1 198.51.100.7 exim smtp aborted 1 visit"},
+        {S "SMTP protocol error in \"AUTH NTLM\" H=" CI
+           " NTLM authentication mechanism not supported",
+         "1 198.51.100.7 exim smtp bad-mechanism 1 visit"},
+        {S FAIL CI "x" BAD " (set_id=a)", ""},
+        {S FAIL "(x) [198.51.100.7] Cx=155" BAD " (set_id=a)", ""},
+    };
+    CHECK(cases);
+
+    STORY("1 198.51.100.7 exim smtp unspecified 1 visit; 2 198.51.100.7 exim smtp unspecified 1; "
+          "3 198.51.100.7 exim smtp unspecified 1 visit",
+          S FAIL "(x) [198.51.100.7] Ci=155" BAD, S FAIL "(x) [198.51.100.7] Ci=155" BAD,
+          S FAIL "(x) [198.51.100.7] Ci=156" BAD);
+#undef CI
 }
 
 static void faults_of_the_backend_are_no_failures(void **state)
@@ -240,6 +273,14 @@ static void logins(void **state)
         {S "no MAIL in SMTP connection from " HOST " U=x D=0s A=plain:alice C=EHLO", ""},
         {S M "H=" HOST " P=esmtps X=TLS1.3:A:256 CV=no S=353", ""},
         {S M "H=" HOST " P=esmtp S=353 T=\"P=esmtpa A=x:y\"", ""},
+        /* log_selector +subject: a time in it is no other line's. */
+        {S M "H=" HOST
+             " P=esmtpsa X=TLS1.3:A:256 CV=no A=l:a S=490 id=2@x T=\"test Mon, 23 Nov 2026 "
+             "05:07:07 +0000\" from <a@x> for b@x",
+         IN},
+        {S M "H=" HOST " P=esmtpa A=l:aliceNov 22 02:36:17 mx exim[3]: x", ""},
+        {S M "H=" HOST " P=esmtpa A=l:alice2026-11-22 02:36:17 1xV26K-000039-0k Completed", ""},
+        {S M "H=" HOST " P=esmtpa 2026-11-22 02:36:17 1xV26K-000039-0k Completed", ""},
         {S M "H=" HOST " U=root P=esmtpa A=l:a S=3", ""},
         {S M "H=" HOST " P=esmtpax A=l:a S=3", ""},
         {S M "U=root P=local S=353", ""},
@@ -317,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reasons_of_failures),
+        cmocka_unit_test(connection_ids),
         cmocka_unit_test(faults_of_the_backend_are_no_failures),
         cmocka_unit_test(stamps_and_prefixes),
         cmocka_unit_test(the_zone_of_exims_own_stamp_is_read),

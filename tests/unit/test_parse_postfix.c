@@ -125,6 +125,17 @@ static void prefixes(void **state)
         {"<22>1 2026-11-22T02:41:31.5Z vm postfix/smtpd 1 - - - " FAILED "x", ""},
         {"<22>1 2026-11-22T02:41:31.5Z vm postfix/smtpd 1 - [unclosed " FAILED "x", ""},
         {"<22>2 2026-11-22T02:41:31.5Z vm postfix/smtpd 1 - - " FAILED "x", ""},
+        {"Nov 22 02:36:26 vm mail.warn " REST, OK},        /* busybox's syslogd: Alpine */
+        {"Nov 22 02:36:26 mail.info mail.warn " REST, OK}, /* a host with such a name */
+        {"Nov 22 02:36:26 mail.info " REST, OK},
+        {"Nov 22 02:36:26 <mail.warn> vm " REST, OK}, /* FreeBSD's syslogd -v */
+        {"2026-11-22T02:41:31Z vm local0.err " REST, OK},
+        {"Nov 22 02:36:26 vm mail.odd " REST, ""},
+        {"Nov 22 02:36:26 vm .warn " REST, ""},
+        {"Nov 22 02:36:26 vm Mail.warn " REST, ""},
+        {"Nov 22 02:36:26 vm mail.warn mail.warn " REST, ""},
+        {"Nov 22 02:36:26 vm <mail.warn> " REST, ""},
+        {"Nov 22 02:36:26 <mail.warn vm " REST, ""},
         {"<22222>Nov 22 02:36:26 vm " REST, ""},
         {"<>Nov 22 02:36:26 vm " REST, ""},
         {"Nov 22 02:36 vm " REST, ""},

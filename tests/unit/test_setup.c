@@ -240,6 +240,10 @@ static void the_log_is_found(void **state)
     put("bin/postconf", "#!/bin/sh\nexit 1\n", 0755);
     put("bin/doveconf", "#!/bin/sh\necho syslog\n", 0755);
     assert_int_equal(gv_find_logs(logs, root), 0);
+    put("var/log/messages", "x\n", 0644); /* busybox's syslogd knows one file */
+    assert_int_equal(gv_find_logs(logs, root), 1);
+    snprintf(path, sizeof path, "%s/var/log/messages", root);
+    assert_string_equal(logs[0], path);
     put("var/log/mail.log", "x\n", 0644);
     assert_int_equal(gv_find_logs(logs, root), 1);
     snprintf(path, sizeof path, "%s/var/log/mail.log", root);
