@@ -21,6 +21,7 @@ static void close_db(struct gv_persist *persist)
 {
     gv_checkpoint_free(persist->checkpoint);
     persist->checkpoint = NULL;
+    gv_persist_forget_latest(persist);
     for (size_t i = 0; i < GV_SQL_COUNT; i++) {
         sqlite3_finalize(persist->sql[i]);
         persist->sql[i] = NULL;
@@ -487,6 +488,7 @@ int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effec
     if (rc != GV_OK) {
         rc = fail_with(persist, rc, error);
         sqlite3_exec(persist->db, "ROLLBACK", NULL, NULL, NULL);
+        gv_persist_forget_latest(persist);
         return rc;
     }
     gv_buf_clear(&persist->kept);

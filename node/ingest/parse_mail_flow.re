@@ -226,16 +226,15 @@ static bool local_relay(const char *at, const char *end)
 /* The id in a reply that ends in "queued as ID)". */
 static void take_queued_as(struct gv_mail_parsed *out, const char *at, const char *limit)
 {
-    const char *end = limit - 1, *id = end;
+    const char *end = limit - 1, *from = end - at > GV_QUEUE_ID_MAX ? end - GV_QUEUE_ID_MAX - 1 : at;
+    const char *space = *end == ')' ? memrchr(from, ' ', (size_t)(end - from)) : NULL;
 
-    if (*end != ')')
+    if (!space || !ENDS(at, space + 1, "queued as "))
         return;
-    while (id > at && end - id < GV_QUEUE_ID_MAX &&
-           (gv_is_digit(id[-1]) || (id[-1] >= 'A' && id[-1] <= 'Z') ||
-            (id[-1] >= 'a' && id[-1] <= 'z')))
-        id--;
-    if (ENDS(at, id, "queued as "))
-        copy_id(&out->other, id, (size_t)(end - id));
+    for (const char *id = space + 1; id < end; id++)
+        if (!gv_is_digit(*id) && !(*id >= 'A' && *id <= 'Z') && !(*id >= 'a' && *id <= 'z'))
+            return;
+    copy_id(&out->other, space + 1, (size_t)(end - space - 1));
 }
 
 /* "to=<ADDR>, [orig_to=<ADDR>, ]relay=WHO, [conn_use=N, ]delay=S, delays=..., dsn=..., status=WORD
