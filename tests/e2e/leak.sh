@@ -52,8 +52,9 @@ wait_for 60 "node 1 to find node 2" has_peers 1
 
 # The log. qzmarkqz is the mark; each account and message has it.
 cat >"$scratch/write.py" <<'PYTHON'
-import datetime
+import datetime, sys
 M = "qzmarkqz"
+first = open(sys.argv[1], "w") # what is in the log before all else
 def at(i):
     return (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=900 - i)).isoformat()
 def before(program, text): # two hours ago: peers are told of whole hours
@@ -100,7 +101,7 @@ for n in range(120):
     for a in (user, six):
         slip = f"imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<{u}@{d}>, method=PLAIN, rip={a}, lip=192.0.2.1, session=<{M}t{n}>"
         if n % 4 == 1:
-            say("dovecot", slip)
+            first.write(f"{at(0)} mail dovecot: {slip}\n")
         say("dovecot", f"imap-login: Login: user=<{u}@{d}>, method=PLAIN, rip={a}, lip=192.0.2.1, mpid={n + 1}, TLS, session=<{M}l{n}>")
         say(f"postfix/submission/smtpd[{1000 + n + 200 * (a == six)}]", f"connect from {M}host{n}.example[{a}]")
         say(f"postfix/submission/smtpd[{1000 + n + 200 * (a == six)}]", f"5A{n:04X}C: client={M}host{n}.example[{a}], sasl_method=PLAIN, sasl_username={u}@{d}")
@@ -108,7 +109,12 @@ for n in range(120):
             say("dovecot", slip.replace("1 attempts", "3 attempts"))
     say("postfix/postfix-script[1]", f"fatal: {M} \x1b]0;{M}\x07 <script>{M}</script> =cmd|'/c {M}'!A0")
 PYTHON
-python3 "$scratch/write.py" >>"$scratch/node1.mail"
+python3 "$scratch/write.py" "$scratch/first.mail" >"$scratch/then.mail"
+# Who mistypes before his first login is in the store under his address until then.
+cat "$scratch/first.mail" >>"$scratch/node1.mail"
+in_clear() { LC_ALL=C grep -qaP '\x04\xcb\x00\x71\x66' "$scratch/node1/store.db-wal" "$scratch/node1/store.db"; }
+wait_for 20 "a user who only mistyped yet" in_clear
+cat "$scratch/then.mail" >>"$scratch/node1.mail"
 [[ $("$bin/grapevine" observe --json --lab "$scratch/node1.mail" | jq -rs '[group_by(.mta)[] | select(length >= 100) | .[0].mta] | join(" ")') == \
     "courier cyrus dovecot exim postfix sendmail" ]] || fail "not each server's lines are read"
 sent() { (($(ask 1 telemetry --json | jq '[.telemetry[] | select(.state == "sent")] | length') >= 5)); }
