@@ -13,7 +13,10 @@ const PLAIN_MOST = 16384;
 const TAG = 16;
 const STRANGER_MS = 10_000; // 5.4
 
-/** Emits 'plain' (the bytes within a frame, of the handshake too), 'open', 'message' (one), 'closed' (why). `admits(certificate)` is the member's word. */
+/**
+ * Emits 'plain' (the bytes within a frame, of the handshake too), 'open', 'message' (one), 'closed'
+ * (why). `admits(certificate)` is the member's word.
+ */
 export class Link extends EventEmitter {
     #buffer = Buffer.alloc(0);
     #step = 0;
