@@ -173,6 +173,9 @@ int gv_cli_table(const struct gv_cli *cli, const json_t *list, const struct gv_c
         if (!scols_table_new_column(table, columns[i].title, 0,
                                     columns[i].right ? SCOLS_FL_RIGHT : 0))
             rc = EX_OSERR;
+    /* gv_cli_text has made them safe; a second time would show DOMAIN\xena as DOMAIN\x5cxena. */
+    if (rc == 0 && scols_table_enable_noencoding(table, 1) != 0)
+        rc = EX_OSERR;
     if (rc == 0)
         scols_table_enable_colors(table, cli->colour);
     for (size_t i = 0; rc == 0 && i < json_array_size(list); i++)

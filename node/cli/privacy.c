@@ -53,8 +53,8 @@ static void print_sharing(FILE *out, const struct gv_options *o)
             "reports go out in an hour. Our own servers, and others that ask for it, are also told "
             "which of these addresses are locked out here at the moment.%s Recipients are all "
             "members of the network: whoever its registry admits, which may be anybody who runs a "
-            "mail server, also outside the European Union. A record of all these reports is kept "
-            "here for %s. "
+            "mail server, also outside the European Union. A record of each report about an "
+            "address is kept here for %s. "
             "Never shared are mail, its contents and metadata, names of accounts, and "
             "addresses from which somebody has logged in here lately and regularly.",
             o->share_statistics

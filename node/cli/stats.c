@@ -245,7 +245,9 @@ int gv_cli_alerts(struct gv_cli *cli, int argc, char **argv)
                  &(struct gv_cli_spec){
                      .options = alert_options,
                      .doc = "Shows what was odd in this host's mail flow: surges of outgoing mail, "
-                            "bounces, rejections and failed logins, a queue that grew, silence.",
+                            "bounces, rejections and failed logins, a queue that grew, silence. "
+                            "Less than 15 outgoing messages in five minutes are never a surge: "
+                            "on a host that sends a few dozen a day ten times as many are none.",
                      .parse = gv_cli_parse_stream,
                      .input = &arguments},
                  argc, argv, NULL);

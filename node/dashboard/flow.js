@@ -91,7 +91,7 @@ export function flow(main, {signal, title}) {
     }), key, text);
   });
   title("Mail flow",
-    h("p.muted", "Sums of this whole server. No sender, recipient or account is counted or kept."),
+    h("p.muted", "Sums of this whole server, of no sender, recipient or account. Mail is counted in Postfix's log alone."),
     h("section.card.grid",
       h("div.line", h("h2", "Over time"), h("label", {for: "range"}, "Range"), range),
       h("fieldset", h("legend.unseen", "What is drawn"), boxes),

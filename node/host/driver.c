@@ -250,8 +250,8 @@ static void arm(struct gv_driver *driver)
     if (commit != UINT64_MAX && log > 0)
         commit = now + log; /* or when on_copied comes */
     deadline = commit < deadline ? commit : deadline;
-    if (gv_persist_log_left(driver->persist) && driver->next_log < deadline)
-        deadline = driver->next_log;
+    if (gv_driver_log_deadline(driver) < deadline)
+        deadline = gv_driver_log_deadline(driver);
     /* libuv's clock stands still within a turn: a timer counts from its start. */
     uv_update_time(driver->loop);
     uv_timer_start(&driver->timer, on_timer, deadline > now ? deadline - now : 0, 0);

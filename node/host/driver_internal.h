@@ -29,6 +29,7 @@ struct gv_driver {
     struct gv_clock_belief clock;
     bool told_doubtful;        /* to the core */
     uint64_t next_log;         /* step clock: the store's log of writes is emptied again */
+    uint64_t next_names;       /* the same, because it names who has logged in since */
     uint64_t log_again_ms;     /* how long it was waited for that; 0: not yet */
     uint64_t mended_ms;        /* step clock; 0: never */
     struct gv_subject unnamed; /* while it is erased; family none: nobody is */
@@ -75,6 +76,8 @@ void gv_driver_store_rest(struct gv_driver *driver);
 /* Deletes what is older than the admin wants it kept, at most once an hour; empties the store's log
  * of writes again where a reader was in the way. */
 void gv_driver_expire(struct gv_driver *driver);
+/* Step clock: when that is to be called for the store's log of writes; UINT64_MAX: no need. */
+uint64_t gv_driver_log_deadline(const struct gv_driver *driver);
 /* Whether the clock's time is one by which something may be deleted; says so where it is not. */
 bool gv_driver_believes(struct gv_driver *driver, uint64_t unix_ms);
 /* Where the clock stood when the store last saw it: before the core is told the time. */

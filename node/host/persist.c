@@ -21,6 +21,7 @@ static void close_db(struct gv_persist *persist)
 {
     gv_checkpoint_free(persist->checkpoint);
     persist->checkpoint = NULL;
+    gv_persist_forget_latest(persist);
     for (size_t i = 0; i < GV_SQL_COUNT; i++) {
         sqlite3_finalize(persist->sql[i]);
         persist->sql[i] = NULL;
@@ -263,6 +264,28 @@ static int delete_row(struct gv_persist *persist, const struct gv_effects *effec
     return gv_db_run(persist->sql[delete], "b", gv_effect_key(effects, effect), effect->key_len);
 }
 
+static bool is_history(const struct gv_effects *effects, const struct gv_effect *effect,
+                       enum gv_effect_kind kind, bool hidden)
+{
+    if (effect->kind != kind || effect->row != GV_ROW_HISTORY || effect->key_len == 0)
+        return false;
+    uint8_t family = gv_effect_key(effects, effect)[0];
+    return (family != GV_FAMILY_IPV4 && family != GV_FAMILY_IPV6) == hidden;
+}
+
+/* A row goes under its name and one comes under a hash: somebody has logged in for the first time.
+ * Of several steps it may have been another's row that went; the log is emptied once more then. */
+static bool moves_history(const struct gv_effects *effects)
+{
+    bool went = false, came = false;
+
+    for (size_t i = 0; i < effects->count; i++) {
+        went = went || is_history(effects, &effects->list[i], GV_EFFECT_FORGET, false);
+        came = came || is_history(effects, &effects->list[i], GV_EFFECT_PERSIST, true);
+    }
+    return went && came;
+}
+
 static int put_effects(struct gv_persist *persist, const struct gv_effects *effects,
                        uint64_t unix_ms)
 {
@@ -465,10 +488,12 @@ int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effec
     if (rc != GV_OK) {
         rc = fail_with(persist, rc, error);
         sqlite3_exec(persist->db, "ROLLBACK", NULL, NULL, NULL);
+        gv_persist_forget_latest(persist);
         return rc;
     }
     gv_buf_clear(&persist->kept);
     persist->minute_count = 0;
+    persist->log_names = persist->log_names || moves_history(effects);
     return GV_OK;
 }
 

@@ -170,6 +170,9 @@ int gv_persist_erase(struct gv_persist *persist, const struct gv_subject *subjec
  * empties it; nobody is waited for. GV_OK, GV_ERR_BUSY (a reader is in the way), GV_ERR_IO. */
 int gv_persist_empty_log(struct gv_persist *persist, struct gv_text *error);
 bool gv_persist_log_left(const struct gv_persist *persist); /* the last time it was not emptied */
+/* Since it was, a row of local history has moved from its subject's name to a keyed hash (SPEC
+ * 12.1): the log still has the name. */
+bool gv_persist_log_names(const struct gv_persist *persist);
 /* Copies of the file that were set aside beside it (PATH.corrupt-STAMP, PATH.before-restore-STAMP,
  * and their logs). before_ms 0: *count is how many files there are; else those that were set aside
  * before then are deleted, and *count is how many. GV_OK, GV_ERR_IO. */

@@ -203,8 +203,10 @@ int gv_persist_empty_log(struct gv_persist *persist, struct gv_text *error)
     int code = sqlite3_wal_checkpoint_v2(persist->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sqlite3_busy_timeout(persist->db, GV_DB_BUSY_MS);
     persist->log_left = code != SQLITE_OK;
-    if (code == SQLITE_OK)
+    if (code == SQLITE_OK) {
+        persist->log_names = false;
         return GV_OK;
+    }
     if ((code & 0xff) != SQLITE_BUSY && (code & 0xff) != SQLITE_LOCKED)
         return gv_fail(error, GV_ERR_IO, "%s: %s", persist->path, gv_db_said(persist->db));
     return gv_fail(error, GV_ERR_BUSY,
@@ -215,6 +217,11 @@ int gv_persist_empty_log(struct gv_persist *persist, struct gv_text *error)
 bool gv_persist_log_left(const struct gv_persist *persist)
 {
     return persist->log_left && persist->db && !persist->full.text[0];
+}
+
+bool gv_persist_log_names(const struct gv_persist *persist)
+{
+    return persist->log_names && persist->db && !persist->full.text[0];
 }
 
 /* ---- how much there is ---------------------------------------------------------------------- */

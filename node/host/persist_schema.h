@@ -61,10 +61,17 @@ struct gv_persist {
     struct gv_buf left;            /* a record that leaves the set, on its way to the journal */
     struct gv_persist_minute *minutes; /* of the flow of mail, waiting for a commit; in no order */
     size_t minute_count, minute_cap;
+    struct gv_persist_latest {
+        bool known, held; /* `newest` is; `row` is that of `start` as it is stored */
+        uint64_t newest;  /* no row of that step begins later */
+        uint64_t start;   /* minutes, as above */
+        struct gv_statistics row;
+    } latest[2]; /* minutes, hours: lines go on where those before them ended */
     char *path, *number_path;
     uint64_t ceiling;    /* what the file at number_path says; 0: nothing */
     bool number_bad;     /* it is there and cannot be believed */
     bool log_left;       /* gv_persist_empty_log did not */
+    bool log_names;      /* the log of writes still has the name of who logged in since */
     struct gv_text full; /* not "": the disk is, the file is open for reading alone, and why */
     struct gv_checkpoint *checkpoint; /* NULL: within the commits */
     void (*copied)(void *context);    /* gv_persist_apart */
@@ -84,6 +91,8 @@ int gv_persist_reserve(struct gv_persist *persist, const struct gv_effects *effe
                        struct gv_text *error);
 /* As a part of gv_persist_commit: the minutes that wait, into their rows. */
 int gv_persist_put_minutes(struct gv_persist *persist, uint64_t unix_ms);
+/* Rows of the flow of mail have changed on disk behind its back, or a transaction was undone. */
+void gv_persist_forget_latest(struct gv_persist *persist);
 
 /* gv_store_mac under the store's key. */
 void gv_persist_mac(const struct gv_persist *persist, uint8_t out[GV_PERSIST_MAC], uint8_t table,

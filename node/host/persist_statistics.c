@@ -78,31 +78,109 @@ static int put(struct gv_persist *persist, const uint8_t key[GV_STATISTICS_KEY],
                      value, len, mac, sizeof mac);
 }
 
+static int begin(struct gv_persist *persist, enum gv_persist_sql sql, enum gv_statistics_step step,
+                 uint64_t from, uint64_t to, size_t limit)
+{
+    uint8_t first[GV_STATISTICS_KEY], end[GV_STATISTICS_KEY];
+
+    if (!persist->db)
+        return GV_ERR_IO;
+    gv_statistics_key(first, step, from);
+    gv_statistics_key(end, step, to);
+    sqlite3_stmt *row = persist->sql[sql];
+    if (sql == GV_SQL_EXPIRE_STATISTIC)
+        return gv_db_run(row, "bb", first, sizeof first, end, sizeof end);
+    /* The keys must outlive the call: SQLite keeps copies. */
+    sqlite3_reset(row);
+    if (sqlite3_bind_blob(row, 1, first, sizeof first, SQLITE_TRANSIENT) != SQLITE_OK ||
+        sqlite3_bind_blob(row, 2, end, sizeof end, SQLITE_TRANSIENT) != SQLITE_OK ||
+        sqlite3_bind_int64(row, 3, (sqlite3_int64)limit) != SQLITE_OK)
+        return GV_ERR_IO;
+    return GV_OK;
+}
+
+static uint64_t minute_of(const uint8_t *key)
+{
+    uint64_t minute = 0;
+
+    for (size_t i = 1; i < GV_STATISTICS_KEY; i++)
+        minute = minute << 8 | key[i];
+    return minute;
+}
+
 /* A row that is damaged, or of a later version, begins anew. */
+static int read_row(struct gv_persist *persist, struct gv_statistics *out,
+                    const uint8_t key[GV_STATISTICS_KEY])
+{
+    sqlite3_stmt *row = persist->sql[GV_SQL_GET_STATISTIC];
+    int rc = gv_db_bind(row, "b", key, (size_t)GV_STATISTICS_KEY);
+
+    if (rc == GV_OK)
+        rc = gv_db_step(row);
+    if (rc != 1)
+        return rc;
+    const uint8_t *old = sqlite3_column_blob(row, 0);
+    size_t len = (size_t)sqlite3_column_bytes(row, 0);
+    if (old &&
+        gv_persist_genuine(persist, row, 1, GV_STORE_STATISTIC, key, GV_STATISTICS_KEY, old, len))
+        (void)gv_statistics_unpack(out, old, len);
+    sqlite3_reset(row);
+    return GV_OK;
+}
+
+static int find_newest(struct gv_persist *persist, struct gv_persist_latest *latest,
+                       enum gv_statistics_step step)
+{
+    sqlite3_stmt *row = persist->sql[GV_SQL_LATEST_STATISTIC];
+    uint8_t key[GV_STATISTICS_KEY];
+    int rc = begin(persist, GV_SQL_LATEST_STATISTIC, step, 0, UINT64_MAX, 1);
+
+    if (rc == GV_OK)
+        rc = gv_db_step(row);
+    if (rc < 0)
+        return rc;
+    latest->newest = 0;
+    if (rc == 1 && gv_db_blob(row, 0, key, sizeof key) == GV_OK)
+        latest->newest = minute_of(key);
+    latest->known = true;
+    sqlite3_reset(row);
+    return GV_OK;
+}
+
+/* What begins later than every row has none, and what was written last need not be read and
+ * verified again: of the cost of a minute that is a third. */
 static int add_to_row(struct gv_persist *persist, enum gv_statistics_step step, uint64_t start,
                       const struct gv_statistics *change)
 {
-    sqlite3_stmt *row = persist->sql[GV_SQL_GET_STATISTIC];
+    struct gv_persist_latest *latest = &persist->latest[step == GV_STATISTICS_HOUR];
     uint8_t key[GV_STATISTICS_KEY], value[GV_STATISTICS_PACKED];
     struct gv_statistics sum = {0};
+    int rc = latest->known ? GV_OK : find_newest(persist, latest, step);
 
     gv_statistics_key(key, step, start);
-    int rc = gv_db_bind(row, "b", key, sizeof key);
-    if (rc == GV_OK)
-        rc = gv_db_step(row);
-    if (rc == 1) {
-        const uint8_t *old = sqlite3_column_blob(row, 0);
-        size_t len = (size_t)sqlite3_column_bytes(row, 0);
-        if (old &&
-            gv_persist_genuine(persist, row, 1, GV_STORE_STATISTIC, key, sizeof key, old, len))
-            (void)gv_statistics_unpack(&sum, old, len);
-        sqlite3_reset(row);
-        rc = GV_OK;
-    }
+    if (latest->held && latest->start == start)
+        sum = latest->row;
+    else if (rc == GV_OK && start <= latest->newest)
+        rc = read_row(persist, &sum, key);
     if (rc != GV_OK)
         return rc;
     gv_statistics_add(&sum, change, step == GV_STATISTICS_MINUTE ? 1 : HOUR_MIN);
-    return put(persist, key, value, gv_statistics_pack(value, &sum));
+    rc = put(persist, key, value, gv_statistics_pack(value, &sum));
+    if (rc != GV_OK)
+        return rc;
+    latest->held = true;
+    latest->start = start;
+    latest->row = sum;
+    for (size_t i = 0; i < GV_STATISTICS_COUNT; i++) /* as a row says that is read */
+        if (sum.counts[i] < 0)
+            latest->row.counts[i] = 0;
+    latest->newest = start > latest->newest ? start : latest->newest;
+    return GV_OK;
+}
+
+void gv_persist_forget_latest(struct gv_persist *persist)
+{
+    memset(persist->latest, 0, sizeof persist->latest);
 }
 
 /* A log that is read from its beginning brings many minutes of one hour at a time, one behind the
@@ -135,15 +213,6 @@ int gv_persist_put_minutes(struct gv_persist *persist, uint64_t unix_ms)
     return rc;
 }
 
-static uint64_t minute_of(const uint8_t *key)
-{
-    uint64_t minute = 0;
-
-    for (size_t i = 1; i < GV_STATISTICS_KEY; i++)
-        minute = minute << 8 | key[i];
-    return minute;
-}
-
 /* The next row in [from, to) of a step: 1, or 0 at the end, or an error. Damaged ones are passed
  * over. The pointers borrow until the next step. */
 static int next(struct gv_persist *persist, sqlite3_stmt *row, uint64_t *number,
@@ -162,27 +231,6 @@ static int next(struct gv_persist *persist, sqlite3_stmt *row, uint64_t *number,
         return 1;
     }
     return rc;
-}
-
-static int begin(struct gv_persist *persist, enum gv_persist_sql sql, enum gv_statistics_step step,
-                 uint64_t from, uint64_t to, size_t limit)
-{
-    uint8_t first[GV_STATISTICS_KEY], end[GV_STATISTICS_KEY];
-
-    if (!persist->db)
-        return GV_ERR_IO;
-    gv_statistics_key(first, step, from);
-    gv_statistics_key(end, step, to);
-    sqlite3_stmt *row = persist->sql[sql];
-    if (sql == GV_SQL_EXPIRE_STATISTIC)
-        return gv_db_run(row, "bb", first, sizeof first, end, sizeof end);
-    /* The keys must outlive the call: SQLite keeps copies. */
-    sqlite3_reset(row);
-    if (sqlite3_bind_blob(row, 1, first, sizeof first, SQLITE_TRANSIENT) != SQLITE_OK ||
-        sqlite3_bind_blob(row, 2, end, sizeof end, SQLITE_TRANSIENT) != SQLITE_OK ||
-        sqlite3_bind_int64(row, 3, (sqlite3_int64)limit) != SQLITE_OK)
-        return GV_ERR_IO;
-    return GV_OK;
 }
 
 int gv_persist_read_statistics(struct gv_persist *persist, enum gv_statistics_step step,
@@ -270,6 +318,7 @@ int gv_persist_expire_statistics(struct gv_persist *persist, uint64_t unix_ms, u
     uint64_t now = unix_ms / 60000, before = before_ms / 60000;
     struct old_alerts old = {before_ms, 0};
 
+    gv_persist_forget_latest(persist);
     int rc = begin(persist, GV_SQL_EXPIRE_STATISTIC, GV_STATISTICS_MINUTE, 0,
                    now > GV_STATISTICS_MINUTES_KEPT ? now - GV_STATISTICS_MINUTES_KEPT : 0, 0);
     if (rc == GV_OK)

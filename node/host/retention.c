@@ -9,30 +9,41 @@
 #define EXPIRE_EVERY_MS 3600000u
 #define LOG_AGAIN_MS    2000u /* the first time; then twice as long each time */
 #define LOG_LATEST_MS   60000u
+#define LOG_NAMES_MS    10000u /* at most so often for who has logged in: each time is a few syncs */
 #define CLOCK_NAME      "clock"
 
-/* Who read the file while something was erased has ended by now, perhaps. */
+uint64_t gv_driver_log_deadline(const struct gv_driver *driver)
+{
+    uint64_t left = gv_persist_log_left(driver->persist) ? driver->next_log : UINT64_MAX;
+    uint64_t names = gv_persist_log_names(driver->persist) ? driver->next_names : UINT64_MAX;
+
+    return left < names ? left : names;
+}
+
+/* Who read the file while something was erased has ended by now, perhaps; or somebody has logged in
+ * whose failures before that stand in the log of writes under his address. */
 static void empty_log_again(struct gv_driver *driver)
 {
     uint64_t now = gv_driver_now(driver), again_ms = driver->log_again_ms;
+    bool left = gv_persist_log_left(driver->persist);
 
-    if (!gv_persist_log_left(driver->persist)) {
+    if (!left)
         driver->log_again_ms = 0;
+    if (now < gv_driver_log_deadline(driver))
         return;
-    }
-    if (now < driver->next_log)
-        return;
-    driver->next_log = now + LOG_AGAIN_MS; /* arm() waits for it */
+    driver->next_log = driver->next_names = now + LOG_AGAIN_MS; /* arm() waits for it */
     if (driver->status.store_failing || gv_persist_copying(driver->persist) >= 0)
         return; /* the loop would wait for the disk */
     if (gv_persist_empty_log(driver->persist, NULL) == GV_OK) {
         driver->log_again_ms = 0;
-        gv_log(GV_LOG_NOTICE, "what was deleted from the store has left the disk, too");
+        driver->next_names = now + LOG_NAMES_MS;
+        if (left)
+            gv_log(GV_LOG_NOTICE, "what was deleted from the store has left the disk, too");
         return;
     }
     again_ms = again_ms == 0 ? LOG_AGAIN_MS : 2 * again_ms;
     driver->log_again_ms = again_ms < LOG_LATEST_MS ? again_ms : LOG_LATEST_MS;
-    driver->next_log = now + driver->log_again_ms;
+    driver->next_log = driver->next_names = now + driver->log_again_ms;
 }
 
 bool gv_clock_believed(struct gv_clock_belief *belief, uint64_t unix_ms, uint64_t step_ms)

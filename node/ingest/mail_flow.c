@@ -310,8 +310,10 @@ static void take_active(struct gv_mail_flow *flow, uint64_t id, uint64_t size, u
 /* Whether a delivery was to a content filter of this host that gave the message back. Its reply is
  * believed only about a message that came from this host, or that XFORWARD says is this one. */
 static bool to_filter(struct gv_mail_flow *flow, const struct message *m, uint64_t id,
-                      const struct gv_mail_parsed *p, uint64_t there)
+                      const struct gv_mail_parsed *p)
 {
+    struct gv_queue_id told = gv_mail_queued_as(&p->reply);
+    uint64_t there = gv_queue_id_given(&told) ? hash_id(flow, &told) : 0;
     struct message *back = there != 0 && there != id ? find(flow, there) : NULL;
 
     if (back && (back->flags & REINJECTED))
@@ -324,13 +326,13 @@ static bool to_filter(struct gv_mail_flow *flow, const struct message *m, uint64
 }
 
 static void take_sent(struct gv_mail_flow *flow, uint64_t id, const struct gv_mail_parsed *p,
-                      uint64_t there, uint64_t ms)
+                      uint64_t ms)
 {
     const struct message *m = find(flow, id);
 
     if (m && (m->flags & DEAD))
         m = NULL;
-    if ((p->local || (m && (m->flags & FILTERED))) && to_filter(flow, m, id, p, there)) {
+    if ((p->local || (m && (m->flags & FILTERED))) && to_filter(flow, m, id, p)) {
         count(flow, GV_MAIL_FILTERED, 1, ms);
         return;
     }
@@ -403,7 +405,7 @@ void gv_mail_flow_take(struct gv_mail_flow *flow, const struct gv_mail_parsed *p
         break;
     case GV_MAIL_SAID_SENT:
     case GV_MAIL_SAID_PIPED:
-        take_sent(flow, id, parsed, other, unix_ms);
+        take_sent(flow, id, parsed, unix_ms);
         break;
     case GV_MAIL_SAID_FORWARDED:
         count(flow, GV_MAIL_FORWARDED, 1, unix_ms);

@@ -20,7 +20,7 @@ enum gv_mail_said {
     GV_MAIL_SAID_ACTIVE,    /* qmgr: taken up, of `size` bytes */
     GV_MAIL_SAID_EXPIRED,   /* qmgr */
     GV_MAIL_SAID_REMOVED,   /* qmgr, postsuper */
-    GV_MAIL_SAID_SENT,      /* a delivery; perhaps with `other`, the id that it has there */
+    GV_MAIL_SAID_SENT,      /* a delivery; `reply` may tell the id that it has there */
     GV_MAIL_SAID_PIPED,     /* a delivery to a program by pipe(8) */
     GV_MAIL_SAID_FORWARDED, /* local: through an alias or a .forward file, as a new message */
     GV_MAIL_SAID_DEFERRED,  /* `delay_s` after it came */
@@ -45,6 +45,7 @@ struct gv_mail_parsed {
     bool content;  /* of a hold: by cleanup, which has the message */
     struct gv_queue_id id;
     struct gv_queue_id other; /* another id; see enum gv_mail_said */
+    struct gv_span reply;     /* of GV_MAIL_SAID_SENT, borrowed from the line */
     uint64_t size;            /* of GV_MAIL_SAID_ACTIVE */
     uint64_t delay_s;         /* of GV_MAIL_SAID_DEFERRED */
 };
@@ -74,5 +75,7 @@ static inline bool gv_may_tell_of_mail(const struct gv_line *line)
 
 /* False when the line says nothing of mail; then *out is undefined. */
 bool gv_parse_mail_flow(struct gv_mail_parsed *out, const struct gv_line *line);
+/* The id that a reply ends with: "queued as ID)". Apart, as few deliveries need it. None: zero. */
+struct gv_queue_id gv_mail_queued_as(const struct gv_span *reply);
 
 #endif

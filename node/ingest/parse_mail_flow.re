@@ -223,19 +223,23 @@ static bool local_relay(const char *at, const char *end)
     return memchr(open, '/', (size_t)(end - open)) != NULL;
 }
 
-/* The id in a reply that ends in "queued as ID)". */
-static void take_queued_as(struct gv_mail_parsed *out, const char *at, const char *limit)
+struct gv_queue_id gv_mail_queued_as(const struct gv_span *reply)
 {
-    const char *end = limit - 1, *id = end;
+    const char *at = reply->at, *end = at + reply->len - 1, *from = at;
+    struct gv_queue_id out = {{0}};
 
-    if (*end != ')')
-        return;
-    while (id > at && end - id < GV_QUEUE_ID_MAX &&
-           (gv_is_digit(id[-1]) || (id[-1] >= 'A' && id[-1] <= 'Z') ||
-            (id[-1] >= 'a' && id[-1] <= 'z')))
-        id--;
-    if (ENDS(at, id, "queued as "))
-        copy_id(&out->other, id, (size_t)(end - id));
+    if (reply->len < 2 || *end != ')')
+        return out;
+    if (end - at > GV_QUEUE_ID_MAX)
+        from = end - GV_QUEUE_ID_MAX - 1;
+    const char *space = memrchr(from, ' ', (size_t)(end - from));
+    if (!space || !ENDS(at, space + 1, "queued as "))
+        return out;
+    for (const char *id = space + 1; id < end; id++)
+        if (!gv_is_digit(*id) && !(*id >= 'A' && *id <= 'Z') && !(*id >= 'a' && *id <= 'z'))
+            return out;
+    copy_id(&out, space + 1, (size_t)(end - space - 1));
+    return out;
 }
 
 /* "to=<ADDR>, [orig_to=<ADDR>, ]relay=WHO, [conn_use=N, ]delay=S, delays=..., dsn=..., status=WORD
@@ -258,6 +262,7 @@ static bool parse_delivery(struct gv_mail_parsed *out, const char *at, const cha
         return false;
     at += 6;
     out->said = (uint8_t)lex_status(&at, limit);
+    out->reply.len = 0;
     switch (out->said) {
     case GV_MAIL_SAID_SENT:
         if (program == GV_MAIL_PROGRAM_LOCAL && HAS(at, limit, "forwarded as "))
@@ -267,7 +272,7 @@ static bool parse_delivery(struct gv_mail_parsed *out, const char *at, const cha
         else if (program == GV_MAIL_PROGRAM_AGENT) {
             out->local = local_relay(relay, comma);
             out->outgoing = smtp && !out->local;
-            take_queued_as(out, at, limit);
+            out->reply = (struct gv_span){at, (size_t)(limit - at)};
         }
         return true;
     case GV_MAIL_SAID_BOUNCED:

@@ -595,7 +595,8 @@ static void count_line(struct gv_reader *reader, uint64_t now_ms)
 {
     uint32_t times;
 
-    (void)gv_repeated_message(&reader->line, &times);
+    if (reader->line.text_len > 0 && reader->line.text[0] == 'm')
+        (void)gv_repeated_message(&reader->line, &times);
     if (reader->flow && gv_may_tell_of_mail(&reader->line))
         count_mail(reader, &reader->line, now_ms);
 }

@@ -3,8 +3,9 @@
  * positions). Two nodes do it at once, one with the flow of mail counted and stored and one
  * without, so that both have the same neighbours on the machine; CPU seconds of each one's thread.
  *   bench_statistics LOG LINES [ROUNDS]     the log's time is of the last days, in UTC
- *   bench_statistics --live LOG SECONDS     the same of a log to which a hundred lines a second are
- *                                           written, those of LOG with stamps of now */
+ *   bench_statistics --once LOG LINES yes|no    one node alone, with the statistics or without, for
+ * who counts its instructions; nothing is said bench_statistics --live LOG SECONDS     the same of
+ * a log to which a hundred lines a second are written, those of LOG with stamps of now */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -121,24 +122,52 @@ static double thread_seconds(const struct run *run)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+static void begin_one(struct run *run, const char *path, bool counts)
+{
+    *run = (struct run){.path = path, .counts = counts};
+    node_make(&run->node);
+    gv_assert(node_start(&run->node) == GV_OK);
+}
+
+static void end_one(struct run *run)
+{
+    loop_thread_call(&run->node.thread, stop, run);
+    usleep(50000);
+    node_stop(&run->node);
+    node_remove(&run->node);
+}
+
+static void read_all(struct run *run, json_int_t lines)
+{
+    do {
+        usleep(20000);
+        loop_thread_call(&run->node.thread, look, run);
+    } while (run->lines < lines);
+}
+
+static int once(const char *path, json_int_t lines, bool counts)
+{
+    struct run run;
+
+    begin_one(&run, path, counts);
+    loop_thread_call(&run.node.thread, start_following, &run);
+    read_all(&run, lines);
+    loop_thread_call(&run.node.thread, commit, &run);
+    end_one(&run);
+    return 0;
+}
+
 /* Without the statistics, and with them. */
 static void begin(struct run runs[2], const char *path)
 {
-    for (int i = 0; i < 2; i++) {
-        runs[i] = (struct run){.path = path, .counts = i == 1};
-        node_make(&runs[i].node);
-        gv_assert(node_start(&runs[i].node) == GV_OK);
-    }
+    for (int i = 0; i < 2; i++)
+        begin_one(&runs[i], path, i == 1);
 }
 
 static void end(struct run runs[2])
 {
-    for (int i = 0; i < 2; i++) {
-        loop_thread_call(&runs[i].node.thread, stop, &runs[i]);
-        usleep(50000);
-        node_stop(&runs[i].node);
-        node_remove(&runs[i].node);
-    }
+    for (int i = 0; i < 2; i++)
+        end_one(&runs[i]);
 }
 
 /* Both read at once, so that both have the same neighbours on the machine. */
@@ -153,10 +182,7 @@ static void measure(double took[2], const char *path, json_int_t lines)
         loop_thread_call(&runs[i].node.thread, start_following, &runs[i]);
     }
     for (int i = 0; i < 2; i++)
-        do {
-            usleep(20000);
-            loop_thread_call(&runs[i].node.thread, look, &runs[i]);
-        } while (runs[i].lines < lines);
+        read_all(&runs[i], lines);
     for (int i = 0; i < 2; i++)
         loop_thread_call(&runs[i].node.thread, commit, &runs[i]);
     usleep(50000);
@@ -247,8 +273,12 @@ int main(int argc, char **argv)
 
     if (argc == 4 && strcmp(argv[1], "--live") == 0 && rounds > 0)
         return live(argv[2], (unsigned)rounds);
+    if (argc == 5 && strcmp(argv[1], "--once") == 0)
+        return once(argv[2], atoll(argv[3]), strcmp(argv[4], "yes") == 0);
     if (lines < 1 || rounds < 1 || rounds > ROUNDS_MAX) {
-        fputs("usage: bench_statistics LOG LINES [ROUNDS] | --live LOG SECONDS\n", stderr);
+        fputs("usage: bench_statistics LOG LINES [ROUNDS] | --once LOG LINES yes|no | "
+              "--live LOG SECONDS\n",
+              stderr);
         return 64;
     }
     measure(took, argv[1], lines); /* warm */

@@ -80,7 +80,7 @@ def delivery(q, who, relay, status, text, orig=False, delay=None):
         q, who, 'orig_to=<%s>, ' % address() if orig else '', relay,
         'conn_use=2, ' if R.random() < .1 else '',
         delay if delay is not None else '%.2g' % (R.random() * 9), R.randrange(3),
-        {'sent': '2.0.0', 'bounced': '5.1.1', 'deferred': '4.4.1'}[status], status, text)
+        {'sent': '2.0.0', 'bounced': '5.1.1', 'deferred': '4.4.1', 'SOFTBOUNCE': '5.1.1'}[status], status, text)
 
 
 class Message:
@@ -174,6 +174,15 @@ class Message:
               if self.deferred != self.their_deferred else None)
         self.deferred = self.their_deferred = True
 
+    def softbounce(self):
+        """soft_bounce = yes: what would have bounced stays in the queue."""
+        self.line('smtp', delivery(self.q, address(odd=False), 'mx[203.0.113.7]:25', 'SOFTBOUNCE',
+                                   'host said: 550%s' % R.choice(HOSTILE)), 'in')
+        why = 'pflogsumm does not count SOFTBOUNCE'
+        count('deferrals', pflogsumm=False, why=why)
+        count('deferred', ours=not self.deferred, pflogsumm=False, why=why)
+        self.deferred = True
+
     def bounce(self):
         self.line(R.choice(('smtp', 'local', 'error', 'virtual', 'cleanup', 'lmtp')), delivery(
             self.q, address(odd=False), 'none', 'bounced', 'unknown user: "x"%s' % R.choice(HOSTILE)))
@@ -200,7 +209,10 @@ def ordinary(stream, q=None):
         m.sent(R.randrange(1, 4))
     elif fate < .7:
         for _ in range(R.randrange(1, 4)):
-            m.deferral()
+            if R.random() < .2:
+                m.softbounce()
+            else:
+                m.deferral()
             m.active()
         if R.random() < .3:
             return m  # it stays in the queue

@@ -13,7 +13,10 @@ const PLAIN_MOST = 16384;
 const TAG = 16;
 const STRANGER_MS = 10_000; // 5.4
 
-/** Emits 'open', 'message' (one), 'closed' (why). `admits(certificate)` is the member's word. */
+/**
+ * Emits 'plain' (the bytes within a frame, of the handshake too), 'open', 'message' (one), 'closed'
+ * (why). `admits(certificate)` is the member's word.
+ */
 export class Link extends EventEmitter {
     #buffer = Buffer.alloc(0);
     #step = 0;
@@ -80,6 +83,7 @@ export class Link extends EventEmitter {
     }
 
     #messages(plain) {
+        this.emit('plain', plain);
         must(plain.length > 0, 'an empty frame');
         for (const value of unpackAll(plain)) {
             if (this.isEnded) return;
@@ -106,6 +110,7 @@ export class Link extends EventEmitter {
         return pack([certificate, identity.sign(SESSION, this.network, identity.session.key)]);
     }
     #admit(payload) {
+        this.emit('plain', payload);
         const fields = unpack(payload);
         must(Array.isArray(fields) && fields.length === 2 && isBin(fields[0], 152) &&
             isBin(fields[1], 64), 'the payload of a handshake');

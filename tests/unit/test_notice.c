@@ -73,7 +73,8 @@ static void test_what_is_said_and_what_is_not(void **state)
          "Recipients are all"},
         {"", "is prepared for its administrator alone", "Recipients are all"}, /* the default */
         /* Retention, as it is set. */
-        {YES "[limits]\ntelemetry = 5d\n", "all these reports is kept here for 5 days", NULL},
+        {YES "[limits]\ntelemetry = 5d\n",
+         "record of each report about an address is kept here for 5 days", NULL},
         {"[limits]\njournal = 36h\n", "keeps it for 36 hours for its administrator", NULL},
         {"[limits]\nstatistics = 14d\n", "name nobody, are kept for 14 days", NULL},
         {"", "The log of this service, which names addresses", NULL},

@@ -259,6 +259,31 @@ static void test_erase_of_a_user(void **state)
     assert_int_equal(node_start(&node), GV_OK);
 }
 
+/* Who mistypes his password before his first login stands under his address until then, and as soon
+ * as he has logged in no longer: not in the log of writes either (SPEC 12.1). */
+static void test_a_first_login_leaves_no_name(void **state)
+{
+    struct gv_event event = {.kind = GV_EVENT_OBSERVATION,
+                             .observation = {.service = GV_SERVICE_IMAP,
+                                             .kind = GV_KIND_UNSPECIFIED,
+                                             .account = 7,
+                                             .success = true}};
+    int result;
+
+    assert_int_equal(gv_subject_parse(&event.observation.subject, ATTACKER, strlen(ATTACKER)),
+                     GV_OK);
+    event.observation.unix_ms = (uint64_t)time(NULL) * 1000;
+    node_fails(&node, ATTACKER, 1);
+    node_fails(&node, OTHER, 1);
+    assert_true(soon_on_disk(ATTACKER) && soon_on_disk(OTHER));
+    node_command(&node, &event, &result);
+    for (int i = 0; i < 150 && disk_names(ATTACKER); i++)
+        usleep(100000);
+    assert_false(disk_names(ATTACKER));
+    assert_true(disk_names(OTHER));
+    assert_int_equal(history_rows(), 2);
+}
+
 /* What the daemon's log said while `what` ran, and until it has said `end` (NULL: what it says at
  * once); free it. */
 static char *logged(void (*what)(void), const char *end)
@@ -485,6 +510,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_export_and_erase, setup, teardown),
         cmocka_unit_test_setup_teardown(test_erase_beside_a_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_erase_of_a_user, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_first_login_leaves_no_name, setup, teardown),
         cmocka_unit_test_setup_teardown(test_whom_the_log_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_was_set_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_older_store_forgets_who_logged_in, setup, teardown),

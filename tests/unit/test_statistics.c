@@ -192,6 +192,51 @@ static void test_a_commit_that_fails_counts_nothing_and_loses_nothing(void **sta
     assert_int_equal(read_all(s, GV_STATISTICS_HOUR).sum.counts[GV_MAIL_HELD], 4096);
 }
 
+/* The row that was written last is known without being read; not what a transaction wrote that was
+ * undone, nor what was deleted since. */
+static void test_the_latest_row_is_the_stored_one(void **state)
+{
+    struct store *s = *state;
+    struct gv_text error;
+
+    store_open(s);
+    count(s, GV_MAIL_RECEIVED, 5, NOW);
+    store_commit(s, NOW);
+    count(s, GV_MAIL_RECEIVED, 1, NOW);
+    assert_int_equal(sqlite3_exec(s->persist->db,
+                                  "CREATE TEMP TRIGGER no BEFORE INSERT ON main.statistic"
+                                  " WHEN substr(NEW.key, 1, 1) = x'68' BEGIN "
+                                  "SELECT RAISE(FAIL, 'no'); END",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_not_equal(gv_persist_commit(s->persist, &s->effects, NOW, &error), GV_OK);
+    sqlite3_exec(s->persist->db, "DROP TRIGGER no", NULL, NULL, NULL);
+    store_commit(s, NOW);
+    assert_int_equal(read_all(s, GV_STATISTICS_MINUTE).sum.counts[GV_MAIL_RECEIVED], 6);
+    assert_int_equal(read_all(s, GV_STATISTICS_HOUR).sum.counts[GV_MAIL_RECEIVED], 6);
+    /* Out of their order, and in a row that is there and later than the last that was written. */
+    count(s, GV_MAIL_RECEIVED, 1, NOW - 60000);
+    store_commit(s, NOW);
+    count(s, GV_MAIL_RECEIVED, 1, NOW);
+    store_commit(s, NOW);
+    assert_int_equal(read_all(s, GV_STATISTICS_MINUTE).rows, 2);
+    assert_int_equal(read_all(s, GV_STATISTICS_MINUTE).latest.counts[GV_MAIL_RECEIVED], 7);
+    /* Deleted; then the clock is set back. */
+    assert_int_equal(gv_persist_expire_statistics(s->persist, NOW + 100 * DAY, NOW + 99 * DAY),
+                     GV_OK);
+    assert_int_equal(read_all(s, GV_STATISTICS_MINUTE).rows, 0);
+    count(s, GV_MAIL_RECEIVED, 1, NOW);
+    store_commit(s, NOW);
+    assert_int_equal(read_all(s, GV_STATISTICS_MINUTE).sum.counts[GV_MAIL_RECEIVED], 1);
+    assert_int_equal(read_all(s, GV_STATISTICS_HOUR).sum.counts[GV_MAIL_RECEIVED], 1);
+    /* A row of before a restart goes on. */
+    store_close(s);
+    store_open(s);
+    count(s, GV_MAIL_RECEIVED, 1, NOW);
+    store_commit(s, NOW);
+    assert_int_equal(read_all(s, GV_STATISTICS_MINUTE).sum.counts[GV_MAIL_RECEIVED], 2);
+}
+
 static void test_rows_that_were_changed_are_not_believed(void **state)
 {
     struct store *s = *state;
@@ -383,6 +428,7 @@ int main(void)
         STORE_TEST(test_counts_go_to_their_minute_and_hour),
         STORE_TEST(test_counts_and_position_go_together),
         STORE_TEST(test_a_commit_that_fails_counts_nothing_and_loses_nothing),
+        STORE_TEST(test_the_latest_row_is_the_stored_one),
         STORE_TEST(test_rows_that_were_changed_are_not_believed),
         STORE_TEST(test_retention),
         STORE_TEST(test_alerts_are_numbered_and_few),
