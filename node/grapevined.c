@@ -671,6 +671,7 @@ int main(int argc, char **argv)
     mallopt(M_ARENA_MAX, 2);
     setenv("UV_THREADPOOL_SIZE", "3", 0);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is one more full disk */
     if (node.options.timezone && *node.options.timezone)
         setenv("TZ", node.options.timezone, 1);
     tzset();

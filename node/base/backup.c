@@ -158,26 +158,6 @@ static int read_facts(struct facts *out, sqlite3 *db, const char *path, struct g
 
 /* ---- copying a database --------------------------------------------------------------------- */
 
-/* In one step: a reader of SQLite's log sees one moment, and holds up nobody who writes. */
-static int copy_database(sqlite3 *to, sqlite3 *from, struct gv_text *error)
-{
-    sqlite3_backup *copy = sqlite3_backup_init(to, "main", from, "main");
-    int code = copy ? sqlite3_backup_step(copy, -1) : sqlite3_errcode(to);
-
-    if (copy) {
-        int end = sqlite3_backup_finish(copy);
-        code = code == SQLITE_DONE ? end : code;
-    }
-    if (code == SQLITE_OK)
-        return GV_OK;
-    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-        return gv_fail(error, GV_ERR_MALFORMED, "%s: the file is damaged",
-                       sqlite3_db_filename(from, "main"));
-    return gv_fail(error, GV_ERR_IO, "%s: %s", sqlite3_db_filename(to, "main"),
-                   code == SQLITE_FULL ? "the disk is full; make room on it"
-                                       : sqlite3_errstr(code));
-}
-
 static int open_plain(sqlite3 **out, const char *path, int flags, struct gv_text *error)
 {
     int code = sqlite3_open_v2(path, out, flags | SQLITE_OPEN_FULLMUTEX, NULL);
@@ -231,7 +211,7 @@ static int fill_backup(const char *fresh, const char *store, const char *folder,
     if (rc == GV_OK)
         rc = open_plain(&to, fresh, SQLITE_OPEN_READWRITE, error);
     if (rc == GV_OK)
-        rc = copy_database(to, from, error);
+        rc = gv_db_copy(to, from, error);
     if (rc == GV_OK)
         rc = gv_db_exec(to, "PRAGMA journal_mode = DELETE", error);
     if (rc == GV_OK)

@@ -8,8 +8,8 @@
  *   GV_SHIM_FULL    while this file exists all that needs room fails with ENOSPC
  *   GV_SHIM_CLOCK   seconds that the wall clock is ahead
  *   GV_SHIM_TRACE   file that gets, in their order, what is written to a log of SQLite's below the
- *                   folder ("-wal"), its syncs, and that bytes go out on a TCP socket: for each a
- *                   struct shim_trace, and after a write what was written
+ *                   folder ("-wal") and to the file `number`, their syncs, and that bytes go out on
+ *                   a TCP socket: for each a struct shim_trace, and after a write what was written
  * Calls that count: opening to write, write, pwrite, fsync, fdatasync, ftruncate, rename, link,
  * unlink, mkdir. They go to the kernel directly. */
 #include <errno.h>
@@ -33,7 +33,7 @@
 
 #define FDS 4096
 
-static bool ours[FDS], wal[FDS];
+static bool ours[FDS], wal[FDS], numbered[FDS], folders[FDS];
 static char folder[512], full[512], count_path[512];
 static int trace_fd = -1;
 static long kill_at, fail_at, fails, fail_errno, clock_ahead;
@@ -140,9 +140,29 @@ static void trace(enum shim_trace_kind kind, const void *data, size_t len)
         syscall(SYS_writev, trace_fd, parts, data ? 2 : 1);
 }
 
-static bool is_wal(int fd)
+static bool is(const bool of[FDS], int fd)
 {
-    return trace_fd >= 0 && fd >= 0 && fd < FDS && wal[fd];
+    return trace_fd >= 0 && fd >= 0 && fd < FDS && of[fd];
+}
+
+static void trace_write(int fd, const void *data, size_t len)
+{
+    if (is(wal, fd))
+        trace(SHIM_WRITTEN, data, len);
+    else if (is(numbered, fd))
+        trace(SHIM_NUMBER_WRITTEN, data, len);
+}
+
+static void trace_sync(int fd, int rc)
+{
+    if (rc != 0)
+        return;
+    if (is(wal, fd))
+        trace(SHIM_SYNCED, NULL, 0);
+    else if (is(numbered, fd))
+        trace(SHIM_NUMBER_SYNCED, NULL, 0);
+    else if (is(folders, fd))
+        trace(SHIM_FOLDER_SYNCED, NULL, 0);
 }
 
 static void trace_sent(int fd)
@@ -169,6 +189,8 @@ static int open_at(int dir, const char *path, int flags, mode_t mode)
     if (fd >= 0 && fd < FDS) {
         ours[fd] = mine;
         wal[fd] = mine && len > 4 && strcmp(path + len - 4, "-wal") == 0;
+        numbered[fd] = mine && strstr(path + strlen(folder), "/number.");
+        folders[fd] = mine && (flags & O_DIRECTORY) != 0;
     }
     return fd;
 }
@@ -224,7 +246,7 @@ int mkostemp(char *path, int flags)
 int close(int fd)
 {
     if (fd >= 0 && fd < FDS)
-        ours[fd] = wal[fd] = false;
+        ours[fd] = wal[fd] = numbered[fd] = folders[fd] = false;
     return (int)syscall(SYS_close, fd);
 }
 
@@ -234,9 +256,8 @@ ssize_t write(int fd, const void *data, size_t len)
 {
     if (is_ours(fd) && counted(true, fd, data, len, -1))
         return -1;
-    if (is_wal(fd))
-        trace(SHIM_WRITTEN, data, len);
-    else
+    trace_write(fd, data, len);
+    if (!is_ours(fd))
         trace_sent(fd);
     return syscall(SYS_write, fd, data, len);
 }
@@ -263,8 +284,7 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 {
     if (is_ours(fd) && counted(true, fd, data, len, at))
         return -1;
-    if (is_wal(fd))
-        trace(SHIM_WRITTEN, data, len);
+    trace_write(fd, data, len);
     return syscall(SYS_pwrite64, fd, data, len, at);
 }
 
@@ -278,8 +298,7 @@ int fsync(int fd)
     if (is_ours(fd) && counted(false, -1, NULL, 0, -1))
         return -1;
     int rc = (int)syscall(SYS_fsync, fd);
-    if (rc == 0 && is_wal(fd))
-        trace(SHIM_SYNCED, NULL, 0);
+    trace_sync(fd, rc);
     return rc;
 }
 
@@ -288,8 +307,7 @@ int fdatasync(int fd)
     if (is_ours(fd) && counted(false, -1, NULL, 0, -1))
         return -1;
     int rc = (int)syscall(SYS_fdatasync, fd);
-    if (rc == 0 && is_wal(fd))
-        trace(SHIM_SYNCED, NULL, 0);
+    trace_sync(fd, rc);
     return rc;
 }
 
@@ -311,7 +329,10 @@ int rename(const char *from, const char *to)
 {
     if (below(to) && counted(true, -1, NULL, 0, -1))
         return -1;
-    return (int)syscall(SYS_rename, from, to);
+    int rc = (int)syscall(SYS_rename, from, to);
+    if (rc == 0 && trace_fd >= 0 && below(to) && strcmp(to + strlen(to) - 7, "/number") == 0)
+        trace(SHIM_NUMBER_NAMED, NULL, 0);
+    return rc;
 }
 
 int link(const char *from, const char *to)

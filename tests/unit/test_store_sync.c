@@ -55,6 +55,29 @@ static void check_synced_first(const struct gv_buf *trace, const struct gv_buf *
     fail_msg("%s was %s", what, written ? "written, and then nothing was sent" : "never written");
 }
 
+/* The file `number` is whole, and durable under its name, before a row of a number below it is even
+ * written: a power cut in between must not leave an empty file, or none (SPEC 8.6). */
+static void check_ceiling_first(const struct gv_buf *trace, const struct gv_buf *row)
+{
+    static const enum shim_trace_kind steps[] = {SHIM_NUMBER_WRITTEN, SHIM_NUMBER_SYNCED,
+                                                 SHIM_NUMBER_NAMED, SHIM_FOLDER_SYNCED};
+    struct shim_trace head;
+    size_t done = 0;
+
+    for (size_t at = 0; at < trace->len; at += sizeof head + head.len) {
+        memcpy(&head, trace->data + at, sizeof head);
+        if (head.kind == SHIM_WRITTEN && holds(trace->data + at + sizeof head, head.len, row)) {
+            assert_int_equal(done, sizeof steps / sizeof *steps);
+            return;
+        }
+        if (done < sizeof steps / sizeof *steps && head.kind == (uint32_t)steps[done])
+            done++;
+        else if (head.kind == SHIM_NUMBER_NAMED || head.kind == SHIM_NUMBER_SYNCED)
+            fail_msg("the file gets its name, or is synced, at step %zu", done);
+    }
+    fail_msg("the number's row was never written");
+}
+
 /* The rows' value and MAC, as they lie beside each other in the file. Gives how many there are. */
 static size_t read_rows(const struct lives *lives, const char *sql, struct gv_buf rows[SIGNALS])
 {
@@ -136,6 +159,7 @@ static void test_own_words_are_synced_before_they_are_sent(void **state)
     assert_true(rows[0].len >= 8);
     assert_int_equal(big_endian(rows[0].data), last_number(&lives));
     check_synced_first(&trace, &rows[0], "the number of the last signal");
+    check_ceiling_first(&trace, &rows[0]);
     gv_buf_free(&rows[0]);
     gv_buf_free(&trace);
     lives_remove(&lives);
