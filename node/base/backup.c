@@ -225,6 +225,42 @@ static int fill_backup(const char *fresh, const char *store, const char *folder,
     return rc;
 }
 
+/* Never over a file that came there meanwhile. File systems of memory sticks, and some of shares,
+ * know no second name for a file; of these some cannot be told to keep what is there, either. */
+static int give_name(const char *fresh, const char *path, struct gv_text *error)
+{
+    struct stat info;
+    int rc = link(fresh, path);
+
+    if (rc != 0 && errno != EEXIST)
+        rc = renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE);
+    if (rc != 0 && errno == EINVAL && lstat(path, &info) != 0 && errno == ENOENT)
+        rc = rename(fresh, path);
+    if (rc != 0)
+        return gv_fail(error, errno == EEXIST ? GV_ERR_DUPLICATE : GV_ERR_IO, "%s: %s", path,
+                       gv_file_error(errno));
+    if (gv_file_sync_folder(path) == 0)
+        return GV_OK;
+    rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
+    unlink(path); /* nobody takes one for safe that may not be */
+    return rc;
+}
+
+/* It holds the store key. A file system may give its files rights of its own. */
+static int check_closed(int fd, const char *path, struct gv_text *error)
+{
+    struct stat info;
+
+    if (fstat(fd, &info) != 0)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    if (info.st_mode & (S_IRWXG | S_IRWXO))
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s: on this file system others could use it (mode %04o); mount it with "
+                       "umask=077, or choose another folder",
+                       path, (unsigned)(info.st_mode & 07777));
+    return GV_OK;
+}
+
 int gv_backup_make(const char *folder, const char *path, struct gv_text *error)
 {
     char store[PATH_LEN], fresh[PATH_LEN];
@@ -261,13 +297,14 @@ int gv_backup_make(const char *folder, const char *path, struct gv_text *error)
                      gv_file_error(errno));
         goto out;
     }
+    rc = check_closed(fd, path, error);
     close(fd); /* now: it would drop SQLite's locks */
-    rc = fill_backup(fresh, store, folder, &identity, error);
+    if (rc == GV_OK)
+        rc = fill_backup(fresh, store, folder, &identity, error);
     if (rc == GV_OK)
         rc = gv_backup_seal(fresh, error);
-    if (rc == GV_OK && (link(fresh, path) != 0 || gv_file_sync_folder(path) != 0))
-        rc = gv_fail(error, errno == EEXIST ? GV_ERR_DUPLICATE : GV_ERR_IO, "%s: %s", path,
-                     strerror(errno));
+    if (rc == GV_OK)
+        rc = give_name(fresh, path, error);
     unlink(fresh);
 out:
     gv_identity_wipe(&identity);

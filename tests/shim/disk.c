@@ -6,12 +6,14 @@
  *   GV_SHIM_KILL    SIGKILL before call N; with GV_SHIM_TORN after half of it, when it is a write
  *   GV_SHIM_FAIL    call N fails with GV_SHIM_ERRNO, and GV_SHIM_FAILS - 1 after it
  *   GV_SHIM_FULL    while this file exists all that needs room fails with ENOSPC
+ *   GV_SHIM_NO_LINK a file has one name there: 1, as on a memory stick; 2, and nothing can be told
+ *                   not to be replaced
  *   GV_SHIM_CLOCK   seconds that the wall clock is ahead
  *   GV_SHIM_TRACE   file that gets, in their order, what is written to a log of SQLite's below the
  *                   folder ("-wal") and to the file `number`, their syncs, and that bytes go out on
  *                   a TCP socket: for each a struct shim_trace, and after a write what was written
- * Calls that count: opening to write, write, pwrite, fsync, fdatasync, ftruncate, rename, link,
- * unlink, mkdir. They go to the kernel directly. */
+ * Calls that count: opening to write, write, pwrite, fsync, fdatasync, ftruncate, rename,
+ * renameat2, link, unlink, mkdir. They go to the kernel directly. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -36,7 +38,7 @@
 static bool ours[FDS], wal[FDS], numbered[FDS], folders[FDS];
 static char folder[512], full[512], count_path[512];
 static int trace_fd = -1;
-static long kill_at, fail_at, fails, fail_errno, clock_ahead;
+static long kill_at, fail_at, fails, fail_errno, clock_ahead, no_link;
 static bool torn, ready;
 static atomic_long calls;
 
@@ -74,6 +76,7 @@ __attribute__((constructor)) static void prepare(void)
     fails = number("GV_SHIM_FAILS", 1);
     fail_errno = number("GV_SHIM_ERRNO", EIO);
     clock_ahead = number("GV_SHIM_CLOCK", 0);
+    no_link = number("GV_SHIM_NO_LINK", 0);
     open_trace(getenv("GV_SHIM_TRACE"));
     ready = true;
 }
@@ -335,10 +338,25 @@ int rename(const char *from, const char *to)
     return rc;
 }
 
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    if (below(to) && counted(true, -1, NULL, 0, -1))
+        return -1;
+    if (below(to) && flags && no_link > 1) {
+        errno = EINVAL;
+        return -1;
+    }
+    return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
+}
+
 int link(const char *from, const char *to)
 {
     if (below(to) && counted(true, -1, NULL, 0, -1))
         return -1;
+    if (below(to) && no_link > 0) {
+        errno = EPERM;
+        return -1;
+    }
     return (int)syscall(SYS_link, from, to);
 }
 
