@@ -553,6 +553,12 @@ static void raise_files(const struct gv_options *options)
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
         return;
+    /* Where there are too few, callers find nobody, and in the end the store cannot be written. */
+    if (limit.rlim_max < needed)
+        gv_log(GV_LOG_WARNING,
+               "only %llu files may be open, and %llu may be needed: raise the limit (ulimit -Hn, "
+               "LimitNOFILE= of the unit), or lower [limits] connections",
+               (unsigned long long)limit.rlim_max, (unsigned long long)needed);
     limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
