@@ -206,6 +206,8 @@ static void test_a_full_disk_takes_it_off_the_mesh_and_not_down(void **state)
     node_stop(&node);
 }
 
+#define DENIED 50
+
 /* For hours, until no more rows can wait: what the admin says then is kept all the same, and stands
  * in the store when there is room again. Of the rest the mesh has copies, or it is worth little. */
 static void test_no_own_word_is_dropped_for_a_full_backlog(void **state)
@@ -230,8 +232,13 @@ static void test_no_own_word_is_dropped_for_a_full_backlog(void **state)
         backlog = status().backlog;
     }
     assert_in_range(backlog, 10000, GV_BACKLOG_MAX);
-    assert_int_equal(deny("203.0.114.0/24"), GV_ERR_IO);
-    assert_true(status().backlog > backlog);
+    /* The first of them may find the room that was too little for what is longer. */
+    for (unsigned i = 0; i < DENIED; i++) {
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "203.0.%u.0/24", 114 + i);
+        assert_int_equal(deny(prefix), GV_ERR_IO);
+    }
+    assert_true(status().backlog >= backlog + 19 * DENIED); /* list, prefix */
     setrlimit(RLIMIT_FSIZE, &before);
     for (int i = 0; i < 300 && status().store_failing; i++)
         usleep(100000);
@@ -239,7 +246,7 @@ static void test_no_own_word_is_dropped_for_a_full_backlog(void **state)
     node_stop(&node);
     start();
     assert_int_equal(node_get(&node, "lists", &json), 200);
-    assert_int_equal(json_array_size(json_object_get(json, "deny")), 2);
+    assert_int_equal(json_array_size(json_object_get(json, "deny")), 1 + DENIED);
     json_decref(json);
     node_stop(&node);
 }
