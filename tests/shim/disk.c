@@ -10,8 +10,8 @@
  *                   not to be replaced
  *   GV_SHIM_CLOCK   seconds that the wall clock is ahead
  *   GV_SHIM_TRACE   file that gets, in their order, what is written to a log of SQLite's below the
- *                   folder ("-wal") and to the file `number`, their syncs, and that bytes go out on
- *                   a TCP socket: for each a struct shim_trace, and after a write what was written
+ *                   folder ("-wal") and to the files `number` and `key`, their syncs, and that
+ * bytes go out on a TCP socket: for each a struct shim_trace, and after a write what was written
  * Calls that count: opening to write, write, pwrite, fsync, fdatasync, ftruncate, rename,
  * renameat2, link, unlink, mkdir. They go to the kernel directly. */
 #include <errno.h>
@@ -35,7 +35,7 @@
 
 #define FDS 4096
 
-static bool ours[FDS], wal[FDS], numbered[FDS], folders[FDS];
+static bool ours[FDS], wal[FDS], small[FDS], folders[FDS];
 static char folder[512], full[512], count_path[512];
 static int trace_fd = -1;
 static long kill_at, fail_at, fails, fail_errno, clock_ahead, no_link;
@@ -152,8 +152,8 @@ static void trace_write(int fd, const void *data, size_t len)
 {
     if (is(wal, fd))
         trace(SHIM_WRITTEN, data, len);
-    else if (is(numbered, fd))
-        trace(SHIM_NUMBER_WRITTEN, data, len);
+    else if (is(small, fd))
+        trace(SHIM_FILE_WRITTEN, data, len);
 }
 
 static void trace_sync(int fd, int rc)
@@ -162,8 +162,8 @@ static void trace_sync(int fd, int rc)
         return;
     if (is(wal, fd))
         trace(SHIM_SYNCED, NULL, 0);
-    else if (is(numbered, fd))
-        trace(SHIM_NUMBER_SYNCED, NULL, 0);
+    else if (is(small, fd))
+        trace(SHIM_FILE_SYNCED, NULL, 0);
     else if (is(folders, fd))
         trace(SHIM_FOLDER_SYNCED, NULL, 0);
 }
@@ -192,7 +192,8 @@ static int open_at(int dir, const char *path, int flags, mode_t mode)
     if (fd >= 0 && fd < FDS) {
         ours[fd] = mine;
         wal[fd] = mine && len > 4 && strcmp(path + len - 4, "-wal") == 0;
-        numbered[fd] = mine && strstr(path + strlen(folder), "/number.");
+        small[fd] = mine && (strstr(path + strlen(folder), "/number.") ||
+                             strstr(path + strlen(folder), "/key.new"));
         folders[fd] = mine && (flags & O_DIRECTORY) != 0;
     }
     return fd;
@@ -249,7 +250,7 @@ int mkostemp(char *path, int flags)
 int close(int fd)
 {
     if (fd >= 0 && fd < FDS)
-        ours[fd] = wal[fd] = numbered[fd] = folders[fd] = false;
+        ours[fd] = wal[fd] = small[fd] = folders[fd] = false;
     return (int)syscall(SYS_close, fd);
 }
 
@@ -334,7 +335,7 @@ int rename(const char *from, const char *to)
         return -1;
     int rc = (int)syscall(SYS_rename, from, to);
     if (rc == 0 && trace_fd >= 0 && below(to) && strcmp(to + strlen(to) - 7, "/number") == 0)
-        trace(SHIM_NUMBER_NAMED, NULL, 0);
+        trace(SHIM_FILE_NAMED, NULL, 0);
     return rc;
 }
 
@@ -357,7 +358,10 @@ int link(const char *from, const char *to)
         errno = EPERM;
         return -1;
     }
-    return (int)syscall(SYS_link, from, to);
+    int rc = (int)syscall(SYS_link, from, to);
+    if (rc == 0 && trace_fd >= 0 && below(to) && strcmp(to + strlen(to) - 4, "/key") == 0)
+        trace(SHIM_FILE_NAMED, NULL, 0);
+    return rc;
 }
 
 int unlink(const char *path)
