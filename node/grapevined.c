@@ -553,6 +553,12 @@ static void raise_files(const struct gv_options *options)
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
         return;
+    /* Where there are too few, callers find nobody, and in the end the store cannot be written. */
+    if (limit.rlim_max < needed)
+        gv_log(GV_LOG_WARNING,
+               "only %llu files may be open, and %llu may be needed: raise the limit (ulimit -Hn, "
+               "LimitNOFILE= of the unit), or lower [limits] connections",
+               (unsigned long long)limit.rlim_max, (unsigned long long)needed);
     limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
@@ -671,6 +677,7 @@ int main(int argc, char **argv)
     mallopt(M_ARENA_MAX, 2);
     setenv("UV_THREADPOOL_SIZE", "3", 0);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is one more full disk */
     if (node.options.timezone && *node.options.timezone)
         setenv("TZ", node.options.timezone, 1);
     tzset();

@@ -376,6 +376,48 @@ static void load_roster(struct gv_world *world, size_t index)
     }
 }
 
+/* One that begins with this id, of `count` in the order of their keys. */
+static bool is_acked(const struct gv_disk_row *const *acks, size_t count,
+                     const uint8_t id[GV_ID_LEN])
+{
+    size_t from = 0, to = count;
+
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        int order = memcmp(acks[middle]->key, id, GV_ID_LEN);
+        if (order == 0)
+            return true;
+        if (order < 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return false;
+}
+
+/* As the daemon reads its store (node/host/persist_read.c): no acknowledgements, and of what is on
+ * record as said, what nobody has acknowledged. The rest is telemetry. Gives how many are left. */
+static size_t leave_telemetry(const struct gv_disk_row **rows, size_t count)
+{
+    const struct gv_disk_row **acks = malloc((count + 1) * sizeof *acks);
+    size_t ack_count = 0, left = 0;
+
+    gv_assert(acks);
+    for (size_t i = 0; i < count; i++)
+        if (rows[i]->row == GV_ROW_ACK)
+            acks[ack_count++] = rows[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct gv_disk_row *row = rows[i];
+        bool said = row->row == GV_ROW_SENT;
+        if (row->row == GV_ROW_ACK || (said && row->value[0] & GV_SENT_PREVIEW) ||
+            (said && is_acked(acks, ack_count, row->key)))
+            continue;
+        rows[left++] = row;
+    }
+    free(acks);
+    return left;
+}
+
 /* True when the number of the last statement was among the rows. */
 static bool load_disk(struct gv_world *world, size_t index)
 {
@@ -383,6 +425,7 @@ static bool load_disk(struct gv_world *world, size_t index)
     size_t count;
     const struct gv_disk_row **rows = gv_disk_rows(&world->nodes[index].disk, &count);
 
+    count = leave_telemetry(rows, count);
     for (size_t i = 0; i < count; i++) {
         struct gv_event event = {.kind = GV_EVENT_LOADED};
         uint8_t key[sizeof rows[i]->key], *value = malloc(rows[i]->value_len + 1);

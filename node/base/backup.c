@@ -158,26 +158,6 @@ static int read_facts(struct facts *out, sqlite3 *db, const char *path, struct g
 
 /* ---- copying a database --------------------------------------------------------------------- */
 
-/* In one step: a reader of SQLite's log sees one moment, and holds up nobody who writes. */
-static int copy_database(sqlite3 *to, sqlite3 *from, struct gv_text *error)
-{
-    sqlite3_backup *copy = sqlite3_backup_init(to, "main", from, "main");
-    int code = copy ? sqlite3_backup_step(copy, -1) : sqlite3_errcode(to);
-
-    if (copy) {
-        int end = sqlite3_backup_finish(copy);
-        code = code == SQLITE_DONE ? end : code;
-    }
-    if (code == SQLITE_OK)
-        return GV_OK;
-    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-        return gv_fail(error, GV_ERR_MALFORMED, "%s: the file is damaged",
-                       sqlite3_db_filename(from, "main"));
-    return gv_fail(error, GV_ERR_IO, "%s: %s", sqlite3_db_filename(to, "main"),
-                   code == SQLITE_FULL ? "the disk is full; make room on it"
-                                       : sqlite3_errstr(code));
-}
-
 static int open_plain(sqlite3 **out, const char *path, int flags, struct gv_text *error)
 {
     int code = sqlite3_open_v2(path, out, flags | SQLITE_OPEN_FULLMUTEX, NULL);
@@ -231,7 +211,7 @@ static int fill_backup(const char *fresh, const char *store, const char *folder,
     if (rc == GV_OK)
         rc = open_plain(&to, fresh, SQLITE_OPEN_READWRITE, error);
     if (rc == GV_OK)
-        rc = copy_database(to, from, error);
+        rc = gv_db_copy(to, from, error);
     if (rc == GV_OK)
         rc = gv_db_exec(to, "PRAGMA journal_mode = DELETE", error);
     if (rc == GV_OK)
@@ -243,6 +223,42 @@ static int fill_backup(const char *fresh, const char *store, const char *folder,
     sqlite3_close(to);
     sqlite3_close(from);
     return rc;
+}
+
+/* Never over a file that came there meanwhile. File systems of memory sticks, and some of shares,
+ * know no second name for a file; of these some cannot be told to keep what is there, either. */
+static int give_name(const char *fresh, const char *path, struct gv_text *error)
+{
+    struct stat info;
+    int rc = link(fresh, path);
+
+    if (rc != 0 && errno != EEXIST)
+        rc = renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE);
+    if (rc != 0 && errno == EINVAL && lstat(path, &info) != 0 && errno == ENOENT)
+        rc = rename(fresh, path);
+    if (rc != 0)
+        return gv_fail(error, errno == EEXIST ? GV_ERR_DUPLICATE : GV_ERR_IO, "%s: %s", path,
+                       gv_file_error(errno));
+    if (gv_file_sync_folder(path) == 0)
+        return GV_OK;
+    rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));
+    unlink(path); /* nobody takes one for safe that may not be */
+    return rc;
+}
+
+/* It holds the store key. A file system may give its files rights of its own. */
+static int check_closed(int fd, const char *path, struct gv_text *error)
+{
+    struct stat info;
+
+    if (fstat(fd, &info) != 0)
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    if (info.st_mode & (S_IRWXG | S_IRWXO))
+        return gv_fail(error, GV_ERR_FORBIDDEN,
+                       "%s: on this file system others could use it (mode %04o); mount it with "
+                       "umask=077, or choose another folder",
+                       path, (unsigned)(info.st_mode & 07777));
+    return GV_OK;
 }
 
 int gv_backup_make(const char *folder, const char *path, struct gv_text *error)
@@ -281,13 +297,14 @@ int gv_backup_make(const char *folder, const char *path, struct gv_text *error)
                      gv_file_error(errno));
         goto out;
     }
+    rc = check_closed(fd, path, error);
     close(fd); /* now: it would drop SQLite's locks */
-    rc = fill_backup(fresh, store, folder, &identity, error);
+    if (rc == GV_OK)
+        rc = fill_backup(fresh, store, folder, &identity, error);
     if (rc == GV_OK)
         rc = gv_backup_seal(fresh, error);
-    if (rc == GV_OK && (link(fresh, path) != 0 || gv_file_sync_folder(path) != 0))
-        rc = gv_fail(error, errno == EEXIST ? GV_ERR_DUPLICATE : GV_ERR_IO, "%s: %s", path,
-                     strerror(errno));
+    if (rc == GV_OK)
+        rc = give_name(fresh, path, error);
     unlink(fresh);
 out:
     gv_identity_wipe(&identity);

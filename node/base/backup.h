@@ -17,7 +17,8 @@
 
 /* Copies the store of the data folder to a new file and verifies the copy. The daemon may run.
  * GV_OK; GV_ERR_NOT_FOUND (no key or no store there), GV_ERR_DUPLICATE (the file exists),
- * GV_ERR_FORBIDDEN, GV_ERR_VERSION, GV_ERR_MALFORMED (the store is damaged), GV_ERR_IO. */
+ * GV_ERR_FORBIDDEN (also: there others could use it), GV_ERR_VERSION, GV_ERR_MALFORMED (the store is
+ * damaged), GV_ERR_IO. */
 int gv_backup_make(const char *folder, const char *path, struct gv_text *error);
 
 struct gv_backup_report {

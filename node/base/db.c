@@ -34,17 +34,54 @@ static int error_of(int sqlite)
     }
 }
 
-bool gv_db_full(sqlite3 *db)
+static int errno_of_file(sqlite3_file *file)
+{
+    int number = 0;
+
+    if (file && file->pMethods)
+        (void)file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number);
+    return number;
+}
+
+/* Why a file could not be written or opened. A COMMIT that fails does not tell its connection: then
+ * the log of writes knows, or the file. */
+static int system_errno(sqlite3 *db)
+{
+    int number = sqlite3_system_errno(db);
+    sqlite3_file *file = NULL;
+
+    if (number == 0 &&
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) == SQLITE_OK)
+        number = errno_of_file(file);
+    if (number == 0 &&
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK)
+        number = errno_of_file(file);
+    return number;
+}
+
+/* ENOSPC or its like; 0: that was not it. */
+static int full_errno(sqlite3 *db)
 {
     int code = sqlite3_errcode(db) & 0xff;
 
-    return code == SQLITE_FULL || ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN) &&
-                                   gv_file_is_full(sqlite3_system_errno(db)));
+    if (code == SQLITE_FULL)
+        return ENOSPC;
+    if (code != SQLITE_IOERR && code != SQLITE_CANTOPEN)
+        return 0;
+    int number = system_errno(db);
+    return gv_file_is_full(number) ? number : 0;
+}
+
+bool gv_db_full(sqlite3 *db)
+{
+    return full_errno(db) != 0;
 }
 
 const char *gv_db_said(sqlite3 *db)
 {
-    return gv_db_full(db) ? "the disk is full; make room on it" : sqlite3_errmsg(db);
+    int number = full_errno(db);
+
+    return number ? gv_file_error(number) : sqlite3_errmsg(db);
 }
 
 int gv_db_exec(sqlite3 *db, const char *sql, struct gv_text *error)
@@ -225,7 +262,7 @@ static int ready_file(const char *path, struct gv_text *error)
         return gv_fail(error, GV_ERR_FORBIDDEN, "%s: a symbolic link; put the file itself there",
                        path);
     if (fd < 0 && gv_file_is_full(errno))
-        return gv_fail(error, GV_ERR_SPACE, "%s: the disk is full; make room on it", path);
+        return gv_fail(error, GV_ERR_SPACE, "%s: %s", path, gv_file_error(errno));
     if (fd < 0)
         return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
     if (fstat(fd, &info) != 0)
@@ -485,4 +522,24 @@ int gv_db_blob(sqlite3_stmt *statement, int column, void *out, size_t len)
     if (len)
         memcpy(out, data, len);
     return GV_OK;
+}
+
+/* ---- a copy --------------------------------------------------------------------------------- */
+
+int gv_db_copy(sqlite3 *to, sqlite3 *from, struct gv_text *error)
+{
+    sqlite3_backup *copy = sqlite3_backup_init(to, "main", from, "main");
+    int code = copy ? sqlite3_backup_step(copy, -1) : sqlite3_errcode(to);
+
+    if (copy) {
+        int end = sqlite3_backup_finish(copy);
+        code = code == SQLITE_DONE ? end : code;
+    }
+    if (code == SQLITE_OK)
+        return GV_OK;
+    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+        return gv_fail(error, GV_ERR_MALFORMED, "%s: the file is damaged",
+                       sqlite3_db_filename(from, "main"));
+    return gv_fail(error, GV_ERR_IO, "%s: %s", sqlite3_db_filename(to, "main"),
+                   gv_db_full(to) ? gv_db_said(to) : sqlite3_errstr(code));
 }

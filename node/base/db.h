@@ -34,6 +34,10 @@ void gv_db_close(sqlite3 *db); /* NULL is allowed; all statements must be finali
 const char *gv_db_said(sqlite3 *db);
 bool gv_db_full(sqlite3 *db); /* whether that was it */
 
+/* All of `from` into `to`, another database, in one step: it sees one moment of what is written
+ * meanwhile, and holds up nobody. GV_OK, GV_ERR_MALFORMED (`from` is damaged), GV_ERR_IO. */
+int gv_db_copy(sqlite3 *to, sqlite3 *from, struct gv_text *error);
+
 /* Prepares a statement to be kept. GV_OK or GV_ERR_IO. */
 int gv_db_prepare(sqlite3 *db, sqlite3_stmt **out, const char *sql, struct gv_text *error);
 

@@ -14,11 +14,14 @@
 
 bool gv_file_is_full(int number)
 {
-    return number == ENOSPC || number == EDQUOT;
+    return number == ENOSPC || number == EDQUOT || number == EFBIG;
 }
 
 const char *gv_file_error(int number)
 {
+    if (number == EFBIG)
+        return "no file may become so large here; raise the limit (ulimit -f, LimitFSIZE= of the "
+               "unit)";
     return gv_file_is_full(number) ? "the disk is full; make room on it" : strerror(number);
 }
 

@@ -29,7 +29,8 @@ void gv_file_aside_name(char *out, size_t out_len, const char *path, const char 
  * root, nobody but root (its group included). GV_OK, GV_ERR_FORBIDDEN or GV_ERR_IO. */
 int gv_file_check_writers(const char *path, struct gv_text *error);
 
-/* Whether an errno says that there is no room: a full disk, or a user's quota. */
+/* Whether an errno says that there is no room: a full disk, a user's quota, or a limit on the size
+ * of files (a program has to ignore SIGXFSZ to hear of that one). */
 bool gv_file_is_full(int number);
 /* strerror, but that it tells the admin what to do about that. */
 const char *gv_file_error(int number);

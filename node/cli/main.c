@@ -1,6 +1,7 @@
 /* grapevine: the admin's command. */
 #include <argp.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +158,7 @@ int main(int argc, char **argv)
     struct arguments arguments = {.cli = &cli};
 
     setlocale(LC_CTYPE, "");
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is one more full disk */
     gv_arguments(&argp, argc, argv, ARGP_IN_ORDER, &arguments);
     int rc = arguments.command->run(&cli, argc - arguments.at, argv + arguments.at);
     free(cli.socket_owned);

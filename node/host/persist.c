@@ -85,8 +85,10 @@ static int open_db(struct gv_persist *persist, struct gv_text *error)
         close_db(persist);
     else
         rc = prepare_all(persist, error);
-    if (rc == GV_OK)
+    if (rc == GV_OK) {
         copy_apart(persist);
+        gv_persist_place_open(persist);
+    }
     return rc;
 }
 
@@ -127,6 +129,14 @@ static int open_again(struct gv_persist *persist, struct gv_text *error)
         return rc == GV_OK ? rc : gv_fail(error, rc, "%s", why.text);
     (void)open_reading(persist, &why, false);
     return gv_fail(error, rc == GV_ERR_SPACE ? GV_ERR_IO : rc, "%s", why.text);
+}
+
+int gv_persist_stay(struct gv_persist *persist, struct gv_text *error)
+{
+    bool again;
+    int rc = gv_persist_keep_place(persist, &again, error);
+
+    return rc == GV_OK && again ? open_again(persist, error) : rc;
 }
 
 int gv_persist_mend(struct gv_persist *persist, struct gv_text *error)
@@ -445,13 +455,13 @@ static int fail_with(struct gv_persist *persist, int rc, struct gv_text *error)
     if (persist->full.text[0])
         return gv_fail(error, GV_ERR_IO, "%s", persist->full.text);
     int code = sqlite3_errcode(persist->db) & 0xff;
-    bool full = gv_db_full(persist->db);
+    const char *full = gv_db_full(persist->db) ? gv_db_said(persist->db) : NULL; /* static */
     const char *path = sqlite3_db_filename(persist->db, "main");
 
     if (code == SQLITE_FULL && gv_store_check_numbers(persist->db, error) == GV_ERR_MALFORMED)
         return GV_ERR_MALFORMED; /* not the disk: no number is left for a statement */
     if (full)
-        return gv_fail(error, GV_ERR_IO, "%s: the disk is full; make room on it", path);
+        return gv_fail(error, GV_ERR_IO, "%s: %s", path, full);
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
         return gv_fail(error, GV_ERR_MALFORMED,
                        "%s: the file is damaged; it is mended as far as it can be read", path);
@@ -469,7 +479,9 @@ int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effec
         if (rc != GV_OK)
             return rc;
     }
-    int rc = gv_persist_reserve(persist, effects, error);
+    int rc = gv_persist_stay(persist, error);
+    if (rc == GV_OK)
+        rc = gv_persist_reserve(persist, effects, error);
     if (rc != GV_OK)
         return rc;
     rc = set_sync(persist, has_own_word(effects), error);

@@ -46,6 +46,11 @@ bool gv_persist_reading(const struct gv_persist *persist, struct gv_text *why);
  * core must be asked for them (GV_COMMAND_NUMBER_ANEW). After an error it may be tried again. */
 int gv_persist_mend(struct gv_persist *persist, struct gv_text *error);
 
+/* Whether its files are still the ones that lie under its name; otherwise all that is open is
+ * written anew there, as the log says. A commit begins with it. GV_OK, GV_ERR_IO (off the mesh until
+ * a commit succeeds), GV_ERR_MALFORMED. */
+int gv_persist_stay(struct gv_persist *persist, struct gv_text *error);
+
 /* No number above this one was used by this key: from the file `number` in the store's folder,
  * which a commit raises before a number passes it. 0: not known. */
 uint64_t gv_persist_ceiling(const struct gv_persist *persist);

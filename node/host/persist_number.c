@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "crypto/error.h"
 #include "crypto/wipe.h"
@@ -76,7 +77,8 @@ int gv_persist_reserve(struct gv_persist *persist, const struct gv_effects *effe
     uint64_t ceiling = gv_effects_ceiling(effects, persist->ceiling);
     uint8_t bytes[FILE_LEN];
 
-    if (ceiling == persist->ceiling)
+    /* Also where somebody removed it: with it and the store gone a number might be used twice. */
+    if (ceiling == persist->ceiling && (ceiling == 0 || access(persist->number_path, F_OK) == 0))
         return GV_OK;
     for (size_t i = 0; i < NUMBER_LEN; i++)
         bytes[i] = (uint8_t)(ceiling >> (56 - 8 * i));

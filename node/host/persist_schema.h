@@ -3,6 +3,7 @@
 #define GV_NODE_HOST_PERSIST_SCHEMA_H
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include "node/base/db.h"
 #include "node/base/statistics.h"
@@ -51,6 +52,14 @@ enum gv_persist_sql {
 };
 extern const char *const gv_persist_sql_text[GV_SQL_COUNT];
 
+/* The store, its log of writes and the index over that. */
+#define GV_PERSIST_FILES 3
+struct gv_persist_file {
+    bool known; /* there was one */
+    dev_t device;
+    ino_t inode;
+};
+
 struct gv_persist {
     sqlite3 *db;
     sqlite3_stmt *sql[GV_SQL_COUNT];
@@ -72,6 +81,7 @@ struct gv_persist {
     bool number_bad;     /* it is there and cannot be believed */
     bool log_left;       /* gv_persist_empty_log did not */
     bool log_names;      /* the log of writes still has the name of who logged in since */
+    struct gv_persist_file files[GV_PERSIST_FILES]; /* as they were when they were opened */
     struct gv_text full; /* not "": the disk is, the file is open for reading alone, and why */
     struct gv_checkpoint *checkpoint; /* NULL: within the commits */
     void (*copied)(void *context);    /* gv_persist_apart */
@@ -89,6 +99,12 @@ bool gv_persist_is_erased(struct gv_persist *persist, const struct gv_subject *s
 int gv_persist_number_open(struct gv_persist *persist);
 int gv_persist_reserve(struct gv_persist *persist, const struct gv_effects *effects,
                        struct gv_text *error);
+/* As the end of opening it: what lies under the store's names. */
+void gv_persist_place_open(struct gv_persist *persist);
+/* Whether that still lies there. Otherwise all that is open is written into a new file under the
+ * store's name, which is to be opened then (*again); what lay there is set aside. Told in the log.
+ * GV_OK, or GV_ERR_IO (disk full): it may be tried again. */
+int gv_persist_keep_place(struct gv_persist *persist, bool *again, struct gv_text *error);
 /* As a part of gv_persist_commit: the minutes that wait, into their rows. */
 int gv_persist_put_minutes(struct gv_persist *persist, uint64_t unix_ms);
 /* Rows of the flow of mail have changed on disk behind its back, or a transaction was undone. */

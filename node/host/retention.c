@@ -133,6 +133,8 @@ void gv_driver_expire(struct gv_driver *driver)
     struct gv_text error = {""};
 
     empty_log_again(driver);
+    if (!driver->status.store_failing && gv_persist_stay(driver->persist, &error) != GV_OK)
+        gv_driver_store_failed(driver, &error);
     if (gv_driver_now(driver) < driver->next_expire)
         return;
     if (driver->status.store_failing) { /* for days, perhaps: that is no leap of the clock */

@@ -38,6 +38,7 @@ int main(int argc, char **argv)
      * second. Before the first use; the admin's own word wins. */
     setenv("UV_THREADPOOL_SIZE", "32", 0);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is one more full disk */
     if (sodium_init() < 0) {
         fprintf(stderr, "grapevine-registry: libsodium does not start\n");
         return EX_OSERR;

@@ -197,10 +197,16 @@ static struct gv_history_row *subject_row(struct gv_history *h, struct gv_histor
 }
 
 /* `network`: hidden. NULL when there is no memory: then cleannet is merely not known. */
-static struct gv_network_row *network_row(struct gv_history *h, const struct gv_subject *network)
+static struct gv_network_row *network_row(struct gv_history *h, const struct gv_subject *network,
+                                          uint32_t now)
 {
     struct gv_network_row *row = gv_pool_find(&h->networks, network);
 
+    /* As a subject's: its one login from now on would be the second of two a week apart. */
+    if (row && gv_network_impossible(row, now)) {
+        memset(row, 0, sizeof *row);
+        row->subject = *network;
+    }
     if (!row)
         row = gv_pool_add(&h->networks, network);
     if (!row && h->networks.count > 0) {
@@ -295,7 +301,7 @@ static int observe_success(struct gv_history *h, struct gv_history_result *out,
     out->counted = gv_row_success(row, now, observation->account);
     out->counted |= row->first_success != first;
     struct gv_subject prefix = hide_network(h, &observation->subject);
-    struct gv_network_row *network = network_row(h, &prefix);
+    struct gv_network_row *network = network_row(h, &prefix, wall);
     if (network)
         gv_network_success(network, now, observation->account);
     return GV_OK;
@@ -633,7 +639,8 @@ int gv_history_load(struct gv_history *history, const uint8_t *row, size_t len)
         }
     }
     if (loaded.last_success != 0) {
-        struct gv_network_row *network = network_row(history, &prefix);
+        struct gv_network_row *network =
+            network_row(history, &prefix, UINT32_MAX); /* no clock yet */
         if (network)
             gv_network_merge(network, &loaded);
     }

@@ -176,6 +176,11 @@ bool gv_row_impossible(const struct gv_history_row *row, uint32_t now)
     return from_the_future(now, row->last_failure) || from_the_future(now, row->last_success);
 }
 
+bool gv_network_impossible(const struct gv_network_row *row, uint32_t now)
+{
+    return from_the_future(now, row->last_success);
+}
+
 bool gv_row_expired(const struct gv_history_row *row, uint32_t now)
 {
     if (gv_row_impossible(row, now))
@@ -187,8 +192,7 @@ bool gv_row_expired(const struct gv_history_row *row, uint32_t now)
 
 bool gv_network_expired(const struct gv_network_row *row, uint32_t now)
 {
-    return from_the_future(now, row->last_success) ||
-           !within(now, row->last_success, GV_CLEAN_LIFE_S);
+    return gv_network_impossible(row, now) || !within(now, row->last_success, GV_CLEAN_LIFE_S);
 }
 
 /* Clean history protects users and takes weeks to grow again, so a flood of new addresses must not

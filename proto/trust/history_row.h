@@ -102,6 +102,7 @@ uint32_t gv_row_visits_week(const struct gv_history_row *row, uint32_t now);
 /* True when its times lie more than a day ahead (all others follow the last failure's and the last
  * login's): a clock that once ran years ahead must not leave rows behind for years. */
 bool gv_row_impossible(const struct gv_history_row *row, uint32_t now);
+bool gv_network_impossible(const struct gv_network_row *row, uint32_t now);
 /* True when nothing in the row matters any more. */
 bool gv_row_expired(const struct gv_history_row *row, uint32_t now);
 bool gv_network_expired(const struct gv_network_row *row, uint32_t now);

@@ -286,6 +286,23 @@ stop
 rm -f "$scratch"/data/store.db*
 cp "$scratch/store.good" "$scratch/data/store.db"
 
+# ---- few files may be open --------------------------------------------------------------------
+
+was_open=$(ulimit -n)
+ulimit -Sn 200
+start # the soft limit is raised by itself
+logged "files may be open" && fail "it complains of a soft limit"
+stop
+(
+    ulimit -n 200
+    exec "$bin/grapevined" --config "$conf"
+) 2>"$scratch/daemon.log" &
+daemon=$!
+wait_for answers
+logged "only 200 files may be open, and" || fail "it does not say that too few files may be open"
+stop
+ulimit -Sn "$was_open"
+
 # ---- a log that is awaited, and one that is deleted, without from_start ---------------------------
 
 write_conf

@@ -95,7 +95,7 @@ static void command(struct input *in)
     static const struct gv_prefix allow = {.family = GV_FAMILY_IPV4, .bits = 8, .bytes = {45}};
     struct gv_settings settings = {.share = (enum gv_share)(take(in) % 3), .seeds = &seed};
 
-    event.command.command = (enum gv_command)(take(in) % 8);
+    event.command.command = (enum gv_command)(take(in) % (GV_COMMAND_DISCONNECT + 1));
     settings.max_links = (uint16_t)(8 + take(in));
     settings.seed_count = take(in) % 2;
     settings.allow = settings.deny = &allow;
@@ -109,6 +109,15 @@ static void command(struct input *in)
     memcpy(event.command.owner, puppets[take(in) % LINKS].facts.owner, GV_ID_LEN);
     event.command.prefix.family = take(in) % 2 ? GV_FAMILY_IPV4 : GV_FAMILY_IPV6;
     event.command.prefix.bits = take(in) % 33;
+    if (event.command.command == GV_COMMAND_FLOW) /* the shell gives what is valid, or nothing */
+        event.command.flow = (struct gv_flow){.size = take(in) % (GV_FLOW_SIZE_MAX + 1u),
+                                              .bounced = take(in) % (GV_FLOW_PERCENT + 1u),
+                                              .deferred = take(in) % (GV_FLOW_PERCENT + 1u),
+                                              .rejected = take(in) % (GV_FLOW_PERCENT + 1u)};
+    if (event.command.command == GV_COMMAND_NUMBER_ANEW) {
+        event.command.lost = take(in) % 2;
+        event.command.ceiling = event.command.lost ? take_u64(in) >> 20 : 0;
+    }
     host_step(&host, &event);
 }
 
@@ -216,6 +225,31 @@ static void link_event(struct input *in)
     }
 }
 
+/* What pages and commands go through: it ends, and a question about each finds it. */
+static void list_all(void)
+{
+    uint8_t owner[GV_ID_LEN], instance[GV_ID_LEN];
+    struct gv_history_summary summary;
+    struct gv_flow mine, flows[LINKS];
+    struct gv_subject subject;
+    struct gv_prefix prefix;
+    uint32_t seconds;
+    bool deny;
+    size_t cursor;
+
+    for (cursor = 0; gv_core_next_subject(host.core, &cursor, &subject);)
+        (void)gv_core_unheard(host.core, &subject);
+    for (cursor = 0; gv_core_next_local(host.core, &cursor, &subject);)
+        gv_assert(gv_core_history(host.core, &summary, &subject) == GV_OK);
+    for (cursor = 0; gv_core_next_listed(host.core, &cursor, &prefix, &deny);)
+        gv_assert(prefix.bits <= 128);
+    for (cursor = 0; gv_core_next_trusted(host.core, &cursor, owner);)
+        gv_assert(!gv_core_is_silenced(host.core, owner));
+    for (cursor = 0; gv_core_next_own_lock(host.core, &cursor, &subject);)
+        gv_assert(gv_core_own_lock(host.core, &subject, &seconds, instance) && seconds > 0);
+    gv_assert(gv_core_flows(host.core, &mine, flows, LINKS) <= LINKS);
+}
+
 static void ask(void)
 {
     struct gv_core_status status = host_status(&host);
@@ -278,6 +312,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ask();
     host_run(&host, 120000);
     ask();
+    list_all();
     for (unsigned i = 0; i < LINKS; i++)
         puppet_free(&puppets[i]);
     host_close(&host);

@@ -1,10 +1,11 @@
 /* A node's store and a backup of it as files that somebody, or a bad disk, has changed. Byte 0
  * picks what is done with it: 0  the daemon opens, mends and loads it 1  it is restored as a backup
  *   2  it is salvaged
- * The rest is applied to a genuine file of 30 rows: triplets (two bytes of offset, one to
- * exclusive- or) over its pages; offset 65535 cuts the file. With byte 0 from 128 on the edits are
- * made in the rows instead, by SQL: a plain change of bytes would mostly stop at SQLite's own
- * checks.
+ * A backup is sealed anew after that, so that what lies behind the seal is reached too; with 64 set
+ * in byte 0 it is not. The rest is applied to a genuine file of 30 rows: triplets (two bytes of
+ * offset, one to exclusive- or) over its pages; offset 65535 cuts the file. With byte 0 from 128 on
+ * the edits are made in the rows instead, by SQL: a plain change of bytes would mostly stop at
+ * SQLite's own checks.
  *
  * Whatever is done: a row that comes out is one that went in, under the same key, because its MAC
  * says so; and what is in place afterwards is a store that opens. */
@@ -17,6 +18,7 @@
 
 #include "crypto/error.h"
 #include "node/base/backup.h"
+#include "node/base/backup_seal.h"
 #include "node/base/db.h"
 #include "node/base/file.h"
 #include "node/base/keyfile.h"
@@ -120,7 +122,7 @@ static void change_bytes(const char *path, const struct gv_buf *from, const uint
 static void change_rows(const char *path, const uint8_t *data, size_t size)
 {
     static const char *const orders[] = {
-        "UPDATE record SET value = randomblob(%u) WHERE rowid %% 2",
+        "UPDATE record SET value = randomblob(%u) WHERE length(value) > 9",
         "UPDATE record SET kind = %u",
         "UPDATE history SET key = zeroblob(%u) WHERE key = (SELECT min(key) FROM history)",
         "INSERT OR REPLACE INTO list SELECT key, value, mac FROM record LIMIT %u",
@@ -161,6 +163,19 @@ static void change(const char *path, const struct gv_buf *from, const uint8_t *d
         change_bytes(path, from, NULL, 0);
         change_rows(path, data + 1, size - 1);
     }
+}
+
+/* A checksum without a key: whoever changes a backup on purpose makes that anew as well. */
+static void change_backup(const uint8_t *data, size_t size)
+{
+    bool as_it_is = data[0] & 64;
+    struct gv_buf bytes = genuine[1];
+
+    gv_assert(bytes.len > GV_BACKUP_SEAL_LEN);
+    bytes.len -= as_it_is ? 0 : GV_BACKUP_SEAL_LEN;
+    change(backup, &bytes, data, size);
+    if (!as_it_is)
+        gv_assert(gv_backup_seal(backup, NULL) == GV_OK);
 }
 
 /* ---- what comes out ------------------------------------------------------------------------- */
@@ -228,7 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         change(store, &genuine[0], data, size);
         break;
     case 1:
-        change(backup, &genuine[1], data, size);
+        change_backup(data, size);
         if (gv_backup_restore(&report, folder, backup, &why) != GV_OK)
             gv_assert(why.text[0] && access(store, F_OK) != 0);
         break;

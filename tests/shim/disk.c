@@ -6,12 +6,14 @@
  *   GV_SHIM_KILL    SIGKILL before call N; with GV_SHIM_TORN after half of it, when it is a write
  *   GV_SHIM_FAIL    call N fails with GV_SHIM_ERRNO, and GV_SHIM_FAILS - 1 after it
  *   GV_SHIM_FULL    while this file exists all that needs room fails with ENOSPC
+ *   GV_SHIM_NO_LINK a file has one name there: 1, as on a memory stick; 2, and nothing can be told
+ *                   not to be replaced
  *   GV_SHIM_CLOCK   seconds that the wall clock is ahead
  *   GV_SHIM_TRACE   file that gets, in their order, what is written to a log of SQLite's below the
- *                   folder ("-wal"), its syncs, and that bytes go out on a TCP socket: for each a
- *                   struct shim_trace, and after a write what was written
- * Calls that count: opening to write, write, pwrite, fsync, fdatasync, ftruncate, rename, link,
- * unlink, mkdir. They go to the kernel directly. */
+ *                   folder ("-wal") and to the files `number` and `key`, their syncs, and that
+ * bytes go out on a TCP socket: for each a struct shim_trace, and after a write what was written
+ * Calls that count: opening to write, write, pwrite, fsync, fdatasync, ftruncate, rename,
+ * renameat2, link, unlink, mkdir. They go to the kernel directly. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -33,10 +35,10 @@
 
 #define FDS 4096
 
-static bool ours[FDS], wal[FDS];
+static bool ours[FDS], wal[FDS], small[FDS], folders[FDS];
 static char folder[512], full[512], count_path[512];
 static int trace_fd = -1;
-static long kill_at, fail_at, fails, fail_errno, clock_ahead;
+static long kill_at, fail_at, fails, fail_errno, clock_ahead, no_link;
 static bool torn, ready;
 static atomic_long calls;
 
@@ -74,6 +76,7 @@ __attribute__((constructor)) static void prepare(void)
     fails = number("GV_SHIM_FAILS", 1);
     fail_errno = number("GV_SHIM_ERRNO", EIO);
     clock_ahead = number("GV_SHIM_CLOCK", 0);
+    no_link = number("GV_SHIM_NO_LINK", 0);
     open_trace(getenv("GV_SHIM_TRACE"));
     ready = true;
 }
@@ -140,9 +143,29 @@ static void trace(enum shim_trace_kind kind, const void *data, size_t len)
         syscall(SYS_writev, trace_fd, parts, data ? 2 : 1);
 }
 
-static bool is_wal(int fd)
+static bool is(const bool of[FDS], int fd)
 {
-    return trace_fd >= 0 && fd >= 0 && fd < FDS && wal[fd];
+    return trace_fd >= 0 && fd >= 0 && fd < FDS && of[fd];
+}
+
+static void trace_write(int fd, const void *data, size_t len)
+{
+    if (is(wal, fd))
+        trace(SHIM_WRITTEN, data, len);
+    else if (is(small, fd))
+        trace(SHIM_FILE_WRITTEN, data, len);
+}
+
+static void trace_sync(int fd, int rc)
+{
+    if (rc != 0)
+        return;
+    if (is(wal, fd))
+        trace(SHIM_SYNCED, NULL, 0);
+    else if (is(small, fd))
+        trace(SHIM_FILE_SYNCED, NULL, 0);
+    else if (is(folders, fd))
+        trace(SHIM_FOLDER_SYNCED, NULL, 0);
 }
 
 static void trace_sent(int fd)
@@ -169,6 +192,9 @@ static int open_at(int dir, const char *path, int flags, mode_t mode)
     if (fd >= 0 && fd < FDS) {
         ours[fd] = mine;
         wal[fd] = mine && len > 4 && strcmp(path + len - 4, "-wal") == 0;
+        small[fd] = mine && (strstr(path + strlen(folder), "/number.") ||
+                             strstr(path + strlen(folder), "/key.new"));
+        folders[fd] = mine && (flags & O_DIRECTORY) != 0;
     }
     return fd;
 }
@@ -224,7 +250,7 @@ int mkostemp(char *path, int flags)
 int close(int fd)
 {
     if (fd >= 0 && fd < FDS)
-        ours[fd] = wal[fd] = false;
+        ours[fd] = wal[fd] = small[fd] = folders[fd] = false;
     return (int)syscall(SYS_close, fd);
 }
 
@@ -234,9 +260,8 @@ ssize_t write(int fd, const void *data, size_t len)
 {
     if (is_ours(fd) && counted(true, fd, data, len, -1))
         return -1;
-    if (is_wal(fd))
-        trace(SHIM_WRITTEN, data, len);
-    else
+    trace_write(fd, data, len);
+    if (!is_ours(fd))
         trace_sent(fd);
     return syscall(SYS_write, fd, data, len);
 }
@@ -263,8 +288,7 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 {
     if (is_ours(fd) && counted(true, fd, data, len, at))
         return -1;
-    if (is_wal(fd))
-        trace(SHIM_WRITTEN, data, len);
+    trace_write(fd, data, len);
     return syscall(SYS_pwrite64, fd, data, len, at);
 }
 
@@ -278,8 +302,7 @@ int fsync(int fd)
     if (is_ours(fd) && counted(false, -1, NULL, 0, -1))
         return -1;
     int rc = (int)syscall(SYS_fsync, fd);
-    if (rc == 0 && is_wal(fd))
-        trace(SHIM_SYNCED, NULL, 0);
+    trace_sync(fd, rc);
     return rc;
 }
 
@@ -288,8 +311,7 @@ int fdatasync(int fd)
     if (is_ours(fd) && counted(false, -1, NULL, 0, -1))
         return -1;
     int rc = (int)syscall(SYS_fdatasync, fd);
-    if (rc == 0 && is_wal(fd))
-        trace(SHIM_SYNCED, NULL, 0);
+    trace_sync(fd, rc);
     return rc;
 }
 
@@ -311,14 +333,35 @@ int rename(const char *from, const char *to)
 {
     if (below(to) && counted(true, -1, NULL, 0, -1))
         return -1;
-    return (int)syscall(SYS_rename, from, to);
+    int rc = (int)syscall(SYS_rename, from, to);
+    if (rc == 0 && trace_fd >= 0 && below(to) && strcmp(to + strlen(to) - 7, "/number") == 0)
+        trace(SHIM_FILE_NAMED, NULL, 0);
+    return rc;
+}
+
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    if (below(to) && counted(true, -1, NULL, 0, -1))
+        return -1;
+    if (below(to) && flags && no_link > 1) {
+        errno = EINVAL;
+        return -1;
+    }
+    return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
 }
 
 int link(const char *from, const char *to)
 {
     if (below(to) && counted(true, -1, NULL, 0, -1))
         return -1;
-    return (int)syscall(SYS_link, from, to);
+    if (below(to) && no_link > 0) {
+        errno = EPERM;
+        return -1;
+    }
+    int rc = (int)syscall(SYS_link, from, to);
+    if (rc == 0 && trace_fd >= 0 && below(to) && strcmp(to + strlen(to) - 4, "/key") == 0)
+        trace(SHIM_FILE_NAMED, NULL, 0);
+    return rc;
 }
 
 int unlink(const char *path)

@@ -1,8 +1,8 @@
 /* The real programs when memory runs out: every allocation from main() on fails in turn, those of
  * the libraries under them too (libuv, SQLite, jansson, libcurl, libmicrohttpd), through the start
- * of the daemon, a signal, a question, a reload and the stop; and through commands of the admin.
- * Nothing crashes or leaks (under gcc's ASan the leak checker watches), and a program that gives up
- * says so and exits with a status of sysexits.h.
+ * of the daemon with all that it can serve and tell, a signal, questions, a reload and the stop;
+ * and through commands of the admin. Nothing crashes or leaks (under gcc's ASan the leak checker
+ * watches), and a program that gives up says so and exits with a status of sysexits.h.
  *
  * GV_ALLOC_STEP=N fails every N-th only (default: all of our own code's, and every 37th of all, but
  * each of the first ones, which meet libraries that nobody else tries so). GV_ALLOC_SEED chooses
@@ -11,11 +11,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -24,7 +26,10 @@
 
 #include <cmocka.h>
 
+#include "crypto/error.h"
 #include "helper_lives.h"
+#include "helper_tcp.h"
+#include "node/base/file.h"
 
 #define SHIM "LD_PRELOAD=" GV_BUILD_DIR "/tests/libgv_shim_memory.so"
 #define ASAN                                                                                       \
@@ -33,6 +38,7 @@
 
 static struct lives lives;
 static char counted[128];
+static uint16_t http_port, dns_port;
 
 static long read_count(void)
 {
@@ -158,6 +164,91 @@ static bool await_said(const char *word, unsigned ms)
     return false;
 }
 
+static struct sockaddr_in local(uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+}
+
+static uint16_t free_port(void)
+{
+    struct sockaddr_in address = local(0);
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+/* -1: nobody is there. */
+static int tcp_try(uint16_t port)
+{
+    struct sockaddr_in address = local(port);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* All that a node can serve and tell: what is opened at the start and closed at the stop. */
+static void configure_all(void)
+{
+    char path[160], secret[2 * GV_SECRET_LEN + 2];
+    struct gv_buf conf;
+
+    memset(secret, 'a', sizeof secret);
+    secret[sizeof secret - 2] = '\n';
+    snprintf(path, sizeof path, "%s/webhook.key", lives.folder);
+    assert_int_equal(gv_file_write(path, secret, sizeof secret - 1, 0600, NULL), GV_OK);
+    http_port = free_port();
+    dns_port = free_port();
+    gv_buf_init(&conf);
+    assert_int_equal(gv_file_read(&conf, lives.conf, 1 << 16, NULL), GV_OK);
+    uint8_t *more = gv_buf_reserve(&conf, 2048);
+    assert_non_null(more);
+    conf.len += (size_t)snprintf(
+        (char *)more, 2048,
+        "file = %s/more.log\nfile = syslog:unix:%s/syslog\n"
+        "[policy]\nenforce = dovecot dnsbl bouncers nftables\nallow = 192.0.2.0/24\n"
+        "[http]\nlisten = 127.0.0.1:%u\n[dnsbl]\nlisten = 127.0.0.1:%u\n"
+        "[firewall]\nsocket = %s/firewall\n"
+        "[hooks]\nexec = /bin/true\nwebhook = http://127.0.0.1:%u/nobody\nwebhook_key = %s\n"
+        "alert_mail = a@example.org\nalert_smtp = file:%s\n",
+        lives.folder, lives.folder, http_port, dns_port, lives.folder, dns_port, path,
+        lives.folder);
+    assert_int_equal(gv_file_write(lives.conf, conf.data, conf.len, 0600, NULL), GV_OK);
+    gv_buf_free(&conf);
+}
+
+/* One question over HTTP, and one over DNS on TCP. Whether they are answered is not asked. */
+static void ask_surfaces(void)
+{
+    static const char http[] = "GET /api/v1/attackers HTTP/1.1\r\nHost: localhost\r\n"
+                               "Connection: close\r\n\r\n";
+    static const char dns[] = "\0\x2a\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01\x37\x01\x30\x01"
+                              "\x31\x02\x34\x35\x09grapevine\x05local\0\0\x01\0\x01";
+    char answer[4096];
+    int fd = tcp_try(http_port);
+
+    if (fd >= 0) {
+        (void)!send(fd, http, sizeof http - 1, MSG_NOSIGNAL);
+        (void)tcp_read(fd, answer, sizeof answer, 200);
+        close(fd);
+    }
+    fd = tcp_try(dns_port);
+    if (fd >= 0) {
+        (void)!send(fd, dns, sizeof dns - 1, MSG_NOSIGNAL);
+        (void)tcp_read(fd, answer, sizeof answer, 20);
+        close(fd);
+    }
+}
+
 static long live(long n, long in_a_row, bool ours)
 {
     struct plan plan;
@@ -169,6 +260,7 @@ static long live(long n, long in_a_row, bool ours)
         lives_ask(&lives, "status", 200, NULL);
         lives_ask(&lives, "ip?addr=45.1.0.7", 200, NULL);
         lives_ask(&lives, "nothing", 200, NULL);
+        ask_surfaces();
         if (lives.pid) {
             lives_kill(&lives, SIGHUP);
             (void)await_said("configuration", 300);
@@ -334,6 +426,7 @@ static int setup(void **state)
 {
     lives_make(&lives, 40);
     snprintf(counted, sizeof counted, "%s/count", lives.folder);
+    configure_all();
     return 0;
 }
 

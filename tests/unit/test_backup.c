@@ -24,12 +24,14 @@
 static char said[4096];
 
 /* Runs `grapevine --config CONF WORD FILE`, keeps what it says, gives its exit status. */
+static char environment[400]; /* of the next commands: "NAME=value " each */
+
 static int ask(const char *conf, const char *word, const char *file)
 {
     char command[512];
 
-    snprintf(command, sizeof command, "%s/grapevine --config %s %s %s 2>&1", GV_BIN_DIR, conf, word,
-             file);
+    snprintf(command, sizeof command, "%s%s/grapevine --config %s %s %s 2>&1", environment,
+             GV_BIN_DIR, conf, word, file);
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);
     size_t len = fread(said, 1, sizeof said - 1, pipe);
@@ -356,6 +358,46 @@ static void test_a_wrong_bit_anywhere_is_seen(void **state)
     expect(0, lives.conf, "restore", copy, "in place"); /* an older one */
 }
 
+/* ---- where one is made ----------------------------------------------------------------------- */
+
+/* A memory stick, or a share: no second name for a file, and no word that it may not be replaced.
+ */
+static void test_a_backup_where_files_have_one_name(void **state)
+{
+    char copy[160], part[180];
+
+    for (int kind = 1; kind <= 2; kind++) {
+        snprintf(copy, sizeof copy, "%s/stick.%d", lives.folder, kind);
+        snprintf(part, sizeof part, "%s.part", copy);
+        snprintf(environment, sizeof environment,
+                 "LD_PRELOAD=%s/tests/libgv_shim_disk.so ASAN_OPTIONS=verify_asan_link_order=0 "
+                 "GV_SHIM_FOLDER=%s GV_SHIM_NO_LINK=%d ",
+                 GV_BUILD_DIR, lives.folder, kind);
+        expect(0, lives.conf, "backup", copy, "written and verified");
+        expect(EX_CANTCREAT, lives.conf, "backup", copy, "exists already");
+        environment[0] = 0;
+        assert_int_not_equal(access(part, F_OK), 0);
+        run("grep -q 'grapevine backup' %s && test $(stat -c %%a %s) = 600", copy, copy);
+    }
+}
+
+/* What would not come back is no backup: it is read again, every row, before it gets its name. */
+static void test_a_store_with_a_changed_row_is_no_backup(void **state)
+{
+    char copy[160];
+    sqlite3 *db = NULL;
+
+    snprintf(copy, sizeof copy, "%s/bad", lives.folder);
+    stop(&lives);
+    assert_int_equal(sqlite3_open(store, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE sent SET value = value || x'00' WHERE number = 1",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    expect(EX_DATAERR, lives.conf, "backup", copy, "1 rows were changed by somebody else");
+    assert_int_not_equal(access(copy, F_OK), 0);
+}
+
 /* ---- a restore that was killed --------------------------------------------------------------- */
 
 static void leave_behind(const char *name)
@@ -401,7 +443,7 @@ static void test_a_killed_restore_leaves_nothing_in_the_way(void **state)
     lives_check_said(&lives);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_the_same_node_goes_back, setup, teardown),
@@ -409,9 +451,14 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_what_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_wrong_bit_anywhere_is_seen, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_backup_where_files_have_one_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_store_with_a_changed_row_is_no_backup, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_a_killed_restore_leaves_nothing_in_the_way, setup,
                                         teardown),
     };
 
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

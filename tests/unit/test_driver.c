@@ -206,6 +206,51 @@ static void test_a_full_disk_takes_it_off_the_mesh_and_not_down(void **state)
     node_stop(&node);
 }
 
+#define DENIED 50
+
+/* For hours, until no more rows can wait: what the admin says then is kept all the same, and stands
+ * in the store when there is room again. Of the rest the mesh has copies, or it is worth little. */
+static void test_no_own_word_is_dropped_for_a_full_backlog(void **state)
+{
+    struct rlimit before, tight;
+    uint64_t backlog = 0;
+    json_t *json;
+
+    node.port = some_port(NULL);
+    start();
+    node_fails(&node, "198.51.100.7", 3);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    tight = before;
+    tight.rlim_cur = 4096;
+    setrlimit(RLIMIT_FSIZE, &tight);
+    assert_int_equal(deny("203.0.113.0/24"), GV_ERR_IO);
+    for (int i = 0; i < 1000; i++) {
+        node_fails(&node, "198.51.100.8", 1000);
+        if (status().backlog == backlog)
+            break;
+        backlog = status().backlog;
+    }
+    assert_in_range(backlog, 10000, GV_BACKLOG_MAX);
+    /* The first of them may find the room that was too little for what is longer. */
+    for (unsigned i = 0; i < DENIED; i++) {
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "203.0.%u.0/24", 114 + i);
+        assert_int_equal(deny(prefix), GV_ERR_IO);
+    }
+    assert_true(status().backlog >= backlog + 19 * DENIED); /* list, prefix */
+    setrlimit(RLIMIT_FSIZE, &before);
+    for (int i = 0; i < 300 && status().store_failing; i++)
+        usleep(100000);
+    assert_false(status().store_failing);
+    node_stop(&node);
+    start();
+    assert_int_equal(node_get(&node, "lists", &json), 200);
+    assert_int_equal(json_array_size(json_object_get(json, "deny")), 1 + DENIED);
+    json_decref(json);
+    node_stop(&node);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +260,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_command_is_stored_when_it_returns, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_full_disk_takes_it_off_the_mesh_and_not_down, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_no_own_word_is_dropped_for_a_full_backlog, setup,
                                         teardown),
     };
 

@@ -83,6 +83,22 @@ static void a_row_from_the_future_moves_back(void **state)
     assert_true(gv_subject_equal(&hidden, &neighbour));
 }
 
+/* Nor does one login after that make its network clean: as the second of two that are weeks apart,
+ * or as that of a second account. */
+static void a_network_from_the_future_begins_anew(void **state)
+{
+    (void)state;
+    after(40 * DAY);
+    logs_in(&neighbour, ALICE);
+    now -= 40 * DAY;
+    logs_in(&attacker, BOB);
+    assert_false(facts_of(&attacker).clean_network);
+    assert_true(facts_of(&attacker).network_known_here);
+    after(7 * DAY);
+    logs_in(&attacker, BOB);
+    assert_true(facts_of(&neighbour).clean_network);
+}
+
 static void the_hash_depends_on_the_key(void **state)
 {
     struct gv_history *other = gv_history_new(10, stage_key);
@@ -319,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(who_logged_in_is_stored_as_a_keyed_hash),
         STORY(a_row_from_the_future_moves_back),
+        STORY(a_network_from_the_future_begins_anew),
         STORY(the_hash_depends_on_the_key),
         STORY(a_hidden_subject_is_met_again),
         STORY(a_hidden_row_goes_by_its_key),

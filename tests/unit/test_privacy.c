@@ -387,6 +387,7 @@ static void test_what_was_set_aside(void **state)
 {
     static const char *const aside[] = {"store.db.corrupt-20260101T000000Z",
                                         "store.db.corrupt-20260101T000000Z-wal",
+                                        "store.db.replaced-20260101T000000Z",
                                         "store.db.before-restore-20260101T000000Z"};
     static const char *const other[] = {"store.db.copy", "xstore.db.corrupt-2",
                                         "certificate.corrupt-2"};

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -141,7 +142,7 @@ static void each_write_fails(unsigned number, bool fresh)
             snprintf(command, sizeof command, "rm -f %s/store.db* %s/key", lives.data, lives.data);
             assert_int_equal(system(command), 0);
         }
-        calls = live_with(&lives, n, n % 2 ? ENOSPC : EIO, !fresh);
+        calls = live_with(&lives, n, (const int[]){ENOSPC, EIO, EDQUOT}[n % 3], !fresh);
         if (n % 4 == 0 && !fresh) { /* the next start is clean */
             start(&lives, NULL);
             stop(&lives);
@@ -269,6 +270,89 @@ static void test_a_full_disk_and_room_again(void **state)
     unlink(flag);
     stop(&lives);
     assert_int_equal(lives_check_store(&lives), 3);
+    lives_remove(&lives);
+}
+
+/* Signals that end who does not ask for them: no file may grow beyond what the log of writes has.
+ */
+static void test_a_limit_on_the_size_of_files(void **state)
+{
+    struct rlimit before, tight;
+    struct lives lives;
+
+    lives_make(&lives, 61);
+    start(&lives, NULL);
+    signal_and_await(&lives);
+    assert_int_equal(prlimit(lives.pid, RLIMIT_FSIZE, NULL, &before), 0);
+    tight = before;
+    tight.rlim_cur = 32768;
+    assert_int_equal(prlimit(lives.pid, RLIMIT_FSIZE, &tight, NULL), 0);
+    struct gv_subject during = lives_feed(&lives);
+    await_store(&lives, false);
+    said_has(&lives, "no file may become so large here");
+    await_answer(&lives, &during, "reported", true);
+    assert_int_equal(prlimit(lives.pid, RLIMIT_FSIZE, &before, NULL), 0);
+    await_store(&lives, true);
+    assert_true(lives_await(&lives, &during, 60000));
+    stop(&lives);
+    assert_int_equal(lives_check_store(&lives), 2);
+    lives_remove(&lives);
+}
+
+static bool await_file(const struct lives *lives, const char *name)
+{
+    char path[160];
+
+    path_of(path, lives, name);
+    for (int i = 0; i < 6000; i++) {
+        if (access(path, F_OK) == 0)
+            return true;
+        usleep(10000);
+    }
+    return false;
+}
+
+/* rm and cp by somebody who forgot that the node runs. What it said before and what it says after
+ * that is there after the next crash, and it goes on with its numbers. */
+static void test_a_store_that_is_removed_or_replaced(void **state)
+{
+    static const char *const deeds[] = {"rm -f %s/store.db*", "rm -f %s/store.db-wal",
+                                        "rm -f %s/store.db-shm %s/number",
+                                        "cd %s && cp store.db x && mv x store.db"};
+    struct lives lives;
+    char command[300], left[160];
+
+    lives_make(&lives, 62);
+    for (size_t i = 0; i < sizeof deeds / sizeof *deeds; i++) {
+        start(&lives, NULL);
+        signal_and_await(&lives);
+        snprintf(command, sizeof command, deeds[i], lives.data, lives.data);
+        assert_int_equal(system(command), 0);
+        signal_and_await(&lives);
+        said_has(&lives, "somebody removed or replaced it");
+        said_lacks(&lives, (const char *const[]){"is damaged", "error: ", NULL});
+        assert_true(store_ok(&lives));
+        assert_true(await_file(&lives, "number"));
+        lives_kill(&lives, SIGKILL);
+        assert_int_equal(lives_check_store(&lives), 2 * (i + 1));
+    }
+    /* Of the first nothing lay there any more. */
+    snprintf(command, sizeof command, "test $(ls %s | grep -c 'store.db.replaced-[^w]*$') = 3",
+             lives.data);
+    assert_int_equal(system(command), 0);
+
+    /* The whole folder: it cannot be mended until that is back, and is said to be so. */
+    start(&lives, NULL);
+    snprintf(left, sizeof left, "%s.away", lives.data);
+    assert_int_equal(rename(lives.data, left), 0);
+    struct gv_subject during = lives_feed(&lives);
+    await_store(&lives, false);
+    await_answer(&lives, &during, "reported", true);
+    assert_int_equal(rename(left, lives.data), 0);
+    await_store(&lives, true);
+    assert_true(lives_await(&lives, &during, 60000));
+    stop(&lives);
+    assert_int_equal(lives_check_store(&lives), 9);
     lives_remove(&lives);
 }
 
@@ -576,6 +660,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_each_write_of_start_and_stop_fails),
         cmocka_unit_test(test_each_write_of_a_first_start_fails),
         cmocka_unit_test(test_a_full_disk_and_room_again),
+        cmocka_unit_test(test_a_limit_on_the_size_of_files),
+        cmocka_unit_test(test_a_store_that_is_removed_or_replaced),
         cmocka_unit_test(test_a_start_on_a_full_disk),
         cmocka_unit_test(test_a_first_start_on_a_full_disk),
         cmocka_unit_test(test_a_spoilt_store_is_set_aside),
