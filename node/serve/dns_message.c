@@ -46,7 +46,7 @@ struct question {
 };
 
 struct opt {
-    bool present;
+    bool present, dnssec; /* dnssec: the DO bit, which the answer repeats (RFC 3225, section 3) */
     uint8_t version;
 };
 
@@ -192,6 +192,7 @@ static bool read_additional(struct opt *opt, const uint8_t *query, size_t len, s
         return false;
     opt->present = true;
     opt->version = query[at + 6];
+    opt->dnssec = query[at + 7] & 0x80;
     return at + 11 + get16(query + at + 9) == len;
 }
 
@@ -326,32 +327,32 @@ static void put_answers(struct writer *w, struct counts *n, const struct questio
     }
 }
 
-static void put_opt(struct writer *w, unsigned rcode)
+static void put_opt(struct writer *w, unsigned rcode, bool dnssec)
 {
     const uint8_t root = 0;
 
     put(w, &root, 1);
     put16(w, TYPE_OPT);
     put16(w, UDP_MAX);
-    put32(w, (uint32_t)(rcode >> 4) << 24);
+    put32(w, (uint32_t)(rcode >> 4) << 24 | (dnssec ? 0x8000u : 0u));
     put16(w, 0);
 }
 
 static size_t finish(uint8_t *out, struct writer *w, const uint8_t *query, struct counts n,
-                     bool question, bool ours, bool opt)
+                     bool question, bool ours, const struct opt *opt)
 {
     unsigned keep = FLAG_RECURSE | FLAG_CHECKED | MASK_OPCODE;
     unsigned flags = (get16(query + 2) & keep) | FLAG_ANSWER | (ours ? FLAG_AUTHORITY : 0u);
     struct writer header = {out, out + HEADER_LEN};
 
-    if (opt)
-        put_opt(w, n.rcode);
+    if (opt->present)
+        put_opt(w, n.rcode, opt->dnssec);
     put(&header, query, 2);
     put16(&header, flags | (n.rcode & 15));
     put16(&header, question);
     put16(&header, n.answers);
     put16(&header, n.authorities);
-    put16(&header, opt);
+    put16(&header, opt->present);
     return (size_t)(w->at - out);
 }
 
@@ -360,6 +361,7 @@ size_t gv_dns_answer(uint8_t out[GV_DNS_ANSWER_MAX], const uint8_t *query, size_
 {
     struct writer w = {out + HEADER_LEN, out + GV_DNS_ANSWER_MAX};
     struct counts n = {RCODE_OK, 0, 0};
+    const struct opt none = {.present = false};
     struct question q;
     struct opt opt;
 
@@ -368,13 +370,13 @@ size_t gv_dns_answer(uint8_t out[GV_DNS_ANSWER_MAX], const uint8_t *query, size_
         return 0;
     if (get16(query + 2) & MASK_OPCODE) {
         n.rcode = RCODE_NOT_IMPLEMENTED;
-        return finish(out, &w, query, n, false, false, false);
+        return finish(out, &w, query, n, false, false, &none);
     }
     if (len > GV_DNS_QUERY_MAX || get16(query + 4) != 1 || get16(query + 6) != 0 ||
         get16(query + 8) != 0 || !read_question(&q, query, len) ||
         !read_additional(&opt, query, len, q.end)) {
         n.rcode = RCODE_FORMAT;
-        return finish(out, &w, query, n, false, false, false);
+        return finish(out, &w, query, n, false, false, &none);
     }
     put(&w, query + HEADER_LEN, q.end - HEADER_LEN);
     bool ours = false;
@@ -387,5 +389,5 @@ size_t gv_dns_answer(uint8_t out[GV_DNS_ANSWER_MAX], const uint8_t *query, size_
         ours = true;
         put_answers(&w, &n, &q, source);
     }
-    return finish(out, &w, query, n, true, ours, opt.present);
+    return finish(out, &w, query, n, true, ours, &opt);
 }

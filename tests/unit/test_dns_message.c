@@ -183,17 +183,23 @@ static void edns(void **state)
     uint8_t query[GV_DNS_QUERY_MAX], out[GV_DNS_ANSWER_MAX];
     size_t len = ask(query, "7.2.0.192.refuse.grapevine", ANY);
 
-    len = with_opt(query, len, 0, 12); /* with a cookie that is not understood and left alone */
+    /* With a cookie that is not understood and left alone. The DO bit is repeated, as RFC 3225
+     * says in section 3, and no other of the flags. */
+    len = with_opt(query, len, 0, 12);
     size_t n = gv_dns_answer(out, query, len, &source, true);
     assert_int_equal(out[3] & 15, 0);
     assert_int_equal(out[7], 2);
     assert_int_equal(out[11], 1);
-    assert_memory_equal(out + n - 11, "\0\0\x29\x04\xd0\0\0\0\0\0\0", 11); /* 1232 bytes */
+    assert_memory_equal(out + n - 11, "\0\0\x29\x04\xd0\0\0\x80\0\0\0", 11); /* 1232 bytes */
+    query[len - 12 - 4] = 0x7f;
+    query[len - 12 - 3] = 0xff;
+    n = gv_dns_answer(out, query, len, &source, true);
+    assert_memory_equal(out + n - 11, "\0\0\x29\x04\xd0\0\0\0\0\0\0", 11);
 
     len = with_opt(query, ask(query, "7.2.0.192.refuse.grapevine", A), 1, 0);
     n = gv_dns_answer(out, query, len, &source, true);
     assert_int_equal(out[3] & 15, 0); /* BADVERS is 16: its upper part stands in OPT */
-    assert_memory_equal(out + n - 11, "\0\0\x29\x04\xd0\x01\0\0\0\0\0", 11);
+    assert_memory_equal(out + n - 11, "\0\0\x29\x04\xd0\x01\0\x80\0\0\0", 11);
     assert_int_equal(out[7], 0);
 }
 

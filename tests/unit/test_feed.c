@@ -69,6 +69,15 @@ static void an_allowed_address_is_off_at_once(void **state)
     feed_stage_list(GV_COMMAND_DENY, "198.51.0.0/16");
     assert_true(feed_stage_run(101, PATIENCE));
     assert_int_equal(feed_stage_helper().ranges, 1);
+    /* What only a range refuses is not in the listing, but in every answer. */
+    struct gv_subject inside = {.family = GV_FAMILY_IPV4, .bytes = {198, 51, 100, 9}};
+    struct gv_subject outside = {.family = GV_FAMILY_IPV4, .bytes = {198, 52, 100, 9}};
+    assert_int_equal(gv_listing_get(gv_feed_listing(feed_stage_feed), &inside), 0);
+    assert_int_equal(gv_feed_look(feed_stage_feed, &inside), GV_LISTED_REFUSED);
+    assert_int_equal(gv_feed_look(feed_stage_feed, &outside), 0);
+    feed_stage_list(GV_COMMAND_ALLOW, "198.51.100.0/24");
+    gv_feed_finish(feed_stage_feed);
+    assert_int_equal(gv_feed_look(feed_stage_feed, &inside), 0);
     feed_stage_close();
 }
 
