@@ -356,6 +356,17 @@ static size_t finish(uint8_t *out, struct writer *w, const uint8_t *query, struc
     return (size_t)(w->at - out);
 }
 
+bool gv_dns_subject(struct gv_subject *out, const uint8_t *query, size_t len)
+{
+    struct question q;
+
+    if (len < HEADER_LEN || len > GV_DNS_QUERY_MAX || !read_question(&q, query, len) ||
+        q.place != PLACE_ADDRESS)
+        return false;
+    *out = q.subject;
+    return true;
+}
+
 size_t gv_dns_answer(uint8_t out[GV_DNS_ANSWER_MAX], const uint8_t *query, size_t len,
                      const struct gv_dns_source *source, bool welcome)
 {

@@ -37,5 +37,8 @@ struct gv_dns_source {
  * length of the answer, or 0 when there is none to give: not a query, or too short for a header. */
 size_t gv_dns_answer(uint8_t out[GV_DNS_ANSWER_MAX], const uint8_t *query, size_t len,
                      const struct gv_dns_source *source, bool welcome);
+/* The address that a question is about, for who has the next ones already and wants what an answer
+ * reads on its way. False: it is about none. */
+bool gv_dns_subject(struct gv_subject *out, const uint8_t *query, size_t len);
 
 #endif

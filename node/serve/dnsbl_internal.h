@@ -11,6 +11,7 @@ struct gv_dnsbl_server {
     uv_loop_t *loop;
     struct gv_dns_source source;
     uint32_t (*serial)(void *context);
+    void (*soon)(void *context, const struct gv_subject *subject);
     struct gv_dnsbl_connection *connections; /* a list, until the last of their handles is closed */
     size_t open;                             /* of them, not closing */
     uint64_t tcp_turns;                      /* connections and answers so far */

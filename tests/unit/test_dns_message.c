@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "crypto/error.h"
 #include "node/serve/dns_message.h"
 
 enum { A = 1, NS = 2, SOA = 6, TXT = 16, AAAA = 28, ANY = 255 };
@@ -266,6 +267,32 @@ static void longest_names_fit(void **state)
     check_refusal(query, len, 1); /* 256 and more: no name */
 }
 
+/* What is asked of the memory ahead is what is looked up then. */
+static void what_a_question_is_about(void **state)
+{
+    static const struct {
+        const char *name, *subject;
+    } names[] = {
+        {"7.2.0.192.refuse.grapevine", "192.0.2.7"}, {"7.2.0.192.UNTRUSTED.grapevine", "192.0.2.7"},
+        {"2.0.192.refuse.grapevine", NULL},          {"refuse.grapevine", NULL},
+        {"7.2.0.192.refuse.elsewhere", NULL},        {"x.2.0.192.refuse.grapevine", NULL},
+    };
+    uint8_t query[GV_DNS_QUERY_MAX];
+    struct gv_subject subject, wanted;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t len = ask(query, names[i].name, A);
+        assert_int_equal(gv_dns_subject(&subject, query, len), names[i].subject != NULL);
+        if (!names[i].subject)
+            continue;
+        assert_int_equal(gv_subject_parse(&wanted, names[i].subject, strlen(names[i].subject)),
+                         GV_OK);
+        assert_true(gv_subject_equal(&subject, &wanted));
+        for (size_t cut = 0; cut < len; cut++)
+            assert_false(gv_dns_subject(&subject, query, cut));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +302,7 @@ int main(void)
         cmocka_unit_test(edns),
         cmocka_unit_test(malformed_questions_are_told_so),
         cmocka_unit_test(longest_names_fit),
+        cmocka_unit_test(what_a_question_is_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
