@@ -23,6 +23,7 @@ struct batch {
     struct iovec in_at[BATCH], out_at[BATCH];
     struct sockaddr_storage from[BATCH];
     uint8_t query[BATCH][GV_DNS_QUERY_MAX + 1]; /* one more, so that a longer one is seen as such */
+    struct gv_dns_question question[BATCH];
     uint8_t answer[BATCH][GV_DNS_ANSWER_MAX];
 };
 
@@ -65,10 +66,10 @@ bool gv_dnsbl_welcome(const struct gv_dnsbl_server *server, const struct sockadd
 }
 
 size_t gv_dnsbl_answer(struct gv_dnsbl_server *server, uint8_t out[GV_DNS_ANSWER_MAX],
-                       const uint8_t *query, size_t len, bool welcome)
+                       const uint8_t *query, const struct gv_dns_question *question, bool welcome)
 {
     struct gv_dnsbl_counters *c = &server->counters;
-    size_t n = gv_dns_answer(out, query, len, &server->source, welcome);
+    size_t n = gv_dns_write(out, query, question, &server->source, welcome);
 
     if (n == 0) {
         c->malformed++;
@@ -112,12 +113,13 @@ static void send_batch(int fd, struct batch *b, size_t count)
 
 /* A million addresses are in no cache while others work: the memory needs as long as an answer
  * does, but for several at a time. */
-static void soon(const struct gv_dnsbl_server *server, const struct batch *b, size_t number)
+static void read_ahead(const struct gv_dnsbl_server *server, struct batch *b, size_t number)
 {
-    struct gv_subject subject;
+    struct gv_dns_question *question = &b->question[number];
 
-    if (server->soon && gv_dns_subject(&subject, b->query[number], b->in[number].msg_len))
-        server->soon(server->source.context, &subject);
+    gv_dns_read(question, b->query[number], b->in[number].msg_len);
+    if (server->soon && question->about_address)
+        server->soon(server->source.context, &question->subject);
 }
 
 /* Returns how many datagrams came. */
@@ -134,12 +136,12 @@ static size_t turn(struct listener *listener)
         return 0;
     d->server.source.serial = d->server.serial(d->server.source.context);
     for (size_t i = 0; i < AHEAD && i < (size_t)n; i++)
-        soon(&d->server, b, i);
+        read_ahead(&d->server, b, i);
     for (size_t i = 0; i < (size_t)n; i++) {
         if (i + AHEAD < (size_t)n)
-            soon(&d->server, b, i + AHEAD);
+            read_ahead(&d->server, b, i + AHEAD);
         const struct sockaddr *from = (const struct sockaddr *)&b->from[i];
-        size_t len = gv_dnsbl_answer(&d->server, b->answer[answers], b->query[i], b->in[i].msg_len,
+        size_t len = gv_dnsbl_answer(&d->server, b->answer[answers], b->query[i], &b->question[i],
                                      gv_dnsbl_welcome(&d->server, from));
         if (len == 0)
             continue;

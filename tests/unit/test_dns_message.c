@@ -278,18 +278,22 @@ static void what_a_question_is_about(void **state)
         {"7.2.0.192.refuse.elsewhere", NULL},        {"x.2.0.192.refuse.grapevine", NULL},
     };
     uint8_t query[GV_DNS_QUERY_MAX];
-    struct gv_subject subject, wanted;
+    struct gv_dns_question q;
+    struct gv_subject wanted;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         size_t len = ask(query, names[i].name, A);
-        assert_int_equal(gv_dns_subject(&subject, query, len), names[i].subject != NULL);
+        gv_dns_read(&q, query, len);
+        assert_int_equal(q.about_address, names[i].subject != NULL);
         if (!names[i].subject)
             continue;
         assert_int_equal(gv_subject_parse(&wanted, names[i].subject, strlen(names[i].subject)),
                          GV_OK);
-        assert_true(gv_subject_equal(&subject, &wanted));
-        for (size_t cut = 0; cut < len; cut++)
-            assert_false(gv_dns_subject(&subject, query, cut));
+        assert_true(gv_subject_equal(&q.subject, &wanted));
+        for (size_t cut = 0; cut < len; cut++) {
+            gv_dns_read(&q, query, cut);
+            assert_false(q.about_address);
+        }
     }
 }
 
