@@ -65,6 +65,8 @@ void gv_core_verdict(const struct gv_core *core, struct gv_verdict *out,
 /* The action, and all it was derived from; verdict and facts may be NULL. */
 struct gv_decision gv_core_decide(const struct gv_core *core, struct gv_verdict *verdict,
                                   struct gv_action_facts *facts, const struct gv_subject *subject);
+/* Whether the admin's lists refuse it: the first line of the action, without the others. */
+bool gv_core_is_denied(const struct gv_core *core, const struct gv_subject *subject);
 int gv_core_history(const struct gv_core *core, struct gv_history_summary *out,
                     const struct gv_subject *subject);
 /* Subjects on which the set holds a signal, in no particular order: *cursor starts at 0. */

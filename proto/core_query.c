@@ -48,6 +48,14 @@ struct gv_decision gv_core_decide(const struct gv_core *core, struct gv_verdict 
     return gv_action_decide(facts, verdict, &core->descriptor.policy);
 }
 
+bool gv_core_is_denied(const struct gv_core *core, const struct gv_subject *subject)
+{
+    bool allowed, denied;
+
+    gv_policy_look(&core->policy, subject, &allowed, &denied);
+    return denied;
+}
+
 int gv_core_history(const struct gv_core *core, struct gv_history_summary *out,
                     const struct gv_subject *subject)
 {

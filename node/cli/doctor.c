@@ -439,7 +439,7 @@ static void check_enforcement(struct examination *e)
                     "`grapevine snippet dovecot` prints what Dovecot's configuration needs");
     if (dnsbl)
         check_asked(e, "by DNS", gv_cli_number(e->status, "enforcement.dnsbl.queries"),
-                    "`grapevine snippet postfix` (or rspamd, unbound) prints what they need");
+                    "`grapevine snippet postfix` (or exim, rspamd, unbound) prints what they need");
     if (e->options->enforced & GV_ENFORCE_BOUNCERS)
         check_asked(e, "bouncers", gv_cli_number(e->status, "enforcement.bouncers.pulls"),
                     "`grapevine bouncers add NAME` makes the key that one asks with");

@@ -64,7 +64,7 @@ const struct gv_cli_command gv_cli_commands[] = {
     {"reload", "", "let the daemon read its configuration again", gv_cli_reload},
     {"token", "", "what opens the HTTP API; --new: another one", gv_cli_token},
     {"bouncers", "[add|delete NAME]", "keys for firewall and web server bouncers", gv_cli_bouncers},
-    {"snippet", "NAME", "what Dovecot, Postfix, rspamd, unbound or nftables need", gv_cli_snippet},
+    {"snippet", "NAME", "what Dovecot, Postfix, Exim, rspamd, unbound or nftables need", gv_cli_snippet},
     {"doctor", "", "what is wrong here, and what to do about it", gv_cli_doctor},
     {"backup", "FILE", "write what this node has stored to a file", gv_cli_backup},
     {"restore", "FILE", "put a backup in its place; the daemon must be stopped", gv_cli_restore},

@@ -144,6 +144,26 @@ static int postfix(const struct gv_options *options, const struct choice *choice
     return 0;
 }
 
+static int exim(const struct gv_options *options, const struct choice *choice)
+{
+    char place[300];
+    int rc = need_dns(options, place);
+
+    (void)choice;
+    if (rc != 0)
+        return rc;
+    printf("# /etc/exim4/exim4.conf, before \"begin acl\". Exim asks the system's resolver: see\n"
+           "# `grapevine snippet unbound`. Where it leaves passwords to Dovecot, see\n"
+           "# `grapevine snippet dovecot` instead.\n"
+           "acl_smtp_auth = grapevine_auth\n"
+           "# behind \"begin acl\":\n"
+           "grapevine_auth:\n"
+           "  deny message = 535 5.7.8 Refused by grapevine: $dnslist_text\n"
+           "       dnslists = refuse.grapevine=127.0.0.3\n"
+           "  accept\n");
+    return 0;
+}
+
 static int rspamd(const struct gv_options *options, const struct choice *choice)
 {
     char place[300];
@@ -188,11 +208,8 @@ int gv_cli_snippet(struct gv_cli *cli, int argc, char **argv)
     static const struct {
         const char *name;
         int (*print)(const struct gv_options *options, const struct choice *choice);
-    } snippets[] = {{"dovecot", dovecot},
-                    {"postfix", postfix},
-                    {"rspamd", rspamd},
-                    {"unbound", unbound},
-                    {"nftables", nftables}};
+    } snippets[] = {{"dovecot", dovecot}, {"postfix", postfix}, {"exim", exim},
+                    {"rspamd", rspamd},   {"unbound", unbound}, {"nftables", nftables}};
     const char *path = cli->config_path ? cli->config_path : GV_OPTIONS_PATH;
     struct choice choice = {"2.3"};
     struct gv_options options;
@@ -202,7 +219,7 @@ int gv_cli_snippet(struct gv_cli *cli, int argc, char **argv)
     gv_cli_parse(cli,
                  &(struct gv_cli_spec){
                      .options = options_list,
-                     .arguments = "dovecot|postfix|rspamd|unbound|nftables",
+                     .arguments = "dovecot|postfix|exim|rspamd|unbound|nftables",
                      .doc = "Prints what another program's configuration needs to ask this node, "
                             "or this node to write nftables. Nothing is written.",
                      .parse = parse,
@@ -225,8 +242,7 @@ int gv_cli_snippet(struct gv_cli *cli, int argc, char **argv)
             return rc;
         }
     gv_options_free(&options);
-    fprintf(stderr,
-            "grapevine snippet: there is none for this name; write dovecot, postfix, rspamd, "
-            "unbound or nftables\n");
+    fprintf(stderr, "grapevine snippet: there is none for this name; write dovecot, postfix, exim, "
+                    "rspamd, unbound or nftables\n");
     return rc;
 }

@@ -9,10 +9,11 @@
 #include "crypto/error.h"
 #include "node/serve/answer.h"
 #include "node/serve/blocklist_text.h"
+#include "node/serve/slices.h"
 
 #define TIDY_MS 60000u
-#define SOON_MS 5u
-#define LISTS   2u /* refuse, untrusted */
+#define LISTS   2u  /* refuse, untrusted */
+#define STEPS   16u /* of a slice between two looks at the clock */
 
 /* What was true when a list was written. */
 struct version {
@@ -23,6 +24,7 @@ struct version {
 struct waiter {
     LIST_ENTRY(waiter) list;
     struct gv_http_request *request;
+    uint64_t ranges; /* as the admin's lists were then: an older list is none for it */
 };
 
 /* One file. */
@@ -38,18 +40,21 @@ struct sheet {
     uv_work_t work;
     struct version next;                 /* of what is being written, by the thread: */
     struct gv_blocklist_entries entries; /* the copy */
+    struct gv_listing *walk;             /* owned: what goes into the copy when decided anew */
+    size_t cursor;                       /* in it */
     struct gv_buf text;
 };
 
 struct gv_blocklist {
     uv_loop_t *loop;
-    uv_timer_t timer, soon; /* soon: while somebody waits for the feed to have gone through */
+    uv_timer_t timer;
+    struct gv_slices slices; /* of the walks */
     const struct gv_feed *feed;
     const struct gv_core *core;
     uint32_t run;
     uint64_t ranges; /* counts what was said of them */
     struct sheet sheets[LISTS][GV_BLOCKLIST_FORMATS];
-    unsigned references; /* the timers', and one for each that is written */
+    unsigned references; /* the timer's, the slices', and one for each that is written */
     bool stopped;
 };
 
@@ -88,14 +93,25 @@ static bool copy_rules(struct gv_blocklist_entries *out, const struct gv_core *c
     return true;
 }
 
+static void take(struct sheet *sheet, const struct gv_subject *subject, unsigned bits)
+{
+    struct gv_blocklist_entries *out = &sheet->entries;
+
+    if (bits & (sheet->untrusted ? GV_LISTED_UNTRUSTED : GV_LISTED_REFUSED))
+        out->subjects[out->subject_count++] = *subject;
+}
+
+/* While the admin's lists are gone through, the listing holds what they have lifted: then a copy of
+ * it is walked through in slices, and each entry decided anew. Not waited for: who changes the
+ * lists again and again would keep everybody waiting. */
 static bool copy(struct sheet *sheet)
 {
-    const struct gv_blocklist *b = sheet->blocklist;
+    struct gv_blocklist *b = sheet->blocklist;
     const struct gv_listing *listing = gv_feed_listing(b->feed);
     struct gv_blocklist_entries *out = &sheet->entries;
-    unsigned wanted = sheet->untrusted ? GV_LISTED_UNTRUSTED : GV_LISTED_REFUSED, bits;
     struct gv_subject subject;
     size_t cursor = 0;
+    unsigned bits;
 
     *out = (struct gv_blocklist_entries){.untrusted = sheet->untrusted};
     if (!sheet->untrusted && !copy_rules(out, b->core))
@@ -103,9 +119,13 @@ static bool copy(struct sheet *sheet)
     out->subjects = malloc((gv_listing_count(listing) + 1) * sizeof *out->subjects);
     if (!out->subjects)
         return false;
+    if (gv_feed_busy(b->feed)) {
+        sheet->walk = gv_listing_copy(listing);
+        sheet->cursor = 0;
+        return sheet->walk != NULL;
+    }
     while (gv_listing_next(listing, &cursor, &subject, &bits))
-        if (bits & wanted)
-            out->subjects[out->subject_count++] = subject;
+        take(sheet, &subject, bits);
     return true;
 }
 
@@ -113,6 +133,8 @@ static void drop_copy(struct sheet *sheet)
 {
     free(sheet->entries.subjects);
     free(sheet->entries.rules);
+    gv_listing_free(sheet->walk);
+    sheet->walk = NULL;
     sheet->entries = (struct gv_blocklist_entries){.untrusted = false};
 }
 
@@ -129,20 +151,31 @@ static void answer(const struct sheet *sheet, struct gv_http_request *request)
         gv_http_respond_shared(request, 200, gv_blocklist_type(sheet->format), sheet->bytes);
 }
 
-static void answer_all(struct sheet *sheet, bool written)
+static struct gv_http_request *take_off(struct waiter *waiter)
 {
-    struct waiter *waiter;
+    struct gv_http_request *request = waiter->request;
 
-    while ((waiter = LIST_FIRST(&sheet->waiters)) != NULL) {
-        struct gv_http_request *request = waiter->request;
-        LIST_REMOVE(waiter, list);
-        free(waiter);
-        gv_http_on_closed(request, NULL, NULL);
-        if (written)
-            answer(sheet, request);
-        else
-            gv_http_error(request, 500, "memory", "out of memory");
+    LIST_REMOVE(waiter, list);
+    free(waiter);
+    gv_http_on_closed(request, NULL, NULL);
+    return request;
+}
+
+static void answer_all(struct sheet *sheet)
+{
+    struct waiter *waiter, *next;
+
+    for (waiter = LIST_FIRST(&sheet->waiters); waiter; waiter = next) {
+        next = LIST_NEXT(waiter, list);
+        if (waiter->ranges <= sheet->version.ranges)
+            answer(sheet, take_off(waiter));
     }
+}
+
+static void fail_all(struct sheet *sheet)
+{
+    while (!LIST_EMPTY(&sheet->waiters))
+        gv_http_error(take_off(LIST_FIRST(&sheet->waiters)), 500, "memory", "out of memory");
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */
@@ -175,51 +208,74 @@ static void written(uv_work_t *work, int status)
         gv_http_shared_release(sheet->bytes);
         sheet->bytes = bytes;
         sheet->version = sheet->next;
+        answer_all(sheet);
     }
-    /* Written from lists that are others by now: those who wait get the next. */
-    bool right = bytes && sheet->version.ranges == b->ranges;
-    if (right || !bytes || LIST_EMPTY(&sheet->waiters) || !begin(sheet))
-        answer_all(sheet, right);
+    /* Who asked when the lists were others already gets the next: so nobody waits for a third. */
+    if (!bytes || (!LIST_EMPTY(&sheet->waiters) && !begin(sheet)))
+        fail_all(sheet);
     release(b);
 }
 
-static void on_soon(uv_timer_t *timer)
+static bool start_thread(struct sheet *sheet)
 {
-    struct gv_blocklist *b = timer->data;
-
-    if (gv_feed_busy(b->feed))
-        return;
-    uv_timer_stop(timer);
-    for (size_t i = 0; i < LISTS * GV_BLOCKLIST_FORMATS; i++) {
-        struct sheet *sheet = &b->sheets[i / GV_BLOCKLIST_FORMATS][i % GV_BLOCKLIST_FORMATS];
-        if (!sheet->writing && !LIST_EMPTY(&sheet->waiters) && !begin(sheet))
-            answer_all(sheet, false);
-    }
+    sheet->work.data = sheet;
+    gv_buf_init(&sheet->text);
+    if (uv_queue_work(sheet->blocklist->loop, &sheet->work, write_in_thread, written) == 0)
+        return true;
+    drop_copy(sheet);
+    sheet->writing = false;
+    sheet->blocklist->references--; /* never the last: it is not stopped */
+    return false;
 }
 
-/* While the admin's lists are gone through, the listing holds what they have lifted: so it is
- * copied after that. */
 static bool begin(struct sheet *sheet)
 {
     struct gv_blocklist *b = sheet->blocklist;
 
-    if (gv_feed_busy(b->feed)) {
-        if (!uv_is_active((uv_handle_t *)&b->soon))
-            uv_timer_start(&b->soon, on_soon, SOON_MS, SOON_MS);
-        return true;
-    }
     sheet->next = (struct version){.serial = gv_listing_serial(gv_feed_listing(b->feed)),
                                    .ranges = b->ranges,
                                    .at_ms = uv_now(b->loop)};
-    sheet->work.data = sheet;
-    gv_buf_init(&sheet->text);
-    if (!copy(sheet) || uv_queue_work(b->loop, &sheet->work, write_in_thread, written) != 0) {
+    if (!copy(sheet)) {
         drop_copy(sheet);
         return false;
     }
     sheet->writing = true;
     b->references++;
+    if (!sheet->walk)
+        return start_thread(sheet);
+    gv_slices_begin(&b->slices);
     return true;
+}
+
+/* False: it is at its end, and being written. */
+static bool walk_on(struct sheet *sheet)
+{
+    struct gv_subject subject;
+    unsigned bits;
+
+    for (unsigned left = STEPS; left > 0; left--) {
+        if (!gv_listing_next(sheet->walk, &sheet->cursor, &subject, &bits)) {
+            gv_listing_free(sheet->walk);
+            sheet->walk = NULL;
+            if (!start_thread(sheet))
+                fail_all(sheet);
+            return false;
+        }
+        take(sheet, &subject, gv_feed_look(sheet->blocklist->feed, &subject));
+    }
+    return true;
+}
+
+static bool some(void *context)
+{
+    struct gv_blocklist *b = context;
+    bool more = false;
+
+    for (size_t i = 0; i < LISTS * GV_BLOCKLIST_FORMATS && !b->stopped; i++) {
+        struct sheet *sheet = &b->sheets[i / GV_BLOCKLIST_FORMATS][i % GV_BLOCKLIST_FORMATS];
+        more = (sheet->walk && walk_on(sheet)) || more;
+    }
+    return more;
 }
 
 static bool fresh(const struct sheet *sheet)
@@ -263,6 +319,7 @@ static void handle(struct gv_http_request *request, struct gv_blocklist *b,
         return;
     }
     waiter->request = request;
+    waiter->ranges = b->ranges;
     LIST_INSERT_HEAD(&sheet->waiters, waiter, list);
     gv_http_on_closed(request, gone, waiter);
 }
@@ -327,9 +384,9 @@ int gv_blocklist_start(struct gv_blocklist **out, uv_loop_t *loop, const struct 
         sheet->format = (enum gv_blocklist_format)(i % GV_BLOCKLIST_FORMATS);
         LIST_INIT(&sheet->waiters);
     }
+    gv_slices_init(&b->slices, loop, some, b);
     uv_timer_init(loop, &b->timer);
-    uv_timer_init(loop, &b->soon);
-    b->timer.data = b->soon.data = b;
+    b->timer.data = b;
     uv_timer_start(&b->timer, on_timer, TIDY_MS, TIDY_MS);
     uv_unref((uv_handle_t *)&b->timer);
     *out = b;
@@ -346,10 +403,17 @@ void gv_blocklist_stop(struct gv_blocklist *blocklist)
     if (!blocklist)
         return;
     blocklist->stopped = true;
-    for (unsigned i = 0; i < LISTS * GV_BLOCKLIST_FORMATS; i++)
-        forget(&blocklist->sheets[i / GV_BLOCKLIST_FORMATS][i % GV_BLOCKLIST_FORMATS]);
+    for (unsigned i = 0; i < LISTS * GV_BLOCKLIST_FORMATS; i++) {
+        struct sheet *sheet =
+            &blocklist->sheets[i / GV_BLOCKLIST_FORMATS][i % GV_BLOCKLIST_FORMATS];
+        forget(sheet);
+        if (sheet->walk) { /* no thread has it yet */
+            drop_copy(sheet);
+            blocklist->references--; /* never the last */
+        }
+    }
     uv_close((uv_handle_t *)&blocklist->timer, on_closed);
-    uv_close((uv_handle_t *)&blocklist->soon, on_closed);
+    gv_slices_close(&blocklist->slices, on_closed);
 }
 
 void gv_blocklist_ranges_changed(struct gv_blocklist *blocklist)

@@ -11,7 +11,7 @@
 #include "node/serve/feed.h"
 
 /* So long a list is served although something has changed, but for what the admin allows or denies:
- * that is in every list that is served from then on. */
+ * that is in every list that is asked for from then on. */
 #define GV_BLOCKLIST_FRESH_MS 500u
 #define GV_BLOCKLIST_KEPT_MS  600000u /* after the last request it is forgotten */
 

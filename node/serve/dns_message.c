@@ -36,20 +36,6 @@ enum place {
     PLACE_NOTHING /* in a zone, and no address */
 };
 
-struct question {
-    size_t end; /* behind it, in the query */
-    uint16_t type, class;
-    enum place place;
-    enum gv_dns_zone zone;
-    size_t zone_at; /* where the zone's name begins, in the message */
-    struct gv_subject subject;
-};
-
-struct opt {
-    bool present;
-    uint8_t version;
-};
-
 static uint16_t get16(const uint8_t *at)
 {
     return (uint16_t)(at[0] << 8 | at[1]);
@@ -149,12 +135,11 @@ static enum place read_address(struct gv_subject *out, const uint8_t *const *lab
 }
 
 /* False: not a question that can be read. */
-static bool read_question(struct question *out, const uint8_t *query, size_t len)
+static bool read_question(struct gv_dns_question *out, const uint8_t *query, size_t len)
 {
     const uint8_t *labels[LABELS_MAX];
     size_t at = HEADER_LEN, count = 0;
 
-    memset(out, 0, sizeof *out);
     while (at < len && query[at] != 0) {
         /* A pointer or a label of another kind: nothing in a question points anywhere. */
         if (query[at] > 63 || at - HEADER_LEN + query[at] + 2u > NAME_MAX || count == LABELS_MAX)
@@ -176,23 +161,39 @@ static bool read_question(struct question *out, const uint8_t *query, size_t len
     else
         return true;
     out->zone_at = (size_t)(labels[count - 2] - query);
-    out->place = read_address(&out->subject, labels, count - 2);
+    out->place = (uint8_t)read_address(&out->subject, labels, count - 2);
     return true;
 }
 
 /* One record of the additional section, which must be OPT (RFC 6891): it stands at the root. */
-static bool read_additional(struct opt *opt, const uint8_t *query, size_t len, size_t at)
+static bool read_additional(struct gv_dns_question *out, const uint8_t *query, size_t len)
 {
-    memset(opt, 0, sizeof *opt);
     unsigned count = get16(query + 10);
+    size_t at = out->end;
 
     if (count == 0)
         return at == len;
     if (count > 1 || at + 11 > len || query[at] != 0 || get16(query + at + 1) != TYPE_OPT)
         return false;
-    opt->present = true;
-    opt->version = query[at + 6];
+    out->opt = true;
+    out->opt_version = query[at + 6];
+    out->dnssec = query[at + 7] & 0x80;
     return at + 11 + get16(query + at + 9) == len;
+}
+
+void gv_dns_read(struct gv_dns_question *out, const uint8_t *query, size_t len)
+{
+    memset(out, 0, sizeof *out);
+    /* An answer to an answer could go on for ever between two servers. */
+    if (len < HEADER_LEN || get16(query + 2) & FLAG_ANSWER)
+        out->state = GV_DNS_NO_QUESTION;
+    else if (get16(query + 2) & MASK_OPCODE)
+        out->state = GV_DNS_OTHER_OPERATION;
+    else if (len > GV_DNS_QUERY_MAX || get16(query + 4) != 1 || get16(query + 6) != 0 ||
+             get16(query + 8) != 0 || !read_question(out, query, len) ||
+             !read_additional(out, query, len))
+        out->state = GV_DNS_MALFORMED;
+    out->about_address = out->state == GV_DNS_QUESTION && out->place == PLACE_ADDRESS;
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */
@@ -234,7 +235,7 @@ static void put_record(struct writer *w, size_t name_at, unsigned type, uint32_t
 static const uint8_t server_name[] = "\x09localhost";
 static const uint8_t contact_name[] = "\x06nobody\x07invalid";
 
-static void put_soa(struct writer *w, const struct question *q, uint32_t serial)
+static void put_soa(struct writer *w, const struct gv_dns_question *q, uint32_t serial)
 {
     put_record(w, q->zone_at, TYPE_SOA, GV_DNS_NOT_TTL_S,
                sizeof server_name + sizeof contact_name + 20);
@@ -247,13 +248,13 @@ static void put_soa(struct writer *w, const struct question *q, uint32_t serial)
     put32(w, GV_DNS_NOT_TTL_S);
 }
 
-static void put_ns(struct writer *w, const struct question *q)
+static void put_ns(struct writer *w, const struct gv_dns_question *q)
 {
     put_record(w, q->zone_at, TYPE_NS, GV_DNS_TTL_S, sizeof server_name);
     put(w, server_name, sizeof server_name);
 }
 
-static void put_address(struct writer *w, const struct question *q)
+static void put_address(struct writer *w, const struct gv_dns_question *q)
 {
     const uint8_t value[4] = {127, 0, 0, q->zone == GV_DNS_REFUSE ? 3 : 2};
 
@@ -268,7 +269,8 @@ static bool is_test(const struct gv_subject *subject, uint8_t last)
     return subject->family == GV_FAMILY_IPV4 && memcmp(subject->bytes, point, sizeof point) == 0;
 }
 
-static void put_text(struct writer *w, const struct question *q, const struct gv_dns_source *source)
+static void put_text(struct writer *w, const struct gv_dns_question *q,
+                     const struct gv_dns_source *source)
 {
     char text[GV_DNS_TEXT_MAX + 1] = "";
     uint8_t len;
@@ -286,7 +288,7 @@ static void put_text(struct writer *w, const struct question *q, const struct gv
 /* ---- answering ------------------------------------------------------------------------------ */
 
 /* RFC 5782 section 5: 127.0.0.2 is always listed, 127.0.0.1 never. */
-static bool is_listed(const struct question *q, const struct gv_dns_source *source)
+static bool is_listed(const struct gv_dns_question *q, const struct gv_dns_source *source)
 {
     if (is_test(&q->subject, 2))
         return true;
@@ -297,7 +299,7 @@ struct counts {
     unsigned rcode, answers, authorities;
 };
 
-static void put_answers(struct writer *w, struct counts *n, const struct question *q,
+static void put_answers(struct writer *w, struct counts *n, const struct gv_dns_question *q,
                         const struct gv_dns_source *source)
 {
     bool any = q->type == TYPE_ANY, listed = q->place == PLACE_ADDRESS && is_listed(q, source);
@@ -326,26 +328,27 @@ static void put_answers(struct writer *w, struct counts *n, const struct questio
     }
 }
 
-static void put_opt(struct writer *w, unsigned rcode)
+static void put_opt(struct writer *w, unsigned rcode, bool dnssec)
 {
     const uint8_t root = 0;
 
     put(w, &root, 1);
     put16(w, TYPE_OPT);
     put16(w, UDP_MAX);
-    put32(w, (uint32_t)(rcode >> 4) << 24);
+    put32(w, (uint32_t)(rcode >> 4) << 24 | (dnssec ? 0x8000u : 0u));
     put16(w, 0);
 }
 
 static size_t finish(uint8_t *out, struct writer *w, const uint8_t *query, struct counts n,
-                     bool question, bool ours, bool opt)
+                     const struct gv_dns_question *q, bool ours)
 {
+    bool question = q->state == GV_DNS_QUESTION, opt = question && q->opt;
     unsigned keep = FLAG_RECURSE | FLAG_CHECKED | MASK_OPCODE;
     unsigned flags = (get16(query + 2) & keep) | FLAG_ANSWER | (ours ? FLAG_AUTHORITY : 0u);
     struct writer header = {out, out + HEADER_LEN};
 
     if (opt)
-        put_opt(w, n.rcode);
+        put_opt(w, n.rcode, q->dnssec);
     put(&header, query, 2);
     put16(&header, flags | (n.rcode & 15));
     put16(&header, question);
@@ -355,37 +358,38 @@ static size_t finish(uint8_t *out, struct writer *w, const uint8_t *query, struc
     return (size_t)(w->at - out);
 }
 
-size_t gv_dns_answer(uint8_t out[GV_DNS_ANSWER_MAX], const uint8_t *query, size_t len,
-                     const struct gv_dns_source *source, bool welcome)
+size_t gv_dns_write(uint8_t out[GV_DNS_ANSWER_MAX], const uint8_t *query,
+                    const struct gv_dns_question *q, const struct gv_dns_source *source,
+                    bool welcome)
 {
     struct writer w = {out + HEADER_LEN, out + GV_DNS_ANSWER_MAX};
     struct counts n = {RCODE_OK, 0, 0};
-    struct question q;
-    struct opt opt;
-
-    /* An answer to an answer could go on for ever between two servers. */
-    if (len < HEADER_LEN || get16(query + 2) & FLAG_ANSWER)
-        return 0;
-    if (get16(query + 2) & MASK_OPCODE) {
-        n.rcode = RCODE_NOT_IMPLEMENTED;
-        return finish(out, &w, query, n, false, false, false);
-    }
-    if (len > GV_DNS_QUERY_MAX || get16(query + 4) != 1 || get16(query + 6) != 0 ||
-        get16(query + 8) != 0 || !read_question(&q, query, len) ||
-        !read_additional(&opt, query, len, q.end)) {
-        n.rcode = RCODE_FORMAT;
-        return finish(out, &w, query, n, false, false, false);
-    }
-    put(&w, query + HEADER_LEN, q.end - HEADER_LEN);
     bool ours = false;
-    if (opt.present && opt.version > 0) {
+
+    if (q->state == GV_DNS_NO_QUESTION)
+        return 0;
+    if (q->state != GV_DNS_QUESTION) {
+        n.rcode = q->state == GV_DNS_MALFORMED ? RCODE_FORMAT : RCODE_NOT_IMPLEMENTED;
+        return finish(out, &w, query, n, q, false);
+    }
+    put(&w, query + HEADER_LEN, q->end - HEADER_LEN);
+    if (q->opt && q->opt_version > 0) {
         n.rcode = RCODE_BAD_VERSION;
-    } else if (!welcome || q.place == PLACE_ELSEWHERE ||
-               (q.class != CLASS_IN && q.class != CLASS_ANY)) {
+    } else if (!welcome || q->place == PLACE_ELSEWHERE ||
+               (q->class != CLASS_IN && q->class != CLASS_ANY)) {
         n.rcode = RCODE_REFUSED;
     } else {
         ours = true;
-        put_answers(&w, &n, &q, source);
+        put_answers(&w, &n, q, source);
     }
-    return finish(out, &w, query, n, true, ours, opt.present);
+    return finish(out, &w, query, n, q, ours);
+}
+
+size_t gv_dns_answer(uint8_t out[GV_DNS_ANSWER_MAX], const uint8_t *query, size_t len,
+                     const struct gv_dns_source *source, bool welcome)
+{
+    struct gv_dns_question question;
+
+    gv_dns_read(&question, query, len);
+    return gv_dns_write(out, query, &question, source, welcome);
 }

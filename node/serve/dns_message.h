@@ -33,8 +33,33 @@ struct gv_dns_source {
     uint32_t serial; /* of both SOA records */
 };
 
-/* Answers one message. `welcome` false: whoever asks may not, and is told REFUSED. Returns the
- * length of the answer, or 0 when there is none to give: not a query, or too short for a header. */
+enum gv_dns_state { GV_DNS_QUESTION, GV_DNS_NO_QUESTION, GV_DNS_OTHER_OPERATION, GV_DNS_MALFORMED };
+
+/* What a message asks. */
+struct gv_dns_question {
+    enum gv_dns_state state;
+    bool about_address; /* of one of the zones: `subject` */
+    struct gv_subject subject;
+    enum gv_dns_zone zone;
+    /* For who answers. */
+    uint8_t place;
+    uint16_t type, class;
+    size_t end;       /* behind it, in the message */
+    size_t zone_at;   /* where the zone's name begins, in the message */
+    bool opt, dnssec; /* dnssec: the DO bit, which the answer repeats (RFC 3225, section 3) */
+    uint8_t opt_version;
+};
+
+/* Whatever the bytes are. In two steps for who has many questions at once, and wants what the next
+ * answers read on its way from the memory meanwhile. */
+void gv_dns_read(struct gv_dns_question *out, const uint8_t *query, size_t len);
+/* Answers what was read of the query. `welcome` false: whoever asks may not, and is told REFUSED.
+ * Returns the length of the answer, or 0 when there is none to give: not a query, or too short for
+ * a header. */
+size_t gv_dns_write(uint8_t out[GV_DNS_ANSWER_MAX], const uint8_t *query,
+                    const struct gv_dns_question *question, const struct gv_dns_source *source,
+                    bool welcome);
+/* Both. */
 size_t gv_dns_answer(uint8_t out[GV_DNS_ANSWER_MAX], const uint8_t *query, size_t len,
                      const struct gv_dns_source *source, bool welcome);
 

@@ -1,6 +1,7 @@
 #include "node/serve/dnsbl.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 #include "node/serve/dnsbl_internal.h"
 
 #define BATCH       64 /* datagrams a system call */
+#define AHEAD       8  /* questions: so far ahead what they read is asked of the memory */
 #define TURN        4  /* batches before others in the loop have their turn */
 #define UDP_RECEIVE (1 << 20)
 
@@ -21,6 +23,7 @@ struct batch {
     struct iovec in_at[BATCH], out_at[BATCH];
     struct sockaddr_storage from[BATCH];
     uint8_t query[BATCH][GV_DNS_QUERY_MAX + 1]; /* one more, so that a longer one is seen as such */
+    struct gv_dns_question question[BATCH];
     uint8_t answer[BATCH][GV_DNS_ANSWER_MAX];
 };
 
@@ -63,10 +66,10 @@ bool gv_dnsbl_welcome(const struct gv_dnsbl_server *server, const struct sockadd
 }
 
 size_t gv_dnsbl_answer(struct gv_dnsbl_server *server, uint8_t out[GV_DNS_ANSWER_MAX],
-                       const uint8_t *query, size_t len, bool welcome)
+                       const uint8_t *query, const struct gv_dns_question *question, bool welcome)
 {
     struct gv_dnsbl_counters *c = &server->counters;
-    size_t n = gv_dns_answer(out, query, len, &server->source, welcome);
+    size_t n = gv_dns_write(out, query, question, &server->source, welcome);
 
     if (n == 0) {
         c->malformed++;
@@ -108,6 +111,17 @@ static void send_batch(int fd, struct batch *b, size_t count)
     }
 }
 
+/* A million addresses are in no cache while others work: the memory needs as long as an answer
+ * does, but for several at a time. */
+static void read_ahead(const struct gv_dnsbl_server *server, struct batch *b, size_t number)
+{
+    struct gv_dns_question *question = &b->question[number];
+
+    gv_dns_read(question, b->query[number], b->in[number].msg_len);
+    if (server->soon && question->about_address)
+        server->soon(server->source.context, &question->subject);
+}
+
 /* Returns how many datagrams came. */
 static size_t turn(struct listener *listener)
 {
@@ -121,9 +135,13 @@ static size_t turn(struct listener *listener)
     if (n <= 0)
         return 0;
     d->server.source.serial = d->server.serial(d->server.source.context);
+    for (size_t i = 0; i < AHEAD && i < (size_t)n; i++)
+        read_ahead(&d->server, b, i);
     for (size_t i = 0; i < (size_t)n; i++) {
+        if (i + AHEAD < (size_t)n)
+            read_ahead(&d->server, b, i + AHEAD);
         const struct sockaddr *from = (const struct sockaddr *)&b->from[i];
-        size_t len = gv_dnsbl_answer(&d->server, b->answer[answers], b->query[i], b->in[i].msg_len,
+        size_t len = gv_dnsbl_answer(&d->server, b->answer[answers], b->query[i], &b->question[i],
                                      gv_dnsbl_welcome(&d->server, from));
         if (len == 0)
             continue;
@@ -199,7 +217,7 @@ static int open_udp(struct gv_dnsbl *d, struct listener *listener, const struct 
 {
     struct sockaddr_storage to;
     socklen_t len = sizeof to;
-    int one = 1, room = UDP_RECEIVE;
+    int one = 1, room = UDP_RECEIVE, whole4 = IP_PMTUDISC_DO, whole6 = IPV6_PMTUDISC_DO;
 
     gv_net_to_sockaddr(&to, address);
     listener->fd = socket(to.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -208,6 +226,12 @@ static int open_udp(struct gv_dnsbl *d, struct listener *listener, const struct 
     if (to.ss_family == AF_INET6)
         (void)setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
     (void)setsockopt(listener->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    /* No answer is as long as the shortest packet that every path takes (576 bytes): none is ever
+     * in fragments, so none can be forged by one, and the kernel need not number them. */
+    if (to.ss_family == AF_INET6)
+        (void)setsockopt(listener->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &whole6, sizeof whole6);
+    else
+        (void)setsockopt(listener->fd, IPPROTO_IP, IP_MTU_DISCOVER, &whole4, sizeof whole4);
     socklen_t size =
         to.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     if (bind(listener->fd, (const struct sockaddr *)&to, size) != 0 ||
@@ -260,8 +284,11 @@ int gv_dnsbl_start(struct gv_dnsbl **out, const struct gv_dnsbl_options *options
     *out = NULL;
     if (!d)
         return gv_fail(error, GV_ERR_MEMORY, "out of memory");
-    d->server = (struct gv_dnsbl_server){
-        .dnsbl = d, .loop = options->loop, .source = options->source, .serial = options->serial};
+    d->server = (struct gv_dnsbl_server){.dnsbl = d,
+                                         .loop = options->loop,
+                                         .source = options->source,
+                                         .serial = options->serial,
+                                         .soon = options->soon};
     d->listeners = calloc(options->listen_count ? options->listen_count : 1, sizeof *d->listeners);
     d->clients = calloc(options->client_count ? options->client_count : 1, sizeof *d->clients);
     if (!d->listeners || !d->clients) {

@@ -28,6 +28,8 @@ struct gv_dnsbl_options {
     size_t client_count;
     struct gv_dns_source source; /* copied; its serial is taken from `serial` at each query */
     uint32_t (*serial)(void *context);
+    /* The subject is asked for in a moment; may be NULL. Context as of the source. */
+    void (*soon)(void *context, const struct gv_subject *subject);
 };
 
 struct gv_dnsbl_counters {

@@ -11,6 +11,7 @@ struct gv_dnsbl_server {
     uv_loop_t *loop;
     struct gv_dns_source source;
     uint32_t (*serial)(void *context);
+    void (*soon)(void *context, const struct gv_subject *subject);
     struct gv_dnsbl_connection *connections; /* a list, until the last of their handles is closed */
     size_t open;                             /* of them, not closing */
     uint64_t tcp_turns;                      /* connections and answers so far */
@@ -18,9 +19,9 @@ struct gv_dnsbl_server {
 };
 
 bool gv_dnsbl_welcome(const struct gv_dnsbl_server *server, const struct sockaddr *from);
-/* Answers and counts; as gv_dns_answer. */
+/* Answers and counts; as gv_dns_write. */
 size_t gv_dnsbl_answer(struct gv_dnsbl_server *server, uint8_t out[GV_DNS_ANSWER_MAX],
-                       const uint8_t *query, size_t len, bool welcome);
+                       const uint8_t *query, const struct gv_dns_question *question, bool welcome);
 
 /* Takes the connection that waits at `listener`. */
 void gv_dnsbl_accept(struct gv_dnsbl_server *server, uv_stream_t *listener);

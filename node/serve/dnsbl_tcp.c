@@ -73,6 +73,8 @@ static void on_written(uv_write_t *write, int status)
 /* Answers the first whole message of what was read. */
 static bool answer(struct gv_dnsbl_connection *c)
 {
+    struct gv_dns_question question;
+
     if (c->have < 2)
         return false;
     size_t len = (size_t)(c->in[0] << 8 | c->in[1]);
@@ -82,7 +84,8 @@ static bool answer(struct gv_dnsbl_connection *c)
     }
     if (c->have < 2 + len)
         return false;
-    size_t n = gv_dnsbl_answer(c->server, c->out + 2, c->in + 2, len, c->welcome);
+    gv_dns_read(&question, c->in + 2, len);
+    size_t n = gv_dnsbl_answer(c->server, c->out + 2, c->in + 2, &question, c->welcome);
     if (n == 0) {
         drop_counted(c);
         return false;

@@ -376,8 +376,11 @@ unsigned gv_feed_look(const struct gv_feed *feed, const struct gv_subject *subje
 
     if (feed->now.wanted)
         return decide(feed->core, &state, subject);
+    /* What else it may be is listed; so one search for each length on the lists does. */
     bits = gv_listing_get(feed->listing, subject);
-    return bits == 0 && feed->ranges ? decide(feed->core, &state, subject) : bits;
+    if (!(bits & GV_LISTED_REFUSED) && feed->ranges && gv_core_is_denied(feed->core, subject))
+        bits |= GV_LISTED_REFUSED;
+    return bits;
 }
 
 const struct gv_listing *gv_feed_listing(const struct gv_feed *feed)

@@ -214,6 +214,11 @@ unsigned gv_listing_get(const struct gv_listing *listing, const struct gv_subjec
     }
 }
 
+void gv_listing_soon(const struct gv_listing *listing, const struct gv_subject *subject)
+{
+    __builtin_prefetch(home_of(listing, part_of(listing, subject), subject->bytes));
+}
+
 static void put(const struct part *part, struct place p, const uint8_t *key, unsigned bits)
 {
     memcpy(p.line + (size_t)p.at * part->key_len, key, part->key_len);

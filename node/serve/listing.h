@@ -28,6 +28,8 @@ void gv_listing_clear(struct gv_listing *listing, const struct gv_listing *like)
 
 /* Bits of enum gv_listed; 0: not listed. */
 unsigned gv_listing_get(const struct gv_listing *listing, const struct gv_subject *subject);
+/* It is asked for in a moment: its line of memory may come meanwhile. */
+void gv_listing_soon(const struct gv_listing *listing, const struct gv_subject *subject);
 /* `bits` 0 takes it off. Returns GV_OK, or GV_ERR_MEMORY: then it is as before. */
 int gv_listing_set(struct gv_listing *listing, const struct gv_subject *subject, unsigned bits);
 

@@ -73,6 +73,13 @@ static void reason(void *context, char out[GV_DNS_TEXT_MAX + 1], enum gv_dns_zon
     snprintf(out, GV_DNS_TEXT_MAX + 1, "%s", text);
 }
 
+static void soon(void *context, const struct gv_subject *subject)
+{
+    const struct gv_surfaces *s = context;
+
+    gv_listing_soon(gv_feed_listing(s->feed), subject);
+}
+
 static uint32_t serial(void *context)
 {
     const struct gv_surfaces *s = context;
@@ -91,6 +98,7 @@ static int start_dns(struct gv_surfaces *s, const struct gv_surfaces_options *o,
         .client_count = o->options->dnsbl_clients.count,
         .source = {.context = s, .listed = listed, .reason = reason},
         .serial = serial,
+        .soon = soon,
     };
 
     return dns.listen_count ? gv_dnsbl_start(&s->dnsbl, &dns, error) : GV_OK;

@@ -26,6 +26,11 @@ static void reason(void *context, char out[GV_DNS_TEXT_MAX + 1], enum gv_dns_zon
     memcpy(out, "listed", sizeof "listed");
 }
 
+static void soon(void *context, const struct gv_subject *subject)
+{
+    gv_listing_soon(context, subject);
+}
+
 static uint32_t serial(void *context)
 {
     return (uint32_t)gv_listing_serial(context);
@@ -82,6 +87,7 @@ int main(int argc, char **argv)
         .listen_count = 1,
         .source = {.context = listing, .listed = listed, .reason = reason},
         .serial = serial,
+        .soon = soon,
     };
     if (gv_dnsbl_start(&dnsbl, &options, &error) != GV_OK) {
         fprintf(stderr, "%s\n", error.text);

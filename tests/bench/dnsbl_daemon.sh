@@ -47,8 +47,13 @@ for _ in $(seq 200); do
     ask status >/dev/null 2>&1 && break
     sleep 0.1
 done
-awk -v n="$entries" 'BEGIN { srand(7); for (i = 0; i < n; i++)
-    printf "11.%d.%d.%d\n", int(i / 65536), int(i / 256) % 256, i % 256 }' >"$scratch/list"
+# As attackers are, all over the net, each once: neighbours are what a sorted list finds fastest.
+awk -v n="$entries" 'BEGIN { while (n > 0) {
+    at = ++i * 2654435761 % 4294967296
+    a = int(at / 16777216)
+    if (a < 11 || a > 223 || index(" 100 127 169 172 192 198 203 ", " " a " ")) continue
+    printf "%d.%d.%d.%d\n", a, int(at / 65536) % 256, int(at / 256) % 256, at % 256
+    n-- } }' >"$scratch/list"
 resident() { awk '/^VmRSS/ { print $2 * 1024 }' "/proc/$1/status"; }
 before=$(resident "$ours")
 now=$(date -u +%Y-%m-%dT%H:%M:%S)+00:00
@@ -71,7 +76,7 @@ reversed() { awk -F. '{ print $4 "." $3 "." $2 "." $1 }'; }
 for name in $(shuf -n 100 --random-source=<(yes) "$scratch/list" | reversed); do
     [ "$(look "$name.refuse.grapevine")" = 127.0.0.3 ] || wrong=$((wrong + 1))
     [ "$(look +tcp "$name.refuse.grapevine")" = 127.0.0.3 ] || wrong=$((wrong + 1))
-    [ -z "$(look "${name%.11}.12.refuse.grapevine")" ] || wrong=$((wrong + 1))
+    [ -z "$(look "${name%.*}.230.refuse.grapevine")" ] || wrong=$((wrong + 1))
 done
 look "$name.refuse.grapevine" TXT
 echo "dig: 200 questions about listed addresses and 100 about others, $wrong wrong answers"

@@ -2,8 +2,9 @@
 # Debian's crowdsec-firewall-bouncer, unchanged, against a real node, in namespaces of their own: what
 # is locked, denied, allowed, unlisted appears in and leaves its nftables sets (and, where the kernel
 # has them, its ipsets); packets are dropped; it lives through a restart of the node; nobody else may
-# ask. Needs root; the bouncer is unpacked from its package for the test alone (GV_CACHE, by default
-# ~/.cache/grapevine-tests), and nothing of it is installed or started as a service.
+# ask. Likewise Debian's crowdsec-custom-bouncer, which runs a program for each decision. Needs root;
+# the bouncers are unpacked from their packages for the test alone (GV_CACHE, by default
+# ~/.cache/grapevine-tests), and nothing of them is installed or started as a service.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bin=$(cd "${GV_BIN:-$here/../../build/bin}" && pwd)
@@ -33,6 +34,7 @@ if [ "${1:-}" != inside ]; then
     cache=${GV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/grapevine-tests}
     mkdir -p "$cache"
     unpack crowdsec-firewall-bouncer || skip "the package crowdsec-firewall-bouncer cannot be had"
+    unpack crowdsec-custom-bouncer || skip "the package crowdsec-custom-bouncer cannot be had"
     unpack ipset libipset13 iptables libxtables12 libip4tc2 libip6tc2 libnetfilter-conntrack3 \
         libnfnetlink0 || true
     scratch=$(mktemp -d /tmp/gv-bouncer.XXXXXX)
@@ -279,6 +281,43 @@ stop_bouncer
 echo "---- the log of crowdsec-firewall-bouncer ----"
 grep -vE '\[headers\]|(req|resp)-api|Response:|buffer|commit' "$scratch/bouncer.log" | head -n 80
 echo "---- $(wc -l <"$scratch/bouncer.log") lines in all ----"
+
+# ---- Debian's other one, which runs a program for each decision -------------------------------------
+key=$(ask bouncers add custom --json | jq -r .key)
+# shellcheck disable=SC2016 # the program's own words
+printf '#!/bin/sh\necho "$1 $2 $3 $4" >>%s/called\n' "$scratch" >"$scratch/each"
+chmod 755 "$scratch/each"
+touch "$scratch/called"
+cat >"$scratch/custom.yaml" <<CONF
+bin_path: $scratch/each
+feed_via_stdin: false
+total_retries: 0
+scenarios_containing: []
+scenarios_not_containing: [deny]
+origins: [grapevine]
+piddir: $scratch/
+update_frequency: 1s
+cache_retention_duration: 10s
+daemonize: true
+log_mode: stdout
+log_level: info
+api_url: http://127.0.0.1:4729/
+api_key: $key
+prometheus: {enabled: false, listen_addr: 127.0.0.1, listen_port: 60602}
+CONF
+"$cache/debian-crowdsec-custom-bouncer/usr/bin/crowdsec-custom-bouncer" -c "$scratch/custom.yaml" \
+    >>"$scratch/custom.log" 2>&1 &
+custom=$!
+called() { grep -qE "^$1\$" "$scratch/called"; }
+within 8 "the custom bouncer is not told of a lock" called 'add 198.51.100.9 3[0-9]{3} grapevine/locked-here'
+ask deny 203.0.113.9 >/dev/null
+ask allow 198.51.100.9 >/dev/null
+within 3 "the custom bouncer is not told that a lock was lifted" called 'del 198.51.100.9 -[0-9]+ .*'
+called '.*203.0.113.9 .*' && fail "the custom bouncer's filter is not heeded"
+grep -E 'level=(error|fatal)|panic' "$scratch/custom.log" && fail "the custom bouncer complains"
+kill "$custom" && wait "$custom"
+ask unlist 203.0.113.9 >/dev/null
+ask unlist 198.51.100.9 >/dev/null
 
 # ---- the same with ipsets, which know ranges --------------------------------------------------------
 tools=$scratch/tools

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The DNS lists, asked by those they are made for: a real Postfix (postscreen, and reject_rbl_client in
-# the submission service) and a real rspamd, through a real unbound, set up with what `grapevine
-# snippet` prints. Three real nodes: who failed on two of them is untrusted on the first, who was
+# the submission service), a real Exim and a real rspamd, through a real unbound, set up with what
+# `grapevine snippet` prints. Three real nodes: who failed on two of them is untrusted on the first, who was
 # locked there is refused. Needs root; takes the programs from the system, or unpacked for the test alone.
 # shellcheck disable=SC2317 # functions that are called by name
 set -uo pipefail
@@ -17,7 +17,8 @@ if [ "${1:-}" != inside ]; then
     trap 'rm -rf "$folder"' EXIT
     chmod 755 "$folder"
     mkdir "$folder/upper"
-    unpack "$folder" "/usr/sbin/postfix /usr/bin/rspamd /usr/sbin/unbound" postfix rspamd \
+    unpack "$folder" "/usr/sbin/postfix /usr/sbin/exim4 /usr/bin/rspamd /usr/sbin/unbound" \
+        postfix exim4-daemon-light exim4-base libidn12 libunbound8 libgnutls-dane0 rspamd \
         libhyperscan5 libluajit-5.1-2 libluajit-5.1-common unbound libevent-2.1-7 libprotobuf-c1 \
         libpython3.11 libhiredis0.14
     timeout -k 5 240 unshare --net --mount --uts --pid --fork --kill-child --mount-proc \
@@ -32,7 +33,7 @@ mount -t tmpfs tmpfs "$folder/upper"
 lay_over "$folder" "" usr etc var || skip "no overlay file system here"
 mount -t tmpfs tmpfs /run
 mkdir -p /run/rspamd /var/lib/rspamd /var/log/rspamd
-add_users 1301 postfix postdrop
+add_users 1301 postfix postdrop Debian-exim
 printf '127.0.0.1 localhost mx.test\n' >/etc/hosts
 echo 'hosts: files dns' >/etc/nsswitch.conf
 echo 'nameserver 127.0.0.1' >/etc/resolv.conf
@@ -96,6 +97,28 @@ chmod 755 "$scratch"
 postconf -F '*/*/chroot=n' 2>/dev/null
 postfix start >"$scratch/postfix.start" 2>&1 || die "Postfix does not start: $(cat "$scratch/postfix.start")"
 
+ask 1 snippet exim >"$scratch/snippet" || die "no snippet for Exim"
+mkdir -p /etc/exim4 /var/spool/exim4 /var/log/exim4
+chown Debian-exim:Debian-exim /var/spool/exim4 /var/log/exim4
+{
+    echo 'primary_hostname = mx.test'
+    echo 'daemon_smtp_ports = 2587'
+    echo 'local_interfaces = 198.51.100.25'
+    echo 'tls_advertise_hosts ='
+    sed '/^# behind/,$d' "$scratch/snippet"
+    echo 'begin acl'
+    sed '1,/^# behind/d' "$scratch/snippet"
+    echo 'begin authenticators'
+    echo 'plain:'
+    echo '  driver = plaintext'
+    echo '  public_name = PLAIN'
+    echo '  server_prompts = :'
+    # shellcheck disable=SC2016 # Exim's words
+    echo '  server_condition = ${if eq{$auth3}{right}}'
+} >/etc/exim4/exim4.conf
+/usr/sbin/exim4 -bdf >"$scratch/exim.log" 2>&1 &
+pids+=($!)
+
 ask 1 snippet rspamd >"$scratch/rbl.conf" || die "no snippet for rspamd"
 # The module alone: what else rspamd looks at takes it ten seconds to read, and a network.
 echo test >"$scratch/suffixes"
@@ -131,7 +154,9 @@ told "one address is untrusted, one is refused"
 
 # ---- Postfix ---------------------------------------------------------------------------------------
 cat >"$scratch/smtp.py" <<'P'
-"""smtp.py FROM PORT: speaks SMTP up to a recipient, and prints what the server says of that."""
+"""smtp.py FROM PORT [PASSWORD]: speaks SMTP up to a recipient, or to a login with the password, and prints
+what the server says of that."""
+import base64
 import socket
 import sys
 
@@ -139,19 +164,23 @@ with socket.create_connection(("198.51.100.25", int(sys.argv[2])), 20, (sys.argv
     stream = line.makefile("rb")
 
     def answer():
-        while (reply := stream.readline())[3:4] == b"-":
-            pass
-        return reply.decode().strip()
+        text = ""
+        while (reply := stream.readline().decode())[3:4] == "-":
+            text += reply[4:].strip() + " "
+        return reply[:4] + text + reply[4:].strip()
 
     answer()
-    for command in "EHLO client.test", "MAIL FROM:<a@client.test>", "RCPT TO:<b@mx.test>":
+    commands = ["EHLO client.test", "MAIL FROM:<a@client.test>", "RCPT TO:<b@mx.test>"]
+    if len(sys.argv) > 3:
+        commands[1:] = ["AUTH PLAIN " + base64.b64encode(f"\0bob\0{sys.argv[3]}".encode()).decode()]
+    for command in commands:
         line.sendall(command.encode() + b"\r\n")
         said = answer()
     print(said)
 P
 smtp() { timeout 40 ip netns exec clients python3 "$scratch/smtp.py" "$@" 2>>"$scratch/python.log"; }
-says() { # FROM PORT PATTERN
-    said=$(smtp "$1" "$2")
+says() { # FROM PORT PATTERN [PASSWORD]
+    said=$(smtp "$1" "$2" "${@:4}")
     [[ $said =~ $3 ]]
 }
 # postscreen waits a second for DNS, and lets everybody in whom it heard nothing of by then.
@@ -166,6 +195,14 @@ says 198.51.100.9 587 '^554 5.7.1 .*\[198.51.100.9\] blocked using refuse.grapev
 says 198.51.100.7 587 '^250' || fail "the submission service says to who is untrusted alone: $said"
 says 198.51.100.9 25 '^(250|4)' || fail "port 25 says to who is refused: $said"
 told "Postfix: postscreen turns away whom untrusted.grapevine lists, submission whom refuse.grapevine does"
+
+# ---- Exim: before it looks at a password ---------------------------------------------------------------
+until_true 20 "Exim" says 198.51.100.8 2587 '^235' right || echo "$said"
+says 198.51.100.9 2587 '^535 5.7.8 Refused by grapevine: .*locked this address' right ||
+    fail "Exim says to who is refused, with the right password: $said"
+says 198.51.100.7 2587 '^235' right || fail "Exim says to who is untrusted alone: $said"
+says 198.51.100.8 2587 '^535' wrong || fail "Exim says of a wrong password: $said"
+told "Exim: it refuses the logins of whom refuse.grapevine lists"
 
 # ---- rspamd ----------------------------------------------------------------------------------------
 mail='From: a@client.test
@@ -188,6 +225,6 @@ done
 told "rspamd: its rbl module finds who is untrusted, IPv4 and IPv6"
 
 postfix stop >/dev/null 2>&1
-[ "$failures" -eq 0 ] || tail -n 20 "$scratch"/{postfix,rspamd,unbound,node1,python}.log
+[ "$failures" -eq 0 ] || tail -n 20 "$scratch"/{postfix,exim,rspamd,unbound,node1,python}.log
 echo "dnsbl.sh: $failures failed ($((SECONDS - started)) s)"
 [ "$failures" -eq 0 ]

@@ -280,6 +280,11 @@ ask allow 198.51.100.8 >/dev/null
 [ "$(imap 198.51.100.8 alice correct)" = "1 1" ] || fail "an allow-listed address was refused"
 [ -z "$(dns 8.100.51.198.refuse.grapevine)" ] || fail "DNS lists an allow-listed address"
 
+# A login that came over no network is nobody's: allowed, without a line of error in Dovecot's log.
+"${server[@]}" doveadm auth test alice correct >/dev/null 2>&1 || fail "a login without an address was refused"
+sleep 0.5
+grep 'Policy server HTTP error' "$log" && fail "Dovecot complains of the node"
+
 # Nobody else may tell the node of failures.
 code=$(curl -s -o /dev/null -w '%{http_code}' -d '{"remote":"198.51.100.9","success":false}' \
     'http://127.0.0.1:4729/dovecot?command=report')
@@ -287,7 +292,12 @@ code=$(curl -s -o /dev/null -w '%{http_code}' -d '{"remote":"198.51.100.9","succ
 
 [ $failures -eq 0 ] || ask status --json | jq -c .enforcement
 
-# ---- a node that is down lets everybody in ---------------------------------------------------------
+# ---- a node that hangs, or is down, lets everybody in ----------------------------------------------
+kill -STOP "$node"
+began=$SECONDS
+[ "$(imap 198.51.100.7 alice correct)" = "1 1" ] || fail "with a node that hangs nobody can log in"
+[ $((SECONDS - began)) -le 25 ] || fail "a node that hangs costs a login $((SECONDS - began)) s"
+kill -CONT "$node"
 kill "$node" && wait "$node"
 [ "$(imap 198.51.100.7 alice correct)" = "1 1" ] || fail "with the node down nobody can log in"
 

@@ -366,8 +366,10 @@ static void check(const struct question *q, const uint8_t *asked, const uint8_t 
         assert_memory_equal(wire + 12, asked + 12, ldns_rdf_size(name) + 4);
     }
     assert_int_equal(ldns_pkt_edns(answer), read && ldns_pkt_edns(q->packet));
-    if (ldns_pkt_edns(answer))
+    if (ldns_pkt_edns(answer)) {
         assert_int_equal(ldns_pkt_edns_version(answer), 0);
+        assert_int_equal(ldns_pkt_edns_do(answer), ldns_pkt_edns_do(q->packet));
+    }
     if (ours)
         check_records(answer, &q->name, &w, q->type);
     else

@@ -20,7 +20,8 @@
 #include "node/serve/changes.h"
 #include "node/serve/firewall.h"
 
-#define HOUR_MS 3600000u
+#define HOUR_MS  3600000u
+#define FETCH_NS 20000000000u
 
 struct host feed_host;
 struct gv_feed *feed_stage_feed;
@@ -343,6 +344,13 @@ void feed_stage_list(enum gv_command command, const char *text)
 
 char *feed_stage_fetch(const char *path)
 {
+    return feed_stage_fetch_while(path, NULL);
+}
+
+char *feed_stage_fetch_while(const char *path, void (*meanwhile)(unsigned turn))
+{
+    uint64_t start = uv_hrtime();
+    unsigned turn = 0;
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(gv_http_port(http))};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     char request[256], *body;
@@ -359,11 +367,17 @@ char *feed_stage_fetch(const char *path)
     do {
         char some[16384];
         uv_run(&loop, UV_RUN_NOWAIT);
+        if (meanwhile)
+            meanwhile(turn++);
         n = recv(fd, some, sizeof some, MSG_DONTWAIT);
         if (n > 0)
             gv_buf_append(&all, some, (size_t)n);
-    } while (n != 0);
+    } while (n != 0 && uv_hrtime() - start < FETCH_NS);
     close(fd);
+    if (n != 0) {
+        gv_buf_free(&all);
+        return NULL;
+    }
     gv_buf_append(&all, "", 1);
     gv_assert(strncmp((char *)all.data, "HTTP/1.1 200", 12) == 0);
     body = strdup(strstr((char *)all.data, "\r\n\r\n") + 4);

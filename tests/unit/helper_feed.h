@@ -37,8 +37,10 @@ void feed_stage_list(enum gv_command command, const char *prefix);
  * False: they are not after so long. feed_turns counts from its beginning. */
 bool feed_stage_run(size_t listed, uint64_t ms);
 /* The body of a GET, by a bouncer with a key, of its API or a block list; malloc'd, terminated. The
- * loop turns meanwhile. */
+ * loop turns meanwhile, and after each turn `meanwhile` is called with its number; NULL: nothing
+ * is. NULL: there is no answer after 20 s. */
 char *feed_stage_fetch(const char *path);
+char *feed_stage_fetch_while(const char *path, void (*meanwhile)(unsigned turn));
 /* What the firewall's helper holds by the records that it was sent: entries, ranges, allowed ones.
  */
 struct feed_helper {

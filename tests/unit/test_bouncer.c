@@ -298,6 +298,8 @@ static void ranges_are_ranges(void **state)
     assert_string_equal(bouncer_list_values("ip=203.0.113.201"), "203.0.113.128/25");
     assert_string_equal(bouncer_text(json_array_get(bouncer_json, 0), "scope"), "Range");
     assert_string_equal(bouncer_list_values("ip=203.0.113.200"), "203.0.113.200 203.0.113.128/25");
+    assert_string_equal(bouncer_list_values("ip=203.0.113.200&limit=1"), "203.0.113.200");
+    assert_string_equal(bouncer_list_values("ip=203.0.113.200&offset=1"), "203.0.113.128/25");
     assert_string_equal(bouncer_list_values("ip=203.0.113.127"), "");
     assert_string_equal(asked("/v1/decisions?ip=203.0.113.127"), "null");
     assert_string_equal(bouncer_list_values("ip=2001:db8:0:1:a:b:c:d"), "2001:db8:0:1::/64");
@@ -503,6 +505,20 @@ static void after_a_restart_what_was_lifted_is_still_told(void **state)
     assert_int_equal(bouncer_counter("full"), 1);
 }
 
+/* Who starts may hold what somebody before it was told, but nothing whose time is over. */
+static void who_starts_is_told_what_was_lifted_before_its_time(void **state)
+{
+    bouncer_lock("198.51.100.7");
+    bouncer_lock("198.51.100.8");
+    bouncer_command(GV_COMMAND_ALLOW, "198.51.100.7");
+    assert_string_equal(bouncer_values("deleted", "startup=true"), "198.51.100.7");
+    assert_string_equal(bouncer_last_values("new"), "198.51.100.8");
+    bouncer_run(3700); /* a lock is for an hour */
+    bouncer_settle();
+    assert_string_equal(asked("/v1/decisions/stream?startup=true"),
+                        "{\"deleted\":null,\"new\":null}");
+}
+
 static void what_was_forgotten_is_still_told(void **state)
 {
     char address[32];
@@ -571,6 +587,7 @@ int main(void)
         WITH(its_sets_hold_what_is_refused),
         WITH(filters),
         WITH(after_a_restart_what_was_lifted_is_still_told),
+        WITH(who_starts_is_told_what_was_lifted_before_its_time),
         WITH(what_was_forgotten_is_still_told),
         WITH(keys_come_and_go_while_it_runs),
     };

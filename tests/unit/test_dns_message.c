@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "crypto/error.h"
 #include "node/serve/dns_message.h"
 
 enum { A = 1, NS = 2, SOA = 6, TXT = 16, AAAA = 28, ANY = 255 };
@@ -183,17 +184,23 @@ static void edns(void **state)
     uint8_t query[GV_DNS_QUERY_MAX], out[GV_DNS_ANSWER_MAX];
     size_t len = ask(query, "7.2.0.192.refuse.grapevine", ANY);
 
-    len = with_opt(query, len, 0, 12); /* with a cookie that is not understood and left alone */
+    /* With a cookie that is not understood and left alone. The DO bit is repeated, as RFC 3225
+     * says in section 3, and no other of the flags. */
+    len = with_opt(query, len, 0, 12);
     size_t n = gv_dns_answer(out, query, len, &source, true);
     assert_int_equal(out[3] & 15, 0);
     assert_int_equal(out[7], 2);
     assert_int_equal(out[11], 1);
-    assert_memory_equal(out + n - 11, "\0\0\x29\x04\xd0\0\0\0\0\0\0", 11); /* 1232 bytes */
+    assert_memory_equal(out + n - 11, "\0\0\x29\x04\xd0\0\0\x80\0\0\0", 11); /* 1232 bytes */
+    query[len - 12 - 4] = 0x7f;
+    query[len - 12 - 3] = 0xff;
+    n = gv_dns_answer(out, query, len, &source, true);
+    assert_memory_equal(out + n - 11, "\0\0\x29\x04\xd0\0\0\0\0\0\0", 11);
 
     len = with_opt(query, ask(query, "7.2.0.192.refuse.grapevine", A), 1, 0);
     n = gv_dns_answer(out, query, len, &source, true);
     assert_int_equal(out[3] & 15, 0); /* BADVERS is 16: its upper part stands in OPT */
-    assert_memory_equal(out + n - 11, "\0\0\x29\x04\xd0\x01\0\0\0\0\0", 11);
+    assert_memory_equal(out + n - 11, "\0\0\x29\x04\xd0\x01\0\x80\0\0\0", 11);
     assert_int_equal(out[7], 0);
 }
 
@@ -260,6 +267,36 @@ static void longest_names_fit(void **state)
     check_refusal(query, len, 1); /* 256 and more: no name */
 }
 
+/* What is asked of the memory ahead is what is looked up then. */
+static void what_a_question_is_about(void **state)
+{
+    static const struct {
+        const char *name, *subject;
+    } names[] = {
+        {"7.2.0.192.refuse.grapevine", "192.0.2.7"}, {"7.2.0.192.UNTRUSTED.grapevine", "192.0.2.7"},
+        {"2.0.192.refuse.grapevine", NULL},          {"refuse.grapevine", NULL},
+        {"7.2.0.192.refuse.elsewhere", NULL},        {"x.2.0.192.refuse.grapevine", NULL},
+    };
+    uint8_t query[GV_DNS_QUERY_MAX];
+    struct gv_dns_question q;
+    struct gv_subject wanted;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t len = ask(query, names[i].name, A);
+        gv_dns_read(&q, query, len);
+        assert_int_equal(q.about_address, names[i].subject != NULL);
+        if (!names[i].subject)
+            continue;
+        assert_int_equal(gv_subject_parse(&wanted, names[i].subject, strlen(names[i].subject)),
+                         GV_OK);
+        assert_true(gv_subject_equal(&q.subject, &wanted));
+        for (size_t cut = 0; cut < len; cut++) {
+            gv_dns_read(&q, query, cut);
+            assert_false(q.about_address);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +306,7 @@ int main(void)
         cmocka_unit_test(edns),
         cmocka_unit_test(malformed_questions_are_told_so),
         cmocka_unit_test(longest_names_fit),
+        cmocka_unit_test(what_a_question_is_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -441,6 +441,30 @@ static void what_makes_no_sense_is_refused_with_a_sentence(void **state)
     assert_int_equal(observed, 0);
 }
 
+/* doveadm auth test, a program on this host: an error would be three lines in Dovecot's log. */
+static void a_login_from_no_address_is_allowed_and_says_nothing(void **state)
+{
+    assert_int_equal(ask("", "bob", "1", "1"), 0);
+    tell("", "bob", "1", "1", WRONG);
+    tell("", "bob", "2", "2", RIGHT);
+    assert_int_equal(counters().malformed, 0);
+    assert_int_equal(observed, 0);
+}
+
+/* Who is clean has any number of logins under way, where others have five. */
+static void whom_this_host_knows_never_waits(void **state)
+{
+    char session[16];
+
+    tell(CLIENT, "bob", "1", "a", RIGHT);
+    tell(CLIENT, "eve", "1", "b", RIGHT);
+    for (int i = 0; i < 20; i++) {
+        snprintf(session, sizeof session, "s%d", i);
+        assert_int_equal(ask(CLIENT, "bob", session, session), 0);
+    }
+    assert_int_equal(counters().waited, 0);
+}
+
 /* Requests that wait when the server stops, or whose client has gone, leave nothing behind: the
  * sanitizer would tell. */
 static void it_can_stop_while_questions_wait(void **state)
@@ -476,6 +500,8 @@ int main(void)
         TEST(not_enforced_it_counts_and_refuses_nobody),
         TEST(what_the_log_tells_again_is_absorbed),
         TEST(what_makes_no_sense_is_refused_with_a_sentence),
+        TEST(a_login_from_no_address_is_allowed_and_says_nothing),
+        TEST(whom_this_host_knows_never_waits),
         TEST(it_can_stop_while_questions_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,15 @@ static void an_allowed_address_is_off_at_once(void **state)
     feed_stage_list(GV_COMMAND_DENY, "198.51.0.0/16");
     assert_true(feed_stage_run(101, PATIENCE));
     assert_int_equal(feed_stage_helper().ranges, 1);
+    /* What only a range refuses is not in the listing, but in every answer. */
+    struct gv_subject inside = {.family = GV_FAMILY_IPV4, .bytes = {198, 51, 100, 9}};
+    struct gv_subject outside = {.family = GV_FAMILY_IPV4, .bytes = {198, 52, 100, 9}};
+    assert_int_equal(gv_listing_get(gv_feed_listing(feed_stage_feed), &inside), 0);
+    assert_int_equal(gv_feed_look(feed_stage_feed, &inside), GV_LISTED_REFUSED);
+    assert_int_equal(gv_feed_look(feed_stage_feed, &outside), 0);
+    feed_stage_list(GV_COMMAND_ALLOW, "198.51.100.0/24");
+    gv_feed_finish(feed_stage_feed);
+    assert_int_equal(gv_feed_look(feed_stage_feed, &inside), 0);
     feed_stage_close();
 }
 
@@ -145,6 +154,38 @@ static void what_is_allowed_is_named_by_nobody(void **state)
         free(body);
         feed_stage_list(GV_COMMAND_UNLIST, "11.0.16.0/20");
         assert_true(feed_stage_run(MANY, PATIENCE));
+    }
+    feed_stage_close();
+}
+
+/* A script that denies and unlists ranges, one after the other, without an end. */
+static bool denied;
+
+static void change_again(unsigned turn)
+{
+    if (turn % 8 == 0) {
+        feed_stage_list(denied ? GV_COMMAND_UNLIST : GV_COMMAND_DENY, "198.51.0.0/16");
+        denied = !denied;
+    }
+    assert_true(gv_feed_busy(feed_stage_feed));
+}
+
+static void who_changes_the_lists_all_the_time_keeps_nobody_waiting(void **state)
+{
+    static const char *const paths[] = {"/blocklist.txt", "/v1/decisions/stream?startup=true"};
+    unsigned allowed;
+
+    (void)state;
+    feed_stage_open(MANY, 1800000);
+    assert_true(feed_stage_run(MANY, PATIENCE));
+    feed_stage_list(GV_COMMAND_ALLOW, "11.0.16.0/20"); /* the listing holds them all for now */
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        char *all = feed_stage_fetch_while(paths[i], change_again);
+        assert_non_null(all);
+        char *from = strstr(all, "\"new\":");
+        assert_int_equal(named(from ? from : all, &allowed), MANY - 4096);
+        assert_int_equal(allowed, 0);
+        free(all);
     }
     feed_stage_close();
 }
@@ -272,6 +313,7 @@ int main(void)
         cmocka_unit_test(an_allowed_address_is_off_at_once),
         cmocka_unit_test(an_allowed_range_takes_many_turns),
         cmocka_unit_test(what_is_allowed_is_named_by_nobody),
+        cmocka_unit_test(who_changes_the_lists_all_the_time_keeps_nobody_waiting),
         cmocka_unit_test(everything_anew_changes_nothing),
         cmocka_unit_test(hundreds_told_in_one_turn_are_spread),
         cmocka_unit_test(whoever_is_due_comes_in_time),

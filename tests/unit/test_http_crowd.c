@@ -291,11 +291,20 @@ static void get_large(struct gv_http_request *request, void *context)
     gv_http_respond_shared(request, 200, "text/plain", large);
 }
 
+static void get_middling(struct gv_http_request *request, void *context)
+{
+    static char text[100000];
+
+    memset(text, 'x', sizeof text);
+    gv_http_respond(request, 200, "text/plain", text, sizeof text);
+}
+
 static void open_large(void *context)
 {
-    static const struct gv_http_bound_route route = {{"GET", "/large", get_large}, NULL};
+    static const struct gv_http_bound_route routes[] = {{{"GET", "/large", get_large}, NULL},
+                                                        {{"GET", "/middling", get_middling}, NULL}};
     struct gv_http_options options = {
-        .host = "127.0.0.1", .bound = &route, .bound_count = 1, .connections_per_ip = 100};
+        .host = "127.0.0.1", .bound = routes, .bound_count = 2, .connections_per_ip = 100};
     char *bytes = malloc(LARGE);
 
     assert_non_null(bytes);
@@ -355,6 +364,41 @@ static void test_readers_share_one_copy(void **state)
     loop_thread_call(&node.thread, close_large, NULL);
 }
 
+static void count_requests(void *context)
+{
+    struct gv_http_counters counters;
+
+    gv_http_counters(large_server, &counters);
+    *(uint64_t *)context = counters.requests;
+}
+
+/* Sixty who ask for 2 MB in twenty requests each and take nothing: each costs the kernel half a
+ * megabyte and the loop no work beyond that. */
+static void test_who_asks_for_much_and_takes_nothing(void **state)
+{
+    static const char request[] = "GET /middling HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    uint64_t requests = 0, before;
+    int small = 4096;
+
+    loop_thread_call(&node.thread, open_large, NULL);
+    for (unsigned i = 0; i < 60; i++) {
+        fds[i] = tcp_connect(gv_http_port(large_server));
+        assert_int_equal(setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+        for (unsigned n = 0; n < 20; n++)
+            tcp_send(fds[i], request, sizeof request - 1);
+    }
+    do {
+        before = requests;
+        usleep(500000);
+        loop_thread_call(&node.thread, count_requests, &requests);
+    } while (requests != before);
+    others_are_served(10, 1000);
+    disperse(60);
+    loop_thread_call(&node.thread, release_large, NULL);
+    loop_thread_call(&node.thread, close_large, NULL);
+    assert_in_range(requests, 60, 60 * 9);
+}
+
 int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -362,7 +406,7 @@ int main(void)
         WITH(test_requests_in_two_ways),   WITH(test_names_that_are_not_ours),
         WITH(test_huge_questions),         WITH(test_bombs),
         WITH(test_500_slow_clients),       WITH(test_more_than_there_are_places),
-        WITH(test_readers_share_one_copy),
+        WITH(test_readers_share_one_copy), WITH(test_who_asks_for_much_and_takes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
