@@ -319,8 +319,10 @@ void gv_tree_offered(struct gv_core *core, struct gv_link *link)
     size_t count = 0;
 
     if (core->deaf || link->version < GV_VERSION_SHORT ||
-        link->spent.offers++ >= GV_OFFERS_PER_MINUTE)
+        link->spent.offered >= GV_OFFERED_PER_MINUTE)
         return;
+    size_t offered = core->message.mark_count;
+    link->spent.offered += (uint32_t)(offered > GV_OFFERED_LEAST ? offered : GV_OFFERED_LEAST);
     for (size_t i = 0; i < core->message.mark_count; i++) {
         const uint8_t *mark = core->message.marks + i * GV_MARK_LEN;
         const struct gv_item *held = gv_set_find_mark(&core->set, mark);
