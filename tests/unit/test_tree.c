@@ -425,7 +425,7 @@ static void after_a_haul_repair_is_news(void **state)
     assert_int_equal(ask_repair(), 0);
     give_many(records, marks, NOW - GV_HAUL_OLD_MIN);
     assert_int_equal(ask_repair(), 1);
-    host_run(&host, GV_HAUL_FOR_MS);
+    run(GV_HAUL_FOR_MS);
     traffic->tokens = traffic->depth / 8;
     assert_int_equal(ask_repair(), 0);
     free_many(records);
