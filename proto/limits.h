@@ -127,12 +127,15 @@
 #define GV_HAUL_OLD_MIN   2u       /* minutes: what is younger is news, however much of it comes */
 #define GV_HAUL_FOR_MS    120000u  /* so long repair is worth as much as news, */
 #define GV_HAUL_AGAIN_MS  3600000u /* and so seldom: what it costs comes out of one bucket */
-#define GV_ASKED          1024u    /* marks remembered of a haul: 16 kB */
-#define GV_ASKED_MS       5000u    /* whoever was asked has answered by then, or will not */
-#define GV_OFFER_AGE_MS   2000u    /* by then a tree has brought it everywhere */
-#define GV_OFFER_MS       15000u   /* between two offers: a frame each, 23 kB an hour */
-#define GV_OFFER_BUSY_MS  20000u   /* in a busy hour, when more of them go along with news */
-#define GV_OFFER_BURST    4u       /* offers that may go without a pause */
+/* Comparisons that a node begins after a haul even if it gave away all that it had: 5 kB each, of
+ * the 40 that nothing else takes. */
+#define GV_HAUL_TRIES    3u
+#define GV_ASKED         1024u  /* marks remembered of a haul: 16 kB */
+#define GV_ASKED_MS      5000u  /* whoever was asked has answered by then, or will not */
+#define GV_OFFER_AGE_MS  2000u  /* by then a tree has brought it everywhere */
+#define GV_OFFER_MS      15000u /* between two offers: a frame each, 23 kB an hour */
+#define GV_OFFER_BUSY_MS 20000u /* in a busy hour, when more of them go along with news */
+#define GV_OFFER_BURST   4u     /* offers that may go without a pause */
 /* Marks looked at, of a peer: as many as he is given records, so that a half of the mesh can be
  * offered in one minute. */
 #define GV_OFFERED_PER_MINUTE GV_WANTS_PER_MINUTE

@@ -194,6 +194,24 @@ static void trim(struct answer *answer)
         answer->count--;
 }
 
+static uint64_t soon_ms(struct gv_core *core)
+{
+    return gv_core_after(core, GV_HAUL_REPAIR_MS + gv_drbg_below(&core->drbg, GV_HAUL_REPAIR_MS));
+}
+
+static uint64_t in_turn_ms(struct gv_core *core)
+{
+    return gv_core_after(core, GV_REPAIR_MIN_MS +
+                                   gv_drbg_below(&core->drbg, GV_REPAIR_MAX_MS - GV_REPAIR_MIN_MS));
+}
+
+/* It was compared, and need not be again. */
+static void settle_haul(struct gv_core *core)
+{
+    core->haul_tries = 0;
+    core->repair_ms = in_turn_ms(core);
+}
+
 static void end_here(struct gv_core *core, struct gv_link *link, enum gv_tree tree)
 {
     core->last_repair_ms = core->now_ms;
@@ -201,7 +219,8 @@ static void end_here(struct gv_core *core, struct gv_link *link, enum gv_tree tr
     if (tree == GV_TREE_STATEMENTS) {
         link->joined = link->joined || (!link->fed && link->repair_ms == UINT64_MAX);
         link->fed = false;
-        core->haul_open = false;
+        if (core->now_ms < link->haul_ms && core->haul_tries > 0)
+            settle_haul(core);
         gv_book_felt(core, link);
     }
     if (!link->repairing)
@@ -288,7 +307,7 @@ void gv_repair_answer(struct gv_core *core, struct gv_link *link)
     if (link->spent.repairs++ >= GV_REPAIR_PER_MINUTE)
         return;
     /* Whoever asks will ask another, or again. */
-    if (link->joined && !gv_repair_allows(core))
+    if (link->joined && core->now_ms >= link->haul_ms && !gv_repair_allows(core))
         return;
     answer = answer_new(core, link, message->tree);
     if (!answer)
@@ -338,11 +357,6 @@ bool gv_repair_allows(struct gv_core *core)
     return gv_traffic_allows(&core->traffic, early ? GV_WORTH_NEWS : GV_WORTH_REPAIR);
 }
 
-static uint64_t soon_ms(struct gv_core *core)
-{
-    return gv_core_after(core, GV_HAUL_REPAIR_MS + gv_drbg_below(&core->drbg, GV_HAUL_REPAIR_MS));
-}
-
 void gv_repair_haul(struct gv_core *core)
 {
     uint64_t due_ms = soon_ms(core);
@@ -350,8 +364,8 @@ void gv_repair_haul(struct gv_core *core)
     if (core->now_ms >= core->haul_next_ms) {
         core->haul_ms = gv_core_after(core, GV_HAUL_FOR_MS);
         core->haul_next_ms = gv_core_after(core, GV_HAUL_AGAIN_MS);
+        core->haul_tries = GV_HAUL_TRIES;
     }
-    core->haul_open = true;
     if (due_ms < core->repair_ms)
         core->repair_ms = due_ms;
 }
@@ -398,14 +412,13 @@ void gv_repair_tick(struct gv_core *core)
     }
     if (core->repair_ms > core->now_ms)
         return;
-    core->repair_ms = gv_core_after(
-        core, GV_REPAIR_MIN_MS + gv_drbg_below(&core->drbg, GV_REPAIR_MAX_MS - GV_REPAIR_MIN_MS));
-    /* Whoever was asked may have nothing left to answer with. */
-    if (core->haul_open && core->now_ms < core->haul_ms)
-        core->repair_ms = soon_ms(core);
+    bool urgent = core->haul_tries > 0 && core->now_ms < core->haul_ms;
+    core->repair_ms = urgent && --core->haul_tries > 0 ? soon_ms(core) : in_turn_ms(core);
     struct gv_link *link = random_member(core);
-    if (!link || !gv_repair_allows(core))
+    if (!link || (!urgent && !gv_repair_allows(core)))
         return;
+    if (urgent)
+        link->haul_ms = gv_core_after(core, GV_EXCHANGE_MS);
     /* Both in one frame: most of the time both are equal, and headers are what that costs. */
     gv_repair_begin(core, link, GV_TREE_ROSTER);
     gv_repair_begin(core, link, GV_TREE_STATEMENTS);

@@ -75,6 +75,8 @@ struct gv_link {
     bool repairing;                  /* the statements are to follow the roster */
     bool joined;                     /* the first repair of this session is done */
     bool fed;                        /* the present one brought something */
+    uint64_t haul_ms;                /* until then the one that a haul led to goes on, whatever the
+                                        bucket holds */
     uint64_t exchange_ms;            /* records that come before were asked for */
     uint64_t bytes_before;           /* bytes_in a minute ago */
     uint8_t spared[GV_SPREAD_TREES]; /* by tree: so many duplicates before it is pruned again */
@@ -267,7 +269,7 @@ struct gv_core {
     uint64_t feeler_ms;    /* next look beyond the peers (SPEC 9.4) */
     uint64_t repair_ms;    /* next repair with a random peer */
     uint64_t haul_ms;      /* until then repair is worth as much as news, */
-    bool haul_open;        /* no comparison has come to its end since */
+    unsigned haul_tries;   /* so many comparisons are begun all the same */
     uint64_t haul_next_ms; /* and from then on a haul makes it so again */
     uint64_t last_repair_ms, clock_noted_ms, full_noted_ms;
     uint64_t bytes_in, bytes_out;

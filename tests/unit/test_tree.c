@@ -431,6 +431,26 @@ static void after_a_haul_repair_is_news(void **state)
     free_many(records);
 }
 
+/* Who gave most away, and has nothing left, would lack verdicts longest. */
+static void who_gave_all_away_compares_all_the_same(void **state)
+{
+    struct gv_buf records[MANY];
+    uint8_t marks[MANY * GV_MARK_LEN];
+
+    give_many(records, marks, NOW - GV_HAUL_OLD_MIN);
+    host.core->traffic.tokens = -host.core->traffic.depth;
+    host.core->traffic.reserve = 0;
+    puppet_forget(&puppet);
+    puppet_forget(&other);
+    run(2 * GV_HAUL_REPAIR_MS);
+    assert_true(puppet.count[GV_MESSAGE_RECONCILE] + other.count[GV_MESSAGE_RECONCILE] >= 2);
+    host.core->traffic.tokens = -host.core->traffic.depth;
+    run(2 * GV_HAUL_FOR_MS); /* nobody answers: of both trees so often, and no more */
+    assert_int_equal(puppet.count[GV_MESSAGE_RECONCILE] + other.count[GV_MESSAGE_RECONCILE],
+                     2 * GV_HAUL_TRIES);
+    free_many(records);
+}
+
 /* Two that offer the same haul: one is asked, and the other when that one did not give it. */
 static void a_haul_is_asked_for_once(void **state)
 {
@@ -620,6 +640,7 @@ int main(void)
         STORY(a_haul_is_offered_and_not_pushed),
         STORY(a_burst_of_news_is_pushed),
         STORY(after_a_haul_repair_is_news),
+        STORY(who_gave_all_away_compares_all_the_same),
         STORY(a_haul_is_asked_for_once),
         STORY(the_verdict_goes_first),
         cmocka_unit_test(settled_trees_bring_each_record_once),
