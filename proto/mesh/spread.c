@@ -98,7 +98,8 @@ static void drop_deferred(struct gv_core *core)
             continue;
         core->fresh[i].lead = kept == 0 || core->fresh[i].haul ||
                               !came_with(core, item, &core->fresh[i], &core->fresh[kept - 1]);
-        if (core->fresh[i].lead)
+        /* What is offered as a haul need not be offered again: comparing follows. */
+        if (core->fresh[i].lead && !core->fresh[i].haul)
             gv_tree_remember(core, item, core->fresh[i].from);
         core->fresh[kept++] = core->fresh[i];
     }
