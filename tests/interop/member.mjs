@@ -242,6 +242,7 @@ export class Member extends EventEmitter {
             if (haul && link.version >= 2) link.send({ name: 'OFFER', marks: [mark] });
             else this.#give(link, [held]);
         }
+        if (haul) return; // comparing follows
         setTimeout(() => lazy.filter(({ version }) => version >= 2) // 7: in version 1 none
             .forEach((link) => link.send({ name: 'OFFER', marks: [mark] })), 2000)
             .unref();
