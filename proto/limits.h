@@ -122,21 +122,30 @@
 #define GV_MARK_LEN 4u
 #define GV_RECENT   1024u /* records remembered until they are offered */
 /* New records of one message beyond which they are old ones that one side had missed. */
-#define GV_HAUL              8u
-#define GV_HAUL_REPAIR_MS    10000u /* to 20 s after one: was that all? */
-#define GV_ASKED             1024u  /* marks remembered of a haul: 16 kB */
-#define GV_ASKED_MS          5000u  /* whoever was asked has answered by then, or will not */
-#define GV_OFFER_AGE_MS      2000u  /* by then a tree has brought it everywhere */
-#define GV_OFFER_MS          15000u /* between two offers: a frame each, 23 kB an hour */
-#define GV_OFFER_BUSY_MS     20000u /* in a busy hour, when more of them go along with news */
-#define GV_OFFER_BURST       4u     /* offers that may go without a pause */
-#define GV_OFFERS_PER_MINUTE 60u    /* looked at, of a peer */
-#define GV_REPAIR_MIN_MS     60000u /* with a random peer, every 60 to 300 s */
-#define GV_REPAIR_MAX_MS     300000u
-#define GV_REPAIR_SPLIT      16u   /* ranges that one that differs is split into */
-#define GV_REPAIR_LIST       32u   /* a range of up to so many is sent as ids */
-#define GV_REPAIR_PER_MINUTE 128u  /* reconcile messages answered on a link */
-#define GV_ACKS_PER_MINUTE   2048u /* of own statements, a peer: 64 an hour in 24 h, and some */
+#define GV_HAUL           8u
+#define GV_HAUL_REPAIR_MS 10000u   /* to 20 s after one: was that all? */
+#define GV_HAUL_OLD_MIN   2u       /* minutes: what is younger is news, however much of it comes */
+#define GV_HAUL_FOR_MS    120000u  /* so long repair is worth as much as news, */
+#define GV_HAUL_AGAIN_MS  3600000u /* and so seldom: what it costs comes out of one bucket */
+/* Comparisons that a node begins after a haul even if it gave away all that it had: 5 kB each, of
+ * the 40 that nothing else takes. */
+#define GV_HAUL_TRIES    3u
+#define GV_ASKED         1024u  /* marks remembered of a haul: 16 kB */
+#define GV_ASKED_MS      5000u  /* whoever was asked has answered by then, or will not */
+#define GV_OFFER_AGE_MS  2000u  /* by then a tree has brought it everywhere */
+#define GV_OFFER_MS      15000u /* between two offers: a frame each, 23 kB an hour */
+#define GV_OFFER_BUSY_MS 20000u /* in a busy hour, when more of them go along with news */
+#define GV_OFFER_BURST   4u     /* offers that may go without a pause */
+/* Marks looked at, of a peer: as many as he is given records, so that a half of the mesh can be
+ * offered in one minute. */
+#define GV_OFFERED_PER_MINUTE GV_WANTS_PER_MINUTE
+#define GV_OFFERED_LEAST      64u    /* as which a shorter offer counts: an answer has headers */
+#define GV_REPAIR_MIN_MS      60000u /* with a random peer, every 60 to 300 s */
+#define GV_REPAIR_MAX_MS      300000u
+#define GV_REPAIR_SPLIT       16u   /* ranges that one that differs is split into */
+#define GV_REPAIR_LIST        32u   /* a range of up to so many is sent as ids */
+#define GV_REPAIR_PER_MINUTE  128u  /* reconcile messages answered on a link */
+#define GV_ACKS_PER_MINUTE    2048u /* of own statements, a peer: 64 an hour in 24 h, and some */
 /* Of what a peer said before, acknowledged again: 4 frames of 64, or what one says again who
  * lost the answer. */
 #define GV_REPEATS_PER_MINUTE 256u

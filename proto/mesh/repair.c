@@ -194,6 +194,24 @@ static void trim(struct answer *answer)
         answer->count--;
 }
 
+static uint64_t soon_ms(struct gv_core *core)
+{
+    return gv_core_after(core, GV_HAUL_REPAIR_MS + gv_drbg_below(&core->drbg, GV_HAUL_REPAIR_MS));
+}
+
+static uint64_t in_turn_ms(struct gv_core *core)
+{
+    return gv_core_after(core, GV_REPAIR_MIN_MS +
+                                   gv_drbg_below(&core->drbg, GV_REPAIR_MAX_MS - GV_REPAIR_MIN_MS));
+}
+
+/* It was compared, and need not be again. */
+static void settle_haul(struct gv_core *core)
+{
+    core->haul_tries = 0;
+    core->repair_ms = in_turn_ms(core);
+}
+
 static void end_here(struct gv_core *core, struct gv_link *link, enum gv_tree tree)
 {
     core->last_repair_ms = core->now_ms;
@@ -201,6 +219,8 @@ static void end_here(struct gv_core *core, struct gv_link *link, enum gv_tree tr
     if (tree == GV_TREE_STATEMENTS) {
         link->joined = link->joined || (!link->fed && link->repair_ms == UINT64_MAX);
         link->fed = false;
+        if (core->now_ms < link->haul_ms && core->haul_tries > 0)
+            settle_haul(core);
         gv_book_felt(core, link);
     }
     if (!link->repairing)
@@ -287,7 +307,7 @@ void gv_repair_answer(struct gv_core *core, struct gv_link *link)
     if (link->spent.repairs++ >= GV_REPAIR_PER_MINUTE)
         return;
     /* Whoever asks will ask another, or again. */
-    if (link->joined && !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
+    if (link->joined && core->now_ms >= link->haul_ms && !gv_repair_allows(core))
         return;
     answer = answer_new(core, link, message->tree);
     if (!answer)
@@ -328,13 +348,26 @@ void gv_repair_begin(struct gv_core *core, struct gv_link *link, enum gv_tree tr
     gv_link_post(core, link, &core->scratch, true);
 }
 
+/* After a haul everybody has just given much away, and those whom it passed by would wait for
+ * verdicts until the buckets are full again: so for a while it is worth as much as news. */
+bool gv_repair_allows(struct gv_core *core)
+{
+    bool early = core->now_ms < core->haul_ms && !core->deaf;
+
+    return gv_traffic_allows(&core->traffic, early ? GV_WORTH_NEWS : GV_WORTH_REPAIR);
+}
+
 void gv_repair_haul(struct gv_core *core)
 {
-    uint64_t soon_ms =
-        gv_core_after(core, GV_HAUL_REPAIR_MS + gv_drbg_below(&core->drbg, GV_HAUL_REPAIR_MS));
+    uint64_t due_ms = soon_ms(core);
 
-    if (soon_ms < core->repair_ms)
-        core->repair_ms = soon_ms;
+    if (core->now_ms >= core->haul_next_ms) {
+        core->haul_ms = gv_core_after(core, GV_HAUL_FOR_MS);
+        core->haul_next_ms = gv_core_after(core, GV_HAUL_AGAIN_MS);
+        core->haul_tries = GV_HAUL_TRIES;
+    }
+    if (due_ms < core->repair_ms)
+        core->repair_ms = due_ms;
 }
 
 /* Its certificate was not here: fetch the roster, then this again. A record whose certificate is
@@ -379,11 +412,13 @@ void gv_repair_tick(struct gv_core *core)
     }
     if (core->repair_ms > core->now_ms)
         return;
-    core->repair_ms = gv_core_after(
-        core, GV_REPAIR_MIN_MS + gv_drbg_below(&core->drbg, GV_REPAIR_MAX_MS - GV_REPAIR_MIN_MS));
+    bool urgent = core->haul_tries > 0 && core->now_ms < core->haul_ms;
+    core->repair_ms = urgent && --core->haul_tries > 0 ? soon_ms(core) : in_turn_ms(core);
     struct gv_link *link = random_member(core);
-    if (!link || !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
+    if (!link || (!urgent && !gv_repair_allows(core)))
         return;
+    if (urgent)
+        link->haul_ms = gv_core_after(core, GV_EXCHANGE_MS);
     /* Both in one frame: most of the time both are equal, and headers are what that costs. */
     gv_repair_begin(core, link, GV_TREE_ROSTER);
     gv_repair_begin(core, link, GV_TREE_STATEMENTS);

@@ -88,7 +88,7 @@ static void drop_deferred(struct gv_core *core)
     for (size_t i = 0; i < core->fresh_count; i++) {
         const struct gv_item *item = gv_set_find(&core->set, core->fresh[i].id);
         enum gv_worth worth = GV_WORTH_NEWS;
-        if (core->fresh[i].calm)
+        if (core->fresh[i].calm && !core->fresh[i].haul)
             worth = GV_WORTH_REPAIR;
         else if (core->fresh[i].from == 0)
             worth = GV_WORTH_OWN;
@@ -98,7 +98,8 @@ static void drop_deferred(struct gv_core *core)
             continue;
         core->fresh[i].lead = kept == 0 || core->fresh[i].haul ||
                               !came_with(core, item, &core->fresh[i], &core->fresh[kept - 1]);
-        if (core->fresh[i].lead)
+        /* What is offered as a haul need not be offered again: comparing follows. */
+        if (core->fresh[i].lead && !core->fresh[i].haul)
             gv_tree_remember(core, item, core->fresh[i].from);
         core->fresh[kept++] = core->fresh[i];
     }
@@ -256,11 +257,22 @@ static int take_record(struct gv_core *core, struct gv_link *link, const uint8_t
     return gv_admit(core, *record, *len, source, link->id);
 }
 
+static bool is_old(const struct gv_core *core, const struct gv_fresh *fresh)
+{
+    const struct gv_item *item = gv_set_find(&core->set, fresh->id);
+
+    return item && item->key.minute + GV_HAUL_OLD_MIN <= core->now_min;
+}
+
 /* So many at once were said long ago, while a part of the mesh did not hear them: pushed, they
  * would come from every side at once. Repair looks soon whether that was all. */
 static void note_haul(struct gv_core *core, const struct gv_link *link, size_t before)
 {
-    if (core->fresh_count <= before + GV_HAUL)
+    size_t old = 0;
+
+    for (size_t i = before; i < core->fresh_count; i++)
+        old += core->fresh[i].from == link->id && is_old(core, &core->fresh[i]);
+    if (old <= GV_HAUL)
         return;
     for (size_t i = before; i < core->fresh_count; i++)
         core->fresh[i].haul = core->fresh[i].from == link->id;
@@ -347,7 +359,7 @@ static void take_wants(struct gv_core *core, struct gv_link *link)
             link->spent.records++;
         }
     }
-    if (link->joined && !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
+    if (link->joined && !gv_repair_allows(core))
         return;
     core->answering = true;
     gv_spread_items(core, link, found, count, true);

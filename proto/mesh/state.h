@@ -26,7 +26,7 @@
 struct gv_spent {
     uint64_t minute_ms; /* its start */
     uint32_t repeats;   /* of own statements that we hold already, acknowledged once more */
-    uint32_t repairs, records, acks, offers, asks, follows, pings;
+    uint32_t repairs, records, acks, offered, asks, follows, pings;
     uint32_t mismatches; /* short records that no certificate known here signed */
     uint64_t bytes;      /* that nobody had asked for, with headers */
 };
@@ -75,6 +75,8 @@ struct gv_link {
     bool repairing;                  /* the statements are to follow the roster */
     bool joined;                     /* the first repair of this session is done */
     bool fed;                        /* the present one brought something */
+    uint64_t haul_ms;                /* until then the one that a haul led to goes on, whatever the
+                                        bucket holds */
     uint64_t exchange_ms;            /* records that come before were asked for */
     uint64_t bytes_before;           /* bytes_in a minute ago */
     uint8_t spared[GV_SPREAD_TREES]; /* by tree: so many duplicates before it is pruned again */
@@ -263,9 +265,12 @@ struct gv_core {
     struct gv_vote *votes; /* owned scratch */
     size_t votes_cap;
 
-    uint64_t minute_ms; /* next minute's work */
-    uint64_t feeler_ms; /* next look beyond the peers (SPEC 9.4) */
-    uint64_t repair_ms; /* next repair with a random peer */
+    uint64_t minute_ms;    /* next minute's work */
+    uint64_t feeler_ms;    /* next look beyond the peers (SPEC 9.4) */
+    uint64_t repair_ms;    /* next repair with a random peer */
+    uint64_t haul_ms;      /* until then repair is worth as much as news, */
+    unsigned haul_tries;   /* so many comparisons are begun all the same */
+    uint64_t haul_next_ms; /* and from then on a haul makes it so again */
     uint64_t last_repair_ms, clock_noted_ms, full_noted_ms;
     uint64_t bytes_in, bytes_out;
     uint64_t signals_made, signals_accepted, signals_refused, records_duplicate;
@@ -577,6 +582,8 @@ void gv_repair_soon(struct gv_core *core, struct gv_link *link);
 /* Much came at once, or was offered: within 10 to 20 s it is asked whether that was all (SPEC 9.3).
  */
 void gv_repair_haul(struct gv_core *core);
+/* May sets be compared now? */
+bool gv_repair_allows(struct gv_core *core);
 /* The roster, and when that is done, the statements: what a new link needs. */
 void gv_repair_join(struct gv_core *core, struct gv_link *link);
 /* One tree. */

@@ -229,7 +229,7 @@ void gv_tree_board(struct gv_core *core, struct gv_link *link)
 
     step_over(core, link);
     if (link->outbox.len == 0 || link->outbox.len + most > GV_FRAME_PLAIN_MAX ||
-        due_on(core, link) > core->now_ms || !gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
+        due_on(core, link) > core->now_ms || !gv_repair_allows(core))
         return;
     link->offer_ms = core->now_ms;
     offer(core, link);
@@ -254,7 +254,7 @@ void gv_tree_tick(struct gv_core *core)
     core->offer_ms = (core->offer_ms > core->now_ms ? core->offer_ms : core->now_ms) +
                      (core->busy ? GV_OFFER_BUSY_MS : GV_OFFER_MS);
     next->offer_ms = core->now_ms;
-    if (gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR))
+    if (gv_repair_allows(core))
         offer(core, next);
 }
 
@@ -319,8 +319,10 @@ void gv_tree_offered(struct gv_core *core, struct gv_link *link)
     size_t count = 0;
 
     if (core->deaf || link->version < GV_VERSION_SHORT ||
-        link->spent.offers++ >= GV_OFFERS_PER_MINUTE)
+        link->spent.offered >= GV_OFFERED_PER_MINUTE)
         return;
+    size_t offered = core->message.mark_count;
+    link->spent.offered += (uint32_t)(offered > GV_OFFERED_LEAST ? offered : GV_OFFERED_LEAST);
     for (size_t i = 0; i < core->message.mark_count; i++) {
         const uint8_t *mark = core->message.marks + i * GV_MARK_LEN;
         const struct gv_item *held = gv_set_find_mark(&core->set, mark);

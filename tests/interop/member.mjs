@@ -13,6 +13,7 @@ const ALL_TREES = 255;
 const MESSAGE_RECORDS = 64;
 const MESSAGE_BYTES = 12 * 1024;
 const HAUL = 8; // 9.3
+const HAUL_OLD = 2; // minutes
 const ASKED_MS = 5000;
 const BANNED_MS = 600_000; // 9.2
 const PING_MS = 240_000; // 7
@@ -155,7 +156,8 @@ export class Member extends EventEmitter {
                 this.emit('record', held, link);
             }
         }
-        for (const held of fresh) this.#spread(held, link, fresh.length > HAUL);
+        const old = fresh.filter(({ minute }) => minute + HAUL_OLD <= minuteNow()).length;
+        for (const held of fresh) this.#spread(held, link, old > HAUL);
         if (ids.length > 0) link.send({ name: 'ACK', ids });
     }
     #whole(came, link) { // 8.7
@@ -240,6 +242,7 @@ export class Member extends EventEmitter {
             if (haul && link.version >= 2) link.send({ name: 'OFFER', marks: [mark] });
             else this.#give(link, [held]);
         }
+        if (haul) return; // comparing follows
         setTimeout(() => lazy.filter(({ version }) => version >= 2) // 7: in version 1 none
             .forEach((link) => link.send({ name: 'OFFER', marks: [mark] })), 2000)
             .unref();

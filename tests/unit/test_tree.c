@@ -338,36 +338,117 @@ static void offer_all(struct puppet *who, const uint8_t *marks, size_t count)
     puppet_say_buf(who, &message);
 }
 
-/* What a half of the mesh had missed comes in one message, and would come from every neighbour: it
- * goes on as marks, and whoever asks for many is given these. */
-static void a_haul_is_offered_and_not_pushed(void **state)
+enum { MANY = GV_HAUL + 1 };
+
+static void free_many(struct gv_buf records[MANY])
 {
-    enum { COUNT = GV_HAUL + 1 };
-    struct gv_buf records[COUNT], message;
-    uint8_t marks[COUNT * GV_MARK_LEN];
+    for (unsigned i = 0; i < MANY; i++)
+        gv_buf_free(&records[i]);
+}
+
+static void give_many(struct gv_buf records[MANY], uint8_t *marks, uint32_t minute)
+{
+    struct gv_buf message;
 
     gv_buf_init(&message);
-    gv_message_records_start(&message, COUNT);
-    for (unsigned i = 0; i < COUNT; i++) {
-        records[i] = puppet_signal_on(&puppet, 1 + i, NOW);
+    gv_message_records_start(&message, MANY);
+    for (unsigned i = 0; i < MANY; i++) {
+        records[i] = puppet_signal_on(&puppet, 1 + i, minute);
         gv_message_record(&message, records[i].data, records[i].len);
         mark_of(marks + i * GV_MARK_LEN, &records[i]);
     }
     puppet_forget(&other);
     puppet_say_buf(&puppet, &message);
+}
+
+/* What a half of the mesh had missed comes in one message, and would come from every neighbour: it
+ * goes on as marks, and whoever asks for many is given these. */
+static void a_haul_is_offered_and_not_pushed(void **state)
+{
+    struct gv_buf records[MANY], message;
+    uint8_t marks[MANY * GV_MARK_LEN];
+
+    give_many(records, marks, NOW - GV_HAUL_OLD_MIN);
     run(GV_OFFER_AGE_MS - 1);
     assert_int_equal(other.records[GV_RECORD_SIGNAL], 0);
     assert_int_equal(other.count[GV_MESSAGE_OFFER], 1);
     assert_int_equal(other.heard.len, 4 + sizeof marks);
     assert_int_equal(puppet.count[GV_MESSAGE_OFFER], 0);
     gv_buf_init(&message);
-    gv_message_graft(&message, 0, marks, COUNT);
+    gv_message_graft(&message, 0, marks, MANY);
     puppet_say_buf(&other, &message);
-    for (unsigned i = 0; i < COUNT; i++) {
+    for (unsigned i = 0; i < MANY; i++)
         assert_true(puppet_heard_record(&other, &records[i]));
-        gv_buf_free(&records[i]);
-    }
-    assert_int_equal(other.records[GV_RECORD_SIGNAL], COUNT);
+    assert_int_equal(other.records[GV_RECORD_SIGNAL], MANY);
+    free_many(records);
+}
+
+/* As many that were just said are a burst in a storm: a second more would be a second lost. */
+static void a_burst_of_news_is_pushed(void **state)
+{
+    struct gv_buf records[MANY];
+    uint8_t marks[MANY * GV_MARK_LEN];
+
+    give_many(records, marks, NOW - GV_HAUL_OLD_MIN + 1);
+    run(GV_OFFER_AGE_MS - 1);
+    assert_int_equal(other.records[GV_RECORD_SIGNAL], MANY);
+    assert_int_equal(other.count[GV_MESSAGE_OFFER], 0);
+    free_many(records);
+}
+
+static unsigned ask_repair(void)
+{
+    static const uint8_t wrong[GV_ID_LEN];
+    struct gv_range all = {
+        .high = {.minute = UINT32_MAX}, .mode = GV_RANGE_FINGERPRINT, .data = wrong};
+    struct gv_buf message;
+
+    puppet_forget(&other);
+    gv_buf_init(&message);
+    gv_message_reconcile(&message, GV_TREE_STATEMENTS, 0, &all, 1);
+    puppet_say_buf(&other, &message);
+    run(0);
+    return other.count[GV_MESSAGE_RECONCILE];
+}
+
+/* All have given each other half a mesh, and have little left: whom something passed by gets it all
+ * the same. Later repair waits for the bucket again. */
+static void after_a_haul_repair_is_news(void **state)
+{
+    struct gv_traffic *traffic = &host.core->traffic;
+    struct gv_buf records[MANY];
+    uint8_t marks[MANY * GV_MARK_LEN];
+
+    for (size_t i = 0; i < host.core->link_count; i++)
+        host.core->links[i]->joined = true;
+    traffic->tokens = traffic->depth / 8;
+    assert_int_equal(ask_repair(), 0);
+    give_many(records, marks, NOW - GV_HAUL_OLD_MIN);
+    assert_int_equal(ask_repair(), 1);
+    run(GV_HAUL_FOR_MS);
+    traffic->tokens = traffic->depth / 8;
+    assert_int_equal(ask_repair(), 0);
+    free_many(records);
+}
+
+/* Who gave most away, and has nothing left, would lack verdicts longest. */
+static void who_gave_all_away_compares_all_the_same(void **state)
+{
+    struct gv_buf records[MANY];
+    uint8_t marks[MANY * GV_MARK_LEN];
+
+    give_many(records, marks, NOW - GV_HAUL_OLD_MIN);
+    host.core->traffic.tokens = -host.core->traffic.depth;
+    host.core->traffic.reserve = 0;
+    puppet_forget(&puppet);
+    puppet_forget(&other);
+    run(2 * GV_HAUL_REPAIR_MS);
+    assert_true(puppet.count[GV_MESSAGE_RECONCILE] + other.count[GV_MESSAGE_RECONCILE] >= 2);
+    host.core->traffic.tokens = -host.core->traffic.depth;
+    run(2 * GV_HAUL_FOR_MS); /* nobody answers: of both trees so often, and no more */
+    assert_int_equal(puppet.count[GV_MESSAGE_RECONCILE] + other.count[GV_MESSAGE_RECONCILE],
+                     2 * GV_HAUL_TRIES);
+    free_many(records);
 }
 
 /* Two that offer the same haul: one is asked, and the other when that one did not give it. */
@@ -439,7 +520,7 @@ static void offers_of_nothing_are_answered_so_often_a_minute(void **state)
         puppet_say_buf(&puppet, &message);
     }
     assert_false(puppet.closed);
-    assert_int_equal(puppet.count[GV_MESSAGE_GRAFT], GV_OFFERS_PER_MINUTE);
+    assert_int_equal(puppet.count[GV_MESSAGE_GRAFT], GV_OFFERED_PER_MINUTE / GV_IDS_PER_MESSAGE);
 }
 
 static void grafts_of_everything_end_at_the_minutes_budget(void **state)
@@ -557,6 +638,9 @@ int main(void)
         STORY(a_node_whose_peers_are_quiet_stays_in_the_trees),
         STORY(a_node_that_may_move_no_more_leaves_the_trees_and_comes_back),
         STORY(a_haul_is_offered_and_not_pushed),
+        STORY(a_burst_of_news_is_pushed),
+        STORY(after_a_haul_repair_is_news),
+        STORY(who_gave_all_away_compares_all_the_same),
         STORY(a_haul_is_asked_for_once),
         STORY(the_verdict_goes_first),
         cmocka_unit_test(settled_trees_bring_each_record_once),
