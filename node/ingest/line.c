@@ -404,3 +404,10 @@ bool gv_line_split_known(struct gv_line *out, const struct gv_line_prefix *last,
     out->stamp.text = line;
     return take_tag(out, line, len, last->len, last->sender) && out->program != GV_PROGRAM_OTHER;
 }
+
+void gv_line_tame(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+            text[i] = '?';
+}

@@ -649,13 +649,6 @@ size_t gv_reader_settle(struct gv_reader *reader, struct gv_reading out[GV_READI
     return n;
 }
 
-void gv_line_tame(char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
-            text[i] = '?';
-}
-
 size_t gv_reader_flush(struct gv_reader *reader, struct gv_reading out[GV_READINGS_MAX])
 {
     size_t n = gv_assemble_flush(reader->assembler, out);
