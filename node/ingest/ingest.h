@@ -133,9 +133,6 @@ void gv_reader_recall(struct gv_reader *reader, uint64_t now_ms);
  * later it settles without. */
 void gv_reader_erase(struct gv_reader *reader, const struct gv_subject *subject);
 
-/* '?' for every control character, as Postfix writes them: what stands in one line stays one. */
-void gv_line_tame(char *text, size_t len);
-
 /* --- Sources: files, the journal, syslog sockets, standard input ------------------------------ */
 
 /* Where a followed file was left. The host keeps it over a restart; all zero means "not known". */

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "node/ingest/journal.h"
+#include "node/ingest/line.h"
 
 /* People who log in. A line of theirs (`logger -t postfix/smtpd ...`, a web page's script that runs
  * as its owner) is no mail server's; mail servers run as root or as a system user. */

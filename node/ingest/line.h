@@ -154,4 +154,7 @@ size_t gv_line_level(const char *at, const char *limit);
 /* Cyrus, saslauthd or Courier by the tag without its pid; GV_PROGRAM_OTHER when it is none. */
 enum gv_program gv_program_of_mailbox(const char *tag, size_t len);
 
+/* '?' for every control character, as Postfix writes them: what stands in one line stays one. */
+void gv_line_tame(char *text, size_t len);
+
 #endif

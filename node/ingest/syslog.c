@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "node/ingest/line.h"
+
 /* What arrives while this process is busy with something else. The kernel gives what it allows. */
 #define RECEIVE_BUFFER (4 << 20)
 
