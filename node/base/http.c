@@ -22,6 +22,9 @@
 /* Left alone the kernel takes 4 MB of answers for a client that reads nothing: 500 of those were
  * 2 GB, and seconds of work in which nobody else was served. Enough for 2.5 MB/s at 100 ms. */
 #define SEND_ROOM (256 << 10)
+/* Without a file for the first client libmicrohttpd would try again and again, at the cost of a
+ * whole core; files are closed again within seconds mostly. */
+#define STARVED_MS 100
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
@@ -167,6 +170,7 @@ static void sweep(uv_timer_t *timer)
 
 static void finish_stop(struct gv_http_server *server);
 static void on_timer(uv_timer_t *timer);
+static void on_ready(uv_poll_t *poll, int status, int events);
 
 static void cork(struct gv_http_connection *connection, int on)
 {
@@ -239,6 +243,11 @@ static void run(struct gv_http_server *server)
     } while ((server->woken || (timed && wait == 0) || requests != server->counters.requests) &&
              uv_hrtime() - start < TURN_NS);
     let_go(server, true);
+    if (server->starved) { /* who waits at the door would wake the loop at once, for ever */
+        uv_poll_stop(&server->poll);
+        uv_timer_start(&server->timer, on_timer, STARVED_MS, 0);
+        return;
+    }
     /* Never 0 from here: libuv runs a timer that is due again at once before anything else, and a
      * flood of requests would keep the loop for itself. */
     if (server->woken || (timed && wait == 0))
@@ -251,7 +260,13 @@ static void run(struct gv_http_server *server)
 
 static void on_timer(uv_timer_t *timer)
 {
-    run(timer->data);
+    struct gv_http_server *server = timer->data;
+
+    if (server->starved) {
+        server->starved = false;
+        uv_poll_start(&server->poll, UV_READABLE, on_ready);
+    }
+    run(server);
 }
 
 void gv_http_kick(struct gv_http_server *server)
@@ -277,6 +292,13 @@ static void log_line(void *context, const char *format, va_list args)
 
     if (strstr(format, "`Content-Length'") || strstr(format, "'Content-Length'"))
         gv_http_refuse_lengths(context);
+    if (strstr(format, "resource limit at FIRST connection")) {
+        ((struct gv_http_server *)context)->starved = true;
+        gv_log_limited(GV_LOG_WARNING,
+                       "HTTP: a client waits, and no file may be opened for it; "
+                       "raise the limit of open files (LimitNOFILE= of the service)");
+        return;
+    }
     vsnprintf(line, sizeof line, format, args);
     line[strcspn(line, "\n")] = '\0';
     gv_log_limited(GV_LOG_DEBUG, "HTTP: %s", line);

@@ -93,6 +93,7 @@ struct gv_http_server {
     bool running;     /* inside MHD_run */
     uint64_t runs;    /* of MHD_run */
     bool woken;       /* a connection was resumed: libmicrohttpd must run once more */
+    bool starved;     /* no file descriptor is left for who waits at the door */
     bool stop_wanted, stopped;
     struct gv_http_options options;
     char *unix_path;

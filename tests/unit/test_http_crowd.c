@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -399,14 +400,55 @@ static void test_who_asks_for_much_and_takes_nothing(void **state)
     assert_in_range(requests, 60, 60 * 9);
 }
 
+/* No file may be opened any more, and a client waits at the door: that costs hardly any work, and
+ * he is served as soon as there is a file again. */
+static void test_a_door_without_a_file_to_open(void **state)
+{
+    static const char request[] = "GET /health HTTP/1.1\r\nHost: localhost\r\n"
+                                  "Connection: close\r\n\r\n";
+    struct rlimit was, few;
+    struct timespec before, after;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    int fd = tcp_connect(node.http_port), free_one;
+    tcp_send(fd, request, sizeof request - 1);
+    assert_true(tcp_read(fd, answer, sizeof answer, 2000) > 0);
+    close(fd);
+    free_one = dup(0);
+    assert_true(free_one > 0);
+    close(free_one);
+    few = was;
+    few.rlim_cur = (rlim_t)free_one + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    fd = tcp_connect(node.http_port);
+    assert_int_equal(fd, free_one);
+    tcp_send(fd, request, sizeof request - 1);
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before), 0);
+    usleep(1000000);
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    assert_true(tcp_read(fd, answer, sizeof answer, 2000) > 0);
+    assert_memory_equal(answer, "HTTP/1.1 200", 12);
+    close(fd);
+    double spent =
+        (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+    if (spent > 0.1)
+        fail_msg("%.3f s of the processor in a second of waiting", spent);
+}
+
 int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        WITH(test_requests_in_two_ways),   WITH(test_names_that_are_not_ours),
-        WITH(test_huge_questions),         WITH(test_bombs),
-        WITH(test_500_slow_clients),       WITH(test_more_than_there_are_places),
-        WITH(test_readers_share_one_copy), WITH(test_who_asks_for_much_and_takes_nothing),
+        WITH(test_requests_in_two_ways),
+        WITH(test_names_that_are_not_ours),
+        WITH(test_huge_questions),
+        WITH(test_bombs),
+        WITH(test_500_slow_clients),
+        WITH(test_more_than_there_are_places),
+        WITH(test_readers_share_one_copy),
+        WITH(test_who_asks_for_much_and_takes_nothing),
+        WITH(test_a_door_without_a_file_to_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
