@@ -273,6 +273,9 @@ static int keep_aside(const char *path, const char *aside, const char *suffix,
     snprintf(to, sizeof to, "%s%s", aside, suffix);
     if (link(from, to) == 0 || errno == ENOENT)
         return GV_OK;
+    /* Another user's file, a folder, or a file system where files have one name. */
+    if (errno == EPERM && rename(from, to) == 0)
+        return GV_OK;
     return gv_fail(error, GV_ERR_IO, "%s: cannot be kept as %s: %s", from, to, strerror(errno));
 }
 

@@ -48,7 +48,8 @@ int gv_persist_mend(struct gv_persist *persist, struct gv_text *error);
 
 /* Whether its files are still the ones that lie under its name; otherwise all that is open is
  * written anew there, as the log says. A commit begins with it. GV_OK, GV_ERR_IO (off the mesh until
- * a commit succeeds), GV_ERR_MALFORMED. */
+ * a commit succeeds), GV_ERR_BUSY (another program reads it; likewise), GV_ERR_MALFORMED, or what
+ * opening it gives. */
 int gv_persist_stay(struct gv_persist *persist, struct gv_text *error);
 
 /* No number above this one was used by this key: from the file `number` in the store's folder,
@@ -179,7 +180,7 @@ bool gv_persist_log_left(const struct gv_persist *persist); /* the last time it 
  * 12.1): the log still has the name. */
 bool gv_persist_log_names(const struct gv_persist *persist);
 /* Copies of the file that were set aside beside it (PATH.corrupt-STAMP, PATH.before-restore-STAMP,
- * and their logs). before_ms 0: *count is how many files there are; else those that were set aside
+ * PATH.replaced-STAMP, and their logs), or were begun (PATH.new). before_ms 0: *count is how many files there are; else those that were set aside
  * before then are deleted, and *count is how many. GV_OK, GV_ERR_IO. */
 int gv_persist_aside(const struct gv_persist *persist, uint64_t before_ms, size_t *count,
                      struct gv_text *error);

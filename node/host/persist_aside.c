@@ -1,5 +1,5 @@
-/* Copies of the store that were set aside beside it: a damaged one, what a restore replaced, or what somebody had put in its place.
- * Whom they name nobody erases row by row: they go as a whole. (SPEC 15.1) */
+/* Copies of the store that were set aside beside it: a damaged one, what a restore replaced, or
+ * what somebody had put in its place; and a new one that was never finished. Whom they name nobody erases row by row: they go as a whole. (SPEC 15.1) */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 static bool is_aside(const char *name, const char *store)
 {
-    static const char *const words[] = {".corrupt-", ".before-restore-", ".replaced-"};
+    static const char *const words[] = {".corrupt-", ".before-restore-", ".replaced-", ".new"};
     size_t len = strlen(store);
 
     if (strncmp(name, store, len) != 0)

@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "crypto/error.h"
@@ -38,16 +40,45 @@ void gv_persist_place_open(struct gv_persist *persist)
             persist->files[i].known = false;
 }
 
+/* Whether the one that was opened lies there. */
+static bool is_own(const struct gv_persist *persist, size_t i)
+{
+    const struct gv_persist_file *was = &persist->files[i];
+    struct gv_persist_file is;
+
+    return look(persist, i, &is) && is.device == was->device && is.inode == was->inode;
+}
+
 static bool in_place(const struct gv_persist *persist)
 {
-    for (size_t i = 0; i < GV_PERSIST_FILES; i++) {
-        const struct gv_persist_file *was = &persist->files[i];
-        struct gv_persist_file is;
-        if (was->known &&
-            (!look(persist, i, &is) || is.device != was->device || is.inode != was->inode))
+    for (size_t i = 0; i < GV_PERSIST_FILES; i++)
+        if (persist->files[i].known && !is_own(persist, i))
             return false;
-    }
     return true;
+}
+
+/* So that no copy is begun, again and again, that fills the disk of the mail. */
+static int make_sure_of_room(const struct gv_persist *persist, struct gv_text *error)
+{
+    const char *slash = strrchr(persist->path, '/');
+    sqlite3_stmt *row = NULL;
+    char folder[PATH_MAX];
+    struct statvfs disk;
+    uint64_t needed = 0;
+
+    snprintf(folder, sizeof folder, "%.*s.", slash ? (int)(slash - persist->path) + 1 : 0,
+             persist->path);
+    int rc = gv_db_prepare(persist->db, &row,
+                           "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+                           error);
+    if (rc == GV_OK && gv_db_step(row) == 1)
+        needed = (uint64_t)sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    if (rc == GV_OK && statvfs(folder, &disk) != 0)
+        rc = gv_fail(error, GV_ERR_IO, "%s: %s", folder, gv_file_error(errno));
+    else if (rc == GV_OK && (uint64_t)disk.f_bavail * disk.f_frsize < needed)
+        rc = gv_fail(error, GV_ERR_IO, "%s: %s", persist->path, gv_file_error(ENOSPC));
+    return rc;
 }
 
 /* All that is open, log and all, as one finished file. */
@@ -70,27 +101,66 @@ static int write_fresh(struct gv_persist *persist, const char *fresh, struct gv_
     return rc;
 }
 
+static int remove_beside(const struct gv_persist *persist, size_t i, struct gv_text *error)
+{
+    char name[PATH_MAX];
+
+    snprintf(name, sizeof name, "%s%s", persist->path, suffixes[i]); /* look has seen it fit */
+    if (unlink(name) == 0 || errno == ENOENT)
+        return GV_OK;
+    return gv_fail(error, GV_ERR_IO, "%s: %s", name, gv_file_error(errno));
+}
+
+/* The store itself is there, and only its log or the index over that is not: once all of the log is
+ * in it, it can do without them, and whatever else lies there must not be played into it. */
+static int take_in_log(struct gv_persist *persist, struct gv_text *error)
+{
+    int rc = gv_persist_empty_log(persist, error);
+
+    for (size_t i = 1; i < GV_PERSIST_FILES && rc == GV_OK; i++)
+        rc = remove_beside(persist, i, error);
+    return rc;
+}
+
+/* What lies in the store's place is set aside, and all that is open stands there instead. */
+static int write_anew(struct gv_persist *persist, char *aside, size_t aside_len,
+                      struct gv_text *error)
+{
+    char fresh[PATH_MAX];
+
+    if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", persist->path) >= sizeof fresh)
+        return gv_fail(error, GV_ERR_RANGE, "%.64s...: the path is too long", persist->path);
+    unlink(fresh); /* of one that was cut short */
+    int rc = make_sure_of_room(persist, error);
+    if (rc == GV_OK)
+        rc = write_fresh(persist, fresh, error);
+    if (rc == GV_OK && is_own(persist, 1)) /* not to be set aside with somebody else's file */
+        rc = remove_beside(persist, 1, error);
+    if (rc == GV_OK) /* before what is open is closed, and gone */
+        rc = gv_store_replace(persist->path, fresh, "replaced", aside, aside_len, error);
+    if (rc != GV_OK)
+        unlink(fresh);
+    return rc;
+}
+
 int gv_persist_keep_place(struct gv_persist *persist, bool *again, struct gv_text *error)
 {
-    char fresh[PATH_MAX], aside[PATH_MAX];
+    char aside[PATH_MAX] = "";
+    int rc;
 
     *again = false;
     if (!persist->db || persist->full.text[0] || in_place(persist))
         return GV_OK;
-    if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", persist->path) >= sizeof fresh)
-        return gv_fail(error, GV_ERR_RANGE, "%.64s...: the path is too long", persist->path);
-    unlink(fresh); /* of one that was cut short */
-    int rc = write_fresh(persist, fresh, error);
-    if (rc == GV_OK) /* before what is open is closed, and gone */
-        rc = gv_store_replace(persist->path, fresh, "replaced", aside, sizeof aside, error);
-    if (rc != GV_OK) {
-        unlink(fresh);
+    bool own = is_own(persist, 0);
+    rc = own ? take_in_log(persist, error) : write_anew(persist, aside, sizeof aside, error);
+    if (rc != GV_OK)
         return rc;
-    }
     gv_log(GV_LOG_WARNING,
-           "%s: somebody removed or replaced it, or a file beside it, while this node runs: it is "
-           "written anew from what the node has%s%s; stop the node before touching these files",
-           persist->path, *aside ? ", and what was there is set aside as " : "", aside);
+           "%s: somebody removed or replaced %s while this node runs: it is %s%s%s; stop the node "
+           "before touching these files",
+           persist->path, own ? "its -wal or -shm" : "it",
+           own ? "whole, and opened again" : "written anew from what the node has",
+           *aside ? ", and what was there is set aside as " : "", aside);
     *again = true;
     return GV_OK;
 }

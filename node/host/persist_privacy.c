@@ -173,7 +173,9 @@ int gv_persist_erase(struct gv_persist *persist, const struct gv_subject *subjec
         return gv_fail(error, GV_ERR_IO, "%s cannot be opened", persist->path);
     if (persist->full.text[0])
         return gv_fail(error, GV_ERR_IO, "%s", persist->full.text);
-    int rc = gv_db_exec(persist->db, "BEGIN IMMEDIATE", error);
+    int rc = gv_persist_stay(persist, error); /* else the file that has the address is set aside */
+    if (rc == GV_OK)
+        rc = gv_db_exec(persist->db, "BEGIN IMMEDIATE", error);
     if (rc != GV_OK)
         return rc;
     rc = put_mark(persist, subject, until_ms);

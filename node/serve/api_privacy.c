@@ -80,7 +80,7 @@ void gv_api_get_privacy(struct gv_http_request *request, void *context)
          held.alerts);
     item(list, "open connections to the mail server: addresses, sealed", "store.db: kept",
          "others overwrite them", held.visits);
-    item(list, "copies of the store that were set aside, damaged or by a restore",
+    item(list, "copies of the store that were set aside: damaged, by a restore, or replaced",
          "store.db.corrupt-*, store.db.before-restore-*, store.db.replaced-*",
          days(until, "they were", GV_ASIDE_DAYS * 86400000ULL), aside);
     item(list, "addresses that were erased, as keyed hashes", "store.db: kept",

@@ -385,10 +385,9 @@ static bool there(const char *name)
  * erasure at once. */
 static void test_what_was_set_aside(void **state)
 {
-    static const char *const aside[] = {"store.db.corrupt-20260101T000000Z",
-                                        "store.db.corrupt-20260101T000000Z-wal",
-                                        "store.db.replaced-20260101T000000Z",
-                                        "store.db.before-restore-20260101T000000Z"};
+    static const char *const aside[] = {
+        "store.db.corrupt-20260101T000000Z", "store.db.corrupt-20260101T000000Z-wal",
+        "store.db.replaced-20260101T000000Z", "store.db.before-restore-20260101T000000Z"};
     static const char *const other[] = {"store.db.copy", "xstore.db.corrupt-2",
                                         "certificate.corrupt-2"};
     const uint64_t now = gv_unix_ms();
@@ -429,6 +428,30 @@ static void test_what_was_set_aside(void **state)
         snprintf(path, sizeof path, "%s/%s", node.folder, other[i]);
         unlink(path);
     }
+}
+
+/* Somebody has put a copy in the store's place: an erasure finds that first, and what is set aside
+ * because of it goes with the rest. */
+static void test_erase_after_a_replacement(void **state)
+{
+    struct gv_subject subject;
+    char command[300];
+    size_t count;
+
+    assert_int_equal(gv_subject_parse(&subject, ATTACKER, strlen(ATTACKER)), GV_OK);
+    node_fails(&node, ATTACKER, 4);
+    assert_true(soon_on_disk(ATTACKER));
+    snprintf(command, sizeof command,
+             "cd %s && sqlite3 store.db \"VACUUM INTO 'x'\" && mv x store.db && "
+             "touch store.db.new",
+             node.folder);
+    assert_int_equal(system(command), 0);
+    assert_true(file_names("", &subject, sizeof subject));
+    assert_int_equal(node_post(&node, "privacy/erase", "{\"addr\":\"" ATTACKER "\"}", NULL), 200);
+    assert_false(disk_names(ATTACKER));
+    assert_false(there("store.db.new"));
+    assert_int_equal(gv_persist_aside(node.persist, 0, &count, NULL), GV_OK);
+    assert_int_equal(count, 0);
 }
 
 /* Rows of before schema 4 name who logged in; after one start no byte of the file does. */
@@ -514,6 +537,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_first_login_leaves_no_name, setup, teardown),
         cmocka_unit_test_setup_teardown(test_whom_the_log_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_was_set_aside, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_erase_after_a_replacement, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_older_store_forgets_who_logged_in, setup, teardown),
         cmocka_unit_test_setup_teardown(test_report, setup, teardown),
     };
