@@ -51,7 +51,8 @@ static const struct gv_item *descriptor_in_force(const struct gv_core *core)
 struct word {
     const struct gv_held *held;
     uint32_t standing;
-    bool first; /* the best of its network */
+    bool counts; /* a signal, and not dated ahead */
+    bool first;  /* the best of its network */
 };
 
 static uint32_t standing_of(const struct gv_core *core, const struct gv_held *held)
@@ -104,6 +105,8 @@ static int by_group(const void *left, const void *right)
     int order = order_of(a->held->group, b->held->group);
 
     if (order == 0)
+        order = order_of(b->counts, a->counts);
+    if (order == 0)
         order = order_of(b->standing, a->standing);
     return order ? order : memcmp(a->held->id, b->held->id, GV_ID_LEN);
 }
@@ -113,6 +116,8 @@ static int by_worth(const void *left, const void *right)
     const struct word *a = left, *b = right;
     int order = order_of(b->first, a->first);
 
+    if (order == 0)
+        order = order_of(b->counts, a->counts);
     if (order == 0)
         order = order_of(b->standing, a->standing);
     return order ? order : memcmp(a->held->id, b->held->id, GV_ID_LEN);
@@ -129,7 +134,10 @@ static size_t last_words(struct word *words, const struct gv_case *row, const st
     for (uint32_t i = 0; i < row->count; i++) {
         const struct gv_held *held = gv_case_at(row, i);
         if ((uint64_t)held->statement.last_min + alive >= now)
-            words[count++] = (struct word){held, standing_of(core, held), false};
+            words[count++] = (struct word){.held = held,
+                                           .standing = standing_of(core, held),
+                                           .counts = held->statement.kind == GV_STATEMENT_SIGNAL &&
+                                                     held->statement.last_min <= now};
     }
     qsort(words, count, sizeof *words, by_voice);
     for (size_t i = 0; i < count; i++) {
@@ -145,8 +153,8 @@ static size_t last_words(struct word *words, const struct gv_case *row, const st
     return kept;
 }
 
-/* The best of each network come first, so that what has no room changes neither state nor weight.
- */
+/* The best of each network come first, of its signals that count now, so that what has no room
+ * changes neither state nor weight. */
 static void rank(struct word *words, size_t count)
 {
     qsort(words, count, sizeof *words, by_group);

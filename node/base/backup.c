@@ -225,7 +225,7 @@ static int fill_backup(const char *fresh, const char *store, const char *folder,
     return rc;
 }
 
-/* Never over a file that came there meanwhile. File systems of memory sticks, and some of shares,
+/* Not over a file that came there meanwhile. File systems of memory sticks, and some of shares,
  * know no second name for a file; of these some cannot be told to keep what is there, either. */
 static int give_name(const char *fresh, const char *path, struct gv_text *error)
 {
@@ -234,11 +234,16 @@ static int give_name(const char *fresh, const char *path, struct gv_text *error)
 
     if (rc != 0 && errno != EEXIST)
         rc = renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE);
-    if (rc != 0 && errno == EINVAL && lstat(path, &info) != 0 && errno == ENOENT)
-        rc = rename(fresh, path);
-    if (rc != 0)
-        return gv_fail(error, errno == EEXIST ? GV_ERR_DUPLICATE : GV_ERR_IO, "%s: %s", path,
-                       gv_file_error(errno));
+    int why = rc != 0 ? errno : 0;
+    if (why == EINVAL) { /* looked first, then; one that comes in between is replaced */
+        if (lstat(path, &info) == 0)
+            why = EEXIST;
+        else if (errno == ENOENT)
+            why = rename(fresh, path) == 0 ? 0 : errno;
+    }
+    if (why != 0)
+        return gv_fail(error, why == EEXIST ? GV_ERR_DUPLICATE : GV_ERR_IO, "%s: %s", path,
+                       gv_file_error(why));
     if (gv_file_sync_folder(path) == 0)
         return GV_OK;
     rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(errno));

@@ -316,8 +316,13 @@ int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, s
     if (rc == GV_OK)
         rc = check_writable(db, path, error);
     /* When it could not make one of its files, SQLite does not say why. */
-    if (rc == GV_ERR_IO && (gv_db_full(db) || gv_file_no_room(path)))
-        rc = gv_fail(error, GV_ERR_SPACE, "%s: the disk is full; make room on it", path);
+    if (rc == GV_ERR_IO) {
+        int why = full_errno(db);
+        if (why == 0)
+            why = gv_file_no_room(path);
+        if (why != 0)
+            rc = gv_fail(error, GV_ERR_SPACE, "%s: %s", path, gv_file_error(why));
+    }
     if (rc == GV_OK) {
         *out = db;
         db = NULL;

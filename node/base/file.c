@@ -128,20 +128,20 @@ int gv_file_write(const char *path, const void *data, size_t len, mode_t mode,
     return gv_fail(error, GV_ERR_IO, "%s: %s", path, gv_file_error(saved));
 }
 
-bool gv_file_no_room(const char *path)
+int gv_file_no_room(const char *path)
 {
     static const uint8_t zeros[32768]; /* the least that SQLite wants for the index of its log */
     char temporary[4096];
 
     if ((size_t)snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= sizeof temporary)
-        return false;
+        return 0;
     int fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd < 0)
-        return gv_file_is_full(errno);
-    bool full = write_all(fd, zeros, sizeof zeros) != 0 && gv_file_is_full(errno);
-    close(fd);
-    unlink(temporary);
-    return full;
+    int why = fd < 0 || write_all(fd, zeros, sizeof zeros) != 0 ? errno : 0;
+    if (fd >= 0) {
+        close(fd);
+        unlink(temporary);
+    }
+    return gv_file_is_full(why) ? why : 0;
 }
 
 void gv_file_aside_name(char *out, size_t out_len, const char *path, const char *word)

@@ -34,9 +34,9 @@ int gv_file_check_writers(const char *path, struct gv_text *error);
 bool gv_file_is_full(int number);
 /* strerror, but that it tells the admin what to do about that. */
 const char *gv_file_error(int number);
-/* Whether nothing more can be written beside `path` for that reason: tried with a file that goes.
- */
-bool gv_file_no_room(const char *path);
+/* Why nothing more can be written beside `path`, if it is for that reason, as an errno; 0: it can.
+ * Tried with a file that goes. */
+int gv_file_no_room(const char *path);
 
 /* mkdir -p for the last component only; an existing folder is fine. */
 int gv_file_folder(const char *path, mode_t mode, struct gv_text *error);

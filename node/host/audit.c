@@ -351,8 +351,11 @@ static bool take_page(struct gv_audit *audit, const struct gv_fetch_result *resu
     if (rc == GV_OK)
         return true;
     gv_mirror_back(mirror);
-    if (rc == GV_ERR_FULL)
-        note_too_long(audit);
+    if (rc == GV_ERR_FULL) /* behind the last head: a log whose head says so is not asked for */
+        note_trouble(audit,
+                     "the log of its former key %08x goes on beyond the %llu certificates that are "
+                     "copied at most: what was signed with it last is not compared",
+                     audit->watched[audit->at].signer, (unsigned long long)copy_max(audit));
     else
         note_trouble(audit, "%s", gv_strerror(rc));
     if (rc == GV_ERR_MEMORY) /* it forgot itself; what is on disk is read again at the next look */
@@ -400,7 +403,6 @@ static void on_consistency(void *context, struct gv_fetch_result *result)
     else if (!gv_merkle_consistent(&proof, held->size, held->root, audit->head.size,
                                    audit->head.root))
         gv_audit_found(audit, "its log is not the one whose head it signed at %s", hour);
-    note_too_long(audit);
     next_key(audit);
 }
 
@@ -410,8 +412,8 @@ static void look_at_too_long(struct gv_audit *audit, const struct gv_watched *wa
     const struct gv_log_head *held = &watched->mirror.head;
     char path[128];
 
+    note_too_long(audit); /* before the answer: what to do is the same, whatever that is */
     if (!watched->mirror.has_head || held->size == 0) {
-        note_too_long(audit);
         next_key(audit);
         return;
     }

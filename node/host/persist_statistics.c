@@ -139,7 +139,8 @@ static int find_newest(struct gv_persist *persist, struct gv_persist_latest *lat
         rc = gv_db_step(row);
     if (rc < 0)
         return rc;
-    latest->newest = 0;
+    /* Behind a key that is none of ours there may be any: every row is looked for then. */
+    latest->newest = rc == 1 ? UINT64_MAX : 0;
     if (rc == 1 && gv_db_blob(row, 0, key, sizeof key) == GV_OK)
         latest->newest = minute_of(key);
     latest->known = true;

@@ -7,7 +7,7 @@
  *   GV_SHIM_FAIL    call N fails with GV_SHIM_ERRNO, and GV_SHIM_FAILS - 1 after it
  *   GV_SHIM_FULL    while this file exists all that needs room fails with ENOSPC
  *   GV_SHIM_NO_LINK a file has one name there: 1, as on a memory stick; 2, and nothing can be told
- *                   not to be replaced
+ *                   not to be replaced; 3, and a file of that name comes just then
  *   GV_SHIM_CLOCK   seconds that the wall clock is ahead
  *   GV_SHIM_TRACE   file that gets, in their order, what is written to a log of SQLite's below the
  *                   folder ("-wal") and to the files `number` and `key`, their syncs, and that
@@ -344,6 +344,9 @@ int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsign
     if (below(to) && counted(true, -1, NULL, 0, -1))
         return -1;
     if (below(to) && flags && no_link > 1) {
+        if (no_link > 2)
+            syscall(SYS_close,
+                    syscall(SYS_openat, AT_FDCWD, to, O_WRONLY | O_CREAT | O_EXCL, 0600));
         errno = EINVAL;
         return -1;
     }

@@ -351,6 +351,23 @@ static void what_cannot_be_copied_is_not_called_withheld(void **state)
     assert_string_equal(status.trouble, "");
 }
 
+/* A key that has ended wants no new one, and the size of its last head is not what is too long. */
+static void what_stands_beyond_the_copy_is_named_as_that(void **state)
+{
+    alice.copy_max = 1;
+    join_and_tell(10);
+    assert_string_equal(watcher_look(&alice).trouble, "");
+    registry_clock_ms += 30 * 60000;
+    join_and_tell(11); /* behind the last head of its key */
+    r.signer = rotate(0, 1);
+    promote();
+    registry_clock_ms += 30 * 3600000ULL;
+    struct gv_audit_status status = watcher_look(&alice);
+    assert_string_equal(status.finding, "");
+    assert_non_null(strstr(status.trouble, "goes on beyond the 1 certificates that are copied"));
+    assert_null(strstr(status.trouble, "--rotate"));
+}
+
 /* Restored from a backup that knows nothing of its last key, it says so and names that as one that
  * has ended; a node that has not heard that yet accuses nobody. */
 static void one_that_lost_a_key_is_not_called_a_liar(void **state)
@@ -404,6 +421,7 @@ int main(void)
         T(an_honest_change_of_keys_accuses_nobody),
         T(a_former_key_that_nobody_has_is_no_lie_and_no_way_out),
         T(what_cannot_be_copied_is_not_called_withheld),
+        T(what_stands_beyond_the_copy_is_named_as_that),
         T(one_that_lost_a_key_is_not_called_a_liar),
         T(one_that_is_down_is_accused_of_nothing),
     };

@@ -97,6 +97,21 @@ static void a_log_that_is_too_long_is_named_and_not_fetched_over_and_over(void *
     assert_false(status.has_head);
 }
 
+/* What to do about it is said first, whatever the registry answers to the question for a proof. */
+static void a_log_that_grew_too_long_is_named_without_a_proof(void **state)
+{
+    grow(&r, 0, 0, 1000);
+    pass_hour();
+    assert_int_equal(watcher_look(&alice).size, 1000);
+    grow(&r, 0, 1000, 700);
+    pass_hour();
+    r.settings.requests_per_client_minute = 1; /* the head, and no proof */
+    struct gv_audit_status status = watcher_look(&alice);
+    assert_non_null(strstr(status.trouble, "has 1700 certificates, of which 1200"));
+    assert_non_null(strstr(status.trouble, "keys --rotate"));
+    assert_string_equal(status.finding, "");
+}
+
 /* What was copied before stays compared, and what comes after is proven to be the same log. */
 static void a_log_that_grew_too_long_is_proven_to_have_grown(void **state)
 {
@@ -198,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_head_within_the_limit_is_reached_though_the_log_is_longer),
         T(a_log_that_is_too_long_is_named_and_not_fetched_over_and_over),
+        T(a_log_that_grew_too_long_is_named_without_a_proof),
         T(a_log_that_grew_too_long_is_proven_to_have_grown),
         T(one_that_is_too_long_and_another_is_caught),
         T(a_copy_that_cannot_be_stored_is_said_and_compared_all_the_same),

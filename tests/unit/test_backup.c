@@ -381,6 +381,23 @@ static void test_a_backup_where_files_have_one_name(void **state)
     }
 }
 
+/* Such a stick, and a file that came while the backup was made. */
+static void test_a_file_that_came_meanwhile_stays(void **state)
+{
+    char copy[160], part[180];
+
+    snprintf(copy, sizeof copy, "%s/stick.3", lives.folder);
+    snprintf(part, sizeof part, "%s.part", copy);
+    snprintf(environment, sizeof environment,
+             "LD_PRELOAD=%s/tests/libgv_shim_disk.so ASAN_OPTIONS=verify_asan_link_order=0 "
+             "GV_SHIM_FOLDER=%s GV_SHIM_NO_LINK=3 ",
+             GV_BUILD_DIR, lives.folder);
+    expect(EX_CANTCREAT, lives.conf, "backup", copy, "File exists");
+    environment[0] = 0;
+    assert_int_not_equal(access(part, F_OK), 0);
+    run("test -e %s && test ! -s %s", copy, copy);
+}
+
 /* What would not come back is no backup: it is read again, every row, before it gets its name. */
 static void test_a_store_with_a_changed_row_is_no_backup(void **state)
 {
@@ -452,6 +469,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_what_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_wrong_bit_anywhere_is_seen, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_backup_where_files_have_one_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_file_that_came_meanwhile_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_store_with_a_changed_row_is_no_backup, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_killed_restore_leaves_nothing_in_the_way, setup,

@@ -169,13 +169,32 @@ static void test_public_and_whispered_words(void **state)
     agrees(9, GV_VERDICT_UNTRUSTED);
 }
 
-/* More reporters than fit: the best of each network are in it, so state and weight are the same,
- * and it says how many words it is without. */
+/* Its only signal that counts is of its youngest member: the others take back, or speak ahead. */
+static void hear_a_network_of_one_voice(uint32_t as)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        struct puppet one;
+        puppet_make(&one, &network, 2000 + i);
+        one.facts.group = (uint64_t)GV_GROUP_AS << 56 | as;
+        if (i == 0)
+            one.facts.since_min += 3 * (NOW - one.facts.since_min) / 5;
+        puppet_certify(&one);
+        hear(certificate_record(&one));
+        hear(i == 0  ? puppet_signal_on(&one, 9, NOW)
+             : i < 3 ? puppet_retraction_on(&one, 9, NOW)
+                     : puppet_signal_on(&one, 9, NOW + 5));
+        puppet_free(&one);
+    }
+}
+
+/* More reporters than fit: the best of each network that count are in it, so state and weight are
+ * the same, and it says how many words it is without. */
 static void test_more_reporters_than_fit(void **state)
 {
     struct gv_subject s = subject_of(9);
     struct gv_verdict here;
 
+    hear_a_network_of_one_voice(61);
     for (unsigned i = 0; i < GV_EVIDENCE_WORDS + 7; i++) {
         struct puppet one;
         puppet_make(&one, &network, 100 + i);
@@ -186,11 +205,13 @@ static void test_more_reporters_than_fit(void **state)
         puppet_free(&one);
     }
     char *text = export_text(9);
-    assert_non_null(strstr(text, "\"left_out\": 7,"));
+    assert_non_null(strstr(text, "\"left_out\": 12,"));
     assert_int_equal(verify(text), GV_OK);
     gv_core_verdict(host.core, &here, &s);
-    assert_int_equal(here.owners, GV_EVIDENCE_WORDS + 7);
+    assert_int_equal(here.owners, GV_EVIDENCE_WORDS + 8);
+    assert_int_equal(here.groups, 61);
     assert_int_equal(verdict.owners, GV_EVIDENCE_WORDS);
+    assert_int_equal(verdict.groups, here.groups);
     assert_int_equal(verdict.state, GV_VERDICT_UNTRUSTED);
     assert_int_equal(verdict.weight, here.weight);
     free(text);

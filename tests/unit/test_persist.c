@@ -408,6 +408,35 @@ static void test_a_failed_commit_leaves_nothing_and_can_be_tried_again(void **st
     free(big);
 }
 
+/* A start under a limit on the size of files: df would show room enough. */
+static void test_a_start_under_a_limit_names_the_limit(void **state)
+{
+    static const char *const migrations[] = {"CREATE TABLE number (n INTEGER)"};
+    struct store *s = *state;
+    struct gv_text error = {""};
+    struct rlimit before, tight;
+    sqlite3 *db = NULL;
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/limited.db", s->folder);
+    assert_int_equal(gv_db_open(&db, path, migrations, 1, &error), GV_OK);
+    gv_db_close(db);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    for (rlim_t most = 0; most <= 16384; most += 16384) {
+        tight = before;
+        tight.rlim_cur = most;
+        setrlimit(RLIMIT_FSIZE, &tight);
+        int rc = gv_db_open(&db, path, migrations, 1, &error);
+        setrlimit(RLIMIT_FSIZE, &before);
+        assert_int_equal(rc, GV_ERR_SPACE);
+        assert_non_null(strstr(error.text, "limited.db: no file may become so large here"));
+    }
+    assert_int_equal(gv_db_open(&db, path, migrations, 1, &error), GV_OK);
+    gv_db_close(db);
+    unlink(path);
+}
+
 /* An entry taken from a list is as much the admin's word as one that was put there. */
 static void test_own_words_are_synced_and_others_not(void **state)
 {
@@ -449,6 +478,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_old_telemetry_is_purged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_failed_commit_leaves_nothing_and_can_be_tried_again,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_start_under_a_limit_names_the_limit, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_own_words_are_synced_and_others_not, setup, teardown),
     };
 

@@ -192,6 +192,28 @@ static void test_a_commit_that_fails_counts_nothing_and_loses_nothing(void **sta
     assert_int_equal(read_all(s, GV_STATISTICS_HOUR).sum.counts[GV_MAIL_HELD], 4096);
 }
 
+/* A foreign row behind the last, whose key says no minute, does not make that one begin anew. */
+static void test_a_row_without_a_minute_hides_none(void **state)
+{
+    struct store *s = *state;
+
+    store_open(s);
+    count(s, GV_MAIL_RECEIVED, 5, NOW);
+    store_commit(s, NOW);
+    for (int step = 0; step < 2; step++)
+        assert_int_equal(
+            sqlite3_exec(s->persist->db,
+                         step ? "INSERT INTO statistic VALUES (x'68ffff', x'00', x'00')"
+                              : "INSERT INTO statistic VALUES (x'6dffff', x'00', x'00')",
+                         NULL, NULL, NULL),
+            SQLITE_OK);
+    gv_persist_forget_latest(s->persist);
+    count(s, GV_MAIL_RECEIVED, 1, NOW);
+    store_commit(s, NOW);
+    assert_int_equal(read_all(s, GV_STATISTICS_MINUTE).sum.counts[GV_MAIL_RECEIVED], 6);
+    assert_int_equal(read_all(s, GV_STATISTICS_HOUR).sum.counts[GV_MAIL_RECEIVED], 6);
+}
+
 /* The row that was written last is known without being read; not what a transaction wrote that was
  * undone, nor what was deleted since. */
 static void test_the_latest_row_is_the_stored_one(void **state)
@@ -428,6 +450,7 @@ int main(void)
         STORE_TEST(test_counts_go_to_their_minute_and_hour),
         STORE_TEST(test_counts_and_position_go_together),
         STORE_TEST(test_a_commit_that_fails_counts_nothing_and_loses_nothing),
+        STORE_TEST(test_a_row_without_a_minute_hides_none),
         STORE_TEST(test_the_latest_row_is_the_stored_one),
         STORE_TEST(test_rows_that_were_changed_are_not_believed),
         STORE_TEST(test_retention),
