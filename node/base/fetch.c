@@ -1,6 +1,7 @@
 #include "node/base/fetch.h"
 
 #include <curl/curl.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +182,22 @@ static int error_of(CURLcode code, const struct transfer *transfer)
     }
 }
 
+/* Why, behind the address where it may be named. */
+__attribute__((format(printf, 3, 4))) static void
+say(struct gv_fetch_result *result, const struct gv_fetch_request *request, const char *format, ...)
+{
+    struct gv_text why;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why.text, sizeof why.text, format, args);
+    va_end(args);
+    if (request->secret_url)
+        result->text = why;
+    else
+        gv_fail(&result->text, 0, "%s: %s", request->url, why.text);
+}
+
 static void take_result(struct gv_fetch_result *result, struct transfer *transfer, CURLcode code,
                         const char *detail)
 {
@@ -203,11 +220,10 @@ static void take_result(struct gv_fetch_result *result, struct transfer *transfe
         }
     }
     if (result->error == GV_ERR_SPACE)
-        gv_fail(&result->text, 0, "%s: the answer is longer than the %zu bytes allowed",
-                transfer->request->url, transfer->response_max);
+        say(result, transfer->request, "the answer is longer than the %zu bytes allowed",
+            transfer->response_max);
     else if (result->error != GV_OK)
-        gv_fail(&result->text, 0, "%s: %s", transfer->request->url,
-                *detail ? detail : curl_easy_strerror(code));
+        say(result, transfer->request, "%s", *detail ? detail : curl_easy_strerror(code));
 }
 
 static int perform(struct gv_fetch_result *result, const struct gv_fetch_request *request,
@@ -224,7 +240,8 @@ static int perform(struct gv_fetch_result *result, const struct gv_fetch_request
     CURL *curl = transfer.curl = curl_easy_init();
     if (!curl) {
         result->error = GV_ERR_MEMORY;
-        return gv_fail(&result->text, GV_ERR_MEMORY, "%s: out of memory", request->url);
+        say(result, request, "out of memory");
+        return GV_ERR_MEMORY;
     }
     set_target(curl, request, interface, sizeof interface);
     set_limits(curl, &transfer);
@@ -319,7 +336,7 @@ static void in_loop(uv_work_t *work, int status)
 
     if (status != 0) { /* taken back before it began */
         fetch->result.error = GV_ERR_STATE;
-        gv_fail(&fetch->result.text, 0, "%s: cancelled", fetch->url);
+        say(&fetch->result, &fetch->request, "cancelled");
     }
     if (!atomic_load(&fetch->cancelled))
         fetch->done(fetch->context, &fetch->result);

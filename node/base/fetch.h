@@ -4,6 +4,7 @@
 #ifndef GV_NODE_BASE_FETCH_H
 #define GV_NODE_BASE_FETCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -23,6 +24,7 @@ struct gv_fetch_request {
     uint32_t connect_ms;   /* 0: 10 s */
     uint32_t total_ms;     /* 0: 30 s; in gv_fetch_lines 0: no limit */
     size_t response_max;   /* 0: 1 MiB */
+    bool secret_url;       /* result.text does not name it */
 };
 
 struct gv_fetch_result {
@@ -33,7 +35,7 @@ struct gv_fetch_result {
     uint8_t *body;   /* owned by the result; terminated by a zero that len does not count */
     size_t len;
     char type[64];       /* Content-Type, cut */
-    struct gv_text text; /* why, when error != GV_OK */
+    struct gv_text text; /* why, when error != GV_OK: "URL: REASON" */
 };
 
 void gv_fetch_init(void);

@@ -111,9 +111,8 @@ static int check_hooks(const struct gv_options *o, struct gv_options_mistake *mi
     }
     if (o->webhook && *o->webhook && !has_scheme(o->webhook, "https://") && !is_local(o->webhook)) {
         gv_fail(&mistake->what, 0,
-                "\"%s\" will not do, write https://HOST/PATH; http only to 127.0.0.1, [::1] or "
-                "localhost",
-                o->webhook);
+                "that will not do, write https://HOST/PATH; http only to 127.0.0.1, [::1] or "
+                "localhost"); /* without the address, which may hold a secret: it may be logged */
         return wrong(mistake, "hooks", "webhook");
     }
     char email[GV_EMAIL_MAX + 1];

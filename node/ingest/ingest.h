@@ -124,7 +124,7 @@ uint64_t gv_reader_time(const struct gv_reader *reader);
 #define GV_READER_AREAS 10
 size_t gv_reader_memory(struct gv_reader *reader, struct gv_memory_area out[GV_READER_AREAS]);
 /* The layout of all that. */
-#define GV_READER_FORM 5u
+#define GV_READER_FORM 6u
 /* After they were filled with what another reader had in them: checks it. `now_ms`: the clock; what
  * waits for its time waits from now on. */
 void gv_reader_recall(struct gv_reader *reader, uint64_t now_ms);

@@ -80,6 +80,12 @@ struct gv_parsed {
                             * lines leave of a client that is longer */
 };
 
+/* Before it is kept for longer than its line. */
+static inline void gv_parsed_leave_line(struct gv_parsed *p)
+{
+    p->account = p->session = p->apart = p->origin = (struct gv_span){NULL, 0};
+}
+
 /* Of those that the line counts. Dovecot 2.3 tells of the good ones alone: then none is known. */
 static inline uint32_t gv_parsed_failed(const struct gv_parsed *p)
 {

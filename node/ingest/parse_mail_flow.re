@@ -225,10 +225,12 @@ static bool local_relay(const char *at, const char *end)
 
 struct gv_queue_id gv_mail_queued_as(const struct gv_span *reply)
 {
-    const char *at = reply->at, *end = at + reply->len - 1, *from = at;
     struct gv_queue_id out = {{0}};
 
-    if (reply->len < 2 || *end != ')')
+    if (reply->len < 2)
+        return out;
+    const char *at = reply->at, *end = at + reply->len - 1, *from = at;
+    if (*end != ')')
         return out;
     if (end - at > GV_QUEUE_ID_MAX)
         from = end - GV_QUEUE_ID_MAX - 1;
@@ -262,7 +264,7 @@ static bool parse_delivery(struct gv_mail_parsed *out, const char *at, const cha
         return false;
     at += 6;
     out->said = (uint8_t)lex_status(&at, limit);
-    out->reply.len = 0;
+    out->reply = (struct gv_span){NULL, 0};
     switch (out->said) {
     case GV_MAIL_SAID_SENT:
         if (program == GV_MAIL_PROGRAM_LOCAL && HAS(at, limit, "forwarded as "))

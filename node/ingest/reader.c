@@ -417,7 +417,7 @@ static void keep_failure(struct gv_reader *reader, const char *text, size_t len,
     memcpy(f->stamp, reader->line.stamp.text, f->stamp_len);
     f->host = mix_bytes(0, host.at, host.len);
     f->parsed = *p;
-    f->parsed.account = f->parsed.session = f->parsed.origin = (struct gv_span){0};
+    gv_parsed_leave_line(&f->parsed);
     f->moment = *moment;
 }
 
@@ -482,7 +482,7 @@ static size_t doubt(struct gv_reader *reader, const struct gv_parsed *p,
     while (d > reader->doubts && !d[-1].known)
         d--;
     *d = (struct doubt){true, program_of(&reader->line), len, *p, *moment};
-    d->parsed.account = d->parsed.session = d->parsed.origin = (struct gv_span){0};
+    gv_parsed_leave_line(&d->parsed);
     return 0;
 }
 
@@ -674,11 +674,9 @@ void gv_reader_recall(struct gv_reader *reader, uint64_t now_ms)
 
     if (f->stamp_len > GV_STAMP_MAX)
         memset(f, 0, sizeof *f);
-    f->parsed.account = f->parsed.session = f->parsed.origin = (struct gv_span){0};
-    for (size_t i = 0; i < DOUBTED; i++) {
-        struct gv_parsed *p = &reader->doubts[i].parsed;
-        p->account = p->session = p->origin = (struct gv_span){0};
-    }
+    gv_parsed_leave_line(&f->parsed);
+    for (size_t i = 0; i < DOUBTED; i++)
+        gv_parsed_leave_line(&reader->doubts[i].parsed);
     gv_assembler_recall(reader->assembler, now_ms);
 }
 

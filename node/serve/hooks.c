@@ -90,6 +90,8 @@ static void succeeded(struct sender *s)
 static void failed(struct sender *s, bool for_ever, const struct gv_text *why)
 {
     s->busy = false;
+    if (!s->target)
+        return; /* taken out of the configuration meanwhile */
     s->failed++;
     s->failures++;
     if (strcmp(s->error.text, why->text) != 0)
@@ -134,13 +136,8 @@ static void on_answer(void *context, struct gv_fetch_result *result)
     struct sender *s = context;
     struct gv_text why = result->text;
     unsigned status = result->status;
-    size_t url = strlen(s->target);
 
     s->fetch = NULL;
-    /* Whose hook it is stands before it, and an address may hold a secret: the log has it not, nor
-     * the status. */
-    if (strncmp(why.text, s->target, url) == 0 && strncmp(why.text + url, ": ", 2) == 0)
-        memmove(why.text, why.text + url + 2, strlen(why.text + url + 2) + 1);
     if (result->error == GV_OK && status / 100 == 2) {
         succeeded(s);
         return;
@@ -177,7 +174,9 @@ static void post(struct sender *s, char *body)
                                        .body_len = strlen(body),
                                        .connect_ms = (uint32_t)s->hooks->timeout_ms,
                                        .total_ms = (uint32_t)s->hooks->timeout_ms,
-                                       .response_max = ANSWER_MAX};
+                                       .response_max = ANSWER_MAX,
+                                       /* The log has it not, nor the status. */
+                                       .secret_url = true};
 
     if (s->hooks->has_key) {
         sign(s->hooks, signature, body);
@@ -294,6 +293,7 @@ static int set_target(struct sender *s, const char *target, struct gv_text *erro
         uv_timer_stop(&s->timer);
         gv_hook_queue_limit(&s->queue, 0);
         s->queue.dropped = 0;
+        s->error.text[0] = '\0';
     }
     return GV_OK;
 }

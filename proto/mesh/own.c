@@ -52,7 +52,8 @@ void gv_own_evidence(const struct gv_core *core, struct gv_action_facts *facts,
             continue;
         if (facts->points < SIGNAL_POINTS)
             facts->points = SIGNAL_POINTS;
-        facts->failed_lately = true; /* it lives for a day */
+        if (core->now_min < said->last_min + GV_LATELY_S / 60)
+            facts->failed_lately = true;
         if (said->count >= SIGNAL_LOCK_COUNT && core->now_min < said->last_min + SIGNAL_LOCK_MIN)
             facts->locked_by_own = true;
     }

@@ -173,6 +173,37 @@ until_true 10 "a signature that does not fit" refused
 status webhook.error | grep -q 'answered 403' || fail "a wrong key is not told: $(status webhook.error)"
 was_told 198.51.100.60 && fail "a delivery with a wrong signature was taken"
 
+# The webhook is changed, or taken out, with a delivery in flight: what becomes of that one names no address.
+shows_nothing() { # WHEN
+    ask status --json | grep -q "$port/" && fail "status shows a webhook's address, $1"
+    grep -q "$port/" "$scratch/node.log" && fail "the log shows a webhook's address, $1"
+}
+mode hang
+conf "webhook = http://127.0.0.1:$port/first"
+ask reload >/dev/null
+until_true 15 "a delivery to the first address" attempted 'hang /first' 1
+conf "webhook = http://127.0.0.1:$port/second"
+ask reload >/dev/null || fail "a reload with a delivery in flight"
+until_true 15 "a delivery to the second address" attempted 'hang /second' 1
+shows_nothing "once it was changed"
+conf "queue = 100"
+ask reload >/dev/null || fail "a reload with a delivery in flight"
+sleep 3 # longer than the timeout
+kill -0 "$node" && ready || fail "a webhook that was taken out with a delivery in flight ends the daemon"
+shows_nothing "once it was taken out"
+[ "$(status webhook)" = null ] || fail "a webhook that was taken out has a status: $(status webhook)"
+conf "webhook = http://127.0.0.1:$port/$(printf '%0700d' 0)"
+ask reload >/dev/null || fail "a long address"
+attack 62
+timed_out() { status webhook.error | grep -q 'timed out'; }
+until_true 15 "a delivery to a long address: $(status webhook)" timed_out
+shows_nothing "which is long"
+conf "webhook = http://hooks.example.org/secret"
+ask reload >"$scratch/out" 2>&1 && fail "http to another host is taken"
+grep -q 'https://HOST' "$scratch/out" "$scratch/node.log" || fail "nobody is told what is wrong: $(cat "$scratch/out")"
+grep -q example.org/secret "$scratch/out" "$scratch/node.log" && fail "an address that will not do is shown"
+mode ok
+
 # TLS is verified, and http only speaks to this host.
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
     -keyout "$scratch/tls.key" -out "$scratch/tls.crt" 2>/dev/null

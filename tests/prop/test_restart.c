@@ -605,13 +605,45 @@ static void test_lost_rows(void **state)
     free_text(&text);
 }
 
+/* What is kept of a line points nowhere into it: the line is gone by then. */
+static void test_no_pointers(void **state)
+{
+    static const char *const lines[] = {
+        "Nov 22 02:36:26 vm postfix/smtpd[1]: warning: unknown[198.51.100.7]: SASL LOGIN "
+        "authentication failed: x, sasl_username=alice@example.org",
+        "Nov 22 02:36:26 vm dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): "
+        "user=<alice>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.1, session=<abc>",
+        "Nov 22 02:36:26 vm exim[7]: plain authenticator failed for (x) [198.51.100.7]: 535 "
+        "Incorrect authentication data (set_id=alice)",
+    };
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct gv_memory_area areas[GV_READER_AREAS];
+        struct gv_reading out[GV_READINGS_MAX];
+        struct node node;
+
+        row_count = 0;
+        begin(&node);
+        gv_reader_line(node.reader, out, lines[i], strlen(lines[i]), FED_NOW_MS);
+        assert_int_equal(gv_reader_counters(node.reader)->matched, 1);
+        size_t n = gv_reader_memory(node.reader, areas);
+        for (size_t a = 0; a < n; a++)
+            for (size_t at = 0; at + sizeof(uintptr_t) <= areas[a].len; at += sizeof(uintptr_t)) {
+                uintptr_t word;
+                memcpy(&word, (const char *)areas[a].at + at, sizeof word);
+                assert_false(word - (uintptr_t)lines[i] < strlen(lines[i]) + 1);
+            }
+        end(&node);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_genuine_logs), cmocka_unit_test(test_shuffled_logs),
         cmocka_unit_test(test_named_cases),  cmocka_unit_test(test_no_names),
         cmocka_unit_test(test_lost_rows),    cmocka_unit_test(test_erased),
-        cmocka_unit_test(test_two_logs),
+        cmocka_unit_test(test_two_logs),     cmocka_unit_test(test_no_pointers),
     };
 
     setenv("TZ", "UTC", 1);

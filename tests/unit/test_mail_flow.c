@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "helper_mail_flow.h"
+#include "node/ingest/parse_mail_flow.h"
 
 struct flow_case {
     const char *lines, *counts;
@@ -334,6 +335,19 @@ static void cut_and_broken_lines(void **state)
     flowing_close(&f);
 }
 
+/* Of a delivery by local, virtual or pipe nothing is looked at. */
+static void no_reply_queues_nothing(void **state)
+{
+    static const struct gv_span none = {NULL, 0}, one = {")", 1}, given = {"queued as AAAA01)", 17};
+    struct gv_queue_id id = gv_mail_queued_as(&none);
+
+    assert_false(gv_queue_id_given(&id));
+    id = gv_mail_queued_as(&one);
+    assert_false(gv_queue_id_given(&id));
+    id = gv_mail_queued_as(&given);
+    assert_true(gv_queue_id_given(&id));
+}
+
 static void feed(struct flowing *f, const char *line)
 {
     flowing_feed(f, line, strlen(line));
@@ -541,6 +555,7 @@ int main(void)
         cmocka_unit_test(a_remote_server_cannot_take_a_count_back),
         cmocka_unit_test(nothing_can_be_forged),
         cmocka_unit_test(cut_and_broken_lines),
+        cmocka_unit_test(no_reply_queues_nothing),
         cmocka_unit_test(when_it_happened),
         cmocka_unit_test(taken_back_at_its_own_time),
         cmocka_unit_test(the_age_of_the_queue),
