@@ -366,6 +366,15 @@ static void one_that_changes_what_it_signed_is_caught(void **state)
     watcher_restart(&alice);
     alice.at = &twin;
     assert_non_null(strstr(watcher_look(&alice).finding, "is not the one whose head it signed"));
+    /* That its file cannot be read for a while does not take it back. */
+    struct rlimit before, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct gv_audit_status status = watcher_look(&alice);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_non_null(strstr(status.finding, "is not the one whose head it signed"));
 }
 
 static void a_registry_whose_log_was_set_back_signs_nothing(void **state)
