@@ -88,13 +88,20 @@ static bool names(const struct gv_descriptor *descriptor, const uint8_t key[GV_K
     return false;
 }
 
-/* A copy for each key that the descriptor names; what it names no more is of no use. */
-static int follow(struct gv_audit *audit, const struct gv_descriptor *descriptor)
+static void note_trouble(struct gv_audit *audit, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A copy for each key that the descriptor names; what it names no more is of no use. One that
+ * cannot be read is not asked for: what was seen of it would be forgotten. */
+static void follow(struct gv_audit *audit, const struct gv_descriptor *descriptor)
 {
     char name[GV_MIRROR_NAME];
+    struct gv_text why = {""};
 
-    if (!audit->adopted)
-        gv_mirror_adopt(audit->options.folder, descriptor);
+    if (!audit->adopted && gv_mirror_adopt(audit->options.folder, descriptor, &why) != GV_OK) {
+        note_trouble(audit, "%s", why.text);
+        return;
+    }
     audit->adopted = true;
     for (size_t i = 0; i < GV_DESCRIPTOR_KEYS; i++) {
         struct gv_watched *watched = &audit->watched[i];
@@ -111,14 +118,13 @@ static int follow(struct gv_audit *audit, const struct gv_descriptor *descriptor
         if (watched->used)
             continue;
         snprintf(name, sizeof name, GV_MIRROR_FILE, watched->signer);
-        int rc = gv_mirror_open(&watched->mirror, audit->options.folder, name, descriptor);
-        if (rc != GV_OK) {
+        watched->used = gv_mirror_open(&watched->mirror, audit->options.folder, name, descriptor,
+                                       &why) == GV_OK;
+        if (!watched->used) {
             let_go(watched);
-            return rc;
+            note_trouble(audit, "%s", why.text);
         }
-        watched->used = true;
     }
-    return GV_OK;
 }
 
 /* Is there something to ask? Not before the key is in force, and not once its last head is here. Of
@@ -159,8 +165,6 @@ static void finish(struct gv_audit *audit)
 
 /* A registry that does not show its log is said to its admins' faces: what is hidden is compared by
  * nobody. The first of a look is told. */
-static void note_trouble(struct gv_audit *audit, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 static void note_trouble(struct gv_audit *audit, const char *format, ...)
 {
     char text[sizeof audit->trouble];
@@ -542,11 +546,12 @@ void gv_audit_look(struct gv_audit *audit)
     audit->status.looking = true;
     audit->trouble[0] = '\0';
     gv_audit_recall(audit);
-    if (!descriptor || follow(audit, descriptor) != GV_OK) {
-        note_trouble(audit, descriptor ? "out of memory" : "no network descriptor yet");
+    if (!descriptor) {
+        note_trouble(audit, "no network descriptor yet");
         finish(audit);
         return;
     }
+    follow(audit, descriptor);
     audit->at = SIZE_MAX; /* before the first */
     next_key(audit);
 }

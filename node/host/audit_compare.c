@@ -1,4 +1,5 @@
 /* What the log of certificates is compared with, and what is said of it (SPEC 14.7). */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,12 +47,12 @@ void gv_audit_recall(struct gv_audit *audit)
 
     gv_buf_init(&text);
     finding_path(path, audit);
-    bool there = stat(path, &held) == 0 &&
-                 gv_file_read(&text, path, sizeof audit->status.finding, NULL) == GV_OK;
-    if (!there) {
+    int rc = stat(path, &held) == 0 ? GV_OK : errno == ENOENT ? GV_ERR_NOT_FOUND : GV_ERR_IO;
+    if (rc == GV_ERR_NOT_FOUND) { /* one that cannot be read now was not removed */
         audit->status.finding[0] = '\0';
         audit->status.finding_ms = 0;
-    } else if (!audit->status.finding_ms) {
+    } else if (rc == GV_OK && !audit->status.finding_ms &&
+               gv_file_read(&text, path, sizeof audit->status.finding, NULL) == GV_OK) {
         gv_log_safe(audit->status.finding, sizeof audit->status.finding, (const char *)text.data,
                     text.len);
         audit->status.finding_ms = (uint64_t)held.st_mtim.tv_sec * 1000;

@@ -72,7 +72,14 @@ bool gv_mirror_fits(const struct gv_mirror *mirror, const struct gv_log_head *he
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
-static int read_files(struct gv_mirror *mirror, const struct gv_descriptor *descriptor)
+/* The files may be as good as before: what was seen must stay seen. */
+static bool may_be_good(int rc)
+{
+    return rc == GV_ERR_MEMORY || rc == GV_ERR_IO;
+}
+
+static int read_files(struct gv_mirror *mirror, const struct gv_descriptor *descriptor,
+                      struct gv_text *error)
 {
     char path[4096];
     struct gv_buf wire, entries;
@@ -81,12 +88,12 @@ static int read_files(struct gv_mirror *mirror, const struct gv_descriptor *desc
     gv_buf_init(&wire);
     gv_buf_init(&entries);
     path_of(path, mirror, HEAD);
-    int rc = gv_file_read(&wire, path, GV_LOG_HEAD_MAX, NULL);
+    int rc = gv_file_read(&wire, path, GV_LOG_HEAD_MAX, error);
     if (rc == GV_OK)
         rc = gv_log_head_open(&head, NULL, descriptor, wire.data, wire.len);
     path_of(path, mirror, ENTRIES);
     if (rc == GV_OK)
-        rc = gv_file_read(&entries, path, (size_t)GV_LOG_COPY_MAX * GV_LOG_ENTRY_LEN, NULL);
+        rc = gv_file_read(&entries, path, (size_t)GV_LOG_COPY_MAX * GV_LOG_ENTRY_LEN, error);
     if (rc == GV_OK && entries.len < head.size * GV_LOG_ENTRY_LEN)
         rc = GV_ERR_MALFORMED;
     if (rc == GV_OK && head.size > 0)
@@ -104,8 +111,10 @@ static int read_files(struct gv_mirror *mirror, const struct gv_descriptor *desc
 }
 
 int gv_mirror_open(struct gv_mirror *mirror, const char *folder, const char *name,
-                   const struct gv_descriptor *descriptor)
+                   const struct gv_descriptor *descriptor, struct gv_text *error)
 {
+    struct gv_text why = {""};
+
     memset(mirror, 0, sizeof *mirror);
     snprintf(mirror->name, sizeof mirror->name, "%s", name);
     gv_merkle_init(&mirror->tree);
@@ -113,13 +122,13 @@ int gv_mirror_open(struct gv_mirror *mirror, const char *folder, const char *nam
     gv_buf_init(&mirror->ids);
     mirror->folder = strdup(folder);
     if (!mirror->folder)
-        return GV_ERR_MEMORY;
-    int rc = read_files(mirror, descriptor);
+        return gv_fail(error, GV_ERR_MEMORY, "%s", gv_strerror(GV_ERR_MEMORY));
+    int rc = read_files(mirror, descriptor, &why);
     if (rc == GV_OK)
         return GV_OK;
-    if (rc == GV_ERR_MEMORY) { /* the files are as good as before: what was seen must stay seen */
+    if (may_be_good(rc)) {
         forget(mirror);
-        return rc;
+        return gv_fail(error, rc, "%s", *why.text ? why.text : gv_strerror(rc));
     }
     if (rc != GV_ERR_NOT_FOUND)
         gv_log(GV_LOG_NOTICE, "%s/%s is not used (%s): the registry's log is fetched anew", folder,
@@ -128,7 +137,8 @@ int gv_mirror_open(struct gv_mirror *mirror, const char *folder, const char *nam
     return GV_OK;
 }
 
-static void adopt(struct gv_mirror *former, const struct gv_descriptor *descriptor)
+static int adopt(struct gv_mirror *former, const struct gv_descriptor *descriptor,
+                 struct gv_text *error)
 {
     static const char *const ends[] = {ENTRIES, HEAD}; /* without the last nothing is believed */
     struct gv_mirror named = {.folder = former->folder};
@@ -138,9 +148,12 @@ static void adopt(struct gv_mirror *former, const struct gv_descriptor *descript
 
     gv_buf_init(&wire);
     path_of(from, former, HEAD);
-    bool known = gv_file_read(&wire, from, GV_LOG_HEAD_MAX, NULL) == GV_OK &&
-                 gv_log_head_open(&head, NULL, descriptor, wire.data, wire.len) == GV_OK;
+    int rc = gv_file_read(&wire, from, GV_LOG_HEAD_MAX, error);
+    bool known =
+        rc == GV_OK && gv_log_head_open(&head, NULL, descriptor, wire.data, wire.len) == GV_OK;
     gv_buf_free(&wire);
+    if (may_be_good(rc))
+        return rc;
     if (known) {
         snprintf(named.name, sizeof named.name, GV_MIRROR_FILE, head.signer);
         path_of(to, &named, HEAD);
@@ -152,17 +165,21 @@ static void adopt(struct gv_mirror *former, const struct gv_descriptor *descript
         if (!known || rename(from, to) != 0)
             (void)unlink(from);
     }
+    return GV_OK;
 }
 
-void gv_mirror_adopt(const char *folder, const struct gv_descriptor *descriptor)
+int gv_mirror_adopt(const char *folder, const struct gv_descriptor *descriptor,
+                    struct gv_text *error)
 {
     static const char *const names[] = {"registry-log", "registry-log-former"};
+    int rc = GV_OK;
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; rc == GV_OK && i < 2; i++) {
         struct gv_mirror former = {.folder = (char *)(uintptr_t)folder};
         snprintf(former.name, sizeof former.name, "%s", names[i]);
-        adopt(&former, descriptor);
+        rc = adopt(&former, descriptor, error);
     }
+    return rc;
 }
 
 void gv_mirror_close(struct gv_mirror *mirror)

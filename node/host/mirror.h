@@ -27,16 +27,20 @@ struct gv_mirror {
         head; /* the last that the tree was compared with and fits; its signer's log */
 };
 
-/* Reads the files of that name, if there are any. GV_OK or GV_ERR_MEMORY, which leaves the files.
+/* Reads the files of that name, if there are any; what does not fit is removed, and nothing was
+ * seen yet. GV_OK; or GV_ERR_MEMORY, or GV_ERR_IO (too few files, a folder in its place, a disk
+ * that fails): then the files stay as they are, and nothing is open. NULL for `error` is allowed.
  */
 int gv_mirror_open(struct gv_mirror *mirror, const char *folder, const char *name,
-                   const struct gv_descriptor *descriptor);
+                   const struct gv_descriptor *descriptor, struct gv_text *error);
 void gv_mirror_close(struct gv_mirror *mirror);
 
 /* What a version before 2026-11-23 stored, under names that did not tell the key, gets the name of
  * the key that has signed its head. Where the descriptor does not name that, or a copy of that name
- * is here, it is removed. Before the first is opened. */
-void gv_mirror_adopt(const char *folder, const struct gv_descriptor *descriptor);
+ * is here, it is removed. Before the first is opened. GV_OK; or, as above, GV_ERR_MEMORY or
+ * GV_ERR_IO, which leave it. */
+int gv_mirror_adopt(const char *folder, const struct gv_descriptor *descriptor,
+                    struct gv_text *error);
 
 /* Begins anew. */
 void gv_mirror_reset(struct gv_mirror *mirror);

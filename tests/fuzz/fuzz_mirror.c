@@ -22,7 +22,7 @@ static struct gv_mirror empty(void)
     struct gv_descriptor none;
 
     memset(&none, 0, sizeof none);
-    must(gv_mirror_open(&mirror, "/nonexistent", "log", &none) == GV_OK);
+    must(gv_mirror_open(&mirror, "/nonexistent", "log", &none, NULL) == GV_OK);
     must(mirror.tree.size == 0 && !mirror.has_head);
     return mirror;
 }

@@ -140,7 +140,7 @@ static void each_allocation_may_fail(void **state)
     for (size_t n = 1; more; n++) {
         snprintf(command, sizeof command, "rm -f %s/*", folder);
         assert_int_equal(system(command), 0);
-        assert_int_equal(gv_mirror_open(&mirror, folder, NAME, &descriptor), GV_OK);
+        assert_int_equal(gv_mirror_open(&mirror, folder, NAME, &descriptor, NULL), GV_OK);
         assert_int_equal(gv_mirror_append(&mirror, entries[0], BEGIN * GV_LOG_ENTRY_LEN), GV_OK);
         assert_int_equal(gv_mirror_settle(&mirror, &begin, begin_wire.data, begin_wire.len, &why),
                          GV_OK);
@@ -149,7 +149,7 @@ static void each_allocation_may_fail(void **state)
         asked = failed = 0;
         fail_at = n;
         at_work = true;
-        int rc = gv_mirror_open(&mirror, folder, NAME, &descriptor);
+        int rc = gv_mirror_open(&mirror, folder, NAME, &descriptor, NULL);
         if (rc == GV_OK)
             rc = grow(&mirror, &grown, &grown_wire);
         gv_mirror_close(&mirror);
@@ -158,7 +158,7 @@ static void each_allocation_may_fail(void **state)
         if (!more)
             assert_int_equal(rc, GV_OK);
 
-        assert_int_equal(gv_mirror_open(&mirror, folder, NAME, &descriptor), GV_OK);
+        assert_int_equal(gv_mirror_open(&mirror, folder, NAME, &descriptor, NULL), GV_OK);
         assert_true(mirror.has_head);
         old += mirror.head.minute == begin.minute;
         new += mirror.head.minute == grown.minute;

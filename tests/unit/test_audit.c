@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -218,7 +219,8 @@ static void a_long_log_is_copied_in_pages_and_read_back(void **state)
     struct gv_mirror mirror;
     char name[GV_MIRROR_NAME];
     snprintf(name, sizeof name, GV_MIRROR_FILE, certificate.signer);
-    assert_int_equal(gv_mirror_open(&mirror, alice.folder, name, &r.registrar->descriptor), GV_OK);
+    assert_int_equal(gv_mirror_open(&mirror, alice.folder, name, &r.registrar->descriptor, NULL),
+                     GV_OK);
     assert_true(mirror.has_head);
     assert_int_equal(mirror.tree.size, 2500);
     assert_true(gv_mirror_has(&mirror, certificate.id));
@@ -246,6 +248,41 @@ static void a_damaged_copy_is_fetched_anew_and_accuses_nobody(void **state)
     struct gv_audit_status status = watcher_look(&alice);
     assert_string_equal(status.finding, "");
     assert_int_equal(status.size, 3);
+}
+
+/* What it has seen of the log stays seen: a registry with two faces is not believed anew. */
+static void too_few_files_make_nothing_forgotten(void **state)
+{
+    uint8_t wire[GV_CERTIFICATE_LEN];
+    struct rlimit before, none;
+    struct gv_mirror mirror;
+    struct gv_text why = {""};
+    char name[GV_MIRROR_NAME];
+
+    for (unsigned i = 0; i < 3; i++)
+        watcher_join(&r, 10 + i, wire);
+    assert_int_equal(watcher_look(&alice).size, 3);
+    watcher_restart(&alice);
+    snprintf(name, sizeof name, GV_MIRROR_FILE, gv_certificate_signer(r.signer.sign_public));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct gv_audit_status status = watcher_look(&alice);
+    int rc = gv_mirror_open(&mirror, alice.folder, name, &r.registrar->descriptor, &why);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    gv_mirror_close(&mirror);
+    assert_int_equal(rc, GV_ERR_IO);
+    assert_non_null(strstr(why.text, name));
+    assert_non_null(strstr(status.trouble, "Too many open files"));
+    assert_string_equal(status.finding, "");
+    watcher_restart(&alice);
+    assert_int_equal(gv_mirror_open(&mirror, alice.folder, name, &r.registrar->descriptor, NULL),
+                     GV_OK);
+    assert_true(mirror.has_head);
+    assert_int_equal(mirror.tree.size, 3);
+    gv_mirror_close(&mirror);
+    assert_string_equal(watcher_look(&alice).trouble, "");
 }
 
 static void join_and_tell(unsigned number)
@@ -329,6 +366,15 @@ static void one_that_changes_what_it_signed_is_caught(void **state)
     watcher_restart(&alice);
     alice.at = &twin;
     assert_non_null(strstr(watcher_look(&alice).finding, "is not the one whose head it signed"));
+    /* That its file cannot be read for a while does not take it back. */
+    struct rlimit before, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct gv_audit_status status = watcher_look(&alice);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_non_null(strstr(status.finding, "is not the one whose head it signed"));
 }
 
 static void a_registry_whose_log_was_set_back_signs_nothing(void **state)
@@ -465,6 +511,7 @@ int main(void)
         T(an_honest_registry_is_accused_of_nothing),
         T(a_long_log_is_copied_in_pages_and_read_back),
         T(a_damaged_copy_is_fetched_anew_and_accuses_nobody),
+        T(too_few_files_make_nothing_forgotten),
         T(one_that_mints_outside_its_log_is_caught),
         T(one_with_two_faces_is_caught_when_heads_meet),
         T(one_with_two_faces_is_caught_though_no_two_heads_contradict_each_other),
