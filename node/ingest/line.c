@@ -227,6 +227,8 @@ static void remember(struct gv_line_prefix *last, const struct gv_line *out, con
             last->digits[i][j] = gv_is_digit(chunk[j]) ? 0x0f : 0;
     }
     last->sender = (uint8_t)sender;
+    last->host = out->host_len > 0 ? (uint8_t)(out->host - line) : 0;
+    last->host_len = (uint8_t)out->host_len;
     last->stamp = out->stamp;
 }
 
@@ -341,6 +343,7 @@ bool gv_line_split_anew(struct gv_line *out, struct gv_line_prefix *last, const 
 {
     size_t at = gv_line_priority(line, len);
 
+    out->host_len = 0;
     out->process = GV_MAIL_PROGRAM_OTHER;
     out->mail = last->mail;
     if (at > 0 && len - at > 2 && line[at] == '1' && line[at + 1] == ' ')
@@ -363,7 +366,8 @@ bool gv_line_split_anew(struct gv_line *out, struct gv_line_prefix *last, const 
         at = (size_t)(space - line) + 1;
         size_t level = gv_line_level(line + at, line + len);
         if (level > 0 && line[at] != '<') {
-            /* One process writes at several levels, and this syslogd is of this host alone. */
+            out->host = line + sender;
+            out->host_len = at - 1 - sender;
             at += level;
             sender = at;
         }
@@ -389,20 +393,28 @@ bool gv_line_split_postfix(struct gv_line *out, const struct gv_line_prefix *las
     out->program = smtpd ? GV_PROGRAM_SMTPD : GV_PROGRAM_POSTFIX;
     out->sender = line + last->sender;
     out->sender_len = (size_t)(text - 2 - out->sender);
+    out->host = line + last->host;
+    out->host_len = last->host_len;
     out->has_pid = true;
     out->text = text;
     out->text_len = len - (size_t)(text - line);
     return out->process != GV_MAIL_PROGRAM_OTHER;
 }
 
-bool gv_line_split_known(struct gv_line *out, const struct gv_line_prefix *last, const char *line,
+bool gv_line_split_known(struct gv_line *out, struct gv_line_prefix *last, const char *line,
                          size_t len)
 {
     out->process = GV_MAIL_PROGRAM_OTHER;
+    out->host = line + last->host;
+    out->host_len = last->host_len;
     out->mail = last->mail;
     out->stamp = last->stamp;
     out->stamp.text = line;
-    return take_tag(out, line, len, last->len, last->sender) && out->program != GV_PROGRAM_OTHER;
+    if (take_tag(out, line, len, last->len, last->sender))
+        return out->program != GV_PROGRAM_OTHER;
+    /* Another syslogd may write now, with a level behind the same host. */
+    return gv_line_level(line + last->len, line + len) > 0 &&
+           gv_line_split_anew(out, last, line, len);
 }
 
 void gv_line_tame(char *text, size_t len)

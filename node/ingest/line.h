@@ -51,6 +51,9 @@ struct gv_line {
     size_t tag_len;
     const char *sender; /* host, program and pid: who wrote this, for telling connections apart */
     size_t sender_len;
+    const char *host; /* where a level stands between it and the program: then the sender is without
+                       * it, because one process writes at several levels; len 0: not so */
+    size_t host_len;
     bool has_pid;
     const char *text; /* what the program said */
     size_t text_len;
@@ -67,6 +70,7 @@ struct gv_line_prefix {
     bool exim;   /* this is Exim's own log: one of its lines was there */
     uint8_t len; /* up to the program; 0: none */
     uint8_t sender;
+    uint8_t host, host_len; /* gv_line's */
     uint8_t chunks;
     struct gv_stamp stamp;
 };
@@ -123,7 +127,7 @@ GV_INLINE size_t gv_tag_of_postfix(const char **text, const char *tag, size_t le
  * and of one whose is not. */
 bool gv_line_split_postfix(struct gv_line *out, const struct gv_line_prefix *last, const char *line,
                            size_t len, const char *text, size_t name, bool smtpd);
-bool gv_line_split_known(struct gv_line *out, const struct gv_line_prefix *last, const char *line,
+bool gv_line_split_known(struct gv_line *out, struct gv_line_prefix *last, const char *line,
                          size_t len);
 bool gv_line_split_anew(struct gv_line *out, struct gv_line_prefix *last, const char *line,
                         size_t len);

@@ -135,9 +135,12 @@ static uint64_t mix_bytes(uint64_t h, const char *bytes, size_t len)
     return h ^ h >> 32;
 }
 
-static uint64_t mix_sender(const struct gv_line *line)
+/* The host and the first `len` bytes of the sender. */
+static uint64_t mix_line(uint64_t h, const struct gv_line *line, size_t len)
 {
-    return mix_bytes(0x6772617065u, line->sender, line->sender_len);
+    if (line->host_len > 0)
+        h = mix_bytes(h, line->host, line->host_len);
+    return mix_bytes(h, line->sender, len);
 }
 
 static uint64_t connection_of(uint64_t h, const struct gv_line *line,
@@ -152,7 +155,7 @@ static uint64_t connection_of(uint64_t h, const struct gv_line *line,
  * the process and, where Exim logs it, the port. */
 static uint64_t visit_of(const struct gv_line *line, const struct gv_parsed *p)
 {
-    uint64_t h = mix_bytes(0x7669736974u, line->sender, line->sender_len);
+    uint64_t h = mix_line(0x7669736974u, line, line->sender_len);
 
     if (p->mta == GV_MTA_EXIM)
         h = mix_bytes(h, p->session.at, p->session.len);
@@ -207,7 +210,7 @@ static uint64_t cut_of(const struct gv_reader *reader, const struct gv_line *lin
 
     if (p->origin.len == 0 || id->len <= ID_PROCESS || !line->has_pid)
         return 0;
-    uint64_t h = mix_bytes(hash_name(reader, &p->origin, false), line->sender, line->sender_len);
+    uint64_t h = mix_line(hash_name(reader, &p->origin, false), line, line->sender_len);
     h = mix_bytes(h, id->at, ID_SECOND);
     return mix_bytes(h, id->at + ID_PROCESS, id->len - ID_PROCESS) | 1;
 }
@@ -215,7 +218,7 @@ static uint64_t cut_of(const struct gv_reader *reader, const struct gv_line *lin
 /* Which process wrote the line, of a server that says whom it has met. */
 static uint64_t met_of(const struct gv_line *line)
 {
-    return line->has_pid ? mix_bytes(0x6d6574u, line->sender, line->sender_len) | 1 : 0;
+    return line->has_pid ? mix_line(0x6d6574u, line, line->sender_len) | 1 : 0;
 }
 
 /* A failure whose line cuts its client off is of the one that this process has met. */
@@ -271,9 +274,11 @@ static void count(struct gv_reader *reader, const struct gv_reading *out, size_t
 static void count_mail(struct gv_reader *reader, const struct gv_line *line, uint64_t now_ms)
 {
     struct gv_mail_parsed parsed;
-    struct gv_span host = {line->sender, (size_t)(line->tag - line->sender)};
+    struct gv_span host = {line->host, line->host_len};
     uint64_t ms = 0;
 
+    if (host.len == 0)
+        host = (struct gv_span){line->sender, (size_t)(line->tag - line->sender)};
     if (gv_parse_mail_flow(&parsed, line) &&
         (parsed.said == GV_MAIL_SAID_REMOVED || /* nothing happens then that has a time */
          gv_clock_convert(&reader->clock, &ms, &line->stamp, now_ms)))
@@ -301,7 +306,7 @@ static void identify(const struct gv_reader *reader, struct gv_moment *moment,
     case GV_MTA_CYRUS:
     case GV_MTA_COURIER:
         moment->account = hash_full_name(reader, p);
-        moment->origin = mix_bytes(1, line->sender, line->sender_len) | 1;
+        moment->origin = mix_line(1, line, line->sender_len) | 1;
         moment->connection = client_of(moment->origin, p);
         return;
     case GV_MTA_EXIM:
@@ -375,7 +380,7 @@ static bool parse(struct gv_reader *reader, struct gv_parsed *p, const struct gv
 {
     if (line->program == GV_PROGRAM_SMTPD) {
         /* What is known of the process is fetched while the line is parsed. */
-        reader->sender = mix_sender(line);
+        reader->sender = mix_line(0x6772617065u, line, line->sender_len);
         gv_assembler_expect(reader->assembler, reader->sender);
     }
     return gv_parse_line(p, line, half);
@@ -449,7 +454,7 @@ static size_t read_repetition(struct gv_reader *reader, struct gv_reading *out, 
 /* Host and program, whichever process it is. */
 static uint64_t program_of(const struct gv_line *line)
 {
-    return mix_bytes(0x6c656e67u, line->sender, (size_t)(line->tag + line->tag_len - line->sender));
+    return mix_line(0x6c656e67u, line, (size_t)(line->tag + line->tag_len - line->sender));
 }
 
 /* Of the log's time, as far as it is known. */

@@ -282,6 +282,14 @@ static void levels_of_one_process(void **state)
           "]: SASL LOGIN authentication failed: x",
           "Nov 22 02:36:26 <mail.warn> mx last message repeated 2 times");
 #undef BUSY
+#define OF(host, level) "Nov 22 02:36:26 " host " mail." level " postfix/smtpd[11]: "
+    /* A server that gathers the logs of many writes the same, of more than one host. */
+    STORY("3 " A " postfix smtp unspecified 1 visit; 4 " B " postfix smtp aborted 1 visit",
+          OF("mx1", "info") "connect from unknown[" A "]",
+          OF("mx2", "info") "connect from unknown[" B "]", OF("mx1", "warn") FAIL(A, "a"),
+          OF("mx2", "info") "disconnect from unknown[" B "] auth=0/1 commands=0/1",
+          OF("mx1", "info") "disconnect from unknown[" A "] auth=0/1 commands=0/1");
+#undef OF
 }
 
 /* Anybody gets in as nobody: that proves nothing, at whichever line. */

@@ -451,6 +451,15 @@ static void two_hosts(void **state)
     feed(&f, "Nov 22 10:01:00 mx2 postfix/qmgr[1]: AAAA01: removed");
     gv_mail_flow_queue(f.flow, &queue);
     assert_int_equal(queue.messages, 0);
+    /* another syslogd, which writes the level behind the host */
+    feed(&f, "Nov 22 10:01:00 mx1 mail.info postfix/qmgr[1]: AAAA02: from=<>, size=1, nrcpt=1 "
+             "(queue active)");
+    feed(&f, "Nov 22 10:01:00 mx2 mail.info postfix/qmgr[1]: AAAA02: removed");
+    gv_mail_flow_queue(f.flow, &queue);
+    assert_int_equal(queue.messages, 1);
+    feed(&f, "Nov 22 10:01:00 mx1 mail.notice postfix/qmgr[1]: AAAA02: removed");
+    gv_mail_flow_queue(f.flow, &queue);
+    assert_int_equal(queue.messages, 0);
     flowing_close(&f);
 }
 
