@@ -11,6 +11,7 @@
 
 /* Records pushed in answer to one message: a node that joins is fed at a bounded rate. */
 #define PUSH_MAX 512u
+#define PUSH_LOW 64u /* out of the reserve */
 #define WANT_MAX 512u
 
 static const struct gv_key the_end = {.minute = UINT32_MAX};
@@ -22,6 +23,8 @@ struct answer {
     struct gv_range ranges[GV_RANGES_MAX];
     uint32_t count;
     size_t bytes;                       /* about, of the encoded ranges */
+    size_t room;                        /* that it may take, with what is asked for */
+    bool owed;                          /* the bucket is empty: nothing is given, only asked for */
     bool cut;                           /* no more ranges: the rest is one fingerprint */
     uint8_t (*fingerprints)[GV_ID_LEN]; /* of the ranges; GV_RANGES_MAX */
     uint8_t *ids;                       /* of the id lists, one after the other; GV_MESSAGE_MAX */
@@ -58,7 +61,7 @@ static bool has_room(const struct answer *answer, size_t ranges, size_t payload)
 {
     /* One range is always left for the rest. */
     return answer->count + ranges + 1 < GV_RANGES_MAX &&
-           answer->bytes + ranges * 48 + payload + 64 < GV_MESSAGE_MAX;
+           answer->bytes + ranges * 48 + payload + 64 < answer->room;
 }
 
 static void add_fingerprint(struct answer *answer, const struct gv_key *high, size_t from,
@@ -124,12 +127,24 @@ static int compare_ids(const void *a, const void *b)
 
 static void push(struct answer *answer, struct gv_item *item)
 {
-    if (answer->push_count < PUSH_MAX && answer->link->spent.records < GV_WANTS_PER_MINUTE) {
+    bool low = answer->link->joined && answer->core->traffic.tokens <= 0;
+
+    if (answer->owed)
+        return;
+    if (answer->push_count < (low ? PUSH_LOW : PUSH_MAX) &&
+        answer->link->spent.records < GV_WANTS_PER_MINUTE) {
         answer->push[answer->push_count++] = item;
         answer->link->spent.records++;
     } else {
         answer->more = true;
     }
+}
+
+/* What an owed one asks for is paid for out of what is left of it. */
+static bool may_want(const struct answer *answer)
+{
+    return answer->want_count < WANT_MAX &&
+           (!answer->owed || answer->bytes + (answer->want_count + 1) * GV_ID_LEN < answer->room);
 }
 
 /* The peer listed all it holds of the range. */
@@ -154,7 +169,7 @@ static void settle_ids(struct answer *answer, const struct gv_range *range, size
         const struct gv_item *held = gv_set_find(&core->set, id);
         if (held && held->tree != GV_TREE_KEPT)
             continue;
-        if (answer->want_count < WANT_MAX)
+        if (may_want(answer))
             memcpy(answer->want + answer->want_count++ * GV_ID_LEN, id, GV_ID_LEN);
         else
             answer->more = true;
@@ -205,11 +220,12 @@ static uint64_t in_turn_ms(struct gv_core *core)
                                    gv_drbg_below(&core->drbg, GV_REPAIR_MAX_MS - GV_REPAIR_MIN_MS));
 }
 
-/* It was compared, and need not be again. */
-static void settle_haul(struct gv_core *core)
+/* It was compared with one, and need be with one other: he may have lied. */
+static void settle_haul(struct gv_core *core, struct gv_link *link)
 {
-    core->haul_tries = 0;
-    core->repair_ms = in_turn_ms(core);
+    link->haul_ms = 0;
+    if (--core->haul_tries == 0)
+        core->repair_ms = in_turn_ms(core);
 }
 
 static void end_here(struct gv_core *core, struct gv_link *link, enum gv_tree tree)
@@ -219,8 +235,8 @@ static void end_here(struct gv_core *core, struct gv_link *link, enum gv_tree tr
     if (tree == GV_TREE_STATEMENTS) {
         link->joined = link->joined || (!link->fed && link->repair_ms == UINT64_MAX);
         link->fed = false;
-        if (core->now_ms < link->haul_ms && core->haul_tries > 0)
-            settle_haul(core);
+        if (core->now_ms < link->haul_ms && core->haul_tries > 0 && link->repair_ms == UINT64_MAX)
+            settle_haul(core, link);
         gv_book_felt(core, link);
     }
     if (!link->repairing)
@@ -265,6 +281,15 @@ static void send_answer(struct answer *answer, uint32_t low_minute)
         end_here(core, link, answer->tree);
 }
 
+/* Of what a comparison that goes on with an empty bucket may cost. */
+static void pay(const struct answer *answer)
+{
+    struct gv_link *link = answer->link;
+    size_t cost = GV_HAUL_ANSWER + answer->bytes + answer->want_count * GV_ID_LEN;
+
+    link->haul_left -= cost < link->haul_left ? (uint32_t)cost : link->haul_left;
+}
+
 static struct answer *answer_new(struct gv_core *core, struct gv_link *link, enum gv_tree tree)
 {
     struct answer *answer = calloc(1, sizeof *answer);
@@ -274,6 +299,7 @@ static struct answer *answer_new(struct gv_core *core, struct gv_link *link, enu
     answer->core = core;
     answer->link = link;
     answer->tree = tree;
+    answer->room = GV_MESSAGE_MAX;
     answer->fingerprints = malloc(GV_RANGES_MAX * sizeof *answer->fingerprints);
     answer->ids = malloc(GV_MESSAGE_MAX);
     if (answer->fingerprints && answer->ids)
@@ -307,11 +333,15 @@ void gv_repair_answer(struct gv_core *core, struct gv_link *link)
     if (link->spent.repairs++ >= GV_REPAIR_PER_MINUTE)
         return;
     /* Whoever asks will ask another, or again. */
-    if (link->joined && core->now_ms >= link->haul_ms && !gv_repair_allows(core))
+    bool owed = link->joined && !gv_repair_allows(core);
+    if (owed && (core->now_ms >= link->haul_ms || link->haul_left < 2 * GV_HAUL_ANSWER))
         return;
     answer = answer_new(core, link, message->tree);
     if (!answer)
         return;
+    answer->owed = owed;
+    if (owed && answer->room > link->haul_left - GV_HAUL_ANSWER)
+        answer->room = link->haul_left - GV_HAUL_ANSWER;
     size_t from = index_of(answer, &low);
     for (uint32_t i = 0; i < message->range_count && !answer->cut; i++) {
         size_t to = index_of(answer, &message->ranges[i].high);
@@ -321,6 +351,8 @@ void gv_repair_answer(struct gv_core *core, struct gv_link *link)
     }
     if (answer->cut)
         add_fingerprint(answer, &the_end, from, gv_set_count(&core->set, answer->tree));
+    if (owed)
+        pay(answer);
     send_answer(answer, message->low_minute);
     answer_free(answer);
 }
@@ -349,20 +381,22 @@ void gv_repair_begin(struct gv_core *core, struct gv_link *link, enum gv_tree tr
 }
 
 /* After a haul everybody has just given much away, and those whom it passed by would wait for
- * verdicts until the buckets are full again: so for a while it is worth as much as news. */
+ * verdicts until the buckets are full again: so for a while it takes the last drop, and half of the
+ * reserve. */
 bool gv_repair_allows(struct gv_core *core)
 {
-    bool early = core->now_ms < core->haul_ms && !core->deaf;
-
-    return gv_traffic_allows(&core->traffic, early ? GV_WORTH_NEWS : GV_WORTH_REPAIR);
+    if (!core->deaf && gv_traffic_allows_shared(&core->traffic))
+        return true;
+    return gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR);
 }
 
-void gv_repair_haul(struct gv_core *core)
+void gv_repair_haul(struct gv_core *core, bool came)
 {
     uint64_t due_ms = soon_ms(core);
 
-    if (core->now_ms >= core->haul_next_ms) {
+    if (came && core->now_ms >= core->haul_next_ms) {
         core->haul_ms = gv_core_after(core, GV_HAUL_FOR_MS);
+        gv_traffic_share_reserve(&core->traffic, core->haul_ms);
         core->haul_next_ms = gv_core_after(core, GV_HAUL_AGAIN_MS);
         core->haul_tries = GV_HAUL_TRIES;
     }
@@ -417,8 +451,10 @@ void gv_repair_tick(struct gv_core *core)
     struct gv_link *link = random_member(core);
     if (!link || (!urgent && !gv_repair_allows(core)))
         return;
-    if (urgent)
+    if (urgent) {
         link->haul_ms = gv_core_after(core, GV_EXCHANGE_MS);
+        link->haul_left = GV_HAUL_BYTES;
+    }
     /* Both in one frame: most of the time both are equal, and headers are what that costs. */
     gv_repair_begin(core, link, GV_TREE_ROSTER);
     gv_repair_begin(core, link, GV_TREE_STATEMENTS);

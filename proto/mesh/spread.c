@@ -276,7 +276,7 @@ static void note_haul(struct gv_core *core, const struct gv_link *link, size_t b
         return;
     for (size_t i = before; i < core->fresh_count; i++)
         core->fresh[i].haul = core->fresh[i].from == link->id;
-    gv_repair_haul(core);
+    gv_repair_haul(core, true);
 }
 
 static void take_records(struct gv_core *core, struct gv_link *link)

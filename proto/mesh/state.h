@@ -76,7 +76,8 @@ struct gv_link {
     bool joined;                     /* the first repair of this session is done */
     bool fed;                        /* the present one brought something */
     uint64_t haul_ms;                /* until then the one that a haul led to goes on, whatever the
-                                        bucket holds */
+                                        bucket holds, */
+    uint32_t haul_left;              /* as long as it costs no more bytes than this */
     uint64_t exchange_ms;            /* records that come before were asked for */
     uint64_t bytes_before;           /* bytes_in a minute ago */
     uint8_t spared[GV_SPREAD_TREES]; /* by tree: so many duplicates before it is pruned again */
@@ -579,9 +580,9 @@ void gv_tree_offered(struct gv_core *core, struct gv_link *link);
 void gv_tree_grafted(struct gv_core *core, struct gv_link *link);
 
 void gv_repair_soon(struct gv_core *core, struct gv_link *link);
-/* Much came at once, or was offered: within 10 to 20 s it is asked whether that was all (SPEC 9.3).
- */
-void gv_repair_haul(struct gv_core *core);
+/* Much came at once, or was only offered: within 10 to 20 s it is asked whether that was all. What
+ * came makes that urgent; an offer is only somebody's word (SPEC 9.3). */
+void gv_repair_haul(struct gv_core *core, bool came);
 /* May sets be compared now? */
 bool gv_repair_allows(struct gv_core *core);
 /* The roster, and when that is done, the statements: what a new link needs. */

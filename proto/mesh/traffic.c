@@ -110,6 +110,18 @@ static void add(uint32_t *count, uint64_t bytes)
     *count = bytes > UINT32_MAX - *count ? UINT32_MAX : *count + (uint32_t)bytes;
 }
 
+static bool is_shared(const struct gv_traffic *traffic)
+{
+    return traffic->filled_ms < traffic->shared_ms && traffic->reserve > traffic->reserve_depth / 2;
+}
+
+static bool takes_of_reserve(const struct gv_traffic *traffic, enum gv_cause cause)
+{
+    if (cause == GV_CAUSE_SPREAD)
+        return traffic->reserve > 0;
+    return (cause == GV_CAUSE_REPAIR || cause == GV_CAUSE_TREES) && is_shared(traffic);
+}
+
 void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out, uint64_t bytes)
 {
     struct gv_traffic_slot *slot = &traffic->slots[traffic->slot % GV_TRAFFIC_SLOTS];
@@ -118,7 +130,7 @@ void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out,
     add(out ? &slot->out[cause] : &slot->in[cause], bytes);
     if (is_outside_cap(cause))
         return;
-    if (out && cause == GV_CAUSE_SPREAD && traffic->tokens <= 0 && traffic->reserve > 0) {
+    if (out && traffic->tokens <= 0 && takes_of_reserve(traffic, cause)) {
         traffic->reserve -= (int64_t)(bytes < traffic->cap ? bytes : traffic->cap);
         return;
     }
@@ -139,6 +151,16 @@ bool gv_traffic_allows(struct gv_traffic *traffic, enum gv_worth worth)
         return true;
     traffic->deferred[worth]++;
     return false;
+}
+
+void gv_traffic_share_reserve(struct gv_traffic *traffic, uint64_t until_ms)
+{
+    traffic->shared_ms = until_ms;
+}
+
+bool gv_traffic_allows_shared(const struct gv_traffic *traffic)
+{
+    return traffic->filled_ms < traffic->shared_ms && (traffic->tokens > 0 || is_shared(traffic));
 }
 
 bool gv_traffic_is_busy(const struct gv_traffic *traffic)

@@ -302,7 +302,8 @@ static void ask_haul(struct gv_core *core, struct gv_link *link, uint8_t *marks,
 {
     size_t asked = 0;
 
-    gv_repair_haul(core); /* who is asked may not give it, and offers it once */
+    /* Who is asked may not give it, and offers it once. But it is only said to be there. */
+    gv_repair_haul(core, false);
     for (size_t i = 0; i < count; i++)
         if (!is_asked(core, marks + i * GV_MARK_LEN))
             memmove(marks + GV_MARK_LEN * asked++, marks + i * GV_MARK_LEN, GV_MARK_LEN);

@@ -98,8 +98,29 @@ static void hours_and_days_pass(void **state)
     assert_int_equal(traffic.total.out[GV_CAUSE_REPAIR], 1000);
 }
 
+/* After a haul repair takes the bucket's last and half of the reserve, and the rest stays news'. */
+static void repair_takes_half_of_the_reserve_and_pays_for_it(void **state)
+{
+    struct gv_traffic traffic;
+    uint64_t sent = 0;
+
+    gv_traffic_init(&traffic, 1000000, 0);
+    traffic.tokens = 0;
+    assert_false(gv_traffic_allows_shared(&traffic));
+    gv_traffic_share_reserve(&traffic, GV_HAUL_FOR_MS);
+    for (; sent < 1000000 && gv_traffic_allows_shared(&traffic); sent += 1000)
+        gv_traffic_count(&traffic, GV_CAUSE_REPAIR, true, 1000);
+    assert_int_equal(sent, 20000);
+    assert_int_equal(traffic.reserve, 20000);
+    assert_true(gv_traffic_allows(&traffic, GV_WORTH_NEWS));
+    traffic.tokens = 1;
+    assert_true(gv_traffic_allows_shared(&traffic));
+    gv_traffic_tick(&traffic, GV_HAUL_FOR_MS);
+    assert_false(gv_traffic_allows_shared(&traffic));
+}
+
 /* The law: whoever sends only what is allowed never moves more than the cap in any hour, however
- * greedy he is and whatever the moments. */
+ * greedy he is and whatever the moments; with repair that takes of the reserve after a haul. */
 static void no_hour_is_over_the_cap(void **state)
 {
     struct gv_drbg drbg;
@@ -110,6 +131,7 @@ static void no_hour_is_over_the_cap(void **state)
     for (unsigned run = 0; run < 20; run++) {
         struct gv_traffic traffic;
         uint64_t now = gv_drbg_below(&drbg, HOUR_MS);
+        uint64_t share = now;
         gv_traffic_init(&traffic, 1000000, now);
         for (unsigned i = 0; i < 20000; i++) {
             now += gv_drbg_below(&drbg, 2000) * gv_drbg_below(&drbg, 2);
@@ -118,6 +140,13 @@ static void no_hour_is_over_the_cap(void **state)
             if (gv_traffic_allows(&traffic, worth))
                 gv_traffic_count(&traffic, GV_CAUSE_SPREAD, gv_drbg_below(&drbg, 2) == 0,
                                  gv_drbg_below(&drbg, 16384));
+            if (now >= share) {
+                gv_traffic_share_reserve(&traffic, now + GV_HAUL_FOR_MS);
+                share = now + GV_HAUL_AGAIN_MS;
+            }
+            if (gv_traffic_allows_shared(&traffic))
+                gv_traffic_count(&traffic, GV_CAUSE_REPAIR, true,
+                                 gv_drbg_below(&drbg, GV_MESSAGE_MAX));
             worst =
                 moved(&traffic, GV_TRAFFIC_HOUR) > worst ? moved(&traffic, GV_TRAFFIC_HOUR) : worst;
         }
@@ -206,6 +235,7 @@ int main(void)
         cmocka_unit_test(a_join_costs_no_token_and_is_shown),
         cmocka_unit_test(excess_costs_no_token_and_is_shown),
         cmocka_unit_test(hours_and_days_pass),
+        cmocka_unit_test(repair_takes_half_of_the_reserve_and_pays_for_it),
         cmocka_unit_test(no_hour_is_over_the_cap),
         cmocka_unit_test(what_may_be_left_undone_ends_first),
         cmocka_unit_test(counts_do_not_wrap),
