@@ -128,9 +128,11 @@
 #define GV_HAUL_FOR_MS    120000u  /* so long repair is worth as much as news, */
 #define GV_HAUL_AGAIN_MS  3600000u /* and so seldom: what it costs comes out of one bucket */
 /* Comparisons that a node begins after a haul even if it gave away all that it had, and bytes that
- * its answers in each may cost then: all of them less than the 40 kB that nothing else takes. */
+ * its answers in all of them, and in each, may cost then. Once an hour for what came and once for
+ * what was only offered: less than the 40 kB that nothing else takes. */
 #define GV_HAUL_TRIES    3u
-#define GV_HAUL_BYTES    12000u
+#define GV_HAUL_BYTES    15000u
+#define GV_HAUL_EACH     12000u
 #define GV_HAUL_ANSWER   256u   /* as which the headers of one count, and what begins it again */
 #define GV_ASKED         1024u  /* marks remembered of a haul: 16 kB */
 #define GV_ASKED_MS      5000u  /* whoever was asked has answered by then, or will not */

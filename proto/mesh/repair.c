@@ -288,6 +288,8 @@ static void pay(const struct answer *answer)
     size_t cost = GV_HAUL_ANSWER + answer->bytes + answer->want_count * GV_ID_LEN;
 
     link->haul_left -= cost < link->haul_left ? (uint32_t)cost : link->haul_left;
+    answer->core->haul_left -=
+        cost < answer->core->haul_left ? (uint32_t)cost : answer->core->haul_left;
 }
 
 static struct answer *answer_new(struct gv_core *core, struct gv_link *link, enum gv_tree tree)
@@ -394,11 +396,12 @@ void gv_repair_haul(struct gv_core *core, bool came)
 {
     uint64_t due_ms = soon_ms(core);
 
-    if (came && core->now_ms >= core->haul_next_ms) {
+    if (core->now_ms >= core->haul_next_ms[came]) {
         core->haul_ms = gv_core_after(core, GV_HAUL_FOR_MS);
         gv_traffic_share_reserve(&core->traffic, core->haul_ms);
-        core->haul_next_ms = gv_core_after(core, GV_HAUL_AGAIN_MS);
+        core->haul_next_ms[came] = gv_core_after(core, GV_HAUL_AGAIN_MS);
         core->haul_tries = GV_HAUL_TRIES;
+        core->haul_left = GV_HAUL_BYTES;
     }
     if (due_ms < core->repair_ms)
         core->repair_ms = due_ms;
@@ -453,7 +456,7 @@ void gv_repair_tick(struct gv_core *core)
         return;
     if (urgent) {
         link->haul_ms = gv_core_after(core, GV_EXCHANGE_MS);
-        link->haul_left = GV_HAUL_BYTES;
+        link->haul_left = core->haul_left < GV_HAUL_EACH ? core->haul_left : GV_HAUL_EACH;
     }
     /* Both in one frame: most of the time both are equal, and headers are what that costs. */
     gv_repair_begin(core, link, GV_TREE_ROSTER);

@@ -266,12 +266,14 @@ struct gv_core {
     struct gv_vote *votes; /* owned scratch */
     size_t votes_cap;
 
-    uint64_t minute_ms;    /* next minute's work */
-    uint64_t feeler_ms;    /* next look beyond the peers (SPEC 9.4) */
-    uint64_t repair_ms;    /* next repair with a random peer */
-    uint64_t haul_ms;      /* until then repair is worth as much as news, */
-    unsigned haul_tries;   /* so many comparisons are begun all the same */
-    uint64_t haul_next_ms; /* and from then on a haul makes it so again */
+    uint64_t minute_ms;  /* next minute's work */
+    uint64_t feeler_ms;  /* next look beyond the peers (SPEC 9.4) */
+    uint64_t repair_ms;  /* next repair with a random peer */
+    uint64_t haul_ms;    /* until then repair is worth as much as news, */
+    unsigned haul_tries; /* so many comparisons are begun all the same */
+    uint32_t haul_left;  /* for so many bytes at most */
+    uint64_t
+        haul_next_ms[2]; /* and from then on what is offered, and what comes, makes it so again */
     uint64_t last_repair_ms, clock_noted_ms, full_noted_ms;
     uint64_t bytes_in, bytes_out;
     uint64_t signals_made, signals_accepted, signals_refused, records_duplicate;
@@ -581,7 +583,7 @@ void gv_tree_grafted(struct gv_core *core, struct gv_link *link);
 
 void gv_repair_soon(struct gv_core *core, struct gv_link *link);
 /* Much came at once, or was only offered: within 10 to 20 s it is asked whether that was all. What
- * came makes that urgent; an offer is only somebody's word (SPEC 9.3). */
+ * came has a turn of its own; an offer is only somebody's word (SPEC 9.3). */
 void gv_repair_haul(struct gv_core *core, bool came);
 /* May sets be compared now? */
 bool gv_repair_allows(struct gv_core *core);
