@@ -5,6 +5,8 @@
 
 #include "crypto/error.h"
 #include "proto/limits.h"
+#include "proto/mesh/state.h"
+#include "proto/mesh/set.h"
 #include "proto/observation.h"
 #include "proto/wire/codec.h"
 
@@ -528,6 +530,22 @@ struct gv_buf fault_record(const struct gv_buf *a, const struct gv_buf *b)
 void record_id(uint8_t out[GV_ID_LEN], const struct gv_buf *record)
 {
     gv_assert(gv_record_id(out, record->data, record->len) == GV_OK);
+}
+
+unsigned record_tree(const struct gv_buf *record)
+{
+    struct gv_statement statement;
+
+    gv_assert(gv_statement_parse(&statement, record->data + 1, record->len - 1) == GV_OK);
+    return gv_tree_of_subject(&statement.subject);
+}
+
+void record_mark(uint8_t out[GV_MARK_LEN], const struct gv_buf *record)
+{
+    uint8_t id[GV_ID_LEN];
+
+    record_id(id, record);
+    gv_set_mark(out, id, record_tree(record));
 }
 
 void puppet_hand(struct puppet *puppet, struct gv_buf record)

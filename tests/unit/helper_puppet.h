@@ -110,6 +110,9 @@ struct gv_buf revocation_record(const struct network *network, const uint8_t ins
 struct gv_buf descriptor_record(const struct network *network);
 struct gv_buf fault_record(const struct gv_buf *a, const struct gv_buf *b);
 void record_id(uint8_t out[GV_ID_LEN], const struct gv_buf *record);
+/* Of a signal or retraction: the tree it goes along, and what offers name it by. */
+unsigned record_tree(const struct gv_buf *record);
+void record_mark(uint8_t out[GV_MARK_LEN], const struct gv_buf *record);
 /* The short form of a record; its length, 0: it has none. */
 size_t short_of(uint8_t out[GV_SHORT_MAX], const struct network *network,
                 const struct gv_buf *record);

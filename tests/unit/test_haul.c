@@ -26,22 +26,6 @@ static int settled_up(void **state)
     return 0;
 }
 
-static unsigned tree_of(const struct gv_buf *record)
-{
-    struct gv_statement statement;
-
-    assert_int_equal(gv_statement_parse(&statement, record->data + 1, record->len - 1), GV_OK);
-    return gv_tree_of_subject(&statement.subject);
-}
-
-static void mark_of(uint8_t mark[GV_MARK_LEN], const struct gv_buf *record)
-{
-    uint8_t id[GV_ID_LEN];
-
-    record_id(id, record);
-    gv_set_mark(mark, id, tree_of(record));
-}
-
 static void run(uint64_t ms)
 {
     host_run(&host, ms);
@@ -75,7 +59,7 @@ static void give_many(struct gv_buf records[MANY], uint8_t *marks, uint32_t minu
     for (unsigned i = 0; i < MANY; i++) {
         records[i] = puppet_signal_on(&puppet, 1 + i, minute);
         gv_message_record(&message, records[i].data, records[i].len);
-        mark_of(marks + i * GV_MARK_LEN, &records[i]);
+        record_mark(marks + i * GV_MARK_LEN, &records[i]);
     }
     puppet_forget(&other);
     puppet_say_buf(&puppet, &message);

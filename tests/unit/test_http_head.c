@@ -10,14 +10,10 @@
 
 #include <cmocka.h>
 
-#include "helper_tcp.h"
-#include "node/base/http.h"
+#include "helper_http.h"
 
 #define HOST     "Host: localhost\r\n"
 #define SMUGGLED "GET /smuggled HTTP/1.1\r\n" HOST "\r\n"
-
-static struct loop_thread thread;
-static struct gv_http_server *server;
 
 static void handle(struct gv_http_request *request, void *context)
 {
@@ -26,36 +22,24 @@ static void handle(struct gv_http_request *request, void *context)
                     strlen(gv_http_path(request)));
 }
 
-static void start_it(void *context)
-{
-    static const char *const hosts[] = {"localhost"};
-    static const struct gv_http_route routes[] = {{"GET", "/*", handle}, {"POST", "/*", handle}};
-    struct gv_http_options options = {
-        .host = "127.0.0.1", .hosts = hosts, .host_count = 1, .routes = routes, .route_count = 2};
-
-    (void)context;
-    assert_int_equal(gv_http_start(&server, &thread.loop, &options, NULL), 0);
-}
-
-static void stop_it(void *context)
-{
-    (void)context;
-    gv_http_stop(server);
-}
+static struct http_stage stage;
 
 static int setup(void **state)
 {
+    static const char *const hosts[] = {"localhost"};
+    static const struct gv_http_route routes[] = {{"GET", "/*", handle}, {"POST", "/*", handle}};
+    static const struct gv_http_options options = {
+        .host = "127.0.0.1", .hosts = hosts, .host_count = 1, .routes = routes, .route_count = 2};
+
     (void)state;
-    loop_thread_start(&thread);
-    loop_thread_call(&thread, start_it, NULL);
+    http_stage_start(&stage, &options);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    loop_thread_call(&thread, stop_it, NULL);
-    loop_thread_stop(&thread);
+    http_stage_stop(&stage);
     return 0;
 }
 
@@ -64,7 +48,7 @@ static char answer[16384];
 /* `step` 0: in one go, else so many bytes at a time. */
 static void talk(const char *bytes, size_t len, size_t step)
 {
-    int fd = tcp_connect(gv_http_port(server));
+    int fd = tcp_connect(gv_http_port(stage.server));
 
     for (size_t at = 0; at < len; at += step ? step : len) {
         tcp_send(fd, bytes + at, step && step < len - at ? step : step ? len - at : len);
@@ -199,7 +183,7 @@ static void test_a_length_that_is_none_gets_one_answer(void **state)
     /* Others, whose heads are on their way meanwhile, are none the worse for it. */
     int others[8];
     for (size_t i = 0; i < 8; i++) {
-        others[i] = tcp_connect(gv_http_port(server));
+        others[i] = tcp_connect(gv_http_port(stage.server));
         const char begin[] = "POST /other HTTP/1.1\r\n" HOST "Content-Length: 2\r\nX: ";
         tcp_send(others[i], begin, sizeof begin - 1);
     }

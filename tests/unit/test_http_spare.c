@@ -10,14 +10,10 @@
 
 #include <cmocka.h>
 
-#include "crypto/error.h"
-#include "helper_tcp.h"
+#include "helper_http.h"
 #include "node/base/http_internal.h"
 
 #define HOST "Host: localhost\r\n"
-
-static struct loop_thread thread;
-static struct gv_http_server *server;
 
 static void get_hello(struct gv_http_request *request, void *context)
 {
@@ -45,35 +41,24 @@ static void post_echo(struct gv_http_request *request, void *context)
     gv_http_respond(request, 200, "application/octet-stream", body, len);
 }
 
-static void start_it(void *context)
-{
-    static const struct gv_http_route routes[] = {
-        {"GET", "/hello", get_hello}, {"POST", "/echo", post_echo}, {"GET", "/marked", get_marked}};
-    struct gv_http_options options = {.host = "127.0.0.1", .routes = routes, .route_count = 3};
-
-    (void)context;
-    gv_assert(gv_http_start(&server, &thread.loop, &options, NULL) == GV_OK);
-}
-
-static void stop_it(void *context)
-{
-    (void)context;
-    gv_http_stop(server);
-}
+static struct http_stage stage;
 
 static int setup(void **state)
 {
+    static const struct gv_http_route routes[] = {
+        {"GET", "/hello", get_hello}, {"POST", "/echo", post_echo}, {"GET", "/marked", get_marked}};
+    static const struct gv_http_options options = {
+        .host = "127.0.0.1", .routes = routes, .route_count = 3};
+
     (void)state;
-    loop_thread_start(&thread);
-    loop_thread_call(&thread, start_it, NULL);
+    http_stage_start(&stage, &options);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    loop_thread_call(&thread, stop_it, NULL);
-    loop_thread_stop(&thread);
+    http_stage_stop(&stage);
     return 0;
 }
 
@@ -92,7 +77,7 @@ static void answers_of_one_length(void **state)
 
     (void)state;
     for (unsigned round = 0; round < 3; round++) {
-        tcp_talk(gv_http_port(server),
+        tcp_talk(gv_http_port(stage.server),
                  "GET /hello?name=aa HTTP/1.1\r\n" HOST "\r\n"
                  "GET /marked?name=bb HTTP/1.1\r\n" HOST "\r\n"
                  "GET /hello?name=cc HTTP/1.1\r\n" HOST "\r\n"
@@ -125,7 +110,7 @@ static void answers_of_one_length(void **state)
         char whole[512], body[320];
         snprintf(whole, sizeof whole, "GET /hello?name=%s HTTP/1.0\r\n" HOST "\r\n", name);
         snprintf(body, sizeof body, "\r\n\r\nhello %s of this", name);
-        tcp_talk(gv_http_port(server), whole, answer, sizeof answer);
+        tcp_talk(gv_http_port(stage.server), whole, answer, sizeof answer);
         assert_non_null(strstr(answer, body));
     }
 }
@@ -135,7 +120,7 @@ static void count_in_loop(void *context)
     size_t *left = context; /* spares, and what of bodies they hold */
 
     for (size_t len = 0; len <= GV_HTTP_SPARE_LEN; len++)
-        for (const struct gv_http_spare *s = server->spares[len]; s; s = s->next) {
+        for (const struct gv_http_spare *s = stage.server->spares[len]; s; s = s->next) {
             left[0]++;
             for (size_t i = 0; i < len; i++)
                 left[1] += ((const unsigned char *)s->data)[i] != 0;
@@ -150,10 +135,10 @@ static void nothing_stays_in_a_spare(void **state)
 
     (void)state;
     for (int i = 0; i < 100 && left[0] == 0; i++) { /* it is back soon after the answer */
-        tcp_talk(gv_http_port(server), "GET /hello?name=ff HTTP/1.0\r\n" HOST "\r\n", answer,
+        tcp_talk(gv_http_port(stage.server), "GET /hello?name=ff HTTP/1.0\r\n" HOST "\r\n", answer,
                  sizeof answer);
         assert_non_null(strstr(answer, "hello ff of this"));
-        loop_thread_call(&thread, count_in_loop, left);
+        loop_thread_call(&stage.thread, count_in_loop, left);
     }
     assert_true(left[0] > 0);
     assert_int_equal(left[1], 0);

@@ -39,28 +39,12 @@ static void say_trees(struct puppet *who, uint8_t prune, uint8_t graft)
     puppet_say_buf(who, &message);
 }
 
-static unsigned tree_of(const struct gv_buf *record)
-{
-    struct gv_statement statement;
-
-    assert_int_equal(gv_statement_parse(&statement, record->data + 1, record->len - 1), GV_OK);
-    return gv_tree_of_subject(&statement.subject);
-}
-
-static void mark_of(uint8_t mark[GV_MARK_LEN], const struct gv_buf *record)
-{
-    uint8_t id[GV_ID_LEN];
-
-    record_id(id, record);
-    gv_set_mark(mark, id, tree_of(record));
-}
-
 static void say_marks(struct puppet *who, bool offer, const struct gv_buf *record)
 {
     uint8_t mark[GV_MARK_LEN];
     struct gv_buf message;
 
-    mark_of(mark, record);
+    record_mark(mark, record);
     gv_buf_init(&message);
     if (offer)
         gv_message_offer(&message, mark, 1);
@@ -96,7 +80,7 @@ static void a_duplicate_prunes_its_tree_alone(void **state)
 static void a_link_that_is_of_use_survives_a_duplicate(void **state)
 {
     struct gv_buf first = puppet_signal_on(&puppet, 1, NOW);
-    uint8_t tree = (uint8_t)(1u << tree_of(&first));
+    uint8_t tree = (uint8_t)(1u << record_tree(&first));
 
     puppet_give(&puppet, &first); /* of use to the core */
     puppet_give(&puppet, &first);
@@ -135,7 +119,7 @@ static void a_case_goes_along_one_tree(void **state)
     for (unsigned i = 1; i < 100; i++) {
         struct gv_buf one = puppet_signal_on(&puppet, i, NOW);
         struct gv_buf two = puppet_retraction_on(&other, i, NOW);
-        assert_int_equal(tree_of(&one), tree_of(&two));
+        assert_int_equal(record_tree(&one), record_tree(&two));
         gv_buf_free(&one);
         gv_buf_free(&two);
     }
@@ -147,7 +131,7 @@ static void offers_go_along(void **state)
     struct gv_buf first = puppet_signal_on(&puppet, 1, NOW);
     struct gv_buf second = puppet_signal_on(&puppet, 2, NOW);
 
-    assert_int_not_equal(tree_of(&first), tree_of(&second));
+    assert_int_not_equal(record_tree(&first), record_tree(&second));
     for (unsigned i = 0; i < GV_OFFER_BURST; i++) { /* no turn is left for a while */
         struct gv_buf record = puppet_signal_on(&puppet, 8 + 8 * i, NOW);
         say_trees(&other, 0xff, 0);
@@ -159,7 +143,7 @@ static void offers_go_along(void **state)
     puppet_give(&puppet, &first);
     run(GV_OFFER_AGE_MS);
     assert_int_equal(other.count[GV_MESSAGE_OFFER], 0);
-    say_trees(&other, 0, (uint8_t)(1u << tree_of(&second)));
+    say_trees(&other, 0, (uint8_t)(1u << record_tree(&second)));
     puppet_give(&puppet, &second);
     run(0);
     assert_true(puppet_heard_record(&other, &second));
@@ -379,7 +363,7 @@ static void grafts_of_everything_end_at_the_minutes_budget(void **state)
     uint8_t mark[GV_MARK_LEN], marks[GV_IDS_PER_MESSAGE * GV_MARK_LEN];
 
     puppet_give(&puppet, &record);
-    mark_of(mark, &record);
+    record_mark(mark, &record);
     for (size_t i = 0; i < GV_IDS_PER_MESSAGE; i++)
         memcpy(marks + i * GV_MARK_LEN, mark, GV_MARK_LEN);
     puppet_forget(&other);
