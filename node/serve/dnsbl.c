@@ -275,8 +275,8 @@ static int open_tcp(struct gv_dnsbl *d, struct listener *listener, const struct 
     return rc == 0 ? uv_listen((uv_stream_t *)&listener->tcp, 64, on_connection) : rc;
 }
 
-int gv_dnsbl_start(struct gv_dnsbl **out, const struct gv_dnsbl_options *options,
-                   struct gv_text *error)
+static int start_once(struct gv_dnsbl **out, const struct gv_dnsbl_options *options,
+                      struct gv_text *error)
 {
     struct gv_dnsbl *d = calloc(1, sizeof *d);
     int rc = 0;
@@ -316,6 +316,27 @@ int gv_dnsbl_start(struct gv_dnsbl **out, const struct gv_dnsbl_options *options
     }
     *out = d;
     return GV_OK;
+}
+
+static bool kernel_chooses(const struct gv_dnsbl_options *options)
+{
+    bool chooses = options->listen_count > 0;
+
+    for (size_t i = 0; i < options->listen_count; i++)
+        chooses = chooses && options->listen[i].port == 0;
+    return chooses;
+}
+
+/* A port that the kernel finds free for datagrams need not be free for connections. */
+int gv_dnsbl_start(struct gv_dnsbl **out, const struct gv_dnsbl_options *options,
+                   struct gv_text *error)
+{
+    int rc = GV_ERR_BUSY;
+
+    for (unsigned tries = 0; rc == GV_ERR_BUSY && tries < (kernel_chooses(options) ? 64 : 1);
+         tries++)
+        rc = start_once(out, options, error);
+    return rc;
 }
 
 void gv_dnsbl_stop(struct gv_dnsbl *dnsbl)
