@@ -189,7 +189,9 @@ shows_nothing "once it was changed"
 conf "queue = 100"
 ask reload >/dev/null || fail "a reload with a delivery in flight"
 sleep 3 # longer than the timeout
-kill -0 "$node" && ready || fail "a webhook that was taken out with a delivery in flight ends the daemon"
+if ! kill -0 "$node" || ! ready; then
+    fail "a webhook that was taken out with a delivery in flight ends the daemon"
+fi
 shows_nothing "once it was taken out"
 [ "$(status webhook)" = null ] || fail "a webhook that was taken out has a status: $(status webhook)"
 conf "webhook = http://127.0.0.1:$port/$(printf '%0700d' 0)"
