@@ -92,102 +92,102 @@ struct one {
 };
 
 /* One member of the status is changed: exactly one finding comes of it, and names it. */
+static const struct one daemon_troubles[] = {
+    {"{\"mesh\": {\"clock_offset_ms\": -7000}}", "clock", "warning", "7 s ahead of"},
+    {"{\"mesh\": {\"clock_offset_ms\": 400000}}", "clock", "failure", "400 s behind"},
+    {"{\"store\": {\"ok\": false, \"error\": \"disk full\"}}", "store", "failure", "disk full"},
+    {"{\"logs\": []}", "log", "failure", "no log is read"},
+    {"{\"logs\": [{\"path\": \"/x\", \"state\": \"waiting for the file\"}]}", "log", "failure",
+     "/x: waiting for the file"},
+    {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 0}]}", "log", "warning",
+     "/x: no line"},
+    {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 1000, \"matched\": "
+     "0}]}",
+     "log", "warning", "none of 1000 lines"},
+    {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 9, \"matched\": 9, "
+     "\"unnamed\": 3}]}",
+     "log", "warning", "/x: 3 failed attempts of clients whom the log does not name"},
+    {"{\"network\": null}", "certificate", "warning", "in no network"},
+    {"{\"revoked\": true}", "certificate", "failure", "revoked"},
+    {"{\"enrolled\": false}", "certificate", "warning", "not enrolled"},
+    {"{\"certificate_state\": \"expired\", \"certificate_expires\": \"2026-11-18T09:00:00Z\"}",
+     "certificate", "failure", "ended 2026-11-18T09:00:00Z, and is not accepted any more"},
+    {"{\"certificate_state\": \"dropped\"}", "certificate", "failure", "is not accepted any more"},
+    {"{\"certificate_state\": \"overdue\", \"certificate_expires\": \"2026-11-18T09:00:00Z\"}",
+     "certificate", "warning", "ends 2026-11-18T09:00:00Z, and was not renewed"},
+    {"{\"registry\": {\"trouble\": \"renewal: enrol again\", \"refused\": \"expired\", "
+     "\"trouble_since\": \"2026-11-18T09:00:00Z\"}}",
+     "registry", "warning",
+     "it answers, and refuses since 2026-11-18T09:00:00Z: renewal: enrol again"},
+    {"{\"registry\": {\"trouble\": \"revocations: HTTP status 503\", \"trouble_since\": "
+     "\"2026-11-18T09:00:00Z\", \"retry\": \"2026-11-18T11:00:00Z\"}}",
+     "registry", "warning",
+     "not in reach since 2026-11-18T09:00:00Z: revocations: HTTP status 503; asked again "
+     "2026-11-18T11"},
+    {"{\"registry\": {\"log\": {\"trouble\": \"the registry answers with HTTP status 503\", "
+     "\"trouble_since\": \"2026-11-18T10:10:00Z\"}}}",
+     "registry", "warning", "cannot be compared since 2026-11-18T10:10:00Z: the registry answers"},
+    /* Nothing new for more than a day: it hides something. */
+    {"{\"registry\": {\"log\": {\"trouble\": \"the registry answers with HTTP status 503\", "
+     "\"trouble_since\": \"2026-11-18T10:10:00Z\", \"head\": \"2026-11-17T08:00:00Z\"}}}",
+     "registry", "failure", "cannot be compared"},
+    {"{\"registry\": {\"log\": {\"trouble\": \"HTTP status 404\", \"trouble_since\": "
+     "\"2026-11-17T08:00:00Z\", \"head\": null}}}",
+     "registry", "failure", "cannot be compared"},
+    /* The log of one key is new, and that of another has been withheld for more than a day. */
+    {"{\"registry\": {\"log\": {\"trouble\": \"shows no log of its key\", \"trouble_since\": "
+     "\"2026-11-17T08:00:00Z\", \"head\": \"2026-11-18T10:00:00Z\"}}}",
+     "registry", "failure", "cannot be compared"},
+    {"{\"registry\": {\"log\": {\"head\": null}}}", "registry", "note", "not looked at yet"},
+    {"{\"registry\": {\"finding\": \"it shows two faces\", \"finding_since\": "
+     "\"2026-11-18T10:00:00Z\"}}",
+     "registry", "failure", "not to be trusted since 2026-11-18T10:00:00Z: it shows two faces"},
+    {"{\"registry\": {\"key_until\": \"2027-01-10T00:00:00Z\"}}", "registry", "warning",
+     "the last of its keys signs until 2027-01-10"},
+    {"{\"registry\": {\"key_until\": \"2026-11-18T10:00:00Z\"}}", "registry", "failure",
+     "the last of its keys ended 2026-11-18"},
+    {"{\"mesh\": {\"peers\": 0, \"peers_outbound\": 0}}", "peers", "failure", "nobody"},
+    {"{\"mesh\": {\"peers\": 0, \"peers_outbound\": 0, \"instances\": 1}}", "peers", "warning",
+     "and knows of no other node"},
+    {"{\"mesh\": {\"peers\": 1, \"peers_outbound\": 0}}", "peers", "warning", "one peer alone"},
+    {"{\"mesh\": {\"peers\": 3}, \"counters\": {\"connections_accepted\": 0}}", "reachable",
+     "warning", "nobody has connected"},
+    {"{\"enforcement\": {\"dovecot\": {\"asked\": 0}}}", "enforcement", "warning", "Dovecot"},
+    {"{\"enforcement\": {\"dnsbl\": {\"queries\": 0}}}", "enforcement", "warning", "by DNS"},
+    {"{\"enforcement\": {\"bouncers\": {\"pulls\": 0}}}", "enforcement", "warning", "bouncers"},
+    {"{\"enforcement\": {\"nftables\": {\"state\": \"absent\"}}}", "enforcement", "failure",
+     "does not run"},
+    {"{\"enforcement\": {\"nftables\": {\"state\": \"kernel\"}}}", "enforcement", "failure",
+     "kernel"},
+    {"{\"enforcement\": {\"nftables\": null}}", "enforcement", "failure", "does not run"},
+    {"{\"enforcement\": {\"hooks\": {\"exec\": {\"error\": \"its exit status was 1\", "
+     "\"waiting\": 3, \"lost\": 2}}}}",
+     "hooks", "warning", "exec: its exit status was 1; 3 wait, 2 were lost"},
+    {"{\"enforcement\": {\"hooks\": {\"exec\": null, \"webhook\": {\"error\": \"timed out\", "
+     "\"waiting\": 1, \"lost\": 0}}}}",
+     "hooks", "warning", "webhook: timed out; 1 wait"},
+    {"{\"enforcement\": {\"hooks\": {\"alert_mail\": {\"error\": \"refused\", \"waiting\": "
+     "4}}}}",
+     "hooks", "warning", "alert_mail: refused; 4 wait"},
+    {"{\"transparency\": {\"lost\": {\"entry\": 7, \"noticed\": \"2026-11-18T10:00:00Z\"}}}",
+     "transparency", "failure", "entry 7 of the log of closer looks"},
+    {"{\"uptime_s\": 30, \"enforcement\": {\"dnsbl\": {\"queries\": 0}}}", "enforcement", "note",
+     "by DNS"},
+};
+
 static void each_trouble_of_the_daemon_is_found(void **state)
 {
-    static const struct one cases[] = {
-        {"{\"mesh\": {\"clock_offset_ms\": -7000}}", "clock", "warning", "7 s ahead of"},
-        {"{\"mesh\": {\"clock_offset_ms\": 400000}}", "clock", "failure", "400 s behind"},
-        {"{\"store\": {\"ok\": false, \"error\": \"disk full\"}}", "store", "failure", "disk full"},
-        {"{\"logs\": []}", "log", "failure", "no log is read"},
-        {"{\"logs\": [{\"path\": \"/x\", \"state\": \"waiting for the file\"}]}", "log", "failure",
-         "/x: waiting for the file"},
-        {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 0}]}", "log", "warning",
-         "/x: no line"},
-        {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 1000, \"matched\": "
-         "0}]}",
-         "log", "warning", "none of 1000 lines"},
-        {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 9, \"matched\": 9, "
-         "\"unnamed\": 3}]}",
-         "log", "warning", "/x: 3 failed attempts of clients whom the log does not name"},
-        {"{\"network\": null}", "certificate", "warning", "in no network"},
-        {"{\"revoked\": true}", "certificate", "failure", "revoked"},
-        {"{\"enrolled\": false}", "certificate", "warning", "not enrolled"},
-        {"{\"certificate_state\": \"expired\", \"certificate_expires\": \"2026-11-18T09:00:00Z\"}",
-         "certificate", "failure", "ended 2026-11-18T09:00:00Z, and is not accepted any more"},
-        {"{\"certificate_state\": \"dropped\"}", "certificate", "failure",
-         "is not accepted any more"},
-        {"{\"certificate_state\": \"overdue\", \"certificate_expires\": \"2026-11-18T09:00:00Z\"}",
-         "certificate", "warning", "ends 2026-11-18T09:00:00Z, and was not renewed"},
-        {"{\"registry\": {\"trouble\": \"renewal: enrol again\", \"refused\": \"expired\", "
-         "\"trouble_since\": \"2026-11-18T09:00:00Z\"}}",
-         "registry", "warning",
-         "it answers, and refuses since 2026-11-18T09:00:00Z: renewal: enrol again"},
-        {"{\"registry\": {\"trouble\": \"revocations: HTTP status 503\", \"trouble_since\": "
-         "\"2026-11-18T09:00:00Z\", \"retry\": \"2026-11-18T11:00:00Z\"}}",
-         "registry", "warning",
-         "not in reach since 2026-11-18T09:00:00Z: revocations: HTTP status 503; asked again "
-         "2026-11-18T11"},
-        {"{\"registry\": {\"log\": {\"trouble\": \"the registry answers with HTTP status 503\", "
-         "\"trouble_since\": \"2026-11-18T10:10:00Z\"}}}",
-         "registry", "warning",
-         "cannot be compared since 2026-11-18T10:10:00Z: the registry answers"},
-        /* Nothing new for more than a day: it hides something. */
-        {"{\"registry\": {\"log\": {\"trouble\": \"the registry answers with HTTP status 503\", "
-         "\"trouble_since\": \"2026-11-18T10:10:00Z\", \"head\": \"2026-11-17T08:00:00Z\"}}}",
-         "registry", "failure", "cannot be compared"},
-        {"{\"registry\": {\"log\": {\"trouble\": \"HTTP status 404\", \"trouble_since\": "
-         "\"2026-11-17T08:00:00Z\", \"head\": null}}}",
-         "registry", "failure", "cannot be compared"},
-        /* The log of one key is new, and that of another has been withheld for more than a day. */
-        {"{\"registry\": {\"log\": {\"trouble\": \"shows no log of its key\", \"trouble_since\": "
-         "\"2026-11-17T08:00:00Z\", \"head\": \"2026-11-18T10:00:00Z\"}}}",
-         "registry", "failure", "cannot be compared"},
-        {"{\"registry\": {\"log\": {\"head\": null}}}", "registry", "note", "not looked at yet"},
-        {"{\"registry\": {\"finding\": \"it shows two faces\", \"finding_since\": "
-         "\"2026-11-18T10:00:00Z\"}}",
-         "registry", "failure", "not to be trusted since 2026-11-18T10:00:00Z: it shows two faces"},
-        {"{\"registry\": {\"key_until\": \"2027-01-10T00:00:00Z\"}}", "registry", "warning",
-         "the last of its keys signs until 2027-01-10"},
-        {"{\"registry\": {\"key_until\": \"2026-11-18T10:00:00Z\"}}", "registry", "failure",
-         "the last of its keys ended 2026-11-18"},
-        {"{\"mesh\": {\"peers\": 0, \"peers_outbound\": 0}}", "peers", "failure", "nobody"},
-        {"{\"mesh\": {\"peers\": 0, \"peers_outbound\": 0, \"instances\": 1}}", "peers", "warning",
-         "and knows of no other node"},
-        {"{\"mesh\": {\"peers\": 1, \"peers_outbound\": 0}}", "peers", "warning", "one peer alone"},
-        {"{\"mesh\": {\"peers\": 3}, \"counters\": {\"connections_accepted\": 0}}", "reachable",
-         "warning", "nobody has connected"},
-        {"{\"enforcement\": {\"dovecot\": {\"asked\": 0}}}", "enforcement", "warning", "Dovecot"},
-        {"{\"enforcement\": {\"dnsbl\": {\"queries\": 0}}}", "enforcement", "warning", "by DNS"},
-        {"{\"enforcement\": {\"bouncers\": {\"pulls\": 0}}}", "enforcement", "warning", "bouncers"},
-        {"{\"enforcement\": {\"nftables\": {\"state\": \"absent\"}}}", "enforcement", "failure",
-         "does not run"},
-        {"{\"enforcement\": {\"nftables\": {\"state\": \"kernel\"}}}", "enforcement", "failure",
-         "kernel"},
-        {"{\"enforcement\": {\"nftables\": null}}", "enforcement", "failure", "does not run"},
-        {"{\"enforcement\": {\"hooks\": {\"exec\": {\"error\": \"its exit status was 1\", "
-         "\"waiting\": 3, \"lost\": 2}}}}",
-         "hooks", "warning", "exec: its exit status was 1; 3 wait, 2 were lost"},
-        {"{\"enforcement\": {\"hooks\": {\"exec\": null, \"webhook\": {\"error\": \"timed out\", "
-         "\"waiting\": 1, \"lost\": 0}}}}",
-         "hooks", "warning", "webhook: timed out; 1 wait"},
-        {"{\"enforcement\": {\"hooks\": {\"alert_mail\": {\"error\": \"refused\", \"waiting\": "
-         "4}}}}",
-         "hooks", "warning", "alert_mail: refused; 4 wait"},
-        {"{\"transparency\": {\"lost\": {\"entry\": 7, \"noticed\": \"2026-11-18T10:00:00Z\"}}}",
-         "transparency", "failure", "entry 7 of the log of closer looks"},
-        {"{\"uptime_s\": 30, \"enforcement\": {\"dnsbl\": {\"queries\": 0}}}", "enforcement",
-         "note", "by DNS"},
-    };
     struct gv_options options = good_options();
     char level[16], found[512];
 
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        json_t *status = json_loads(well, 0, NULL), *patch = json_loads(cases[i].patch, 0, NULL);
+    for (size_t i = 0; i < sizeof daemon_troubles / sizeof *daemon_troubles; i++) {
+        const struct one *one = &daemon_troubles[i];
+        json_t *status = json_loads(well, 0, NULL), *patch = json_loads(one->patch, 0, NULL);
         assert_non_null(patch);
         assert_int_equal(json_object_update_recursive(status, patch), 0);
-        size_t wrong = judge(&options, &good_host, status, cases[i].check, level, found);
-        if (wrong != 1 || strcmp(level, cases[i].level) != 0 || !strstr(found, cases[i].found))
-            fail_msg("%s: %zu findings, %s: %s", cases[i].patch, wrong, level, found);
+        size_t wrong = judge(&options, &good_host, status, one->check, level, found);
+        if (wrong != 1 || strcmp(level, one->level) != 0 || !strstr(found, one->found))
+            fail_msg("%s: %zu findings, %s: %s", one->patch, wrong, level, found);
         json_decref(status);
         json_decref(patch);
     }
