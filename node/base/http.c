@@ -162,6 +162,7 @@ static void sweep(uv_timer_t *timer)
             now - request->pushed_ms >= GV_HTTP_BEAT_MS)
             gv_http_stream_push(request, request->beat, strlen(request->beat));
     }
+    gv_http_sweep_left(server);
     if (LIST_EMPTY(&server->connections))
         uv_timer_stop(timer);
 }

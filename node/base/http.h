@@ -157,9 +157,13 @@ void gv_http_error(struct gv_http_request *request, unsigned status, const char 
 /* For requests answered later and for streams: called once if the request ends without the
  * handler's doing (server stopped, or the stream's reader went away or was too slow). After it
  * the request must not be touched. A deferred request whose client left is not noticed before the
- * answer. */
+ * answer, unless it is watched. */
 void gv_http_on_closed(struct gv_http_request *request, void (*closed)(void *context),
                        void *context);
+/* For a deferred request that may wait for long, after gv_http_on_closed: a client that closes its
+ * side of the connection is noticed within a second or two. It gets no answer then, even if it
+ * still listened; so not for what is answered soon. */
+void gv_http_watch(struct gv_http_request *request);
 
 /* A chunked answer that grows. `beat` (may be NULL) is sent after 15 s without a push, so that a
  * reader that left is noticed. */

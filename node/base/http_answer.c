@@ -247,6 +247,11 @@ void gv_http_on_closed(struct gv_http_request *request, void (*closed)(void *con
     request->closed_context = context;
 }
 
+void gv_http_watch(struct gv_http_request *request)
+{
+    request->watched = true;
+}
+
 /* ---- streams -------------------------------------------------------------------------------- */
 
 static ssize_t read_stream(void *context, uint64_t position, char *out, size_t room)

@@ -76,6 +76,7 @@ struct gv_http_request {
     struct gv_http_source source; /* of a long answer; done NULL: none */
 
     bool suspended; /* the connection sleeps in libmicrohttpd */
+    bool watched;   /* ... which does not see its client leave then: the sweep looks */
     bool failed;    /* there was no memory for the answer */
     bool ended, cut;
     struct gv_buf pending; /* of a stream */
@@ -134,6 +135,9 @@ struct gv_http_connection *gv_http_connection_of(struct MHD_Connection *mhd);
 
 /* As 16 bytes, IPv4 as ::ffff:a.b.c.d; false (and zeros) for what is neither family, and NULL. */
 bool gv_http_address_bytes(uint8_t out[16], const struct sockaddr *address);
+
+/* Ends the watched requests whose clients have left. */
+void gv_http_sweep_left(struct gv_http_server *server);
 
 /* Hands the response to libmicrohttpd: at once when its own call is on the stack, otherwise by
  * waking the connection, which makes it ask again. NULL: out of memory, the connection ends. */

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -443,6 +444,28 @@ void gv_http_wake(struct gv_http_request *request)
     request->suspended = false;
     MHD_resume_connection(request->mhd);
     gv_http_kick(request->server);
+}
+
+/* libmicrohttpd does not look at a connection that it was told to suspend. */
+static bool has_left(const struct gv_http_request *request)
+{
+    const struct gv_http_connection *connection = gv_http_connection_of(request->mhd);
+    struct pollfd look = {.fd = connection ? connection->fd : -1, .events = POLLRDHUP};
+
+    return poll(&look, 1, 0) == 1;
+}
+
+void gv_http_sweep_left(struct gv_http_server *server)
+{
+    struct gv_http_request *request;
+
+    LIST_FOREACH(request, &server->requests, list)
+    {
+        if (!request->watched || request->state != GV_HTTP_DEFERRED || !has_left(request))
+            continue;
+        lost(request); /* without an answer: libmicrohttpd closes it */
+        gv_http_wake(request);
+    }
 }
 
 void gv_http_abandon_all(struct gv_http_server *server)

@@ -225,6 +225,7 @@ static void wait_for_change(struct gv_changes *c, struct gv_http_request *reques
     if (c->waiting++ == 0)
         set_timer(c, TICK_MS);
     gv_http_on_closed(request, gone, waiter);
+    gv_http_watch(request);
 }
 
 void gv_changes_handle(struct gv_changes *c, struct gv_http_request *request)

@@ -1,4 +1,5 @@
-/* Long answers of the HTTP server: read as the client takes them, and how they ended. */
+/* Long answers of the HTTP server, and answers that are long in coming: read as the client takes
+ * them, how they ended, and who left meanwhile. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,12 +56,34 @@ static void get_short(struct gv_http_request *request, void *context)
     gv_http_respond(request, 200, "text/plain", "short", 5);
 }
 
-static const struct gv_http_route routes[] = {{"GET", "/long", get_long},
-                                              {"GET", "/short", get_short}};
+static struct gv_http_request *waiting;
+static unsigned left;
+
+static void on_left(void *context)
+{
+    waiting = NULL;
+    left++;
+}
+
+static void get_later(struct gv_http_request *request, void *context)
+{
+    waiting = request;
+    gv_http_on_closed(request, on_left, NULL);
+    gv_http_watch(request);
+}
+
+static void answer_waiting(void *context)
+{
+    gv_http_respond(waiting, 200, "text/plain", "later", 5);
+    waiting = NULL;
+}
+
+static const struct gv_http_route routes[] = {
+    {"GET", "/long", get_long}, {"GET", "/short", get_short}, {"GET", "/later", get_later}};
 
 static void open_server(void *context)
 {
-    struct gv_http_options http = {.host = "127.0.0.1", .routes = routes, .route_count = 2};
+    struct gv_http_options http = {.host = "127.0.0.1", .routes = routes, .route_count = 3};
 
     gv_assert(gv_http_start(&server, &thread.loop, &http, NULL) == GV_OK);
 }
@@ -204,6 +227,44 @@ static void who_does_not_read_holds_nobody_up(void **state)
     close(slow);
 }
 
+static bool somebody_waits(bool wanted)
+{
+    for (int i = 0; i < 1000; i++) {
+        look();
+        if ((waiting != NULL) == wanted)
+            return true;
+        usleep(20000);
+    }
+    return false;
+}
+
+/* Who leaves while he waits holds no place until his time is up; who stays gets his answer. */
+static void who_leaves_before_the_answer_is_noticed(void **state)
+{
+    char answer[1024];
+    int fd = ask("/later");
+
+    left = 0;
+    assert_true(somebody_waits(true));
+    sleep(3); /* the server has looked more than once */
+    look();
+    assert_int_equal(left, 0);
+    loop_thread_call(&thread, answer_waiting, NULL);
+    tcp_read(fd, answer, sizeof answer, 2000);
+    assert_non_null(strstr(answer, "HTTP/1.1 200"));
+    close(fd);
+
+    fd = ask("/later");
+    assert_true(somebody_waits(true));
+    close(fd);
+    assert_true(somebody_waits(false));
+    assert_int_equal(left, 1);
+    fd = ask("/short"); /* and the next is served */
+    tcp_read(fd, answer, sizeof answer, 2000);
+    assert_non_null(strstr(answer, "HTTP/1.1 200"));
+    close(fd);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -213,6 +274,7 @@ int main(void)
         WITH(a_long_one_comes_in_pieces),
         WITH(who_leaves_has_not_had_all),
         WITH(who_does_not_read_holds_nobody_up),
+        WITH(who_leaves_before_the_answer_is_noticed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
