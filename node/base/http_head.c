@@ -79,6 +79,13 @@ void gv_http_refuse_lengths(struct gv_http_server *server)
 
 /* ---- the first line -------------------------------------------------------------------------- */
 
+/* "http://name:port/path" (RFC 9112, section 3.2.2), as a client sends it that takes this server
+ * for a proxy: bytes before the name. */
+static size_t scheme_length(const char *uri)
+{
+    return strncasecmp(uri, "http://", 7) == 0 ? 7 : strncasecmp(uri, "https://", 8) == 0 ? 8 : 0;
+}
+
 /* The raw target, before decoding. A zero byte would cut the decoded path short behind our back,
  * and a raw control character has no business there. */
 void *gv_http_check_uri(void *context, const char *uri, struct MHD_Connection *mhd)
@@ -89,10 +96,14 @@ void *gv_http_check_uri(void *context, const char *uri, struct MHD_Connection *m
 
     if (!uri)
         return &gv_http_bad_uri;
+    size_t scheme = scheme_length(uri), name = strcspn(uri + scheme, "/?");
     if (connection) {
         connection->in_head = true;
         connection->version = uri + strlen(uri) + 1;
+        connection->scheme = scheme;
     }
+    if (scheme > 0 && (name == 0 || memchr(uri + scheme, '%', name)))
+        return &gv_http_bad_uri; /* decoded it might end elsewhere */
     for (const char *at = uri; *at; at++) {
         arguments += *at == '&';
         if (*at <= 0x20 || *at >= 0x7f || (at[0] == '%' && at[1] == '0' && at[2] == '0'))

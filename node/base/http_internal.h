@@ -22,6 +22,7 @@ struct gv_http_connection {
     bool local_known; /* `local` holds the address it came in on, IPv4 as ::ffff:a.b.c.d */
     uint8_t local[16];
     bool in_head;         /* its first line has come, not yet all of its headers */
+    size_t scheme;        /* bytes of "http://" before the target's host; 0: the target is a path */
     const char *version;  /* where that line's version must be, in libmicrohttpd's buffer */
     bool awaited;         /* a request of it is still to come, in whole or in part */
     uint64_t deadline_ms; /* the request must have come, the answer be taken by then; 0: none */
@@ -60,6 +61,8 @@ struct gv_http_request {
     const struct gv_http_route *route;
     void *route_context;
     const char *method, *path;
+    const char *host;    /* whom it is for: the Host header, or the target's own word; or NULL */
+    char authority[256]; /* of a target that names its host */
     enum gv_http_state state;
     struct gv_buf body;
     bool proxied;       /* the peer is a trusted proxy */

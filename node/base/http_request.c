@@ -43,7 +43,7 @@ static bool ends_with_port(const char *at)
 static bool host_allowed(const struct gv_http_request *request)
 {
     const struct gv_http_options *options = &request->server->options;
-    const char *host = gv_http_header(request, "Host");
+    const char *host = request->host;
 
     if (options->host_count == 0 || options->unix_path)
         return true;
@@ -263,6 +263,22 @@ static bool welcome(const struct gv_http_request *request)
 
 /* ---- the head as a whole --------------------------------------------------------------------- */
 
+/* A target that names its host overrules the Host header (RFC 9112, section 3.2.2). */
+static void take_target(struct gv_http_request *request)
+{
+    const struct gv_http_connection *connection = gv_http_connection_of(request->mhd);
+
+    request->host = gv_http_header(request, "Host");
+    if (!connection || connection->scheme == 0)
+        return;
+    const char *name = request->path + connection->scheme;
+    size_t len = strcspn(name, "/");
+    if (len < sizeof request->authority) /* otherwise it is nobody's name */
+        memcpy(request->authority, name, len);
+    request->host = request->authority;
+    request->path = name[len] ? name + len : "/";
+}
+
 /* Request smuggling: what a proxy before us might have framed otherwise is refused, and the
  * connection closed (RFC 9112, section 6.3). Nobody needs a chunked upload here. */
 static void check_head(struct gv_http_request *request, const char *url, const char *version,
@@ -271,6 +287,8 @@ static void check_head(struct gv_http_request *request, const char *url, const c
     struct gv_http_head head;
 
     gv_http_read_head(&head, request->mhd, url, request->method, version);
+    if (!uri_refused)
+        take_target(request);
     if (uri_refused)
         gv_http_error(request, 400, "bad-request",
                       "the path is none, or holds a control character");

@@ -233,6 +233,45 @@ static void test_what_is_right_is_answered(void **state)
     }
 }
 
+/* The target's own word for the host counts, and the header's does not (RFC 9112, section 3.2.2).
+ */
+static void test_a_target_that_names_its_host(void **state)
+{
+    static const struct {
+        const char *target, *host, *status, *path;
+    } cases[] = {{"http://localhost/a", "evil.example", "200", "\r\n\r\n/a"},
+                 {"HTTP://LOCALHOST:80/a?b=c", "localhost", "200", "\r\n\r\n/a"},
+                 {"https://127.0.0.1:9/a//b", "localhost", "200", "\r\n\r\n/a//b"},
+                 {"http://localhost", "localhost", "200", "\r\n\r\n/"},
+                 {"http://localhost?b=c", "localhost", "200", "\r\n\r\n/"},
+                 {"http://evil.example/a", "localhost", "421", NULL},
+                 {"http://a@localhost/a", "localhost", "421", NULL},
+                 {"http://localhost:x/a", "localhost", "421", NULL},
+                 {"http:///a", "localhost", "400", NULL},
+                 {"http://localhost%2Fa", "localhost", "400", NULL},
+                 {"http%3A//localhost/a", "localhost", "404", NULL},
+                 {"/a", "localhost", "200", "\r\n\r\n/a"}};
+    char request[512], status[32];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int bytes = snprintf(request, sizeof request,
+                             "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+                             cases[i].target, cases[i].host);
+        talk(request, (size_t)bytes, 0);
+        snprintf(status, sizeof status, "HTTP/1.1 %s ", cases[i].status);
+        const char *end = cases[i].path ? strstr(answer, cases[i].path) : NULL;
+        if (strncmp(answer, status, strlen(status)) != 0 ||
+            (cases[i].path && (!end || strcmp(end, cases[i].path) != 0)))
+            fail_msg("%s for %s: %s", cases[i].target, cases[i].host, answer);
+    }
+    size_t len = (size_t)snprintf(request, sizeof request, "GET http://");
+    memset(request + len, 'x', 300);
+    snprintf(request + len + 300, sizeof request - len - 300, "/a HTTP/1.1\r\n" HOST "\r\n");
+    talk(request, strlen(request), 0);
+    assert_int_equal(strncmp(answer, "HTTP/1.1 421 ", 13), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_a_line_ends_with_cr_lf_and_is_one),
         cmocka_unit_test(test_a_length_that_is_none_gets_one_answer),
         cmocka_unit_test(test_what_is_right_is_answered),
+        cmocka_unit_test(test_a_target_that_names_its_host),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
