@@ -475,6 +475,14 @@ static void check_own(struct examination *e)
              e->options->allow.count);
 }
 
+static void check_stale(struct examination *e)
+{
+    if (e->host->stale[0])
+        find(e, "daemon", GV_FINDING_WARNING,
+             "systemctl reload grapevine; the log says what takes effect at the next start only",
+             "it runs with another value of %s than its configuration file has", e->host->stale);
+}
+
 int gv_doctor_judge(json_t *findings, const struct gv_options *options,
                     const struct gv_doctor_host *host, const json_t *status)
 {
@@ -492,6 +500,7 @@ int gv_doctor_judge(json_t *findings, const struct gv_options *options,
     }
     find(&e, "daemon", GV_FINDING_OK, NULL, "version %s, up for %s s",
          gv_cli_text(status, "version"), gv_cli_text(status, "uptime_s"));
+    check_stale(&e);
     check_clock(&e);
     check_store(&e);
     check_logs(&e);
@@ -572,6 +581,31 @@ static void find_unlisted(struct gv_cli *cli, struct gv_own_hosts *own,
     json_decref(lists);
 }
 
+/* The first setting whose value is another in the daemon than in the file as it is now. */
+static void find_stale(struct gv_cli *cli, char out[96], const struct gv_options *options,
+                       const char *path)
+{
+    json_t *running = NULL, *now = gv_options_json(options, path), *setting;
+    size_t i;
+
+    if (gv_cli_ask(cli, &running, "settings", NULL) != 0)
+        running = NULL;
+    const json_t *there = json_object_get(running, "settings");
+    json_array_foreach(json_object_get(now, "settings"), i, setting)
+    {
+        const json_t *other = json_array_get(there, i);
+        const json_t *was = json_object_get(other, "value");
+        const json_t *is = json_object_get(setting, "value");
+        if (!other || strcmp(gv_cli_text(other, "key"), gv_cli_text(setting, "key")) != 0)
+            break; /* a daemon of another version */
+        if (!out[0] && !json_equal(was, is))
+            snprintf(out, 96, "[%s] %s", gv_cli_text(setting, "section"),
+                     gv_cli_text(setting, "key"));
+    }
+    json_decref(running);
+    json_decref(now);
+}
+
 static void print_findings(const struct gv_cli *cli, const json_t *findings)
 {
     size_t i;
@@ -628,6 +662,8 @@ int gv_cli_doctor(struct gv_cli *cli, int argc, char **argv)
     struct gv_own_hosts *own = status ? calloc(1, sizeof *own) : NULL;
     if (own)
         find_unlisted(cli, own, &options);
+    if (status)
+        find_stale(cli, host.stale, &options, path);
     host.unlisted = own;
     json_t *findings = json_array();
     if (code == EX_NOPERM) /* said; a daemon that may not be asked is not judged */

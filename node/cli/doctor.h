@@ -23,6 +23,7 @@ struct gv_doctor_host {
     int key_foreign;                     /* 0, 1: the key belongs to another user than the folder */
     int clock_synchronised;              /* 0, 1: what the kernel says of NTP */
     const struct gv_own_hosts *unlisted; /* of this host's own, those on no allow list; or NULL */
+    char stale[96];                      /* the first key whose value the daemon has not read; "" */
 };
 
 /* Appends one object to `findings` for each check, in a fixed order: {"check", "level", "found",

@@ -131,6 +131,15 @@ wait_for 20 "peers of node 2" has_peers 2 1
 ask 2 doctor >"$scratch/shown"
 ! grep -q 'never to be held back' "$scratch/shown" || fail "what was put on the list is missed there: $(grep 'held back' "$scratch/shown")"
 
+# What was changed and not read again is named, and only then.
+! grep -q 'runs with another value' "$scratch/shown" || fail "nothing was changed: $(cat "$scratch/shown")"
+sed -i 's/^mode = yes/mode = preview/' "$(conf 2)"
+ask 2 doctor | grep -q 'runs with another value of \[share\] mode' || fail "doctor misses a changed configuration: $(ask 2 doctor)"
+ask 2 reload >/dev/null
+! ask 2 doctor | grep -q 'runs with another value' || fail "it was read: $(ask 2 doctor)"
+sed -i 's/^mode = preview/mode = yes/' "$(conf 2)"
+ask 2 reload >/dev/null
+
 # And again: it knows what is done, and changes nothing.
 cp "$(conf 2)" "$scratch/before"
 {
