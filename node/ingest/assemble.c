@@ -40,6 +40,11 @@ bool gv_assembler_has_hints(const struct gv_assembler *assembler)
     return assembler->hints->count > 0;
 }
 
+bool gv_assembler_is_told(const struct gv_assembler *assembler)
+{
+    return (assembler->hints->learnt & GV_HINTS_SPEAKS) != 0;
+}
+
 void gv_reading_put(struct gv_reading *out, const struct gv_ip_address *address, uint8_t service,
                     uint8_t mta, uint64_t line, uint64_t ms)
 {
@@ -323,8 +328,10 @@ static size_t smtpd_disconnect(struct gv_assembler *a, struct gv_reading *out, u
     if (!p->has_counts) {
         n += settle_drop(out + n, c);
     } else {
-        if (p->auth_good > 0)
-            n += gv_assemble_success(a, out + n, c, p, m);
+        /* Who got in may have done so as nobody (ANONYMOUS), as only the line of a mail would tell:
+         * it clears what a passdb said of the same attempt, and is no login. */
+        if (p->auth_good > 0 && !c->success)
+            gv_hints_forget(a->hints, &c->address, 0);
         if (failed > c->told)
             n += smtpd_untold(a, out + n, faults, c, failed - c->told, m);
     }

@@ -52,6 +52,9 @@ void gv_assembler_expect(const struct gv_assembler *assembler, uint64_t connecti
 /* Whether anything is known that a session id could be looked up for. */
 bool gv_assembler_has_hints(const struct gv_assembler *assembler);
 
+/* Whether Dovecot's auth service has ever told of a failure of a login session (auth_verbose). */
+bool gv_assembler_is_told(const struct gv_assembler *assembler);
+
 /* A connection begins, at `ms`. */
 size_t gv_assemble_connect(struct gv_assembler *assembler, struct gv_reading *out,
                            const struct gv_parsed *parsed, uint64_t connection, uint64_t ms);

@@ -234,6 +234,7 @@ static bool weigh_name(struct gv_parsed *out)
         return false;
     out->apart = out->account;
     if (gv_holds_line(name, end)) {
+        out->torn = gv_parsed_failed(out) > 0 || out->attempts > 0;
         out->blame = GV_BLAME_BACKEND;
         out->end = GV_END_OTHER;
         out->attempts = out->auth_good = out->auth_all = 0;
@@ -279,7 +280,7 @@ static bool read_proxy(struct gv_parsed *out, const char *name, const char *limi
            memcmp(out->account.at, name, out->account.len) == 0;
 }
 
-static bool parse_login(struct gv_parsed *out, const char *at, const char *limit)
+static bool parse_login(struct gv_parsed *out, const char *at, const char *limit, bool whole)
 {
     enum opening opening = lex_opening(&at, limit);
 
@@ -299,7 +300,8 @@ static bool parse_login(struct gv_parsed *out, const char *at, const char *limit
     if (memchr(at, '-', (size_t)(user - at)) && gv_find(at, user, "-login: "))
         return false;
     return read_reason(out, at, user) &&
-           gv_take_elements(out, user + sizeof ": user=<" - 1, limit) && weigh_name(out);
+           gv_take_elements(out, user + sizeof ": user=<" - 1, limit) &&
+           (whole || weigh_name(out));
 }
 
 /* --- auth: why, not how often ---------------------------------------------------------------- */
@@ -476,6 +478,6 @@ bool gv_parse_dovecot(struct gv_parsed *out, const struct gv_line *line, bool ha
     *out = (struct gv_parsed){.kind = GV_KIND_UNSPECIFIED};
     out->service = service;
     if (process == PROCESS_LOGIN)
-        return parse_login(out, at, limit);
+        return parse_login(out, at, limit, line->whole);
     return !half && parse_auth(out, at, limit);
 }

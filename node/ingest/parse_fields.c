@@ -122,9 +122,45 @@ GV_INLINE const char *find_time(const char *at, const char *limit)
     return NULL;
 }
 
+/* Behind the fraction and the zone of a time whose first colon is at `c`. */
+static const char *behind_time(const char *c, const char *limit)
+{
+    c += sizeof ":MM:SS" - 1;
+    while (c < limit && (gv_is_digit(*c) || *c == '.' || *c == ','))
+        c++;
+    if (c < limit && (*c == '+' || *c == '-'))
+        for (c++; c < limit && (gv_is_digit(*c) || *c == ':'); c++)
+            ;
+    else if (c < limit && *c == 'Z')
+        c++;
+    return c;
+}
+
+/* A blank follows the stamp of a line, and then its host, its program, or Exim's words; nothing of
+ * these begins with a bracket but Exim's "[123] ". What is one word of a client's (a host name, an
+ * answer of ident) may be a time, but then "[ADDRESS]" comes, or the word goes on. */
+static bool goes_on(const char *c, const char *limit)
+{
+    const char *at = behind_time(c, limit);
+
+    if (limit - at < 2) /* no more of it is looked at */
+        return at == limit || *at == ' ';
+    if (*at++ != ' ')
+        return false;
+    if (*at != '[')
+        return true;
+    const char *digits = ++at;
+    while (at < limit && gv_is_digit(*at))
+        at++;
+    return at > digits && at < limit && *at == ']';
+}
+
 bool gv_holds_stamp(const char *at, const char *limit)
 {
-    return find_time(at, limit) != NULL;
+    for (const char *c = at; (c = find_time(c, limit)); c++)
+        if (goes_on(c, limit))
+            return true;
+    return false;
 }
 
 bool gv_holds_line(const char *at, const char *limit)
@@ -135,7 +171,7 @@ bool gv_holds_line(const char *at, const char *limit)
 
     for (const char *c = at; (c = find_time(c, limit)); c++)
         for (size_t i = 0; i < sizeof before; i++)
-            if (c - at >= before[i] &&
+            if (c - at >= before[i] && goes_on(c, limit) &&
                 gv_stamp_find(&stamp, c - before[i], (size_t)(limit - c) + before[i]))
                 return true;
     return gv_find(at, limit, ">1 - ") != NULL;

@@ -55,15 +55,6 @@ struct gv_reader {
     struct failure before;        /* what the line before told of: for "last message repeated" */
 };
 
-const char *gv_mta_name(unsigned mta)
-{
-    static const char *const names[] = {
-        [GV_MTA_POSTFIX] = "postfix",   [GV_MTA_DOVECOT] = "dovecot", [GV_MTA_EXIM] = "exim",
-        [GV_MTA_SENDMAIL] = "sendmail", [GV_MTA_CYRUS] = "cyrus",     [GV_MTA_COURIER] = "courier"};
-
-    return mta < sizeof names / sizeof *names && names[mta] ? names[mta] : "unknown";
-}
-
 struct gv_reader *gv_reader_new(const struct gv_reader_config *config)
 {
     struct gv_reader *reader = calloc(1, sizeof *reader);
@@ -81,7 +72,8 @@ struct gv_reader *gv_reader_new(const struct gv_reader_config *config)
     reader->look = config->look;
     reader->look_context = config->look_context;
     reader->prefix.mail = config->flow != NULL;
-    reader->never_cut = config->never_cut;
+    reader->never_cut = config->never_cut || config->never_torn;
+    reader->line.whole = config->never_torn;
     return reader;
 }
 
@@ -333,6 +325,18 @@ static void identify(const struct gv_reader *reader, struct gv_moment *moment,
     moment->origin = hash_name(reader, &p->origin, false);
 }
 
+/* A failed visit of Dovecot's, of which `n` observations came. */
+static void count_visit(struct gv_reader *reader, const struct gv_parsed *p, size_t n)
+{
+    struct gv_reader_counters *c = &reader->counters;
+
+    c->torn += p->torn && n == 0;
+    if (gv_assembler_is_told(reader->assembler))
+        c->untold = 0;
+    else
+        c->untold += p->torn || p->attempts > 0;
+}
+
 /* What a line says, and when, is put together with what other lines said. */
 static size_t assemble(struct gv_reader *reader, struct gv_reading *out, const struct gv_parsed *p,
                        struct gv_moment *moment)
@@ -347,7 +351,10 @@ static size_t assemble(struct gv_reader *reader, struct gv_reading *out, const s
 
         *left -= named < *left ? named : *left;
     }
-    return gv_assemble(reader->assembler, out, &reader->counters.faults, p, moment);
+    size_t n = gv_assemble(reader->assembler, out, &reader->counters.faults, p, moment);
+    if (p->mta == GV_MTA_DOVECOT && p->said == GV_SAID_FAILURE)
+        count_visit(reader, p, n);
+    return n;
 }
 
 static void ask_others(const struct gv_reader *reader, const struct gv_parsed *p, uint64_t ms)
@@ -555,6 +562,7 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     struct gv_parsed p;
     struct gv_moment moment;
 
+    p.torn = false;
     reader->before.known = false;
     if (reader->flow && gv_may_tell_of_mail(line) && !half)
         count_mail(reader, line, now_ms);
@@ -578,6 +586,7 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
         }
     } else {
         reader->counters.skipped += half;
+        reader->counters.torn += p.torn;
     }
     if (!repeated && learn_length(reader, line, whole, now_ms) && reader->doubts[0].known)
         n += let_go(reader, out + n, 0);
