@@ -77,8 +77,8 @@ struct gv_reader_counters {
     uint64_t refused;   /* observations of attempts that our own policy refused */
     uint64_t faults;    /* failures left out: the login backend's fault */
     uint64_t
-        unnamed; /* failed attempts whose client no line has named; such a line takes off again */
-    uint64_t torn;   /* lines of failures in which another line may begin, and that count nothing */
+        unnamed;   /* failed attempts whose client no line has named; such a line takes off again */
+    uint64_t torn; /* lines of failures in which another line may begin, and that count nothing */
     uint64_t untold; /* failed visits of Dovecot's, while its auth service has told of none */
 };
 

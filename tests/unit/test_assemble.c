@@ -295,11 +295,10 @@ static void levels_of_one_process(void **state)
  * how he got in. */
 static void an_anonymous_login_is_no_success(void **state)
 {
-    assert_int_equal(
-        STORY("", S1 "connect from c[" A "]",
-              S1 "disconnect from c[" A "] ehlo=1 auth=1 quit=1 commands=3")
-            .successes,
-        0);
+    assert_int_equal(STORY("", S1 "connect from c[" A "]",
+                           S1 "disconnect from c[" A "] ehlo=1 auth=1 quit=1 commands=3")
+                         .successes,
+                     0);
     STORY("2 " A " postfix smtp unspecified 1 visit", S1 "connect from c[" A "]",
           S1 FAIL(A, "alice"), S1 "disconnect from c[" A "] ehlo=1 auth=1/2 commands=2/3");
     STORY("", S1 "connect from c[" A "]",
