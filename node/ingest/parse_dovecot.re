@@ -217,7 +217,8 @@ static const char *find_user(const char *at, const char *limit)
 static bool holds_beginning(const char *at, const char *limit)
 {
     return memchr(at, ':', (size_t)(limit - at)) &&
-           (gv_find(at, limit, "-login: ") || gv_holds_stamp(at, limit));
+           (gv_find(at, limit, "-login: ") || gv_holds_stamp(at, limit) ||
+            gv_find(at, limit, ">1 - "));
 }
 
 /* The beginning of another line in the name of one that tells of `attempts`. Where the line was torn
@@ -226,7 +227,7 @@ static bool holds_beginning(const char *at, const char *limit)
  * are; and in what is left only the auth service's word for it is believed. */
 static bool weigh_name(struct gv_parsed *out)
 {
-    const char *name = out->account.at, *end = name + out->account.len;
+    const char *name = out->account.at, *end = name + out->account.len + 1; /* the bracket, too */
 
     if (!holds_beginning(name, end))
         return true;

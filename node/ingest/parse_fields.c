@@ -126,12 +126,13 @@ GV_INLINE const char *find_time(const char *at, const char *limit)
 static const char *behind_time(const char *c, const char *limit)
 {
     c += sizeof ":MM:SS" - 1;
-    while (c < limit && (gv_is_digit(*c) || *c == '.' || *c == ','))
-        c++;
+    if (limit - c > 1 && (*c == '.' || *c == ',') && gv_is_digit(c[1]))
+        for (c++; c < limit && gv_is_digit(*c); c++)
+            ;
     if (c < limit && (*c == '+' || *c == '-'))
         for (c++; c < limit && (gv_is_digit(*c) || *c == ':'); c++)
             ;
-    else if (c < limit && *c == 'Z')
+    else if (c < limit && (*c == 'Z' || *c == 'z'))
         c++;
     return c;
 }
