@@ -5,13 +5,14 @@
 
 #include "node/ingest/assembler.h"
 
-struct gv_assembler *gv_assembler_new(struct gv_hints *hints)
+struct gv_assembler *gv_assembler_new(struct gv_hints *hints, struct gv_reader_counters *counters)
 {
     struct gv_assembler *a = aligned_alloc(_Alignof(struct gv_assembler), sizeof *a);
 
     if (!a)
         return NULL;
     memset(a, 0, sizeof *a);
+    a->counters = counters;
     a->hints = hints ? hints : (a->own = malloc(sizeof *a->own));
     if (!a->hints) {
         free(a);
@@ -38,11 +39,6 @@ void gv_assembler_expect(const struct gv_assembler *assembler, uint64_t connecti
 bool gv_assembler_has_hints(const struct gv_assembler *assembler)
 {
     return assembler->hints->count > 0;
-}
-
-bool gv_assembler_is_told(const struct gv_assembler *assembler)
-{
-    return (assembler->hints->learnt & GV_HINTS_SPEAKS) != 0;
 }
 
 void gv_reading_put(struct gv_reading *out, const struct gv_ip_address *address, uint8_t service,

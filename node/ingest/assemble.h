@@ -29,8 +29,8 @@ struct gv_assembler;
 struct gv_hints; /* hints.h */
 
 /* `hints`: what auth services say, when other logs share it; borrowed. NULL: this assembler's own.
- * Returns NULL when out of memory. */
-struct gv_assembler *gv_assembler_new(struct gv_hints *hints);
+ * `counters`: where it counts `torn` and `untold`; borrowed. Returns NULL when out of memory. */
+struct gv_assembler *gv_assembler_new(struct gv_hints *hints, struct gv_reader_counters *counters);
 void gv_assembler_free(struct gv_assembler *assembler);
 
 /* Writes at most GV_READINGS_MAX readings; returns how many. *faults grows by the failures that are
@@ -51,9 +51,6 @@ void gv_assembler_expect(const struct gv_assembler *assembler, uint64_t connecti
 
 /* Whether anything is known that a session id could be looked up for. */
 bool gv_assembler_has_hints(const struct gv_assembler *assembler);
-
-/* Whether Dovecot's auth service has ever told of a failure of a login session (auth_verbose). */
-bool gv_assembler_is_told(const struct gv_assembler *assembler);
 
 /* A connection begins, at `ms`. */
 size_t gv_assemble_connect(struct gv_assembler *assembler, struct gv_reading *out,

@@ -121,7 +121,7 @@ bool gv_parse_line(struct gv_parsed *p, const struct gv_line *line, bool half)
 {
     if (!parse(p, line, half))
         return false;
-    if (line->whole || !gv_parsed_tells(p) || !is_torn(p, line))
+    if (!gv_parsed_tells(p) || line->whole || !is_torn(p, line))
         return true;
     p->torn = p->said == GV_SAID_FAILURE || p->said == GV_SAID_UNNAMED;
     return false;

@@ -61,7 +61,7 @@ struct gv_reader *gv_reader_new(const struct gv_reader_config *config)
 
     if (!reader)
         return NULL;
-    reader->assembler = gv_assembler_new(config->hints);
+    reader->assembler = gv_assembler_new(config->hints, &reader->counters);
     if (!reader->assembler) {
         free(reader);
         return NULL;
@@ -309,18 +309,6 @@ static void identify(const struct gv_reader *reader, struct gv_moment *moment,
     moment->origin = hash_name(reader, &p->origin, false);
 }
 
-/* A failed visit of Dovecot's, of which `n` observations came. */
-static void count_visit(struct gv_reader *reader, const struct gv_parsed *p, size_t n)
-{
-    struct gv_reader_counters *c = &reader->counters;
-
-    c->torn += p->torn && n == 0;
-    if (gv_assembler_is_told(reader->assembler))
-        c->untold = 0;
-    else
-        c->untold += p->torn || p->attempts > 0;
-}
-
 /* What a line says, and when, is put together with what other lines said. */
 static size_t assemble(struct gv_reader *reader, struct gv_reading *out, const struct gv_parsed *p,
                        struct gv_moment *moment)
@@ -335,10 +323,7 @@ static size_t assemble(struct gv_reader *reader, struct gv_reading *out, const s
 
         *left -= named < *left ? named : *left;
     }
-    size_t n = gv_assemble(reader->assembler, out, &reader->counters.faults, p, moment);
-    if (p->mta == GV_MTA_DOVECOT && p->said == GV_SAID_FAILURE)
-        count_visit(reader, p, n);
-    return n;
+    return gv_assemble(reader->assembler, out, &reader->counters.faults, p, moment);
 }
 
 static void ask_others(const struct gv_reader *reader, const struct gv_parsed *p, uint64_t ms)
