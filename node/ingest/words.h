@@ -140,4 +140,3 @@ static inline uint64_t gv_mix_bytes(uint64_t h, const char *bytes, size_t len)
 }
 
 #endif
-
