@@ -150,6 +150,27 @@ static void check_unnamed(struct examination *e, const json_t *log)
              gv_cli_text(log, "path"), unnamed);
 }
 
+#define AUTH_VERBOSE "auth_verbose = yes in dovecot.conf"
+
+/* What Dovecot's log leaves out, as its auth service does not say whom it turned away. */
+static void check_untold(struct examination *e, const json_t *log)
+{
+    int64_t torn = gv_cli_number(log, "torn"), untold = gv_cli_number(log, "untold");
+
+    if (torn > 0)
+        find(e, "log", GV_FINDING_WARNING,
+             untold > 0 ? "a client may hide a visit in a user name like that: " AUTH_VERBOSE
+                          " tells of its attempts all the same; so does the journal as [log] file"
+                        : "a full disk or a crash tears lines; a client may do so on purpose, but "
+                          "not where [log] file is the journal",
+             "%s: %" PRId64 " failures count nothing: their lines cannot be told from torn ones",
+             gv_cli_text(log, "path"), torn);
+    else if (untold > 0)
+        find(e, "log", GV_FINDING_NOTE,
+             AUTH_VERBOSE " tells of the guesses before a login, and of which accounts exist",
+             "%s: Dovecot's auth service tells of no failure", gv_cli_text(log, "path"));
+}
+
 static void check_log(struct examination *e, const json_t *log)
 {
     const char *path = gv_cli_text(log, "path"), *state = gv_cli_text(log, "state");
@@ -186,6 +207,8 @@ static void check_logs(struct examination *e)
         check_log(e, json_array_get(logs, i));
     for (size_t i = 0; i < json_array_size(logs); i++)
         check_unnamed(e, json_array_get(logs, i));
+    for (size_t i = 0; i < json_array_size(logs); i++)
+        check_untold(e, json_array_get(logs, i));
 }
 
 /* Nothing renews it any more: past its grace, of a key that was dropped, or unknown to the

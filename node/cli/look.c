@@ -339,7 +339,7 @@ static void take_login(struct gv_look *look, const struct gv_line *line, uint64_
 
 void gv_look_line(struct gv_look *look, const char *text, size_t len, uint64_t now_ms)
 {
-    struct gv_line line;
+    struct gv_line line = {.whole = false};
     uint64_t ms;
 
     look->counters.lines++;

@@ -477,6 +477,22 @@ static bool make_run(struct run *run, const struct options *o)
     return run->reader && (!o->counters || run->flow) && (!summary || run->summary);
 }
 
+/* Not of the observations that a script reads. */
+static void complain(const struct gv_reader_counters *c)
+{
+    if (c->unnamed > 0)
+        fprintf(stderr,
+                "grapevine observe: %" PRIu64
+                " failed attempts of clients whom the log does not name "
+                "(Sendmail with LogLevel 10 does)\n",
+                c->unnamed);
+    if (c->torn > 0)
+        fprintf(stderr,
+                "grapevine observe: %" PRIu64
+                " failures whose lines cannot be told from torn ones; they count nothing\n",
+                c->torn);
+}
+
 static void print_report(struct run *run, const struct options *o)
 {
     bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
@@ -488,13 +504,8 @@ static void print_report(struct run *run, const struct options *o)
         gv_counters_print(run->flow, stdout, colour);
     } else if (run->summary) {
         gv_summary_print(run->summary, stdout, gv_reader_counters(run->reader), o->count, colour);
-    } else if (gv_reader_counters(run->reader)->unnamed > 0) {
-        /* not of the observations that a script reads */
-        fprintf(stderr,
-                "grapevine observe: %" PRIu64
-                " failed attempts of clients whom the log does not name "
-                "(Sendmail with LogLevel 10 does)\n",
-                gv_reader_counters(run->reader)->unnamed);
+    } else {
+        complain(gv_reader_counters(run->reader));
     }
     if (fflush(stdout) != 0)
         run->write_error = errno;

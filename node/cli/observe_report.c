@@ -87,6 +87,15 @@ static void print_head(const struct page *page, const struct gv_summary *s,
                 "unnamed      %" PRIu64 " failed attempts of clients whom the log does not name "
                 "(Sendmail with LogLevel 10 does)\n",
                 c->unnamed);
+    if (c->torn > 0)
+        fprintf(page->out,
+                "torn         %" PRIu64 " failures whose lines cannot be told from torn ones; they "
+                "count nothing\n",
+                c->torn);
+    if (c->untold > 0)
+        fprintf(page->out,
+                "advice       with auth_verbose = yes in dovecot.conf Dovecot also tells "
+                "of guesses before a login, and nobody can hide them in a name\n");
 }
 
 static void print_sources(const struct page *page, const struct gv_summary *s)

@@ -108,7 +108,14 @@ static int print_logs(const struct gv_cli *cli, const json_t *json)
         puts("  none: name the mail log in [log] file");
         return 0;
     }
-    return gv_cli_table(cli, logs, columns, sizeof columns / sizeof *columns);
+    int rc = gv_cli_table(cli, logs, columns, sizeof columns / sizeof *columns);
+    for (size_t i = 0; i < json_array_size(logs); i++) {
+        const json_t *log = json_array_get(logs, i);
+        if (gv_cli_number(log, "torn") > 0)
+            gv_cli_print_pair("torn", "%s failures in %s cannot be told from torn lines",
+                              gv_cli_text(log, "torn"), gv_cli_text(log, "path"));
+    }
+    return rc;
 }
 
 static void print_mail(const struct gv_cli *cli, const json_t *json)

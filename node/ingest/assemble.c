@@ -5,13 +5,14 @@
 
 #include "node/ingest/assembler.h"
 
-struct gv_assembler *gv_assembler_new(struct gv_hints *hints)
+struct gv_assembler *gv_assembler_new(struct gv_hints *hints, struct gv_reader_counters *counters)
 {
     struct gv_assembler *a = aligned_alloc(_Alignof(struct gv_assembler), sizeof *a);
 
     if (!a)
         return NULL;
     memset(a, 0, sizeof *a);
+    a->counters = counters;
     a->hints = hints ? hints : (a->own = malloc(sizeof *a->own));
     if (!a->hints) {
         free(a);
@@ -323,8 +324,10 @@ static size_t smtpd_disconnect(struct gv_assembler *a, struct gv_reading *out, u
     if (!p->has_counts) {
         n += settle_drop(out + n, c);
     } else {
-        if (p->auth_good > 0)
-            n += gv_assemble_success(a, out + n, c, p, m);
+        /* Who got in may have done so as nobody (ANONYMOUS), as only the line of a mail would tell:
+         * it clears what a passdb said of the same attempt, and is no login. */
+        if (p->auth_good > 0 && !c->success)
+            gv_hints_forget(a->hints, &c->address, 0);
         if (failed > c->told)
             n += smtpd_untold(a, out + n, faults, c, failed - c->told, m);
     }

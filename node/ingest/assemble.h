@@ -29,8 +29,8 @@ struct gv_assembler;
 struct gv_hints; /* hints.h */
 
 /* `hints`: what auth services say, when other logs share it; borrowed. NULL: this assembler's own.
- * Returns NULL when out of memory. */
-struct gv_assembler *gv_assembler_new(struct gv_hints *hints);
+ * `counters`: where it counts `torn` and `untold`; borrowed. Returns NULL when out of memory. */
+struct gv_assembler *gv_assembler_new(struct gv_hints *hints, struct gv_reader_counters *counters);
 void gv_assembler_free(struct gv_assembler *assembler);
 
 /* Writes at most GV_READINGS_MAX readings; returns how many. *faults grows by the failures that are

@@ -141,12 +141,25 @@ static size_t login_success(struct gv_assembler *a, struct gv_reading *out,
     return n;
 }
 
+/* A failed visit, of which `n` observations came. */
+static size_t count_visit(const struct gv_assembler *a, const struct gv_parsed *p, size_t n)
+{
+    struct gv_reader_counters *c = a->counters;
+
+    c->torn += p->torn && n == 0;
+    if (a->hints->learnt & GV_HINTS_SPEAKS)
+        c->untold = 0;
+    else
+        c->untold += p->torn || p->attempts > 0;
+    return n;
+}
+
 size_t gv_assemble_login(struct gv_assembler *a, struct gv_reading *out, uint64_t *faults,
                          const struct gv_parsed *p, const struct gv_moment *m)
 {
     switch (p->said) {
     case GV_SAID_FAILURE:
-        return login_failure(a, out, faults, p, m);
+        return count_visit(a, p, login_failure(a, out, faults, p, m));
     case GV_SAID_SUCCESS:
         return login_success(a, out, p, m);
     default:

@@ -55,6 +55,7 @@ struct gv_assembler {
     struct connection table[GV_CONNECTION_SETS][GV_CONNECTION_WAYS];
     struct gv_hints *hints;
     struct gv_hints *own; /* the same, if nobody shares them; else NULL */
+    struct gv_reader_counters *counters;
     struct gv_mailbox mailbox;
     uint32_t clock; /* counts uses, for the oldest of a set; that it wraps costs one wrong choice */
     uint32_t flushed;

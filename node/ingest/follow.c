@@ -408,14 +408,15 @@ json_t *gv_follow_json(const struct gv_follow *follow)
         gv_sources_status(follow->sources, &s, i);
         json_array_append_new(
             list,
-            json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "path",
-                      s.path, "state", state_text(&s), "lines", (json_int_t)s.counters.lines,
-                      "matched", (json_int_t)s.counters.matched, "failures",
-                      (json_int_t)s.counters.failures, "attempts", (json_int_t)s.counters.attempts,
-                      "successes", (json_int_t)s.counters.successes, "skipped",
-                      (json_int_t)s.counters.skipped, "unnamed", (json_int_t)s.counters.unnamed,
-                      "rotations", (json_int_t)s.rotations, "refused", (json_int_t)s.refused,
-                      "offset", (json_int_t)s.position.offset));
+            json_pack(
+                "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "path",
+                s.path, "state", state_text(&s), "lines", (json_int_t)s.counters.lines, "matched",
+                (json_int_t)s.counters.matched, "failures", (json_int_t)s.counters.failures,
+                "attempts", (json_int_t)s.counters.attempts, "successes",
+                (json_int_t)s.counters.successes, "skipped", (json_int_t)s.counters.skipped,
+                "unnamed", (json_int_t)s.counters.unnamed, "torn", (json_int_t)s.counters.torn,
+                "untold", (json_int_t)s.counters.untold, "rotations", (json_int_t)s.rotations,
+                "refused", (json_int_t)s.refused, "offset", (json_int_t)s.position.offset));
     }
     return list;
 }

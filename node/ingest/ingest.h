@@ -54,7 +54,8 @@ struct gv_reader_config {
     /* How far after `now` a stamp without a year may lie before it is taken for last year's; for
      * clocks of other hosts that run ahead. Stamps without a zone are read in the process's TZ. */
     uint64_t ahead_ms;
-    bool never_cut; /* the log has every line as it was written: no syslogd was in between */
+    bool never_cut;  /* the log has every line as it was written: no syslogd was in between */
+    bool never_torn; /* nor a file: each line is whole, and none begins in another */
     struct gv_mail_flow *flow; /* counts the flow of mail too; borrowed; may be NULL */
     /* For several logs of one host, whose lines explain each other's. What auth services said, for
      * all their readers; borrowed; NULL: this one's own. */
@@ -76,7 +77,9 @@ struct gv_reader_counters {
     uint64_t refused;   /* observations of attempts that our own policy refused */
     uint64_t faults;    /* failures left out: the login backend's fault */
     uint64_t
-        unnamed; /* failed attempts whose client no line has named; such a line takes off again */
+        unnamed;   /* failed attempts whose client no line has named; such a line takes off again */
+    uint64_t torn; /* lines of failures in which another line may begin, and that count nothing */
+    uint64_t untold; /* failed visits of Dovecot's, while its auth service has told of none */
 };
 
 struct gv_reader;

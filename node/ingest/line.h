@@ -44,7 +44,8 @@ enum gv_mail_program gv_mail_program(const char *tag, size_t len);
 /* Borrows from the line. */
 struct gv_line {
     struct gv_stamp stamp;
-    bool mail; /* of the prefix */
+    bool mail;  /* of the prefix */
+    bool whole; /* the caller's: never torn, as no file was in between (the journal) */
     enum gv_program program;
     enum gv_mail_program process;
     const char *tag; /* the program with its service name, without the pid */

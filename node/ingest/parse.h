@@ -64,6 +64,8 @@ struct gv_parsed {
                       * they could pass for its end */
     bool anybody;    /* of GV_SAID_SUCCESS: an anonymous one, which proves nothing */
     bool twice;      /* Exim gives syslog this line once for each of its two logs */
+    bool torn;       /* of GV_SAID_FAILURE: another line may begin in it, so that its numbers are
+                      * left out; and of a line that says nothing for this reason alone */
     uint16_t port;   /* Courier: the client's; 0: not known */
     uint32_t attempts;
     /* Of GV_SAID_DISCONNECT: "auth=good/all"; of the end of a visit of Dovecot's, all 0: not said.
@@ -120,7 +122,8 @@ bool gv_parse_saslauthd(struct gv_parsed *out, const struct gv_line *line, bool 
 bool gv_parse_courier(struct gv_parsed *out, const struct gv_line *line, bool half);
 
 /* The one of them that the line's program asks for; sets `mta` and `service` too. False too where
- * another line begins inside what was read of this one (gv_holds_stamp). */
+ * another line begins inside what was read of this one (gv_holds_stamp): then out->torn is set if
+ * it would have told of a failure, and whatever it was before otherwise. */
 bool gv_parse_line(struct gv_parsed *out, const struct gv_line *line, bool half);
 
 /* Whether another line begins inside the text of this one. */
@@ -143,10 +146,11 @@ static inline const char *gv_find_last(const char *at, const char *limit, const 
     return gv_find_last_bytes(at, limit, word, strlen(word));
 }
 
-/* Whether a stamp begins in [at, limit): "[0-9] 02:36:17" or "[0-9]T02:36:17". A line that was torn
- * off (a crash, a full disk) has the next one behind it, and what is read of the two is nobody's
- * word. No server writes such a time into its text; a client who does is not counted, and opens no
- * mailbox with that name. */
+/* Whether a line begins in [at, limit): "[0-9] 02:36:17" or "[0-9]T02:36:17", perhaps a fraction
+ * and a zone, a blank, and what a line goes on with. A line that was torn off (a crash, a full
+ * disk) has the next one behind it, and what is read of the two is nobody's word. No server writes
+ * such a time into its text; a client who does is not counted, and opens no mailbox with that name.
+ */
 bool gv_holds_stamp(const char *at, const char *limit);
 
 /* Whether a whole stamp begins in [at, limit), as a line has it, or RFC 5424's "1 - " for none. */

@@ -217,7 +217,8 @@ static const char *find_user(const char *at, const char *limit)
 static bool holds_beginning(const char *at, const char *limit)
 {
     return memchr(at, ':', (size_t)(limit - at)) &&
-           (gv_find(at, limit, "-login: ") || gv_holds_stamp(at, limit));
+           (gv_find(at, limit, "-login: ") || gv_holds_stamp(at, limit) ||
+            gv_find(at, limit, ">1 - "));
 }
 
 /* The beginning of another line in the name of one that tells of `attempts`. Where the line was torn
@@ -226,7 +227,7 @@ static bool holds_beginning(const char *at, const char *limit)
  * are; and in what is left only the auth service's word for it is believed. */
 static bool weigh_name(struct gv_parsed *out)
 {
-    const char *name = out->account.at, *end = name + out->account.len;
+    const char *name = out->account.at, *end = name + out->account.len + 1; /* the bracket, too */
 
     if (!holds_beginning(name, end))
         return true;
@@ -234,6 +235,7 @@ static bool weigh_name(struct gv_parsed *out)
         return false;
     out->apart = out->account;
     if (gv_holds_line(name, end)) {
+        out->torn = gv_parsed_failed(out) > 0 || out->attempts > 0;
         out->blame = GV_BLAME_BACKEND;
         out->end = GV_END_OTHER;
         out->attempts = out->auth_good = out->auth_all = 0;
@@ -279,7 +281,7 @@ static bool read_proxy(struct gv_parsed *out, const char *name, const char *limi
            memcmp(out->account.at, name, out->account.len) == 0;
 }
 
-static bool parse_login(struct gv_parsed *out, const char *at, const char *limit)
+static bool parse_login(struct gv_parsed *out, const char *at, const char *limit, bool whole)
 {
     enum opening opening = lex_opening(&at, limit);
 
@@ -299,7 +301,8 @@ static bool parse_login(struct gv_parsed *out, const char *at, const char *limit
     if (memchr(at, '-', (size_t)(user - at)) && gv_find(at, user, "-login: "))
         return false;
     return read_reason(out, at, user) &&
-           gv_take_elements(out, user + sizeof ": user=<" - 1, limit) && weigh_name(out);
+           gv_take_elements(out, user + sizeof ": user=<" - 1, limit) &&
+           (whole || weigh_name(out));
 }
 
 /* --- auth: why, not how often ---------------------------------------------------------------- */
@@ -476,6 +479,6 @@ bool gv_parse_dovecot(struct gv_parsed *out, const struct gv_line *line, bool ha
     *out = (struct gv_parsed){.kind = GV_KIND_UNSPECIFIED};
     out->service = service;
     if (process == PROCESS_LOGIN)
-        return parse_login(out, at, limit);
+        return parse_login(out, at, limit, line->whole);
     return !half && parse_auth(out, at, limit);
 }

@@ -111,20 +111,92 @@ const char *gv_find_last_bytes(const char *at, const char *limit, const char *wo
     return NULL;
 }
 
-/* The first colon of a "D HH:MM:SS" or "DTHH:MM:SS", or NULL. */
-GV_INLINE const char *find_time(const char *at, const char *limit)
+/* The first colon of a "D HH:MM:SS" or "DTHH:MM:SS" that begins at `at` or later. */
+GV_INLINE bool is_time(const char *at, const char *c)
 {
-    for (const char *c = at; (c = memchr(c, ':', (size_t)(limit - c))); c++)
-        if (limit - c >= 6 && c[3] == ':' && gv_is_digit(c[1]) && gv_is_digit(c[2]) &&
-            gv_is_digit(c[4]) && gv_is_digit(c[5]) && c - at >= 4 && gv_is_digit(c[-1]) &&
-            gv_is_digit(c[-2]) && (c[-3] == ' ' || c[-3] == 'T') && gv_is_digit(c[-4]))
+    return c[0] == ':' && c[3] == ':' && gv_is_digit(c[1]) && gv_is_digit(c[2]) &&
+           gv_is_digit(c[4]) && gv_is_digit(c[5]) && c - at >= 4 && gv_is_digit(c[-1]) &&
+           gv_is_digit(c[-2]) && (c[-3] == ' ' || c[-3] == 'T') && gv_is_digit(c[-4]);
+}
+
+/* 0xff for each of sixteen places where a colon stands three behind another. */
+GV_INLINE gv_chunk colons_in(const char *at)
+{
+    return (gv_chunk)(gv_load_chunk(at) == ':') & (gv_chunk)(gv_load_chunk(at + 3) == ':');
+}
+
+static const char *time_among(const char *at, const char *c, ptrdiff_t places)
+{
+    for (; places > 0; c++, places--)
+        if (is_time(at, c))
             return c;
     return NULL;
 }
 
+/* The first such colon, or NULL. */
+static const char *find_time(const char *at, const char *limit)
+{
+    ptrdiff_t left = limit - at - 5; /* places where one could be */
+    const char *c = at, *found;
+    uint64_t halves[2];
+
+    for (; left >= 32; c += 32, left -= 32) {
+        gv_chunk colons = colons_in(c) | colons_in(c + 16);
+        memcpy(halves, &colons, sizeof halves);
+        if ((halves[0] | halves[1]) != 0 && (found = time_among(at, c, 32)))
+            return found;
+    }
+    if (c > at && left > 0) {
+        c -= 32 - left;
+        left = 32;
+        gv_chunk colons = colons_in(c) | colons_in(c + 16);
+        memcpy(halves, &colons, sizeof halves);
+        if ((halves[0] | halves[1]) == 0)
+            return NULL;
+    }
+    return time_among(at, c, left);
+}
+
+/* Behind the fraction and the zone of a time whose first colon is at `c`. */
+static const char *behind_time(const char *c, const char *limit)
+{
+    c += sizeof ":MM:SS" - 1;
+    if (limit - c > 1 && (*c == '.' || *c == ',') && gv_is_digit(c[1]))
+        for (c++; c < limit && gv_is_digit(*c); c++)
+            ;
+    if (c < limit && (*c == '+' || *c == '-'))
+        for (c++; c < limit && (gv_is_digit(*c) || *c == ':'); c++)
+            ;
+    else if (c < limit && (*c == 'Z' || *c == 'z'))
+        c++;
+    return c;
+}
+
+/* A blank follows the stamp of a line, and then its host, its program, or Exim's words; nothing of
+ * these begins with a bracket but Exim's "[123] ". What is one word of a client's (a host name, an
+ * answer of ident) may be a time, but then "[ADDRESS]" comes, or the word goes on. */
+static bool goes_on(const char *c, const char *limit)
+{
+    const char *at = behind_time(c, limit);
+
+    if (limit - at < 2) /* no more of it is looked at */
+        return at == limit || *at == ' ';
+    if (*at++ != ' ')
+        return false;
+    if (*at != '[')
+        return true;
+    const char *digits = ++at;
+    while (at < limit && gv_is_digit(*at))
+        at++;
+    return at > digits && at < limit && *at == ']';
+}
+
 bool gv_holds_stamp(const char *at, const char *limit)
 {
-    return find_time(at, limit) != NULL;
+    for (const char *c = at; (c = find_time(c, limit)); c++)
+        if (goes_on(c, limit))
+            return true;
+    return false;
 }
 
 bool gv_holds_line(const char *at, const char *limit)
@@ -135,7 +207,7 @@ bool gv_holds_line(const char *at, const char *limit)
 
     for (const char *c = at; (c = find_time(c, limit)); c++)
         for (size_t i = 0; i < sizeof before; i++)
-            if (c - at >= before[i] &&
+            if (c - at >= before[i] && goes_on(c, limit) &&
                 gv_stamp_find(&stamp, c - before[i], (size_t)(limit - c) + before[i]))
                 return true;
     return gv_find(at, limit, ">1 - ") != NULL;

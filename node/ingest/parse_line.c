@@ -2,6 +2,15 @@
 
 #include "node/ingest/ingest.h"
 
+const char *gv_mta_name(unsigned mta)
+{
+    static const char *const names[] = {
+        [GV_MTA_POSTFIX] = "postfix",   [GV_MTA_DOVECOT] = "dovecot", [GV_MTA_EXIM] = "exim",
+        [GV_MTA_SENDMAIL] = "sendmail", [GV_MTA_CYRUS] = "cyrus",     [GV_MTA_COURIER] = "courier"};
+
+    return mta < sizeof names / sizeof *names && names[mta] ? names[mta] : "unknown";
+}
+
 /* "postfix/submission/smtpd", "postfix/smtps/smtpd": master.cf's syslog_name of the services that
  * are for logging in; anything else is the public port. */
 static uint8_t smtpd_service(const struct gv_line *line)
@@ -96,17 +105,24 @@ bool gv_line_is_torn(const struct gv_line *line)
     return gv_holds_stamp(behind_own_stamp(line), line->text + line->text_len);
 }
 
-bool gv_parse_line(struct gv_parsed *p, const struct gv_line *line, bool half)
+/* What the parser has looked at itself is left out. */
+static bool is_torn(const struct gv_parsed *p, const struct gv_line *line)
 {
     const char *limit = line->text + line->text_len;
 
+    if (!p->apart.at)
+        return gv_line_is_torn(line);
+    const char *behind = p->apart.at + p->apart.len;
+    return gv_holds_stamp(behind_own_stamp(line), p->apart.at) ||
+           (behind < limit && gv_holds_stamp(behind, limit));
+}
+
+bool gv_parse_line(struct gv_parsed *p, const struct gv_line *line, bool half)
+{
     if (!parse(p, line, half))
         return false;
-    if (!gv_parsed_tells(p))
+    if (!gv_parsed_tells(p) || line->whole || !is_torn(p, line))
         return true;
-    if (!p->apart.at)
-        return !gv_line_is_torn(line);
-    const char *behind = p->apart.at + p->apart.len;
-    return !gv_holds_stamp(behind_own_stamp(line), p->apart.at) &&
-           !(behind < limit && gv_holds_stamp(behind, limit));
+    p->torn = p->said == GV_SAID_FAILURE || p->said == GV_SAID_UNNAMED;
+    return false;
 }

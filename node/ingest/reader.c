@@ -55,22 +55,13 @@ struct gv_reader {
     struct failure before;        /* what the line before told of: for "last message repeated" */
 };
 
-const char *gv_mta_name(unsigned mta)
-{
-    static const char *const names[] = {
-        [GV_MTA_POSTFIX] = "postfix",   [GV_MTA_DOVECOT] = "dovecot", [GV_MTA_EXIM] = "exim",
-        [GV_MTA_SENDMAIL] = "sendmail", [GV_MTA_CYRUS] = "cyrus",     [GV_MTA_COURIER] = "courier"};
-
-    return mta < sizeof names / sizeof *names && names[mta] ? names[mta] : "unknown";
-}
-
 struct gv_reader *gv_reader_new(const struct gv_reader_config *config)
 {
     struct gv_reader *reader = calloc(1, sizeof *reader);
 
     if (!reader)
         return NULL;
-    reader->assembler = gv_assembler_new(config->hints);
+    reader->assembler = gv_assembler_new(config->hints, &reader->counters);
     if (!reader->assembler) {
         free(reader);
         return NULL;
@@ -81,7 +72,8 @@ struct gv_reader *gv_reader_new(const struct gv_reader_config *config)
     reader->look = config->look;
     reader->look_context = config->look_context;
     reader->prefix.mail = config->flow != NULL;
-    reader->never_cut = config->never_cut;
+    reader->never_cut = config->never_cut || config->never_torn;
+    reader->line.whole = config->never_torn;
     return reader;
 }
 
@@ -118,36 +110,19 @@ void gv_reader_skip(struct gv_reader *reader)
     reader->before.known = false;
 }
 
-/* Which process wrote a line; not secret and not chosen by a client, so a fast mix will do. */
-static uint64_t mix_bytes(uint64_t h, const char *bytes, size_t len)
-{
-    uint64_t word;
-
-    for (; len >= 8; bytes += 8, len -= 8) {
-        memcpy(&word, bytes, 8);
-        h = (h ^ word) * 0x9e3779b97f4a7c15u;
-        h ^= h >> 29;
-    }
-    word = len;
-    for (size_t i = 0; i < len; i++)
-        word = word << 8 | (uint8_t)bytes[i];
-    h = (h ^ word) * 0xff51afd7ed558ccdu;
-    return h ^ h >> 32;
-}
-
 /* The host and the first `len` bytes of the sender. */
 static uint64_t mix_line(uint64_t h, const struct gv_line *line, size_t len)
 {
     if (line->host_len > 0)
-        h = mix_bytes(h, line->host, line->host_len);
-    return mix_bytes(h, line->sender, len);
+        h = gv_mix_bytes(h, line->host, line->host_len);
+    return gv_mix_bytes(h, line->sender, len);
 }
 
 static uint64_t connection_of(uint64_t h, const struct gv_line *line,
                               const struct gv_ip_address *address)
 {
     if (!line->has_pid)
-        h = mix_bytes(h ^ address->family, (const char *)address->bytes, sizeof address->bytes);
+        h = gv_mix_bytes(h ^ address->family, (const char *)address->bytes, sizeof address->bytes);
     return h ? h : 1;
 }
 
@@ -158,8 +133,9 @@ static uint64_t visit_of(const struct gv_line *line, const struct gv_parsed *p)
     uint64_t h = mix_line(0x7669736974u, line, line->sender_len);
 
     if (p->mta == GV_MTA_EXIM)
-        h = mix_bytes(h, p->session.at, p->session.len);
-    h = mix_bytes(h ^ p->address.family, (const char *)p->address.bytes, sizeof p->address.bytes);
+        h = gv_mix_bytes(h, p->session.at, p->session.len);
+    h = gv_mix_bytes(h ^ p->address.family, (const char *)p->address.bytes,
+                     sizeof p->address.bytes);
     return h ? h : 1;
 }
 
@@ -167,10 +143,10 @@ static uint64_t visit_of(const struct gv_line *line, const struct gv_parsed *p)
  * which names no process. */
 static uint64_t client_of(uint64_t sender, const struct gv_parsed *p)
 {
-    uint64_t h = mix_bytes(sender ^ p->address.family, (const char *)p->address.bytes,
-                           sizeof p->address.bytes);
+    uint64_t h = gv_mix_bytes(sender ^ p->address.family, (const char *)p->address.bytes,
+                              sizeof p->address.bytes);
 
-    h = mix_bytes(h, (const char *)&p->port, sizeof p->port);
+    h = gv_mix_bytes(h, (const char *)&p->port, sizeof p->port);
     return h ? h : 1;
 }
 
@@ -211,8 +187,8 @@ static uint64_t cut_of(const struct gv_reader *reader, const struct gv_line *lin
     if (p->origin.len == 0 || id->len <= ID_PROCESS || !line->has_pid)
         return 0;
     uint64_t h = mix_line(hash_name(reader, &p->origin, false), line, line->sender_len);
-    h = mix_bytes(h, id->at, ID_SECOND);
-    return mix_bytes(h, id->at + ID_PROCESS, id->len - ID_PROCESS) | 1;
+    h = gv_mix_bytes(h, id->at, ID_SECOND);
+    return gv_mix_bytes(h, id->at + ID_PROCESS, id->len - ID_PROCESS) | 1;
 }
 
 /* Which process wrote the line, of a server that says whom it has met. */
@@ -316,7 +292,7 @@ static void identify(const struct gv_reader *reader, struct gv_moment *moment,
         moment->cut = p->mta == GV_MTA_SENDMAIL ? cut_of(reader, line, p) : 0;
         moment->met = p->said == GV_SAID_MET ? met_of(line) : 0;
         if (p->twice && line->program == GV_PROGRAM_EXIM)
-            moment->twin = mix_bytes(moment->connection, line->text, line->text_len) | 1;
+            moment->twin = gv_mix_bytes(moment->connection, line->text, line->text_len) | 1;
         break;
     case GV_MTA_POSTFIX:
         moment->connection = connection_of(reader->sender, line, &p->address);
@@ -420,7 +396,7 @@ static void keep_failure(struct gv_reader *reader, const char *text, size_t len,
     f->stamp_len = reader->line.stamp.len;
     f->stamp_form = reader->line.stamp.form;
     memcpy(f->stamp, reader->line.stamp.text, f->stamp_len);
-    f->host = mix_bytes(0, host.at, host.len);
+    f->host = gv_mix_bytes(0, host.at, host.len);
     f->parsed = *p;
     gv_parsed_leave_line(&f->parsed);
     f->moment = *moment;
@@ -436,7 +412,8 @@ static size_t read_repetition(struct gv_reader *reader, struct gv_reading *out, 
     uint32_t times;
 
     f->known = false;
-    if (!gv_repeated_last(&times, &host, text, len) || mix_bytes(0, host.at, host.len) != f->host ||
+    if (!gv_repeated_last(&times, &host, text, len) ||
+        gv_mix_bytes(0, host.at, host.len) != f->host ||
         !gv_clock_convert(&reader->clock, &f->moment.ms, &stamp, now_ms))
         return 0;
     f->moment.line = reader->counters.lines;
@@ -555,6 +532,7 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
     struct gv_parsed p;
     struct gv_moment moment;
 
+    p.torn = false;
     reader->before.known = false;
     if (reader->flow && gv_may_tell_of_mail(line) && !half)
         count_mail(reader, line, now_ms);
@@ -578,6 +556,7 @@ __attribute__((noinline)) static size_t read_split(struct gv_reader *reader, str
         }
     } else {
         reader->counters.skipped += half;
+        reader->counters.torn += p.torn;
     }
     if (!repeated && learn_length(reader, line, whole, now_ms) && reader->doubts[0].known)
         n += let_go(reader, out + n, 0);

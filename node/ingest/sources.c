@@ -410,8 +410,8 @@ static int init_source(struct gv_sources *s, size_t i, const struct gv_sources_c
     reader.hints = s->hints;
     reader.look = config->path_count > 1 ? look_at_others : NULL;
     reader.look_context = source;
-    reader.never_cut = gv_log_source_parse(&where, config->paths[i], NULL) == GV_OK &&
-                       where.kind == GV_LOG_JOURNAL;
+    reader.never_torn = gv_log_source_parse(&where, config->paths[i], NULL) == GV_OK &&
+                        where.kind == GV_LOG_JOURNAL;
     source->reader = gv_reader_new(&reader);
     gv_wipe(reader.key, sizeof reader.key);
     if (!source->path || !source->reader)

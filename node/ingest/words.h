@@ -122,4 +122,21 @@ GV_INLINE bool gv_cut(const char *start, const char **end, const char *word)
     return true;
 }
 
+/* Which process wrote a line; not secret and not chosen by a client, so a fast mix will do. */
+static inline uint64_t gv_mix_bytes(uint64_t h, const char *bytes, size_t len)
+{
+    uint64_t word;
+
+    for (; len >= 8; bytes += 8, len -= 8) {
+        memcpy(&word, bytes, 8);
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    word = len;
+    for (size_t i = 0; i < len; i++)
+        word = word << 8 | (uint8_t)bytes[i];
+    h = (h ^ word) * 0xff51afd7ed558ccdu;
+    return h ^ h >> 32;
+}
+
 #endif

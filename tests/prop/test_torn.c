@@ -27,7 +27,7 @@ static struct saying say(const char *line, size_t len)
     static char exact[2 * SAMPLE_MAX];
     struct gv_line_prefix prefix = {0};
     struct saying saying = {0};
-    struct gv_line split;
+    struct gv_line split = {.whole = false};
 
     memcpy(exact, line, len);
     saying.any =

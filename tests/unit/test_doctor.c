@@ -107,6 +107,12 @@ static const struct one daemon_troubles[] = {
     {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 9, \"matched\": 9, "
      "\"unnamed\": 3}]}",
      "log", "warning", "/x: 3 failed attempts of clients whom the log does not name"},
+    {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 9, \"matched\": 9, "
+     "\"untold\": 5}]}",
+     "log", "note", "/x: Dovecot's auth service tells of no failure"},
+    {"{\"logs\": [{\"path\": \"/x\", \"state\": \"reading\", \"lines\": 9, \"matched\": 9, "
+     "\"torn\": 2, \"untold\": 5}]}",
+     "log", "warning", "/x: 2 failures count nothing: their lines cannot be told from torn ones"},
     {"{\"network\": null}", "certificate", "warning", "in no network"},
     {"{\"revoked\": true}", "certificate", "failure", "revoked"},
     {"{\"enrolled\": false}", "certificate", "warning", "not enrolled"},

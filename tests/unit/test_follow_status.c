@@ -186,6 +186,16 @@ static void each_count_is_of_its_lines(void **state)
     assert_int_equal(number(desk, "attempts"), 3);
     assert_int_equal(number(desk, "successes"), 1);
     assert_int_equal(number(desk, "unnamed"), 0);
+    assert_int_equal(number(desk, "torn"), 0);
+    assert_int_equal(number(desk, "untold"), 1);
+    write_lines(desk,
+                DOVECOT
+                "Disconnected (auth failed, 9 attempts in 30 secs): user=<x 2026-11-22T02:36:"
+                "26.5Z mx postfix/smtpd[1]: y>" TAIL,
+                5);
+    assert_int_equal(number(desk, "torn"), 1);
+    assert_int_equal(number(desk, "untold"), 2);
+    assert_int_equal(number(desk, "failures"), 1);
     assert_int_equal(number(desk, "rotations"), 0);
     assert_int_equal(number(desk, "refused"), 0);
     assert_true(number(desk, "offset") > 9000);

@@ -204,9 +204,8 @@ static void ends_of_connections(void **state)
     static const struct line_case cases[] = {
         {D " ehlo=1 auth=0/1 quit=1 commands=2/3", "1 198.51.100.7 postfix smtp aborted 1 visit"},
         {D ":4000 ehlo=1 auth=0/3 commands=1/4", "1 198.51.100.7 postfix smtp aborted 3 visit"},
-        {D " ehlo=1 auth=1 quit=1 commands=3", "1 198.51.100.7 postfix smtp success visit"},
-        {D " ehlo=1 auth=1/3 quit=1 commands=3/5",
-         "1 198.51.100.7 postfix smtp success visit; 1 198.51.100.7 postfix smtp aborted 2"},
+        {D " ehlo=1 auth=1 quit=1 commands=3", ""}, /* perhaps as nobody: SPEC 10.2 */
+        {D " ehlo=1 auth=1/3 quit=1 commands=3/5", "1 198.51.100.7 postfix smtp aborted 2 visit"},
         {D " ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4", ""},
         {D " commands=0/0", ""},
         {D " auth=0/99999999999", ""},
