@@ -2,10 +2,12 @@
  * with a log that it reads from its start (reading, lexing, the core, the store with its
  * positions). Two nodes do it at once, one with the flow of mail counted and stored and one
  * without, so that both have the same neighbours on the machine; CPU seconds of each one's thread.
- *   bench_statistics LOG LINES [ROUNDS]     the log's time is of the last days, in UTC
- *   bench_statistics --once LOG LINES yes|no    one node alone, with the statistics or without, for
- * who counts its instructions; nothing is said bench_statistics --live LOG SECONDS     the same of
- * a log to which a hundred lines a second are written, those of LOG with stamps of now */
+ *   bench_statistics LOG LINES [ROUNDS]   the log's time is of the last days, in UTC
+ *   bench_statistics --once LOG LINES yes|no
+ *                                         one node alone, with the statistics or without, for
+ *                                         who counts its instructions; nothing is said
+ *   bench_statistics --live LOG SECONDS   the same of a log to which a hundred lines a second are
+ *                                         written, those of LOG with stamps of now */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
