@@ -532,6 +532,8 @@ static bool free_others(struct gv_mail_flow *flow)
     bool met[GV_MAIL_MESSAGES] = {false};
     uint16_t before = NONE;
 
+    memset(flow->free, 0xff, sizeof flow->free);
+    memset(flow->free_words, 0xff, sizeof flow->free_words);
     if (t->unused > GV_MAIL_MESSAGES)
         return false;
     for (uint16_t i = t->oldest; i != NONE; before = i, i = flow->messages[i].newer)
