@@ -47,9 +47,9 @@ bool gv_persist_reading(const struct gv_persist *persist, struct gv_text *why);
 int gv_persist_mend(struct gv_persist *persist, struct gv_text *error);
 
 /* Whether its files are still the ones that lie under its name; otherwise all that is open is
- * written anew there, as the log says. A commit begins with it. GV_OK, GV_ERR_IO (off the mesh until
- * a commit succeeds), GV_ERR_BUSY (another program reads it; likewise), GV_ERR_MALFORMED, or what
- * opening it gives. */
+ * written anew there, as the log says. A commit begins with it. GV_OK, GV_ERR_IO (off the mesh
+ * until a commit succeeds), GV_ERR_BUSY (another program reads it; likewise), GV_ERR_MALFORMED, or
+ * what opening it gives. */
 int gv_persist_stay(struct gv_persist *persist, struct gv_text *error);
 
 /* No number above this one was used by this key: from the file `number` in the store's folder,
@@ -180,8 +180,9 @@ bool gv_persist_log_left(const struct gv_persist *persist); /* the last time it 
  * 12.1): the log still has the name. */
 bool gv_persist_log_names(const struct gv_persist *persist);
 /* Copies of the file that were set aside beside it (PATH.corrupt-STAMP, PATH.before-restore-STAMP,
- * PATH.replaced-STAMP, and their logs), or were begun (PATH.new). before_ms 0: *count is how many files there are; else those that were set aside
- * before then are deleted, and *count is how many. GV_OK, GV_ERR_IO. */
+ * PATH.replaced-STAMP, and their logs), or were begun (PATH.new). before_ms 0: *count is how many
+ * files there are; else those that were set aside before then are deleted, and *count is how many.
+ * GV_OK, GV_ERR_IO. */
 int gv_persist_aside(const struct gv_persist *persist, uint64_t before_ms, size_t *count,
                      struct gv_text *error);
 /* Deletes the marks of erasures that have ended. */
@@ -193,8 +194,9 @@ int gv_persist_sent_about(struct gv_persist *persist, const struct gv_subject *s
 /* How much there is. */
 struct gv_persist_held {
     size_t records, history, lists, peers, sent, acks, journal, minutes, hours, alerts;
-    size_t visits, marks; /* rows of open connections, sealed; of erasures */
-    uint64_t bytes;       /* of the file */
+    size_t visits, under_way; /* rows of open connections, of messages under way; sealed */
+    size_t marks;             /* of erasures */
+    uint64_t bytes;           /* of the file */
 };
 int gv_persist_held(struct gv_persist *persist, struct gv_persist_held *out);
 

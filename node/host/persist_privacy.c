@@ -246,13 +246,16 @@ int gv_persist_held(struct gv_persist *persist, struct gv_persist_held *out)
                            " (SELECT count(*) FROM statistic WHERE substr(key, 1, 1) = x'61'),"
                            " (SELECT count(*) FROM kept WHERE length(value) > 64 AND"
                            "  (name GLOB 'visits *' OR name GLOB 'hints *')),"
+                           " (SELECT count(*) FROM kept WHERE length(value) > 64 AND"
+                           "  name GLOB 'mail flow *'),"
                            " (SELECT count(*) FROM kept WHERE name GLOB 'erased *')",
                            NULL);
     if (rc == GV_OK && (rc = gv_db_step(row)) == 1) {
         size_t *const to[] = {&out->records, &out->history, &out->lists,   &out->peers,
                               &out->sent,    &out->acks,    &out->journal, &out->minutes,
-                              &out->hours,   &out->alerts,  &out->visits,  &out->marks};
-        for (int i = 0; i < 12; i++)
+                              &out->hours,   &out->alerts,  &out->visits,  &out->under_way,
+                              &out->marks};
+        for (int i = 0; i < (int)(sizeof to / sizeof *to); i++)
             *to[i] = (size_t)sqlite3_column_int64(row, i);
         rc = GV_OK;
     }

@@ -7,9 +7,9 @@
 size_t gv_assembler_memory(struct gv_assembler *assembler,
                            struct gv_memory_area out[GV_ASSEMBLER_AREAS])
 {
-    out[0] = (struct gv_memory_area){assembler, offsetof(struct gv_assembler, hints)};
-    out[1] = (struct gv_memory_area){&assembler->mailbox, sizeof assembler->mailbox};
-    out[2] = (struct gv_memory_area){&assembler->clock, sizeof assembler->clock};
+    out[0] = (struct gv_memory_area){assembler, offsetof(struct gv_assembler, hints), NULL};
+    out[1] = (struct gv_memory_area){&assembler->mailbox, sizeof assembler->mailbox, NULL};
+    out[2] = (struct gv_memory_area){&assembler->clock, sizeof assembler->clock, NULL};
     return 3 + (assembler->own ? gv_hints_memory(assembler->own, out + 3) : 0);
 }
 

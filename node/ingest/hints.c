@@ -112,9 +112,9 @@ void gv_hints_add(struct gv_hints *hints, const struct gv_hint *hint, bool again
 
 size_t gv_hints_memory(struct gv_hints *hints, struct gv_memory_area out[GV_HINTS_AREAS])
 {
-    out[0] = (struct gv_memory_area){hints, offsetof(struct gv_hints, head)};
-    out[1] = (struct gv_memory_area){&hints->head, offsetof(struct gv_hints, first) -
-                                                       offsetof(struct gv_hints, head)};
+    out[0] = (struct gv_memory_area){hints, offsetof(struct gv_hints, head), NULL};
+    out[1] = (struct gv_memory_area){
+        &hints->head, offsetof(struct gv_hints, first) - offsetof(struct gv_hints, head), NULL};
     return GV_HINTS_AREAS;
 }
 

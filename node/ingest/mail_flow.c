@@ -9,6 +9,7 @@
 #define BUCKETS       16384u /* a power of two, as many as messages */
 #define BUCKETS_FIRST 256u
 #define GRAVEYARD     64u /* messages that were removed and can still be found */
+#define WORDS         (GV_MAIL_MESSAGES / 64u)
 
 _Static_assert(GV_MAIL_MESSAGES < NONE, "an index is 16 bits");
 _Static_assert(GV_MAIL_MESSAGES <= BUCKETS, "a bucket for each");
@@ -21,7 +22,7 @@ enum flag {
     DEFERRED = 16,   /* counted as deferred */
     REINJECTED = 32, /* it is `origin`, come back from a content filter */
     FILTERED = 64,   /* a content filter sent it back, and said so by XFORWARD */
-    DEAD = 128       /* removed; in the graveyard */
+    DEAD = 128       /* removed; in the graveyard: a filter's reply may still name it */
 };
 
 struct message {
@@ -29,7 +30,7 @@ struct message {
     uint64_t origin;
     uint64_t came_ms;
     uint64_t size;
-    uint16_t chain;        /* the next of its bucket, or of the free ones */
+    uint16_t chain;        /* the next of its bucket */
     uint16_t older, newer; /* in the order of coming */
     uint16_t flags;        /* enum flag */
 };
@@ -44,16 +45,18 @@ struct gv_mail_flow {
      * of a small host stay in the cache. */
     uint16_t buckets[BUCKETS];
     uint32_t bucket_count;
+    uint64_t free[WORDS];            /* a bit for each message; and one for each word that */
+    uint64_t free_words[WORDS / 64]; /* has any */
+    size_t in_use;                   /* bytes of `messages` that were ever used */
     struct table {
         uint64_t forgotten;
-        /* The first of the free ones; the last freed comes first, as it is in the cache. */
-        uint16_t free;
+        uint16_t none;   /* until 0.1: the first free one */
         uint16_t unused; /* from here on never used */
         uint16_t oldest, newest;
         uint16_t graves[GRAVEYARD]; /* a ring: the next grave is the oldest */
         uint16_t grave;
     } table;
-    struct message messages[GV_MAIL_MESSAGES];
+    struct message messages[GV_MAIL_MESSAGES]; /* those that are free are zero */
 };
 
 static uint16_t *bucket(struct gv_mail_flow *flow, uint64_t id)
@@ -78,8 +81,12 @@ static void link_all(struct gv_mail_flow *flow)
 static void forget_all(struct gv_mail_flow *flow)
 {
     memset(&flow->table, 0, sizeof flow->table);
-    flow->table.free = flow->table.oldest = flow->table.newest = NONE;
+    flow->table.none = flow->table.oldest = flow->table.newest = NONE;
     memset(flow->table.graves, 0xff, sizeof flow->table.graves);
+    memset(flow->messages, 0, flow->in_use);
+    flow->in_use = 0;
+    memset(flow->free, 0xff, sizeof flow->free);
+    memset(flow->free_words, 0xff, sizeof flow->free_words);
     link_all(flow);
 }
 
@@ -166,14 +173,24 @@ static void unlink_message(struct gv_mail_flow *flow, struct message *m)
     *(m->newer == NONE ? &flow->table.newest : &flow->messages[m->newer].older) = m->older;
 }
 
+static void set_free(struct gv_mail_flow *flow, uint16_t i)
+{
+    flow->free[i / 64] |= UINT64_C(1) << i % 64;
+    flow->free_words[i / 64 / 64] |= UINT64_C(1) << i / 64 % 64;
+}
+
+static void set_taken(struct gv_mail_flow *flow, uint16_t i)
+{
+    flow->free[i / 64] &= ~(UINT64_C(1) << i % 64);
+    if (flow->free[i / 64] == 0)
+        flow->free_words[i / 64 / 64] &= ~(UINT64_C(1) << i / 64 % 64);
+}
+
 static void release(struct gv_mail_flow *flow, uint16_t i)
 {
-    struct message *m = &flow->messages[i];
-
-    unlink_message(flow, m);
-    m->flags = 0;
-    m->chain = flow->table.free;
-    flow->table.free = i;
+    unlink_message(flow, &flow->messages[i]);
+    memset(&flow->messages[i], 0, sizeof flow->messages[i]);
+    set_free(flow, i);
 }
 
 /* Digs up what lies in a grave, so that none is freed twice. */
@@ -184,26 +201,37 @@ static void leave_grave(struct gv_mail_flow *flow, const struct message *m)
             flow->table.graves[i] = NONE;
 }
 
-static uint16_t one_more(struct gv_mail_flow *flow)
+/* The first of them: what has come and gone between two commits leaves all as it was, and costs the
+ * store nothing. NONE: there is no more room. */
+static uint16_t first_free(const struct gv_mail_flow *flow)
 {
-    if (++flow->table.unused > flow->bucket_count)
-        link_all(flow);
-    return flow->table.unused - 1;
+    for (unsigned w = 0; w < WORDS / 64; w++)
+        if (flow->free_words[w]) {
+            unsigned word = 64 * w + (unsigned)__builtin_ctzll(flow->free_words[w]);
+            return (uint16_t)(64 * word + (unsigned)__builtin_ctzll(flow->free[word]));
+        }
+    return NONE;
 }
 
 static uint16_t take_free(struct gv_mail_flow *flow)
 {
-    if (flow->table.free == NONE && flow->table.unused < GV_MAIL_MESSAGES)
-        return one_more(flow);
-    if (flow->table.free == NONE) {
-        struct message *old = &flow->messages[flow->table.oldest];
+    uint16_t i = first_free(flow);
+
+    if (i == NONE) {
+        i = flow->table.oldest;
+        struct message *old = &flow->messages[i];
         if (old->flags & DEAD)
             leave_grave(flow, old);
         flow->table.forgotten += old->flags & QUEUED;
-        release(flow, flow->table.oldest);
+        release(flow, i);
     }
-    uint16_t i = flow->table.free;
-    flow->table.free = flow->messages[i].chain;
+    set_taken(flow, i);
+    if (i >= flow->table.unused) {
+        flow->table.unused = i + 1;
+        flow->in_use = flow->table.unused * sizeof *flow->messages;
+        if (flow->table.unused > flow->bucket_count)
+            link_all(flow);
+    }
     return i;
 }
 
@@ -250,12 +278,16 @@ static struct message *known(struct gv_mail_flow *flow, uint64_t id, uint64_t ms
     return m ? m : add(flow, id, ms);
 }
 
+/* Only of one that came from this host, or back from a filter, may a reply still speak. */
 static void bury(struct gv_mail_flow *flow, struct message *m)
 {
-    uint16_t *grave = &flow->table.graves[flow->table.grave++ % GRAVEYARD];
-
     if (m->flags & DEAD)
         return;
+    if (!(m->flags & (LOCAL | REINJECTED))) {
+        release(flow, (uint16_t)(m - flow->messages));
+        return;
+    }
+    uint16_t *grave = &flow->table.graves[flow->table.grave++ % GRAVEYARD];
     if (*grave != NONE)
         release(flow, *grave);
     m->flags = (uint16_t)((m->flags & ~QUEUED) | DEAD);
@@ -461,8 +493,8 @@ void gv_mail_flow_queue(const struct gv_mail_flow *flow, struct gv_mail_queue *o
 
 size_t gv_mail_flow_memory(struct gv_mail_flow *flow, struct gv_memory_area out[GV_MAIL_FLOW_AREAS])
 {
-    out[0] = (struct gv_memory_area){&flow->table, sizeof flow->table};
-    out[1] = (struct gv_memory_area){flow->messages, sizeof flow->messages};
+    out[0] = (struct gv_memory_area){&flow->table, sizeof flow->table, NULL};
+    out[1] = (struct gv_memory_area){flow->messages, sizeof flow->messages, &flow->in_use};
     return GV_MAIL_FLOW_AREAS;
 }
 
@@ -492,32 +524,38 @@ static bool graves_are_sound(const struct gv_mail_flow *flow)
     return true;
 }
 
-/* Each of the used ones is once in the order of coming, with links that agree, or else once among
- * the free ones. */
-static bool is_sound(const struct gv_mail_flow *flow)
+/* The others are as if they had never been. False: those that are in the order of coming do not
+ * make one. */
+static bool free_others(struct gv_mail_flow *flow)
 {
     const struct table *t = &flow->table;
     bool met[GV_MAIL_MESSAGES] = {false};
     uint16_t before = NONE;
-    size_t seen = 0;
 
+    memset(flow->free, 0xff, sizeof flow->free);
+    memset(flow->free_words, 0xff, sizeof flow->free_words);
     if (t->unused > GV_MAIL_MESSAGES)
         return false;
-    for (uint16_t i = t->oldest; i != NONE; before = i, i = flow->messages[i].newer, seen++)
+    for (uint16_t i = t->oldest; i != NONE; before = i, i = flow->messages[i].newer)
         if (!meet(flow, met, i) || flow->messages[i].older != before)
             return false;
-    for (uint16_t i = t->free; i != NONE; i = flow->messages[i].chain, seen++)
-        if (!meet(flow, met, i) || flow->messages[i].flags != 0)
-            return false;
-    return before == t->newest && seen == t->unused && graves_are_sound(flow);
+    for (uint16_t i = 0; i < t->unused; i++)
+        if (met[i])
+            set_taken(flow, i);
+        else
+            memset(&flow->messages[i], 0, sizeof flow->messages[i]);
+    return before == t->newest && graves_are_sound(flow);
 }
 
 void gv_mail_flow_recall(struct gv_mail_flow *flow, uint64_t now_ms)
 {
-    if (!is_sound(flow)) {
+    flow->in_use = sizeof flow->messages;
+    if (!free_others(flow)) {
         forget_all(flow);
         return;
     }
+    flow->table.none = NONE;
+    flow->in_use = flow->table.unused * sizeof *flow->messages;
     link_all(flow);
     /* If its end was lost with its log it would be in the queue for ever. */
     while (flow->table.oldest != NONE &&

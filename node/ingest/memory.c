@@ -36,10 +36,11 @@ struct gv_memory {
     uint32_t form;
     size_t count;
     struct gv_memory_area areas[GV_MEMORY_AREAS];
-    size_t cells;     /* of all areas; each begins with one of its own */
-    uint8_t *stored;  /* what the rows say, cell by cell */
-    uint32_t rows;    /* that are stored */
-    uint32_t written; /* of them, when all was written anew */
+    size_t looked[GV_MEMORY_AREAS]; /* how much of each the last save looked at */
+    size_t cells;                   /* of all areas; each begins with one of its own */
+    uint8_t *stored;                /* what the rows say, cell by cell */
+    uint32_t rows;                  /* that are stored */
+    uint32_t written;               /* of them, when all was written anew */
     uint16_t generation;
     bool broken;    /* they are not what was stored */
     struct row row; /* that is being filled */
@@ -134,6 +135,8 @@ bool gv_memory_load(struct gv_memory *memory, gv_memory_kept *kept, void *contex
 
     if (!kept(context, memory->name, &head, sizeof head))
         return false;
+    for (size_t i = 0; i < memory->count; i++)
+        memory->looked[i] = memory->areas[i].len;
     memory->broken = true; /* until all is read */
     memory->rows = head.rows < ROWS_MAX ? head.rows : ROWS_MAX;
     memory->generation = head.generation;
@@ -195,6 +198,15 @@ static bool differs(struct gv_memory *m, size_t at, const uint8_t *now, size_t l
     return true;
 }
 
+/* What has to be looked at: what was in use the last time may be zero now. */
+static size_t used_len(const struct gv_memory_area *area, size_t *before)
+{
+    size_t now = area->in_use ? *area->in_use : area->len, most = now > *before ? now : *before;
+
+    *before = now;
+    return most;
+}
+
 /* A page at a time, as most of it is as it was. */
 #define STRIDE (64u * CELL)
 
@@ -204,8 +216,7 @@ static void give_changes(struct gv_memory *m, const struct out *out)
 
     for (size_t i = 0; i < m->count; i++) {
         const uint8_t *area = m->areas[i].at;
-        size_t len = m->areas[i].len;
-
+        size_t len = used_len(&m->areas[i], &m->looked[i]);
         for (size_t at = 0; at < len; at += STRIDE) {
             size_t end = len - at < STRIDE ? len : at + STRIDE;
 

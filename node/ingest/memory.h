@@ -16,6 +16,7 @@
 struct gv_memory_area {
     void *at;
     size_t len;
+    const size_t *in_use; /* bytes, as they are at a save: behind them all is zero. NULL: `len` */
 };
 #define GV_MEMORY_AREAS 10
 

@@ -644,11 +644,11 @@ size_t gv_reader_flush(struct gv_reader *reader, struct gv_reading out[GV_READIN
 size_t gv_reader_memory(struct gv_reader *reader, struct gv_memory_area out[GV_READER_AREAS])
 {
     /* Of the clock the rest is worked out again; another time zone may hold by then. */
-    out[0] = (struct gv_memory_area){&reader->clock.last_ms, sizeof reader->clock.last_ms};
-    out[1] = (struct gv_memory_area){&reader->before, sizeof reader->before};
-    out[2] = (struct gv_memory_area){&reader->prefix.exim, sizeof reader->prefix.exim};
-    out[3] = (struct gv_memory_area){&reader->lengths, sizeof reader->lengths};
-    out[4] = (struct gv_memory_area){reader->doubts, sizeof reader->doubts};
+    out[0] = (struct gv_memory_area){&reader->clock.last_ms, sizeof reader->clock.last_ms, NULL};
+    out[1] = (struct gv_memory_area){&reader->before, sizeof reader->before, NULL};
+    out[2] = (struct gv_memory_area){&reader->prefix.exim, sizeof reader->prefix.exim, NULL};
+    out[3] = (struct gv_memory_area){&reader->lengths, sizeof reader->lengths, NULL};
+    out[4] = (struct gv_memory_area){reader->doubts, sizeof reader->doubts, NULL};
     return 5 + gv_assembler_memory(reader->assembler, out + 5);
 }
 

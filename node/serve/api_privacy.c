@@ -78,8 +78,11 @@ void gv_api_get_privacy(struct gv_http_request *request, void *context)
          days(until, "it", kept.statistics_ms), held.hours);
     item(list, "alerts about it", "store.db: statistic", days(until, "it", kept.statistics_ms),
          held.alerts);
-    item(list, "open connections to the mail server: addresses, sealed", "store.db: kept",
-         "others overwrite them", held.visits);
+    item(list, "rows about open connections to the mail server: addresses, sealed",
+         "memory, store.db: kept", "others overwrite them", held.visits);
+    item(list, "rows about messages under way: keyed hash of the queue id, size, when; sealed",
+         "memory, store.db: kept", "the message is removed, and others overwrite it",
+         held.under_way);
     item(list, "copies of the store that were set aside: damaged, by a restore, or replaced",
          "store.db.corrupt-*, store.db.before-restore-*, store.db.replaced-*",
          days(until, "they were", GV_ASIDE_DAYS * 86400000ULL), aside);

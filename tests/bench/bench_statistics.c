@@ -2,10 +2,12 @@
  * with a log that it reads from its start (reading, lexing, the core, the store with its
  * positions). Two nodes do it at once, one with the flow of mail counted and stored and one
  * without, so that both have the same neighbours on the machine; CPU seconds of each one's thread.
- *   bench_statistics LOG LINES [ROUNDS]     the log's time is of the last days, in UTC
- *   bench_statistics --once LOG LINES yes|no    one node alone, with the statistics or without, for
- * who counts its instructions; nothing is said bench_statistics --live LOG SECONDS     the same of
- * a log to which a hundred lines a second are written, those of LOG with stamps of now */
+ *   bench_statistics LOG LINES [ROUNDS]   the log's time is of the last days, in UTC
+ *   bench_statistics --once LOG LINES yes|no
+ *                                         one node alone, with the statistics or without, for
+ *                                         who counts its instructions; nothing is said
+ *   bench_statistics --live LOG SECONDS   the same of a log to which a hundred lines a second are
+ *                                         written, those of LOG with stamps of now */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,15 +18,18 @@
 
 #include "crypto/error.h"
 #include "helper_node.h"
+#include "node/base/sealed.h"
 #include "node/ingest/follow.h"
+#include "node/ingest/memory.h"
 
 #define ROUNDS_MAX 99
 
 struct run {
-    struct node node;
+    struct node node; /* first: on_storing gets it */
     struct gv_follow *follow;
     const char *path;
     bool counts;
+    bool steady; /* a commit for each batch, whatever the time: two runs do the same */
     json_int_t lines;
 };
 
@@ -38,15 +43,21 @@ static void on_observation(void *context, const struct gv_observation *observati
         return;
     struct gv_event event = {.kind = GV_EVENT_OBSERVATION, .observation = rest};
     gv_surfaces_watch(run->node.surfaces, &rest);
-    (void)gv_driver_event(run->node.driver, &event);
+    (void)gv_driver_read(run->node.driver, &event);
     gv_surfaces_about(run->node.surfaces, &rest.subject);
 }
 
 static void on_keep(void *context, const char *name, const void *data, size_t len)
 {
     struct run *run = context;
+    uint8_t sealed[GV_MEMORY_ROW + GV_SEALED_MORE];
 
-    gv_driver_keep(run->node.driver, name, data, len);
+    if (len != GV_MEMORY_ROW && len != sizeof(struct gv_position)) {
+        gv_driver_keep(run->node.driver, name, data, len);
+        return;
+    }
+    gv_seal(sealed, run->node.identity.store_key, data, len);
+    gv_driver_keep(run->node.driver, name, sealed, len + GV_SEALED_MORE);
 }
 
 static bool on_kept(void *context, const char *name, void *data, size_t len)
@@ -60,8 +71,13 @@ static void on_later(void *context, bool again)
     struct run *run = context;
 
     gv_driver_later(run->node.driver);
-    if (!again)
+    if (!again || run->steady)
         gv_driver_hurry(run->node.driver);
+}
+
+static void on_storing(void *node)
+{
+    gv_follow_keep(((struct run *)node)->follow);
 }
 
 static void on_count(void *context, unsigned which, int64_t delta, uint64_t unix_ms)
@@ -110,6 +126,7 @@ static void stop(void *context)
     struct run *run = context;
 
     gv_follow_stop(run->follow);
+    run->follow = NULL;
 }
 
 static double thread_seconds(const struct run *run)
@@ -124,7 +141,7 @@ static double thread_seconds(const struct run *run)
 
 static void begin_one(struct run *run, const char *path, bool counts)
 {
-    *run = (struct run){.path = path, .counts = counts};
+    *run = (struct run){.path = path, .counts = counts, .node.storing = on_storing};
     node_make(&run->node);
     gv_assert(node_start(&run->node) == GV_OK);
 }
@@ -150,6 +167,7 @@ static int once(const char *path, json_int_t lines, bool counts)
     struct run run;
 
     begin_one(&run, path, counts);
+    run.steady = true;
     loop_thread_call(&run.node.thread, start_following, &run);
     read_all(&run, lines);
     loop_thread_call(&run.node.thread, commit, &run);

@@ -105,7 +105,7 @@ static struct gv_reader *fresh_reader(void)
     fuzz_must(reader != NULL);
     count = gv_reader_memory(reader, areas);
     for (size_t i = 0; i < count; i++) {
-        kept[i] = (struct gv_memory_area){malloc(areas[i].len), areas[i].len};
+        kept[i] = (struct gv_memory_area){malloc(areas[i].len), areas[i].len, NULL};
         fuzz_must(kept[i].at != NULL);
         memcpy(kept[i].at, areas[i].at, areas[i].len);
     }

@@ -44,13 +44,14 @@ static struct {
     uint8_t data[GV_MEMORY_ROW];
     size_t len;
 } rows[ROWS_MAX];
-static size_t row_count;
+static size_t row_count, kept_count;
 
 static void keep(void *context, const char *name, const void *data, size_t len)
 {
     size_t i = 0;
 
     (void)context;
+    kept_count++;
     while (i < row_count && strcmp(rows[i].name, name) != 0)
         i++;
     if (i == ROWS_MAX || len > sizeof rows[i].data || strlen(name) >= sizeof rows[i].name)
@@ -83,26 +84,34 @@ static struct gv_memory *memory_of(struct flowing *f)
     return memory;
 }
 
+size_t flowing_save(struct flowing *f)
+{
+    if (!f->memory) {
+        row_count = 0;
+        f->memory = memory_of(f);
+    }
+    kept_count = 0;
+    gv_memory_save(f->memory, keep, NULL);
+    return kept_count;
+}
+
 void flowing_restart(struct flowing *f)
 {
-    struct gv_memory *memory = memory_of(f);
-
-    row_count = 0;
-    gv_memory_save(memory, keep, NULL);
-    gv_memory_free(memory);
+    flowing_save(f);
     memcpy(f->before, f->told, sizeof f->before);
     flowing_close(f);
     open_both(f);
-    memory = memory_of(f);
-    if (gv_memory_load(memory, kept, NULL))
+    f->memory = memory_of(f);
+    if (gv_memory_load(f->memory, kept, NULL))
         gv_mail_flow_recall(f->flow, NOW_MS);
-    gv_memory_free(memory);
 }
 
 void flowing_close(struct flowing *f)
 {
     gv_reader_free(f->reader);
     gv_mail_flow_free(f->flow);
+    gv_memory_free(f->memory);
+    f->memory = NULL;
 }
 
 void flowing_feed(struct flowing *f, const char *log, size_t len)

@@ -12,11 +12,15 @@ struct flowing {
     int64_t told[GV_MAIL_COUNT_MAX];
     int64_t before[GV_MAIL_COUNT_MAX]; /* what of it was told before a restart */
     uint64_t last_ms[GV_MAIL_COUNT_MAX];
+    struct gv_memory *memory; /* what it has stored; NULL: nothing yet */
 };
 
 /* The wall clock is 2026-11-22T12:00:00Z; TZ becomes UTC. */
 void flowing_open(struct flowing *f);
 void flowing_close(struct flowing *f);
+/* Stores what has changed since it did the last time, as a commit does: how many rows that are. Of
+ * one flow at a time. */
+size_t flowing_save(struct flowing *f);
 /* Leaves the flow with what it would store, and goes on with another that takes that up; the sums
  * of the first are carried over, as they are no part of it. */
 void flowing_restart(struct flowing *f);

@@ -148,6 +148,7 @@ static int start_parts(struct node *node)
         .context = node,
         .recorded = on_recorded,
         .about = on_about,
+        .storing = node->storing,
     };
 
     if (node->settings)

@@ -21,6 +21,7 @@ struct node {
     bool http;           /* likewise: the HTTP port too, at http_port from then on */
     uint16_t http_port;
     const struct gv_settings *settings; /* likewise; NULL: only `share` */
+    void (*storing)(void *node);        /* likewise: struct gv_driver_options has it */
     struct gv_identity identity, root, registry;
     struct gv_descriptor descriptor;
     struct gv_persist *persist;

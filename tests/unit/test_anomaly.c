@@ -405,6 +405,31 @@ static void test_a_queue_must_stay(void **state)
     }
 }
 
+/* The next hour is one in which little is usual: an alarm ends by the limits that it began with. */
+static void test_an_alarm_ends_by_its_own_limits(void **state)
+{
+    const uint64_t minute = START / HOUR * 60;
+
+    for (uint32_t value = 249; value <= 250; value++) { /* 250: the middle of 100 and 400 */
+        struct gv_anomaly *anomaly = gv_anomaly_new();
+        struct gv_anomaly_change changes[GV_SERIES_COUNT];
+        unsigned ended = 0;
+
+        assert_non_null(anomaly);
+        gv_anomaly_resume(anomaly, GV_SERIES_BOUNCED, 500, 100, 400);
+        for (unsigned m = 0; m < 60; m++) {
+            uint32_t values[GV_SERIES_COUNT] = {[GV_SERIES_BOUNCED] = value};
+            size_t n = gv_anomaly_minute(anomaly, changes, minute + m, values);
+            assert_true(n == 0 || (n == 1 && !changes[0].begins && changes[0].value == 500));
+            if (n == 1)
+                assert_int_equal(m, 14); /* a quarter of an hour */
+            ended += (unsigned)n;
+        }
+        assert_int_equal(ended, value < 250);
+        gv_anomaly_free(anomaly);
+    }
+}
+
 static void test_each_kind_is_found_once_and_ends(void **state)
 {
     for (int s = GV_SERIES_OUTGOING; s <= GV_SERIES_QUEUE; s++) {
@@ -487,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_what_is_judged),
         cmocka_unit_test(test_the_baseline),
         cmocka_unit_test(test_a_queue_must_stay),
+        cmocka_unit_test(test_an_alarm_ends_by_its_own_limits),
         cmocka_unit_test(test_each_kind_is_found_once_and_ends),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_warming_up_and_restart),
