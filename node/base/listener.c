@@ -2,10 +2,11 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
-static void on_ready(uv_poll_t *poll, int status, int events);
+static void on_ready(uv_poll_t *handle, int status, int events);
 
 static bool is_closing(const struct gv_listener *listener)
 {
@@ -32,9 +33,17 @@ static bool is_passing(int error)
     return error == EINTR || error == ECONNABORTED || error == EPROTO || error == EPERM;
 }
 
-static void on_ready(uv_poll_t *poll, int status, int events)
+/* The kernel looks for a file before it looks for a stranger. */
+static bool somebody_waits(const struct gv_listener *listener)
 {
-    struct gv_listener *listener = poll->data;
+    struct pollfd door = {.fd = listener->fd, .events = POLLIN};
+
+    return poll(&door, 1, 0) > 0;
+}
+
+static void on_ready(uv_poll_t *handle, int status, int events)
+{
+    struct gv_listener *listener = handle->data;
 
     (void)events;
     if (status < 0) { /* libuv has stopped it */
@@ -45,7 +54,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), error = errno;
         if (fd >= 0) {
             listener->options.connection(listener->options.context, fd);
-        } else if (error == EAGAIN || error == EWOULDBLOCK) {
+        } else if (error == EAGAIN || error == EWOULDBLOCK ||
+                   (!is_passing(error) && !somebody_waits(listener))) {
             return;
         } else if (!is_passing(error)) {
             bool room =

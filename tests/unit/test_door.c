@@ -238,9 +238,8 @@ static void no_file_for_one(void **state)
         struct rlimit was, few;
         next_is_served(door);
         assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+        usleep(50000); /* the one before is closed, mostly */
         few = was;
-        few.rlim_cur = (rlim_t)last_file() + 1;
-        usleep(50000); /* the one before is closed */
         few.rlim_cur = (rlim_t)last_file() + 1;
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
         int fd = tcp_connect(door->port());
@@ -257,7 +256,8 @@ static void no_file_for_one(void **state)
     }
 }
 
-/* Who never said a word gives way to who does: at most a file's worth, so the newcomer is heard. */
+/* Who never said a word gives way to who comes; and he, who is silent too at first, to nobody: the
+ * kernel says that there is no file before it looks whether anybody waits. */
 static void the_silent_give_way(void **state)
 {
     struct rlimit was, few;
@@ -273,6 +273,7 @@ static void the_silent_give_way(void **state)
     few.rlim_cur = (rlim_t)last_file() + 1;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
     int fd = tcp_connect(mesh_port());
+    usleep(200000); /* he is in, has not spoken yet, and nobody else has come */
     ask(&doors[0], fd);
     bool answered = is_answered(fd), closed = is_closed(silent);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
