@@ -228,7 +228,7 @@ static void configure_all(void)
 }
 
 /* Whether it is answered at all. */
-static bool ask_one(uint16_t port, const char *question, size_t len)
+static bool ask_one(uint16_t port, const char *question, size_t len, int ms)
 {
     int fd = tcp_try(port);
     struct pollfd ready = {.fd = fd, .events = POLLIN};
@@ -237,7 +237,7 @@ static bool ask_one(uint16_t port, const char *question, size_t len)
     if (fd < 0)
         return false;
     (void)!send(fd, question, len, MSG_NOSIGNAL);
-    bool answered = poll(&ready, 1, 5000) == 1 && recv(fd, &byte, 1, 0) == 1;
+    bool answered = poll(&ready, 1, ms) == 1 && recv(fd, &byte, 1, 0) == 1;
     close(fd);
     return answered;
 }
@@ -262,13 +262,13 @@ static void ask_surfaces(long n, bool once)
                                "Connection: close\r\n\r\n";
     static const char dns[] = "\0\x2a\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01\x37\x01\x30\x01"
                               "\x31\x02\x34\x35\x09grapevine\x05local\0\0\x01\0\x01";
-    bool web = ask_one(http_port, http, sizeof http - 1);
-    bool names = ask_one(dns_port, dns, sizeof dns - 1);
+    bool web = ask_one(http_port, http, sizeof http - 1, 300);
+    bool names = ask_one(dns_port, dns, sizeof dns - 1, 300);
 
-    if (!web)
-        web = ask_one(http_port, http, sizeof http - 1);
-    if (!names)
-        names = ask_one(dns_port, dns, sizeof dns - 1);
+    if (once && !web)
+        web = ask_one(http_port, http, sizeof http - 1, 5000);
+    if (once && !names)
+        names = ask_one(dns_port, dns, sizeof dns - 1, 5000);
     if (once && (!web || !names) && lives_on()) {
         char *said = lives_said(&lives);
         complain("a door", n, web ? "DNS answers nobody" : "HTTP answers nobody", said);
