@@ -179,7 +179,7 @@ step "build: ASan + UBSan + fuzzers, clang" build build-clang Fuzz clang
 # does not see; the daemon that is killed and failed hundreds of times is one program under one
 # sanitizer.
 step "tests, gcc" suite build-asan -E test_sim_plants
-step "tests, clang" suite build-clang -LE e2e -E 'test_sim_plants|test_store_(kill|failure)'
+step "tests, clang" suite build-clang -LE e2e -E 'test_sim_plants|test_store_(kill|calls|failure)'
 step "tests, release" suite build -LE e2e -E test_store_kill
 # Of the Release build, where more of the moments lie within the writing.
 step "kill -9 at 1,000 random moments" env GV_KILLS=1000 build/tests/test_store_kill '*random*'
@@ -202,6 +202,8 @@ if [ $full = yes ]; then
     step "sixty whole cores and the attack table" env GV_CORES=60 build/tests/test_attack_cores
     step "each allocation of the daemon and its libraries fails" env GV_ALLOC_STEP=1 \
         build-asan/tests/test_alloc_programs '*libraries*'
+    step "each lock, change of rights and mapping of the daemon fails" env GV_CALL_STEP=1 \
+        build-asan/tests/test_store_calls '*other_call*'
     step "fuzzing" fuzz
     step "hostile peers, over sockets, a minute each" hostile yes
     step "hostile peers, 10,000,000 messages" forge 10000000

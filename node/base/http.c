@@ -58,7 +58,12 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **slot
 
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         connected(server, mhd, slot);
-    } else if (connection) {
+        return;
+    }
+    if (server->opening) /* it looks at its door when it runs the next time */
+        gv_http_kick(server);
+    server->opening = false;
+    if (connection) {
         LIST_REMOVE(connection, list);
         if (connection->corked)
             LIST_REMOVE(connection, corked_list);
@@ -139,6 +144,25 @@ static void connected(struct gv_http_server *server, struct MHD_Connection *mhd,
         uv_timer_start(&server->sweep, sweep, SWEEP_MS, SWEEP_MS);
 }
 
+/* Where no file may be opened, libmicrohttpd accepts nobody until a connection has ended, and one
+ * may stay for hours: so one comes that ends at once. There is no other way to tell it. */
+static void open_again(struct gv_http_server *server)
+{
+    const struct sockaddr_un nobody = {.sun_family = AF_UNIX};
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+        return; /* none yet */
+    close(pair[0]);
+    /* Which closes it, whatever comes. */
+    server->opening = MHD_add_connection(server->daemon, pair[1], (const struct sockaddr *)&nobody,
+                                         sizeof nobody.sun_family) == MHD_YES;
+    server->shut = !server->opening;
+    if (!server->shut)
+        uv_timer_start(&server->sweep, sweep, SWEEP_MS, SWEEP_MS);
+    gv_http_kick(server);
+}
+
 /* libmicrohttpd's timeout starts anew with every byte, so a client that drips could stay for
  * hours: a whole request must come within twice the timeout. */
 static void sweep(uv_timer_t *timer)
@@ -163,7 +187,9 @@ static void sweep(uv_timer_t *timer)
             gv_http_stream_push(request, request->beat, strlen(request->beat));
     }
     gv_http_sweep_left(server);
-    if (LIST_EMPTY(&server->connections))
+    if (server->shut)
+        open_again(server);
+    else if (LIST_EMPTY(&server->connections))
         uv_timer_stop(timer);
 }
 
@@ -293,8 +319,14 @@ static void log_line(void *context, const char *format, va_list args)
 
     if (strstr(format, "`Content-Length'") || strstr(format, "'Content-Length'"))
         gv_http_refuse_lengths(context);
-    if (strstr(format, "resource limit at FIRST connection")) {
-        ((struct gv_http_server *)context)->starved = true;
+    if (strstr(format, "system resource limit at")) {
+        struct gv_http_server *server = context;
+        if (strstr(format, "FIRST connection")) {
+            server->starved = true;
+        } else {
+            server->shut = true;
+            uv_timer_start(&server->sweep, sweep, STARVED_MS, STARVED_MS);
+        }
         gv_log_limited(GV_LOG_WARNING,
                        "HTTP: a client waits, and no file may be opened for it; "
                        "raise the limit of open files (LimitNOFILE= of the service)");

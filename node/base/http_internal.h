@@ -98,6 +98,8 @@ struct gv_http_server {
     uint64_t runs;    /* of MHD_run */
     bool woken;       /* a connection was resumed: libmicrohttpd must run once more */
     bool starved;     /* no file descriptor is left for who waits at the door */
+    bool shut;        /* the same, and others are connected: libmicrohttpd waits for their end */
+    bool opening;     /* one of them is about to end */
     bool stop_wanted, stopped;
     struct gv_http_options options;
     char *unix_path;

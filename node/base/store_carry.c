@@ -264,6 +264,12 @@ int gv_store_carry(struct gv_store_carry *carry, struct gv_text *error)
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
+/* Another user's file, a folder, or a file system where files have one name. */
+static bool has_one_name(int number)
+{
+    return number == EPERM || number == EOPNOTSUPP || number == ENOSYS || number == EMLINK;
+}
+
 static int keep_aside(const char *path, const char *aside, const char *suffix,
                       struct gv_text *error)
 {
@@ -273,10 +279,43 @@ static int keep_aside(const char *path, const char *aside, const char *suffix,
     snprintf(to, sizeof to, "%s%s", aside, suffix);
     if (link(from, to) == 0 || errno == ENOENT)
         return GV_OK;
-    /* Another user's file, a folder, or a file system where files have one name. */
-    if (errno == EPERM && rename(from, to) == 0)
+    if (has_one_name(errno) && rename(from, to) == 0)
         return GV_OK;
     return gv_fail(error, GV_ERR_IO, "%s: cannot be kept as %s: %s", from, to, strerror(errno));
+}
+
+/* As it was before: it is tried again every few seconds, and would leave a name each time; and a
+ * damaged file is read again with its log. */
+static void take_back_one(const char *path, const char *aside, const char *suffix)
+{
+    char from[PATH_MAX_LEN], to[PATH_MAX_LEN];
+    struct stat one, other;
+
+    snprintf(from, sizeof from, "%s%s", path, suffix);
+    snprintf(to, sizeof to, "%s%s", aside, suffix);
+    if (lstat(to, &other) != 0)
+        return;
+    if (lstat(from, &one) != 0)
+        (void)rename(to, from);
+    else if (one.st_ino == other.st_ino && one.st_dev == other.st_dev)
+        unlink(to);
+}
+
+static void take_back(const char *path, char *aside)
+{
+    if (!*aside)
+        return;
+    take_back_one(path, aside, "");
+    take_back_one(path, aside, "-wal");
+    *aside = 0;
+}
+
+static int fail_to_replace(const char *path, char *aside, const char *what, struct gv_text *error)
+{
+    int rc = gv_fail(error, GV_ERR_IO, "%s: %s", what, gv_file_error(errno));
+
+    take_back(path, aside);
+    return rc;
 }
 
 int gv_store_replace(const char *path, const char *fresh, const char *word, char *aside,
@@ -290,8 +329,10 @@ int gv_store_replace(const char *path, const char *fresh, const char *word, char
         int rc = keep_aside(path, aside, "", error);
         if (rc == GV_OK)
             rc = keep_aside(path, aside, "-wal", error);
-        if (rc != GV_OK)
+        if (rc != GV_OK) {
+            take_back(path, aside);
             return rc;
+        }
     }
     /* The new file must never meet the old one's log, which SQLite would play into it. Both are
      * linked under their other names by now. */
@@ -299,10 +340,12 @@ int gv_store_replace(const char *path, const char *fresh, const char *word, char
     for (size_t i = 0; i < 3; i++) {
         snprintf(other, sizeof other, "%s%s", path, suffixes[i]);
         if (unlink(other) != 0 && errno != ENOENT)
-            return gv_fail(error, GV_ERR_IO, "%s: %s", other, strerror(errno));
+            return fail_to_replace(path, aside, other, error);
     }
-    if (rename(fresh, path) != 0 || gv_file_sync_folder(path) != 0)
-        return gv_fail(error, GV_ERR_IO, "%s: %s", path, strerror(errno));
+    if (rename(fresh, path) != 0)
+        return fail_to_replace(path, aside, path, error);
+    if (gv_file_sync_folder(path) != 0) /* it is done: to do it again would be a second copy */
+        gv_log(GV_LOG_WARNING, "%s: its folder cannot be synced: %s", path, gv_file_error(errno));
     return GV_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <wchar.h>
 
 #include "node/base/log.h"
 #include "node/cli/command.h"
@@ -145,6 +146,32 @@ void gv_cli_print_pair(const char *name, const char *format, ...)
 
 /* ---- tables --------------------------------------------------------------------------------- */
 
+/* libsmartcols never ends where a cell holds what this locale has no characters for, such as
+ * anything but ASCII under LANG=C: that becomes '?', and so does what has no width. */
+static void fit_locale(char *text)
+{
+    char *to = text;
+
+    for (size_t left = strlen(text); left > 0;) {
+        mbstate_t state;
+        wchar_t wide;
+        memset(&state, 0, sizeof state);
+        size_t len = mbrtowc(&wide, text, left, &state);
+        bool known = len > 0 && len <= left && wcwidth(wide) > 0;
+        if (len == 0 || len > left)
+            for (len = 1; len < left && ((unsigned char)text[len] & 0xc0) == 0x80;)
+                len++;
+        if (known)
+            memmove(to, text, len);
+        else
+            *to = '?';
+        to += known ? len : 1;
+        text += len;
+        left -= len;
+    }
+    *to = 0;
+}
+
 static int add_row(const struct gv_cli *cli, struct libscols_table *table, const json_t *object,
                    const struct gv_cli_column *columns, size_t count)
 {
@@ -153,7 +180,9 @@ static int add_row(const struct gv_cli *cli, struct libscols_table *table, const
     if (!line)
         return EX_OSERR;
     for (size_t i = 0; i < count; i++) {
-        const char *text = gv_cli_text(object, columns[i].member);
+        char text[1024];
+        snprintf(text, sizeof text, "%s", gv_cli_text(object, columns[i].member));
+        fit_locale(text);
         const char *colour = columns[i].coloured && cli->colour ? gv_cli_colour_of(text) : NULL;
         if (scols_line_set_data(line, i, text) != 0)
             return EX_OSERR;

@@ -236,8 +236,11 @@ static void welcome(struct gv_firewall_server *s)
     socklen_t len = sizeof peer;
     int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno != EAGAIN) /* no file for him: he would wake us at once, for ever */
+            (void)poll(NULL, 0, 100);
         return;
+    }
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || !is_known(s, peer.uid)) {
         gv_log_limited(GV_LOG_WARNING, "a process of the user with id %u was turned away",
                        (unsigned)peer.uid);

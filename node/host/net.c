@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "crypto/error.h"
 #include "node/base/log.h"
@@ -74,24 +75,31 @@ static bool make_way(struct gv_net *net)
     return done || silent;
 }
 
-static void on_connection(uv_stream_t *server, int status)
+static void on_connection(void *context, int fd)
 {
-    struct gv_net *net = server->data;
-
-    if (status < 0) { /* EMFILE and the like: libuv has dropped the stranger and goes on */
-        net->counters.turned_away++;
-        gv_log_limited(GV_LOG_WARNING,
-                       "cannot accept a connection: %s; raise the limit of open files "
-                       "(LimitNOFILE= of the service) or lower [limits] connections",
-                       uv_strerror(status));
-        return;
-    }
+    struct gv_net *net = context;
     struct gv_net_link *link = gv_net_link_new(net, 0);
+
     if (!link) {
+        close(fd);
+        net->counters.turned_away++;
         gv_log_limited(GV_LOG_ERROR, "out of memory: a connection is not accepted");
         return;
     }
-    gv_net_link_accept(link, server);
+    gv_net_link_accept(link, fd);
+}
+
+/* Mostly the limit of open files: a silent link gives way, as it does where the table is full. */
+static bool on_trouble(void *context, int error)
+{
+    struct gv_net *net = context;
+
+    gv_log_limited(GV_LOG_WARNING, "a connection waits and cannot be accepted: %s%s",
+                   uv_strerror(error),
+                   error != UV_EMFILE ? ""
+                                      : "; raise the limit of open files (LimitNOFILE= of the "
+                                        "service) or lower [limits] connections");
+    return error == UV_EMFILE && make_way(net);
 }
 
 /* Called by gv_net_link_accept once the peer is known: may it stay? */
@@ -130,28 +138,31 @@ static int listen_fail(const struct gv_address *address, int status, struct gv_t
     }
 }
 
-static void on_listener_closed(uv_handle_t *handle)
+static void on_listener_closed(void *context)
 {
-    struct gv_net *net = handle->data;
+    struct gv_net *net = context;
 
     net->handles--;
     gv_net_reap(net);
 }
 
-static int listen_once(struct gv_net *net, uv_tcp_t *tcp, const struct gv_address *address)
+static int listen_once(struct gv_net *net, const struct gv_address *address)
 {
     struct sockaddr_storage to;
+    const struct gv_listener_options options = {.loop = net->loop,
+                                                .at = (const struct sockaddr *)&to,
+                                                .backlog = GV_NET_BACKLOG,
+                                                .context = net,
+                                                .connection = on_connection,
+                                                .trouble = on_trouble,
+                                                .closed = on_listener_closed};
 
-    int status = uv_tcp_init(net->loop, tcp);
-    if (status < 0)
-        return status;
-    tcp->data = net;
-    net->handles++;
-    net->listener_count++;
     gv_net_to_sockaddr(&to, address);
-    status = uv_tcp_bind(tcp, (const struct sockaddr *)&to, 0);
-    if (status == 0)
-        status = uv_listen((uv_stream_t *)tcp, GV_NET_BACKLOG, on_connection);
+    int status = gv_listener_open(&net->listeners[net->listener_count], &options);
+    if (status == 0) {
+        net->handles++;
+        net->listener_count++;
+    }
     return status;
 }
 
@@ -159,13 +170,12 @@ static int listen_on(struct gv_net *net, const struct gv_address *address, struc
 {
     static const uint8_t any[16];
 
-    int status = listen_once(net, &net->listeners[net->listener_count], address);
+    int status = listen_once(net, address);
     if ((status == UV_EAFNOSUPPORT || status == UV_EADDRNOTAVAIL) &&
-        address->family == GV_FAMILY_IPV6 && memcmp(address->bytes, any, sizeof any) == 0 &&
-        net->listener_count < GV_NET_LISTEN_MAX + 1) {
+        address->family == GV_FAMILY_IPV6 && memcmp(address->bytes, any, sizeof any) == 0) {
         struct gv_address v4 = {.family = GV_FAMILY_IPV4, .port = address->port};
         gv_log(GV_LOG_NOTICE, "no IPv6 here: listening on IPv4 alone");
-        status = listen_once(net, &net->listeners[net->listener_count], &v4);
+        status = listen_once(net, &v4);
     }
     if (status < 0)
         return listen_fail(address, status, error);
@@ -176,12 +186,13 @@ uint16_t gv_net_port(const struct gv_net *net)
 {
     struct sockaddr_storage at;
     struct gv_address address;
-    int len = sizeof at;
 
-    for (size_t i = 0; i < net->listener_count; i++)
-        if (uv_tcp_getsockname(&net->listeners[i], (struct sockaddr *)&at, &len) == 0 &&
+    for (size_t i = 0; i < net->listener_count; i++) {
+        socklen_t len = sizeof at;
+        if (getsockname(net->listeners[i].fd, (struct sockaddr *)&at, &len) == 0 &&
             gv_net_from_sockaddr(&address, (struct sockaddr *)&at))
             return address.port;
+    }
     return 0;
 }
 
@@ -271,7 +282,7 @@ void gv_net_reap(struct gv_net *net)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    on_listener_closed(handle);
+    on_listener_closed(handle->data);
 }
 
 void gv_net_free(struct gv_net *net)
@@ -284,7 +295,7 @@ void gv_net_free(struct gv_net *net)
         gv_net_link_drop(l);
     }
     for (size_t i = 0; i < net->listener_count; i++)
-        uv_close((uv_handle_t *)&net->listeners[i], on_listener_closed);
+        gv_listener_close(&net->listeners[i]);
     uv_close((uv_handle_t *)&net->sweep, on_timer_closed);
     uv_close((uv_handle_t *)&net->drip, on_timer_closed);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "crypto/error.h"
 #include "node/base/log.h"
@@ -264,7 +265,7 @@ static void link_up(struct gv_net_link *link, const struct gv_address *remote)
         read_now(link);
 }
 
-void gv_net_link_accept(struct gv_net_link *link, uv_stream_t *server)
+void gv_net_link_accept(struct gv_net_link *link, int fd)
 {
     struct gv_net *net = link->net;
     struct sockaddr_storage from;
@@ -273,13 +274,18 @@ void gv_net_link_accept(struct gv_net_link *link, uv_stream_t *server)
 
     link->silent = true;
     if (uv_tcp_init(net->loop, &link->tcp) < 0) {
+        close(fd);
         link_free(link);
         return;
     }
     link->tcp.data = link;
     link->state = GV_NET_LINK_DIALLING;
-    if (uv_accept(server, (uv_stream_t *)&link->tcp) < 0 ||
-        uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&from, &len) < 0 ||
+    if (uv_tcp_open(&link->tcp, fd) < 0) {
+        close(fd);
+        gv_net_link_drop(link);
+        return;
+    }
+    if (uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&from, &len) < 0 ||
         !gv_net_from_sockaddr(&remote, (struct sockaddr *)&from) || !gv_net_admit(net)) {
         gv_net_link_drop(link);
         return;

@@ -2,6 +2,7 @@
 #ifndef GV_NODE_HOST_NET_LINK_H
 #define GV_NODE_HOST_NET_LINK_H
 
+#include "node/base/listener.h"
 #include "node/host/net.h"
 #include "proto/buf.h"
 
@@ -49,7 +50,7 @@ struct gv_net {
     bool online, stopped;
     unsigned incoming_max, incoming;
     uint32_t last_incoming;
-    uv_tcp_t listeners[GV_NET_LISTEN_MAX + 1]; /* one more: [::] that became 0.0.0.0 */
+    struct gv_listener listeners[GV_NET_LISTEN_MAX];
     size_t listener_count;
     struct gv_address bind[GV_NET_BIND_MAX];
     size_t bind_count;
@@ -66,7 +67,8 @@ struct gv_net {
 /* number 0: the next incoming one. NULL when out of memory. */
 struct gv_net_link *gv_net_link_new(struct gv_net *net, uint32_t number);
 struct gv_net_link *gv_net_link_find(const struct gv_net *net, uint32_t number);
-void gv_net_link_accept(struct gv_net_link *link, uv_stream_t *server);
+/* `fd` is the link's, and closed if it cannot be. */
+void gv_net_link_accept(struct gv_net_link *link, int fd);
 void gv_net_link_drop(struct gv_net_link *link);    /* at once, whatever its state */
 void gv_net_link_expired(struct gv_net_link *link); /* its deadline has passed */
 

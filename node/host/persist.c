@@ -14,6 +14,7 @@
 #define KEPT_MAX     1088 /* bytes of one kept value: 1 KiB, sealed */
 #define EXPIRE_PART  5000
 #define EXPIRE_PARTS 10
+#define STUCK_MAX    3 /* tries at a lock that somebody has, until we think that it is ourselves */
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
@@ -81,6 +82,7 @@ static int open_db(struct gv_persist *persist, struct gv_text *error)
                         error);
     persist->full_sync = false; /* as gv_db_open leaves it */
     persist->full.text[0] = 0;
+    persist->stuck = 0;
     if (rc != GV_OK)
         close_db(persist);
     else
@@ -448,6 +450,30 @@ static int set_sync(struct gv_persist *persist, bool full, struct gv_text *error
     return rc;
 }
 
+/* A lock that the kernel would not give, or take back: SQLite goes on as if the other one were the
+ * case, and every commit fails from then on. Who closes the file is rid of its locks. */
+static void note_lock(struct gv_persist *persist)
+{
+    switch (sqlite3_extended_errcode(persist->db)) {
+    case SQLITE_PROTOCOL:
+    case SQLITE_IOERR_UNLOCK:
+    case SQLITE_IOERR_RDLOCK:
+    case SQLITE_IOERR_LOCK:
+    case SQLITE_IOERR_CHECKRESERVEDLOCK:
+    case SQLITE_IOERR_SHMOPEN:
+    case SQLITE_IOERR_SHMLOCK:
+    case SQLITE_IOERR_SHMMAP:
+        persist->stuck = STUCK_MAX;
+        break;
+    case SQLITE_BUSY: /* mostly another program, whose turn it is */
+    case SQLITE_BUSY_RECOVERY:
+        persist->stuck++;
+        break;
+    default:
+        persist->stuck = 0;
+    }
+}
+
 static int fail_with(struct gv_persist *persist, int rc, struct gv_text *error)
 {
     if (!persist->db)
@@ -455,6 +481,7 @@ static int fail_with(struct gv_persist *persist, int rc, struct gv_text *error)
     if (persist->full.text[0])
         return gv_fail(error, GV_ERR_IO, "%s", persist->full.text);
     int code = sqlite3_errcode(persist->db) & 0xff;
+    note_lock(persist);
     const char *full = gv_db_full(persist->db) ? gv_db_said(persist->db) : NULL; /* static */
     const char *path = sqlite3_db_filename(persist->db, "main");
 
@@ -473,8 +500,9 @@ static int fail_with(struct gv_persist *persist, int rc, struct gv_text *error)
 int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effects,
                       uint64_t unix_ms, struct gv_text *error)
 {
-    /* It could not even be opened again after it was mended; or the disk was full at the start. */
-    if (!persist->db || persist->full.text[0]) {
+    /* It could not even be opened again after it was mended; or the disk was full at the start; or
+     * its locks are not what SQLite thinks. */
+    if (!persist->db || persist->full.text[0] || persist->stuck >= STUCK_MAX) {
         int rc = open_again(persist, error);
         if (rc != GV_OK)
             return rc;
@@ -503,6 +531,7 @@ int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effec
         gv_persist_forget_latest(persist);
         return rc;
     }
+    persist->stuck = 0;
     gv_buf_clear(&persist->kept);
     persist->minute_count = 0;
     persist->log_names = persist->log_names || moves_history(effects);

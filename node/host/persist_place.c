@@ -21,6 +21,7 @@
  * the store would not know of this one. */
 static const char *const suffixes[GV_PERSIST_FILES] = {"", "-wal", "-shm"};
 
+/* False: nothing is there. */
 static bool look(const struct gv_persist *persist, size_t i, struct gv_persist_file *out)
 {
     char name[PATH_MAX];
@@ -35,9 +36,25 @@ static bool look(const struct gv_persist *persist, size_t i, struct gv_persist_f
 
 void gv_persist_place_open(struct gv_persist *persist)
 {
+    int moved = 0;
+
     for (size_t i = 0; i < GV_PERSIST_FILES; i++)
         if (!look(persist, i, &persist->files[i]))
             persist->files[i].known = false;
+    /* Replaced since it was opened, half a second ago: what lies there is not ours. */
+    if (sqlite3_file_control(persist->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+        moved)
+        persist->files[0] = (struct gv_persist_file){.known = true};
+}
+
+/* A folder that cannot be looked into, for a moment maybe, is no reason to write a store anew. */
+static int check_seen(const struct gv_persist *persist, struct gv_text *error)
+{
+    struct stat info;
+
+    if (lstat(persist->path, &info) == 0 || errno == ENOENT || errno == ENOTDIR)
+        return GV_OK;
+    return gv_fail(error, GV_ERR_IO, "%s: %s", persist->path, gv_file_error(errno));
 }
 
 /* Whether the one that was opened lies there. */
@@ -151,6 +168,9 @@ int gv_persist_keep_place(struct gv_persist *persist, bool *again, struct gv_tex
     *again = false;
     if (!persist->db || persist->full.text[0] || in_place(persist))
         return GV_OK;
+    rc = check_seen(persist, error);
+    if (rc != GV_OK)
+        return rc;
     bool own = is_own(persist, 0);
     rc = own ? take_in_log(persist, error) : write_anew(persist, aside, sizeof aside, error);
     if (rc != GV_OK)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "crypto/error.h"
+#include "node/base/listener.h"
 #include "node/base/log.h"
 #include "node/host/net.h"
 #include "node/serve/dnsbl_internal.h"
@@ -30,8 +31,8 @@ struct batch {
 struct listener {
     struct gv_dnsbl *dnsbl;
     uv_poll_t poll;
-    uv_tcp_t tcp;
-    bool polling, has_tcp;
+    struct gv_listener door; /* TCP */
+    bool polling, has_door;
     int fd; /* UDP; -1: none */
     uint16_t port;
 };
@@ -187,10 +188,16 @@ static void on_closed(uv_handle_t *handle)
     struct listener *listener = handle->data;
     struct gv_dnsbl *d = listener->dnsbl;
 
-    if (handle == (uv_handle_t *)&listener->poll) {
-        close(listener->fd);
-        listener->fd = -1;
-    }
+    close(listener->fd);
+    listener->fd = -1;
+    d->handles--;
+    destroy(d);
+}
+
+static void on_listener_closed(void *context)
+{
+    struct gv_dnsbl *d = context;
+
     d->handles--;
     destroy(d);
 }
@@ -249,30 +256,45 @@ static int open_udp(struct gv_dnsbl *d, struct listener *listener, const struct 
     return uv_poll_start(&listener->poll, UV_READABLE, on_datagrams);
 }
 
-static void on_connection(uv_stream_t *tcp, int status)
+static void on_connection(void *context, int fd)
 {
-    struct listener *listener = tcp->data;
+    struct gv_dnsbl *d = context;
 
-    if (status == 0)
-        gv_dnsbl_accept(&listener->dnsbl->server, tcp);
+    gv_dnsbl_accept(&d->server, fd);
+}
+
+static bool on_trouble(void *context, int error)
+{
+    (void)context;
+    gv_log_limited(GV_LOG_WARNING, "DNS: a connection waits and cannot be accepted: %s%s",
+                   uv_strerror(error),
+                   error != UV_EMFILE ? ""
+                                      : "; raise the limit of open files (LimitNOFILE= of the "
+                                        "service)");
+    return false; /* those who are there soon go, if they do not ask */
 }
 
 static int open_tcp(struct gv_dnsbl *d, struct listener *listener, const struct gv_address *address)
 {
     struct sockaddr_storage to;
     struct gv_address same = *address;
+    const struct gv_listener_options options = {.loop = d->server.loop,
+                                                .at = (const struct sockaddr *)&to,
+                                                .v6_only = address->family == GV_FAMILY_IPV6,
+                                                .backlog = 64,
+                                                .context = d,
+                                                .connection = on_connection,
+                                                .trouble = on_trouble,
+                                                .closed = on_listener_closed};
 
     same.port = listener->port;
     gv_net_to_sockaddr(&to, &same);
-    int rc = uv_tcp_init(d->server.loop, &listener->tcp);
-    if (rc != 0)
-        return rc;
-    listener->tcp.data = listener;
-    listener->has_tcp = true;
-    d->handles++;
-    rc = uv_tcp_bind(&listener->tcp, (const struct sockaddr *)&to,
-                     same.family == GV_FAMILY_IPV6 ? UV_TCP_IPV6ONLY : 0);
-    return rc == 0 ? uv_listen((uv_stream_t *)&listener->tcp, 64, on_connection) : rc;
+    int rc = gv_listener_open(&listener->door, &options);
+    if (rc == 0) {
+        listener->has_door = true;
+        d->handles++;
+    }
+    return rc;
 }
 
 static int start_once(struct gv_dnsbl **out, const struct gv_dnsbl_options *options,
@@ -352,8 +374,8 @@ void gv_dnsbl_stop(struct gv_dnsbl *dnsbl)
             uv_close((uv_handle_t *)&listener->poll, on_closed);
         else if (listener->fd >= 0)
             close(listener->fd);
-        if (listener->has_tcp)
-            uv_close((uv_handle_t *)&listener->tcp, on_closed);
+        if (listener->has_door)
+            gv_listener_close(&listener->door);
     }
     dnsbl->handles--;
     destroy(dnsbl);

@@ -23,8 +23,8 @@ bool gv_dnsbl_welcome(const struct gv_dnsbl_server *server, const struct sockadd
 size_t gv_dnsbl_answer(struct gv_dnsbl_server *server, uint8_t out[GV_DNS_ANSWER_MAX],
                        const uint8_t *query, const struct gv_dns_question *question, bool welcome);
 
-/* Takes the connection that waits at `listener`. */
-void gv_dnsbl_accept(struct gv_dnsbl_server *server, uv_stream_t *listener);
+/* Takes over the connection `fd`. */
+void gv_dnsbl_accept(struct gv_dnsbl_server *server, int fd);
 void gv_dnsbl_close_connections(struct gv_dnsbl_server *server);
 /* Told by dnsbl_tcp.c after a connection left the list. */
 void gv_dnsbl_connection_gone(struct gv_dnsbl_server *server);

@@ -3,6 +3,7 @@
  * listen costs one answer's memory, and its connection after GV_DNSBL_TCP_IDLE_MS. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "node/serve/dnsbl_internal.h"
 
@@ -149,14 +150,18 @@ static void make_room(struct gv_dnsbl_server *server)
         drop_counted(slowest);
 }
 
-void gv_dnsbl_accept(struct gv_dnsbl_server *server, uv_stream_t *listener)
+void gv_dnsbl_accept(struct gv_dnsbl_server *server, int fd)
 {
     struct gv_dnsbl_connection *c = calloc(1, sizeof *c);
     struct sockaddr_storage from;
     int len = sizeof from;
 
-    if (!c)
-        return; /* the kernel keeps it waiting */
+    server->counters.tcp_connections++;
+    if (!c) {
+        close(fd);
+        server->counters.tcp_closed++;
+        return;
+    }
     if (server->open >= GV_DNSBL_TCP_MAX)
         make_room(server);
     c->server = server;
@@ -171,11 +176,11 @@ void gv_dnsbl_accept(struct gv_dnsbl_server *server, uv_stream_t *listener)
     uv_tcp_init(server->loop, &c->tcp);
     uv_timer_init(server->loop, &c->idle);
     c->tcp.data = c->idle.data = c;
-    if (uv_accept(listener, (uv_stream_t *)&c->tcp) != 0) {
-        drop(c);
+    if (uv_tcp_open(&c->tcp, fd) != 0) {
+        close(fd);
+        drop_counted(c);
         return;
     }
-    server->counters.tcp_connections++;
     if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&from, &len) != 0) {
         drop_counted(c);
         return;

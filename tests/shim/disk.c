@@ -6,9 +6,10 @@
  *   GV_SHIM_KILL    SIGKILL before call N; with GV_SHIM_TORN after half of it, when it is a write
  *   GV_SHIM_FAIL    call N fails with GV_SHIM_ERRNO, and GV_SHIM_FAILS - 1 after it
  *   GV_SHIM_FULL    while this file exists all that needs room fails with ENOSPC
- *   GV_SHIM_NO_LINK a file has one name there: 1, as on a memory stick; 2, and nothing can be told
- *                   not to be replaced; 3, and a file of that name comes just then
- *   GV_SHIM_CLOCK   seconds that the wall clock is ahead
+ *   GV_SHIM_OTHERS  counted are not these calls, but the other ones that change something or keep
+ * it from others: fcntl with a lock, fchmod, chmod, fchown, chown, a shared mmap GV_SHIM_NO_LINK a
+ * file has one name there: 1, as on a memory stick; 2, and nothing can be told not to be replaced;
+ * 3, and a file of that name comes just then GV_SHIM_CLOCK   seconds that the wall clock is ahead
  *   GV_SHIM_TRACE   file that gets, in their order, what is written to a log of SQLite's below the
  *                   folder ("-wal") and to the files `number` and `key`, their syncs, and that
  * bytes go out on a TCP socket: for each a struct shim_trace, and after a write what was written
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -38,8 +40,8 @@
 static bool ours[FDS], wal[FDS], small[FDS], folders[FDS];
 static char folder[512], full[512], count_path[512];
 static int trace_fd = -1;
-static long kill_at, fail_at, fails, fail_errno, clock_ahead, no_link;
-static bool torn, ready;
+static long kill_at, fail_at, fail_count, fail_errno, clock_ahead, no_link;
+static bool torn, others, ready;
 static atomic_long calls;
 
 static long number(const char *name, long otherwise)
@@ -72,8 +74,9 @@ __attribute__((constructor)) static void prepare(void)
     text(count_path, sizeof count_path, "GV_SHIM_COUNT");
     kill_at = number("GV_SHIM_KILL", 0);
     torn = number("GV_SHIM_TORN", 0) != 0;
+    others = number("GV_SHIM_OTHERS", 0) != 0;
     fail_at = number("GV_SHIM_FAIL", 0);
-    fails = number("GV_SHIM_FAILS", 1);
+    fail_count = number("GV_SHIM_FAILS", 1);
     fail_errno = number("GV_SHIM_ERRNO", EIO);
     clock_ahead = number("GV_SHIM_CLOCK", 0);
     no_link = number("GV_SHIM_NO_LINK", 0);
@@ -107,23 +110,39 @@ static bool is_ours(int fd)
     return fd >= 0 && fd < FDS && ours[fd];
 }
 
+static bool fails(long n)
+{
+    if (fail_at <= 0 || n < fail_at || n >= fail_at + fail_count)
+        return false;
+    errno = (int)fail_errno;
+    return true;
+}
+
+static long next_call(void)
+{
+    return atomic_fetch_add(&calls, 1) + 1;
+}
+
+static bool other_fails(void)
+{
+    return others && fails(next_call());
+}
+
 /* Counts; true when this call is to fail, with errno set. A write may be half done before the end.
  */
 static bool counted(bool room, int fd, const void *data, size_t len, off_t at)
 {
-    long n = atomic_fetch_add(&calls, 1) + 1;
+    long n = others ? 0 : next_call();
 
-    if (n == kill_at) {
+    if (n > 0 && n == kill_at) {
         if (torn && data && at >= 0)
             syscall(SYS_pwrite64, fd, data, len / 2, at);
         else if (torn && data)
             syscall(SYS_write, fd, data, len / 2);
         syscall(SYS_kill, getpid(), SIGKILL);
     }
-    if (fail_at > 0 && n >= fail_at && n < fail_at + fails) {
-        errno = (int)fail_errno;
+    if (fails(n))
         return true;
-    }
     if (room && full[0] && syscall(SYS_access, full, F_OK) == 0) {
         errno = ENOSPC;
         return true;
@@ -379,6 +398,85 @@ int mkdir(const char *path, mode_t mode)
     if (below(path) && counted(syscall(SYS_access, path, F_OK) != 0, -1, NULL, 0, -1))
         return -1;
     return (int)syscall(SYS_mkdir, path, mode);
+}
+
+/* ---- locks, rights, memory ------------------------------------------------------------------ */
+
+static bool is_lock(int command)
+{
+    return command == F_SETLK || command == F_SETLKW || command == F_OFD_SETLK ||
+           command == F_OFD_SETLKW || command == F_GETLK;
+}
+
+/* Whatever it is, it fits into a long. */
+#define VALUE_OF(command)                                                                          \
+    va_list args;                                                                                  \
+    va_start(args, command);                                                                       \
+    long value = va_arg(args, long);                                                               \
+    va_end(args);
+
+static int control(int fd, int command, long value)
+{
+    if (is_ours(fd) && is_lock(command) && other_fails())
+        return -1;
+    int rc = (int)syscall(SYS_fcntl, fd, command, value);
+    if (rc >= 0 && rc < FDS && (command == F_DUPFD || command == F_DUPFD_CLOEXEC)) {
+        ours[rc] = is_ours(fd);
+        wal[rc] = small[rc] = folders[rc] = false;
+    }
+    return rc;
+}
+
+int fcntl(int fd, int command, ...)
+{
+    VALUE_OF(command)
+    return control(fd, command, value);
+}
+
+int fcntl64(int fd, int command, ...)
+{
+    VALUE_OF(command)
+    return control(fd, command, value);
+}
+
+int fchmod(int fd, mode_t mode)
+{
+    if (is_ours(fd) && other_fails())
+        return -1;
+    return (int)syscall(SYS_fchmod, fd, mode);
+}
+
+int chmod(const char *path, mode_t mode)
+{
+    if (below(path) && other_fails())
+        return -1;
+    return (int)syscall(SYS_chmod, path, mode);
+}
+
+int fchown(int fd, uid_t user, gid_t group)
+{
+    if (is_ours(fd) && other_fails())
+        return -1;
+    return (int)syscall(SYS_fchown, fd, user, group);
+}
+
+int chown(const char *path, uid_t user, gid_t group)
+{
+    if (below(path) && other_fails())
+        return -1;
+    return (int)syscall(SYS_chown, path, user, group);
+}
+
+void *mmap(void *at, size_t len, int rights, int flags, int fd, off_t from)
+{
+    if (is_ours(fd) && (flags & MAP_TYPE) == MAP_SHARED && other_fails())
+        return MAP_FAILED;
+    return (void *)syscall(SYS_mmap, at, len, rights, flags, fd, from);
+}
+
+void *mmap64(void *at, size_t len, int rights, int flags, int fd, off_t from)
+{
+    return mmap(at, len, rights, flags, fd, from);
 }
 
 /* ---- time ----------------------------------------------------------------------------------- */

@@ -392,3 +392,57 @@ size_t lives_check_store(struct lives *lives)
     free(tally.all);
     return tally.in_store;
 }
+
+/* ---- what it must do, or the test fails --------------------------------------------------------
+ */
+
+void lives_said_lacks(const struct lives *lives, const char *const *wrong)
+{
+    char *said = lives_said(lives);
+
+    for (; *wrong; wrong++)
+        if (strstr(said, *wrong))
+            fail_msg("the daemon said \"%s\":\n%s", *wrong, said);
+    free(said);
+}
+
+void lives_said_has(const struct lives *lives, const char *text)
+{
+    char *said = lives_said(lives);
+
+    if (!strstr(said, text))
+        fail_msg("the daemon did not say \"%s\":\n%s", text, said);
+    free(said);
+}
+
+void lives_start_up(struct lives *lives, char *const *environment)
+{
+    unsigned before = recorder_sessions(&lives->recorder, NULL);
+
+    lives_start(lives, environment);
+    if (!lives_await_session(lives, before))
+        fail_msg("it does not start: %s", lives_said(lives));
+}
+
+void lives_stop(struct lives *lives)
+{
+    lives_kill(lives, SIGTERM);
+    int status = lives_wait(lives);
+    if (status != 0)
+        fail_msg("status %d: %s", status, lives_said(lives));
+}
+
+bool lives_await_ready(struct lives *lives)
+{
+    siginfo_t info = {0};
+    bool ready = false;
+
+    for (int i = 0; i < 6000 && !ready && info.si_pid == 0; i++) {
+        usleep(10000);
+        char *said = lives_said(lives);
+        ready = strstr(said, "ready;") != NULL;
+        free(said);
+        waitid(P_PID, (id_t)lives->pid, &info, WEXITED | WNOHANG | WNOWAIT);
+    }
+    return ready && info.si_pid == 0;
+}

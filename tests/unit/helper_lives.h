@@ -47,6 +47,15 @@ char *lives_said(const struct lives *lives);
 /* Fails the test when the daemon said that anything is wrong with the store, or crashed. */
 void lives_check_said(const struct lives *lives);
 
+/* None of these words, which end with NULL; this one. */
+void lives_said_lacks(const struct lives *lives, const char *const *wrong);
+void lives_said_has(const struct lives *lives, const char *text);
+/* lives_start, until it has a session with the recorder. */
+void lives_start_up(struct lives *lives, char *const *environment);
+void lives_stop(struct lives *lives); /* SIGTERM, and its end without an error */
+/* Whether it says that it is ready, and lives; a minute. */
+bool lives_await_ready(struct lives *lives);
+
 /* With the daemon stopped: every statement that the recorder acknowledged is in the store, and no
  * sequence number has two statements, in the store and the recorder's memory together. Gives the
  * number of statements in the store. */

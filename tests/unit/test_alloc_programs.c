@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,26 +227,52 @@ static void configure_all(void)
     gv_buf_free(&conf);
 }
 
-/* One question over HTTP, and one over DNS on TCP. Whether they are answered is not asked. */
-static void ask_surfaces(void)
+/* Whether it is answered at all. */
+static bool ask_one(uint16_t port, const char *question, size_t len, int ms)
+{
+    int fd = tcp_try(port);
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    char byte;
+
+    if (fd < 0)
+        return false;
+    (void)!send(fd, question, len, MSG_NOSIGNAL);
+    bool answered = poll(&ready, 1, ms) == 1 && recv(fd, &byte, 1, 0) == 1;
+    close(fd);
+    return answered;
+}
+
+/* It may be about to give up. */
+static bool lives_on(void)
+{
+    siginfo_t info = {0};
+
+    for (int i = 0; i < 200 && info.si_pid == 0; i++) {
+        usleep(5000);
+        waitid(P_PID, (id_t)lives.pid, &info, WEXITED | WNOHANG | WNOWAIT);
+    }
+    return info.si_pid == 0;
+}
+
+/* Questions over HTTP and over DNS on TCP. One of each may get no answer, as an allocation failed
+ * over it; not the next. */
+static void ask_surfaces(long n, bool once)
 {
     static const char http[] = "GET /api/v1/attackers HTTP/1.1\r\nHost: localhost\r\n"
                                "Connection: close\r\n\r\n";
     static const char dns[] = "\0\x2a\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01\x37\x01\x30\x01"
                               "\x31\x02\x34\x35\x09grapevine\x05local\0\0\x01\0\x01";
-    char answer[4096];
-    int fd = tcp_try(http_port);
+    bool web = ask_one(http_port, http, sizeof http - 1, 300);
+    bool names = ask_one(dns_port, dns, sizeof dns - 1, 300);
 
-    if (fd >= 0) {
-        (void)!send(fd, http, sizeof http - 1, MSG_NOSIGNAL);
-        (void)tcp_read(fd, answer, sizeof answer, 200);
-        close(fd);
-    }
-    fd = tcp_try(dns_port);
-    if (fd >= 0) {
-        (void)!send(fd, dns, sizeof dns - 1, MSG_NOSIGNAL);
-        (void)tcp_read(fd, answer, sizeof answer, 20);
-        close(fd);
+    if (once && !web)
+        web = ask_one(http_port, http, sizeof http - 1, 5000);
+    if (once && !names)
+        names = ask_one(dns_port, dns, sizeof dns - 1, 5000);
+    if (once && (!web || !names) && lives_on()) {
+        char *said = lives_said(&lives);
+        complain("a door", n, web ? "DNS answers nobody" : "HTTP answers nobody", said);
+        free(said);
     }
 }
 
@@ -260,7 +287,7 @@ static long live(long n, long in_a_row, bool ours)
         lives_ask(&lives, "status", 200, NULL);
         lives_ask(&lives, "ip?addr=45.1.0.7", 200, NULL);
         lives_ask(&lives, "nothing", 200, NULL);
-        ask_surfaces();
+        ask_surfaces(n, in_a_row == 1);
         if (lives.pid) {
             lives_kill(&lives, SIGHUP);
             (void)await_said("configuration", 300);

@@ -436,7 +436,37 @@ static void test_a_door_without_a_file_to_open(void **state)
         fail_msg("%.3f s of the processor in a second of waiting", spent);
 }
 
-int main(void)
+/* The same while another connection is open, and stays so: nobody has to wait for its end. */
+static void test_a_door_that_was_shut_for_a_moment(void **state)
+{
+    static const char request[] = "GET /health HTTP/1.1\r\nHost: localhost\r\n"
+                                  "Connection: close\r\n\r\n";
+    struct rlimit was, few;
+    int there = tcp_connect(node.http_port), free_one;
+
+    tcp_send(there, request, 20);
+    usleep(200000);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    free_one = dup(0);
+    assert_true(free_one > 0);
+    close(free_one);
+    few = was;
+    few.rlim_cur = (rlim_t)free_one + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int fd = tcp_connect(node.http_port);
+    tcp_send(fd, request, sizeof request - 1);
+    usleep(300000);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    assert_true(tcp_read(fd, answer, sizeof answer, 8000) > 0);
+    assert_memory_equal(answer, "HTTP/1.1 200", 12);
+    close(fd);
+    tcp_send(there, request + 20, sizeof request - 1 - 20);
+    assert_true(tcp_read(there, answer, sizeof answer, 8000) > 0);
+    assert_memory_equal(answer, "HTTP/1.1 200", 12);
+    close(there);
+}
+
+int main(int argc, char **argv)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -449,6 +479,9 @@ int main(void)
         WITH(test_readers_share_one_copy),
         WITH(test_who_asks_for_much_and_takes_nothing),
         WITH(test_a_door_without_a_file_to_open),
+        WITH(test_a_door_that_was_shut_for_a_moment),
     };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,10 +51,19 @@ static void live_whole(struct lives *lives)
     live_clean(lives, true);
 }
 
+static void remove_store(const struct lives *lives)
+{
+    char command[300];
+
+    snprintf(command, sizeof command, "rm -f %s/store.db*", lives->data);
+    assert_int_equal(system(command), 0);
+}
+
 /* ---- every point ---------------------------------------------------------------------------- */
 
-/* One life that ends at the n-th write. True when it did; false when it came to its end before. */
-static bool live_until(struct lives *lives, unsigned n, bool torn)
+/* One life that ends at the n-th write, in which somebody removes the store. True when it did end
+ * so; false when it came to its end before. */
+static bool live_until(struct lives *lives, unsigned n, bool torn, bool removed)
 {
     char at[64], folder[160], half[] = "GV_SHIM_TORN=1";
     char *environment[] = {at, folder, torn ? half : NULL, NULL};
@@ -65,6 +74,8 @@ static bool live_until(struct lives *lives, unsigned n, bool torn)
     snprintf(folder, sizeof folder, "GV_SHIM_FOLDER=%s/", lives->data);
     lives_start(lives, environment);
     if (lives_await_session(lives, before)) {
+        if (removed)
+            remove_store(lives);
         struct gv_subject subject = lives_feed(lives);
         for (int i = 0; i < 2000 && !lives_ended(lives, &status); i++) {
             if (recorder_has(&lives->recorder, &subject))
@@ -97,12 +108,10 @@ static void kill_at_every_point(bool fresh)
         unsigned n = 1;
         for (; n < POINTS_MAX; n++) {
             if (fresh) { /* the points of a first start: the store is made */
-                char command[300];
-                snprintf(command, sizeof command, "rm -f %s/store.db*; : >%s", lives.data,
-                         lives.log); /* or all of it would be signalled anew, every time */
-                assert_int_equal(system(command), 0);
+                remove_store(&lives);
+                assert_int_equal(truncate(lives.log, 0), 0); /* or all is signalled anew */
             }
-            bool killed = live_until(&lives, n, torn);
+            bool killed = live_until(&lives, n, torn, false);
             lives_lived++;
             if (!fresh)
                 lives_check_store(&lives);
@@ -131,6 +140,33 @@ static void kill_at_every_point(bool fresh)
 static void test_killed_at_every_point(void **state)
 {
     kill_at_every_point(false);
+}
+
+/* The store is removed from under a node, which is killed while it writes it anew. What was in it
+ * may be gone with it; no number is used twice, and the next start is clean. Every 4th point,
+ * beginning with another one each day; GV_KILL_STEP=1: all. */
+static void test_killed_while_a_store_is_written_anew(void **state)
+{
+    struct lives lives;
+    const char *text = getenv("GV_KILL_STEP");
+    unsigned step = text ? (unsigned)strtoul(text, NULL, 10) : 4, points = 0;
+    unsigned n = 1 + (unsigned)(time(NULL) / 86400) % step;
+
+    lives_make(&lives, 4);
+    live_whole(&lives);
+    for (bool killed = true; killed && n < POINTS_MAX; n += step) {
+        killed = live_until(&lives, n, n % 2, true);
+        points += killed;
+        live_clean(&lives, points % 8 == 0);
+        recorder_check_numbers(&lives.recorder);
+        if (lives.fed > 400) {
+            lives_remove(&lives);
+            lives_make(&lives, 10 + n % 200);
+        }
+    }
+    assert_in_range(n, 60, POINTS_MAX - 1);
+    print_message("a store written anew: killed at %u points\n", points);
+    lives_remove(&lives);
 }
 
 /* Every time the store is gone too: numbers must not be used twice even so. */
@@ -194,6 +230,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_killed_at_every_point),
         cmocka_unit_test(test_killed_at_every_point_of_a_first_start),
+        cmocka_unit_test(test_killed_while_a_store_is_written_anew),
         cmocka_unit_test(test_killed_at_random_moments),
     };
 
