@@ -205,7 +205,8 @@
 #define GV_TRAFFIC_CAP 1000000u /* bytes an hour, in and out with headers */
 /* Sixtieths of the cap that a peer may send in a minute, unasked, before it is sent away. */
 #define GV_FLOOD_SHARES 4u
-/* In a comparison that we began one byte of so many counts: 500 kB a minute, half of a mesh. */
+/* In a comparison that we began, and of records that came of one, a byte of so many counts: 500 kB
+ * a minute, half of a mesh. */
 #define GV_ASKED_PART            8u
 #define GV_TRAFFIC_CAP_MAX       1000000000u /* a bucket's sums stay far from overflow */
 #define GV_TRAFFIC_DEPTH_PERCENT 20u         /* of the cap: what may be moved at once */

@@ -141,12 +141,15 @@ void gv_account_asked(struct gv_core *core, struct gv_link *link)
     link->asked_ms = link->exchange_ms;
 }
 
-void gv_account_new(struct gv_link *link, size_t len)
+void gv_account_record(const struct gv_core *core, struct gv_link *link, size_t len, bool fresh)
 {
-    uint64_t worth = len + 2 * GV_ID_LEN;
+    uint64_t worth = fresh ? len + 2 * GV_ID_LEN : 0;
 
+    if (!fresh && core->now_ms < link->exchange_ms)
+        worth = len - len / GV_ASKED_PART;
     link->spent.bytes -= worth < link->spent.bytes ? worth : link->spent.bytes;
-    link->spent.hauled -= len < link->spent.hauled ? len : link->spent.hauled;
+    if (fresh)
+        link->spent.hauled -= len < link->spent.hauled ? len : link->spent.hauled;
 }
 
 /* Who joins gets what it needs, and no longer than that. */

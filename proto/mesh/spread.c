@@ -298,8 +298,7 @@ static void take_records(struct gv_core *core, struct gv_link *link)
         if (!whisper) {
             link->fed = link->fed || rc == GV_OK;
             link->fed_records += rc == GV_OK;
-            if (rc == GV_OK)
-                gv_account_new(link, len);
+            gv_account_record(core, link, message->records[i].len, rc == GV_OK);
             note_path(core, &paths, record, len, rc);
         }
         if (gv_error_is_guilt(rc)) {

@@ -466,9 +466,9 @@ void gv_account_message(struct gv_core *core, struct gv_link *link, enum gv_caus
 void gv_account_exchange(struct gv_core *core, struct gv_link *link);
 /* and was begun here. */
 void gv_account_asked(struct gv_core *core, struct gv_link *link);
-/* A record that came on it was new: that was welcome, and so were two mentions of it; and he may
- * have as much of the savings. */
-void gv_account_new(struct gv_link *link, size_t len);
+/* A record came on it. If it was new it was welcome, and so were two mentions of it, and he may
+ * have as much of the savings; one that came of comparing sets may be one that others brought. */
+void gv_account_record(const struct gv_core *core, struct gv_link *link, size_t len, bool fresh);
 /* The minute's work: while others send more than may be moved, and nobody in particular, the trees
  * are left. */
 void gv_account_minute(struct gv_core *core);
