@@ -51,10 +51,11 @@ static bool is_excess(struct gv_core *core, struct gv_link *link, uint64_t bytes
 {
     if (!link->member)
         return is_strangers_excess(core, bytes);
-    /* What we asked for, and the locks of hosts that we follow, are welcome. */
-    if (core->now_ms < link->exchange_ms || link->followed)
+    if (link->followed) /* the locks of hosts that we follow are welcome */
         return false;
-    link->spent.bytes += bytes;
+    /* What he begins to compare is his doing, however often he does; records that were new come off
+     * again, whoever asked for them. Where we began, most of it is ours. */
+    link->spent.bytes += core->now_ms < link->asked_ms ? bytes / GV_ASKED_PART : bytes;
     return link->spent.bytes > gv_traffic_share(&core->traffic);
 }
 
@@ -66,6 +67,8 @@ static void count(struct gv_core *core, struct gv_link *link, enum gv_cause caus
 
     if (imposed && is_excess(core, link, bytes))
         cause = GV_CAUSE_EXCESS;
+    if (out && gv_traffic_saves_for(&core->traffic, cause))
+        link->spent.hauled += bytes;
     gv_traffic_count(&core->traffic, cause, out, bytes);
 }
 
@@ -130,6 +133,23 @@ void gv_account_message(struct gv_core *core, struct gv_link *link, enum gv_caus
 void gv_account_exchange(struct gv_core *core, struct gv_link *link)
 {
     link->exchange_ms = gv_core_after(core, GV_EXCHANGE_MS);
+}
+
+void gv_account_asked(struct gv_core *core, struct gv_link *link)
+{
+    gv_account_exchange(core, link);
+    link->asked_ms = link->exchange_ms;
+}
+
+void gv_account_record(const struct gv_core *core, struct gv_link *link, size_t len, bool fresh)
+{
+    uint64_t worth = fresh ? len + 2 * GV_ID_LEN : 0;
+
+    if (!fresh && core->now_ms < link->exchange_ms)
+        worth = len - len / GV_ASKED_PART;
+    link->spent.bytes -= worth < link->spent.bytes ? worth : link->spent.bytes;
+    if (fresh)
+        link->spent.hauled -= len < link->spent.hauled ? len : link->spent.hauled;
 }
 
 /* Who joins gets what it needs, and no longer than that. */

@@ -578,7 +578,9 @@ static void tick_link(struct gv_core *core, struct gv_link *link)
 
     if (core->now_ms - link->spent.minute_ms >= GV_MINUTE_MS) {
         bool flooding = gv_account_is_flooding(core, link);
-        link->spent = (struct gv_spent){.minute_ms = core->now_ms};
+        link->spent = (struct gv_spent){
+            .minute_ms = core->now_ms,
+            .hauled = core->now_ms < core->traffic.shared_ms ? link->spent.hauled : 0};
         if (flooding) {
             gv_link_send_away(core, link);
             return;

@@ -327,15 +327,15 @@ void gv_repair_answer(struct gv_core *core, struct gv_link *link)
     struct gv_key low = {.minute = message->low_minute};
     struct answer *answer;
 
-    gv_account_exchange(core, link);
     if (message->range_count == 0) {
         end_here(core, link, message->tree);
         return;
     }
     if (link->spent.repairs++ >= GV_REPAIR_PER_MINUTE)
         return;
+    gv_account_exchange(core, link);
     /* Whoever asks will ask another, or again. */
-    bool owed = link->joined && !gv_repair_allows(core);
+    bool owed = link->joined && !gv_repair_allows(core, link);
     if (owed && (core->now_ms >= link->haul_ms || link->haul_left < 2 * GV_HAUL_ANSWER))
         return;
     answer = answer_new(core, link, message->tree);
@@ -376,18 +376,20 @@ void gv_repair_begin(struct gv_core *core, struct gv_link *link, enum gv_tree tr
     gv_set_fingerprint(fingerprint, &core->set, tree, gv_set_lower(&core->set, tree, &low),
                        gv_set_count(&core->set, tree));
     all.data = fingerprint;
-    gv_account_exchange(core, link);
+    gv_account_asked(core, link);
     gv_buf_clear(&core->scratch);
     gv_message_reconcile(&core->scratch, tree, low.minute, &all, 1);
     gv_link_post(core, link, &core->scratch, true);
 }
 
-/* After a haul everybody has just given much away, and those whom it passed by would wait for
- * verdicts until the buckets are full again: so for a while it takes the last drop, and half of the
- * reserve. */
-bool gv_repair_allows(struct gv_core *core)
+/* After a haul everybody gives half a mesh away, and those whom it passed by would wait for
+ * verdicts until the buckets are full again: so for a while it takes of the savings, the last drop,
+ * and half of the reserve. Nobody has all of that who brings nothing. */
+bool gv_repair_allows(struct gv_core *core, const struct gv_link *link)
 {
-    if (!core->deaf && gv_traffic_allows_shared(&core->traffic))
+    uint64_t each = core->traffic.cap / 100 * GV_SAVED_EACH_PERCENT;
+
+    if (!core->deaf && link->spent.hauled < each && gv_traffic_allows_shared(&core->traffic))
         return true;
     return gv_traffic_allows(&core->traffic, GV_WORTH_REPAIR);
 }
@@ -452,7 +454,7 @@ void gv_repair_tick(struct gv_core *core)
     bool urgent = core->haul_tries > 0 && core->now_ms < core->haul_ms;
     core->repair_ms = urgent && --core->haul_tries > 0 ? soon_ms(core) : in_turn_ms(core);
     struct gv_link *link = random_member(core);
-    if (!link || (!urgent && !gv_repair_allows(core)))
+    if (!link || (!urgent && !gv_repair_allows(core, link)))
         return;
     if (urgent) {
         link->haul_ms = gv_core_after(core, GV_EXCHANGE_MS);

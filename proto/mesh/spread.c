@@ -298,6 +298,7 @@ static void take_records(struct gv_core *core, struct gv_link *link)
         if (!whisper) {
             link->fed = link->fed || rc == GV_OK;
             link->fed_records += rc == GV_OK;
+            gv_account_record(core, link, message->records[i].len, rc == GV_OK);
             note_path(core, &paths, record, len, rc);
         }
         if (gv_error_is_guilt(rc)) {
@@ -359,7 +360,7 @@ static void take_wants(struct gv_core *core, struct gv_link *link)
             link->spent.records++;
         }
     }
-    if (link->joined && !gv_repair_allows(core))
+    if (link->joined && !gv_repair_allows(core, link))
         return;
     core->answering = true;
     gv_spread_items(core, link, found, count, true);

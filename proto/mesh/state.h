@@ -29,6 +29,7 @@ struct gv_spent {
     uint32_t repairs, records, acks, offered, asks, follows, pings;
     uint32_t mismatches; /* short records that no certificate known here signed */
     uint64_t bytes;      /* that nobody had asked for, with headers */
+    uint64_t hauled;     /* bytes given him of the savings, less what he brought; of a haul */
 };
 
 /* What every step looks at on every link comes first, two lines of the cache: with all of it
@@ -78,7 +79,8 @@ struct gv_link {
     uint64_t haul_ms;                /* until then the one that a haul led to goes on, whatever the
                                         bucket holds, */
     uint32_t haul_left;              /* as long as it costs no more bytes than this */
-    uint64_t exchange_ms;            /* records that come before were asked for */
+    uint64_t exchange_ms;            /* records that come before belong to comparing sets, */
+    uint64_t asked_ms;               /* which this node began */
     uint64_t bytes_before;           /* bytes_in a minute ago */
     uint8_t spared[GV_SPREAD_TREES]; /* by tree: so many duplicates before it is pruned again */
     uint8_t prune;                   /* trees that this message showed to be needless */
@@ -460,8 +462,13 @@ void gv_account_frame(struct gv_core *core, struct gv_link *link, enum gv_cause 
                       size_t plain);
 void gv_account_message(struct gv_core *core, struct gv_link *link, enum gv_cause cause, bool out,
                         size_t bytes);
-/* What came or goes on this link from now on was asked for. */
+/* What comes or goes on this link from now on belongs to comparing sets, whoever began that; */
 void gv_account_exchange(struct gv_core *core, struct gv_link *link);
+/* and was begun here. */
+void gv_account_asked(struct gv_core *core, struct gv_link *link);
+/* A record came on it. If it was new it was welcome, and so were two mentions of it, and he may
+ * have as much of the savings; one that came of comparing sets may be one that others brought. */
+void gv_account_record(const struct gv_core *core, struct gv_link *link, size_t len, bool fresh);
 /* The minute's work: while others send more than may be moved, and nobody in particular, the trees
  * are left. */
 void gv_account_minute(struct gv_core *core);
@@ -585,8 +592,8 @@ void gv_repair_soon(struct gv_core *core, struct gv_link *link);
 /* Much came at once, or was only offered: within 10 to 20 s it is asked whether that was all. What
  * came has a turn of its own; an offer is only somebody's word (SPEC 9.3). */
 void gv_repair_haul(struct gv_core *core, bool came);
-/* May sets be compared now? */
-bool gv_repair_allows(struct gv_core *core);
+/* May sets be compared with him now? */
+bool gv_repair_allows(struct gv_core *core, const struct gv_link *link);
 /* The roster, and when that is done, the statements: what a new link needs. */
 void gv_repair_join(struct gv_core *core, struct gv_link *link);
 /* One tree. */

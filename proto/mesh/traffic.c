@@ -43,6 +43,7 @@ void gv_traffic_init(struct gv_traffic *traffic, uint64_t cap, uint64_t now_ms)
     traffic->depth = (int64_t)(cap / 100 * GV_TRAFFIC_DEPTH_PERCENT);
     traffic->per_hour = cap / 100 * GV_TRAFFIC_FLOW_PERCENT;
     traffic->tokens = traffic->depth;
+    traffic->saved_depth = (int64_t)(cap / 100 * GV_SAVED_PERCENT);
     traffic->reserve_depth = (int64_t)(cap / 100 * GV_RESERVE_DEPTH_PERCENT);
     traffic->reserve_per_hour = cap / 100 * GV_RESERVE_FLOW_PERCENT;
     traffic->reserve = traffic->reserve_depth;
@@ -81,15 +82,39 @@ static void turn_slots(struct gv_traffic *traffic, uint64_t now_ms)
     traffic->slot = slot;
 }
 
-static void fill(int64_t *tokens, int64_t depth, uint64_t per_hour, uint64_t *rest, uint64_t passed)
+/* Returns what found no room. */
+static int64_t fill(int64_t *tokens, int64_t depth, uint64_t per_hour, uint64_t *rest,
+                    uint64_t passed)
 {
-    if (*tokens >= depth)
-        return;
     uint64_t flow = passed * per_hour + *rest;
+    int64_t over;
+
     *rest = flow % HOUR_MS;
     *tokens += (int64_t)(flow / HOUR_MS);
-    if (*tokens > depth)
-        *tokens = depth;
+    if (*tokens <= depth)
+        return 0;
+    over = *tokens - depth;
+    *tokens = depth;
+    return over;
+}
+
+/* Of the last 60 to 70 minutes: no hour in them had more. */
+static uint64_t moved_lately(const struct gv_traffic *traffic)
+{
+    struct gv_traffic_sum sum;
+
+    gv_traffic_recent(traffic, &sum, GV_TRAFFIC_HOUR + 1);
+    return gv_traffic_under_cap(&sum);
+}
+
+/* What the savings gave comes off what the bucket may pour out before the hour is over. */
+static void close_hour(struct gv_traffic *traffic)
+{
+    uint64_t most = traffic->cap / 100 * (GV_TRAFFIC_DEPTH_PERCENT + GV_TRAFFIC_FLOW_PERCENT);
+
+    if (traffic->filled_ms < traffic->spent_until_ms && traffic->tokens > 0 &&
+        moved_lately(traffic) >= most)
+        traffic->tokens = 0;
 }
 
 void gv_traffic_tick(struct gv_traffic *traffic, uint64_t now_ms)
@@ -100,7 +125,11 @@ void gv_traffic_tick(struct gv_traffic *traffic, uint64_t now_ms)
     traffic->filled_ms = now_ms;
     if (passed > 2 * (uint64_t)HOUR_MS) /* more than any debt, and no product overflows */
         passed = 2 * (uint64_t)HOUR_MS;
-    fill(&traffic->tokens, traffic->depth, traffic->per_hour, &traffic->rest, passed);
+    traffic->saved +=
+        fill(&traffic->tokens, traffic->depth, traffic->per_hour, &traffic->rest, passed);
+    if (traffic->saved > traffic->saved_depth)
+        traffic->saved = traffic->saved_depth;
+    close_hour(traffic);
     fill(&traffic->reserve, traffic->reserve_depth, traffic->reserve_per_hour,
          &traffic->reserve_rest, passed);
 }
@@ -113,6 +142,18 @@ static void add(uint32_t *count, uint64_t bytes)
 static bool is_shared(const struct gv_traffic *traffic)
 {
     return traffic->filled_ms < traffic->shared_ms && traffic->reserve > traffic->reserve_depth / 2;
+}
+
+bool gv_traffic_saves_for(const struct gv_traffic *traffic, enum gv_cause cause)
+{
+    return traffic->filled_ms < traffic->shared_ms &&
+           (cause == GV_CAUSE_REPAIR || cause == GV_CAUSE_TREES);
+}
+
+static bool has_saved(const struct gv_traffic *traffic)
+{
+    return traffic->saved > 0 &&
+           moved_lately(traffic) < traffic->cap / 100 * GV_SAVED_UNTIL_PERCENT;
 }
 
 static bool takes_of_reserve(const struct gv_traffic *traffic, enum gv_cause cause)
@@ -130,6 +171,11 @@ void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out,
     add(out ? &slot->out[cause] : &slot->in[cause], bytes);
     if (is_outside_cap(cause))
         return;
+    if (gv_traffic_saves_for(traffic, cause) && has_saved(traffic)) {
+        traffic->saved -= (int64_t)(bytes < traffic->cap ? bytes : traffic->cap);
+        traffic->spent_until_ms = traffic->filled_ms + HOUR_MS + GV_TRAFFIC_SLOT_MS;
+        return;
+    }
     if (out && traffic->tokens <= 0 && takes_of_reserve(traffic, cause)) {
         traffic->reserve -= (int64_t)(bytes < traffic->cap ? bytes : traffic->cap);
         return;
@@ -160,7 +206,8 @@ void gv_traffic_share_reserve(struct gv_traffic *traffic, uint64_t until_ms)
 
 bool gv_traffic_allows_shared(const struct gv_traffic *traffic)
 {
-    return traffic->filled_ms < traffic->shared_ms && (traffic->tokens > 0 || is_shared(traffic));
+    return traffic->filled_ms < traffic->shared_ms &&
+           (has_saved(traffic) || traffic->tokens > 0 || is_shared(traffic));
 }
 
 bool gv_traffic_is_busy(const struct gv_traffic *traffic)

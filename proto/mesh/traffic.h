@@ -64,7 +64,10 @@ struct gv_traffic {
     int64_t tokens, depth;
     int64_t reserve, reserve_depth; /* of news alone, while the bucket is empty: not below zero but
                                      * by the last thing sent */
-    uint64_t shared_ms;             /* until then repair takes of the reserve, too: a half */
+    uint64_t shared_ms;             /* until then repair takes of the savings, and of the reserve
+                                     * half */
+    int64_t saved, saved_depth;     /* what flowed by a full bucket: for what follows a haul */
+    uint64_t spent_until_ms;        /* savings were taken less than an hour and a slot ago */
     uint64_t per_hour, reserve_per_hour; /* what flows into them */
     uint64_t cap;
     uint64_t filled_ms, rest, reserve_rest; /* rests: of a byte, in 1/3600000 */
@@ -77,8 +80,11 @@ void gv_traffic_tick(struct gv_traffic *traffic, uint64_t now_ms);
 void gv_traffic_count(struct gv_traffic *traffic, enum gv_cause cause, bool out, uint64_t bytes);
 /* May something of this worth be sent now? Counts those that may not. */
 bool gv_traffic_allows(struct gv_traffic *traffic, enum gv_worth worth);
-/* Until then repair, and what offers it, may take of the reserve, too, down to half of it. */
+/* Until then repair, and what offers it, may take of the savings, and of the reserve down to half
+ * of it. */
 void gv_traffic_share_reserve(struct gv_traffic *traffic, uint64_t until_ms);
+/* Is that so now, and the cause one that takes of the savings first? */
+bool gv_traffic_saves_for(const struct gv_traffic *traffic, enum gv_cause cause);
 /* Is there something left for repair, at worst of that? */
 bool gv_traffic_allows_shared(const struct gv_traffic *traffic);
 /* Is more moved than a quarter of the cap, at the pace of the last 10 to 20 minutes? Then what may

@@ -126,6 +126,7 @@ static void after_a_haul_repair_is_news(void **state)
     for (size_t i = 0; i < host.core->link_count; i++)
         host.core->links[i]->joined = true;
     traffic->tokens = traffic->depth / 8;
+    traffic->saved = 0;
     assert_int_equal(ask_repair(), 0);
     give_many(records, marks, NOW - GV_HAUL_OLD_MIN);
     assert_int_equal(ask_repair(), 1);
@@ -139,7 +140,7 @@ static void after_a_haul_repair_is_news(void **state)
 static void spend_all(void)
 {
     host.core->traffic.tokens = -host.core->traffic.depth;
-    host.core->traffic.reserve = 0;
+    host.core->traffic.reserve = host.core->traffic.saved = 0;
     puppet_forget(&puppet);
     puppet_forget(&other);
 }
@@ -207,6 +208,8 @@ static void what_a_haul_costs_is_bounded(void **state)
     offer_all(&other, marks, MANY);
     for (unsigned i = 0; i < 240; i++) {
         host.core->traffic.tokens = -host.core->traffic.depth;
+        for (size_t j = 0; j < host.core->link_count; j++) /* nobody is sent away for it */
+            host.core->links[j]->spent.bytes = 0;
         if (i == 60) /* the offer has led to all that it may */
             give_many(records, marks, NOW - GV_HAUL_OLD_MIN);
         for (unsigned j = 0; j < 2; j++) {
@@ -223,6 +226,71 @@ static void what_a_haul_costs_is_bounded(void **state)
     assert_true(traffic->reserve > 0);
     assert_in_range(sent, reserved, reserved + 40000);
     assert_false(puppet.closed || other.closed);
+    free_many(records);
+}
+
+/* More than anybody may have of the savings. */
+static void hold_much(void)
+{
+    for (unsigned i = 0; i < 60; i++) {
+        struct gv_buf message;
+        struct puppet author;
+        puppet_make(&author, host.network, 100 + i);
+        puppet_hand(&puppet, certificate_record(&author));
+        gv_buf_init(&message);
+        gv_message_records_start(&message, 30);
+        for (unsigned j = 0; j < 30; j++) {
+            struct gv_buf record = puppet_signal_on(&author, 1000 + 30 * i + j, NOW);
+            gv_message_record(&message, record.data, record.len);
+            gv_buf_free(&record);
+        }
+        puppet_say_buf(&puppet, &message);
+        puppet_free(&author);
+        host.core->traffic.tokens = host.core->traffic.depth;
+    }
+    run(GV_MINUTE_MS);
+}
+
+static uint64_t pull(struct puppet *who)
+{
+    const uint64_t *out = host.core->traffic.total.out, before = out[GV_CAUSE_REPAIR];
+
+    for (unsigned i = 0; i < 10; i++) {
+        say_he_holds(who, NOTHING, i);
+        run(1000);
+        puppet_forget(who);
+    }
+    return out[GV_CAUSE_REPAIR] - before;
+}
+
+/* What was saved is there for a real haul, and is not one peer's: who brings nothing has a third of
+ * it at most, and all of them together all of it, once an hour; and news waits for none of them. */
+static void savings_are_nobodys_alone(void **state)
+{
+    struct gv_traffic *traffic = &host.core->traffic;
+    const uint64_t each = 100000, answer = 50000;
+    uint8_t marks[MANY * GV_MARK_LEN];
+    struct gv_buf records[MANY];
+
+    for (size_t i = 0; i < host.core->link_count; i++)
+        host.core->links[i]->joined = true;
+    hold_much();
+    traffic->saved = traffic->saved_depth;
+    traffic->tokens = traffic->depth / 8;
+    assert_int_equal(pull(&other), 0); /* no haul has come */
+    give_many(records, marks, NOW - GV_HAUL_OLD_MIN);
+    int64_t tokens = traffic->tokens;
+    uint64_t one = pull(&other), more = pull(&other);
+    print_message("of the savings: %u bytes for one, then %u\n", (unsigned)one, (unsigned)more);
+    assert_in_range(one, each, each + answer);
+    assert_true(more < 1000);
+    assert_in_range(pull(&puppet), each, each + answer);
+    assert_true(traffic->tokens >= tokens);
+    run(GV_HAUL_FOR_MS);
+    free_many(records);
+    give_many(records, marks, NOW - GV_HAUL_OLD_MIN - 1); /* too soon */
+    traffic->tokens = traffic->depth / 8;
+    assert_true(pull(&other) < 1000);
     free_many(records);
 }
 
@@ -292,7 +360,7 @@ int main(void)
         STORY(a_haul_is_offered_and_not_pushed), STORY(a_burst_of_news_is_pushed),
         STORY(after_a_haul_repair_is_news),      STORY(who_gave_all_away_compares_all_the_same),
         STORY(what_a_haul_costs_is_bounded),     STORY(words_leave_a_haul_its_turn),
-        STORY(a_haul_is_asked_for_once),
+        STORY(savings_are_nobodys_alone),        STORY(a_haul_is_asked_for_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

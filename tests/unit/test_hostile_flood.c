@@ -157,6 +157,95 @@ static void who_floods_is_sent_away_for_a_while(void **state)
     assert_true(puppet_join(&flooder, &host));
 }
 
+/* Fills a frame with copies of a message and frees it. */
+static void say_often(struct gv_buf *message)
+{
+    static uint8_t plain[GV_FRAME_PLAIN_MAX];
+    size_t len = 0;
+
+    for (; len + message->len <= sizeof plain; len += message->len)
+        memcpy(plain + len, message->data, message->len);
+    gv_buf_free(message);
+    puppet_say(&flooder, plain, len);
+}
+
+/* Lists 32 records that nobody has, and says that the rest differs. */
+static void compare_once(unsigned number)
+{
+    static uint8_t ids[32 * GV_ID_LEN];
+    struct gv_range ranges[2] = {
+        {.high = {.minute = 1}, .mode = GV_RANGE_IDS, .data = ids, .count = 32},
+        {.high = {.minute = UINT32_MAX}, .mode = GV_RANGE_FINGERPRINT, .data = ids}};
+    struct gv_buf message;
+
+    for (unsigned i = 0; i < 32; i++)
+        memcpy(ids + i * GV_ID_LEN, &(unsigned[2]){number, i}, sizeof(unsigned[2]));
+    gv_buf_init(&message);
+    gv_message_reconcile(&message, GV_TREE_STATEMENTS, 0, ranges, 2);
+    say_often(&message);
+}
+
+static void join_all(void)
+{
+    for (size_t i = 0; i < host.core->link_count; i++)
+        host.core->links[i]->joined = true;
+}
+
+/* Comparing sets is no licence to flood, whether he is answered or not; nor is what he makes us ask
+ * for. */
+static void who_compares_over_and_over_is_sent_away(void **state)
+{
+    uint64_t cap = gv_core_traffic(host.core)->cap, sent = 0;
+
+    join_all();
+    for (unsigned i = 0; i < 60 && !flooder.closed; i++) {
+        compare_once(i);
+        sent += GV_FRAME_PLAIN_MAX;
+        host_run(&host, 1000);
+        puppet_work(&flooder);
+    }
+    assert_true(flooder.count[GV_MESSAGE_WANT] > 0);
+    assert_true(flooder.count[GV_MESSAGE_RECONCILE] <= 2 * GV_REPAIR_PER_MINUTE);
+    host_run(&host, 60000);
+    puppet_work(&flooder);
+    assert_true(flooder.closed);
+    assert_int_equal(flooder.goodbye, GV_GOODBYE_BUSY);
+    assert_int_equal(host.notes[GV_NOTE_PEER_REFUSED], 0);
+    assert_true(excess() > sent - cap / 6);
+    assert_news_travel(8);
+}
+
+/* Who brings as many bytes, all of which were lacking here, is welcome. */
+static void who_brings_what_is_new_stays(void **state)
+{
+    uint64_t cap = gv_core_traffic(host.core)->cap, sent = 0;
+    enum { AUTHORS = 30, EACH = 30 };
+
+    join_all();
+    for (unsigned i = 0; i < AUTHORS; i++) {
+        struct gv_buf message;
+        struct puppet author;
+        puppet_make(&author, &network, 100 + i);
+        puppet_hand(&flooder, certificate_record(&author));
+        gv_buf_init(&message);
+        gv_message_records_start(&message, EACH);
+        for (unsigned j = 0; j < EACH; j++) {
+            struct gv_buf record = puppet_signal_on(&author, 1000 * i + j, NOW);
+            gv_message_record(&message, record.data, record.len);
+            gv_buf_free(&record);
+        }
+        sent += message.len;
+        puppet_say_buf(&flooder, &message);
+        puppet_free(&author);
+        host_run(&host, 1000);
+    }
+    assert_true(sent > (GV_FLOOD_SHARES + 1) * cap / 60);
+    assert_int_equal(excess(), 0);
+    host_run(&host, 60000);
+    puppet_work(&flooder);
+    assert_false(flooder.closed);
+}
+
 static void who_sends_a_little_stays(void **state)
 {
     for (unsigned minute = 0; minute < 10; minute++) {
@@ -195,6 +284,8 @@ int main(void)
         STORY(who_repeats_himself_keeps_no_news_waiting),
         STORY(many_who_come_and_go_keep_no_news_waiting),
         STORY(who_floods_is_sent_away_for_a_while),
+        STORY(who_compares_over_and_over_is_sent_away),
+        STORY(who_brings_what_is_new_stays),
         STORY(who_sends_a_little_stays),
         STORY(strangers_keep_no_news_waiting),
     };

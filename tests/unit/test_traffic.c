@@ -119,8 +119,60 @@ static void repair_takes_half_of_the_reserve_and_pays_for_it(void **state)
     assert_false(gv_traffic_allows_shared(&traffic));
 }
 
+/* What a full bucket lets by is for what follows a haul, and comes off the hour's rest. */
+static void savings_pay_for_a_haul(void **state)
+{
+    struct gv_traffic traffic;
+    uint64_t sent = 0;
+
+    gv_traffic_init(&traffic, 1000000, 0);
+    assert_int_equal(traffic.saved, 0);
+    gv_traffic_tick(&traffic, HOUR_MS / 7); /* a node that has just begun has saved little */
+    assert_in_range(traffic.saved, 99999, 100000);
+    gv_traffic_tick(&traffic, 2 * HOUR_MS);
+    assert_int_equal(traffic.saved, 300000);
+    gv_traffic_count(&traffic, GV_CAUSE_REPAIR, true, 50000); /* no haul: as ever */
+    assert_int_equal(traffic.tokens, 150000);
+    gv_traffic_share_reserve(&traffic, 2 * HOUR_MS + GV_HAUL_FOR_MS);
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, true, 50000);
+    for (; sent < 300000; sent += 10000)
+        gv_traffic_count(&traffic, GV_CAUSE_REPAIR, sent % 20000 == 0, 10000);
+    assert_int_equal(traffic.saved, 0);
+    assert_int_equal(traffic.tokens, 100000);
+    gv_traffic_count(&traffic, GV_CAUSE_REPAIR, true, 10000);
+    assert_int_equal(traffic.tokens, 90000);
+    /* 900 kB of the hour are used up: the bucket stays closed until it is over. */
+    gv_traffic_tick(&traffic, 2 * HOUR_MS + HOUR_MS / 2);
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, false, 490000);
+    gv_traffic_tick(&traffic, 3 * HOUR_MS - 1);
+    assert_int_equal(traffic.tokens, 0);
+    assert_true(gv_traffic_allows(&traffic, GV_WORTH_NEWS)); /* but for the reserve */
+    gv_traffic_tick(&traffic, 3 * HOUR_MS + 2 * GV_TRAFFIC_SLOT_MS);
+    assert_true(traffic.tokens > 100000);
+}
+
+/* Who moved much lately takes none of them: his hour is full. */
+static void savings_wait_for_a_quieter_hour(void **state)
+{
+    struct gv_traffic traffic;
+
+    gv_traffic_init(&traffic, 1000000, 0);
+    gv_traffic_tick(&traffic, 2 * HOUR_MS);
+    traffic.tokens = traffic.reserve = 0;
+    gv_traffic_share_reserve(&traffic, 2 * HOUR_MS + GV_HAUL_FOR_MS);
+    assert_true(gv_traffic_allows_shared(&traffic));
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, false, 749999);
+    assert_true(gv_traffic_allows_shared(&traffic));
+    gv_traffic_count(&traffic, GV_CAUSE_SPREAD, false, 1);
+    assert_false(gv_traffic_allows_shared(&traffic));
+    gv_traffic_count(&traffic, GV_CAUSE_REPAIR, true, 1000);
+    assert_int_equal(traffic.saved, 300000);
+}
+
 /* The law: whoever sends only what is allowed never moves more than the cap in any hour, however
- * greedy he is and whatever the moments; with repair that takes of the reserve after a haul. */
+ * greedy he is and whatever the moments; with repair that takes of savings and reserve after a
+ * haul.
+ */
 static void no_hour_is_over_the_cap(void **state)
 {
     struct gv_drbg drbg;
@@ -135,6 +187,8 @@ static void no_hour_is_over_the_cap(void **state)
         gv_traffic_init(&traffic, 1000000, now);
         for (unsigned i = 0; i < 20000; i++) {
             now += gv_drbg_below(&drbg, 2000) * gv_drbg_below(&drbg, 2);
+            if (gv_drbg_below(&drbg, 6000) == 0) /* it rests, and saves */
+                now += gv_drbg_below(&drbg, 2 * HOUR_MS);
             gv_traffic_tick(&traffic, now);
             enum gv_worth worth = 1 + (enum gv_worth)gv_drbg_below(&drbg, GV_WORTH_COUNT - 1);
             if (gv_traffic_allows(&traffic, worth))
@@ -145,7 +199,7 @@ static void no_hour_is_over_the_cap(void **state)
                 share = now + GV_HAUL_AGAIN_MS;
             }
             if (gv_traffic_allows_shared(&traffic))
-                gv_traffic_count(&traffic, GV_CAUSE_REPAIR, true,
+                gv_traffic_count(&traffic, GV_CAUSE_REPAIR, gv_drbg_below(&drbg, 4) > 0,
                                  gv_drbg_below(&drbg, GV_MESSAGE_MAX));
             worst =
                 moved(&traffic, GV_TRAFFIC_HOUR) > worst ? moved(&traffic, GV_TRAFFIC_HOUR) : worst;
@@ -236,6 +290,8 @@ int main(void)
         cmocka_unit_test(excess_costs_no_token_and_is_shown),
         cmocka_unit_test(hours_and_days_pass),
         cmocka_unit_test(repair_takes_half_of_the_reserve_and_pays_for_it),
+        cmocka_unit_test(savings_pay_for_a_haul),
+        cmocka_unit_test(savings_wait_for_a_quieter_hour),
         cmocka_unit_test(no_hour_is_over_the_cap),
         cmocka_unit_test(what_may_be_left_undone_ends_first),
         cmocka_unit_test(counts_do_not_wrap),

@@ -125,8 +125,9 @@ static void a_case_goes_along_one_tree(void **state)
     }
 }
 
-/* An offer goes along with whatever else goes out: it costs no frame of its own. */
-static void offers_go_along(void **state)
+/* How many offers come along with something else, when so much is in the bucket and an offer of its
+ * own has no turn. */
+static unsigned offered_along(int64_t tokens)
 {
     struct gv_buf first = puppet_signal_on(&puppet, 1, NOW);
     struct gv_buf second = puppet_signal_on(&puppet, 2, NOW);
@@ -144,12 +145,25 @@ static void offers_go_along(void **state)
     run(GV_OFFER_AGE_MS);
     assert_int_equal(other.count[GV_MESSAGE_OFFER], 0);
     say_trees(&other, 0, (uint8_t)(1u << record_tree(&second)));
+    host.core->traffic.tokens = tokens;
     puppet_give(&puppet, &second);
     run(0);
     assert_true(puppet_heard_record(&other, &second));
-    assert_int_equal(other.count[GV_MESSAGE_OFFER], 1);
     gv_buf_free(&first);
     gv_buf_free(&second);
+    return other.count[GV_MESSAGE_OFFER];
+}
+
+/* An offer goes along with whatever else goes out: it costs no frame of its own, so it does while
+ * there is a drop in the bucket. */
+static void offers_go_along(void **state)
+{
+    assert_int_equal(offered_along(host.core->traffic.depth / 8), 1);
+}
+
+static void no_offer_goes_along_out_of_the_reserve(void **state)
+{
+    assert_int_equal(offered_along(-host.core->traffic.depth / 8), 0);
 }
 
 /* The votes of a case that came together are offered by one mark, and asked for by it. */
@@ -461,6 +475,7 @@ int main(void)
         STORY(who_pruned_is_offered_what_he_missed),
         STORY(a_case_goes_along_one_tree),
         STORY(offers_go_along),
+        STORY(no_offer_goes_along_out_of_the_reserve),
         STORY(a_case_is_offered_by_one_mark),
         STORY(there_are_no_marks_between_versions),
         STORY(a_graft_makes_a_link_eager_again),
