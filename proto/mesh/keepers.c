@@ -321,7 +321,7 @@ uint64_t gv_keep_deadline(const struct gv_core *core)
     return due;
 }
 
-void gv_keep_look_all(struct gv_core *core)
+static void look_at_each(struct gv_core *core)
 {
     struct gv_case *row;
     size_t cursor = 0;
@@ -329,6 +329,45 @@ void gv_keep_look_all(struct gv_core *core)
     while ((row = gv_table_next(&core->store.cases, &cursor)))
         if (row->kept > 0)
             gv_keep_look(core, &row->subject);
+}
+
+struct kept_case {
+    size_t place;
+    struct gv_subject subject;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct kept_case *x = a, *y = b;
+
+    return x->place < y->place ? -1 : x->place > y->place;
+}
+
+/* What is kept is a small part of what is held: the cases of that, in the order in which all of
+ * them lie. By their subjects, for a look may let go of one. */
+void gv_keep_look_all(struct gv_core *core)
+{
+    const struct gv_tree_order *kept = &core->set.trees[GV_TREE_KEPT];
+    struct kept_case *list = NULL;
+    size_t count = kept->count;
+
+    if (count == 0)
+        return;
+    if (count <= core->store.cases.count / 4)
+        list = malloc(count * sizeof *list);
+    if (!list) {
+        look_at_each(core);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct gv_case *row = ((const struct gv_held *)kept->items[i]->row)->subject;
+        list[i] = (struct kept_case){gv_store_place(&core->store, row), row->subject};
+    }
+    qsort(list, count, sizeof *list, compare_places);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || list[i].place != list[i - 1].place)
+            gv_keep_look(core, &list[i].subject);
+    free(list);
 }
 
 /* ---- what comes ----------------------------------------------------------------------------- */

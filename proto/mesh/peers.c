@@ -122,9 +122,8 @@ static void forget(struct gv_core *core, struct gv_book_entry *entry)
     free(entry->host);
 }
 
-static bool grow(struct gv_book *book)
+static bool make_cap(struct gv_book *book, size_t cap)
 {
-    size_t cap = book->cap ? 2 * book->cap : 16;
     struct gv_book_entry *entries = realloc(book->entries, cap * sizeof *entries);
 
     if (!entries)
@@ -136,6 +135,17 @@ static bool grow(struct gv_book *book)
     book->marks = marks;
     book->cap = cap;
     return true;
+}
+
+static bool grow(struct gv_book *book)
+{
+    return make_cap(book, book->cap ? 2 * book->cap : 16);
+}
+
+void gv_book_expect(struct gv_book *book, size_t count)
+{
+    if (count > book->cap && count <= GV_PEER_BOOK_MAX)
+        (void)make_cap(book, count); /* without memory now it grows as they come */
 }
 
 static struct gv_book_entry *book_add(struct gv_core *core, const struct gv_address *address,
