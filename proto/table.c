@@ -72,12 +72,8 @@ int gv_table_insert(struct gv_table *table, uint64_t hash, void *item)
 
 void gv_table_remove(struct gv_table *table, uint64_t hash, const void *item)
 {
-    gv_assert(table->cap > 0);
-    size_t mask = table->cap - 1, hole = hash & mask;
-    while (table->slots[hole].item != item) {
-        gv_assert(table->slots[hole].item);
-        hole = (hole + 1) & mask;
-    }
+    size_t mask = table->cap - 1, hole = gv_table_place(table, hash, item);
+
     for (size_t i = (hole + 1) & mask; table->slots[i].item; i = (i + 1) & mask) {
         size_t home = table->slots[i].hash & mask;
         /* Moves back unless its home lies cyclically in (hole, i]. */
@@ -88,6 +84,17 @@ void gv_table_remove(struct gv_table *table, uint64_t hash, const void *item)
     }
     table->slots[hole].item = NULL;
     table->count--;
+}
+
+size_t gv_table_place(const struct gv_table *table, uint64_t hash, const void *item)
+{
+    gv_assert(table->cap > 0);
+    size_t mask = table->cap - 1, at = hash & mask;
+    while (table->slots[at].item != item) {
+        gv_assert(table->slots[at].item);
+        at = (at + 1) & mask;
+    }
+    return at;
 }
 
 void *gv_table_next(const struct gv_table *table, size_t *cursor)

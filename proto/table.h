@@ -53,6 +53,8 @@ void *gv_table_find(const struct gv_table *table, uint64_t hash, gv_table_equal 
 int gv_table_insert(struct gv_table *table, uint64_t hash, void *item);
 /* Removes this very pointer; it must be there. */
 void gv_table_remove(struct gv_table *table, uint64_t hash, const void *item);
+/* Where this item lies, which is there: gv_table_next gives them in this order. */
+size_t gv_table_place(const struct gv_table *table, uint64_t hash, const void *item);
 /* *cursor starts at 0; NULL at the end. Order is the table's own. */
 void *gv_table_next(const struct gv_table *table, size_t *cursor);
 

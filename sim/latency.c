@@ -13,17 +13,12 @@ struct place {
     int32_t x, y;
 };
 
-static void set(uint16_t *out, size_t members, size_t a, size_t b, uint32_t ms)
-{
-    out[a * members + b] = out[b * members + a] = (uint16_t)ms;
-}
-
 void gv_latency_uniform(uint16_t *out, size_t members, uint32_t low_ms, uint32_t high_ms,
                         struct gv_drbg *drbg)
 {
     for (size_t a = 0; a < members; a++)
         for (size_t b = a + 1; b < members; b++)
-            set(out, members, a, b, low_ms + (uint32_t)gv_drbg_below(drbg, high_ms - low_ms + 1));
+            *out++ = (uint16_t)(low_ms + gv_drbg_below(drbg, high_ms - low_ms + 1));
 }
 
 /* In whole numbers: every compiler must come to the same. */
@@ -35,6 +30,13 @@ static uint32_t root_of(uint32_t square)
         if ((root + bit) * (root + bit) <= square)
             root += bit;
     return root;
+}
+
+size_t gv_latency_place(size_t members, size_t a, size_t b)
+{
+    size_t low = a < b ? a : b, high = a < b ? b : a;
+
+    return low * (2 * members - low - 1) / 2 + high - low - 1;
 }
 
 static uint32_t travel_ms(const struct place *a, const struct place *b, struct gv_drbg *drbg)
@@ -60,9 +62,9 @@ void gv_latency_networks(uint16_t *out, uint16_t *network_of, size_t members, si
         network_of[i] = (uint16_t)gv_drbg_below(drbg, networks);
     for (size_t a = 0; a < members; a++)
         for (size_t b = a + 1; b < members; b++)
-            set(out, members, a, b,
-                network_of[a] == network_of[b]
-                    ? 1 + (uint32_t)gv_drbg_below(drbg, GV_LATENCY_NEAR_MS)
-                    : travel_ms(&places[network_of[a]], &places[network_of[b]], drbg));
+            *out++ =
+                (uint16_t)(network_of[a] == network_of[b]
+                               ? 1 + gv_drbg_below(drbg, GV_LATENCY_NEAR_MS)
+                               : travel_ms(&places[network_of[a]], &places[network_of[b]], drbg));
     free(places);
 }

@@ -11,8 +11,10 @@
 #define GV_LATENCY_NEAR_MS 3u   /* within a network: at most */
 #define GV_LATENCY_FAR_MS  150u /* between two: at most */
 
-/* Each pair alike: from low to high. out: members * members, symmetric; a member to itself is not
- * set. */
+/* Where the time between two of them is: each pair once, members * (members - 1) / 2 in all. */
+size_t gv_latency_place(size_t members, size_t a, size_t b);
+
+/* Each pair alike: from low to high. out: by gv_latency_place. */
 void gv_latency_uniform(uint16_t *out, size_t members, uint32_t low_ms, uint32_t high_ms,
                         struct gv_drbg *drbg);
 

@@ -5,6 +5,7 @@
 
 #include "crypto/error.h"
 #include "proto/limits.h"
+#include "sim/latency.h"
 #include "sim/plant.h"
 #include "sim/story.h"
 
@@ -15,7 +16,7 @@
 
 static uint16_t latency(const struct gv_world *world, size_t a, size_t b)
 {
-    return a == b ? 1 : world->latency[a * world->members + b];
+    return a == b ? 1 : world->latency[gv_latency_place(world->members, a, b)];
 }
 
 /* Whether bytes get from one to the other. */
@@ -56,29 +57,49 @@ static int side_of(const struct gv_world *world, const struct gv_sim_wire *wire,
 
 static size_t find_wire(const struct gv_world *world, size_t node, uint32_t link, int *side)
 {
-    struct gv_sim_node *host = &world->nodes[node];
+    const struct gv_sim_node *host = &world->nodes[node];
 
     for (size_t i = 0; i < host->wire_count; i++) {
-        size_t w = host->wires[i];
+        if (host->wires[i].link != link)
+            continue;
+        size_t w = host->wires[i].wire;
         int s = side_of(world, &world->wires[w], node);
         if (s >= 0 && world->wires[w].link[s] == link) {
             *side = s;
             return w;
         }
-        if (s < 0) /* it ended, and its place may be another's by now */
-            host->wires[i--] = host->wires[--host->wire_count];
     }
     return SIZE_MAX;
 }
 
-static void remember_wire(struct gv_sim_node *host, size_t w)
+/* Those that ended, and whose place may be another's by now. */
+static void forget_ended(const struct gv_world *world, size_t node)
 {
-    if (host->wire_count == host->wire_cap) {
-        host->wire_cap = host->wire_cap ? 2 * host->wire_cap : 16;
-        host->wires = realloc(host->wires, host->wire_cap * sizeof *host->wires);
-        gv_assert(host->wires);
+    struct gv_sim_node *host = &world->nodes[node];
+    size_t kept = 0;
+
+    for (size_t i = 0; i < host->wire_count; i++) {
+        const struct gv_sim_wire *wire = &world->wires[host->wires[i].wire];
+        int s = side_of(world, wire, node);
+        if (s >= 0 && wire->link[s] == host->wires[i].link)
+            host->wires[kept++] = host->wires[i];
     }
-    host->wires[host->wire_count++] = w;
+    host->wire_count = kept;
+}
+
+static void remember_wire(struct gv_world *world, size_t node, size_t w, uint32_t link)
+{
+    struct gv_sim_node *host = &world->nodes[node];
+
+    if (host->wire_count == host->wire_cap) {
+        forget_ended(world, node);
+        if (host->wire_count >= host->wire_cap / 2) {
+            host->wire_cap = host->wire_cap ? 2 * host->wire_cap : 16;
+            host->wires = realloc(host->wires, host->wire_cap * sizeof *host->wires);
+            gv_assert(host->wires);
+        }
+    }
+    host->wires[host->wire_count++] = (struct gv_sim_end){w, link};
 }
 
 static void forget_stalled(struct gv_sim_wire *wire, int side)
@@ -175,8 +196,8 @@ static void dialled(struct gv_world *world, const struct gv_sim_event *event)
                              .generation = {event->generation, world->nodes[to].generation},
                              .open = {true, true},
                              .serial = ++world->wire_serial};
-    remember_wire(&world->nodes[from], w);
-    remember_wire(&world->nodes[to], w);
+    remember_wire(world, from, w, event->link);
+    remember_wire(world, to, w, incoming);
     for (int side = 0; side < 2; side++) {
         world->nodes[world->wires[w].node[side]].bytes_in += GV_CONNECTION_HEADERS;
         world->nodes[world->wires[w].node[side]].bytes_out += GV_CONNECTION_HEADERS;

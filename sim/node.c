@@ -51,8 +51,12 @@ static void commit(struct gv_world *world, size_t index, const struct gv_effects
 {
     static const uint8_t another[64] = {0xba, 0xd0}; /* nobody's key */
     struct gv_disk *disk = &world->nodes[index].disk;
-    bool own = false;
+    bool own = false, rows = false;
 
+    for (size_t i = 0; i < effects->count && !rows; i++)
+        rows = gv_effect_is_row(&effects->list[i]);
+    if (!rows)
+        return;
     reserve(world, index, effects);
     gv_disk_begin(disk, world->now_ms);
     for (size_t i = 0; i < effects->count; i++) {

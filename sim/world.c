@@ -206,7 +206,7 @@ struct gv_world *gv_world_new(const struct gv_world_options *options)
     gv_assert(world->common);
     world->nodes = calloc(n, sizeof *world->nodes);
     world->cut = calloc(n * n, 1);
-    world->latency = calloc(n * n, sizeof *world->latency);
+    world->latency = calloc(n * n / 2 + 1, sizeof *world->latency);
     gv_assert(world->nodes && world->cut && world->latency);
     draw_latencies(world);
     for (size_t i = 0; i < n; i++)

@@ -104,7 +104,10 @@ struct gv_sim_node {
     uint64_t line_free_ms;       /* when its line has carried off what it was given (`kbit`) */
     struct gv_traffic_sum moved; /* by cause, of the lives before */
     uint64_t most;               /* likewise: in an hour, under the cap */
-    size_t *wires;               /* where its connections are, some of them gone; owned */
+    struct gv_sim_end {
+        size_t wire;
+        uint32_t link;
+    } * wires; /* where its connections are, some of them gone; owned */
     size_t wire_count, wire_cap;
     uint32_t lives;
     uint64_t started_ms; /* the present one */

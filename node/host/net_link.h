@@ -48,6 +48,7 @@ struct gv_net {
     uv_loop_t *loop;
     struct gv_net_callbacks callbacks;
     bool online, stopped;
+    bool any_dirty; /* some link has something to be written */
     unsigned incoming_max, incoming;
     uint32_t last_incoming;
     struct gv_listener listeners[GV_NET_LISTEN_MAX];

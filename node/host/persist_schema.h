@@ -48,6 +48,8 @@ enum gv_persist_sql {
     GV_SQL_LIST_STATISTIC,
     GV_SQL_LATEST_STATISTIC,
     GV_SQL_EXPIRE_STATISTIC,
+    GV_SQL_BEGIN,
+    GV_SQL_COMMIT,
     GV_SQL_COUNT
 };
 extern const char *const gv_persist_sql_text[GV_SQL_COUNT];

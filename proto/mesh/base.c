@@ -146,7 +146,8 @@ static bool divide_items(struct made *made, const struct gv_set *set)
 static bool add_up(struct gv_base *base)
 {
     base->sums = calloc(base->count + 1, sizeof *base->sums);
-    if (!base->sums)
+    base->placements = calloc(base->rows[GV_ROWS_INSTANCES].count + 1, sizeof *base->placements);
+    if (!base->sums || !base->placements)
         return false;
     for (size_t i = 0; i < base->count; i++) {
         memcpy(base->sums[i + 1], base->sums[i], sizeof base->sums[i]);
@@ -165,6 +166,7 @@ static void number_rows(struct gv_base *base)
     for (uint32_t i = 0; i < base->rows[GV_ROWS_INSTANCES].count; i++) {
         struct gv_instance *instance = base->all[GV_ROWS_INSTANCES][i];
         instance->number = i;
+        base->placements[i] = instance->placement;
         if (instance->address_item && instance->address_item->key.minute < base->address_min)
             base->address_min = instance->address_item->key.minute;
     }
@@ -207,6 +209,7 @@ static void free_tables(struct gv_base *base)
     gv_table_free(&base->by_id);
     free(base->items);
     free(base->sums);
+    free(base->placements);
     free(base);
 }
 

@@ -21,6 +21,7 @@ struct gv_base {
     size_t count;
     uint32_t (*sums)[GV_ID_LEN / 4]; /* of the ids before each item, and of all */
     void **all[GV_ROWS_KINDS];       /* rows by their number, in the order in which they came */
+    uint64_t *placements;            /* of the instances, side by side: all are looked through */
     uint32_t latest_min;             /* nothing in it is dated later */
     uint32_t expires_min;            /* no certificate ends before, */
     uint32_t address_min;            /* and no address record is older */

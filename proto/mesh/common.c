@@ -92,6 +92,7 @@ static void learn_addresses(struct gv_core *core, const struct gv_base *base)
         const struct gv_instance *instance = all[i];
         left += instance->address_item != NULL;
     }
+    gv_book_expect(&core->book, core->book.count + (left < room ? left : room));
     for (size_t i = 0; left > 0; i++) {
         const struct gv_instance *instance = all[i];
         bool self = memcmp(instance->id, core->identity.id, GV_ID_LEN) == 0;

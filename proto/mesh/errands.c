@@ -80,20 +80,53 @@ static void add(const struct gv_core *core, const struct gv_errand *errand, stru
     targets->to[targets->count++] = instance;
 }
 
-/* Hosts of one owner share their evidence (SPEC 12.2), whoever keeps the subject. */
-static void add_kin(const struct gv_core *core, const struct gv_errand *errand,
-                    struct targets *targets)
+static bool is_of_owner(const struct gv_instance *instance, const uint8_t owner[GV_ID_LEN])
 {
-    const struct gv_instance *instance;
-    size_t cursor = 0, kin = 0;
+    return instance->owner && memcmp(instance->owner->tag, owner, GV_ID_LEN) == 0;
+}
 
-    while (kin < GV_KIN_MAX &&
-           (instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor))) {
-        if (!instance->owner || instance->address.family == GV_FAMILY_NONE ||
-            memcmp(instance->owner->tag, core->certificate.owner, GV_ID_LEN) != 0 ||
-            instance->revoked_min != GV_NEVER)
+static void list_kin(struct gv_core *core)
+{
+    struct gv_kin *kin = &core->kin;
+    const struct gv_instance *instance;
+    size_t cursor = 0;
+
+    memcpy(kin->owner, core->certificate.owner, GV_ID_LEN);
+    kin->moves = core->roster.moves + 1;
+    kin->count = 0;
+    while ((instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor)))
+        if (is_of_owner(instance, kin->owner) && kin->count++ < GV_KIN_LISTED)
+            kin->instances[kin->count - 1] = instance;
+}
+
+/* *cursor starts at 0; NULL at the end. */
+static const struct gv_instance *next_kin(const struct gv_core *core, size_t *cursor)
+{
+    const struct gv_kin *kin = &core->kin;
+    const struct gv_instance *instance;
+
+    if (kin->count <= GV_KIN_LISTED)
+        return *cursor < kin->count ? kin->instances[(*cursor)++] : NULL;
+    while ((instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, cursor)))
+        if (is_of_owner(instance, kin->owner))
+            return instance;
+    return NULL;
+}
+
+/* Hosts of one owner share their evidence (SPEC 12.2), whoever keeps the subject. */
+static void add_kin(struct gv_core *core, const struct gv_errand *errand, struct targets *targets)
+{
+    const struct gv_kin *kin = &core->kin;
+    const struct gv_instance *instance;
+    size_t cursor = 0, added = 0;
+
+    if (kin->moves != core->roster.moves + 1 ||
+        memcmp(kin->owner, core->certificate.owner, GV_ID_LEN) != 0)
+        list_kin(core);
+    while (added < GV_KIN_MAX && (instance = next_kin(core, &cursor))) {
+        if (instance->address.family == GV_FAMILY_NONE || instance->revoked_min != GV_NEVER)
             continue;
-        kin++;
+        added++;
         add(core, errand, targets, instance);
     }
 }

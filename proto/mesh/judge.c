@@ -280,13 +280,19 @@ void gv_forget_ahead(struct gv_core *core)
 
 static void lapse_verdicts(struct gv_core *core)
 {
+    struct gv_store *store = &core->store;
     size_t cursor = 0;
     struct gv_case *row;
 
+    if (store->lapse_min > core->now_min && store->by_state[GV_VERDICT_UNKNOWN] == 0)
+        return;
+    store->lapse_min = UINT32_MAX;
     /* Unknown has no end of its own: what is dated ahead of our clock begins to count some time. */
-    while ((row = gv_table_next(&core->store.cases, &cursor)))
+    while ((row = gv_table_next(&store->cases, &cursor))) {
         if (row->until_min <= core->now_min || row->state == GV_VERDICT_UNKNOWN)
             judge(core, row, row->state, false);
+        gv_store_lapses(store, row);
+    }
 }
 
 static void expire_history(struct gv_core *core)

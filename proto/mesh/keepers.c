@@ -50,30 +50,91 @@ uint64_t gv_keeper_score(const uint8_t key[GV_ID_LEN], uint64_t placement)
     return gv_siphash(key, bytes, sizeof bytes);
 }
 
-size_t gv_keepers_of(const struct gv_core *core, const struct gv_instance *out[GV_KEEPERS_RANKED],
-                     const struct gv_subject *subject)
+/* Those that are nearest so far, of `most`. */
+struct ranking {
+    const struct gv_instance **best;
+    uint64_t scores[GV_NEAREST];
+    size_t count, most;
+};
+
+static bool is_nearer(const struct ranking *r, uint64_t score, const struct gv_instance *instance,
+                      size_t than)
 {
-    uint64_t scores[GV_KEEPERS_RANKED];
-    uint8_t key[GV_ID_LEN];
+    return score < r->scores[than] ||
+           (score == r->scores[than] && memcmp(instance->id, r->best[than]->id, GV_ID_LEN) < 0);
+}
+
+static void rank(struct ranking *r, uint64_t score, const struct gv_instance *instance)
+{
+    size_t at = r->count;
+
+    while (at > 0 && is_nearer(r, score, instance, at - 1))
+        at--;
+    if (at == r->most)
+        return;
+    size_t last = r->count < r->most ? r->count++ : r->most - 1;
+    memmove(r->best + at + 1, r->best + at, (last - at) * sizeof *r->best);
+    memmove(r->scores + at + 1, r->scores + at, (last - at) * sizeof *r->scores);
+    r->best[at] = instance;
+    r->scores[at] = score;
+}
+
+static bool is_too_far(const struct ranking *r, uint64_t score)
+{
+    return r->count == r->most && score > r->scores[r->most - 1];
+}
+
+/* Looks through the whole roster. able: those alone that may keep it. */
+static size_t rank_all(const struct gv_core *core, const struct gv_instance **out, size_t most,
+                       const struct gv_subject *subject, bool able)
+{
+    struct ranking r = {.best = out, .most = most};
     const struct gv_instance *instance;
-    size_t cursor = 0, count = 0;
+    size_t cursor = 0, count;
+    const uint64_t *placements = gv_roster_placements(&core->roster, &count);
+    uint8_t key[GV_ID_LEN];
 
     rank_key(key, core, subject);
-    while ((instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor))) {
-        uint64_t score = gv_keeper_score(key, instance->placement);
-        size_t at = count;
-        while (at > 0 &&
-               (score < scores[at - 1] ||
-                (score == scores[at - 1] && memcmp(instance->id, out[at - 1]->id, GV_ID_LEN) < 0)))
-            at--;
-        if (at == GV_KEEPERS_RANKED || !may_keep(core, instance)) /* which takes longer to tell */
+    while ((instance = gv_roster_next_own(&core->roster, GV_ROWS_INSTANCES, &cursor)))
+        if (!able || may_keep(core, instance))
+            rank(&r, gv_keeper_score(key, instance->placement), instance);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t score = gv_keeper_score(key, placements[i]);
+        if (is_too_far(&r, score) || !(instance = gv_roster_numbered(&core->roster, i)))
             continue;
-        size_t last = count < GV_KEEPERS_RANKED ? count++ : GV_KEEPERS_RANKED - 1;
-        memmove(out + at + 1, out + at, (last - at) * sizeof *out);
-        memmove(scores + at + 1, scores + at, (last - at) * sizeof *scores);
-        out[at] = instance;
-        scores[at] = score;
+        if (!able || may_keep(core, instance))
+            rank(&r, score, instance);
     }
+    return r.count;
+}
+
+/* Each step of an errand, each link that it opens and each minute's look asks again. */
+static const struct gv_nearest *nearest(struct gv_core *core, const struct gv_subject *subject)
+{
+    uint64_t moves = core->roster.moves + 1;
+
+    for (size_t i = 0; i < GV_NEAREST_LISTS; i++)
+        if (core->nearest[i].moves == moves && gv_subject_equal(&core->nearest[i].subject, subject))
+            return &core->nearest[i];
+    struct gv_nearest *list = &core->nearest[core->nearest_next++ % GV_NEAREST_LISTS];
+    list->subject = *subject;
+    list->moves = moves;
+    list->count = rank_all(core, list->instances, GV_NEAREST, subject, false);
+    return list;
+}
+
+size_t gv_keepers_of(struct gv_core *core, const struct gv_instance *out[GV_KEEPERS_RANKED],
+                     const struct gv_subject *subject)
+{
+    const struct gv_nearest *list = nearest(core, subject);
+    size_t count = 0;
+
+    for (size_t i = 0; i < list->count && count < GV_KEEPERS_RANKED; i++)
+        if (may_keep(core, list->instances[i]))
+            out[count++] = list->instances[i];
+    /* So many of the nearest are down or out that somebody further off is among them. */
+    if (count < GV_KEEPERS_RANKED && list->count == GV_NEAREST)
+        count = rank_all(core, out, GV_KEEPERS_RANKED, subject, true);
     return count;
 }
 
@@ -200,7 +261,7 @@ static void publish_case(struct gv_core *core, const struct gv_subject *subject)
 
 /* ---- when ------------------------------------------------------------------------------------ */
 
-static uint64_t rank_here(const struct gv_core *core, const struct gv_subject *subject)
+static uint64_t rank_here(struct gv_core *core, const struct gv_subject *subject)
 {
     const struct gv_instance *keepers[GV_KEEPERS_RANKED];
     size_t count = gv_keepers_of(core, keepers, subject), rank = 0;
@@ -260,7 +321,7 @@ uint64_t gv_keep_deadline(const struct gv_core *core)
     return due;
 }
 
-void gv_keep_look_all(struct gv_core *core)
+static void look_at_each(struct gv_core *core)
 {
     struct gv_case *row;
     size_t cursor = 0;
@@ -268,6 +329,45 @@ void gv_keep_look_all(struct gv_core *core)
     while ((row = gv_table_next(&core->store.cases, &cursor)))
         if (row->kept > 0)
             gv_keep_look(core, &row->subject);
+}
+
+struct kept_case {
+    size_t place;
+    struct gv_subject subject;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct kept_case *x = a, *y = b;
+
+    return x->place < y->place ? -1 : x->place > y->place;
+}
+
+/* What is kept is a small part of what is held: the cases of that, in the order in which all of
+ * them lie. By their subjects, for a look may let go of one. */
+void gv_keep_look_all(struct gv_core *core)
+{
+    const struct gv_tree_order *kept = &core->set.trees[GV_TREE_KEPT];
+    struct kept_case *list = NULL;
+    size_t count = kept->count;
+
+    if (count == 0)
+        return;
+    if (count <= core->store.cases.count / 4)
+        list = malloc(count * sizeof *list);
+    if (!list) {
+        look_at_each(core);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct gv_case *row = ((const struct gv_held *)kept->items[i]->row)->subject;
+        list[i] = (struct kept_case){gv_store_place(&core->store, row), row->subject};
+    }
+    qsort(list, count, sizeof *list, compare_places);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || list[i].place != list[i - 1].place)
+            gv_keep_look(core, &list[i].subject);
+    free(list);
 }
 
 /* ---- what comes ----------------------------------------------------------------------------- */

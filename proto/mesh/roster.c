@@ -61,6 +61,7 @@ bool gv_roster_stand_on(struct gv_roster *roster, const struct gv_base *base)
         return false;
     }
     roster->base = base;
+    roster->moves++;
     return true;
 }
 
@@ -71,6 +72,7 @@ void gv_roster_stand_off(struct gv_roster *roster)
         roster->hidden[kind] = NULL;
     }
     roster->base = NULL;
+    roster->moves++;
 }
 
 static void *find_row(const struct gv_roster *roster, enum gv_rows kind, gv_table_equal equal,
@@ -114,6 +116,19 @@ const void *gv_roster_next(const struct gv_roster *roster, enum gv_rows kind, si
     return NULL;
 }
 
+const uint64_t *gv_roster_placements(const struct gv_roster *roster, size_t *count)
+{
+    *count = roster->base ? roster->base->rows[GV_ROWS_INSTANCES].count : 0;
+    return roster->base ? roster->base->placements : NULL;
+}
+
+const struct gv_instance *gv_roster_numbered(const struct gv_roster *roster, size_t number)
+{
+    return is_hidden(roster, GV_ROWS_INSTANCES, (uint32_t)number)
+               ? NULL
+               : roster->base->all[GV_ROWS_INSTANCES][number];
+}
+
 const void *gv_roster_next_own(const struct gv_roster *roster, enum gv_rows kind, size_t *cursor)
 {
     return gv_table_next(&roster->rows[kind], cursor);
@@ -128,6 +143,7 @@ static void *add_row(struct gv_roster *roster, enum gv_rows kind, size_t size, c
         return NULL;
     memcpy(row->id, id, GV_ID_LEN);
     row->number = GV_NO_BASE;
+    roster->moves++;
     if (gv_table_insert(&roster->rows[kind], gv_roster_hash(roster->hash_key, kind, id), row) !=
         GV_OK) {
         free(row);
@@ -140,6 +156,7 @@ static void remove_row(struct gv_roster *roster, enum gv_rows kind, const void *
 {
     const struct head *head = row;
 
+    roster->moves++;
     if (head->number != GV_NO_BASE) {
         hide(roster, kind, head->number);
         return;
@@ -169,6 +186,15 @@ const struct gv_instance *gv_roster_instance(const struct gv_roster *roster,
                                              const uint8_t id[GV_ID_LEN])
 {
     return find_row(roster, GV_ROWS_INSTANCES, has_id, id, id);
+}
+
+const struct gv_instance *gv_roster_own_instance(const struct gv_roster *roster,
+                                                 const uint8_t id[GV_ID_LEN])
+{
+    if (roster->rows[GV_ROWS_INSTANCES].count == 0)
+        return NULL;
+    return gv_table_find(&roster->rows[GV_ROWS_INSTANCES],
+                         gv_roster_hash(roster->hash_key, GV_ROWS_INSTANCES, id), has_id, id);
 }
 
 const struct gv_certificate_row *gv_roster_certificate(const struct gv_roster *roster,

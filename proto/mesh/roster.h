@@ -25,8 +25,10 @@ struct gv_roster {
     struct gv_table rows[GV_ROWS_KINDS]; /* this core's own */
     uint32_t came;                       /* so many instances were made */
     uint64_t changes;                    /* certificates came or went so often */
-    const struct gv_base *base;          /* the set holds it; NULL: none */
-    uint64_t *hidden[GV_ROWS_KINDS];     /* a bit for each row of it: gone, or copied. Owned */
+    uint64_t moves; /* rows of any kind came, went or were copied so often: pointers are good, and
+                       who is there is the same, while it is */
+    const struct gv_base *base;      /* the set holds it; NULL: none */
+    uint64_t *hidden[GV_ROWS_KINDS]; /* a bit for each row of it: gone, or copied. Owned */
     size_t hidden_count[GV_ROWS_KINDS];
 };
 
@@ -38,9 +40,17 @@ size_t gv_roster_count(const struct gv_roster *roster, enum gv_rows kind);
 const void *gv_roster_next(const struct gv_roster *roster, enum gv_rows kind, size_t *cursor);
 /* Without those of the base. */
 const void *gv_roster_next_own(const struct gv_roster *roster, enum gv_rows kind, size_t *cursor);
+/* What the base's instances were given by the registry, by their number; and one of them, NULL if
+ * it is here no more, or as a copy. */
+const uint64_t *gv_roster_placements(const struct gv_roster *roster, size_t *count);
+const struct gv_instance *gv_roster_numbered(const struct gv_roster *roster, size_t number);
 typedef const void *(*gv_next_row)(const struct gv_roster *, enum gv_rows, size_t *);
 const struct gv_instance *gv_roster_instance(const struct gv_roster *roster,
                                              const uint8_t id[GV_ID_LEN]);
+/* The same of those alone that are not as they stand in the base: who is revoked or at fault is one
+ * of them. */
+const struct gv_instance *gv_roster_own_instance(const struct gv_roster *roster,
+                                                 const uint8_t id[GV_ID_LEN]);
 /* Of a certificate's row, as they are now. */
 const struct gv_instance *gv_roster_author(const struct gv_roster *roster,
                                            const struct gv_certificate_row *row);

@@ -165,6 +165,26 @@ struct gv_errand {
     uint8_t acked[GV_ERRAND_ACKS][GV_ID_LEN];
 };
 
+/* The nearest to a subject of all instances, whether they may keep it or not: who does is told of
+ * these, without looking through the roster again for each step of an errand. */
+#define GV_NEAREST       32u
+#define GV_NEAREST_LISTS 4u
+struct gv_nearest {
+    struct gv_subject subject;
+    uint64_t moves; /* of the roster, plus one: good while it is the same; 0: empty */
+    size_t count;
+    const struct gv_instance *instances[GV_NEAREST]; /* by rank */
+};
+
+/* Instances of the own owner, likewise. */
+#define GV_KIN_LISTED 16u
+struct gv_kin {
+    uint8_t owner[GV_ID_LEN];
+    uint64_t moves;
+    size_t count; /* more than GV_KIN_LISTED: not all of them are listed */
+    const struct gv_instance *instances[GV_KIN_LISTED];
+};
+
 /* A case that is to be published unless somebody else does. */
 struct gv_pending {
     struct gv_subject subject;
@@ -253,6 +273,9 @@ struct gv_core {
     size_t errand_count, errand_cap;
     struct gv_pending pending[GV_PENDING_MAX];
     size_t pending_count;
+    struct gv_nearest nearest[GV_NEAREST_LISTS];
+    size_t nearest_next;
+    struct gv_kin kin;
     struct gv_question {
         struct gv_subject subject;
         uint64_t until_ms; /* 0: none */
@@ -278,6 +301,8 @@ struct gv_core {
         haul_next_ms[2]; /* and from then on what is offered, and what comes, makes it so again */
     uint64_t last_repair_ms, clock_noted_ms, full_noted_ms;
     uint64_t bytes_in, bytes_out;
+    uint64_t
+        observed; /* events from this host itself: the local history is as it was while it is */
     uint64_t signals_made, signals_accepted, signals_refused, records_duplicate;
 };
 
@@ -510,7 +535,7 @@ void gv_door_forget_pairs(struct gv_core *core);
 /* False in a mesh of up to seven nodes that can be reached: there every word is public. */
 bool gv_keepers_in_force(const struct gv_core *core);
 /* The keepers of a subject by rank, first those seven, then those that stand in; how many. */
-size_t gv_keepers_of(const struct gv_core *core, const struct gv_instance *out[GV_KEEPERS_RANKED],
+size_t gv_keepers_of(struct gv_core *core, const struct gv_instance *out[GV_KEEPERS_RANKED],
                      const struct gv_subject *subject);
 /* The lowest is the first. */
 uint64_t gv_keeper_score(const uint8_t key[GV_ID_LEN], uint64_t placement);

@@ -95,6 +95,11 @@ struct gv_case *gv_store_case(const struct gv_store *store, const struct gv_subj
     return find_case(store, hash_subject(store, subject), subject);
 }
 
+size_t gv_store_place(const struct gv_store *store, const struct gv_case *row)
+{
+    return gv_table_place(&store->cases, hash_subject(store, &row->subject), row);
+}
+
 /* Hashed by the author's id and not by his pointer: the same run must walk tables in the same
  * order on every machine. */
 static uint64_t hash_author(const struct gv_store *store, const struct gv_instance *author,
@@ -588,4 +593,11 @@ void gv_store_settle(struct gv_store *store, struct gv_case *subject,
     subject->state = verdict->state;
     subject->weight = verdict->weight;
     subject->until_min = verdict->until_min;
+    gv_store_lapses(store, subject);
+}
+
+void gv_store_lapses(struct gv_store *store, const struct gv_case *subject)
+{
+    if (subject->until_min < store->lapse_min)
+        store->lapse_min = subject->until_min;
 }

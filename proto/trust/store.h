@@ -51,12 +51,16 @@ struct gv_store {
     size_t count, max;
     size_t weightless;  /* of them without standing: half of max at most */
     size_t by_state[3]; /* cases, by state */
+    uint32_t lapse_min; /* no verdict that was settled lapses before; of those unknown, nobody can
+                           tell */
 };
 
 void gv_store_init(struct gv_store *store, const uint8_t hash_key[16], size_t max);
 void gv_store_free(struct gv_store *store); /* rows, not the set's items */
 
 struct gv_case *gv_store_case(const struct gv_store *store, const struct gv_subject *subject);
+/* Where it lies among the cases. */
+size_t gv_store_place(const struct gv_store *store, const struct gv_case *row);
 /* The i-th of row->count, newest here first. */
 static inline struct gv_held *gv_case_at(const struct gv_case *row, uint32_t i)
 {
@@ -117,5 +121,7 @@ void gv_store_judge_public(struct gv_verdict *out, const struct gv_case *subject
 /* Remembers the verdict last given. */
 void gv_store_settle(struct gv_store *store, struct gv_case *subject,
                      const struct gv_verdict *verdict);
+/* Counts it for lapse_min, which may be set up anew so. */
+void gv_store_lapses(struct gv_store *store, const struct gv_case *subject);
 
 #endif
