@@ -200,6 +200,7 @@ step "quickstart" ./node/quickstart.sh --check
 if [ $full = yes ]; then
     step "the rule on other machines" machines
     step "sixty whole cores and the attack table" env GV_CORES=60 build/tests/test_attack_cores
+    step "sixty whole nodes over sessions and the attack table" env GV_MESH=60 build/tests/test_attack_mesh
     step "each allocation of the daemon and its libraries fails" env GV_ALLOC_STEP=1 \
         build-asan/tests/test_alloc_programs '*libraries*'
     step "each lock, change of rights and mapping of the daemon fails" env GV_CALL_STEP=1 \

@@ -51,6 +51,8 @@ static enum gv_bouncer_scenario scenario_of(const struct facts *facts)
         return GV_SCENARIO_LOCKED_OWN;
     case GV_REASON_UNTRUSTED_AND_FAILED_HERE:
         return GV_SCENARIO_UNTRUSTED_FAILED;
+    case GV_REASON_FAILED_HERE_AGAIN:
+        return GV_SCENARIO_FAILED_AGAIN;
     default:
         return GV_SCENARIO_UNTRUSTED;
     }
@@ -74,6 +76,8 @@ static uint32_t until_of(const struct gv_bouncers *b, const struct facts *facts,
     until = later(until, (facts->history.locked_until_ms + 999) / 1000);
     if (facts->action.locked_by_own)
         until = later(until, now_s + HOUR_S);
+    if (gv_action_has_failed_again(&facts->action))
+        until = later(until, lately_s);
     if (facts->verdict.state == GV_VERDICT_UNTRUSTED) {
         if (b->options.untrusted || facts->decision.reason == GV_REASON_CONSENSUS)
             until = later(until, untrusted_s);

@@ -5,9 +5,12 @@
 
 #include "crypto/error.h"
 
-const char *const gv_bouncer_scenarios[GV_SCENARIO_COUNT] = {
-    "grapevine/deny-list", "grapevine/locked-here", "grapevine/locked-by-own-server",
-    "grapevine/untrusted-and-failed-here", "grapevine/untrusted"};
+const char *const gv_bouncer_scenarios[GV_SCENARIO_COUNT] = {"grapevine/deny-list",
+                                                             "grapevine/locked-here",
+                                                             "grapevine/locked-by-own-server",
+                                                             "grapevine/failed-here-again",
+                                                             "grapevine/untrusted-and-failed-here",
+                                                             "grapevine/untrusted"};
 
 struct reader {
     const char *(*get)(const void *context, const char *name);

@@ -19,6 +19,7 @@ enum gv_bouncer_scenario {
     GV_SCENARIO_DENY_LIST,
     GV_SCENARIO_LOCKED,     /* it failed here */
     GV_SCENARIO_LOCKED_OWN, /* it failed at another host of the same owner */
+    GV_SCENARIO_FAILED_AGAIN,
     GV_SCENARIO_UNTRUSTED_FAILED,
     GV_SCENARIO_UNTRUSTED,
     GV_SCENARIO_COUNT

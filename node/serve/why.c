@@ -111,6 +111,12 @@ static void what_this_host_does(char *out, size_t cap, const struct gv_why *why)
     case GV_REASON_UNTRUSTED_AND_FAILED_HERE:
         snprintf(out, cap, "this host refuses it because %s too", failed);
         break;
+    case GV_REASON_FAILED_HERE_AGAIN:
+        snprintf(out, cap,
+                 "this host refuses it because %s, at several accounts, and nobody has logged in "
+                 "here from its network",
+                 failed);
+        break;
     case GV_REASON_UNTRUSTED:
         if (why->facts->points >= 2 && (why->facts->known_here || why->facts->network_known_here))
             snprintf(out, cap,
@@ -120,7 +126,7 @@ static void what_this_host_does(char *out, size_t cap, const struct gv_why *why)
         else if (why->facts->points >= 2)
             snprintf(out, cap,
                      "this host therefore gives it one wrong guess instead of five, and does not "
-                     "refuse it, because it has not failed here for 12 hours");
+                     "refuse it, because it has not failed here for 6 hours");
         else
             snprintf(out, cap, "this host therefore gives it one wrong guess instead of five; %s",
                      failed);

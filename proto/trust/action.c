@@ -2,6 +2,8 @@
 
 /* One failed visit may be a slip; two, or one at an account that does not exist, are a pattern. */
 #define POINTS_SUSPICIOUS 2
+/* Twice suspicious: two visits at accounts that do not exist, or up to four at others. */
+#define POINTS_PATTERN 4
 
 static struct gv_decision decision(enum gv_action action, enum gv_reason reason)
 {
@@ -16,6 +18,15 @@ static struct gv_decision decision(enum gv_action action, enum gv_reason reason)
 static bool is_stranger(const struct gv_action_facts *facts)
 {
     return !facts->known_here && !facts->network_known_here;
+}
+
+/* SPEC 12.2: who has failed here again and again, at several accounts and lately, is refused
+ * whatever the mesh says. Four in five guessers visit one host only, and nobody else can speak of
+ * them. A client with an old password or a misspelt name has one account. */
+bool gv_action_has_failed_again(const struct gv_action_facts *facts)
+{
+    return facts->points >= POINTS_PATTERN && facts->many_accounts && facts->failed_lately &&
+           is_stranger(facts);
 }
 
 /* SPEC 12.2, refuse_on = consensus: at first contact, under a higher quorum. */
@@ -47,6 +58,8 @@ struct gv_decision gv_action_decide(const struct gv_action_facts *facts,
         return decision(GV_ACTION_REFUSE, GV_REASON_LOCKED_BY_OWN);
     if (untrusted && suspicious && facts->failed_lately && is_stranger(facts))
         return decision(GV_ACTION_REFUSE, GV_REASON_UNTRUSTED_AND_FAILED_HERE);
+    if (gv_action_has_failed_again(facts))
+        return decision(GV_ACTION_REFUSE, GV_REASON_FAILED_HERE_AGAIN);
     if (consensus_refuses(facts, verdict, policy))
         return decision(GV_ACTION_REFUSE, GV_REASON_CONSENSUS);
     if (untrusted)
@@ -93,6 +106,9 @@ const char *gv_reason_text(enum gv_reason reason)
     case GV_REASON_CONSENSUS:
         return "Reporters in many networks call this address untrusted, and nobody has logged "
                "in from its network here.";
+    case GV_REASON_FAILED_HERE_AGAIN:
+        return "Several accounts were tried from this address, here and lately, and nobody logs in "
+               "from its network.";
     }
     return "The reason is not known.";
 }

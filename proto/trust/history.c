@@ -475,6 +475,7 @@ void gv_history_facts(const struct gv_history *history, struct gv_action_facts *
 
     out->points = row ? gv_row_points(row, now) : 0;
     out->failed_lately = row && gv_row_failed_lately(row, now);
+    out->many_accounts = row && gv_row_many_accounts(row);
     out->locked_here = row && gv_row_locked(row, now);
     out->clean = row && gv_row_clean(row, now);
     out->known_here = row && row->last_success != 0;

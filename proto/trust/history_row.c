@@ -114,6 +114,11 @@ bool gv_row_failed_lately(const struct gv_history_row *row, uint32_t now)
     return row->last_visit != 0 && gv_elapsed(now, row->last_visit) < GV_LATELY_S;
 }
 
+bool gv_row_many_accounts(const struct gv_history_row *row)
+{
+    return row->flags & GV_ROW_MANY_ACCOUNTS;
+}
+
 bool gv_row_locked(const struct gv_history_row *row, uint32_t now)
 {
     return now < row->locked_until;

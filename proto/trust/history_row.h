@@ -94,6 +94,7 @@ uint32_t gv_elapsed(uint32_t now, uint32_t then); /* 0 when then lies ahead */
 
 uint32_t gv_row_points(const struct gv_history_row *row, uint32_t now);
 bool gv_row_failed_lately(const struct gv_history_row *row, uint32_t now);
+bool gv_row_many_accounts(const struct gv_history_row *row);
 bool gv_row_clean(const struct gv_history_row *row, uint32_t now);
 bool gv_row_locked(const struct gv_history_row *row, uint32_t now);
 bool gv_network_clean(const struct gv_network_row *row, uint32_t now);

@@ -19,8 +19,9 @@ struct gv_campaign {
     uint32_t back_min;          /* signals are dated back by */
     uint32_t burnt;     /* own addresses given away before the attack, each first reported by one */
     uint32_t footholds; /* provider addresses from which real guesses are made */
-    uint32_t foothold_nodes; /* a day at each, besides those that are pretrusted; 0: the scene's */
-    bool lies;               /* signals on the targets */
+    uint32_t foothold_nodes;  /* a day at each, besides those that are pretrusted; 0: the scene's */
+    uint32_t foothold_rounds; /* of them, so often at the same node, evenly over the day; 0: once */
+    bool lies;                /* signals on the targets */
     bool providers_only, clients_only; /* the targets; neither: both */
     bool echoes;      /* repeats honest signals until the scored days, to earn standing */
     bool equivocates; /* says two things under one number */

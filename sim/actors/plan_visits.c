@@ -33,6 +33,8 @@ static void frame(struct gv_plan *plan, struct gv_dice *dice)
 {
     const struct gv_scene *scene = plan->scene;
     uint32_t nodes = plan->campaign.foothold_nodes;
+    uint32_t rounds = plan->campaign.foothold_rounds > 0 ? plan->campaign.foothold_rounds : 1;
+    uint32_t round_s = GV_SCENE_DAY_S / rounds;
 
     if (nodes == 0)
         nodes = scene->numbers.foothold_nodes;
@@ -41,9 +43,11 @@ static void frame(struct gv_plan *plan, struct gv_dice *dice)
         for (uint32_t i = 0; i < plan->campaign.footholds && i < scene->numbers.providers; i++) {
             for (uint32_t a = 0; a < scene->pretrusted; a++)
                 visit(plan, dice, i, a, day_s + gv_dice_below(dice, 72000), 3);
-            for (uint32_t v = 0; v < nodes; v++) {
-                uint32_t at_s = day_s + gv_dice_below(dice, 72000);
-                visit(plan, dice, i, gv_dice_below(dice, scene->nodes), at_s, 3);
+            for (uint32_t v = 0; v < nodes / rounds; v++) {
+                uint32_t at_s = day_s + gv_dice_below(dice, rounds > 1 ? round_s : 72000);
+                uint32_t node = gv_dice_below(dice, scene->nodes);
+                for (uint32_t n = 0; n < rounds; n++)
+                    visit(plan, dice, i, node, at_s + n * round_s, 3);
             }
         }
     }

@@ -76,6 +76,13 @@ static void guess_at_a_third(struct gv_campaign *c, const struct gv_scene *scene
     guess_at(c, scene, 3);
 }
 
+static void thrice_a_day(struct gv_campaign *c, const struct gv_scene *scene)
+{
+    (void)scene;
+    if (c->footholds > 0)
+        c->foothold_rounds = 3;
+}
+
 static void by_turns(struct gv_campaign *c, const struct gv_scene *scene)
 {
     (void)scene;
@@ -101,7 +108,7 @@ static void dated_back(struct gv_campaign *c, const struct gv_scene *scene)
     c->back_min = 120;
 }
 
-enum of { AGE, NETWORKS, VOTERS, TARGETS, FOOTHOLDS, PACE, TURNS, PRAISE, BURNT, DATES };
+enum of { AGE, NETWORKS, VOTERS, TARGETS, FOOTHOLDS, PACE, ROUNDS, TURNS, PRAISE, BURNT, DATES };
 
 static const struct {
     void (*make)(struct gv_campaign *c, const struct gv_scene *scene);
@@ -118,6 +125,7 @@ static const struct {
     {all_footholds, FOOTHOLDS, "all footholds"},
     {guess_at_a_sixth, PACE, "a sixth of the nodes a day"},
     {guess_at_a_third, PACE, "a third of the nodes a day"},
+    {thrice_a_day, ROUNDS, "each thrice"},
     {by_turns, TURNS, "by turns"},
     {echoing, PRAISE, "echoing"},
     {burning, BURNT, "300 burnt"},

@@ -40,7 +40,7 @@ enum gv_figure {
     GV_FIGURE_THROUGH, /* per 10,000 guesses without mesh and memory */
     GV_FIGURE_SPRAY,   /* likewise of spraying addresses */
     GV_FIGURE_GUARDED, /* likewise of the attacker's own machines */
-    GV_FIGURE_REFUSED, /* legitimate logins refused on the mesh's word */
+    GV_FIGURE_REFUSED, /* legitimate logins refused, not by a lock here */
     GV_FIGURE_SHARED,  /* likewise from addresses that an attacker has or had */
     GV_FIGURE_CLEAN,   /* likewise of users with clean history */
     GV_FIGURE_LOCKED,  /* refused because this host had locked the address */

@@ -88,7 +88,7 @@ static void head(FILE *out, const struct gv_chart *table)
             "%s\n%" PRIu64 " legitimate logins, %" PRIu64 " more from addresses that an attacker "
             "has or had, %" PRIu64 " attacking visits (seed %" PRIu64 ")\n"
             "Median over the seeds (least-most). through: guesses that got through, of those "
-            "without mesh and memory;\nrefused: legitimate logins refused on the mesh's word; "
+            "without mesh and memory;\nrefused: legitimate logins refused, not by a lock here; "
             "shared: those from addresses that an attacker has or had;\nlocked: refused by a "
             "lock of the host's own; lock-outs: users locked out by one typo. Both more than by "
             "the local log alone.\n",

@@ -8,8 +8,7 @@
 struct gv_cost {
     uint32_t identities, days, addresses, visits;
     uint64_t messages;
-    uint64_t
-        refused; /* on the mesh's word, both kinds, more than without this attack; 0: no price */
+    uint64_t refused; /* not by a lock, both kinds, more than without this attack; 0: no price */
 };
 void gv_cost_of(struct gv_cost *out, const struct gv_chart *table, const struct gv_cell *cell);
 

@@ -18,7 +18,7 @@
     X(logins, "legitimate logins")                                                                 \
     X(logins_clean, "of them from where there is clean history")                                   \
     X(logins_shared, "others, from an address that an attacker has or had")                        \
-    X(refused, "legitimate logins refused on the mesh's word")                                     \
+    X(refused, "legitimate logins refused, not by a lock here")                                    \
     X(refused_shared, "of the shared likewise")                                                    \
     X(refused_clean, "of those with clean history, both kinds")                                    \
     X(refused_locked, "refused because the address was locked by this host")                       \

@@ -100,10 +100,10 @@ start_node() {
 stop_node() { kill "$node" && wait "$node"; }
 status() { ask status --json | jq -r ".enforcement.bouncers.$1"; }
 would_ban() { [ "$(status would_have_fed)" = "$1" ]; } # COUNT
-guesses() { # ADDRESS: five wrong passwords, as Dovecot writes them
+guesses() { # ADDRESS: five wrong passwords for one account: a lock and no more
     for n in 1 2 3 4 5; do
-        printf '%s mail dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<u%s>, method=PLAIN, rip=%s, lip=192.0.2.1, session=<a%s>\n' \
-            "$(date -u +%Y-%m-%dT%H:%M:%S)+00:00" "$n" "$1" "$n$RANDOM"
+        printf '%s mail dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<alice>, method=PLAIN, rip=%s, lip=192.0.2.1, session=<a%s>\n' \
+            "$(date -u +%Y-%m-%dT%H:%M:%S)+00:00" "$1" "$n$RANDOM"
     done >>"$log"
 }
 reaches() { # LAST: a client of 198.51.100.LAST reaches this host

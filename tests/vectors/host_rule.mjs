@@ -98,10 +98,14 @@ function lastTwo(logins) {
   return [...latest].slice(-2);
 }
 
-function oldPassword(run, logins) {
-  if (run.length === 0) return false;
+function severalAccounts(run) {
   const accounts = new Set(run.map((f) => f.o.account));
-  if (accounts.size !== 1 || accounts.has(0)) return false;
+  return accounts.size > 1 || accounts.has(0);
+}
+
+function oldPassword(run, logins) {
+  if (run.length === 0 || severalAccounts(run)) return false;
+  const accounts = new Set(run.map((f) => f.o.account));
   if (lastTwo(logins).some(([account, t]) => accounts.has(account) && run.at(-1).t - t <= 30 * DAY)) return true;
   const given = run.map((f) => f.o.password).filter((p) => p !== 0);
   if (new Set(given).size > 1) return false;
@@ -274,7 +278,8 @@ export class Host {
     const a = this.find(who);
     return {
       points: a ? a.pointsAt(now) : 0,
-      failedLately: !!a && a.lastVisit !== null && now - a.lastVisit < 12 * HOUR,
+      failedLately: !!a && a.lastVisit !== null && now - a.lastVisit < 6 * HOUR,
+      manyAccounts: !!a && severalAccounts(a.run),
       lockedHere: !!a && a.locked(now),
       clean: !!a && a.cleanAt(now),
       cleanNetwork: this.networkClean(who, now),
@@ -299,6 +304,7 @@ export function decide(f, verdict, consensus) {
     [f.clean, ALLOW, 4],
     [f.lockedByOwn, REFUSE, 5],
     [untrusted && f.points >= 2 && f.failedLately && stranger, REFUSE, 6],
+    [f.points >= 4 && f.manyAccounts && f.failedLately && stranger, REFUSE, 10],
     [f.refuseOnConsensus && untrusted && verdict.weight >= consensus.weight &&
       verdict.groups >= consensus.groups && stranger, REFUSE, 9],
     [untrusted, ONE_STRIKE, 7],

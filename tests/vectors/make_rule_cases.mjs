@@ -95,8 +95,9 @@ function actionCase() {
   f.knownHere = oneIn(2);
   f.networkKnownHere = oneIn(2);
   f.failedLately = oneIn(2);
-  f.points = below(4);
-  const set = [f.lockedHere, f.clean, f.cleanNetwork, f.knownHere, f.networkKnownHere, f.failedLately];
+  f.manyAccounts = oneIn(2);
+  f.points = below(6);
+  const set = [f.lockedHere, f.clean, f.cleanNetwork, f.knownHere, f.networkKnownHere, f.failedLately, f.manyAccounts];
   return `a ${set.map(bit).join('')} ${f.points}${decided(f)}\n`;
 }
 
@@ -163,7 +164,7 @@ function storyCase() {
     const asked = below(3);
     now += oneIn(4) ? below(100000) : 0;
     const f = host.facts(asked, now);
-    const set = [f.failedLately, f.lockedHere, f.clean, f.cleanNetwork, f.knownHere, f.networkKnownHere];
+    const set = [f.failedLately, f.manyAccounts, f.lockedHere, f.clean, f.cleanNetwork, f.knownHere, f.networkKnownHere];
     line += ` | ${f.points} ${set.map(bit).join('')}${decided(f)}`;
   }
   return `${line}\n`;

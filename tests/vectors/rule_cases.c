@@ -154,9 +154,10 @@ static void action_case(void)
     f.known_here = one_in(2);
     f.network_known_here = one_in(2);
     f.failed_lately = one_in(2);
-    f.points = below(4);
-    printf("a %d%d%d%d%d%d %" PRIu32, f.locked_here, f.clean, f.clean_network, f.known_here,
-           f.network_known_here, f.failed_lately, f.points);
+    f.many_accounts = one_in(2);
+    f.points = below(6);
+    printf("a %d%d%d%d%d%d%d %" PRIu32, f.locked_here, f.clean, f.clean_network, f.known_here,
+           f.network_known_here, f.failed_lately, f.many_accounts, f.points);
     decide(&f);
     putchar('\n');
 }
@@ -192,8 +193,8 @@ static void print_facts(const struct gv_history *h, struct gv_action_facts *f, u
 
     memset(f, 0, sizeof *f);
     gv_history_facts(h, f, &s, now_ms);
-    printf(" | %" PRIu32 " %d%d%d%d%d%d", f->points, f->failed_lately, f->locked_here, f->clean,
-           f->clean_network, f->known_here, f->network_known_here);
+    printf(" | %" PRIu32 " %d%d%d%d%d%d%d", f->points, f->failed_lately, f->many_accounts,
+           f->locked_here, f->clean, f->clean_network, f->known_here, f->network_known_here);
 }
 
 /* How a story goes on: in seconds, hours or days, or like a client that polls. */
