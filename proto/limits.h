@@ -146,10 +146,13 @@
 #define GV_OFFERED_LEAST      64u    /* as which a shorter offer counts: an answer has headers */
 #define GV_REPAIR_MIN_MS      60000u /* with a random peer, every 60 to 300 s */
 #define GV_REPAIR_MAX_MS      300000u
-#define GV_REPAIR_SPLIT       16u   /* ranges that one that differs is split into */
-#define GV_REPAIR_LIST        32u   /* a range of up to so many is sent as ids */
-#define GV_REPAIR_PER_MINUTE  128u  /* reconcile messages answered on a link */
-#define GV_ACKS_PER_MINUTE    2048u /* of own statements, a peer: 64 an hour in 24 h, and some */
+/* Comparisons in a row that nobody answers, for all whom a node has may be dry: then it looks for
+ * somebody new. */
+#define GV_REPAIR_UNANSWERED 2u
+#define GV_REPAIR_SPLIT      16u   /* ranges that one that differs is split into */
+#define GV_REPAIR_LIST       32u   /* a range of up to so many is sent as ids */
+#define GV_REPAIR_PER_MINUTE 128u  /* reconcile messages answered on a link */
+#define GV_ACKS_PER_MINUTE   2048u /* of own statements, a peer: 64 an hour in 24 h, and some */
 /* Of what a peer said before, acknowledged again: 4 frames of 64, or what one says again who
  * lost the answer. */
 #define GV_REPEATS_PER_MINUTE 256u

@@ -321,12 +321,37 @@ static void answer_free(struct answer *answer)
     free(answer);
 }
 
+static void note_answer(struct gv_core *core)
+{
+    if (core->unanswered == 0)
+        return;
+    core->unanswered = 0;
+    if (core->haul_tries == 0 || core->now_ms >= core->haul_ms)
+        core->repair_ms = in_turn_ms(core);
+}
+
+/* Begun in turn: whoever has nothing left does not answer, and then another is asked soon; when all
+ * seem to be dry, and bring no news either, somebody new is looked for, who answers. Returns
+ * whether that is due. */
+static bool look_beyond(struct gv_core *core)
+{
+    if (core->unanswered == GV_REPAIR_UNANSWERED) {
+        core->unanswered = 0;
+        core->feeler_ms = core->now_ms;
+        return true;
+    }
+    core->unanswered++;
+    core->repair_ms = soon_ms(core);
+    return false;
+}
+
 void gv_repair_answer(struct gv_core *core, struct gv_link *link)
 {
     const struct gv_message *message = &core->message;
     struct gv_key low = {.minute = message->low_minute};
     struct answer *answer;
 
+    note_answer(core);
     if (message->range_count == 0) {
         end_here(core, link, message->tree);
         return;
@@ -455,6 +480,8 @@ void gv_repair_tick(struct gv_core *core)
     core->repair_ms = urgent && --core->haul_tries > 0 ? soon_ms(core) : in_turn_ms(core);
     struct gv_link *link = random_member(core);
     if (!link || (!urgent && !gv_repair_allows(core, link)))
+        return;
+    if (!urgent && look_beyond(core))
         return;
     if (urgent) {
         link->haul_ms = gv_core_after(core, GV_EXCHANGE_MS);

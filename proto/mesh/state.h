@@ -294,6 +294,7 @@ struct gv_core {
     uint64_t minute_ms;  /* next minute's work */
     uint64_t feeler_ms;  /* next look beyond the peers (SPEC 9.4) */
     uint64_t repair_ms;  /* next repair with a random peer */
+    unsigned unanswered; /* so many were begun, and nobody had room to answer */
     uint64_t haul_ms;    /* until then repair is worth as much as news, */
     unsigned haul_tries; /* so many comparisons are begun all the same */
     uint32_t haul_left;  /* for so many bytes at most */

@@ -229,6 +229,31 @@ static void what_a_haul_costs_is_bounded(void **state)
     free_many(records);
 }
 
+/* Comparing in turn: whoever does not answer is dry, another is asked soon, and then somebody new.
+ */
+static void who_is_not_answered_looks_beyond(void **state)
+{
+    const uint64_t never = UINT64_MAX / 2;
+    struct gv_core *core = host.core;
+
+    puppet_forget(&puppet);
+    puppet_forget(&other);
+    core->feeler_ms = never;
+    core->repair_ms = core->now_ms;
+    run(1000);
+    assert_int_equal(compared(), 2); /* of both trees */
+    say_he_holds(puppet.count[GV_MESSAGE_RECONCILE] ? &puppet : &other, SAME, 0);
+    run(2 * GV_HAUL_REPAIR_MS);
+    assert_int_equal(compared(), 2);
+    core->repair_ms = core->now_ms;
+    run(2 * GV_HAUL_REPAIR_MS);
+    assert_int_equal(compared(), 2 + 2 * GV_REPAIR_UNANSWERED);
+    assert_int_equal(core->feeler_ms, never);
+    run(2 * GV_HAUL_REPAIR_MS);
+    assert_true(core->feeler_ms < never);
+    assert_int_equal(compared(), 2 + 2 * GV_REPAIR_UNANSWERED);
+}
+
 /* More than anybody may have of the savings. */
 static void hold_much(void)
 {
@@ -360,7 +385,8 @@ int main(void)
         STORY(a_haul_is_offered_and_not_pushed), STORY(a_burst_of_news_is_pushed),
         STORY(after_a_haul_repair_is_news),      STORY(who_gave_all_away_compares_all_the_same),
         STORY(what_a_haul_costs_is_bounded),     STORY(words_leave_a_haul_its_turn),
-        STORY(savings_are_nobodys_alone),        STORY(a_haul_is_asked_for_once),
+        STORY(savings_are_nobodys_alone),        STORY(who_is_not_answered_looks_beyond),
+        STORY(a_haul_is_asked_for_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
