@@ -50,6 +50,7 @@ int gv_driver_step(struct gv_driver *driver, const struct gv_event *event)
 {
     if (driver->is_broken)
         return GV_ERR_STATE;
+    driver->stepped = true;
     int rc = gv_core_step(driver->core, now_ms(), event, &driver->pending);
     if (driver->pending.failed)
         gv_driver_break(
@@ -242,16 +243,25 @@ static void on_timer(uv_timer_t *timer)
     gv_driver_expire(driver);
 }
 
+/* Most turns step no core, and set the timer for no other time than it is set for. */
 static void arm(struct gv_driver *driver)
 {
-    uint64_t deadline = gv_core_deadline(driver->core), now = now_ms();
     uint64_t commit = gv_hold_deadline(&driver->hold), log = gv_driver_waits_for_log(driver);
+    uint64_t now = now_ms(), deadline;
+
+    if (driver->stepped)
+        driver->core_due_ms = gv_core_deadline(driver->core);
+    driver->stepped = false;
+    deadline = driver->core_due_ms;
 
     if (commit != UINT64_MAX && log > 0)
         commit = now + log; /* or when on_copied comes */
     deadline = commit < deadline ? commit : deadline;
     if (gv_driver_log_deadline(driver) < deadline)
         deadline = gv_driver_log_deadline(driver);
+    if (deadline == driver->armed_ms && uv_is_active((uv_handle_t *)&driver->timer))
+        return;
+    driver->armed_ms = deadline;
     /* libuv's clock stands still within a turn: a timer counts from its start. */
     uv_update_time(driver->loop);
     uv_timer_start(&driver->timer, on_timer, deadline > now ? deadline - now : 0, 0);

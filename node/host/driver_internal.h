@@ -35,7 +35,10 @@ struct gv_driver {
     struct gv_subject unnamed; /* while it is erased; family none: nobody is */
     bool numbers_known;        /* the store held the last sequence number */
     uv_timer_t timer, retry, stop_timer;
-    uv_async_t copied; /* the store's log is copied */
+    bool stepped;         /* since core_due_ms was asked for: nothing else moves it */
+    uint64_t core_due_ms; /* step clock: when the core wants to be woken */
+    uint64_t armed_ms;    /* step clock: for when the timer was set */
+    uv_async_t copied;    /* the store's log is copied */
     uv_prepare_t prepare;
     uv_check_t check;
     int handles;

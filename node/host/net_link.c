@@ -518,11 +518,14 @@ void gv_net_send(struct gv_net *net, uint32_t number, const uint8_t *data, size_
         gv_net_link_drop(link);
         return;
     }
-    link->dirty = true;
+    link->dirty = net->any_dirty = true;
 }
 
 void gv_net_flush(struct gv_net *net)
 {
+    if (!net->any_dirty)
+        return;
+    net->any_dirty = false;
     for (struct gv_net_link *l = net->links, *next; l; l = next) {
         next = l->next;
         if (l->dirty)

@@ -47,6 +47,7 @@ struct gv_net {
     uv_loop_t *loop;
     struct gv_net_callbacks callbacks;
     bool online, stopped;
+    bool any_dirty; /* some link has something to be written */
     unsigned incoming_max, incoming;
     uint32_t last_incoming;
     uv_tcp_t listeners[GV_NET_LISTEN_MAX + 1]; /* one more: [::] that became 0.0.0.0 */

@@ -15,6 +15,7 @@
 #include "node/ingest/syslog.h"
 #include "node/ingest/tail.h"
 #include "node/ingest/timestamp.h"
+#include "node/ingest/watched.h"
 
 /* How often a quiet file or journal is looked at: half of this is what a verdict comes later. */
 #define POLL_MS 250
@@ -47,6 +48,7 @@ struct source {
     bool busy;                 /* it is being read, further up the stack */
     bool behind;               /* more than could be read is waiting; a file or journal */
     struct gv_still still;     /* of a file */
+    struct gv_watched watched; /* while that is quiet */
     enum gv_source_state told; /* the last state that on_progress was called for */
 };
 
@@ -278,14 +280,48 @@ static bool look_if_changed(struct source *source)
     return more;
 }
 
+static void on_time(uv_timer_t *timer);
+
+static void on_stirred(void *context)
+{
+    struct source *source = context;
+
+    if (source->owner->running)
+        uv_timer_start(&source->timer, on_time, WAIT_MS, 0);
+}
+
+/* Whether the kernel tells of the next line. Between the last look and the watch something may have
+ * come, which it does not tell of: so it is asked once more whether nothing has. */
+static bool is_watched(struct source *source)
+{
+    struct gv_still *still = &source->still;
+
+    if (source->where.kind != GV_LOG_FILE || source->behind || !still->known)
+        return false;
+    return gv_watched_is(&source->watched, &still->was) ||
+           (gv_watched_begin(&source->watched, source->owner->loop, source->tail.path, &still->was,
+                             on_stirred, source) &&
+            gv_still(still, source->tail.path));
+}
+
 static void on_time(uv_timer_t *timer)
 {
     struct source *source = timer->data;
+
+    if (source->watched.on)
+        source->still.left = 0; /* it was quiet for two seconds: what no time tells */
     bool wait = must_wait(source);
     bool more = !wait && look_if_changed(source);
+    bool watched = !wait && !more && source->owner->running && is_watched(source);
 
+    if (!watched)
+        gv_watched_end(&source->watched);
     if (source->owner->running)
-        uv_timer_start(timer, on_time, wait || more ? WAIT_MS : POLL_MS, 0);
+        uv_timer_start(timer, on_time,
+                       watched        ? GV_WATCHED_MS
+                       : wait || more ? WAIT_MS
+                                      : POLL_MS,
+                       0);
 }
 
 /* ---- Syslog sockets -------------------------------------------------------------------------- */
@@ -532,6 +568,7 @@ void gv_sources_stop(struct gv_sources *sources)
         if (source->poll_open)
             uv_close((uv_handle_t *)&source->poll, NULL);
         source->timer_open = source->poll_open = false;
+        gv_watched_close(&source->watched);
         if (source->where.kind == GV_LOG_SYSLOG_UDP || source->where.kind == GV_LOG_SYSLOG_UNIX)
             gv_syslog_close(&source->syslog); /* its name is free for who comes next */
     }

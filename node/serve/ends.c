@@ -7,7 +7,7 @@
 
 #define NEAR   128u
 #define FAR    127u
-#define FAR_MS 15000u
+#define FAR_MS (GV_ENDS_FAR_MS / 2)
 /* Entries whose subject has moved to an earlier slot, beyond as many as wait. */
 #define MOVED_MAX 65536u
 #define KEEP      1024u /* a slot that was larger gives its memory back */
@@ -135,6 +135,17 @@ static unsigned due(struct gv_ends *ends, uint64_t now_ms)
         else
             ends->far++;
     }
+}
+
+uint64_t gv_ends_when(const struct gv_ends *ends)
+{
+    uint64_t when = UINT64_MAX;
+
+    for (unsigned i = 0; i < NEAR + FAR; i++) {
+        uint64_t at = ends->slots[i].count > 0 ? time_of(ends, i) : UINT64_MAX;
+        when = at < when ? at : when;
+    }
+    return when;
 }
 
 bool gv_ends_due(struct gv_ends *ends, uint64_t now_ms)

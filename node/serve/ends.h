@@ -12,6 +12,8 @@
 #include "proto/subject.h"
 
 #define GV_ENDS_STEP_MS 250u
+/* One whose time is further off may be gone through, and put on, by so much earlier. */
+#define GV_ENDS_FAR_MS 30000u
 
 struct gv_ends;
 
@@ -25,6 +27,9 @@ void gv_ends_free(struct gv_ends *ends);
 int gv_ends_put(struct gv_ends *ends, const struct gv_subject *subject, uint64_t at_ms);
 /* Whether there is one whose time has come. */
 bool gv_ends_due(struct gv_ends *ends, uint64_t now_ms);
+/* When the next one's time may come, by the clock of gv_ends_new, or a moment before it: until then
+ * nothing is due; UINT64_MAX: never. Looks at each slot. */
+uint64_t gv_ends_when(const struct gv_ends *ends);
 /* That one, or the next of several; it is forgotten here. False: none, until the next step. */
 bool gv_ends_next(struct gv_ends *ends, struct gv_subject *out, uint64_t now_ms);
 

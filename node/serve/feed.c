@@ -46,6 +46,7 @@ struct gv_feed {
     unsigned handles;
     struct walk round;
     uint64_t round_ms[LISTS]; /* since when */
+    uint64_t due_ms;          /* when `due` fires; UINT64_MAX: it does not */
     uint64_t turn_ms;         /* of the loop, and how much was told of in it */
     unsigned told;
 };
@@ -112,6 +113,31 @@ static uint64_t unix_now(const struct gv_feed *feed)
     return o->unix_ms ? o->unix_ms(o->context) : gv_unix_ms();
 }
 
+static void on_due(uv_timer_t *timer);
+
+static void wake_at(struct gv_feed *feed, uint64_t at_ms)
+{
+    uint64_t now = uv_now(feed->options.loop);
+
+    if (at_ms >= feed->due_ms)
+        return;
+    feed->due_ms = at_ms;
+    uv_timer_start(&feed->due, on_due, at_ms > now ? at_ms - now : 0, 0);
+}
+
+/* Whoever is to be decided at that time waits in a slot that is emptied a step later, or, for one
+ * that is far away, up to two of its steps earlier. */
+static int put_end(struct gv_feed *feed, const struct gv_subject *subject, uint64_t at_ms)
+{
+    uint64_t now = uv_now(feed->options.loop);
+    int rc = gv_ends_put(feed->ends, subject, at_ms);
+
+    if (rc == GV_OK)
+        wake_at(feed,
+                (at_ms > now + GV_ENDS_FAR_MS ? at_ms - GV_ENDS_FAR_MS : now) + GV_ENDS_STEP_MS);
+    return rc;
+}
+
 /* Where that fails, the round comes by. */
 static void await_end(struct gv_feed *feed, const struct state *state,
                       const struct gv_subject *subject)
@@ -121,7 +147,7 @@ static void await_end(struct gv_feed *feed, const struct state *state,
     if (end == UINT64_MAX)
         return;
     uint64_t ms = end > unix_ms ? end - unix_ms : 0;
-    if (gv_ends_put(feed->ends, subject, uv_now(feed->options.loop) + ms) != GV_OK)
+    if (put_end(feed, subject, uv_now(feed->options.loop) + ms) != GV_OK)
         gv_log_limited(GV_LOG_WARNING, "what ends by itself may stay listed for minutes");
 }
 
@@ -151,7 +177,7 @@ void gv_feed_about(struct gv_feed *feed, const struct gv_subject *subject)
     if (now != feed->turn_ms)
         feed->told = 0;
     feed->turn_ms = now;
-    if (feed->told++ < GV_FEED_AT_ONCE || gv_ends_put(feed->ends, subject, now) != GV_OK)
+    if (feed->told++ < GV_FEED_AT_ONCE || put_end(feed, subject, now) != GV_OK)
         gv_feed_subject(feed, subject);
 }
 
@@ -260,6 +286,8 @@ static bool some_of_ends(struct gv_feed *feed)
 
     for (; left > 0 && gv_ends_next(feed->ends, &subject, now); left--)
         gv_feed_subject(feed, &subject);
+    if (left > 0 && gv_ends_when(feed->ends) != UINT64_MAX)
+        wake_at(feed, gv_ends_when(feed->ends));
     return left == 0;
 }
 
@@ -340,6 +368,20 @@ void gv_feed_finish(struct gv_feed *feed)
 
 /* ---- in turn --------------------------------------------------------------------------------- */
 
+/* When one of the lists is to be gone through further, or again: where few are on them, once in
+ * two seconds and not eight times. */
+static uint64_t next_round_ms(const struct gv_feed *feed, uint64_t now_ms)
+{
+    uint64_t next_ms = now_ms + GV_FEED_ROUND_MS;
+
+    for (enum list list = LISTED; list < LISTS; list++) {
+        if (!feed->round.done[list])
+            return now_ms + GV_FEED_SWEEP_MS;
+        next_ms = sooner(next_ms, feed->round_ms[list] + GV_FEED_ROUND_MS);
+    }
+    return next_ms;
+}
+
 static void on_round(uv_timer_t *timer)
 {
     struct gv_feed *feed = timer->data;
@@ -354,17 +396,21 @@ static void on_round(uv_timer_t *timer)
         for (unsigned i = 0; i < GV_FEED_SWEEP_COUNT && step(feed, &feed->round, list, NULL); i++)
             ;
     }
+    uv_timer_start(timer, on_round, next_round_ms(feed, now_ms) - now_ms, 0);
 }
 
 static void on_due(uv_timer_t *timer)
 {
     struct gv_feed *feed = timer->data;
+    bool due = gv_ends_due(feed->ends, uv_now(timer->loop));
 
-    if (!gv_ends_due(feed->ends, uv_now(timer->loop)))
-        return;
-    if (feed->options.clock)
+    feed->due_ms = UINT64_MAX;
+    if (due && feed->options.clock)
         feed->options.clock(feed->options.context);
-    gv_slices_begin(&feed->slices);
+    if (due)
+        gv_slices_begin(&feed->slices); /* and then it is set again */
+    else if (gv_ends_when(feed->ends) != UINT64_MAX)
+        wake_at(feed, gv_ends_when(feed->ends));
 }
 
 /* ---- questions ------------------------------------------------------------------------------- */
@@ -400,11 +446,10 @@ size_t gv_feed_bytes(const struct gv_feed *feed)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static void start_timer(struct gv_feed *feed, uv_timer_t *timer, uv_timer_cb callback, unsigned ms)
+static void add_timer(struct gv_feed *feed, uv_timer_t *timer)
 {
     uv_timer_init(feed->options.loop, timer);
     timer->data = feed;
-    uv_timer_start(timer, callback, ms, ms);
     uv_unref((uv_handle_t *)timer);
     feed->handles++;
 }
@@ -431,10 +476,12 @@ int gv_feed_start(struct gv_feed **out, const struct gv_feed_options *options)
     }
     gv_slices_init(&feed->slices, options->loop, some, feed);
     feed->handles++;
+    add_timer(feed, &feed->timer);
+    add_timer(feed, &feed->due);
+    feed->due_ms = UINT64_MAX;
     gv_feed_all(feed);
     gv_feed_finish(feed); /* nobody is served yet */
-    start_timer(feed, &feed->timer, on_round, GV_FEED_SWEEP_MS);
-    start_timer(feed, &feed->due, on_due, GV_ENDS_STEP_MS);
+    uv_timer_start(&feed->timer, on_round, GV_FEED_SWEEP_MS, 0);
     *out = feed;
     return GV_OK;
 }
