@@ -26,8 +26,9 @@ struct gv_sim_options {
     size_t nodes;
     double hours;
     uint64_t seed, last_seed; /* swarm: from, to */
-    double sightings; /* per node and hour: addresses that fail here often enough to signal */
-    double attackers; /* an hour, that share these sightings; 0: as their victims are drawn */
+    double sightings;      /* per node and hour: addresses that fail here often enough to signal */
+    double attackers;      /* an hour, that share these sightings; 0: as their victims are drawn */
+    double attackers_most; /* an hour: who visits several visits more instead; 0: no limit */
     size_t behind_nat, offline; /* percent of the nodes */
     size_t networks;            /* that they lie in, for latency; 0: each pair is drawn alike */
     struct gv_faults faults;

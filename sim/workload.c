@@ -82,6 +82,35 @@ static uint32_t *draw_shares(struct gv_drbg *drbg, size_t count, size_t nodes, s
     return shares;
 }
 
+/* There are only so many: where they are too few for `wanted` visits, four in five still have one
+ * victim, and the others share what is left as they were drawn. NULL: they are not too few. */
+static uint32_t *draw_crowded(struct gv_drbg *drbg, size_t count, size_t nodes, size_t wanted)
+{
+    uint32_t *shares = malloc((count + 1) * sizeof *shares);
+    uint64_t sum = 0, several = 0, done = 0;
+
+    gv_assert(shares);
+    for (size_t i = 0; i < count; i++) {
+        shares[i] = i == 0 ? 2 : draw_victims(drbg, nodes);
+        sum += shares[i];
+        several += shares[i] > 1 ? shares[i] : 0;
+    }
+    if (sum >= wanted) {
+        free(shares);
+        return NULL;
+    }
+    uint64_t left = wanted - sum;
+    for (size_t i = 0; i < count; i++) {
+        if (shares[i] == 1)
+            continue;
+        uint64_t before = left * done / several;
+        done += shares[i];
+        uint64_t share = shares[i] + left * done / several - before;
+        shares[i] = (uint32_t)(share < nodes ? share : nodes);
+    }
+    return shares;
+}
+
 void gv_workload_draw(struct gv_workload *out, const struct gv_world *world,
                       const struct gv_sim_options *options, uint64_t end_ms, uint64_t warmup_ms,
                       uint64_t calm_ms)
@@ -98,9 +127,18 @@ void gv_workload_draw(struct gv_workload *out, const struct gv_world *world,
         seed[1 + i] = (uint8_t)(world->options.seed >> (56 - 8 * i));
     gv_drbg_init(&drbg, seed);
     memset(out, 0, sizeof *out);
-    out->visits = calloc(wanted + count + nodes, sizeof *out->visits);
+    out->visits = calloc(wanted + count + nodes, sizeof *out->visits); /* of a crowd: `wanted` */
     gv_assert(out->visits);
     uint32_t *shares = count ? draw_shares(&drbg, count, nodes, wanted) : NULL;
+    if (options->attackers_most > 0 && !shares) {
+        struct gv_drbg other = drbg; /* where there are enough, the run is as without a limit */
+        size_t most = (size_t)(options->attackers_most * hours) + 1;
+        shares = draw_crowded(&other, most, nodes, wanted);
+        if (shares) {
+            drbg = other;
+            count = most;
+        }
+    }
     while (shares ? out->attackers < count : out->count < wanted) {
         uint32_t victims = shares                ? shares[out->attackers]
                            : out->attackers == 0 ? 2

@@ -486,7 +486,7 @@ int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effec
         return rc;
     rc = set_sync(persist, has_own_word(effects), error);
 
-    if (rc == GV_OK && sqlite3_exec(persist->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+    if (rc == GV_OK && gv_db_run(persist->sql[GV_SQL_BEGIN], "") != GV_OK)
         rc = (sqlite3_errcode(persist->db) & 0xff) == SQLITE_BUSY ? GV_ERR_BUSY : GV_ERR_IO;
     if (rc != GV_OK)
         return fail_with(persist, rc, error);
@@ -495,7 +495,7 @@ int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effec
         rc = put_kept(persist);
     if (rc == GV_OK)
         rc = gv_persist_put_minutes(persist, unix_ms);
-    if (rc == GV_OK && sqlite3_exec(persist->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+    if (rc == GV_OK && gv_db_run(persist->sql[GV_SQL_COMMIT], "") != GV_OK)
         rc = GV_ERR_IO;
     if (rc != GV_OK) {
         rc = fail_with(persist, rc, error);

@@ -70,6 +70,8 @@ const char *const gv_persist_sql_text[GV_SQL_COUNT] = {
     [GV_SQL_LATEST_STATISTIC] = "SELECT key, value, mac FROM statistic WHERE key >= ?1 AND key < ?2"
                                 " ORDER BY key DESC LIMIT ?3",
     [GV_SQL_EXPIRE_STATISTIC] = "DELETE FROM statistic WHERE key >= ?1 AND key < ?2",
+    [GV_SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [GV_SQL_COMMIT] = "COMMIT",
 };
 
 void gv_persist_mac(const struct gv_persist *persist, uint8_t out[GV_PERSIST_MAC], uint8_t table,

@@ -48,6 +48,8 @@ enum gv_persist_sql {
     GV_SQL_LIST_STATISTIC,
     GV_SQL_LATEST_STATISTIC,
     GV_SQL_EXPIRE_STATISTIC,
+    GV_SQL_BEGIN,
+    GV_SQL_COMMIT,
     GV_SQL_COUNT
 };
 extern const char *const gv_persist_sql_text[GV_SQL_COUNT];
@@ -77,10 +79,10 @@ struct gv_persist {
         struct gv_statistics row;
     } latest[2]; /* minutes, hours: lines go on where those before them ended */
     char *path, *number_path;
-    uint64_t ceiling;    /* what the file at number_path says; 0: nothing */
-    bool number_bad;     /* it is there and cannot be believed */
-    bool log_left;       /* gv_persist_empty_log did not */
-    bool log_names;      /* the log of writes still has the name of who logged in since */
+    uint64_t ceiling; /* what the file at number_path says; 0: nothing */
+    bool number_bad;  /* it is there and cannot be believed */
+    bool log_left;    /* gv_persist_empty_log did not */
+    bool log_names;   /* the log of writes still has the name of who logged in since */
     struct gv_persist_file files[GV_PERSIST_FILES]; /* as they were when they were opened */
     struct gv_text full; /* not "": the disk is, the file is open for reading alone, and why */
     struct gv_checkpoint *checkpoint; /* NULL: within the commits */

@@ -318,7 +318,7 @@ static void on_time(uv_timer_t *timer)
         gv_watched_end(&source->watched);
     if (source->owner->running)
         uv_timer_start(timer, on_time,
-                       watched        ? GV_WATCHED_MS
+                       watched        ? GV_WATCHED_MS - uv_now(timer->loop) % GV_WATCHED_MS
                        : wait || more ? WAIT_MS
                                       : POLL_MS,
                        0);

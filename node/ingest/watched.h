@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <uv.h>
 
-/* How often it is looked at all the same. */
+/* How often it is looked at all the same: at full multiples of it, by the loop's clock. */
 #define GV_WATCHED_MS 2000
 
 struct gv_watched {

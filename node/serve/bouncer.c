@@ -203,10 +203,13 @@ static uint64_t wall_clock(void *context)
     return gv_unix_ms();
 }
 
-/* With nothing to renew there is no hurry. */
+/* With nothing to renew there is no hurry, and the process is woken with others that have none. */
 static void on_timer(uv_timer_t *timer)
 {
-    uv_timer_set_repeat(timer, gv_bouncers_renew(timer->data) ? TURN_MS : IDLE_TURN_MS);
+    bool busy = gv_bouncers_renew(timer->data);
+    uint64_t idle_ms = IDLE_TURN_MS - uv_now(timer->loop) % IDLE_TURN_MS;
+
+    uv_timer_start(timer, on_timer, busy ? TURN_MS : idle_ms, 0);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -252,7 +255,7 @@ int gv_bouncers_start(struct gv_bouncers **out, const struct gv_bouncers_options
     gv_bouncers_watch(b);
     uv_timer_init(options->loop, &b->timer);
     b->timer.data = b;
-    uv_timer_start(&b->timer, on_timer, TURN_MS, TURN_MS);
+    uv_timer_start(&b->timer, on_timer, TURN_MS, 0);
     uv_unref((uv_handle_t *)&b->timer);
     *out = b;
     return GV_OK;

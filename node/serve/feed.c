@@ -369,17 +369,14 @@ void gv_feed_finish(struct gv_feed *feed)
 /* ---- in turn --------------------------------------------------------------------------------- */
 
 /* When one of the lists is to be gone through further, or again: where few are on them, once in
- * two seconds and not eight times. */
-static uint64_t next_round_ms(const struct gv_feed *feed, uint64_t now_ms)
+ * two seconds and not eight times; and together with what else happens every two seconds, so that
+ * the process is woken once for all of it. */
+static uint64_t round_pause_ms(const struct gv_feed *feed, uint64_t now_ms)
 {
-    uint64_t next_ms = now_ms + GV_FEED_ROUND_MS;
-
-    for (enum list list = LISTED; list < LISTS; list++) {
+    for (enum list list = LISTED; list < LISTS; list++)
         if (!feed->round.done[list])
-            return now_ms + GV_FEED_SWEEP_MS;
-        next_ms = sooner(next_ms, feed->round_ms[list] + GV_FEED_ROUND_MS);
-    }
-    return next_ms;
+            return GV_FEED_SWEEP_MS;
+    return GV_FEED_ROUND_MS - now_ms % GV_FEED_ROUND_MS;
 }
 
 static void on_round(uv_timer_t *timer)
@@ -388,7 +385,8 @@ static void on_round(uv_timer_t *timer)
     uint64_t now_ms = uv_now(timer->loop);
 
     for (enum list list = LISTED; list < LISTS; list++) {
-        if (feed->round.done[list] && now_ms - feed->round_ms[list] >= GV_FEED_ROUND_MS) {
+        if (feed->round.done[list] &&
+            now_ms / GV_FEED_ROUND_MS > feed->round_ms[list] / GV_FEED_ROUND_MS) {
             feed->round.cursor[list] = 0;
             feed->round.done[list] = false;
             feed->round_ms[list] = now_ms;
@@ -396,7 +394,7 @@ static void on_round(uv_timer_t *timer)
         for (unsigned i = 0; i < GV_FEED_SWEEP_COUNT && step(feed, &feed->round, list, NULL); i++)
             ;
     }
-    uv_timer_start(timer, on_round, next_round_ms(feed, now_ms) - now_ms, 0);
+    uv_timer_start(timer, on_round, round_pause_ms(feed, now_ms), 0);
 }
 
 static void on_due(uv_timer_t *timer)

@@ -108,7 +108,8 @@ static void a_line_is_read_as_it_was_written(void **state)
 {
     static const char *const lines[] = {
         "grapevine-sim run --nodes 6 --hours 1.5 --seed 0 --sightings 0.3 --faults loss=3,kill=50 "
-        "--attackers 99.5 --plant leak --max-mb-per-hour 1 --behind-nat 20 --offline 10 --known "
+        "--attackers 99.5 --attackers-most 200 --plant leak --max-mb-per-hour 1 --behind-nat 20 "
+        "--offline 10 --known "
         "--public --real-crypto",
         ("grapevine-sim run --nodes 6 --hours 1 --seed 1 --sightings 4 --faults none --attackers "
          "1e+06"),
@@ -138,6 +139,7 @@ static void what_cannot_be_done_is_refused(void **state)
                                         "run --behind-nat 91",
                                         "run --offline x",
                                         "run --attackers 0",
+                                        "run --attackers-most 0",
                                         "run --plant rose",
                                         "walk",
                                         "run run",

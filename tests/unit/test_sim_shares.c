@@ -183,6 +183,38 @@ static void as_many_attackers_come_as_were_asked_for(void **state)
     gv_world_free(world);
 }
 
+/* Where there are too few for what the nodes see, four in five still have one victim. */
+static void no_more_attackers_come_than_there_are(void **state)
+{
+    struct gv_world_options options = mesh(50);
+    struct gv_world *world = gv_world_new(&options);
+    struct gv_sim_options run = {.sightings = 8, .attackers_most = 60};
+    struct gv_workload crowded, as_drawn, free_drawn;
+    uint32_t visits[2048];
+    size_t single = 0;
+
+    gv_workload_draw(&crowded, world, &run, 3600000, 0, 0);
+    assert_int_equal(crowded.attackers, 61);
+    count_visits(&crowded, visits);
+    for (size_t a = 0; a < crowded.attackers; a++) {
+        assert_in_range(visits[a], 1, 50);
+        single += visits[a] == 1;
+    }
+    assert_in_range(single, 35, 58);
+    assert_in_range(crowded.count, 300, 402);
+    run.attackers_most = 2000; /* more than come */
+    gv_workload_draw(&as_drawn, world, &run, 3600000, 0, 0);
+    run.attackers_most = 0;
+    gv_workload_draw(&free_drawn, world, &run, 3600000, 0, 0);
+    assert_int_equal(as_drawn.count, free_drawn.count);
+    assert_memory_equal(as_drawn.visits, free_drawn.visits,
+                        as_drawn.count * sizeof *as_drawn.visits);
+    gv_workload_free(&crowded);
+    gv_workload_free(&as_drawn);
+    gv_workload_free(&free_drawn);
+    gv_world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +225,7 @@ int main(void)
         cmocka_unit_test(small_meshes_find_each_other_within_a_minute),
         cmocka_unit_test(a_slow_line_makes_bytes_wait),
         cmocka_unit_test(as_many_attackers_come_as_were_asked_for),
+        cmocka_unit_test(no_more_attackers_come_than_there_are),
     };
 
     gv_assert(sodium_init() >= 0);
