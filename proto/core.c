@@ -198,6 +198,11 @@ bool gv_core_began_known(const struct gv_core *core)
     return core->began_known;
 }
 
+uint64_t gv_core_observed(const struct gv_core *core)
+{
+    return core->observed;
+}
+
 /* ---- events --------------------------------------------------------------------------------- */
 
 static int refuse_row(struct gv_core *core, const struct gv_event *event, int error)
@@ -518,6 +523,7 @@ static int take(struct gv_core *core, const struct gv_event *event)
         gv_link_bytes(core, event->bytes.link, event->bytes.data, event->bytes.len);
         return GV_OK;
     case GV_EVENT_OBSERVATION:
+        core->observed++;
         gv_speak_observation(core, &event->observation);
         return GV_OK;
     case GV_EVENT_LOADED:
@@ -525,6 +531,7 @@ static int take(struct gv_core *core, const struct gv_event *event)
     case GV_EVENT_NEWS:
         return take_news(core, event->news.record, event->news.len);
     case GV_EVENT_COMMAND:
+        core->observed++;
         return obey(core, event);
     }
     return GV_ERR_PROTOCOL;

@@ -49,6 +49,9 @@ int gv_core_new(struct gv_core **out, const struct gv_core_options *options, uin
 void gv_core_free(struct gv_core *core);
 /* Whether it began `known`: else the rows are to be loaded. */
 bool gv_core_began_known(const struct gv_core *core);
+/* Grows with each observation and command: while it is the same, what this host knows by itself of
+ * any subject changes with the time alone. */
+uint64_t gv_core_observed(const struct gv_core *core);
 
 /* The one door. Appends to *effects (the caller clears it). now_ms never goes back. Returns GV_OK,
  * or an error of the event itself: a command that is not valid, news that is not, a row that is

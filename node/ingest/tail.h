@@ -1,6 +1,6 @@
 /* One file, followed by its name: through rename rotation, copytruncate, and its not being there.
- * It is polled rather than watched: two stat calls cost 3 us, and inotify is blind to a network
- * file system. No loop, no clock of its own. (SPEC 10.5) */
+ * It is polled, for inotify is blind to a network file system; when to poll is the caller's affair
+ * (sources.c, watched.h). No loop, no clock of its own. (SPEC 10.5) */
 #ifndef GV_INGEST_TAIL_H
 #define GV_INGEST_TAIL_H
 

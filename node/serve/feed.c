@@ -45,9 +45,10 @@ struct gv_feed {
     uv_timer_t timer, due; /* of the round; of what ends */
     unsigned handles;
     struct walk round;
-    uint64_t round_ms[LISTS]; /* since when */
-    uint64_t due_ms;          /* when `due` fires; UINT64_MAX: it does not */
-    uint64_t turn_ms;         /* of the loop, and how much was told of in it */
+    uint64_t round_ms[LISTS];       /* since when */
+    uint64_t round_observed[LISTS]; /* gv_core_observed then */
+    uint64_t due_ms;                /* when `due` fires; UINT64_MAX: it does not */
+    uint64_t turn_ms;               /* of the loop, and how much was told of in it */
     unsigned told;
 };
 
@@ -379,17 +380,26 @@ static uint64_t round_pause_ms(const struct gv_feed *feed, uint64_t now_ms)
     return GV_FEED_ROUND_MS - now_ms % GV_FEED_ROUND_MS;
 }
 
+/* While nothing is observed here, the time alone makes something of a subject that nobody is told
+ * of: then it is enough every now and then. */
+static bool is_due_again(const struct gv_feed *feed, enum list list, uint64_t now_ms)
+{
+    return now_ms / GV_FEED_ROUND_MS > feed->round_ms[list] / GV_FEED_ROUND_MS &&
+           (gv_core_observed(feed->core) != feed->round_observed[list] ||
+            now_ms - feed->round_ms[list] >= GV_FEED_CALM_MS);
+}
+
 static void on_round(uv_timer_t *timer)
 {
     struct gv_feed *feed = timer->data;
     uint64_t now_ms = uv_now(timer->loop);
 
     for (enum list list = LISTED; list < LISTS; list++) {
-        if (feed->round.done[list] &&
-            now_ms / GV_FEED_ROUND_MS > feed->round_ms[list] / GV_FEED_ROUND_MS) {
+        if (feed->round.done[list] && is_due_again(feed, list, now_ms)) {
             feed->round.cursor[list] = 0;
             feed->round.done[list] = false;
             feed->round_ms[list] = now_ms;
+            feed->round_observed[list] = gv_core_observed(feed->core);
         }
         for (unsigned i = 0; i < GV_FEED_SWEEP_COUNT && step(feed, &feed->round, list, NULL); i++)
             ;

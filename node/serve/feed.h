@@ -16,6 +16,7 @@
 #define GV_FEED_SWEEP_MS    250u
 #define GV_FEED_SWEEP_COUNT 250u
 #define GV_FEED_ROUND_MS    2000u
+#define GV_FEED_CALM_MS     20000u /* while nothing is observed here */
 /* What the core tells of in one turn, at about 2 microseconds each; the rest half a second later.
  */
 #define GV_FEED_AT_ONCE 128u

@@ -299,6 +299,8 @@ struct gv_core {
         haul_next_ms[2]; /* and from then on what is offered, and what comes, makes it so again */
     uint64_t last_repair_ms, clock_noted_ms, full_noted_ms;
     uint64_t bytes_in, bytes_out;
+    uint64_t
+        observed; /* events from this host itself: the local history is as it was while it is */
     uint64_t signals_made, signals_accepted, signals_refused, records_duplicate;
 };
 
