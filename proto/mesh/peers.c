@@ -27,13 +27,19 @@ static uint32_t fold(const uint8_t bytes[16])
 
 static struct gv_book_mark mark_of(const struct gv_book_entry *entry)
 {
-    return (struct gv_book_mark){fold(entry->address.bytes), fold(entry->instance)};
+    return (struct gv_book_mark){fold(entry->address.bytes), fold(entry->instance), entry->link};
 }
 
 /* What it is of, or where, has changed. */
 static void mark(struct gv_book *book, const struct gv_book_entry *entry)
 {
     book->marks[entry - book->entries] = mark_of(entry);
+}
+
+static void set_link(struct gv_book *book, struct gv_book_entry *entry, uint32_t link)
+{
+    entry->link = link;
+    mark(book, entry);
 }
 
 static struct gv_book_entry *find_host(struct gv_book *book, const char *host)
@@ -63,7 +69,7 @@ static struct gv_book_entry *find(struct gv_book *book, const struct gv_address 
 static struct gv_book_entry *of_link(struct gv_book *book, uint32_t link)
 {
     for (size_t i = 0; i < book->count; i++)
-        if (book->entries[i].link == link)
+        if (book->marks[i].link == link)
             return &book->entries[i];
     return NULL;
 }
@@ -269,7 +275,7 @@ void gv_book_moved(struct gv_core *core, uint32_t from, uint32_t to)
     struct gv_book_entry *entry = of_link(&core->book, from);
 
     if (entry)
-        entry->link = to;
+        set_link(&core->book, entry, to);
 }
 
 /* 2 s, doubling, up to 10 minutes, for ever; a quarter of jitter either way, so that a mesh that
@@ -321,7 +327,7 @@ void gv_book_ended(struct gv_core *core, const struct gv_link *link)
 
     if (!entry)
         return;
-    entry->link = 0;
+    set_link(&core->book, entry, 0);
     /* Only who stayed for a while is worth dialling at once again: a handshake alone proves little.
      */
     if (link->member && core->now_ms - link->member_ms >= GV_PEER_STAYS_MS)
@@ -386,7 +392,7 @@ static bool may_dial(const struct gv_core *core, const struct gv_book_entry *ent
         return false;
     if (memcmp(entry->instance, nobody, GV_ID_LEN) == 0)
         return true;
-    const struct gv_instance *known = gv_roster_instance(&core->roster, entry->instance);
+    const struct gv_instance *known = gv_roster_own_instance(&core->roster, entry->instance);
     if (known && (known->revoked_min != GV_NEVER || known->fault_min != GV_NEVER))
         return false;
     const struct gv_link *link = gv_link_of(core, entry->instance);
@@ -471,7 +477,7 @@ static void dial_own(struct gv_core *core)
             continue;
         if (may_dial(core, entry)) {
             links++;
-            entry->link = gv_link_dial(core, &entry->address, entry->host);
+            set_link(book, entry, gv_link_dial(core, &entry->address, entry->host));
             if (entry->link == 0) /* no room */
                 entry->next_ms = gv_core_after(core, GV_DIAL_FIRST_MS);
         }
@@ -487,7 +493,7 @@ void gv_book_tick(struct gv_core *core)
         struct gv_book_entry *entry = choose(core);
         if (!entry)
             return;
-        entry->link = gv_link_dial(core, &entry->address, entry->host);
+        set_link(&core->book, entry, gv_link_dial(core, &entry->address, entry->host));
         if (entry->link == 0) { /* no room, or no memory */
             core->book.pause_ms = gv_core_after(core, GV_DIAL_FIRST_MS);
             return;
@@ -504,7 +510,7 @@ static bool may_feel(struct gv_core *core)
 /* To compare sets, and no more yet. */
 static void feel(struct gv_core *core, struct gv_book_entry *entry)
 {
-    entry->link = gv_link_dial(core, &entry->address, entry->host);
+    set_link(&core->book, entry, gv_link_dial(core, &entry->address, entry->host));
     if (entry->link != 0)
         gv_link_find(core, entry->link)->feeler = true;
 }

@@ -25,10 +25,11 @@ struct gv_book_entry {
     uint64_t rank;    /* secret order, so that nobody can place himself in it */
 };
 
-/* Of an entry's address and instance, so that looking for either is a walk through 8 kB and not
- * 100. Nothing is decided by them: what has the same is looked at. */
+/* Of an entry's address and instance, and its link, so that looking for one of them is a walk
+ * through 12 kB and not 100. Nothing is decided by the first two: what has the same is looked at.
+ */
 struct gv_book_mark {
-    uint32_t address, instance;
+    uint32_t address, instance, link;
 };
 
 struct gv_book {

@@ -188,6 +188,15 @@ const struct gv_instance *gv_roster_instance(const struct gv_roster *roster,
     return find_row(roster, GV_ROWS_INSTANCES, has_id, id, id);
 }
 
+const struct gv_instance *gv_roster_own_instance(const struct gv_roster *roster,
+                                                 const uint8_t id[GV_ID_LEN])
+{
+    if (roster->rows[GV_ROWS_INSTANCES].count == 0)
+        return NULL;
+    return gv_table_find(&roster->rows[GV_ROWS_INSTANCES],
+                         gv_roster_hash(roster->hash_key, GV_ROWS_INSTANCES, id), has_id, id);
+}
+
 const struct gv_certificate_row *gv_roster_certificate(const struct gv_roster *roster,
                                                        const uint8_t id[GV_ID_LEN])
 {

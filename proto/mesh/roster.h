@@ -47,6 +47,10 @@ const struct gv_instance *gv_roster_numbered(const struct gv_roster *roster, siz
 typedef const void *(*gv_next_row)(const struct gv_roster *, enum gv_rows, size_t *);
 const struct gv_instance *gv_roster_instance(const struct gv_roster *roster,
                                              const uint8_t id[GV_ID_LEN]);
+/* The same of those alone that are not as they stand in the base: who is revoked or at fault is one
+ * of them. */
+const struct gv_instance *gv_roster_own_instance(const struct gv_roster *roster,
+                                                 const uint8_t id[GV_ID_LEN]);
 /* Of a certificate's row, as they are now. */
 const struct gv_instance *gv_roster_author(const struct gv_roster *roster,
                                            const struct gv_certificate_row *row);

@@ -52,7 +52,7 @@ static void near_is_near_and_far_is_far(void **state)
     draw(table, network_of, 1);
     for (size_t a = 0; a < MEMBERS; a++)
         for (size_t b = 0; b < MEMBERS; b++) {
-            uint32_t ms = way(a, b);
+            uint32_t ms = a == b ? 0 : way(a, b);
             if (a == b)
                 continue;
             assert_int_equal(ms, way(b, a));
