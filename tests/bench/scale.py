@@ -8,9 +8,10 @@ that can be, and how far that is off where a larger one was simulated after all 
 hours, but used if they are there.
 
 A mesh sees A new attackers an hour at most, as the small models have it; of them a fifth visits several nodes. What drives:
-news, cases that are published and address records that are renewed every seven days, an hour; sightings of a node; the
-logarithm of the nodes. No coefficient is below zero. The busiest node is told as a multiple of the mean, the largest
-that was seen."""
+news, cases that are published and address records that are renewed every seven days, an hour; sightings of a node; nodes.
+Each cause is a product of powers of its drivers: frames share headers the more of them there are. A run that was simulated
+is told with the cases that it published, one that was not with as many as its attackers lead to. The busiest node is told
+as a multiple of the mean, the largest that was seen."""
 import argparse
 import json
 import math
@@ -19,13 +20,12 @@ import subprocess
 import sys
 
 RENEWED_H = 7 * 24  # an address record (SPEC 8.5)
-DRIVERS = {  # of each cause, besides what is always there
-    "sessions": ("sightings", "log_nodes"),
+DRIVERS = {  # of each cause
+    "sessions": ("sightings", "nodes"),
     "spread": ("news",),
     "trees": ("news",),
     "repair": ("news",),
-    "whisper": ("sightings",),
-    "excess": (),
+    "whisper": ("sightings", "nodes"),
 }
 
 
@@ -63,40 +63,35 @@ def simulated(args, nodes, sightings, make):
 
 
 def drivers(nodes, sightings, published_an_hour):
-    return {"news": published_an_hour + nodes / RENEWED_H, "sightings": sightings, "log_nodes": math.log10(nodes)}
+    return {"news": published_an_hour + nodes / RENEWED_H, "sightings": sightings, "nodes": nodes}
 
 
 def solve(rows, wanted):
-    """Least squares, each relative to its size, by elimination of the normal equations."""
+    """Least squares, by elimination of the normal equations."""
     count = len(rows[0])
-    table = [[sum(r[i] * r[j] / w ** 2 for r, w in zip(rows, wanted)) for j in range(count)] +
-             [sum(r[i] / w for r, w in zip(rows, wanted))] for i in range(count)]
+    table = [[sum(r[i] * r[j] for r in rows) for j in range(count)] + [sum(r[i] * w for r, w in zip(rows, wanted))]
+             for i in range(count)]
     for i in range(count):
-        table[i][i] += 1e-12
         pivot = max(range(i, count), key=lambda k: abs(table[k][i]))
         table[i], table[pivot] = table[pivot], table[i]
         for k in range(count):
-            if k != i and table[i][i] != 0:
+            if k != i:
                 factor = table[k][i] / table[i][i]
                 table[k] = [a - factor * b for a, b in zip(table[k], table[i])]
-    return [table[i][count] / table[i][i] if table[i][i] else 0.0 for i in range(count)]
+    return [table[i][count] / table[i][i] for i in range(count)]
 
 
 def fit(runs, cause):
-    """Coefficients by name; the worst that is below zero is left out, until none is."""
-    names = ["always", *DRIVERS[cause]]
-    wanted = [max(run["bytes_by_cause_mean"][cause], 1.0) for run in runs]
-    while names:
-        rows = [[run["drivers"].get(name, 1.0) for name in names] for run in runs]
-        found = solve(rows, wanted)
-        if min(found) >= 0:
-            return dict(zip(names, found))
-        names.pop(found.index(min(found)))
-    return {}
+    """The factor, and the power of each driver."""
+    rows = [[1.0] + [math.log(run["drivers"][name]) for name in DRIVERS[cause]] for run in runs]
+    wanted = [math.log(max(run["bytes_by_cause_mean"][cause], 1.0)) for run in runs]
+    factor, *powers = solve(rows, wanted)
+    return math.exp(factor), powers
 
 
 def predict(law, of):
-    return {cause: sum(value * of.get(name, 1.0) for name, value in law[cause].items()) for cause in law}
+    return {cause: factor * math.prod(of[name] ** power for name, power in zip(DRIVERS[cause], powers))
+            for cause, (factor, powers) in law.items()}
 
 
 def options():
@@ -129,28 +124,23 @@ def main():
     # Of those who visit several nodes some end before they are reported, and a run has a calm at its end.
     share = sum(is_ for is_, _ in published) / sum(of for _, of in published)
     law = {cause: fit(runs, cause) for cause in DRIVERS}
-    for cause, terms in law.items():
-        print(f"{cause}: " + (" + ".join(f"{value:.0f}{'' if name == 'always' else ' ' + name}" for name, value in terms.items()) or "0"))
-
-    def told(nodes, sightings):
-        cases = share * several_an_hour(nodes, sightings, args.attackers_most)
-        parts = predict(law, drivers(nodes, sightings, cases))
-        return cases, parts, sum(parts.values())
-
+    for cause, (factor, powers) in law.items():
+        print(f"{cause}: {factor:.0f} " + " ".join(f"* {name}^{power:.2f}" for name, power in zip(DRIVERS[cause], powers)))
     worst = 0.0
     print(f"{'nodes':>7} {'U':>3} {'cases/h':>8} {'kB/h fitted':>12} {'simulated':>10} {'off':>6}")
-    cells = [(run["nodes"], run["sightings"], run) for run in runs]
-    cells += [(n, u, simulated(args, n, u, False)) for n, u in args.check]
-    for nodes, sightings, run in cells:
-        cases, _, total = told(nodes, sightings)
-        if run is None:
-            continue
+    checked = [(n, u) for n, u in args.check if simulated(args, n, u, False)]
+    for nodes, sightings in [(run["nodes"], run["sightings"]) for run in runs] + checked:
+        run = simulated(args, nodes, sightings, False)
+        cases = run["published"] / run["hours"]
+        total = sum(predict(law, drivers(nodes, sightings, cases)).values())
         off = total / run["bytes_per_hour_mean"] - 1
-        if (nodes, sightings) in args.check:
+        if (nodes, sightings) in checked:
             worst = max(worst, abs(off))
         print(f"{nodes:>7} {sightings:>3g} {cases:>8.0f} {total / 1e3:>12.0f} {run['bytes_per_hour_mean'] / 1e3:>10.0f} {100 * off:>+5.0f}%")
     for nodes, sightings in args.predict:
-        cases, parts, total = told(nodes, sightings)
+        cases = share * several_an_hour(nodes, sightings, args.attackers_most)
+        parts = predict(law, drivers(nodes, sightings, cases))
+        total = sum(parts.values())
         print(f"scale: {nodes} nodes, {sightings:g} sightings an hour, {cases:.0f} cases an hour: mean {total / 1e3:.0f} kB an hour "
               f"({', '.join(f'{cause} {value / 1e3:.0f}' for cause, value in parts.items())}); busiest {busiest * total / 1e3:.0f}, if it is "
               f"as far above the mean as in the worst run ({busiest:.2f} times); error where it was simulated: "
