@@ -137,6 +137,13 @@ static unsigned due(struct gv_ends *ends, uint64_t now_ms)
     }
 }
 
+uint64_t gv_ends_look(uint64_t at_ms, uint64_t now_ms)
+{
+    uint64_t from_ms = at_ms > now_ms + GV_ENDS_FAR_MS ? at_ms - GV_ENDS_FAR_MS : now_ms;
+
+    return from_ms + GV_ENDS_STEP_MS;
+}
+
 uint64_t gv_ends_when(const struct gv_ends *ends)
 {
     uint64_t when = UINT64_MAX;

@@ -25,6 +25,9 @@ void gv_ends_free(struct gv_ends *ends);
  * sooner: gv_ends_next has it then, at most two steps later, or long before it, and then once.
  * Returns GV_OK, GV_ERR_MEMORY, or GV_ERR_FULL: far too many times have been moved. */
 int gv_ends_put(struct gv_ends *ends, const struct gv_subject *subject, uint64_t at_ms);
+/* When to look, at the latest, for one that was put for at_ms just now: it waits in a slot that is
+ * emptied a step later, or, if it is far off, up to two far steps earlier. */
+uint64_t gv_ends_look(uint64_t at_ms, uint64_t now_ms);
 /* Whether there is one whose time has come. */
 bool gv_ends_due(struct gv_ends *ends, uint64_t now_ms);
 /* When the next one's time may come, by the clock of gv_ends_new, or a moment before it: until then

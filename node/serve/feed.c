@@ -126,16 +126,12 @@ static void wake_at(struct gv_feed *feed, uint64_t at_ms)
     uv_timer_start(&feed->due, on_due, at_ms > now ? at_ms - now : 0, 0);
 }
 
-/* Whoever is to be decided at that time waits in a slot that is emptied a step later, or, for one
- * that is far away, up to two of its steps earlier. */
 static int put_end(struct gv_feed *feed, const struct gv_subject *subject, uint64_t at_ms)
 {
-    uint64_t now = uv_now(feed->options.loop);
     int rc = gv_ends_put(feed->ends, subject, at_ms);
 
     if (rc == GV_OK)
-        wake_at(feed,
-                (at_ms > now + GV_ENDS_FAR_MS ? at_ms - GV_ENDS_FAR_MS : now) + GV_ENDS_STEP_MS);
+        wake_at(feed, gv_ends_look(at_ms, uv_now(feed->options.loop)));
     return rc;
 }
 

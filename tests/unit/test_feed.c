@@ -286,6 +286,56 @@ static void whoever_is_due_comes_in_time(void **state)
     gv_ends_free(ends);
 }
 
+static void put_at(struct gv_ends *ends, const struct gv_subject *subject, uint64_t at,
+                   uint64_t now, uint64_t *wake)
+{
+    uint64_t look = gv_ends_look(at, now);
+
+    assert_int_equal(gv_ends_put(ends, subject, at), GV_OK);
+    *wake = look < *wake ? look : *wake;
+}
+
+/* Looks only when it has to, as the feed does: the loop sleeps in between. */
+static void who_sleeps_in_between_has_nobody_come_late(void **state)
+{
+    const uint8_t key[16] = {1}, seed[GV_SEED_LEN] = {3};
+    static const uint32_t far[] = {1, 1000, 40000, 600000, 90000000};
+    uint64_t now = 123456789, wake = UINT64_MAX, due[200];
+    struct gv_ends *ends = gv_ends_new(key, now);
+    struct gv_subject subject;
+    struct gv_drbg drbg;
+    unsigned looks = 0;
+
+    (void)state;
+    assert_non_null(ends);
+    gv_drbg_init(&drbg, seed);
+    for (unsigned round = 0; round < 200; round++) {
+        uint64_t until = now + gv_drbg_below(&drbg, far[round % 5] / 10 + 1);
+        due[round] = now + gv_drbg_below(&drbg, far[gv_drbg_below(&drbg, 5)]);
+        subject = feed_stage_subject(round);
+        put_at(ends, &subject, due[round], now, &wake);
+        for (; wake <= until; looks++) {
+            now = wake > now ? wake : now;
+            wake = UINT64_MAX;
+            while (gv_ends_next(ends, &subject, now)) {
+                unsigned number = (unsigned)(subject.bytes[2] << 8 | subject.bytes[3]);
+                if (due[number] > now)
+                    put_at(ends, &subject, due[number], now, &wake);
+                else
+                    due[number] = NONE;
+            }
+            wake = gv_ends_when(ends) < wake ? gv_ends_when(ends) : wake;
+            for (unsigned i = 0; i <= round; i++)
+                assert_true(due[i] == NONE || due[i] + 2 * GV_ENDS_STEP_MS >= now);
+        }
+        now = until;
+        for (unsigned i = 0; i <= round; i++)
+            assert_true(due[i] == NONE || due[i] + 2 * GV_ENDS_STEP_MS >= now);
+    }
+    assert_in_range(looks, 1, 20000);
+    gv_ends_free(ends);
+}
+
 /* Whoever moves a time again and again, each time to a sooner one, fills no memory. */
 static void what_moves_is_bounded(void **state)
 {
@@ -317,6 +367,7 @@ int main(void)
         cmocka_unit_test(everything_anew_changes_nothing),
         cmocka_unit_test(hundreds_told_in_one_turn_are_spread),
         cmocka_unit_test(whoever_is_due_comes_in_time),
+        cmocka_unit_test(who_sleeps_in_between_has_nobody_come_late),
         cmocka_unit_test(what_moves_is_bounded),
     };
 

@@ -463,11 +463,52 @@ static void a_retraction_catches_up_with_its_signal(void **state)
         assert_int_not_equal(verdict_at(node), GV_VERDICT_UNTRUSTED);
 }
 
+/* Who is nearest is remembered, and looked for anew when a row of the roster moves; who may keep is
+ * asked each time. */
+static void the_nearest_are_those_of_the_roster_as_it_is(void **state)
+{
+    struct gv_core *core = world->nodes[0].core;
+    const struct gv_instance *before[GV_KEEPERS_RANKED], *after[GV_KEEPERS_RANKED];
+    size_t count = gv_keepers_of(core, before, &attacker);
+    uint8_t ids[GV_KEEPERS_RANKED][GV_ID_LEN];
+
+    assert_int_equal(count, GV_KEEPERS_RANKED);
+    for (size_t i = 0; i < count; i++)
+        memcpy(ids[i], before[i]->id, GV_ID_LEN);
+    struct gv_instance *own = gv_roster_own(&core->roster, before[0]); /* copied out of the base */
+    assert_non_null(own);
+    assert_int_equal(gv_keepers_of(core, after, &attacker), count);
+    for (size_t i = 0; i < count; i++) {
+        assert_memory_equal(after[i]->id, ids[i], GV_ID_LEN);
+        assert_ptr_equal(after[i], gv_roster_instance(&core->roster, ids[i]));
+    }
+    own->revoked_min = 1; /* without a row that moves */
+    assert_int_equal(gv_keepers_of(core, after, &attacker), count);
+    for (size_t i = 0; i + 1 < count; i++)
+        assert_memory_equal(after[i]->id, ids[i + 1], GV_ID_LEN);
+    own->revoked_min = GV_NEVER;
+    /* All of them are out: those behind them take their places. */
+    struct gv_instance *out[NODES];
+    const struct gv_instance *instance;
+    size_t cursor = 0, outs = 0;
+    for (size_t i = 0; i < count; i++) {
+        out[outs] = gv_roster_own(&core->roster, gv_roster_instance(&core->roster, ids[i]));
+        out[outs++]->revoked_min = 1;
+    }
+    size_t left = gv_keepers_of(core, after, &attacker), able = 0;
+    while ((instance = gv_roster_next(&core->roster, GV_ROWS_INSTANCES, &cursor)))
+        able += instance->revoked_min == GV_NEVER;
+    assert_int_equal(left, able);
+    for (size_t i = 0; i < outs; i++)
+        out[i]->revoked_min = GV_NEVER;
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, stage_up, stage_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        STORY(the_nearest_are_those_of_the_roster_as_it_is),
         STORY(everybody_ranks_alike),
         STORY(the_score_is_what_the_specification_says),
         STORY(work_is_spread_evenly),
