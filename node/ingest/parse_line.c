@@ -100,9 +100,12 @@ static const char *behind_own_stamp(const struct gv_line *line)
                : line->text;
 }
 
+/* A syslogd that writes "-" in place of a stamp (RFC 5424) writes it in front of the next line,
+ * too. */
 static bool holds_stamp(const struct gv_line *line, const char *at, const char *limit)
 {
-    return gv_holds_stamp(at, limit, line->program == GV_PROGRAM_EXIM_PLAIN);
+    return gv_holds_stamp(at, limit, line->program == GV_PROGRAM_EXIM_PLAIN) ||
+           (line->stamp.form == GV_STAMP_NONE && gv_find(at, limit, ">1 - "));
 }
 
 bool gv_line_is_torn(const struct gv_line *line)

@@ -143,6 +143,11 @@ static const char *const may_be_torn[] = {
     "2026-11-22T02:38:26Z vm x",
     "2026-11-22T02:38:26.1Z vm x",
     "2026-11-22T02:38:26.123456+00:00 vm x",
+    "2026-11-22T02:38:26,123+0100 vm x",
+    "2026-11-22T02:38:26-08:00 vm x",
+    "2026-11-22T02:38:26z vm x",
+    "2026-11-22 02:38:26,123 +0100 vm x",
+    "Nov 22 02:38:26,5 vm x",
     "2026-11-22 02:38:26 vm x",
     "2026-11-22 02:38:26 imap-login: Info: x",
     "a 2026-11-22 02:38:26 1xV26K-000039-0k x",
@@ -168,6 +173,42 @@ static void names_that_are_no_beginning_hide_nothing(void **state)
         if (strcmp(alone(line), "1 " MANY) != 0)
             fail_msg("%s gave '%s'", line, alone(line));
     }
+}
+
+/* Torn off in front of its address, with such a line behind it in which somebody else has the last
+ * word: of nobody. */
+static void what_may_be_torn_is_of_nobody(void **state)
+{
+#define EVIL "[203.0.113.9]"
+    static const char *const frames[] = {
+        "sm-mta[24320]: 5AM2aQ5D024320: AUTH failure (LOGIN): " BAD ", user=x%s, relay=y " EVIL,
+        "sm-mta[24320]: lost input channel from c%s " EVIL " to MTA after auth",
+        "cyrus/imap[9]: badlogin: c%s " EVIL " plaintext (x) [SASL(-13): authentication failure: "
+        "checkpass failed]",
+        "imapd: LOGIN FAILED, user=x%s, ip=" EVIL ", port=[4711]",
+        "exim[3]: 2026-11-22 02:36:26 login authenticator failed for (x%s) " EVIL
+        ": 535 Incorrect authentication data",
+        "dovecot: imap-login: Login: user=<x%s>, method=PLAIN, rip=203.0.113.9, lip=192.0.2.25, "
+        "session=<TQRlYtRg0aDGM2QH>",
+        "postfix/smtpd[7]: disconnect from c%s" EVIL " ehlo=1 auth=0/3 commands=1/4",
+    };
+    char text[600], line[700];
+
+    for (size_t i = 0; i < MAY; i++)
+        for (size_t j = 0; j < sizeof frames / sizeof *frames; j++) {
+            snprintf(text, sizeof text, frames[j], may_be_torn[i]);
+            /* "-" is the stamp of RFC 5424 that is none: who writes it writes it before each line
+             */
+            if (strstr(may_be_torn[i], ">1 - ")) {
+                char *colon = strchr(text, ':'), *pid = memchr(text, '[', (size_t)(colon - text));
+                snprintf(line, sizeof line, "<22>1 - mx %.*s 1 - -%s",
+                         (int)((pid ? pid : colon) - text), text, colon + 1);
+            } else {
+                snprintf(line, sizeof line, "Nov 22 02:36:26 mx %s", text);
+            }
+            if (strcmp(alone(line), "") != 0)
+                fail_msg("%s gave '%s'", line, alone(line));
+        }
 }
 
 /* That visit and no other; it is counted as such; and with auth_verbose nothing of it is hidden. */
@@ -240,6 +281,7 @@ int main(void)
         cmocka_unit_test(one_word_hides_nothing_of_sendmail),
         cmocka_unit_test(one_word_hides_nothing_of_cyrus_courier_and_exim),
         cmocka_unit_test(names_that_are_no_beginning_hide_nothing),
+        cmocka_unit_test(what_may_be_torn_is_of_nobody),
         cmocka_unit_test(names_that_may_be_one_hide_one_visit_at_most),
         cmocka_unit_test(in_the_journal_no_name_hides_anything),
         cmocka_unit_test(one_text_with_two_histories),
