@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "helper_reader.h"
+#include "node/ingest/parse.h"
 
 #define A "198.51.100.7"
 #define D "Nov 22 02:38:26 vm dovecot: "
@@ -175,6 +176,40 @@ static void names_that_are_no_beginning_hide_nothing(void **state)
     }
 }
 
+/* It is looked for thirty-two places at once: the slow way is one at a time. */
+static void a_stamp_is_found_wherever_it_stands(void **state)
+{
+    static const char *const all[] = {"1 02:36:17",     "1T02:36:17",    "9T23:59:59 v",
+                                      "1 02:36:17.5 v", "1 02:36:17Z v", "1 02:36:17 [7] v"};
+    static const char *const none[] = {
+        "x 02:36:17",    "1x02:36:17",    "1 x2:36:17",   "1 0x:36:17",  "1 02x36:17",
+        "1 02:x6:17",    "1 02:3x:17",    "1 02:36x17",   "1 02:36:x7",  "1 02:36:1x",
+        "1 02:36:17x v", "1 02:36:17 [v", "1 02:36:17.x", " 02:36:17 v", "1 02:36:1"};
+    char text[200];
+
+    for (size_t before = 0; before <= 70; before++)
+        for (size_t behind = 0; behind <= 70; behind++) {
+            memset(text, ':', sizeof text);
+            for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+                size_t len = strlen(all[i]);
+                memcpy(text + before, all[i], len);
+                text[before + len] = ' ';
+                size_t n = before + len + behind;
+                assert_true(gv_holds_stamp(text, text + n, false));
+                memset(text + before, ':', len + 1);
+            }
+            for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+                size_t len = strlen(none[i]);
+                memcpy(text + before, none[i], len);
+                assert_false(gv_holds_stamp(text, text + before + len + behind, false));
+                memset(text + before, ':', len);
+            }
+        }
+    strcpy(text, "1T02:36:17 [192.0.2.1] v");
+    assert_false(gv_holds_stamp(text, text + strlen(text), false));
+    assert_true(gv_holds_stamp(text, text + strlen(text), true));
+}
+
 /* Torn off in front of its address, with such a line behind it in which somebody else has the last
  * word: of nobody. */
 static void what_may_be_torn_is_of_nobody(void **state)
@@ -282,6 +317,7 @@ int main(void)
         cmocka_unit_test(one_word_hides_nothing_of_cyrus_courier_and_exim),
         cmocka_unit_test(names_that_are_no_beginning_hide_nothing),
         cmocka_unit_test(what_may_be_torn_is_of_nobody),
+        cmocka_unit_test(a_stamp_is_found_wherever_it_stands),
         cmocka_unit_test(names_that_may_be_one_hide_one_visit_at_most),
         cmocka_unit_test(in_the_journal_no_name_hides_anything),
         cmocka_unit_test(one_text_with_two_histories),
