@@ -266,6 +266,17 @@ static void names_that_may_be_one_hide_one_visit_at_most(void **state)
     }
 }
 
+/* Once the auth service has told of a failure nothing is untold, nor was. */
+static void what_is_told_of_needs_no_advice(void **state)
+{
+    struct gv_reader_counters c = STORY("1 " MANY, GONE "bob" REAL);
+
+    assert_int_equal(c.untold, 1);
+    c = STORY("1 " MANY "; 3 198.51.100.7 dovecot imap wrong-password 25 visit", GONE "bob" REAL,
+              TOLD, GONE "bob" REAL);
+    assert_int_equal(c.untold, 0);
+}
+
 /* The journal keeps each message as it came: what stands in a name is a name. */
 static void in_the_journal_no_name_hides_anything(void **state)
 {
@@ -317,6 +328,7 @@ int main(void)
         cmocka_unit_test(one_word_hides_nothing_of_cyrus_courier_and_exim),
         cmocka_unit_test(names_that_are_no_beginning_hide_nothing),
         cmocka_unit_test(what_may_be_torn_is_of_nobody),
+        cmocka_unit_test(what_is_told_of_needs_no_advice),
         cmocka_unit_test(a_stamp_is_found_wherever_it_stands),
         cmocka_unit_test(names_that_may_be_one_hide_one_visit_at_most),
         cmocka_unit_test(in_the_journal_no_name_hides_anything),
