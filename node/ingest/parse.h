@@ -150,8 +150,8 @@ static inline const char *gv_find_last(const char *at, const char *limit, const 
  * and a zone, a blank, and what a line goes on with. A line that was torn off (a crash, a full
  * disk) has the next one behind it, and what is read of the two is nobody's word. No server writes
  * such a time into its text; a client who does is not counted, and opens no mailbox with that name.
- */
-bool gv_holds_stamp(const char *at, const char *limit);
+ * `exim`: in Exim's own log, where a line may go on with any "[". */
+bool gv_holds_stamp(const char *at, const char *limit, bool exim);
 
 /* Whether a whole stamp begins in [at, limit), as a line has it, or RFC 5424's "1 - " for none. */
 bool gv_holds_line(const char *at, const char *limit);

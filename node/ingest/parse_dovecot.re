@@ -217,7 +217,7 @@ static const char *find_user(const char *at, const char *limit)
 static bool holds_beginning(const char *at, const char *limit)
 {
     return memchr(at, ':', (size_t)(limit - at)) &&
-           (gv_find(at, limit, "-login: ") || gv_holds_stamp(at, limit) ||
+           (gv_find(at, limit, "-login: ") || gv_holds_stamp(at, limit, false) ||
             gv_find(at, limit, ">1 - "));
 }
 

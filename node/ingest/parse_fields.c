@@ -173,9 +173,11 @@ static const char *behind_time(const char *c, const char *limit)
 }
 
 /* A blank follows the stamp of a line, and then its host, its program, or Exim's words; nothing of
- * these begins with a bracket but Exim's "[123] ". What is one word of a client's (a host name, an
- * answer of ident) may be a time, but then "[ADDRESS]" comes, or the word goes on. */
-static bool goes_on(const char *c, const char *limit)
+ * these begins with a bracket but Exim's "[123] " and, in its own log, "[ADDRESS] SSL verify error:
+ * ... cert=" with a client's words (`exim`). What is one word of a client's (a host name, an answer
+ * of ident) may be a time, but then "[ADDRESS]" comes, or the word goes on; in front of Exim's "["
+ * no word can be one: names have no colon there, and a HELO name is in parentheses. */
+static bool goes_on(const char *c, const char *limit, bool exim)
 {
     const char *at = behind_time(c, limit);
 
@@ -183,7 +185,7 @@ static bool goes_on(const char *c, const char *limit)
         return at == limit || *at == ' ';
     if (*at++ != ' ')
         return false;
-    if (*at != '[')
+    if (*at != '[' || exim)
         return true;
     const char *digits = ++at;
     while (at < limit && gv_is_digit(*at))
@@ -191,10 +193,10 @@ static bool goes_on(const char *c, const char *limit)
     return at > digits && at < limit && *at == ']';
 }
 
-bool gv_holds_stamp(const char *at, const char *limit)
+bool gv_holds_stamp(const char *at, const char *limit, bool exim)
 {
     for (const char *c = at; (c = find_time(c, limit)); c++)
-        if (goes_on(c, limit))
+        if (goes_on(c, limit, exim))
             return true;
     return false;
 }
@@ -207,7 +209,7 @@ bool gv_holds_line(const char *at, const char *limit)
 
     for (const char *c = at; (c = find_time(c, limit)); c++)
         for (size_t i = 0; i < sizeof before; i++)
-            if (c - at >= before[i] && goes_on(c, limit) &&
+            if (c - at >= before[i] && goes_on(c, limit, false) &&
                 gv_stamp_find(&stamp, c - before[i], (size_t)(limit - c) + before[i]))
                 return true;
     return gv_find(at, limit, ">1 - ") != NULL;

@@ -100,9 +100,17 @@ static const char *behind_own_stamp(const struct gv_line *line)
                : line->text;
 }
 
+/* A syslogd that writes "-" in place of a stamp (RFC 5424) writes it in front of the next line,
+ * too. */
+static bool holds_stamp(const struct gv_line *line, const char *at, const char *limit)
+{
+    return gv_holds_stamp(at, limit, line->program == GV_PROGRAM_EXIM_PLAIN) ||
+           (line->stamp.form == GV_STAMP_NONE && gv_find(at, limit, ">1 - "));
+}
+
 bool gv_line_is_torn(const struct gv_line *line)
 {
-    return gv_holds_stamp(behind_own_stamp(line), line->text + line->text_len);
+    return holds_stamp(line, behind_own_stamp(line), line->text + line->text_len);
 }
 
 /* What the parser has looked at itself is left out. */
@@ -113,8 +121,8 @@ static bool is_torn(const struct gv_parsed *p, const struct gv_line *line)
     if (!p->apart.at)
         return gv_line_is_torn(line);
     const char *behind = p->apart.at + p->apart.len;
-    return gv_holds_stamp(behind_own_stamp(line), p->apart.at) ||
-           (behind < limit && gv_holds_stamp(behind, limit));
+    return holds_stamp(line, behind_own_stamp(line), p->apart.at) ||
+           (behind < limit && holds_stamp(line, behind, limit));
 }
 
 bool gv_parse_line(struct gv_parsed *p, const struct gv_line *line, bool half)

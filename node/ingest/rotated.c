@@ -9,6 +9,7 @@
 
 #include "node/ingest/anchor.h"
 #include "node/ingest/timestamp.h"
+#include "node/ingest/words.h"
 
 #define CHECKED    512
 #define NAME       256
@@ -178,16 +179,50 @@ static bool better(const struct search *s, const struct gv_rotated *one,
     return s->position ? one->fits > best->fits : later(&best->st.st_mtim, &one->st.st_mtim);
 }
 
+/* "-20261122", "-2026-11-22_0900", or ".1": logrotate's `extension` and daily names have it in
+ * front of the extension. A date has six digits at least, as "mail-2.log" may well be another log.
+ */
+#define DATE_DIGITS 6
+static bool is_date_or_number(const char *at, size_t len)
+{
+    size_t digits = 0;
+
+    if (len < 2 || !strchr(".-_", at[0]))
+        return false;
+    for (size_t i = 1; i < len; i++) {
+        if (!gv_is_digit(at[i]) && !strchr(".-_:T", at[i]))
+            return false;
+        digits += gv_is_digit(at[i]);
+    }
+    return digits >= DATE_DIGITS || (at[0] == '.' && digits == len - 1);
+}
+
+/* "mail.log.1", "mail.log-1", "mail.log_1", "mail.1.log.gz", "mail-20261122.log"; "mail.logger" is
+ * another log. */
+static bool is_generation(const char *entry, const char *name)
+{
+    size_t len = strlen(entry), name_len = strlen(name);
+
+    if (strncmp(entry, name, name_len) == 0)
+        return entry[name_len] && strchr(".-_", entry[name_len]);
+    const char *extension = strrchr(name, '.');
+    if (!extension || extension == name)
+        return false;
+    size_t stem = (size_t)(extension - name), tail = name_len - stem;
+    if (len > 3 && strcmp(entry + len - 3, ".gz") == 0)
+        len -= 3;
+    return len > name_len && memcmp(entry, name, stem) == 0 &&
+           memcmp(entry + len - tail, extension, tail) == 0 &&
+           is_date_or_number(entry + stem, len - stem - tail);
+}
+
 static void scan(struct gv_rotated *out, DIR *dir, const char *name, const struct search *s)
 {
-    size_t name_len = strlen(name);
     struct gv_rotated one;
     struct dirent *entry;
 
     while ((entry = readdir(dir))) {
-        /* "mail.log.1", "mail.log-1", "mail.log_1"; "mail.logger" is another log. */
-        if (strncmp(entry->d_name, name, name_len) != 0 || !entry->d_name[name_len] ||
-            !strchr(".-_", entry->d_name[name_len]) || !open_one(&one, dirfd(dir), entry->d_name))
+        if (!is_generation(entry->d_name, name) || !open_one(&one, dirfd(dir), entry->d_name))
             continue;
         one.fits = fit(s, &one);
         if (one.fits > 0 && better(s, &one, out)) {

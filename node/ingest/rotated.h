@@ -1,5 +1,6 @@
 /* The older generations of a log: its neighbours whose names begin with its own ("mail.log.1",
- * "mail.log-20261122", "mail.log.2.gz"), plain or gzip. (SPEC 10.5) */
+ * "mail.log-20261122", "mail.log.2.gz") or have a number or a date in front of its extension
+ * ("mail.1.log", "mail-20261122.log.gz"), plain or gzip. (SPEC 10.5) */
 #ifndef GV_INGEST_ROTATED_H
 #define GV_INGEST_ROTATED_H
 

@@ -57,6 +57,14 @@ void desk_move(struct desk *desk, const char *from, const char *to)
     assert_int_equal(rename(old, new), 0);
 }
 
+void desk_remove(struct desk *desk, const char *name)
+{
+    char path[128];
+
+    desk_path(path, desk, name);
+    assert_int_equal(unlink(path), 0);
+}
+
 void desk_follow(struct desk *desk, const struct gv_position *position, bool from_start)
 {
     assert_int_equal(gv_tail_init(&desk->tail, desk->path, position, from_start), GV_OK);

@@ -25,6 +25,7 @@ void desk_write(struct desk *desk, const char *name, const char *mode, const cha
                 size_t len);
 void desk_append(struct desk *desk, const char *name, const char *text);
 void desk_move(struct desk *desk, const char *from, const char *to);
+void desk_remove(struct desk *desk, const char *name);
 
 /* Begins to follow, at a position or (NULL) from the start. */
 void desk_follow(struct desk *desk, const struct gv_position *position, bool from_start);

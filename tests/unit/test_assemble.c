@@ -301,6 +301,10 @@ static void an_anonymous_login_is_no_success(void **state)
                      0);
     STORY("2 " A " postfix smtp unspecified 1 visit", S1 "connect from c[" A "]",
           S1 FAIL(A, "alice"), S1 "disconnect from c[" A "] ehlo=1 auth=1/2 commands=2/3");
+    /* But one passdb's no before another one's yes is not the why of what he mistypes later. */
+    STORY("3 " A " postfix smtp unspecified 1 visit",
+          T "dovecot: auth: sql(alice," A "): unknown user",
+          S1 "disconnect from c[" A "] ehlo=1 auth=1 quit=1 commands=3", S1 FAIL(A, "alice"));
     STORY("", S1 "connect from c[" A "]",
           S1 "4F2A: client=c[" A "], sasl_method=anonymous, sasl_username=anonymous",
           S1 "disconnect from c[" A "] ehlo=1 auth=1 mail=1 rcpt=1 data=1 quit=1 commands=6");

@@ -240,6 +240,34 @@ static void lines_that_were_cut(void **state)
     fed_close(&fed);
 }
 
+/* Torn off in a HELO name, with a line of Exim's own behind it that begins with a bracket: what it
+ * quotes of a certificate is the client's. */
+static void torn_lines_with_a_certificate_behind(void **state)
+{
+    static const char *const torn[] = {S FAIL "(x", S FAIL "c.test (",
+                                       S "SMTP protocol error in \"AUTH x"};
+    static const char *const names[] = {") " EVIL BAD " (set_id=y)", ") " EVIL BAD,
+                                        "\" H=" EVIL " AUTH command used when not advertised",
+                                        "\" H=(x) " EVIL
+                                        " X authentication mechanism not supported"};
+    static const char *const behind[] = {
+        S CLIENT " SSL verify error: depth=0 error=self signed certificate cert=/CN=x%s",
+        S CLIENT " DANE verify denied by event-action: depth=0 cert=/CN=x%s",
+        "2026-11-22 02:36:26.123 " CLIENT " SSL verify error: depth=0 error=x cert=/CN=%s",
+        "2026-11-22 02:36:26 +0100 [2001:db8::1] SSL verify error: depth=0 error=x cert=/CN=%s",
+    };
+    char line[900], next[500];
+
+    for (size_t i = 0; i < sizeof torn / sizeof *torn; i++)
+        for (size_t j = 0; j < sizeof behind / sizeof *behind; j++)
+            for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+                snprintf(next, sizeof next, behind[j], names[k]);
+                snprintf(line, sizeof line, "%s%s", torn[i], next);
+                if (strcmp(alone(line), "") != 0)
+                    fail_msg("%s gave '%s'", line, alone(line));
+            }
+}
+
 /* `logwrite` in an ACL: any text behind the stamp, with the client's in it. It is Exim's log, and
  * no other server's. */
 static void what_an_admin_writes(void **state)
@@ -301,6 +329,7 @@ int main(void)
         cmocka_unit_test(commands),
         cmocka_unit_test(senders_recipients_and_subjects),
         cmocka_unit_test(lines_that_were_cut),
+        cmocka_unit_test(torn_lines_with_a_certificate_behind),
         cmocka_unit_test(what_an_admin_writes),
     };
 

@@ -270,6 +270,71 @@ static void a_rotation_during_a_restart(void **state)
     desk_expect(desk, "five|");
 }
 
+/* logrotate's `extension .log`, and a log of a new name each day. */
+static void generations_that_keep_their_extension(void **state)
+{
+    static const char *const names[] = {"mail.1.log", "mail-20261122.log",
+                                        "mail_2026-11-22T09:30.log"};
+    /* Other logs, which somebody writes to at the same time. */
+    static const char *const others[] = {"mail-2.log",   "mail.err.log",     "mail-in-20261122.log",
+                                         "mailer.1.log", "mail20261122.log", "mail.log1",
+                                         "mail..log"};
+    struct desk *desk = *state;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char first[32], wanted[64];
+
+        snprintf(first, sizeof first, "one of %zu\n", i);
+        desk_append(desk, "mail.log", first);
+        desk_follow(desk, NULL, true);
+        snprintf(wanted, sizeof wanted, "one of %zu|", i);
+        desk_expect(desk, wanted);
+        struct gv_position position = desk_leave(desk);
+        snprintf(wanted, sizeof wanted, "two of %zu\n", i);
+        desk_append(desk, "mail.log", wanted);
+        desk_move(desk, "mail.log", names[i]);
+        for (size_t j = 0; j < sizeof others / sizeof *others; j++)
+            desk_append(desk, others[j], "of another log\n");
+        snprintf(wanted, sizeof wanted, "three of %zu\n", i);
+        desk_append(desk, "mail.log", wanted);
+        desk_follow(desk, &position, false);
+        snprintf(wanted, sizeof wanted, "two of %zu|three of %zu|", i, i);
+        desk_expect(desk, wanted);
+        desk_leave(desk);
+        desk_remove(desk, "mail.log");
+        desk_remove(desk, names[i]);
+    }
+    for (size_t j = 0; j < sizeof others / sizeof *others; j++)
+        desk_remove(desk, others[j]);
+}
+
+/* A link that is moved on to a new file each day, while nobody looks. */
+static void a_link_to_the_log_of_the_day(void **state)
+{
+    struct desk *desk = *state;
+
+    desk_append(desk, "mail-20261122.log", "one\n");
+    assert_int_equal(symlink("mail-20261122.log", desk->path), 0);
+    desk_follow(desk, NULL, true);
+    desk_expect(desk, "one|");
+    struct gv_position position = desk_leave(desk);
+    desk_append(desk, "mail.log", "two\n");
+    desk_remove(desk, "mail.log");
+    usleep(30000); /* what was written later is told by the time */
+    desk_append(desk, "mail-20261123.log", "three\n");
+    assert_int_equal(symlink("mail-20261123.log", desk->path), 0);
+    desk_follow(desk, &position, false);
+    desk_expect(desk, "two|three|");
+    desk_append(desk, "mail.log", "four\n");
+    desk_expect(desk, "four|");
+    position = desk_leave(desk);
+    desk_append(desk, "mail.log", "five\n");
+    desk_follow(desk, &position, false);
+    desk_expect(desk, "five|");
+    desk_remove(desk, "mail-20261122.log");
+    desk_remove(desk, "mail-20261123.log");
+}
+
 static void a_truncation_during_a_restart(void **state)
 {
     struct desk *desk = *state;
@@ -566,6 +631,8 @@ int main(void)
         TEST(deletion_and_a_restart),
         TEST(a_restart_neither_loses_nor_repeats),
         TEST(a_rotation_during_a_restart),
+        TEST(generations_that_keep_their_extension),
+        TEST(a_link_to_the_log_of_the_day),
         TEST(a_truncation_during_a_restart),
         TEST(a_file_that_is_gone_for_good_during_a_restart),
         TEST(a_position_in_an_empty_file),

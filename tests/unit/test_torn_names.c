@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "helper_reader.h"
+#include "node/ingest/parse.h"
 
 #define A "198.51.100.7"
 #define D "Nov 22 02:38:26 vm dovecot: "
@@ -143,6 +144,11 @@ static const char *const may_be_torn[] = {
     "2026-11-22T02:38:26Z vm x",
     "2026-11-22T02:38:26.1Z vm x",
     "2026-11-22T02:38:26.123456+00:00 vm x",
+    "2026-11-22T02:38:26,123+0100 vm x",
+    "2026-11-22T02:38:26-08:00 vm x",
+    "2026-11-22T02:38:26z vm x",
+    "2026-11-22 02:38:26,123 +0100 vm x",
+    "Nov 22 02:38:26,5 vm x",
     "2026-11-22 02:38:26 vm x",
     "2026-11-22 02:38:26 imap-login: Info: x",
     "a 2026-11-22 02:38:26 1xV26K-000039-0k x",
@@ -170,6 +176,76 @@ static void names_that_are_no_beginning_hide_nothing(void **state)
     }
 }
 
+/* It is looked for thirty-two places at once: the slow way is one at a time. */
+static void a_stamp_is_found_wherever_it_stands(void **state)
+{
+    static const char *const all[] = {"1 02:36:17",     "1T02:36:17",    "9T23:59:59 v",
+                                      "1 02:36:17.5 v", "1 02:36:17Z v", "1 02:36:17 [7] v"};
+    static const char *const none[] = {
+        "x 02:36:17",    "1x02:36:17",    "1 x2:36:17",   "1 0x:36:17",  "1 02x36:17",
+        "1 02:x6:17",    "1 02:3x:17",    "1 02:36x17",   "1 02:36:x7",  "1 02:36:1x",
+        "1 02:36:17x v", "1 02:36:17 [v", "1 02:36:17.x", " 02:36:17 v", "1 02:36:1"};
+    char text[200];
+
+    for (size_t before = 0; before <= 70; before++)
+        for (size_t behind = 0; behind <= 70; behind++) {
+            memset(text, ':', sizeof text);
+            for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+                size_t len = strlen(all[i]);
+                memcpy(text + before, all[i], len);
+                text[before + len] = ' ';
+                size_t n = before + len + behind;
+                assert_true(gv_holds_stamp(text, text + n, false));
+                memset(text + before, ':', len + 1);
+            }
+            for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+                size_t len = strlen(none[i]);
+                memcpy(text + before, none[i], len);
+                assert_false(gv_holds_stamp(text, text + before + len + behind, false));
+                memset(text + before, ':', len);
+            }
+        }
+    strcpy(text, "1T02:36:17 [192.0.2.1] v");
+    assert_false(gv_holds_stamp(text, text + strlen(text), false));
+    assert_true(gv_holds_stamp(text, text + strlen(text), true));
+}
+
+/* Torn off in front of its address, with such a line behind it in which somebody else has the last
+ * word: of nobody. */
+static void what_may_be_torn_is_of_nobody(void **state)
+{
+#define EVIL "[203.0.113.9]"
+    static const char *const frames[] = {
+        "sm-mta[24320]: 5AM2aQ5D024320: AUTH failure (LOGIN): " BAD ", user=x%s, relay=y " EVIL,
+        "sm-mta[24320]: lost input channel from c%s " EVIL " to MTA after auth",
+        "cyrus/imap[9]: badlogin: c%s " EVIL " plaintext (x) [SASL(-13): authentication failure: "
+        "checkpass failed]",
+        "imapd: LOGIN FAILED, user=x%s, ip=" EVIL ", port=[4711]",
+        "exim[3]: 2026-11-22 02:36:26 login authenticator failed for (x%s) " EVIL
+        ": 535 Incorrect authentication data",
+        "dovecot: imap-login: Login: user=<x%s>, method=PLAIN, rip=203.0.113.9, lip=192.0.2.25, "
+        "session=<TQRlYtRg0aDGM2QH>",
+        "postfix/smtpd[7]: disconnect from c%s" EVIL " ehlo=1 auth=0/3 commands=1/4",
+    };
+    char text[600], line[700];
+
+    for (size_t i = 0; i < MAY; i++)
+        for (size_t j = 0; j < sizeof frames / sizeof *frames; j++) {
+            snprintf(text, sizeof text, frames[j], may_be_torn[i]);
+            /* "-" is the stamp of RFC 5424 that is none: who writes it writes it before each line
+             */
+            if (strstr(may_be_torn[i], ">1 - ")) {
+                char *colon = strchr(text, ':'), *pid = memchr(text, '[', (size_t)(colon - text));
+                snprintf(line, sizeof line, "<22>1 - mx %.*s 1 - -%s",
+                         (int)((pid ? pid : colon) - text), text, colon + 1);
+            } else {
+                snprintf(line, sizeof line, "Nov 22 02:36:26 mx %s", text);
+            }
+            if (strcmp(alone(line), "") != 0)
+                fail_msg("%s gave '%s'", line, alone(line));
+        }
+}
+
 /* That visit and no other; it is counted as such; and with auth_verbose nothing of it is hidden. */
 static void names_that_may_be_one_hide_one_visit_at_most(void **state)
 {
@@ -188,6 +264,17 @@ static void names_that_may_be_one_hide_one_visit_at_most(void **state)
         assert_int_equal(c.torn, 0);
         assert_int_equal(c.untold, 0);
     }
+}
+
+/* Once the auth service has told of a failure nothing is untold, nor was. */
+static void what_is_told_of_needs_no_advice(void **state)
+{
+    struct gv_reader_counters c = STORY("1 " MANY, GONE "bob" REAL);
+
+    assert_int_equal(c.untold, 1);
+    c = STORY("1 " MANY "; 3 198.51.100.7 dovecot imap wrong-password 25 visit", GONE "bob" REAL,
+              TOLD, GONE "bob" REAL);
+    assert_int_equal(c.untold, 0);
 }
 
 /* The journal keeps each message as it came: what stands in a name is a name. */
@@ -240,6 +327,9 @@ int main(void)
         cmocka_unit_test(one_word_hides_nothing_of_sendmail),
         cmocka_unit_test(one_word_hides_nothing_of_cyrus_courier_and_exim),
         cmocka_unit_test(names_that_are_no_beginning_hide_nothing),
+        cmocka_unit_test(what_may_be_torn_is_of_nobody),
+        cmocka_unit_test(what_is_told_of_needs_no_advice),
+        cmocka_unit_test(a_stamp_is_found_wherever_it_stands),
         cmocka_unit_test(names_that_may_be_one_hide_one_visit_at_most),
         cmocka_unit_test(in_the_journal_no_name_hides_anything),
         cmocka_unit_test(one_text_with_two_histories),
