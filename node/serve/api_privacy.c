@@ -198,6 +198,8 @@ void gv_api_post_privacy_erase(struct gv_http_request *request, void *context)
     struct gv_prefix erased_prefix = gv_prefix_of_subject(&event.command.subject);
     if (api->options.lists_changed)
         api->options.lists_changed(api->options.context, &erased_prefix);
+    if (api->changes) /* behind what was unlisted just now */
+        gv_changes_forget(api->changes, &event.command.subject);
     bool unstored = forgotten == GV_ERR_IO || retracted == GV_ERR_IO;
     /* A reader is in the way, and that is all: what is left goes by itself. */
     bool leaves = rc == GV_ERR_BUSY && gv_persist_log_left(persist) && !unstored;
