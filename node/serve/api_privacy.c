@@ -69,6 +69,11 @@ void gv_api_get_privacy(struct gv_http_request *request, void *context)
     item(list, "local history of addresses: failures; who logged in, and accounts, as keyed hashes",
          "memory, store.db: history", "7 days after the last failure, 30 days after the last login",
          status.local_subjects);
+    struct gv_changes_counters changes = {0};
+    if (api->changes)
+        gv_changes_counters(api->changes, &changes);
+    item(list, "latest changes of who is untrusted or refused: address, when", "memory",
+         "4,096 more have come, or the node stops", changes.kept);
     item(list, "your allow and deny list, owners trusted", "store.db: list", "you take it off",
          held.lists);
     item(list, "addresses of other nodes", "store.db: peer", "they are replaced", held.peers);

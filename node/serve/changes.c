@@ -339,7 +339,11 @@ void gv_changes_forget(struct gv_changes *c, const struct gv_subject *subject)
 
 void gv_changes_counters(const struct gv_changes *changes, struct gv_changes_counters *out)
 {
-    *out = (struct gv_changes_counters){.refused = changes->refused,
+    uint64_t kept = changes->count - changes->first;
+
+    *out = (struct gv_changes_counters){.kept =
+                                            kept < GV_CHANGES_KEPT ? (size_t)kept : GV_CHANGES_KEPT,
+                                        .refused = changes->refused,
                                         .untrusted = changes->untrusted,
                                         .changes = changes->count,
                                         .waiting = changes->waiting};

@@ -39,6 +39,7 @@ void gv_changes_forget(struct gv_changes *changes, const struct gv_subject *subj
 struct gv_changes_counters {
     size_t refused, untrusted; /* listed now */
     uint64_t changes;          /* since the start */
+    size_t kept;               /* of them, to be told */
     size_t waiting;
 };
 void gv_changes_counters(const struct gv_changes *changes, struct gv_changes_counters *out);

@@ -580,7 +580,7 @@ static void keep_messages(void *context)
 
 static void test_report(void **state)
 {
-    size_t sent = 0, looks = 0, under_way = 0, i;
+    size_t sent = 0, looks = 0, under_way = 0, changes = 0, i;
     json_t *json, *item;
     struct gv_transparency_chain chain;
     struct gv_text error;
@@ -592,6 +592,13 @@ static void test_report(void **state)
 
     loop_thread_call(&node.thread, keep_messages, NULL);
     node_fails(&node, ATTACKER, 4);
+    char serial[40] = "";
+    bool reset;
+    changes_since(serial, &reset);
+    for (i = 0; i < 1000 && strchr(serial, '-')[1] != '1'; i++) { /* in a turn of the loop */
+        usleep(10000);
+        changes_since(serial, &reset);
+    }
     assert_int_equal(node_get(&node, "privacy", &json), 200);
     assert_string_equal(json_string_value(json_object_get(json, "share")), "yes");
     assert_true(size_of(json, "held") >= 13);
@@ -604,7 +611,10 @@ static void test_report(void **state)
             sent = (size_t)json_integer_value(json_object_get(item, "count"));
         if (strstr(json_string_value(json_object_get(item, "what")), "messages under way"))
             under_way = (size_t)json_integer_value(json_object_get(item, "count"));
+        if (strcmp(json_string_value(json_object_get(item, "where")), "memory") == 0)
+            changes = (size_t)json_integer_value(json_object_get(item, "count"));
     }
+    assert_int_equal(changes, 1);
     assert_int_equal(under_way, 1);
     assert_int_equal(sent, 1);
     assert_int_equal(looks, 2);
@@ -623,7 +633,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_was_set_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(test_erase_after_a_replacement, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_older_store_forgets_who_logged_in, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_report, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_report, setup_with_port, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
