@@ -265,6 +265,14 @@ static const char *view_in_words(const char *view)
                                          : "which accounts that log in are named by one pattern";
 }
 
+/* Of what went elsewhere nobody here knows where it is now. */
+static const char *what_became_of_it(const char *output)
+{
+    return strcmp(output, "terminal") == 0
+               ? "What was shown was not stored."
+               : "What we saw went into another program or a file,\nwhich may have kept it.";
+}
+
 static char *letter(const struct arguments *a, const char *account, const json_t *entry)
 {
     char *text = NULL, safe[1024];
@@ -298,7 +306,7 @@ static char *letter(const struct arguments *a, const char *account, const json_t
             "what "
             "we saw.\n\nWhy:       %s\nWhat:      the server's log: %s\nBack to:   %s\nWho:       "
             "%s%s%s\n\nWe "
-            "did not open mail. What was shown was not stored. That we looked is entry %s of our\n"
+            "did not open mail. %s That we looked is entry %s of our\n"
             "transparency log, which cannot be changed unnoticed; its hash is\n%s\n\nYou may ask "
             "us what "
             "we saw, and object (Articles 15 and 21 GDPR).\n",
@@ -310,7 +318,8 @@ static char *letter(const struct arguments *a, const char *account, const json_t
             json_is_string(json_object_get(entry, "sudo_user")) ? ", for " : "",
             json_is_string(json_object_get(entry, "sudo_user")) ? gv_cli_text(entry, "sudo_user")
                                                                 : "",
-            gv_cli_text(entry, "entry"), gv_cli_text(entry, "hash"));
+            what_became_of_it(gv_cli_text(entry, "output")), gv_cli_text(entry, "entry"),
+            gv_cli_text(entry, "hash"));
     }
     if (fclose(out) != 0) {
         free(text);

@@ -317,7 +317,8 @@ static void take_client(struct gv_mail_flow *flow, uint64_t id, const struct gv_
     struct message *origin = before != 0 && before != id ? find(flow, before) : NULL;
 
     m->flags = p->local ? LOCAL : 0;
-    if (origin) {
+    /* What is gone was delivered to a filter with a queue of its own, and counted. */
+    if (origin && !(origin->flags & DEAD)) {
         origin->flags |= FILTERED;
         take_back(flow, m, before);
         return;

@@ -69,6 +69,11 @@ void gv_api_get_privacy(struct gv_http_request *request, void *context)
     item(list, "local history of addresses: failures; who logged in, and accounts, as keyed hashes",
          "memory, store.db: history", "7 days after the last failure, 30 days after the last login",
          status.local_subjects);
+    struct gv_changes_counters changes = {0};
+    if (api->changes)
+        gv_changes_counters(api->changes, &changes);
+    item(list, "latest changes of who is untrusted or refused: address, when", "memory",
+         "4,096 more have come, or the node stops", changes.kept);
     item(list, "your allow and deny list, owners trusted", "store.db: list", "you take it off",
          held.lists);
     item(list, "addresses of other nodes", "store.db: peer", "they are replaced", held.peers);
@@ -198,6 +203,8 @@ void gv_api_post_privacy_erase(struct gv_http_request *request, void *context)
     struct gv_prefix erased_prefix = gv_prefix_of_subject(&event.command.subject);
     if (api->options.lists_changed)
         api->options.lists_changed(api->options.context, &erased_prefix);
+    if (api->changes) /* behind what was unlisted just now */
+        gv_changes_forget(api->changes, &event.command.subject);
     bool unstored = forgotten == GV_ERR_IO || retracted == GV_ERR_IO;
     /* A reader is in the way, and that is all: what is left goes by itself. */
     bool leaves = rc == GV_ERR_BUSY && gv_persist_log_left(persist) && !unstored;

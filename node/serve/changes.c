@@ -36,6 +36,7 @@ struct gv_changes {
     /* A serial of another run of the daemon, or of a server before, is told by this. */
     uint32_t run;
     uint64_t count;                      /* changes so far: the serial */
+    uint64_t first;                      /* those before it name who was erased since: gone */
     struct change kept[GV_CHANGES_KEPT]; /* the last of them, change n at n % GV_CHANGES_KEPT */
     uint64_t changed_ms;
     TAILQ_HEAD(, waiter) waiters; /* in the order they came */
@@ -124,11 +125,12 @@ static struct gv_http_shared *render(const struct gv_changes *c, uint64_t since,
     return text ? gv_http_shared_new(text, strlen(text)) : NULL;
 }
 
-/* `reset`: what the client knows is of another run; it must read the lists anew. */
+/* `reset`: what the client knows is of another run, or too long ago; it must read the lists anew.
+ */
 static void answer(struct gv_changes *c, struct gv_http_request *request, uint64_t since,
                    bool reset)
 {
-    reset = reset || c->count - since > GV_CHANGES_KEPT;
+    reset = reset || since < c->first || c->count - since > GV_CHANGES_KEPT;
     if (reset)
         since = UINT64_MAX;
     if (!c->latest || c->latest_since != since || c->latest_count != c->count) {
@@ -318,9 +320,30 @@ void gv_changes_dismiss(struct gv_changes *changes)
     }
 }
 
+void gv_changes_forget(struct gv_changes *c, const struct gv_subject *subject)
+{
+    uint64_t kept = c->count < GV_CHANGES_KEPT ? c->count : GV_CHANGES_KEPT, n = c->count;
+
+    while (n > c->count - kept && n > c->first &&
+           !gv_subject_equal(&c->kept[(n - 1) % GV_CHANGES_KEPT].subject, subject))
+        n--;
+    if (n == c->count - kept || n == c->first)
+        return;
+    /* Who has not heard of the last of them reads the list, where the subject is no more. */
+    for (uint64_t gone = c->count - kept; gone < n; gone++)
+        memset(&c->kept[gone % GV_CHANGES_KEPT], 0, sizeof c->kept[0]);
+    c->first = n;
+    gv_http_shared_release(c->latest);
+    c->latest = NULL;
+}
+
 void gv_changes_counters(const struct gv_changes *changes, struct gv_changes_counters *out)
 {
-    *out = (struct gv_changes_counters){.refused = changes->refused,
+    uint64_t kept = changes->count - changes->first;
+
+    *out = (struct gv_changes_counters){.kept =
+                                            kept < GV_CHANGES_KEPT ? (size_t)kept : GV_CHANGES_KEPT,
+                                        .refused = changes->refused,
                                         .untrusted = changes->untrusted,
                                         .changes = changes->count,
                                         .waiting = changes->waiting};

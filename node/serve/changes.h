@@ -32,9 +32,14 @@ void gv_changes_handle(struct gv_changes *changes, struct gv_http_request *reque
 /* The token is another now: who waits on the HTTP port is told 401. */
 void gv_changes_dismiss(struct gv_changes *changes);
 
+/* The subject is erased: no change that names it is told any more. Who is further behind than the
+ * last of them reads the list anew. (SPEC 15.1) */
+void gv_changes_forget(struct gv_changes *changes, const struct gv_subject *subject);
+
 struct gv_changes_counters {
     size_t refused, untrusted; /* listed now */
     uint64_t changes;          /* since the start */
+    size_t kept;               /* of them, to be told */
     size_t waiting;
 };
 void gv_changes_counters(const struct gv_changes *changes, struct gv_changes_counters *out);

@@ -167,6 +167,10 @@ last=$(sed -n 6p "$log") before=$(sed -n 5p "$log")
     fail "the hash is not what SPEC says"
 after=$(grapevine transparency notice 'Bob <bob@example.org>')
 { grep -q 'bob@example.org' <<<"$after" && grep -q 'on a terminal' <<<"$after" && grep -q "$head" <<<"$after"; } || fail "notice: $after"
+grep -q 'What was shown was not stored' <<<"$after" || fail "notice of a look at a terminal: $after"
+after=$(grapevine transparency notice bob@example.org --entry 1)
+grep -q 'not stored' <<<"$after" && fail "nobody knows what became of what went into a pipe: $after"
+grep -q 'may have kept it' <<<"$after" || fail "notice of a look into a pipe: $after"
 grapevine transparency notice bob@example.org --before --reason 'many letters came back' | grep -q 'May we?' || fail "notice --before"
 grep -rq 'bob' "$scratch/data" && fail "a notice is stored"
 

@@ -148,11 +148,27 @@ fi
 
 # Everything it answers, over the socket and the port.
 mkdir "$scratch/answers"
+# Dovecot's policy server asks and reports with the name in clear; old logs are imported, too.
+policy() { # COMMAND JSON
+    curl -sf -m 20 -H "X-Api-Key: $(cat "$scratch/node1/dovecot.key")" -d "$2" \
+        "http://127.0.0.1:$http/dovecot?command=$1" >/dev/null || fail "Dovecot's $1 is not answered"
+}
+said='"login":"qzmarkqz@qzmarkqz.example","pwhash":"qzmarkqz","session_id":"qzmarkqzp","mech":"PLAIN","protocol":"imap","device_id":"qzmarkqz"'
+for a in 203.0.113.234 203.0.113.235; do
+    policy allow "{$said,\"remote\":\"$a\"}"
+    policy report "{$said,\"remote\":\"$a\",\"success\":true}"
+done
+policy report "{$said,\"remote\":\"198.51.100.1\",\"success\":false,\"fail_type\":\"qzmarkqz\"}"
+curl -s -m 20 -H "X-Api-Key: $(cat "$scratch/node1/dovecot.key")" -d "{$said" "http://127.0.0.1:$http/dovecot?command=report" >/dev/null
+printf '%s mail dovecot: imap-login: Login: user=<qzmarkqz@qzmarkqz.example>, method=PLAIN, rip=203.0.113.233, lip=192.0.2.1, mpid=9, TLS, session=<qzmarkqzi>\n' \
+    "$(date -u -d '3 days ago' +%Y-%m-%dT%H:%M:%S)+00:00" | gzip >"$scratch/old.gz"
+ask 1 import "$scratch/old.gz" >"$scratch/answers/imported" || fail "no import: $(cat "$scratch/answers/imported")"
 token=$(ask 1 token)
 n=0
 for path in status peers roster lists 'ip?addr=198.51.100.1' 'ip?addr=203.0.113.1' 'verdict?addr=198.51.100.1' \
     'list?limit=10000' 'changes?since=0' network telemetry 'received?limit=1000' 'stats?by=minute&since=47h' \
-    'stats?by=hour' 'stats?by=day' stats/peers alerts privacy attackers settings 'telemetry?addr=198.51.100.1'; do
+    'stats?by=hour' 'stats?by=day' stats/peers alerts privacy attackers settings 'telemetry?addr=198.51.100.1' \
+    owners traffic trust bouncers terms 'evidence?addr=198.51.100.1'; do
     n=$((n + 1))
     curl -s -m 20 -H "Authorization: Bearer $token" "http://127.0.0.1:$http/api/v1/$path" \
         >"$scratch/answers/port$n" || fail "no answer to $path"
@@ -211,7 +227,7 @@ for n in users:
     forms |= {f"203.0.113.{n + 101}".encode(), b"\4" + four, four.hex().encode(), six, six.hex().encode(),
               f"2001:db8:77:{n:x}:".encode(), base64.b64encode(six)[:10].lower()}
 # Those who only log in and never mistype; nobody asks for them but for the first.
-for m in range(2, 101):
+for m in [*range(2, 101), 233, 234, 235]:
     four = bytes([203, 0, 113, m])
     forms |= {f"203.0.113.{m}".encode(), b"\4" + four, four.hex().encode()}
 found = files = size = 0
@@ -260,7 +276,7 @@ stopped=$(search all "$scratch/node1" "$scratch/node2" "$scratch/node1.log" "$sc
 echo "stopped: $stopped"
 # And yet the host knows them.
 start_again
-for a in 203.0.113.101 203.0.113.102 203.0.113.103 2001:db8:77:1::5; do
+for a in 203.0.113.101 203.0.113.102 203.0.113.103 203.0.113.233 203.0.113.234 2001:db8:77:1::5; do
     [[ $(ask 1 ip "$a" --json | jq -r .local.last_success) == 20* ]] || fail "$a is not known any more"
 done
 stop_node 1 || fail "node 1 did not stop again"

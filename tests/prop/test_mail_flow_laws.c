@@ -287,6 +287,55 @@ static void what_is_gone_is_not_stored(void **state)
     flowing_close(&f);
 }
 
+/* No byte but zero from `at` on. */
+static bool is_empty(const struct gv_memory_area *area, size_t at, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (((const uint8_t *)area->at)[at + i] != 0)
+            return false;
+    return true;
+}
+
+/* A store of before 0.1 has, where messages are free, what was there last and a chain of them: it
+ * is taken up, and nothing of what is gone stays, in memory or in the store (SPEC 10.7). */
+static void what_is_free_is_emptied(void **state)
+{
+    struct gv_memory_area areas[GV_MAIL_FLOW_AREAS];
+    struct flowing f;
+
+    flowing_open(&f);
+    feed(&f, "smtpd[1]: AFFFFFF0: client=c[198.51.100.7]");
+    feed(&f, "smtpd[1]: AFFFFFF1: client=c[198.51.100.7]");
+    feed(&f, "qmgr[2]: AFFFFFF1: from=<s@t>, size=5, nrcpt=1 (queue active)");
+    feed(&f, "qmgr[2]: AFFFFFF0: removed");
+    gv_mail_flow_memory(f.flow, areas);
+    size_t each = areas[1].len / GV_MAIL_MESSAGES;
+    memset(areas[1].at, 0x5a, each);
+    ((uint16_t *)areas[0].at)[4] = 0; /* the first free one, behind `forgotten` */
+    for (unsigned restart = 0; restart < 2; restart++) {
+        flowing_restart(&f);
+        gv_mail_flow_memory(f.flow, areas);
+        assert_true(is_empty(&areas[1], 0, each));
+        assert_false(is_empty(&areas[1], each, each));
+        assert_true(((uint16_t *)areas[0].at)[4] == 0xffff);
+    }
+    assert_string_equal(flowing_text(&f), "received=2 bytes_received=5 queue=1");
+    feed(&f, "qmgr[2]: AFFFFFF1: removed");
+    assert_string_equal(flowing_text(&f), "received=2 bytes_received=5");
+    assert_true(is_empty(&areas[1], 0, areas[1].len));
+
+    /* One that cannot be taken up leaves nothing either. */
+    feed(&f, "smtpd[1]: AFFFFFF2: client=c[198.51.100.7]");
+    feed(&f, "smtpd[1]: AFFFFFF3: client=c[198.51.100.7]");
+    memset(areas[0].at, 0, areas[0].len);
+    for (unsigned restart = 0; restart < 2; restart++) {
+        flowing_restart(&f);
+        gv_mail_flow_memory(f.flow, areas);
+        assert_true(is_empty(&areas[1], 0, areas[1].len));
+    }
+    flowing_close(&f);
+}
+
 /* What was stored is this program's own, but it is checked all the same. */
 static void memory_that_is_damaged_is_left(void **state)
 {
@@ -330,6 +379,7 @@ int main(void)
         cmocka_unit_test(where_a_log_is_cut_does_not_matter),
         cmocka_unit_test(a_restart_does_not_matter),
         cmocka_unit_test(what_is_gone_is_not_stored),
+        cmocka_unit_test(what_is_free_is_emptied),
         cmocka_unit_test(memory_that_is_damaged_is_left),
     };
 

@@ -215,6 +215,21 @@ static void a_content_filter_counts_once(void **state)
          QUEUED("AAAA01", "smtp", "f[192.0.2.9]:10024", "250 queued as BBBB01")
              SENT("BBBB01", "smtp"),
          "received=1 delivered=1 reinjected=1 filtered=1"},
+        /* And that one is gone before the reply is logged. */
+        {CLIENT("AAAA01") "smtpd: BBBB01: client=f[192.0.2.9], orig_queue_id=AAAA01\n" //
+         SENT("BBBB01", "smtp") REMOVED("BBBB01")
+             QUEUED("AAAA01", "smtp", "f[192.0.2.9]:10024", "250 queued as BBBB01"),
+         "received=1 delivered=1 reinjected=1 filtered=1"},
+        /* A filter with a queue of its own: it was delivered there, and comes anew. */
+        {CLIENT("AAAA01") QUEUED("AAAA01", "smtp", "f[192.0.2.9]:10024", "250 queued as XXXX01")
+             REMOVED("AAAA01") "smtpd: BBBB01: client=f[192.0.2.9], orig_queue_id=AAAA01\n" //
+         SENT("BBBB01", "smtp"),
+         "received=2 delivered=2"},
+        {BACK("AAAA01", "127.0.0.1")
+             QUEUED("AAAA01", "smtp", "f[192.0.2.9]:10024", "250 queued as XXXX01")
+                 REMOVED("AAAA01") "smtpd: BBBB01: client=f[192.0.2.9], orig_queue_id=AAAA01\n" //
+         SENT("BBBB01", "smtp"),
+         "received=2 delivered=2"},
         {CLIENT("AAAA01") "smtpd: BBBB01: client=f[127.0.0.1], orig_queue_id=AAAA01\n" //
          QUEUED("AAAA01", "smtp", "f[127.0.0.1]:10024", "250 fine") SENT("BBBB01", "smtp"),
          "received=1 delivered=1 reinjected=1 filtered=1"},

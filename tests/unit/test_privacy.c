@@ -27,15 +27,26 @@
 
 static struct node node;
 
-static int setup(void **state)
+static int start(bool http)
 {
     memset(&node, 0, sizeof node);
     node.enrolled = true;
     node.share = GV_SHARE_YES;
+    node.http = http;
     node_make(&node);
     if (node_start(&node) != GV_OK)
         fail_msg("%s", node.error.text);
     return 0;
+}
+
+static int setup(void **state)
+{
+    return start(false);
+}
+
+static int setup_with_port(void **state)
+{
+    return start(true);
 }
 
 static int teardown(void **state)
@@ -227,6 +238,62 @@ static void test_export_and_erase(void **state)
     }
     assert_int_equal(node_post(&node, "privacy/erase", "{\"addr\":\"nobody\"}", NULL), 400);
     assert_int_equal(node_post(&node, "privacy/erase", "{}", NULL), 400);
+}
+
+/* The changes since `serial`, or since now: how many are told, and the serial behind them. */
+static size_t changes_since(char serial[40], bool *reset)
+{
+    char path[96];
+    json_t *json;
+
+    snprintf(path, sizeof path, *serial ? "changes?since=%s" : "changes", serial);
+    assert_int_equal(node_get(&node, path, &json), 200);
+    size_t told = size_of(json, "changes");
+    *reset = json_is_true(json_object_get(json, "reset"));
+    snprintf(serial, 40, "%s", json_string_value(json_object_get(json, "serial")));
+    json_decref(json);
+    return told;
+}
+
+/* That it was refused here, and is no more, is told to nobody afterwards: who has not heard of it
+ * reads the list anew. What came later is told as ever. */
+static void test_erased_from_the_changes(void **state)
+{
+    char first[40] = "", before[40] = "", now[40] = "", since[40];
+    bool reset;
+
+    changes_since(first, &reset);
+    node_fails(&node, ATTACKER, 6);
+    node_fails(&node, OTHER, 6);
+    for (int i = 0; i < 1000; i++) { /* each is told in a turn of its own */
+        memcpy(since, first, sizeof since);
+        if (changes_since(since, &reset) == 2)
+            break;
+        usleep(10000);
+    }
+    assert_false(reset);
+    changes_since(before, &reset);
+    assert_string_equal(before, since);
+    assert_int_equal(node_post(&node, "privacy/erase", "{\"addr\":\"" ATTACKER "\"}", NULL), 200);
+    changes_since(now, &reset);
+    assert_string_not_equal(now, before);
+    assert_int_equal(changes_since(first, &reset), 0);
+    assert_true(reset);
+    assert_int_equal(changes_since(before, &reset), 0);
+    assert_true(reset);
+    node_fails(&node, "198.51.100.9", 6);
+    for (int i = 0; i < 1000; i++) {
+        memcpy(since, now, sizeof since);
+        if (changes_since(since, &reset) == 1)
+            break;
+        usleep(10000);
+    }
+    assert_int_equal(changes_since(now, &reset), 1);
+    assert_false(reset);
+    /* Of whom no change tells: nobody reads anew. */
+    assert_int_equal(node_post(&node, "privacy/erase", "{\"addr\":\"203.0.113.78\"}", NULL), 200);
+    assert_int_equal(changes_since(now, &reset), 0);
+    assert_false(reset);
 }
 
 /* Who logged in is stored under a keyed hash alone (SPEC 12.1), and erased by it. */
@@ -513,7 +580,7 @@ static void keep_messages(void *context)
 
 static void test_report(void **state)
 {
-    size_t sent = 0, looks = 0, under_way = 0, i;
+    size_t sent = 0, looks = 0, under_way = 0, changes = 0, i;
     json_t *json, *item;
     struct gv_transparency_chain chain;
     struct gv_text error;
@@ -525,6 +592,13 @@ static void test_report(void **state)
 
     loop_thread_call(&node.thread, keep_messages, NULL);
     node_fails(&node, ATTACKER, 4);
+    char serial[40] = "";
+    bool reset;
+    changes_since(serial, &reset);
+    for (i = 0; i < 1000 && strchr(serial, '-')[1] != '1'; i++) { /* in a turn of the loop */
+        usleep(10000);
+        changes_since(serial, &reset);
+    }
     assert_int_equal(node_get(&node, "privacy", &json), 200);
     assert_string_equal(json_string_value(json_object_get(json, "share")), "yes");
     assert_true(size_of(json, "held") >= 13);
@@ -537,7 +611,10 @@ static void test_report(void **state)
             sent = (size_t)json_integer_value(json_object_get(item, "count"));
         if (strstr(json_string_value(json_object_get(item, "what")), "messages under way"))
             under_way = (size_t)json_integer_value(json_object_get(item, "count"));
+        if (strcmp(json_string_value(json_object_get(item, "where")), "memory") == 0)
+            changes = (size_t)json_integer_value(json_object_get(item, "count"));
     }
+    assert_int_equal(changes, 1);
     assert_int_equal(under_way, 1);
     assert_int_equal(sent, 1);
     assert_int_equal(looks, 2);
@@ -548,6 +625,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_export_and_erase, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_erased_from_the_changes, setup_with_port, teardown),
         cmocka_unit_test_setup_teardown(test_erase_beside_a_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_erase_of_a_user, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_first_login_leaves_no_name, setup, teardown),
@@ -555,7 +633,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_was_set_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(test_erase_after_a_replacement, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_older_store_forgets_who_logged_in, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_report, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_report, setup_with_port, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
