@@ -144,7 +144,7 @@ ask 2 reload >/dev/null
 cp "$(conf 2)" "$scratch/before"
 printf '[limits]\nstatements = 12345\n' >>"$(conf 2)"
 ask 2 reload >/dev/null
-ask 2 reload >/dev/null
+ask 2 reload | grep -q '\[limits\] statements takes effect at the next start' || fail "reload does not say what waits"
 ask 2 doctor | grep -q 'new value of \[limits\] statements' || fail "doctor misses what waits for a start: $(ask 2 doctor)"
 cp "$scratch/before" "$(conf 2)"
 ask 2 reload >/dev/null
