@@ -41,7 +41,8 @@ struct node {
     uv_loop_t loop;
     const char *config_path;
     struct gv_options options;
-    int data_fd; /* the data folder, locked */
+    struct gv_options started; /* what it started with, once another was read; or all zero */
+    int data_fd;               /* the data folder, locked */
     struct gv_identity identity;
     bool fresh_key;
     struct gv_persist *persist;
@@ -228,17 +229,20 @@ static int reload(void *context, struct gv_text *error)
         return rc;
     }
     gv_buf_free(&errors);
-    const char *fixed = gv_options_fixed_change(&node->options, &next);
+    bool logs_changed = !gv_logs_same(&node->options, &next);
+    if (node->started.data)
+        gv_options_free(&node->options);
+    else
+        node->started = node->options;
+    node->options = next;
+    const char *fixed = gv_options_fixed_change(&node->started, &next);
     if (fixed)
         gv_log(GV_LOG_WARNING, "%s has changed: that takes effect at the next start", fixed);
     gv_log_set_level(GV_LOG_LEVEL_OF_INDEX(next.level));
     gv_driver_set_incoming_max(node->driver, (unsigned)next.connections);
-    bool logs_changed = !gv_logs_same(&node->options, &next);
-    gv_options_free(&node->options);
-    node->options = next;
     gv_surfaces_configure(node->surfaces, &node->options);
     gv_flow_share_switch(node->flow_share, shares_flow(&node->options));
-    gv_api_set_settings(node->api, gv_options_json(&node->options, node->config_path));
+    gv_api_set_settings(node->api, gv_options_json(&next, &node->started, node->config_path));
     on_network_known(node);
     if (logs_changed && gv_logs_follow(&node->logs, &node->options, &why) != GV_OK)
         gv_log(GV_LOG_ERROR, "%s", why.text);
@@ -503,7 +507,7 @@ static int start(struct node *node, struct gv_text *error)
                       error);
     node->logs.api = node->api;
     if (rc == GV_OK) {
-        gv_api_set_settings(node->api, gv_options_json(&node->options, node->config_path));
+        gv_api_set_settings(node->api, gv_options_json(&node->options, NULL, node->config_path));
         rc = open_surfaces(node, error);
     }
     if (rc == GV_OK)
@@ -689,5 +693,6 @@ int main(int argc, char **argv)
     gv_fetch_init();
     rc = run(&node);
     gv_options_free(&node.options);
+    gv_options_free(&node.started);
     return rc;
 }

@@ -99,6 +99,8 @@ const char *gv_http_path(const struct gv_http_request *request);
 /* A query argument, decoded; NULL when absent, "" when without a value. */
 const char *gv_http_query(const struct gv_http_request *request, const char *name);
 const char *gv_http_header(const struct gv_http_request *request, const char *name);
+/* Whom it is for: the target's own word for its host, else the Host header; NULL: neither. */
+const char *gv_http_host(const struct gv_http_request *request);
 const uint8_t *gv_http_body(const struct gv_http_request *request, size_t *len);
 /* The client's socket address; NULL on a unix socket. */
 const struct sockaddr *gv_http_peer(const struct gv_http_request *request);

@@ -533,6 +533,11 @@ const char *gv_http_header(const struct gv_http_request *request, const char *na
     return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
 }
 
+const char *gv_http_host(const struct gv_http_request *request)
+{
+    return request->host;
+}
+
 const uint8_t *gv_http_body(const struct gv_http_request *request, size_t *len)
 {
     static const uint8_t nothing[1];

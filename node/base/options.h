@@ -106,10 +106,13 @@ int gv_options_check_host(const struct gv_options *options, const char *path,
                           struct gv_buf *errors);
 void gv_options_help(FILE *out);
 const struct gv_config_table *gv_options_table(void);
-/* {"file", "settings": [{"section", "key", "value", "line" (null: not given), "default", "doc"}]}:
- * every key as it is in force, and where it comes from. A webhook's path is left out: it may be a
+/* {"file", "restart", "settings": [{"section", "key", "value", "line" (null: not given), "default",
+ * "doc"}]}: every key as it was read, and where it comes from; "restart" is the first, "[http]
+ * listen", whose value is another than in `started` and takes effect at the next start only, or
+ * null. `started` may be NULL: nothing has changed. A webhook's path is left out: it may be a
  * secret. NULL when out of memory. (options_shown.c) */
-json_t *gv_options_json(const struct gv_options *options, const char *path);
+json_t *gv_options_json(const struct gv_options *options, const struct gv_options *started,
+                        const char *path);
 
 /* Whether [node] advertise names an address that others cannot dial: a private one, outside a lab.
  * Only the network's descriptor says which it is. */

@@ -31,7 +31,8 @@ static json_t *value_json(const struct gv_config_key *key, const char *text)
     return json_string(safe);
 }
 
-json_t *gv_options_json(const struct gv_options *options, const char *path)
+json_t *gv_options_json(const struct gv_options *options, const struct gv_options *started,
+                        const char *path)
 {
     const struct gv_config_table *table = gv_options_table();
     char safe[SHOWN_MAX];
@@ -51,5 +52,6 @@ json_t *gv_options_json(const struct gv_options *options, const char *path)
                             key->fallback ? key->fallback : "", "doc", key->doc));
     }
     gv_log_safe(safe, sizeof safe, path, strlen(path));
-    return json_pack("{s:s, s:o}", "file", safe, "settings", list);
+    return json_pack("{s:s, s:s?, s:o}", "file", safe, "restart",
+                     started ? gv_options_fixed_change(started, options) : NULL, "settings", list);
 }

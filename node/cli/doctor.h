@@ -24,6 +24,7 @@ struct gv_doctor_host {
     int clock_synchronised;              /* 0, 1: what the kernel says of NTP */
     const struct gv_own_hosts *unlisted; /* of this host's own, those on no allow list; or NULL */
     char stale[96];                      /* the first key whose value the daemon has not read; "" */
+    char restart[96];                    /* the first that it has, and that waits for its start */
 };
 
 /* Appends one object to `findings` for each check, in a fixed order: {"check", "level", "found",

@@ -146,6 +146,12 @@ static void on_timer(uv_timer_t *timer)
     gv_audit_look(timer->data);
 }
 
+static void look_later(struct gv_audit *audit)
+{
+    uv_timer_start(&audit->timer, on_timer,
+                   1000ULL * (GV_AUDIT_S + randombytes_uniform(GV_AUDIT_S / 10)), 0);
+}
+
 static void finish(struct gv_audit *audit)
 {
     struct gv_audit_status *status = &audit->status;
@@ -159,8 +165,7 @@ static void finish(struct gv_audit *audit)
     else if (!status->trouble_ms)
         status->trouble_ms = gv_audit_now_ms(audit);
     gv_audit_compare(audit);
-    uv_timer_start(&audit->timer, on_timer,
-                   1000ULL * (GV_AUDIT_S + randombytes_uniform(GV_AUDIT_S / 10)), 0);
+    look_later(audit);
 }
 
 /* A registry that does not show its log is said to its admins' faces: what is hidden is compared by
@@ -543,6 +548,10 @@ void gv_audit_look(struct gv_audit *audit)
     if (audit->status.looking)
         return;
     uv_timer_stop(&audit->timer);
+    if (!descriptor && !audit->options.url(audit->options.context)) { /* in no network: no log */
+        look_later(audit);
+        return;
+    }
     audit->status.looking = true;
     audit->trouble[0] = '\0';
     gv_audit_recall(audit);

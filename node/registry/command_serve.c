@@ -67,7 +67,7 @@ static void begin_stop(struct serve *serve)
     gv_registrar_stop(&serve->registrar);
     for (size_t i = 0; i < 3; i++)
         uv_unref((uv_handle_t *)&serve->signals[i]);
-    if (serve->registrar)
+    if (serve->registrar && serve->registrar->mails > 0)
         gv_log(GV_LOG_NOTICE, "%u mail%s still under way; a second signal leaves %s",
                serve->registrar->mails, serve->registrar->mails == 1 ? " is" : "s are",
                serve->registrar->mails == 1 ? "it" : "them");

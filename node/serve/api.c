@@ -354,6 +354,18 @@ static void post_ask(struct gv_http_request *request, void *context)
     }
 }
 
+/* `waits`: what takes effect at the next start only; or NULL. */
+static void answer_reloaded(struct gv_http_request *request, const char *waits)
+{
+    char message[160] = "reloaded";
+
+    if (waits)
+        snprintf(message, sizeof message,
+                 "reloaded; %s takes effect at the next start only: systemctl restart grapevine",
+                 waits);
+    gv_http_respond_json(request, 200, json_pack("{s:b, s:s}", "ok", 1, "message", message));
+}
+
 static void post_reload(struct gv_http_request *request, void *context)
 {
     struct gv_api *api = context;
@@ -365,7 +377,7 @@ static void post_reload(struct gv_http_request *request, void *context)
         gv_http_error(request, 422, "bad-config", "the old configuration stays in force: %s",
                       error.text);
     else
-        gv_http_respond_json(request, 200, json_pack("{s:b, s:s}", "ok", 1, "message", "reloaded"));
+        answer_reloaded(request, json_string_value(json_object_get(api->settings, "restart")));
 }
 
 static void get_changes(struct gv_http_request *request, void *context)

@@ -34,7 +34,7 @@ static bool cross_site(const struct gv_http_request *request)
 {
     const char *site = gv_http_header(request, "Sec-Fetch-Site");
     const char *origin = gv_http_header(request, "Origin");
-    const char *host = gv_http_header(request, "Host");
+    const char *host = gv_http_host(request);
 
     if (site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
         return true;

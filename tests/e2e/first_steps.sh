@@ -140,6 +140,16 @@ ask 2 reload >/dev/null
 sed -i 's/^mode = preview/mode = yes/' "$(conf 2)"
 ask 2 reload >/dev/null
 
+# What was read and waits for the next start is named for as long as it waits, however often it is read.
+cp "$(conf 2)" "$scratch/before"
+printf '[limits]\nstatements = 12345\n' >>"$(conf 2)"
+ask 2 reload >/dev/null
+ask 2 reload | grep -q '\[limits\] statements takes effect at the next start' || fail "reload does not say what waits"
+ask 2 doctor | grep -q 'new value of \[limits\] statements' || fail "doctor misses what waits for a start: $(ask 2 doctor)"
+cp "$scratch/before" "$(conf 2)"
+ask 2 reload >/dev/null
+! ask 2 doctor | grep -q 'next start' || fail "it is as it was at the start: $(ask 2 doctor)"
+
 # And again: it knows what is done, and changes nothing.
 cp "$(conf 2)" "$scratch/before"
 {

@@ -27,6 +27,34 @@ awk '/^```/ {inside = !inside} inside && /^grapevine-registry init/ {go = 1} go 
 bash "$scratch/init.sh" >"$scratch/init.out" || fail "the registry's init does not run as it is written"
 "$bin/grapevine-registry" list --config "$scratch/registry/registry.conf" >/dev/null || fail "list does not run"
 "$bin/grapevine-registry" --config "$scratch/registry/registry.conf" --check >/dev/null || fail "the registry's config is not valid"
+# Each piece of a configuration, pasted as it stands; what it takes for granted stands before it.
+awk -v folder="$scratch" '/^```/ {inside = !inside; name = folder "/piece" ++n; next} inside {print >name}' README.md
+pieces=0
+for piece in "$scratch"/piece*; do
+    missing() { grep -q "$1" "$piece" || printf '%b\n' "$2"; }
+    case $(grep -m 1 '^\[' "$piece" || true) in
+    '[policy]' | '[hooks]' | '[firewall]')
+        {
+            printf '[node]\ndata = %s/node\n' "$scratch"
+            missing '^\[http\]' '[http]\nlisten = 127.0.0.1:4729'
+            missing '^\[dnsbl\]' '[dnsbl]\nlisten = 127.0.0.1:4753'
+            cat "$piece"
+        } >"$scratch/pasted.conf"
+        "$bin/grapevined" --config "$scratch/pasted.conf" --check-config || fail "not valid as it stands: $(<"$piece")"
+        pieces=$((pieces + 1))
+        ;;
+    '[registry]' | '[mail]')
+        {
+            printf '[registry]\ndata = %s/registry\n' "$scratch"
+            missing '^url' "[mail]\nurl = file:$scratch/mail"
+            cat "$piece"
+        } >"$scratch/pasted.conf"
+        "$bin/grapevine-registry" --config "$scratch/pasted.conf" --check >/dev/null || fail "not valid as it stands: $(<"$piece")"
+        pieces=$((pieces + 1))
+        ;;
+    esac
+done
+[ $pieces -ge 6 ] || fail "$pieces pieces of a configuration are found"
 "$bin/grapevine" observe tests/maillog/genuine.log >/dev/null || fail "observe does not run"
 "$bin/grapevine-sim" run --nodes 5 --hours 0.1 --seed 7 --json - >/dev/null 2>&1 || fail "the simulation does not run"
 echo "readme: all as it says"

@@ -373,6 +373,14 @@ one_capability() {
 check "the helper has another user or other rights" one_capability
 check "the helper cannot be reloaded" inside systemctl reload grapevine-firewall
 check "a reload ends the helper" is_active grapevine-firewall
+at_port() { inside nft list table inet grapevine | grep -qw "$1"; }
+inside sed -i "\$a [firewall]\nports = 587, 2525" /etc/grapevine/grapevine.conf
+check "other ports are not taken" inside systemctl reload grapevine
+check "a reload of the node does not reach the helper" wait_for 10 at_port 2525
+inside sed -i "\$d" /etc/grapevine/grapevine.conf
+inside sed -i "\$d" /etc/grapevine/grapevine.conf
+check "the former ports are not taken" inside systemctl reload grapevine
+check "the former ports are not back" wait_for 10 at_port 993
 check "the daemon has rights now" confined
 
 # ---- upgrade ----------------------------------------------------------------------------------

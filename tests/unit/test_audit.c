@@ -502,6 +502,39 @@ static void an_old_backup_is_noticed(void **state)
     gv_fetch_result_free(&result);
 }
 
+static const char *no_url(void *context)
+{
+    (void)context;
+    return NULL;
+}
+
+static const struct gv_core *no_core(void *context)
+{
+    (void)context;
+    return NULL;
+}
+
+/* A package that was just installed: there is no registry to distrust. */
+static void a_node_in_no_network_misses_no_log(void **state)
+{
+    struct gv_audit_options options = {.loop = &r.loop,
+                                       .folder = alice.folder,
+                                       .url = no_url,
+                                       .core = no_core,
+                                       .unix_ms = registry_clock};
+    struct gv_audit_status status;
+    struct gv_audit *audit;
+
+    (void)state;
+    assert_int_equal(gv_audit_new(&audit, &options), GV_OK);
+    gv_audit_look(audit);
+    gv_audit_status(audit, &status);
+    assert_false(status.looking);
+    assert_string_equal(status.trouble, "");
+    assert_int_equal(status.looked_ms, 0);
+    gv_audit_free(audit);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -519,6 +552,7 @@ int main(void)
         T(a_registry_whose_log_was_set_back_signs_nothing),
         T(files_of_an_earlier_version_get_the_name_of_their_key),
         T(an_old_backup_is_noticed),
+        T(a_node_in_no_network_misses_no_log),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

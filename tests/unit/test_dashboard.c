@@ -46,6 +46,11 @@ static void test_a_page_of_another_site_gets_nothing(void **state)
         assert_int_equal(port_ask("GET", "/api/v1/status", with), 403);
         assert_int_equal(port_ask("GET", "/blocklist.txt", foreign[i]), 403);
     }
+    /* The target's own word for the host is what the server goes by, not the header's. */
+    snprintf(with, sizeof with, "%sOrigin: http://localhost:4729\r\n", port_token);
+    assert_int_equal(port_ask("GET", "http://127.0.0.1:4729/api/v1/status", with), 403);
+    assert_non_null(strstr(port_body(), "\"cross-site\""));
+    assert_int_equal(port_ask("GET", "http://localhost:4729/api/v1/status", with), 200);
     assert_int_equal(port_post("deny", "", "{\"addr\":\"192.0.2.99\"}"), 401);
     assert_int_equal(node_get(&port_node, "ip?addr=192.0.2.99", &json), 200);
     assert_false(json_is_true(json_object_get(json, "deny_listed")));
@@ -198,7 +203,8 @@ static void test_settings_say_where_they_come_from(void **state)
     fclose(file);
     gv_buf_init(&errors);
     assert_int_equal(gv_options_load(&options, path, &errors), GV_OK);
-    json_t *json = gv_options_json(&options, path);
+    json_t *json = gv_options_json(&options, NULL, path);
+    assert_true(json_is_null(json_object_get(json, "restart")));
     assert_string_equal(json_string_value(json_object_get(json, "file")), path);
     const json_t *list = json_object_get(json, "settings");
     assert_int_equal(json_array_size(list), gv_options_table()->count);
@@ -227,6 +233,16 @@ static void test_settings_say_where_they_come_from(void **state)
     }
     assert_int_equal(seen, 3);
     json_decref(json);
+    /* What it started with was another file. */
+    file = fopen(path, "w");
+    fputs("[share]\nmode = no\n[limits]\nstatements = 5000\n", file);
+    fclose(file);
+    struct gv_options started;
+    assert_int_equal(gv_options_load(&started, path, &errors), GV_OK);
+    json = gv_options_json(&options, &started, path);
+    assert_string_equal(json_string_value(json_object_get(json, "restart")), "[limits] statements");
+    json_decref(json);
+    gv_options_free(&started);
     gv_options_free(&options);
     gv_buf_free(&errors);
     unlink(path);

@@ -287,6 +287,11 @@ static void each_trouble_of_the_host_is_found(void **state)
     assert_string_equal(level, "warning");
     assert_non_null(strstr(found, "[share] mode"));
     host = good_host;
+    snprintf(host.restart, sizeof host.restart, "[http] listen");
+    assert_int_equal(judge(&options, &host, status, "daemon", level, found), 1);
+    assert_string_equal(level, "warning");
+    assert_non_null(strstr(found, "[http] listen"));
+    host = good_host;
     host.clock_synchronised = 0;
     /* Nobody answers: the host is looked at all the same. */
     assert_int_equal(judge(&options, &host, NULL, "clock", level, found), 2);

@@ -72,6 +72,13 @@ static void get_later(struct gv_http_request *request, void *context)
     gv_http_watch(request);
 }
 
+/* An answer that is on its way, such as one that a thread works on. */
+static void get_soon(struct gv_http_request *request, void *context)
+{
+    waiting = request;
+    gv_http_on_closed(request, on_left, NULL);
+}
+
 static void answer_waiting(void *context)
 {
     gv_http_respond(waiting, 200, "text/plain", "later", 5);
@@ -79,11 +86,15 @@ static void answer_waiting(void *context)
 }
 
 static const struct gv_http_route routes[] = {
-    {"GET", "/long", get_long}, {"GET", "/short", get_short}, {"GET", "/later", get_later}};
+    {"GET", "/long", get_long},
+    {"GET", "/short", get_short},
+    {"GET", "/later", get_later},
+    {"GET", "/soon", get_soon},
+};
 
 static void open_server(void *context)
 {
-    struct gv_http_options http = {.host = "127.0.0.1", .routes = routes, .route_count = 3};
+    struct gv_http_options http = {.host = "127.0.0.1", .routes = routes, .route_count = 4};
 
     gv_assert(gv_http_start(&server, &thread.loop, &http, NULL) == GV_OK);
 }
@@ -256,10 +267,46 @@ static void who_leaves_before_the_answer_is_noticed(void **state)
 
     fd = ask("/later");
     assert_true(somebody_waits(true));
+    sleep(2);
     close(fd);
     assert_true(somebody_waits(false));
     assert_int_equal(left, 1);
     fd = ask("/short"); /* and the next is served */
+    tcp_read(fd, answer, sizeof answer, 2000);
+    assert_non_null(strstr(answer, "HTTP/1.1 200"));
+    close(fd);
+}
+
+/* Nor does who has more to ask leave by that, or who has no more to say and waits for an answer
+ * that is made already. */
+static void who_waits_has_not_left(void **state)
+{
+    static const char later[] = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n",
+                      more[] = "GET /short HTTP/1.1\r\nHost: a\r\n\r\n";
+    char answer[1024];
+    int fd = tcp_connect(gv_http_port(server));
+
+    left = 0;
+    tcp_send(fd, later, sizeof later - 1);
+    assert_true(somebody_waits(true));
+    tcp_send(fd, more, sizeof more - 1);
+    sleep(3); /* the server has looked more than once */
+    look();
+    assert_int_equal(left, 0);
+    loop_thread_call(&thread, answer_waiting, NULL);
+    tcp_read(fd, answer, sizeof answer, 2000);
+    const char *first = strstr(answer, "\r\n\r\nlater");
+    assert_non_null(first);
+    assert_non_null(strstr(first, "\r\n\r\nshort"));
+    close(fd);
+
+    fd = ask("/soon");
+    assert_true(somebody_waits(true));
+    shutdown(fd, SHUT_WR);
+    sleep(3);
+    look();
+    assert_int_equal(left, 0);
+    loop_thread_call(&thread, answer_waiting, NULL);
     tcp_read(fd, answer, sizeof answer, 2000);
     assert_non_null(strstr(answer, "HTTP/1.1 200"));
     close(fd);
@@ -275,6 +322,7 @@ int main(void)
         WITH(who_leaves_has_not_had_all),
         WITH(who_does_not_read_holds_nobody_up),
         WITH(who_leaves_before_the_answer_is_noticed),
+        WITH(who_waits_has_not_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
