@@ -317,6 +317,14 @@ static void what_an_admin_writes(void **state)
             fed_close(&fed);
         }
     }
+    /* The next file is another log. */
+    fed_open(&fed);
+    fed_line(&fed, known[0]);
+    gv_reader_next_log(fed.reader);
+    fed_line(&fed,
+             S "mx postfix/smtpd[1]: warning: c" CLIENT ": SASL LOGIN authentication failed: x");
+    assert_string_equal(fed_take(&fed), "2 198.51.100.7 postfix smtp unspecified 1 visit");
+    fed_close(&fed);
 }
 
 int main(void)
