@@ -7,12 +7,14 @@
  *   GV_SHIM_FAIL    call N fails with GV_SHIM_ERRNO, and GV_SHIM_FAILS - 1 after it
  *   GV_SHIM_FULL    while this file exists all that needs room fails with ENOSPC
  *   GV_SHIM_OTHERS  counted are not these calls, but the other ones that change something or keep
- * it from others: fcntl with a lock, fchmod, chmod, fchown, chown, a shared mmap GV_SHIM_NO_LINK a
- * file has one name there: 1, as on a memory stick; 2, and nothing can be told not to be replaced;
- * 3, and a file of that name comes just then GV_SHIM_CLOCK   seconds that the wall clock is ahead
+ *                   it from others: fcntl with a lock, fchmod, chmod, fchown, chown, shared mmap
+ *   GV_SHIM_NO_LINK a file has one name there: 1, as on a memory stick; 2, and nothing can be told
+ *                   not to be replaced; 3, and a file of that name comes just then
+ *   GV_SHIM_CLOCK   seconds that the wall clock is ahead
  *   GV_SHIM_TRACE   file that gets, in their order, what is written to a log of SQLite's below the
  *                   folder ("-wal") and to the files `number` and `key`, their syncs, and that
- * bytes go out on a TCP socket: for each a struct shim_trace, and after a write what was written
+ *                   bytes go out on a TCP socket: for each a struct shim_trace, and after a write
+ *                   what was written
  * Calls that count: opening to write, write, pwrite, fsync, fdatasync, ftruncate, rename,
  * renameat2, link, unlink, mkdir. They go to the kernel directly. */
 #include <errno.h>
