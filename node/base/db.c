@@ -281,16 +281,18 @@ static int ready_file(const char *path, struct gv_text *error)
 
 /* When the file or its -shm cannot be opened for writing, SQLite opens it for reading alone and
  * says nothing; every write would fail for as long as the program runs. */
-static int check_writable(sqlite3 *db, const char *path, struct gv_text *error)
+static int check_writable(sqlite3 *db, const char *path, bool wait, struct gv_text *error)
 {
     if (sqlite3_db_readonly(db, "main") != 0)
         return gv_fail(error, GV_ERR_IO, "%s: cannot be opened for writing", path);
     int rc = gv_db_exec(db, "BEGIN IMMEDIATE", error);
+    if (rc == GV_ERR_BUSY && !wait)
+        return GV_OK; /* somebody else writes; it can be read meanwhile */
     return rc == GV_OK ? gv_db_exec(db, "ROLLBACK", error) : rc;
 }
 
-int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, size_t count,
-               struct gv_text *error)
+static int open_for_writing(sqlite3 **out, const char *path, const char *const *migrations,
+                            size_t count, bool wait, struct gv_text *error)
 {
     sqlite3 *db = NULL;
     int rc;
@@ -306,7 +308,7 @@ int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, s
         rc = gv_fail(error, GV_ERR_IO, "%s: %s", path, db ? gv_db_said(db) : "out of memory");
         goto out;
     }
-    sqlite3_busy_timeout(db, GV_DB_BUSY_MS);
+    sqlite3_busy_timeout(db, wait ? GV_DB_BUSY_MS : 0);
     rc = gv_db_exec(db,
                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
                     "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF",
@@ -314,7 +316,7 @@ int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, s
     if (rc == GV_OK)
         rc = migrate(db, path, migrations, count, error);
     if (rc == GV_OK)
-        rc = check_writable(db, path, error);
+        rc = check_writable(db, path, wait, error);
     /* When it could not make one of its files, SQLite does not say why. */
     if (rc == GV_ERR_IO) {
         int why = full_errno(db);
@@ -330,6 +332,18 @@ int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, s
 out:
     sqlite3_close(db);
     return rc;
+}
+
+int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, size_t count,
+               struct gv_text *error)
+{
+    return open_for_writing(out, path, migrations, count, true, error);
+}
+
+int gv_db_open_again(sqlite3 **out, const char *path, const char *const *migrations, size_t count,
+                     struct gv_text *error)
+{
+    return open_for_writing(out, path, migrations, count, false, error);
 }
 
 /* ---- for reading alone ---------------------------------------------------------------------- */

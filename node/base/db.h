@@ -20,6 +20,11 @@
  * can be read, and not written). */
 int gv_db_open(sqlite3 **out, const char *path, const char *const *migrations, size_t count,
                struct gv_text *error);
+/* The same of a file that this program had open, while others wait for its answers: whoever has a
+ * lock is not waited for (the busy timeout is 0), and who writes just then is no obstacle. Also
+ * GV_ERR_BUSY: somebody has it for himself alone. */
+int gv_db_open_again(sqlite3 **out, const char *path, const char *const *migrations, size_t count,
+                     struct gv_text *error);
 /* After GV_ERR_SPACE: what can be read without a byte being written, for reading alone. Without a
  * log the file is taken for unchanging; with one, the index over it that SQLite wants beside them
  * is kept in memory, and nobody else can open the file meanwhile. Where there is no file, or an

@@ -44,7 +44,8 @@ static const char *const migrations[] = {
     "",
 
     /* 5: the position in a log is longer, and sealed (SPEC 10.5). It is written anew with the next
-     * lines; a program that would not find it, and begin at the log's end, must not open the file. */
+     * lines; a program that would not find it, and begin at the log's end, must not open the file.
+     */
     "",
 };
 const size_t gv_store_version = sizeof migrations / sizeof *migrations;
@@ -52,6 +53,11 @@ const size_t gv_store_version = sizeof migrations / sizeof *migrations;
 int gv_store_open(sqlite3 **out, const char *path, struct gv_text *error)
 {
     return gv_db_open(out, path, migrations, gv_store_version, error);
+}
+
+int gv_store_open_again(sqlite3 **out, const char *path, struct gv_text *error)
+{
+    return gv_db_open_again(out, path, migrations, gv_store_version, error);
 }
 
 int gv_store_open_reading(sqlite3 **out, const char *path, struct gv_text *error)

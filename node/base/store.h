@@ -19,9 +19,10 @@
 #define GV_STORE_STATISTIC 0xfe
 #define GV_STORE_CEILING   0xfd /* no table: the file `number` (node/host/persist.h) */
 
-/* Opens or creates it and brings its schema up to date: gv_db_open with ours. What can be
- * read on a full disk: gv_db_open_reading. */
+/* Opens or creates it and brings its schema up to date: gv_db_open with ours. While the node runs:
+ * gv_db_open_again. What can be read on a full disk: gv_db_open_reading. */
 int gv_store_open(sqlite3 **out, const char *path, struct gv_text *error);
+int gv_store_open_again(sqlite3 **out, const char *path, struct gv_text *error);
 int gv_store_open_reading(sqlite3 **out, const char *path, struct gv_text *error);
 /* As many migrations as there are: the schema's version. */
 extern const size_t gv_store_version;

@@ -154,6 +154,7 @@ void gv_driver_store_rest(struct gv_driver *driver)
 
     if (driver->backlog.count == 0)
         return;
+    gv_persist_patient(driver->persist);
     int rc = commit_or_mend(driver, &driver->backlog, &error);
     if (rc == GV_OK)
         gv_log(GV_LOG_NOTICE, "what could not be stored before is stored now");

@@ -64,14 +64,17 @@ int64_t gv_persist_copying(struct gv_persist *persist)
     return gv_checkpoint_under_way(persist->checkpoint);
 }
 
-/* The whole file is looked through: damage is better found now than in a month. */
-static int open_db(struct gv_persist *persist, struct gv_text *error)
+/* `again`: others wait for answers meanwhile. The whole file is looked through: damage is better
+ * found now than in a month; not where all that was wrong was a lock. */
+static int open_db(struct gv_persist *persist, bool again, struct gv_text *error)
 {
-    int rc = gv_store_check_log(persist->path, error);
+    bool look = !again || persist->stuck == 0;
+    int rc = look ? gv_store_check_log(persist->path, error) : GV_OK;
 
     if (rc == GV_OK)
-        rc = gv_store_open(&persist->db, persist->path, error);
-    if (rc == GV_OK)
+        rc = again ? gv_store_open_again(&persist->db, persist->path, error)
+                   : gv_store_open(&persist->db, persist->path, error);
+    if (rc == GV_OK && look)
         rc = gv_store_check(persist->db, error);
     /* 1 MiB of page cache: the node's budget is 12 MiB in all, and reads are rare. A log that one
      * large batch has grown is cut back at the next checkpoint. */
@@ -82,7 +85,8 @@ static int open_db(struct gv_persist *persist, struct gv_text *error)
                         error);
     persist->full_sync = false; /* as gv_db_open leaves it */
     persist->full.text[0] = 0;
-    persist->stuck = 0;
+    if (rc == GV_OK)
+        sqlite3_busy_timeout(persist->db, persist->lock_ms);
     if (rc != GV_OK)
         close_db(persist);
     else
@@ -126,7 +130,7 @@ static int open_again(struct gv_persist *persist, struct gv_text *error)
     bool was_reading = persist->full.text[0] != 0;
 
     close_db(persist);
-    int rc = open_db(persist, &why);
+    int rc = open_db(persist, true, &why);
     if (rc == GV_OK || rc == GV_ERR_MALFORMED || !was_reading)
         return rc == GV_OK ? rc : gv_fail(error, rc, "%s", why.text);
     (void)open_reading(persist, &why, false);
@@ -145,7 +149,7 @@ int gv_persist_mend(struct gv_persist *persist, struct gv_text *error)
 {
     close_db(persist);
     int rc = gv_store_salvage(persist->path, persist->store_key, error);
-    int again = open_db(persist, rc == GV_OK ? error : NULL);
+    int again = open_db(persist, false, rc == GV_OK ? error : NULL);
 
     return rc == GV_OK ? again : rc;
 }
@@ -161,6 +165,7 @@ int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t sto
         return gv_fail(error, GV_ERR_MEMORY, "out of memory");
     }
     memcpy(persist->store_key, store_key, GV_KEY_LEN);
+    persist->lock_ms = GV_PERSIST_LOCK_MS;
     gv_buf_init(&persist->kept);
     gv_store_mac_key(&persist->mac_key, store_key);
     gv_buf_init(&persist->left);
@@ -168,7 +173,7 @@ int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t sto
     if (rc != GV_OK)
         gv_fail(&why, rc, "out of memory");
     else
-        rc = open_db(persist, &why);
+        rc = open_db(persist, false, &why);
     if (rc == GV_ERR_MALFORMED) {
         gv_log(GV_LOG_WARNING, "%s", why.text);
         rc = gv_persist_mend(persist, &why);
@@ -183,6 +188,11 @@ int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t sto
     if (rc == GV_ERR_VERSION || rc == GV_ERR_FORBIDDEN)
         return gv_fail(error, rc, "%s", why.text);
     return gv_fail(error, rc, "the store cannot be used: %s", why.text);
+}
+
+void gv_persist_patient(struct gv_persist *persist)
+{
+    persist->lock_ms = GV_DB_BUSY_MS;
 }
 
 void gv_persist_close(struct gv_persist *persist)
@@ -494,15 +504,40 @@ static int fail_with(struct gv_persist *persist, int rc, struct gv_text *error)
                        "%s: the file is damaged; it is mended as far as it can be read", path);
     if (rc == GV_ERR_MEMORY)
         return gv_fail(error, rc, "%s: out of memory", path);
+    if (code == SQLITE_BUSY)
+        return gv_fail(error, rc, "%s: another program has it locked; end that one (fuser %s)",
+                       path, path);
     return gv_fail(error, rc, "%s: %s", path, gv_db_said(persist->db));
+}
+
+static int begin_within(struct gv_persist *persist, int ms)
+{
+    sqlite3_busy_timeout(persist->db, ms);
+    return gv_db_run(persist->sql[GV_SQL_BEGIN], "") == GV_OK ? SQLITE_OK
+                                                              : sqlite3_errcode(persist->db);
+}
+
+/* Another program that writes is waited for once, and shortly: whoever asks this node something
+ * waits as well. Our own thread (checkpoint.h) is done as soon as the disk lets it. */
+static int begin(struct gv_persist *persist)
+{
+    bool again = persist->stuck > 0 && persist->lock_ms == GV_PERSIST_LOCK_MS;
+    int code = begin_within(persist, again ? 0 : persist->lock_ms);
+
+    if ((code & 0xff) == SQLITE_BUSY && !again && gv_checkpoint_under_way(persist->checkpoint) >= 0)
+        code = begin_within(persist, GV_DB_BUSY_MS);
+    sqlite3_busy_timeout(persist->db, persist->lock_ms);
+    return code == SQLITE_OK ? GV_OK : (code & 0xff) == SQLITE_BUSY ? GV_ERR_BUSY : GV_ERR_IO;
 }
 
 int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effects,
                       uint64_t unix_ms, struct gv_text *error)
 {
+    bool stuck = persist->stuck > 0 && persist->stuck % STUCK_MAX == 0;
+
     /* It could not even be opened again after it was mended; or the disk was full at the start; or
      * its locks are not what SQLite thinks. */
-    if (!persist->db || persist->full.text[0] || persist->stuck >= STUCK_MAX) {
+    if (!persist->db || persist->full.text[0] || stuck) {
         int rc = open_again(persist, error);
         if (rc != GV_OK)
             return rc;
@@ -514,8 +549,8 @@ int gv_persist_commit(struct gv_persist *persist, const struct gv_effects *effec
         return rc;
     rc = set_sync(persist, has_own_word(effects), error);
 
-    if (rc == GV_OK && gv_db_run(persist->sql[GV_SQL_BEGIN], "") != GV_OK)
-        rc = (sqlite3_errcode(persist->db) & 0xff) == SQLITE_BUSY ? GV_ERR_BUSY : GV_ERR_IO;
+    if (rc == GV_OK)
+        rc = begin(persist);
     if (rc != GV_OK)
         return fail_with(persist, rc, error);
     rc = put_effects(persist, effects, unix_ms);

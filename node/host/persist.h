@@ -40,6 +40,9 @@ struct gv_persist;
 int gv_persist_open(struct gv_persist **out, const char *path, const uint8_t store_key[GV_KEY_LEN],
                     struct gv_text *error);
 void gv_persist_close(struct gv_persist *persist); /* NULL is allowed */
+/* Nobody waits for an answer any more, the node stops: a lock that another program has is waited
+ * for, for GV_DB_BUSY_MS. */
+void gv_persist_patient(struct gv_persist *persist);
 /* Whether it is open for reading alone, for want of room; why then tells the admin so. */
 bool gv_persist_reading(const struct gv_persist *persist, struct gv_text *why);
 /* The same while it is in use, after GV_ERR_MALFORMED. SELF rows are not among what is saved: the

@@ -174,6 +174,7 @@ int gv_persist_erase(struct gv_persist *persist, const struct gv_subject *subjec
     if (persist->full.text[0])
         return gv_fail(error, GV_ERR_IO, "%s", persist->full.text);
     int rc = gv_persist_stay(persist, error); /* else the file that has the address is set aside */
+    gv_checkpoint_wait(persist->checkpoint);  /* it may be writing */
     if (rc == GV_OK)
         rc = gv_db_exec(persist->db, "BEGIN IMMEDIATE", error);
     if (rc != GV_OK)
@@ -203,7 +204,7 @@ int gv_persist_empty_log(struct gv_persist *persist, struct gv_text *error)
     /* A reader in the way, such as a backup, is not waited for: it is tried again. */
     sqlite3_busy_timeout(persist->db, 0);
     int code = sqlite3_wal_checkpoint_v2(persist->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    sqlite3_busy_timeout(persist->db, GV_DB_BUSY_MS);
+    sqlite3_busy_timeout(persist->db, persist->lock_ms);
     persist->log_left = code != SQLITE_OK;
     if (code == SQLITE_OK) {
         persist->log_names = false;

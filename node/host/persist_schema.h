@@ -62,6 +62,8 @@ struct gv_persist_file {
     ino_t inode;
 };
 
+#define GV_PERSIST_LOCK_MS 250 /* who asks this node something waits for no longer than that */
+
 struct gv_persist {
     sqlite3 *db;
     sqlite3_stmt *sql[GV_SQL_COUNT];
@@ -85,6 +87,7 @@ struct gv_persist {
     bool log_names;   /* the log of writes still has the name of who logged in since */
     struct gv_persist_file files[GV_PERSIST_FILES]; /* as they were when they were opened */
     unsigned stuck;      /* commits in a row that a lock was in the way of, or failed over one */
+    int lock_ms;         /* for so long a lock that another program has is waited for */
     struct gv_text full; /* not "": the disk is, the file is open for reading alone, and why */
     struct gv_checkpoint *checkpoint; /* NULL: within the commits */
     void (*copied)(void *context);    /* gv_persist_apart */

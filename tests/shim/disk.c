@@ -5,14 +5,17 @@
  *   GV_SHIM_COUNT   file that gets the number of calls when the program exits by itself
  *   GV_SHIM_KILL    SIGKILL before call N; with GV_SHIM_TORN after half of it, when it is a write
  *   GV_SHIM_FAIL    call N fails with GV_SHIM_ERRNO, and GV_SHIM_FAILS - 1 after it
+ *   GV_SHIM_FAIL_MS instead of that: and all for so many milliseconds after it
  *   GV_SHIM_FULL    while this file exists all that needs room fails with ENOSPC
  *   GV_SHIM_OTHERS  counted are not these calls, but the other ones that change something or keep
- * it from others: fcntl with a lock, fchmod, chmod, fchown, chown, a shared mmap GV_SHIM_NO_LINK a
- * file has one name there: 1, as on a memory stick; 2, and nothing can be told not to be replaced;
- * 3, and a file of that name comes just then GV_SHIM_CLOCK   seconds that the wall clock is ahead
+ *                   it from others: fcntl with a lock, fchmod, chmod, fchown, chown, shared mmap
+ *   GV_SHIM_NO_LINK a file has one name there: 1, as on a memory stick; 2, and nothing can be told
+ *                   not to be replaced; 3, and a file of that name comes just then
+ *   GV_SHIM_CLOCK   seconds that the wall clock is ahead
  *   GV_SHIM_TRACE   file that gets, in their order, what is written to a log of SQLite's below the
  *                   folder ("-wal") and to the files `number` and `key`, their syncs, and that
- * bytes go out on a TCP socket: for each a struct shim_trace, and after a write what was written
+ *                   bytes go out on a TCP socket: for each a struct shim_trace, and after a write
+ *                   what was written
  * Calls that count: opening to write, write, pwrite, fsync, fdatasync, ftruncate, rename,
  * renameat2, link, unlink, mkdir. They go to the kernel directly. */
 #include <errno.h>
@@ -40,7 +43,7 @@
 static bool ours[FDS], wal[FDS], small[FDS], folders[FDS];
 static char folder[512], full[512], count_path[512];
 static int trace_fd = -1;
-static long kill_at, fail_at, fail_count, fail_errno, clock_ahead, no_link;
+static long kill_at, fail_at, fail_count, fail_ms, fail_errno, clock_ahead, no_link;
 static bool torn, others, ready;
 static atomic_long calls;
 
@@ -77,6 +80,7 @@ __attribute__((constructor)) static void prepare(void)
     others = number("GV_SHIM_OTHERS", 0) != 0;
     fail_at = number("GV_SHIM_FAIL", 0);
     fail_count = number("GV_SHIM_FAILS", 1);
+    fail_ms = number("GV_SHIM_FAIL_MS", 0);
     fail_errno = number("GV_SHIM_ERRNO", EIO);
     clock_ahead = number("GV_SHIM_CLOCK", 0);
     no_link = number("GV_SHIM_NO_LINK", 0);
@@ -110,9 +114,24 @@ static bool is_ours(int fd)
     return fd >= 0 && fd < FDS && ours[fd];
 }
 
+/* Whether less time than that has passed since it was first asked. */
+static bool is_while(void)
+{
+    static atomic_long first_ms;
+    struct timespec now;
+    long none = 0;
+
+    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    long ms = now.tv_sec * 1000 + now.tv_nsec / 1000000 + 1;
+    atomic_compare_exchange_strong(&first_ms, &none, ms);
+    return ms - atomic_load(&first_ms) < fail_ms;
+}
+
 static bool fails(long n)
 {
-    if (fail_at <= 0 || n < fail_at || n >= fail_at + fail_count)
+    if (fail_at <= 0 || n < fail_at)
+        return false;
+    if (fail_ms > 0 ? !is_while() : n >= fail_at + fail_count)
         return false;
     errno = (int)fail_errno;
     return true;

@@ -266,9 +266,9 @@ static void ask_surfaces(long n, bool once)
     bool names = ask_one(dns_port, dns, sizeof dns - 1, 300);
 
     if (once && !web)
-        web = ask_one(http_port, http, sizeof http - 1, 5000);
+        web = ask_one(http_port, http, sizeof http - 1, 30000);
     if (once && !names)
-        names = ask_one(dns_port, dns, sizeof dns - 1, 5000);
+        names = ask_one(dns_port, dns, sizeof dns - 1, 30000);
     if (once && (!web || !names) && lives_on()) {
         char *said = lives_said(&lives);
         complain("a door", n, web ? "DNS answers nobody" : "HTTP answers nobody", said);

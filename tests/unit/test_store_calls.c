@@ -25,11 +25,11 @@ static const char *const crashes[] = {"Sanitizer", "runtime error", "assertion",
 
 static const char *const troubles[] = {"error: ", "damaged", NULL};
 
-/* A life whose n-th write fails, or its n-th other call (tests/shim/disk.c), and others behind
- * that. Returns how many there were, or 0 when that is not known. */
+/* A life whose n-th write fails, or its n-th other call (tests/shim/disk.c), and all for so many
+ * milliseconds (0: that one alone). Returns how many there were, or 0 when that is not known. */
 struct failing {
     bool others, fresh;
-    int in_a_row;
+    int for_ms;
 };
 
 #define FIRST 60
@@ -37,7 +37,7 @@ struct failing {
 static long next_of(const struct failing *failing, long n)
 {
     const char *text = getenv("GV_CALL_STEP");
-    bool long_one = failing->in_a_row > 1;
+    bool long_one = failing->for_ms > 0;
     long step = text && !long_one ? strtol(text, NULL, 10) : long_one ? 23 : 7;
 
     do
@@ -48,8 +48,8 @@ static long next_of(const struct failing *failing, long n)
 
 static long live_with(struct lives *lives, const struct failing *failing, long n, int number)
 {
-    char at[64], folder[160], code[64], count[200], counted[128], others[32], in_a_row[64];
-    char *environment[] = {at, folder, code, count, others, in_a_row, NULL};
+    char at[64], folder[160], code[64], count[200], counted[128], others[32], for_ms[64];
+    char *environment[] = {at, folder, code, count, others, for_ms, NULL};
     unsigned before = recorder_sessions(&lives->recorder, NULL);
     long calls = 0;
 
@@ -57,7 +57,7 @@ static long live_with(struct lives *lives, const struct failing *failing, long n
     snprintf(folder, sizeof folder, "GV_SHIM_FOLDER=%s", lives->data); /* itself, too */
     snprintf(code, sizeof code, "GV_SHIM_ERRNO=%d", number);
     snprintf(others, sizeof others, "GV_SHIM_OTHERS=%d", failing->others);
-    snprintf(in_a_row, sizeof in_a_row, "GV_SHIM_FAILS=%d", failing->in_a_row);
+    snprintf(for_ms, sizeof for_ms, "GV_SHIM_FAIL_MS=%d", failing->for_ms);
     snprintf(counted, sizeof counted, "%s/count", lives->folder);
     snprintf(count, sizeof count, "GV_SHIM_COUNT=%s", counted);
     unlink(counted);
@@ -91,7 +91,7 @@ static void each_fails(unsigned number, const struct failing *failing)
 
     lives_make(&lives, number);
     /* One that gives up early makes fewer calls. */
-    long total = failing->in_a_row > 1 ? live_with(&lives, failing, 0, EIO) : 0;
+    long total = failing->for_ms > 0 ? live_with(&lives, failing, 0, EIO) : 0;
     for (; n < POINTS_MAX; n = next_of(failing, n), failed++) {
         if (fresh) {
             char command[300];
@@ -121,37 +121,37 @@ static void each_fails(unsigned number, const struct failing *failing)
         }
     }
     assert_in_range(n, 10, POINTS_MAX - 1);
-    print_message("%s: %ld of %ld %s failed, %d in a row\n",
+    print_message("%s: %ld of %ld %s failed, for %d ms\n",
                   fresh ? "a first start" : "start and stop", failed, total > 0 ? total : calls,
-                  failing->others ? "locks, rights and mappings" : "writes", failing->in_a_row);
+                  failing->others ? "locks, rights and mappings" : "writes", failing->for_ms);
     lives_remove(&lives);
 }
 
 static void test_each_write_of_start_and_stop_fails(void **state)
 {
-    each_fails(30, &(const struct failing){.in_a_row = 1});
+    each_fails(30, &(const struct failing){.others = false});
 }
 
 /* A first start makes key and store as well. Whatever is left of it, the next one is clean. */
 static void test_each_write_of_a_first_start_fails(void **state)
 {
-    each_fails(31, &(const struct failing){.fresh = true, .in_a_row = 1});
+    each_fails(31, &(const struct failing){.fresh = true});
 }
 
 /* What SQLite and we do beside writing: locks, rights, the shared memory of the log's index. */
 static void test_each_other_call_of_start_and_stop_fails(void **state)
 {
-    each_fails(32, &(const struct failing){.others = true, .in_a_row = 1});
+    each_fails(32, &(const struct failing){.others = true});
 }
 
 static void test_each_other_call_of_a_first_start_fails(void **state)
 {
-    each_fails(33, &(const struct failing){.others = true, .fresh = true, .in_a_row = 1});
+    each_fails(33, &(const struct failing){.others = true, .fresh = true});
 }
-/* Sixty in a row: for some seconds nothing can be locked. */
+/* Nothing can be locked, also by the first try after that (GV_STORE_FIRST_RETRY_MS). */
 static void test_no_lock_for_a_while(void **state)
 {
-    each_fails(34, &(const struct failing){.others = true, .in_a_row = 60});
+    each_fails(34, &(const struct failing){.others = true, .for_ms = 800});
 }
 
 int main(int argc, char **argv)
