@@ -211,8 +211,12 @@ static int take_domain(struct gv_registrar *registrar, struct gv_http_request *r
     return GV_ERR_RATE;
 }
 
-static void refuse_enrolment(struct gv_http_request *request, int error)
+/* No code has gone out: who comes back when there is room, as he is told, has not asked too often.
+ */
+static void refuse_enrolment(struct gv_registrar *registrar, struct gv_http_request *request,
+                             const uint8_t owner[GV_ID_LEN], int error)
 {
+    gv_rate_give_back(&registrar->by_email, owner);
     if (error == GV_ERR_FULL || error == GV_ERR_BUSY) {
         gv_http_add_header(request, "Retry-After", "300");
         gv_http_error(request, 503, "busy", "too many codes are out, try again in some minutes");
@@ -227,7 +231,7 @@ static void on_stored(struct gv_registrar *registrar, struct gv_batch_item *item
     if (rc == GV_OK)
         rc = send_code(registrar, item);
     if (rc != GV_OK)
-        refuse_enrolment(item->request, rc);
+        refuse_enrolment(registrar, item->request, item->pending.owner, rc);
 }
 
 static int store_code(struct gv_registrar *registrar, struct gv_http_request *request,
@@ -276,7 +280,7 @@ static void start_enrolment(struct gv_registrar *registrar, struct gv_http_reque
     gv_wipe(token, sizeof token);
     gv_wipe(random, sizeof random);
     if (rc != GV_OK && rc != GV_ERR_RATE) /* that is answered */
-        refuse_enrolment(request, rc);
+        refuse_enrolment(registrar, request, pending->owner, rc);
 }
 
 void gv_enroll_handle(struct gv_registrar *registrar, struct gv_http_request *request)

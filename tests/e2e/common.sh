@@ -5,7 +5,7 @@
 # shellcheck source=tests/e2e/frame.sh
 . "$(dirname "${BASH_SOURCE[0]}")/frame.sh"
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-bin=${GV_BIN:-$root/build/bin}
+bin=$(realpath -m "${GV_BIN:-$root/build/bin}")
 scratch=$(mktemp -d /tmp/gv-lab.XXXXXX)
 pids=()
 NODES=${NODES:-3}
