@@ -513,8 +513,10 @@ static int fail_with(struct gv_persist *persist, int rc, struct gv_text *error)
 static int begin_within(struct gv_persist *persist, int ms)
 {
     sqlite3_busy_timeout(persist->db, ms);
-    return gv_db_run(persist->sql[GV_SQL_BEGIN], "") == GV_OK ? SQLITE_OK
-                                                              : sqlite3_errcode(persist->db);
+    if (gv_db_run(persist->sql[GV_SQL_BEGIN], "") == GV_OK)
+        return SQLITE_OK;
+    int code = sqlite3_errcode(persist->db);
+    return code != SQLITE_OK ? code : SQLITE_ERROR;
 }
 
 /* Another program that writes is waited for once, and shortly: whoever asks this node something
