@@ -72,8 +72,9 @@ static int open_db(struct gv_persist *persist, bool again, struct gv_text *error
     int rc = look ? gv_store_check_log(persist->path, error) : GV_OK;
 
     if (rc == GV_OK)
-        rc = again ? gv_store_open_again(&persist->db, persist->path, error)
-                   : gv_store_open(&persist->db, persist->path, error);
+        rc = again && persist->lock_ms == GV_PERSIST_LOCK_MS
+                 ? gv_store_open_again(&persist->db, persist->path, error)
+                 : gv_store_open(&persist->db, persist->path, error);
     if (rc == GV_OK && look)
         rc = gv_store_check(persist->db, error);
     /* 1 MiB of page cache: the node's budget is 12 MiB in all, and reads are rare. A log that one
@@ -142,7 +143,10 @@ int gv_persist_stay(struct gv_persist *persist, struct gv_text *error)
     bool again;
     int rc = gv_persist_keep_place(persist, &again, error);
 
-    return rc == GV_OK && again ? open_again(persist, error) : rc;
+    if (rc != GV_OK || !again)
+        return rc;
+    persist->stuck = 0; /* it is another file, which is looked through */
+    return open_again(persist, error);
 }
 
 int gv_persist_mend(struct gv_persist *persist, struct gv_text *error)
