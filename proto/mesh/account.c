@@ -145,7 +145,8 @@ void gv_account_record(const struct gv_core *core, struct gv_link *link, size_t 
 {
     uint64_t worth = fresh ? len + 2 * GV_ID_LEN : 0;
 
-    if (!fresh && core->now_ms < link->exchange_ms)
+    /* In an exchange that was begun here it was charged an eighth in the first place. */
+    if (!fresh && core->now_ms < link->exchange_ms && core->now_ms >= link->asked_ms)
         worth = len - len / GV_ASKED_PART;
     link->spent.bytes -= worth < link->spent.bytes ? worth : link->spent.bytes;
     if (fresh)

@@ -48,9 +48,9 @@ struct gv_core;
 struct gv_link;
 
 void gv_book_free(struct gv_book *book);
-/* "host:port" of the descriptor or the configuration. */
 /* There will be so many: their room at once, and not by doubling. */
 void gv_book_expect(struct gv_book *book, size_t count);
+/* "host:port" of the descriptor or the configuration. */
 void gv_book_seed(struct gv_core *core, const char *text);
 /* An address told by its instance, or (instance NULL) of a stored row. */
 void gv_book_learn(struct gv_core *core, const struct gv_address *address,

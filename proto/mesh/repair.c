@@ -351,7 +351,8 @@ void gv_repair_answer(struct gv_core *core, struct gv_link *link)
     struct gv_key low = {.minute = message->low_minute};
     struct answer *answer;
 
-    note_answer(core);
+    if (core->now_ms < link->asked_ms) /* else he has begun one, which anybody can */
+        note_answer(core);
     if (message->range_count == 0) {
         end_here(core, link, message->tree);
         return;

@@ -246,6 +246,24 @@ static void who_brings_what_is_new_stays(void **state)
     assert_false(flooder.closed);
 }
 
+/* In an exchange that was begun here what he sends is charged an eighth at once, and what comes
+ * twice takes nothing off again: it would erase what he flooded before. In one that he began all is
+ * charged, and a duplicate comes down to an eighth. */
+static void what_comes_twice_takes_nothing_off_that_was_not_charged(void **state)
+{
+    struct gv_link *link = host.core->links[0];
+
+    link->spent.bytes = 1000;
+    gv_account_asked(host.core, link);
+    gv_account_record(host.core, link, 80, false);
+    assert_int_equal(link->spent.bytes, 1000);
+    link->asked_ms = 0;
+    gv_account_record(host.core, link, 80, false);
+    assert_int_equal(link->spent.bytes, 1000 - 70);
+    gv_account_record(host.core, link, 80, true);
+    assert_int_equal(link->spent.bytes, 1000 - 70 - 80 - 2 * GV_ID_LEN);
+}
+
 static void who_sends_a_little_stays(void **state)
 {
     for (unsigned minute = 0; minute < 10; minute++) {
@@ -286,6 +304,7 @@ int main(void)
         STORY(who_floods_is_sent_away_for_a_while),
         STORY(who_compares_over_and_over_is_sent_away),
         STORY(who_brings_what_is_new_stays),
+        STORY(what_comes_twice_takes_nothing_off_that_was_not_charged),
         STORY(who_sends_a_little_stays),
         STORY(strangers_keep_no_news_waiting),
     };
