@@ -30,6 +30,7 @@ struct gv_firewall {
     struct gv_feed_watcher watcher;
     struct gv_listing *leases; /* what was told, and until when: the minute modulo 255, plus one */
     size_t cursor, round_left; /* of the round through leases; how many more in this tick */
+    unsigned again; /* ticks in which every entry is told once more: a round, after lists changed */
     struct gv_slices slices;
     struct gv_listing
         *whole; /* owned; what a whole list still has to name. NULL: none is under way */
@@ -87,10 +88,13 @@ static uint32_t lasts(const struct gv_firewall *f, const struct gv_subject *subj
     struct gv_decision decision = gv_core_decide(f->core, &verdict, NULL, subject);
 
     if (decision.action != GV_ACTION_REFUSE) {
-        bool fed = gv_listing_get(gv_feed_listing(f->feed), subject) & f->fed;
-        return fed && verdict.state == GV_VERDICT_UNTRUSTED
-                   ? capped((int64_t)verdict.until_min * 60 - unix_s())
-                   : 0;
+        if (!(gv_listing_get(gv_feed_listing(f->feed), subject) & f->fed))
+            return 0;
+        /* The feed has not come by since an allow list named it, and need not find it when that
+         * is over: so it stays, beside that list, and for as long as a round may take. */
+        return capped(verdict.state == GV_VERDICT_UNTRUSTED
+                          ? (int64_t)verdict.until_min * 60 - unix_s()
+                          : (int64_t)ROUNDS * TICK_MS / 1000);
     }
     if (decision.reason == GV_REASON_LOCKED_HERE) {
         (void)gv_core_history(f->core, &history, subject);
@@ -278,13 +282,14 @@ static void renew(struct gv_firewall *f, const struct gv_subject *subject, unsig
 
     if (minutes > GV_FIREWALL_LEASE_S / LEASE_UNIT)
         minutes = 0; /* over */
-    if (minutes > RENEW_S / LEASE_UNIT && minutes < GV_FIREWALL_LEASE_S / LEASE_UNIT - 1)
+    if (f->again == 0 && minutes > RENEW_S / LEASE_UNIT &&
+        minutes < GV_FIREWALL_LEASE_S / LEASE_UNIT - 1)
         return;
     uint32_t seconds = lasts(f, subject);
     unsigned fresh = seconds / LEASE_UNIT;
     if (seconds == 0)
         drop(f, subject);
-    else if (fresh > minutes + 1 || fresh + 1 < minutes)
+    else if (f->again > 0 || fresh > minutes + 1 || fresh + 1 < minutes)
         add(f, subject, seconds);
 }
 
@@ -516,6 +521,7 @@ static void on_tick(uv_timer_t *timer)
     if (f->retry_whole)
         begin_whole(f);
     if (f->enforced && !f->whole) {
+        f->again -= f->again > 0;
         f->round_left = gv_listing_count(f->leases) / ROUNDS + 64;
         gv_slices_begin(&f->slices);
         if (now >= f->ranges_ms)
@@ -603,6 +609,8 @@ void gv_firewall_lists_changed(struct gv_firewall *firewall)
     put_lists(firewall);
     commit(firewall);
     firewall->lists_sent++;
+    /* What an allow list named the helper has thrown away; the feed may not have come by. */
+    firewall->again = ROUNDS + 2;
     if (firewall->whole)
         begin_whole(firewall);
     write_out(firewall);

@@ -351,8 +351,7 @@ void gv_repair_answer(struct gv_core *core, struct gv_link *link)
     struct gv_key low = {.minute = message->low_minute};
     struct answer *answer;
 
-    if (core->now_ms < link->asked_ms) /* else he has begun one, which anybody can */
-        note_answer(core);
+    note_answer(core);
     if (message->range_count == 0) {
         end_here(core, link, message->tree);
         return;

@@ -252,12 +252,6 @@ static void who_is_not_answered_looks_beyond(void **state)
     run(2 * GV_HAUL_REPAIR_MS);
     assert_true(core->feeler_ms < never);
     assert_int_equal(compared(), 2 + 2 * GV_REPAIR_UNANSWERED);
-    /* One that he begins is no answer: anybody can begin one. */
-    core->unanswered = 1;
-    core->repair_ms = core->feeler_ms = never;
-    say_he_holds(&puppet, SAME, 0);
-    run(1000);
-    assert_int_equal(core->unanswered, 1);
 }
 
 /* More than anybody may have of the savings. */
